@@ -1,0 +1,50 @@
+# Every target sets up what it needs in a virtual environment of the project's own.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# Quiet, and without compiling ten thousand files that are never imported.
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check
+
+.PHONY: demo test test-slow test-oldest check format clean
+
+demo: $(VENV)/installed  ## trains, compares the three methods and exports, with no download
+	$(BIN)/python -m tl_keras.demo --workdir=demo_run
+
+test: $(VENV)/installed-dev  ## the default suite, offline
+	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/installed-dev  ## every backbone, and what takes minutes
+	$(BIN)/python -m pytest -m slow
+
+test-oldest:  ## the default suite on the oldest supported TensorFlow and Keras
+	$(MAKE) VENV=.venv-oldest .venv-oldest/installed-oldest
+	.venv-oldest/bin/python -m pytest
+
+check: $(VENV)/installed-dev  ## format, lint, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(VENV)/installed-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf .venv .venv-oldest demo_run
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "error: Python 3.10 or newer is needed. Received: $$($(PYTHON) --version). Use: make PYTHON=python3.12 ..."; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: setup.cfg | $(VENV)/bin/python
+	$(PIP_INSTALL) --editable '.[cpu]'
+	@touch $@
+
+$(VENV)/installed-dev: setup.cfg | $(VENV)/bin/python
+	$(PIP_INSTALL) --editable '.[dev]'
+	@touch $@ $(VENV)/installed
+
+$(VENV)/installed-oldest: setup.cfg requirements-oldest.txt | $(VENV)/bin/python
+	$(PIP_INSTALL) --editable '.[dev]' --constraint requirements-oldest.txt
+	@touch $@

@@ -1,0 +1,122 @@
+"""Tests of tl_keras.backbones.preprocessing."""
+
+import functools
+import importlib
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tl_keras.backbones.preprocessing import PreprocessSpec
+from tl_keras.backbones.specs import backbone_names, backbone_spec
+
+RULES = ("short_side", "crop_first", "central_fraction", "squash", "pad")
+
+
+def a_spec(rule="short_side", **changes) -> PreprocessSpec:
+    fields = {"crop_fraction": 0.875, "interpolation": "bilinear", "antialias": True, "normalization": "mobilenet_v2"}
+    return PreprocessSpec(**{"image_size": 32, "rule": rule, **fields, **changes})
+
+
+def an_image(height, width) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("size", [(50, 70), (70, 50), (32, 32), (5, 300), (1, 1)])
+def test_every_rule_gives_the_square_from_any_size(rule, size):
+    square = a_spec(rule).evaluation_transform(an_image(*size))
+    assert square.shape == (32, 32, 3)
+    assert square.dtype == tf.float32
+    assert 0 <= float(tf.reduce_min(square)) <= float(tf.reduce_max(square)) <= 255
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_eagerly_and_in_a_pipeline_the_values_are_the_same(rule):
+    spec, image = a_spec(rule, interpolation="bicubic"), an_image(50, 70)
+    images = tf.data.Dataset.from_tensors(image).map(spec.evaluation_transform)
+    np.testing.assert_array_equal(next(iter(images)), spec.evaluation_transform(image))
+
+
+@pytest.mark.parametrize("rule", ["short_side", "crop_first", "squash"])
+def test_a_square_image_of_the_right_size_is_not_changed_without_a_crop(rule):
+    image = an_image(32, 32)
+    np.testing.assert_allclose(a_spec(rule, crop_fraction=1.0).evaluation_transform(image), image, atol=1e-4)
+
+
+def test_short_side_crops_the_centre_of_a_wide_image():
+    image = np.zeros((64, 192, 3), np.uint8)
+    image[:, 64:128] = 255  # the central square
+    square = a_spec("short_side", crop_fraction=0.5).evaluation_transform(image)
+    assert float(tf.reduce_min(square)) == 255
+
+
+def test_pad_keeps_everything_and_adds_black():
+    square = a_spec("pad").evaluation_transform(np.full((64, 32, 3), 255, np.uint8)).numpy()
+    assert square[:, 8:24].min() == 255
+    assert square[:, :7].max() == square[:, 25:].max() == 0
+
+
+@pytest.mark.parametrize(
+    ("rule", "kept"), [("short_side", 0.875**2 / 3), ("central_fraction", 0.875**2), ("squash", 1.0), ("pad", 1.0)]
+)
+def test_kept_fraction_of_an_elongated_image(rule, kept):
+    assert a_spec(rule).kept_fraction(100, 300) == pytest.approx(kept)
+
+
+def test_json_there_and_back():
+    assert PreprocessSpec.from_json(a_spec().to_json()) == a_spec()
+
+
+def test_the_users_resize_replaces_the_rule():
+    assert a_spec().with_resize("original") == a_spec()
+    assert a_spec().with_resize("squash").rule == "squash"
+
+
+@pytest.mark.parametrize("name", backbone_names())
+def test_normalize_is_keras_own(name):
+    spec = backbone_spec(name).default_weights.preprocess
+    images = np.random.default_rng(0).uniform(0, 255, (2, 8, 8, 3)).astype(np.float32)
+    traced = keras.Input((8, 8, 3))
+    model = keras.Model(traced, spec.normalize(traced))
+    module = {"EfficientNetB0": "efficientnet"}.get(name, spec.normalization)
+    expected = importlib.import_module(f"keras.applications.{module}").preprocess_input(images.copy())
+    np.testing.assert_array_equal(model(images), expected)
+
+
+@pytest.mark.parametrize(("wrong", "lost"), [("squash", 0.0), ("x/255", 0.05), ("bgr", 0.05), ("caffe", 0.5)])
+def test_on_real_photos_the_right_preprocessing_is_the_best(shared_data, top_1, wrong, lost):
+    assert top_1("right") >= 0.88
+    assert top_1("right") - top_1(wrong) >= lost
+
+
+@pytest.fixture(scope="module")
+def top_1(shared_data):
+    """A function from a kind of preprocessing to the accuracy of the real MobileNetV2 on 200 ImageNet photos."""
+    model = keras.applications.MobileNetV2(weights="imagenet")
+    right = backbone_spec("MobileNetV2").default_weights.preprocess
+    files = sorted((shared_data / "imagenet_samples").glob("*.JPEG"))
+    labels = np.array([int(file.name[:3]) for file in files])
+    normalize = {
+        "right": right.normalize,
+        "squash": right.normalize,
+        "x/255": lambda images: images / 255,
+        "bgr": lambda images: right.normalize(images)[..., ::-1],
+        "caffe": keras.applications.resnet50.preprocess_input,
+    }
+
+    def images(spec):
+        decoded = tf.data.Dataset.from_tensor_slices([str(file) for file in files]).map(
+            lambda file: spec.evaluation_transform(tf.io.decode_jpeg(tf.io.read_file(file), channels=3))
+        )
+        return np.stack(list(decoded.as_numpy_iterator()))
+
+    resized = {"right": images(right), "squash": images(right.with_resize("squash"))}
+
+    @functools.cache
+    def accuracy(kind):
+        chosen = resized.get(kind, resized["right"]).copy()
+        return float(np.mean(model.predict(normalize[kind](chosen), verbose=0).argmax(-1) == labels))
+
+    return accuracy

@@ -1,0 +1,23 @@
+"""Fixtures that several tests share: where the real weights and photos are, and a few real images on disk."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+
+# Before Keras is imported: nothing is downloaded, and nothing in the home directory is read.
+_ROOT = pathlib.Path(__file__).resolve().parent.parent
+_SHARED = pathlib.Path(os.environ.get("TL_KERAS_TEST_DATA") or _ROOT.parent / "shared" / "data")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+if _SHARED.is_dir():
+    os.environ["KERAS_HOME"] = str(_SHARED / "keras_home")
+
+import pytest  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> pathlib.Path:
+    """The folder with real ImageNet weights and real photos; the test is skipped where it is not."""
+    if not _SHARED.is_dir():
+        pytest.skip(f"real weights and photos are not there: set TL_KERAS_TEST_DATA, or put them into {_SHARED}")
+    return _SHARED

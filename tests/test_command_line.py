@@ -1,0 +1,65 @@
+"""Tests of tl_keras.command_line, through the commands as a user runs them."""
+
+import subprocess
+import sys
+
+import pytest
+
+COMMANDS = ("train", "evaluate", "predict", "demo")
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
+    """Runs a command of the package in a process of its own."""
+    import os
+
+    return subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, env={**os.environ, **environment}, check=False
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_lists_the_flags_and_imports_neither_tensorflow_nor_keras(command):
+    code = (
+        "import runpy, sys; sys.argv = ['x', '--help']\n"
+        f"try: runpy.run_module('tl_keras.{command}', run_name='__main__')\n"
+        "except SystemExit as end: print(end.code, {'tensorflow', 'keras', 'numpy'} & set(sys.modules))"
+    )
+    done = run("-c", code)
+    assert "--" in done.stdout
+    assert done.stdout.splitlines()[-1] == "0 set()", done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--epoch=3"], "epochs"),
+        (["--epochs=many"], "epochs"),
+        (["--config.model.colour=red"], "colour"),
+        (["--config.training.weight_decay=much"], "weight_decay"),
+        (["--config=missing.py"], "missing.py"),
+        (["photos/"], "photos/"),
+        (["--batch_size=0"], "batch_size"),
+        (["--backbone=MobilNetV2"], "Did you mean MobileNetV2"),
+        (["--method=finetune"], "Did you mean fine_tune"),
+        (["--seeds=0"], "seeds"),
+    ],
+)
+def test_a_wrong_flag_is_one_line_and_status_2(tmp_path, arguments, message):
+    done = run("-m", "tl_keras.train", f"--workdir={tmp_path / 'run'}", *arguments)
+    assert done.returncode == 2, done.stderr
+    assert message in done.stderr
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+    assert not (tmp_path / "run").exists()
+
+
+def test_without_tensorflow_the_line_to_run_is_printed(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import importlib.util as u; real = u.find_spec\n"
+        "u.find_spec = lambda name, *a: None if name == 'tensorflow' else real(name, *a)\n"
+    )
+    for arguments in (["-m", "tl_keras.train"], ["-c", "import tl_keras; tl_keras.train_and_evaluate"]):
+        done = run(*arguments, PYTHONPATH=str(tmp_path))
+        assert done.returncode != 0
+        assert "pip install 'tl_keras[cpu]'" in done.stderr.splitlines()[-1]

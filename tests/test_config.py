@@ -1,0 +1,90 @@
+"""Tests of tl_keras.config."""
+
+import pytest
+
+from tl_keras import config
+from tl_keras.config import DataConfig, ModelConfig, TrainingConfig, TransferConfig
+from tl_keras.errors import ConfigError
+
+
+def a_config(**changes) -> TransferConfig:
+    """Returns a valid config, with parts replaced."""
+    return TransferConfig(**{"data": DataConfig(source="digits"), **changes})
+
+
+def test_json_there_and_back():
+    chosen = a_config(seed=3, training=TrainingConfig(epochs=7))
+    assert config.from_json(config.to_json(chosen)) == chosen
+
+
+def test_json_of_another_version_is_refused():
+    values = config.to_json(a_config())
+    values["model"]["colour"] = "red"
+    with pytest.raises(ConfigError, match="colour"):
+        config.from_json(values)
+
+
+@pytest.mark.parametrize(
+    ("method", "unfreeze", "learning_rate", "head_epochs"),
+    [("replicate", "all", 1e-3, 0), ("feature_extraction", "none", 1e-2, 0), ("fine_tune", "blocks:4", 1e-2, 10)],
+)
+def test_resolve_fills_in_what_the_method_decides(method, unfreeze, learning_rate, head_epochs):
+    resolved = config.resolve(a_config(model=ModelConfig(method=method)))
+    assert resolved.model.unfreeze == unfreeze
+    assert resolved.training.learning_rate == learning_rate
+    assert resolved.training.head_epochs == head_epochs
+
+
+def test_resolve_keeps_what_the_user_chose_and_leaves_the_original_alone():
+    chosen = a_config(training=TrainingConfig(learning_rate=0.5))
+    assert config.resolve(chosen).training.learning_rate == 0.5
+    assert chosen.model.unfreeze == ""
+
+
+def test_resolve_twice_is_resolve_once():
+    resolved = config.resolve(a_config())
+    assert config.resolve(resolved) == resolved
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"data": DataConfig()}, "data"),
+        ({"model": ModelConfig(method="finetune")}, "method"),
+        ({"model": ModelConfig(head="conv")}, "head"),
+        ({"model": ModelConfig(batch_norm="on")}, "batch_norm"),
+        ({"model": ModelConfig(resize="stretch")}, "resize"),
+        ({"model": ModelConfig(dropout=1.0)}, "dropout"),
+        ({"model": ModelConfig(image_size=-1)}, "image_size"),
+        ({"data": DataConfig(source="digits", augmentation="heavy")}, "augmentation"),
+        ({"data": DataConfig(source="digits", validation_fraction=0.0)}, "validation_fraction"),
+        ({"data": DataConfig(source="digits", validation_fraction=0.5, test_fraction=0.5)}, "test_fraction"),
+        ({"training": TrainingConfig(epochs=0)}, "epochs"),
+        ({"training": TrainingConfig(global_batch_size=0)}, "batch_size"),
+        ({"training": TrainingConfig(learning_rate=float("nan"))}, "learning_rate"),
+        ({"training": TrainingConfig(fine_tune_learning_rate_factor=0.5)}, "fine_tune_learning_rate_factor"),
+        ({"strategy": "cloud"}, "strategy"),
+        ({"export": "onnx"}, "export"),
+        ({"seed": -1}, "seed"),
+        ({"model": ModelConfig(method="feature_extraction", unfreeze="blocks:2")}, "unfreeze"),
+        ({"model": ModelConfig(method="fine_tune", unfreeze="none")}, "unfreeze"),
+    ],
+)
+def test_a_field_out_of_its_range_is_named_in_one_line(changes, name):
+    with pytest.raises(ConfigError, match=name) as raised:
+        config.validate(a_config(**changes))
+    assert "\n" not in str(raised.value)
+
+
+def test_the_nearest_method_is_offered():
+    with pytest.raises(ConfigError, match=r"Did you mean fine_tune\?"):
+        config.validate(a_config(model=ModelConfig(method="finetune")))
+
+
+def test_differences_name_the_field_and_both_values():
+    ours, theirs = config.to_json(a_config(seed=1)), config.to_json(a_config(seed=2))
+    assert config.differences(ours, theirs) == ["seed: 2 there, 1 now"]
+
+
+def test_the_quick_start_is_valid():
+    config.validate(config.quick_start())

@@ -1,0 +1,91 @@
+"""Tests of tl_keras.training.run_directory."""
+
+import errno
+import json
+
+import pytest
+
+from tl_keras.errors import WorkdirError
+from tl_keras.training.run_directory import RunDirectory, replacing, writing
+
+BEGIN = {"config": {"seed": 0}, "data_hash": "ab", "splits": {"train": ["a.jpg"]}, "labels": ("cat", "dog")}
+
+
+def test_begin_says_what_the_run_is(tmp_path):
+    assert RunDirectory(tmp_path / "run").begin(**BEGIN) is False
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["config"] == {"seed": 0}
+    assert (tmp_path / "run" / "labels.txt").read_text() == "cat\ndog\n"
+    assert json.loads((tmp_path / "run" / "splits.json").read_text()) == {"train": ["a.jpg"]}
+
+
+def test_the_same_run_goes_on(tmp_path):
+    RunDirectory(tmp_path).begin(**BEGIN)
+    assert RunDirectory(tmp_path).begin(**BEGIN) is True
+
+
+def test_a_run_with_another_config_is_refused_and_the_field_named(tmp_path):
+    RunDirectory(tmp_path).begin(**BEGIN)
+    with pytest.raises(WorkdirError, match="seed: 0 there, 1 now"):
+        RunDirectory(tmp_path).begin(**{**BEGIN, "config": {"seed": 1}})
+
+
+def test_other_images_are_refused(tmp_path):
+    RunDirectory(tmp_path).begin(**BEGIN)
+    with pytest.raises(WorkdirError, match="images have changed"):
+        RunDirectory(tmp_path).begin(**{**BEGIN, "data_hash": "cd"})
+
+
+def test_a_damaged_config_is_named(tmp_path):
+    (tmp_path / "config.json").write_text('{"config": ')
+    with pytest.raises(WorkdirError, match=r"config\.json"):
+        RunDirectory(tmp_path).read_config()
+
+
+def test_a_file_in_the_way_is_named_and_nothing_is_created(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(WorkdirError, match="is a file"):
+        RunDirectory(tmp_path / "file" / "run").check_writable()
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_place_that_nobody_can_write_is_refused():
+    with pytest.raises(WorkdirError, match="cannot write|can be written"):
+        run = RunDirectory("/proc/tl_keras")
+        run.check_writable()
+        run.begin(**BEGIN)
+
+
+def test_replacing_moves_a_file_into_place(tmp_path):
+    with replacing(tmp_path / "a.txt") as temporary:
+        temporary.write_text("new")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.txt", "new")]
+
+
+def test_replacing_moves_a_directory_into_place(tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "old").write_text("")
+    with replacing(tmp_path / "model") as temporary:
+        temporary.mkdir()
+        (temporary / "new").write_text("")
+    assert [path.name for path in (tmp_path / "model").iterdir()] == ["new"]
+
+
+def test_after_an_error_the_old_file_stays_and_nothing_else(tmp_path):
+    (tmp_path / "a.txt").write_text("old")
+    with pytest.raises(ZeroDivisionError), replacing(tmp_path / "a.txt") as temporary:
+        temporary.write_text("half")
+        _ = 1 / 0
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.txt", "old")]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError("Can't synchronously write data (file write failed: errno = 28, error message = 'No space left')"),
+    ],
+)
+def test_a_full_disk_is_said_in_one_line(tmp_path, error):
+    with pytest.raises(WorkdirError, match="disk is full") as raised, writing(tmp_path):
+        raise error
+    assert "\n" not in str(raised.value)

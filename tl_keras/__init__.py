@@ -1,0 +1,65 @@
+"""tl_keras: transfer learning with Keras, from images to a served model.
+
+In ten lines:
+
+```python
+import tl_keras
+
+config = tl_keras.TransferConfig()
+config.data.source = "photos/"
+config.model.method = "feature_extraction"
+result = tl_keras.train_and_evaluate(config, "run1")
+print(result["validation_accuracy"])
+for row in tl_keras.predict_images("run1", ["a.jpg", "b.png"]):
+    print(row["file"], row["label"], row["score"])
+```
+
+Importing the package imports no TensorFlow; the first use of a name that needs it does.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from tl_keras.config import DataConfig, ModelConfig, TrainingConfig, TransferConfig, quick_start
+from tl_keras.errors import TransferError
+
+if TYPE_CHECKING:
+    from tl_keras.data.arrays import ArraySource
+    from tl_keras.evaluation.measure import evaluate_model
+    from tl_keras.serving.predictor import predict_images
+    from tl_keras.training.loop import train_and_evaluate
+
+__all__ = [
+    "ArraySource",
+    "DataConfig",
+    "ModelConfig",
+    "TrainingConfig",
+    "TransferConfig",
+    "TransferError",
+    "evaluate_model",
+    "predict_images",
+    "quick_start",
+    "train_and_evaluate",
+]
+
+_NEEDS_TENSORFLOW = {
+    "ArraySource": "tl_keras.data.arrays",
+    "evaluate_model": "tl_keras.evaluation.measure",
+    "predict_images": "tl_keras.serving.predictor",
+    "train_and_evaluate": "tl_keras.training.loop",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _NEEDS_TENSORFLOW:
+        raise AttributeError(f"module 'tl_keras' has no attribute '{name}'")
+    from tl_keras.command_line import require_tensorflow
+
+    require_tensorflow()
+    return getattr(importlib.import_module(_NEEDS_TENSORFLOW[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

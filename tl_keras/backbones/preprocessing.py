@@ -1,0 +1,126 @@
+"""Preprocessing as the teacher knew it: one spec behind the pipeline, the evaluation and the exported model.
+
+Resize and crop are TensorFlow operations on one image, used by tf.data and by the SavedModel alike. Normalisation is
+Keras's own `preprocess_input`, traced into the model, so that every saved model takes pixels from 0 to 255 and nobody
+can scale them twice.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from typing import Any
+
+INSIDE_THE_MODEL = "inside_the_model"
+
+
+@dataclasses.dataclass(frozen=True)
+class PreprocessSpec:
+    """What the original evaluation of a set of weights did to an image.
+
+    Attributes:
+      image_size: Height and width that the network gets, in pixels.
+      rule: How an image of any size becomes a square.
+        `short_side`: resize the short side to `image_size / crop_fraction`, keep the aspect, cut out the centre.
+        `crop_first`: cut out the central square whose side is `crop_fraction` of the short side, then resize it.
+        `central_fraction`: cut out the central `crop_fraction` of height and of width, then resize to a square.
+        `squash`: resize to the square, whatever the aspect. `pad`: resize the long side, pad with black.
+      crop_fraction: Part of the side that the crop keeps, above 0 to 1.
+      interpolation: `bilinear` or `bicubic`.
+      antialias: Whether shrinking averages over the pixels that it drops.
+      normalization: The module of `keras.applications` whose `preprocess_input` is applied, or `inside_the_model`.
+    """
+
+    image_size: int
+    rule: str
+    crop_fraction: float
+    interpolation: str
+    antialias: bool
+    normalization: str
+
+    def with_resize(self, resize: str) -> PreprocessSpec:
+        """Returns the spec with the user's `resize`: `original` changes nothing, `squash` and `pad` set the rule."""
+        return self if resize == "original" else dataclasses.replace(self, rule=resize, crop_fraction=1.0)
+
+    def with_image_size(self, image_size: int) -> PreprocessSpec:
+        """Returns the spec for another size in pixels; the crop rule scales with it."""
+        return dataclasses.replace(self, image_size=image_size)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the spec as a dictionary of JSON's own types."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> PreprocessSpec:
+        """Returns the spec that `to_json` wrote."""
+        return cls(**values)
+
+    def kept_fraction(self, height: int, width: int) -> float:
+        """Returns the part of an image's area, 0 to 1, that reaches the network."""
+        if self.rule in ("squash", "pad"):
+            return 1.0
+        if self.rule == "central_fraction":
+            return self.crop_fraction**2
+        return self.crop_fraction**2 * min(height, width) / max(height, width)
+
+    def evaluation_transform(self, image):
+        """Resizes and crops one image as the teacher's evaluation did.
+
+        Args:
+          image: Tensor, uint8 or float32 (height, width, 3), RGB, 0 to 255.
+
+        Returns:
+          Tensor, float32 (image_size, image_size, 3), RGB, 0 to 255, not rounded.
+        """
+        import tensorflow as tf
+
+        size = self.image_size
+        height, width = tf.shape(image)[0], tf.shape(image)[1]
+        short_side = tf.minimum(height, width)
+        if self.rule == "short_side":
+            scale = round(size / self.crop_fraction) / tf.cast(short_side, tf.float64)
+            target = [_scaled(height, scale), _scaled(width, scale)]
+            resized = self._resize(image, target)
+            cropped = resized[(target[0] - size) // 2 :, (target[1] - size) // 2 :][:size, :size]
+        elif self.rule == "crop_first":
+            side = tf.maximum(1, _scaled(short_side, self.crop_fraction))
+            top, left = (height - side + 1) // 2, (width - side + 1) // 2
+            cropped = self._resize(image[top : top + side, left : left + side], [size, size])
+        elif self.rule == "central_fraction":
+            cropped = self._resize(tf.image.central_crop(image, self.crop_fraction), [size, size])
+        elif self.rule == "squash":
+            cropped = self._resize(image, [size, size])
+        else:
+            scale = size / tf.cast(tf.maximum(height, width), tf.float64)
+            target = [tf.maximum(1, _scaled(height, scale)), tf.maximum(1, _scaled(width, scale))]
+            cropped = tf.image.resize_with_crop_or_pad(self._resize(image, target), size, size)
+        return tf.ensure_shape(cropped, (size, size, 3))
+
+    def normalize(self, images):
+        """Applies the teacher's own `preprocess_input`.
+
+        Args:
+          images: Tensor or Keras symbolic tensor, float32 (batch, height, width, 3), RGB, 0 to 255.
+
+        Returns:
+          The same shape, as the network wants it.
+        """
+        if self.normalization == INSIDE_THE_MODEL:
+            return images
+        return importlib.import_module(f"keras.applications.{self.normalization}").preprocess_input(images)
+
+    def _resize(self, image, target):
+        import tensorflow as tf
+
+        resized = tf.image.resize(
+            tf.cast(image, tf.float32), target, method=self.interpolation, antialias=self.antialias
+        )
+        # Bicubic overshoots beyond black and white, which no photograph that the teacher saw did.
+        return tf.clip_by_value(resized, 0.0, 255.0)
+
+
+def _scaled(length, scale):
+    """Returns an int32 length times a float64 scale, rounded to the nearest integer."""
+    import tensorflow as tf
+
+    return tf.cast(tf.round(tf.cast(length, tf.float64) * tf.cast(scale, tf.float64)), tf.int32)

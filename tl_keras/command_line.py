@@ -1,0 +1,67 @@
+"""What every command shares: parsing flags, one line for a user's mistake, and the exit status.
+
+Nothing here imports TensorFlow, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable
+
+from absl import flags
+
+from tl_keras.errors import ConfigError, DependencyError, TransferError
+
+_HELP = {"--help", "-h", "-help", "--h", "--helpshort", "--helpfull"}
+
+
+def run(main: Callable[[list[str]], int | None], *, usage: str, arguments: list[str] | None = None) -> None:
+    """Parses the flags, calls `main` with what is left, and exits.
+
+    Exit status: 0 done; 2 bad arguments or bad input; 1 where training or export itself failed; 130 on Ctrl-C. A user's
+    mistake is one line on stderr.
+
+    Args:
+      main: Gets the arguments that are not flags; may return an exit status.
+      usage: What `--help` prints before the flags.
+      arguments: Of the command, without its name. None: those of the process.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if _HELP & set(arguments):
+        print(f"{usage.strip()}\n\nFlags:\n{flags.FLAGS.main_module_help().partition(':')[2].strip(chr(10))}")
+        sys.exit(0)
+    try:
+        rest = _parsed(arguments)
+        _require_tensorflow()
+        sys.exit(main(rest) or 0)
+    except TransferError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_status)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from the last epoch", file=sys.stderr)
+        sys.exit(130)
+
+
+def _parsed(arguments: list[str]) -> list[str]:
+    """Returns the arguments that are not flags."""
+    try:
+        return flags.FLAGS(["tl_keras", *arguments])[1:]
+    except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError, ImportError) as error:
+        # absl raises flags.Error; ml_collections lets through what a config file or an override raises.
+        raise ConfigError(f"flags: {' '.join(str(error).split())} Use --help to see what there is.") from error
+
+
+def _require_tensorflow() -> None:
+    """Raises a DependencyError that names the line to run where there is no TensorFlow; quiets the one there is."""
+    require_tensorflow()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its INFO and WARNING lines are not about the user's work
+
+
+def require_tensorflow() -> None:
+    """Raises a DependencyError that names the line to run where TensorFlow is not installed."""
+    if importlib.util.find_spec("tensorflow") is None:
+        raise DependencyError(
+            "TensorFlow is not installed. Run: pip install 'tl_keras[cpu]'  (or tl_keras[gpu], tl_keras[tpu])"
+        )

@@ -1,0 +1,200 @@
+"""What every source of images offers, and the two ways of reading one.
+
+```
+Source
+├── RandomAccessSource   any image at any time: folders, CSV, arrays; the indices are shuffled, fully
+└── RecordSource         streams of records: TFRecord, TFDS; what is not asked for is passed over, blocks are shuffled
+```
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from tl_keras.errors import DataError
+
+# What folders, files and columns are called, and the split that they mean.
+SPLIT_OF_NAME = {
+    "train": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+}
+
+# What a shuffled stream of records holds in memory; reading ahead doubles it.
+_BLOCK_BYTES = 128 * 2**20
+_MAX_BLOCK_IMAGES = 16_384
+
+
+class Source(abc.ABC):
+    """Labelled images, listed but not read: one entry an image in every column, in storage order.
+
+    Attributes:
+      name: As the user named it.
+      class_names: One name a class; a label is a position in it.
+      ids: One name an image, unique and stable: a relative path, `file.tfrecord:17`, `train:17`, `array:17`.
+      labels: int64 (n,), 0 to len(class_names) - 1.
+      declared_splits: str (n,), `train`, `validation`, `test` or empty, where the source says nothing.
+      notes: One-line remarks made while listing, for the user.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        class_names: Iterable[str],
+        ids: Sequence[str],
+        labels: np.ndarray,
+        declared_splits: np.ndarray,
+        notes: Iterable[str] = (),
+    ):
+        self.name = name
+        self.class_names = tuple(class_names)
+        self.ids = ids
+        self.labels = labels.astype(np.int64)
+        self.declared_splits = declared_splits
+        self.notes = tuple(notes)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @abc.abstractmethod
+    def images(self, indices: np.ndarray, *, shuffle_seed: tf.Tensor | None = None) -> tf.data.Dataset:
+        """Reads some of the images, each once.
+
+        Args:
+          indices: int64 (k,), which images; their order does not matter.
+          shuffle_seed: int64 scalar, possibly symbolic. The order follows from it alone, whatever the global seeds;
+            None: storage order, which is ascending indices.
+
+        Returns:
+          A dataset of {"index": int64 scalar, "image": string scalar (an encoded file) or uint8 (height, width,
+          channels)}.
+        """
+
+    @abc.abstractmethod
+    def encoded_image(self, index: int) -> bytes:
+        """Returns the bytes of one image file; for pixels that never were a file, a PNG of them."""
+
+
+class RandomAccessSource(Source):
+    """Images that can be read in any order."""
+
+    @abc.abstractmethod
+    def _read(self, index: tf.Tensor) -> tf.Tensor:
+        """Returns the image of an index, int64 scalar, by operations that can run in a tf.data pipeline."""
+
+    def images(self, indices: np.ndarray, *, shuffle_seed: tf.Tensor | None = None) -> tf.data.Dataset:
+        """See `Source.images`."""
+        order = on_host(np.sort(indices).astype(np.int64))
+        if shuffle_seed is not None:
+            order = tf.random.experimental.stateless_shuffle(order, seed=tf.stack([shuffle_seed, 0]))
+        return tf.data.Dataset.from_tensor_slices(order).map(
+            lambda index: {"index": index, "image": self._read(index)},
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
+        )
+
+
+class FileSource(RandomAccessSource):
+    """Images in files of their own.
+
+    Args:
+      paths: The files, in the order of the other columns.
+      columns: As for `Source`.
+    """
+
+    def __init__(self, *, paths: Sequence[bytes], **columns):
+        super().__init__(**columns)
+        self._paths = on_host(np.array(paths, object))
+
+    def _read(self, index: tf.Tensor) -> tf.Tensor:
+        return tf.io.read_file(tf.gather(self._paths, index))
+
+    def encoded_image(self, index: int) -> bytes:
+        """See `Source.encoded_image`."""
+        return self._read(tf.constant(index, tf.int64)).numpy()
+
+
+class RecordSource(Source):
+    """Images that lie one after the other in large files.
+
+    Args:
+      mean_image_bytes: Size of an encoded image on average; bounds how many are held for shuffling.
+      columns: As for `Source`.
+    """
+
+    def __init__(self, *, mean_image_bytes: float, **columns):
+        super().__init__(**columns)
+        self._block_images = int(np.clip(_BLOCK_BYTES / max(mean_image_bytes, 1), 1, _MAX_BLOCK_IMAGES))
+
+    @abc.abstractmethod
+    def _stream(self, seed: tf.Tensor | None) -> tf.data.Dataset:
+        """Returns all records as {"index", "image"}; in storage order, or roughly mixed by a seed, int64 (2,)."""
+
+    def images(self, indices: np.ndarray, *, shuffle_seed: tf.Tensor | None = None) -> tf.data.Dataset:
+        """See `Source.images`."""
+        wanted = np.zeros(len(self), bool)
+        wanted[indices] = True
+        mask = on_host(wanted)
+        seed = None if shuffle_seed is None else tf.stack([shuffle_seed, 0])
+        records = self._stream(seed).filter(lambda record: tf.gather(mask, record["index"]))
+        return records if seed is None else shuffle_in_blocks(records, seed, block_size=self._block_images)
+
+
+def shuffle_in_blocks(dataset: tf.data.Dataset, seed: tf.Tensor, *, block_size: int) -> tf.data.Dataset:
+    """Shuffles within consecutive blocks.
+
+    `Dataset.shuffle` also depends on TensorFlow's global seed, and fails where that is 0 and its own is symbolic.
+
+    Args:
+      dataset: Dictionaries of tensors of fixed shapes.
+      seed: int64 (2,), possibly symbolic. The order follows from it alone.
+      block_size: Elements shuffled together; two blocks are in memory at a time.
+
+    Returns:
+      A dataset of the same elements.
+    """
+
+    def shuffle_block(number: tf.Tensor, block: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        positions = tf.range(tf.shape(block["index"])[0])
+        order = tf.random.experimental.stateless_shuffle(positions, seed=tf.random.fold_in(seed, number))
+        return {key: tf.gather(column, order) for key, column in block.items()}
+
+    return dataset.batch(block_size).enumerate().map(shuffle_block).prefetch(1).unbatch()
+
+
+def on_host(values: np.ndarray) -> tf.Tensor:
+    """Returns an eager tensor in host memory, also from within a graph, which then captures it and stores no copy."""
+    with tf.init_scope(), tf.device("CPU:0"):
+        return tf.constant(values)
+
+
+def encode_classes(labels: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray]:
+    """Returns the sorted class names (by value where all are integers) and the int64 (n,) label of every image."""
+    names, positions = np.unique(np.array(labels, str), return_inverse=True)
+    if all(name.lstrip("-").isdecimal() for name in names):
+        order = np.argsort([int(name) for name in names], kind="stable")
+        names, positions = names[order], np.argsort(order)[positions]
+    return tuple(names.tolist()), positions.astype(np.int64)
+
+
+def parse_split(name: str, *, where: str) -> str:
+    """Returns `train`, `validation`, `test` or empty for a name of a split.
+
+    Args:
+      name: train, val, valid, validation, test (any case) or empty.
+      where: What the error names, for example "photos.csv line 3".
+
+    Raises:
+      DataError: It is none of them.
+    """
+    split = SPLIT_OF_NAME.get(name.strip().lower(), "")
+    if name.strip() and not split:
+        raise DataError(f"{where}: expected a split among {', '.join(SPLIT_OF_NAME)} or empty. Received: {name}.")
+    return split

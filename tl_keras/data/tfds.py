@@ -1,0 +1,130 @@
+"""Images of TensorFlow Datasets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tl_keras.data.base import SPLIT_OF_NAME, RecordSource
+from tl_keras.errors import DataError, nearest
+
+_LISTING_BATCH = 1024
+
+
+class TFDSSource(RecordSource):
+    """A dataset of TensorFlow Datasets with an `image` and a `label`, read from where it was prepared.
+
+    Its splits train, validation and test are kept; others, and those without labels, are left out with a note.
+
+    Args:
+      dataset: `NAME`, `NAME/CONFIG`, either with `:VERSION`.
+      data_dir: Where prepared datasets lie; empty: TFDS's own default, ~/tensorflow_datasets.
+
+    Raises:
+      DataError: The dataset is unknown, is not prepared and cannot be, or has no images with class labels.
+    """
+
+    def __init__(self, dataset: str, *, data_dir: str = ""):
+        name = f"tfds:{dataset}"
+        self._builder = _prepared_builder(name, dataset, data_dir)
+        class_names = _class_names(name, self._builder.info.features)
+        labels_of_split, notes = {}, []
+        for split in self._builder.info.splits:
+            labels = _read_labels(self._builder, split) if split in SPLIT_OF_NAME else np.array([-1])
+            if labels.min(initial=0) < 0:
+                reason = "it has images without a label" if split in SPLIT_OF_NAME else "not train, validation or test"
+                notes.append(f"split {split} left out: {reason}")
+            else:
+                labels_of_split[split] = labels
+        counts = [len(labels) for labels in labels_of_split.values()]
+        if not sum(counts):
+            raise DataError(
+                f"{name}: expected a split train, validation or test with labelled images. Received: "
+                f"{', '.join(self._builder.info.splits)}. Choose another dataset."
+            )
+        super().__init__(
+            name=name,
+            class_names=class_names,
+            ids=[f"{split}:{position}" for split, labels in labels_of_split.items() for position in range(len(labels))],
+            labels=np.concatenate(list(labels_of_split.values())),
+            declared_splits=np.repeat([SPLIT_OF_NAME[split] for split in labels_of_split], counts),
+            notes=notes,
+            mean_image_bytes=sum(self._builder.info.splits[split].num_bytes for split in labels_of_split) / sum(counts),
+        )
+        # Built here, not in `_stream`, which may run within a graph.
+        self._records = _read(self._builder, "+".join(labels_of_split), feature="image").enumerate()
+
+    def _stream(self, seed: tf.Tensor | None) -> tf.data.Dataset:
+        # TFDS shuffled the records when it wrote them.
+        return self._records.map(lambda index, image: {"index": index, "image": image})
+
+    def encoded_image(self, index: int) -> bytes:
+        """See `Source.encoded_image`."""
+        split, position = self.ids[index].split(":")
+        records = _read(self._builder, f"{split}[{position}:{int(position) + 1}]", feature="image")
+        return next(iter(records)).numpy()
+
+
+def _prepared_builder(name: str, dataset: str, data_dir: str) -> Any:
+    import tensorflow_datasets as tfds
+
+    try:
+        builder = tfds.builder(dataset, data_dir=data_dir or None)
+    except tfds.core.DatasetNotFoundError as error:
+        known = nearest(dataset.split("/")[0].split(":")[0], tfds.list_builders(with_community_datasets=False))
+        raise DataError(
+            f"{name}: expected a dataset that TFDS knows or that lies in {data_dir or 'its data_dir'}. "
+            f"Received: {dataset}. {known}Give the folder above it as data_dir."
+        ) from error
+    except Exception as error:  # a builder's constructor is anybody's code
+        raise DataError(f"{name}: expected NAME[/config][:version]. TFDS answered: {_first_line(error)}") from error
+    if not builder.data_path.exists():
+        try:
+            builder.download_and_prepare()
+        except Exception as error:  # downloads and parsing of any kind
+            raise DataError(
+                f"{name}: expected a prepared dataset in {builder.data_path}. Preparing it failed "
+                f"({_first_line(error)}). Run `tfds build {dataset}` where there is internet and copy the folder there."
+            ) from error
+    return builder
+
+
+def _class_names(name: str, features: Any) -> list[str]:
+    import tensorflow_datasets as tfds
+
+    found = dict(features) if isinstance(features, tfds.features.FeaturesDict) else {}
+    if not isinstance(found.get("image"), tfds.features.Image) or not isinstance(
+        found.get("label"), tfds.features.ClassLabel
+    ):
+        received = ", ".join(f"{key} ({type(feature).__name__})" for key, feature in found.items()) or str(features)
+        raise DataError(
+            f"{name}: expected the features image (Image) and label (ClassLabel). Received: {received}. "
+            "Choose a dataset for image classification."
+        )
+    return found["label"].names
+
+
+def _read_labels(builder: Any, split: str) -> np.ndarray:
+    batches = _read(builder, split, feature="label").batch(_LISTING_BATCH)
+    return np.concatenate([np.array([], np.int64), *batches.as_numpy_iterator()])
+
+
+def _read(builder: Any, split: str, *, feature: str) -> tf.data.Dataset:
+    """Returns one feature of every record in storage order; images as their encoded bytes."""
+    import tensorflow_datasets as tfds
+
+    records = builder.as_dataset(
+        split=split,
+        shuffle_files=False,
+        decoders=tfds.decode.PartialDecoding(
+            {feature: True}, decoders={"image": tfds.decode.SkipDecoding()} if feature == "image" else None
+        ),
+        read_config=tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False, skip_prefetch=True),
+    )
+    return records.map(lambda record: record[feature])
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,150 @@
+"""Images in TFRecord files."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from tl_keras.data.base import SPLIT_OF_NAME, RecordSource, encode_classes, on_host
+from tl_keras.errors import DataError
+
+# Files read in turn while shuffling, so that records of different files mix.
+_FILES_IN_TURN = 16
+_LISTING_BATCH = 1024
+
+
+class TFRecordSource(RecordSource):
+    """TFRecord files of `tf.train.Example` with the features `image` (an encoded file) and `label` (int64 or bytes).
+
+    A file with the word train, val, valid, validation or test in its name declares that split. A `labels.txt` beside
+    the files names the classes, one a line; without one, a class is named by its label.
+
+    Args:
+      pattern: Which files, for example "photos/*.tfrecord".
+
+    Raises:
+      DataError: No file fits, a file is damaged, an example lacks a feature, or `labels.txt` does not fit the labels.
+    """
+
+    def __init__(self, pattern: str):
+        name = f"tfrecord:{pattern}"
+        files = [Path(file) for file in sorted(glob.glob(pattern, recursive=True)) if Path(file).is_file()]  # noqa: PTH207 - an absolute pattern
+        if not files:
+            raise DataError(f"{name}: expected TFRecord files. Received a pattern that no file fits. Check the path.")
+        labels_of_file = [_read_labels(file) for file in files]
+        counts = [len(labels) for labels in labels_of_file]
+        if not sum(counts):
+            raise DataError(f"{name}: expected records in {len(files)} files. Received none. Write the files again.")
+        class_names, labels = _name_classes(name, files[0].parent / "labels.txt", np.concatenate(labels_of_file))
+        parent = os.path.commonpath([file.parent for file in files])
+        super().__init__(
+            name=name,
+            class_names=class_names,
+            ids=[
+                f"{file.relative_to(parent).as_posix()}:{position}"
+                for file, count in zip(files, counts, strict=True)
+                for position in range(count)
+            ],
+            labels=labels,
+            declared_splits=np.repeat([_split_of_file(file) for file in files], counts),
+            mean_image_bytes=sum(file.stat().st_size for file in files) / sum(counts),
+        )
+        self._files = on_host(np.array([os.fsencode(file) for file in files], object))
+        self._first_index = np.cumsum([0, *counts[:-1]])
+
+    def _stream(self, seed: tf.Tensor | None) -> tf.data.Dataset:
+        first_index = on_host(self._first_index)
+        numbers = tf.range(len(self._first_index))
+        if seed is not None:
+            numbers = tf.random.experimental.stateless_shuffle(numbers, seed=seed)
+        return tf.data.Dataset.from_tensor_slices(numbers).interleave(
+            lambda number: (
+                tf.data.TFRecordDataset(tf.gather(self._files, number))
+                .enumerate(start=tf.gather(first_index, number))
+                .map(lambda index, record: {"index": index, "image": _parse_image(record)})
+            ),
+            cycle_length=1 if seed is None else min(_FILES_IN_TURN, len(self._first_index)),
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
+        )
+
+    def encoded_image(self, index: int) -> bytes:
+        """See `Source.encoded_image`."""
+        number = int(np.searchsorted(self._first_index, index, side="right")) - 1
+        records = tf.data.TFRecordDataset(self._files[number]).skip(index - self._first_index[number])
+        return _parse_image(next(iter(records))).numpy()
+
+
+def _parse_image(record: tf.Tensor) -> tf.Tensor:
+    return tf.io.parse_single_example(record, {"image": tf.io.FixedLenFeature([], tf.string)})["image"]
+
+
+def _read_labels(file: Path) -> np.ndarray:
+    """Returns the labels of a file, int64 or object (bytes) (n,)."""
+    records = tf.data.TFRecordDataset(os.fsencode(file))
+    try:
+        first = next(iter(records), None)
+        if first is None:
+            return np.array([], np.int64)
+        feature = {"label": tf.io.FixedLenFeature([], _label_type(file, first.numpy()))}
+        batches = records.batch(_LISTING_BATCH).map(lambda batch: tf.io.parse_example(batch, feature)["label"])
+        return np.concatenate(list(batches.as_numpy_iterator()))
+    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
+        raise DataError(
+            f"tfrecord:{file}: expected records with one label each, all of one type. Received a file that is damaged "
+            f"or holds something else ({error.message.splitlines()[0]}). Write it again."
+        ) from error
+
+
+def _label_type(file: Path, record: bytes) -> tf.DType:
+    """Returns int64 or string, having checked that the features are those expected."""
+    try:
+        features = tf.train.Example.FromString(record).features.feature
+    except Exception as error:  # protobuf's DecodeError; where it is defined depends on its version
+        raise DataError(
+            f"tfrecord:{file}: expected tf.train.Example records. Received others. Convert them."
+        ) from error
+    kinds = {key: feature.WhichOneof("kind") for key, feature in features.items()}
+    types = {"int64_list": tf.int64, "bytes_list": tf.string}
+    if kinds.get("image") != "bytes_list" or kinds.get("label") not in types:
+        received = ", ".join(f"{key} ({kind})" for key, kind in sorted(kinds.items())) or "no features"
+        raise DataError(
+            f"tfrecord:{file}: expected the features image (bytes) and label (int64 or bytes). Received: {received}. "
+            "Write the files with these two names."
+        )
+    return types[kinds["label"]]
+
+
+def _name_classes(name: str, names_file: Path, labels: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
+    """Returns the class names and the position of every label among them, int64 (n,)."""
+    if labels.dtype == object:
+        labels = np.array([label.decode() if isinstance(label, bytes) else str(label) for label in labels])
+    if not names_file.is_file():
+        return encode_classes([str(label) for label in labels])
+    class_names = tuple(line.strip() for line in names_file.read_text("utf-8").splitlines() if line.strip())
+    if labels.dtype.kind == "i":
+        if labels.min() < 0 or labels.max() >= len(class_names):
+            raise DataError(
+                f"{name}: expected labels from 0 to {len(class_names) - 1}, for the {len(class_names)} names in "
+                f"{names_file}. Received {labels.min()} to {labels.max()}. Correct {names_file.name}."
+            )
+        return class_names, labels
+    found, positions = encode_classes(labels.tolist())
+    unknown = sorted(set(found) - set(class_names))
+    if unknown:
+        raise DataError(
+            f"{name}: expected labels among the names in {names_file}. Received {', '.join(unknown)}. "
+            f"Add them to {names_file.name} or remove it."
+        )
+    return class_names, np.array([class_names.index(label) for label in found])[positions]
+
+
+def _split_of_file(file: Path) -> str:
+    """Returns the split that a file name tells, such as `train-00003-of-00010.tfrecord`, or empty."""
+    splits = {SPLIT_OF_NAME[word] for word in re.split("[^a-z]+", file.name.lower()) if word in SPLIT_OF_NAME}
+    return splits.pop() if len(splits) == 1 else ""

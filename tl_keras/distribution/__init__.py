@@ -1,0 +1,1 @@
+"""Hardware: what a run computes on, decided once."""

@@ -1,0 +1,66 @@
+"""What can go wrong, as one tree.
+
+```
+TransferError                 base class; always one line a user can act on
+├── ConfigError               an option, or a combination of options, that cannot work
+├── DataError                 the images, labels or splits
+├── BackboneError             the pre-trained model, its weights, or a cut through it
+├── WorkdirError              the run directory: not writable, full, or holding another run
+├── DependencyError           a package or a device that is not there
+├── TrainingError             training itself failed (exit status 1)
+└── ExportError               the exported model does not agree with training (exit status 1)
+```
+
+Every message says what was expected, what was received and the remedy. Commands print it as a single line on
+stderr and leave with `exit_status`; a traceback is only ever shown for a mistake of ours.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class TransferError(Exception):
+    """Base class of every error that a user can cause and mend. The message is one line."""
+
+    exit_status = 2
+
+
+class ConfigError(TransferError):
+    """An option, or a combination of options, that cannot work."""
+
+
+class DataError(TransferError):
+    """The images, labels or splits cannot be used."""
+
+
+class BackboneError(TransferError):
+    """The pre-trained model, its weights, or the cut asked for cannot be used."""
+
+
+class WorkdirError(TransferError):
+    """The run directory cannot be written, is full, or belongs to another run."""
+
+
+class DependencyError(TransferError):
+    """A package or a device that the request needs is not there."""
+
+
+class TrainingError(TransferError):
+    """Training started and could not go on, for example because the loss is no longer finite."""
+
+    exit_status = 1
+
+
+class ExportError(TransferError):
+    """The exported model does not give the numbers that training gave."""
+
+    exit_status = 1
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Returns "Did you mean A or B? " for the known names closest to `name`, or an empty string."""
+    by_lower_case = {candidate.lower(): candidate for candidate in known}
+    matches = difflib.get_close_matches(name.lower(), by_lower_case, n=3, cutoff=0.5)
+    return f"Did you mean {' or '.join(by_lower_case[match] for match in matches)}? " if matches else ""

@@ -1,0 +1,57 @@
+"""Measures a trained student: accuracy, top-5, precision and recall for each class.
+
+    python -m tl_keras.evaluate --model=run1 --data=photos/test_set/
+    python -m tl_keras.evaluate --model=run1/saved_model --data=csv:labels.csv --split=test --json
+
+--model is a run directory, a .keras file or a SavedModel directory; --data is any source that `train` takes.
+"""
+
+from __future__ import annotations
+
+import json
+
+from absl import flags
+
+from tl_keras import command_line
+from tl_keras.errors import ConfigError
+
+_MODEL = flags.DEFINE_string("model", None, "A run directory, a .keras file or a SavedModel directory.")
+_DATA = flags.DEFINE_string(
+    "data", None, "A directory, csv:FILE, tfrecord:GLOB, tfds:NAME[/config], npz:FILE or digits."
+)
+_SPLIT = flags.DEFINE_string(
+    "split", "", "train, validation or test; test where the source declares it, else everything."
+)
+_DATA_DIR = flags.DEFINE_string("data_dir", "", "Where prepared TFDS datasets lie.")
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Images at a time.", lower_bound=1)
+_JSON = flags.DEFINE_boolean("json", False, "Print JSON.")
+
+
+def main(arguments: list[str]) -> None:
+    """Prints the measures on stdout."""
+    if arguments or not _MODEL.value or not _DATA.value:
+        raise ConfigError("flags: expected --model=RUN_DIRECTORY and --data=SOURCE. Use --help to see what there is.")
+    from tl_keras.evaluation.measure import evaluate_model
+
+    metrics = evaluate_model(
+        _MODEL.value, _DATA.value, split=_SPLIT.value, data_dir=_DATA_DIR.value, batch_size=_BATCH_SIZE.value
+    )
+    print(json.dumps(metrics, indent=1) if _JSON.value else as_text(metrics))
+
+
+def as_text(metrics: dict) -> str:
+    """Returns the measures as lines and a table."""
+    top_5 = f", top-5 {metrics['top_5_accuracy']:.4f}" if "top_5_accuracy" in metrics else ""
+    lines = [f"accuracy {metrics['accuracy']:.4f}{top_5}  ({metrics['examples']} images, split {metrics['split']})"]
+    if metrics["undecodable"]:
+        lines.append(f"left out, cannot be decoded: {', '.join(metrics['undecodable'])}")
+    width = max(len("class"), *(len(row["class"]) for row in metrics["classes"]))
+    lines.append(f"{'class':<{width}} {'precision':>10} {'recall':>8} {'images':>8}")
+    for row in metrics["classes"]:
+        precision, recall = ("-" if row[name] is None else f"{row[name]:.4f}" for name in ("precision", "recall"))
+        lines.append(f"{row['class']:<{width}} {precision:>10} {recall:>8} {row['examples']:>8}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    command_line.run(main, usage=__doc__)

@@ -1,0 +1,1 @@
+"""Measuring: accuracy, per-class figures, and the methods side by side."""

@@ -1,0 +1,183 @@
+"""Which layers of the backbone are trained: the `unfreeze` language, worked out into a `FreezePlan`.
+
+A plan is positional (names of layers are not stable between two builds of some backbones), snaps to block edges
+(a cut inside a residual block hurts) and says so.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator
+
+import keras
+
+from tl_keras.backbones.specs import BlockSpec
+from tl_keras.errors import BackboneError, nearest
+
+_LANGUAGE = "none, all, blocks:N, layers:N, fraction:F, from:NAME or regex:R"
+
+
+@dataclasses.dataclass(frozen=True)
+class BlockPlan:
+    """What happens to one block: its name, number of layers and of parameters, and how many of its layers train."""
+
+    name: str
+    layers: int
+    parameters: int
+    trained_layers: int
+
+
+@dataclasses.dataclass(frozen=True)
+class FreezePlan:
+    """Which layers of a backbone are trained, decided.
+
+    Attributes:
+      unfreeze: What the user asked for.
+      blocks: From input to output.
+      trained: Positions in `backbone.layers` of the layers that train.
+      train_batch_norm: Whether BatchNorm inside them updates its statistics and weights.
+      note: A sentence where the cut was moved to a block edge, else empty.
+    """
+
+    unfreeze: str
+    blocks: tuple[BlockPlan, ...]
+    trained: frozenset[int]
+    train_batch_norm: bool
+    note: str
+
+    def apply(self, backbone: keras.Model) -> None:
+        """Sets `trainable` on the backbone and every layer in it. Compile afterwards: Keras ignores a later change."""
+        backbone.trainable = True  # a frozen parent would hide its unfrozen children
+        for position, layer in enumerate(backbone.layers):
+            layer.trainable = position in self.trained
+            for inner in _with_nested(layer):
+                if isinstance(inner, keras.layers.BatchNormalization) and not self.train_batch_norm:
+                    inner.trainable = False
+
+    def frozen(self) -> FreezePlan:
+        """Returns the plan for the same backbone in which nothing trains."""
+        blocks = tuple(dataclasses.replace(block, trained_layers=0) for block in self.blocks)
+        return FreezePlan("none", blocks, frozenset(), False, "")
+
+    def describe(self) -> str:
+        """Returns a sentence such as `4 of 19 blocks train (block 14 to top conv)`."""
+        touched = [block for block in self.blocks if block.trained_layers]
+        if not touched:
+            return f"all {len(self.blocks)} blocks frozen"
+        whole = all(block.trained_layers == block.layers for block in touched)
+        return (
+            f"{len(touched)} of {len(self.blocks)} blocks train{'' if whole else ' in part'} "
+            f"({touched[0].name}{f' to {touched[-1].name}' if len(touched) > 1 else ''})"
+        )
+
+
+def plan_freezing(
+    backbone: keras.Model, blocks: tuple[BlockSpec, ...], *, unfreeze: str, train_batch_norm: bool
+) -> FreezePlan:
+    """Works out which layers of a built backbone train.
+
+    Args:
+      backbone: The network without its top.
+      blocks: Its blocks from input to output.
+      unfreeze: `none`; `all`; `blocks:2`, the last two; `layers:30`, the last thirty; `fraction:0.25`, the last quarter
+        of the layers; `from:NAME`, from that layer or block to the output; `regex:R`, the layers whose name matches
+        anywhere. All but `regex` are widened to whole blocks.
+      train_batch_norm: Whether BatchNorm trains in the layers that train.
+
+    Raises:
+      BackboneError: The language is not understood, or it names no layer with weights.
+    """
+    starts = _block_starts(backbone, blocks)
+    asked, trained = _trained_positions(backbone, blocks, starts, unfreeze)
+    if unfreeze != "none" and not any(backbone.layers[position].weights for position in trained):
+        raise BackboneError(
+            f"unfreeze: expected layers with weights. Received: {unfreeze}, which names none in {backbone.name}."
+        )
+    note = ""
+    if trained and not unfreeze.startswith("regex:") and min(trained) != asked:
+        block = blocks[starts.index(min(trained))].name
+        note = f"unfreeze={unfreeze} cuts inside {block}; the whole of {block} is trained"
+    ends = [*starts[1:], len(backbone.layers)]
+    block_plans = tuple(
+        BlockPlan(
+            name=block.name,
+            layers=end - start,
+            parameters=sum(layer.count_params() for layer in backbone.layers[start:end]),
+            trained_layers=sum(position in trained for position in range(start, end)),
+        )
+        for block, start, end in zip(blocks, starts, ends, strict=True)
+    )
+    return FreezePlan(unfreeze, block_plans, frozenset(trained), train_batch_norm, note)
+
+
+def _block_starts(backbone: keras.Model, blocks: tuple[BlockSpec, ...]) -> list[int]:
+    """Returns the position in `backbone.layers` at which each block begins."""
+    positions = {layer.name: position for position, layer in enumerate(backbone.layers)}
+    edges = [positions[block.last_layer] + 1 for block in blocks]
+    return [0, *edges[:-1]]
+
+
+def _trained_positions(
+    backbone: keras.Model, blocks: tuple[BlockSpec, ...], starts: list[int], unfreeze: str
+) -> tuple[int, set[int]]:
+    """Returns the first position that was asked for, and all positions that train."""
+    total = len(backbone.layers)
+    kind, _, value = unfreeze.partition(":")
+    if kind == "regex" and value:
+        try:
+            pattern = re.compile(value)
+        except re.error as error:
+            raise BackboneError(f"unfreeze: expected a regular expression. Received: {value} ({error}).") from error
+        matched = {position for position, layer in enumerate(backbone.layers) if pattern.search(layer.name)}
+        return min(matched, default=total), matched
+    if unfreeze == "none":
+        return total, set()
+    if unfreeze == "all":
+        first = 0
+    elif kind == "blocks":
+        first = starts[-_count(value, len(blocks), unfreeze, "blocks")]
+    elif kind == "layers":
+        first = total - _count(value, total, unfreeze, "layers")
+    elif kind == "fraction":
+        first = total - max(1, round(_fraction(value, unfreeze) * total))
+    elif kind == "from" and value:
+        first = _named(backbone, blocks, starts, value)
+    else:
+        raise BackboneError(f"unfreeze: expected {_LANGUAGE}. Received: {unfreeze}.")
+    snapped = max(start for start in starts if start <= first)
+    return first, set(range(snapped, total))
+
+
+def _count(value: str, most: int, unfreeze: str, things: str) -> int:
+    if not value.isascii() or not value.isdigit() or not 1 <= int(value) <= most:
+        raise BackboneError(f"unfreeze: expected {things}:N with N from 1 to {most}. Received: {unfreeze}.")
+    return int(value)
+
+
+def _fraction(value: str, unfreeze: str) -> float:
+    try:
+        fraction = float(value)
+    except ValueError:
+        fraction = 0.0
+    if not 0 < fraction <= 1:
+        raise BackboneError(f"unfreeze: expected fraction:F with F above 0 and at most 1. Received: {unfreeze}.")
+    return fraction
+
+
+def _named(backbone: keras.Model, blocks: tuple[BlockSpec, ...], starts: list[int], name: str) -> int:
+    """Returns the position of the layer, or of the first layer of the block, called `name`."""
+    known = {layer.name: position for position, layer in enumerate(backbone.layers)}
+    known.update({block.name: start for block, start in zip(blocks, starts, strict=True)})
+    if name not in known:
+        raise BackboneError(
+            f"unfreeze: expected from:NAME with a layer or block of {backbone.name}. Received: {name}. "
+            f"{nearest(name, known)}The blocks are: {', '.join(block.name for block in blocks)}."
+        )
+    return known[name]
+
+
+def _with_nested(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
+    yield layer
+    for inner in getattr(layer, "layers", ()):
+        yield from _with_nested(inner)

@@ -1,0 +1,26 @@
+"""The head: from the backbone's feature map to one logit a class."""
+
+from __future__ import annotations
+
+import keras
+
+
+def apply_head(features, *, head: str, num_classes: int, head_units: int, dropout: float):
+    """Puts a new head on a feature map.
+
+    Args:
+      features: Symbolic tensor (batch, height, width, channels), the backbone's output.
+      head: `linear` (average pooling and one dense layer) or `mlp` (a hidden layer of `head_units` between).
+      num_classes: Number of logits.
+      head_units: Width of the hidden layer of `mlp`.
+      dropout: Rate before the last layer, 0 to below 1.
+
+    Returns:
+      Symbolic tensor, float32 (batch, num_classes): logits, in float32 under every precision policy.
+    """
+    x = keras.layers.GlobalAveragePooling2D(name="features")(features)
+    if head == "mlp":
+        x = keras.layers.Dense(head_units, activation="relu", name="hidden")(x)
+    if dropout:
+        x = keras.layers.Dropout(dropout, name="dropout")(x)
+    return keras.layers.Dense(num_classes, dtype="float32", name="logits")(x)

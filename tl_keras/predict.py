@@ -1,0 +1,57 @@
+"""Classifies image files.
+
+    python -m tl_keras.predict --model=run1 photo.jpg more_photos/
+    python -m tl_keras.predict --model=run1/saved_model --format=jsonl --top_k=3 more_photos/
+
+--model is a run directory, a .keras file or a SavedModel directory. A file that is no image is named in its row, the
+others are answered, and the exit status is 2.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from absl import flags
+
+from tl_keras import command_line
+from tl_keras.errors import ConfigError
+
+_MODEL = flags.DEFINE_string("model", None, "A run directory, a .keras file or a SavedModel directory.")
+_FORMAT = flags.DEFINE_enum("format", "table", ["table", "jsonl"], "A table, or a JSON object a line.")
+_TOP_K = flags.DEFINE_integer("top_k", 1, "How many labels for each image.", lower_bound=1)
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Images at a time.", lower_bound=1)
+
+
+def main(arguments: list[str]) -> int:
+    """Prints a row for each image on stdout; returns 2 where a file is no image."""
+    if not arguments or not _MODEL.value:
+        raise ConfigError(
+            "flags: expected --model=RUN_DIRECTORY and image files or directories. Use --help to see what there is."
+        )
+    from tl_keras.serving.predictor import predict_images
+
+    rows = predict_images(_MODEL.value, arguments, top_k=_TOP_K.value, batch_size=_BATCH_SIZE.value)
+    print("\n".join(json.dumps(row) for row in rows) if _FORMAT.value == "jsonl" else as_text(rows))
+    broken = [row["file"] for row in rows if "error" in row]
+    if broken:
+        print(f"error: {len(broken)} of {len(rows)} files cannot be decoded, the first is {broken[0]}", file=sys.stderr)
+    return 2 if broken else 0
+
+
+def as_text(rows: list[dict]) -> str:
+    """Returns a line an image: file, then labels and scores."""
+    width = max(len(row["file"]) for row in rows)
+    return "\n".join(
+        f"{row['file']:<{width}}  "
+        + (
+            row["error"]
+            if "error" in row
+            else "  ".join(f"{best['label']} {best['score']:.4f}" for best in row["top_k"])
+        )
+        for row in rows
+    )
+
+
+if __name__ == "__main__":
+    command_line.run(main, usage=__doc__)

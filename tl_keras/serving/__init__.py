@@ -1,0 +1,1 @@
+"""The trained model at work: exported, proven to agree with training, and asked."""

@@ -1,0 +1,67 @@
+"""`model.keras`: an ordinary Keras file that also carries the preprocessing and the class names.
+
+Plain Keras loads it; what tl_keras adds is one more entry in the archive, `tl_keras.json`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+import zipfile
+
+import keras
+
+from tl_keras.backbones.preprocessing import PreprocessSpec
+from tl_keras.builder import Student
+from tl_keras.errors import BackboneError
+from tl_keras.training.run_directory import replacing
+
+_ENTRY = "tl_keras.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedModel:
+    """A student read back.
+
+    Attributes:
+      model: float32 (batch, image_size, image_size, 3), RGB, 0 to 255, to float32 (batch, classes) logits.
+      preprocess: How an image becomes the model's input.
+      class_names: In the order of the logits.
+    """
+
+    model: keras.Model
+    preprocess: PreprocessSpec
+    class_names: tuple[str, ...]
+
+
+def save_model(student: Student, path: pathlib.Path, *, class_names: tuple[str, ...]) -> None:
+    """Writes the student, its preprocessing and its class names to one `.keras` file, whole or not at all.
+
+    Raises:
+      WorkdirError: The disk is full or the place cannot be written.
+    """
+    facts = {"preprocess": student.preprocess.to_json(), "class_names": class_names}
+    with replacing(path) as temporary:
+        student.model.save(temporary)
+        with zipfile.ZipFile(temporary, "a") as archive:
+            archive.writestr(_ENTRY, json.dumps(facts))
+
+
+def load_model(path: pathlib.Path) -> TrainedModel:
+    """Reads what `save_model` wrote.
+
+    Raises:
+      BackboneError: There is no such file, it is damaged, or tl_keras did not write it.
+    """
+    if not path.is_file():
+        raise BackboneError(f"model: expected a .keras file. Received: {path}, which is not there.")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            facts = json.loads(archive.read(_ENTRY))
+        model = keras.models.load_model(path, compile=False, safe_mode=True)
+    except KeyError as error:
+        raise BackboneError(f"model: expected a .keras file written by tl_keras. Received: {path}.") from error
+    except Exception as error:  # zipfile, json, h5py and Keras each raise their own kinds for a damaged file
+        raise BackboneError(f"model: expected a .keras file that can be read. Received: {path} ({error}).") from error
+    return TrainedModel(model, PreprocessSpec.from_json(facts["preprocess"]), tuple(facts["class_names"]))

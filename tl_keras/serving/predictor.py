@@ -1,0 +1,165 @@
+"""Asks a trained student: from its `model.keras`, its SavedModel, or its run directory."""
+
+from __future__ import annotations
+
+import abc
+import os
+import pathlib
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tl_keras.data.decoding import decode_image
+from tl_keras.errors import BackboneError, DataError
+from tl_keras.serving.model_file import TrainedModel, load_model
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
+
+
+class Predictor(abc.ABC):
+    """A trained model that answers images.
+
+    Attributes:
+      class_names: In the order of the probabilities.
+    """
+
+    class_names: tuple[str, ...]
+
+    @abc.abstractmethod
+    def probabilities(self, images: tf.data.Dataset, *, batch_size: int) -> np.ndarray:
+        """Returns float32 (n, classes) for n images.
+
+        Args:
+          images: Elements are encoded images, string (), or pixels, uint8 (height, width, channels).
+          batch_size: Images at a time.
+        """
+
+
+class KerasPredictor(Predictor):
+    """Answers with a `model.keras`, through the pipeline that evaluated it in training."""
+
+    def __init__(self, trained: TrainedModel):
+        self.class_names = trained.class_names
+        self._model = trained.model
+        self._preprocess = trained.preprocess
+
+    def probabilities(self, images: tf.data.Dataset, *, batch_size: int) -> np.ndarray:
+        """See `Predictor`."""
+        ready = images.map(
+            lambda image: self._preprocess.evaluation_transform(decode_image(image)),
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
+        logits = self._model.predict(ready.batch(batch_size).prefetch(tf.data.AUTOTUNE), verbose=0)
+        return tf.nn.softmax(logits).numpy()
+
+
+class SavedModelPredictor(Predictor):
+    """Answers with a SavedModel, which does its own preprocessing."""
+
+    def __init__(self, path: pathlib.Path):
+        self._loaded = tf.saved_model.load(str(path))
+        self._serve = self._loaded.signatures["serving_default"]
+        labels = path / "assets.extra" / "labels.txt"
+        if not labels.is_file():
+            raise BackboneError(f"model: expected a SavedModel written by tl_keras. Received: {path}.")
+        self.class_names = tuple(labels.read_text(encoding="utf-8").splitlines())
+
+    def probabilities(self, images: tf.data.Dataset, *, batch_size: int) -> np.ndarray:
+        """See `Predictor`."""
+        if images.element_spec.dtype != tf.string:
+            images = images.map(tf.io.encode_png, num_parallel_calls=tf.data.AUTOTUNE)
+        batches = images.batch(batch_size).prefetch(tf.data.AUTOTUNE)
+        return np.concatenate([self._serve(image_bytes=batch)["probabilities"].numpy() for batch in batches])
+
+
+def load_predictor(path: str | os.PathLike[str]) -> Predictor:
+    """Loads a `.keras` file, a SavedModel directory, or the `model.keras` of a run directory.
+
+    Raises:
+      BackboneError: None of them is at `path`, or it cannot be read.
+    """
+    path = pathlib.Path(path)
+    if (path / "model.keras").is_file():
+        return KerasPredictor(load_model(path / "model.keras"))
+    if path.is_dir():
+        versions = sorted(
+            (version for version in path.glob("[0-9]*/saved_model.pb")), key=lambda file: int(file.parent.name)
+        )
+        saved_model = versions[-1].parent if versions else path
+        if (saved_model / "saved_model.pb").is_file():
+            return SavedModelPredictor(saved_model)
+    if path.suffix == ".keras":
+        return KerasPredictor(load_model(path))
+    raise BackboneError(
+        f"model: expected a run directory with model.keras, a .keras file or a SavedModel directory. Received: {path}."
+    )
+
+
+def predict_images(
+    model: str | os.PathLike[str],
+    images: Iterable[str | os.PathLike[str]],
+    *,
+    top_k: int = 1,
+    batch_size: int = 32,
+) -> list[dict[str, Any]]:
+    """Classifies image files.
+
+    Args:
+      model: See `load_predictor`.
+      images: Files, or directories, in which every image below is taken.
+      top_k: How many labels to give for each image, at least 1.
+      batch_size: Images at a time.
+
+    Returns:
+      For each image, in order, `file`, `label`, `score` (0 to 1) and `top_k`, a list of labels and scores; or `file`
+      and `error` for a file that is no image.
+
+    Raises:
+      BackboneError: The model cannot be read.
+      DataError: A path is not there, or no images are.
+    """
+    files = _image_files(images)
+    predictor = load_predictor(model)
+    readable = _readable(files)
+    rows: dict[str, dict[str, Any]] = {
+        file: {"file": file, "error": "expected a JPEG, PNG, BMP or GIF image that can be decoded"} for file in files
+    }
+    if readable:
+        encoded = tf.data.Dataset.from_tensor_slices(readable).map(tf.io.read_file, num_parallel_calls=tf.data.AUTOTUNE)
+        probabilities = predictor.probabilities(encoded, batch_size=batch_size)
+        for file, row in zip(readable, probabilities, strict=True):
+            best = np.argsort(-row, kind="stable")[:top_k]
+            ranked = [{"label": predictor.class_names[i], "score": float(row[i])} for i in best]
+            rows[file] = {"file": file, **ranked[0], "top_k": ranked}
+    return [rows[file] for file in files]
+
+
+def _image_files(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
+    """Returns the files, with directories replaced by the images below them, sorted."""
+    files: list[str] = []
+    for path in map(pathlib.Path, paths):
+        if path.is_dir():
+            below = sorted(
+                p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".")
+            )
+            files += map(str, below)
+        elif path.is_file():
+            files.append(str(path))
+        else:
+            raise DataError(f"images: expected files or directories. Received: {path}, which is not there.")
+    if not files:
+        raise DataError(f"images: expected files ending in {', '.join(IMAGE_SUFFIXES)}. Received: none.")
+    return list(dict.fromkeys(files))
+
+
+def _readable(files: list[str]) -> list[str]:
+    """Returns the files that decode, in order."""
+
+    def decodes(index, file):
+        return index, tf.reduce_max(tf.shape(decode_image(tf.io.read_file(file))))
+
+    listed = tf.data.Dataset.from_tensor_slices(files).enumerate()
+    decoded = listed.map(decodes, num_parallel_calls=tf.data.AUTOTUNE).ignore_errors()
+    return [files[int(index)] for index, _ in decoded.as_numpy_iterator()]

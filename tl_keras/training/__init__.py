@@ -1,0 +1,1 @@
+"""Training: phases in the order they happen, and a run directory that a crash cannot spoil."""

@@ -1,0 +1,157 @@
+"""What happens while Keras fits: a progress bar, a guard against a loss that is no number, the record of epochs."""
+
+from __future__ import annotations
+
+import math
+import pathlib
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+import keras
+import tqdm
+
+from tl_keras.errors import TrainingError
+from tl_keras.training.checkpoints import Progress, save_checkpoint
+
+
+class ProgressBar(keras.callbacks.Callback):
+    """A bar for one phase on stderr, with images a second, time left and a line an epoch.
+
+    Args:
+      description: Stands before the bar.
+      images_per_epoch: Number of training images.
+      global_batch_size: Images a step; the last step of an epoch has what is left.
+      first_epoch: First epoch of the run that this fit trains.
+      last_epoch: One past the last one.
+    """
+
+    def __init__(
+        self, description: str, *, images_per_epoch: int, global_batch_size: int, first_epoch: int, last_epoch: int
+    ):
+        super().__init__()
+        self._images_per_epoch = images_per_epoch
+        self._global_batch_size = global_batch_size
+        self._last_epoch = last_epoch
+        interactive = sys.stderr.isatty()
+        self._bar = tqdm.tqdm(
+            desc=description,
+            total=images_per_epoch * (last_epoch - first_epoch),
+            unit=" images",
+            file=sys.stderr,
+            dynamic_ncols=interactive,
+            mininterval=0.1 if interactive else 30,  # a log file wants a line now and then, not ten a second
+            leave=False,
+        )
+
+    def on_train_batch_end(self, batch, logs=None):
+        done = batch * self._global_batch_size
+        self._bar.update(min(self._global_batch_size, self._images_per_epoch - done))
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._bar.write(
+            f"  epoch {epoch + 1}/{self._last_epoch}  loss {logs['loss']:.4f}  accuracy {logs['accuracy']:.4f}  "
+            f"validation loss {logs['val_loss']:.4f}  accuracy {logs['val_accuracy']:.4f}",
+            file=sys.stderr,
+        )
+
+    def on_train_end(self, logs=None):
+        self._bar.close()
+
+
+class StopOnNonFiniteLoss(keras.callbacks.Callback):
+    """Stops the run with a TrainingError that names the step at which the loss stopped being a number."""
+
+    def __init__(self, phase_name: str):
+        super().__init__()
+        self._phase_name = phase_name
+        self._epoch = 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not math.isfinite(logs["loss"]):
+            raise TrainingError(
+                f"loss: expected a finite number. Received: {logs['loss']} at step {batch + 1} of epoch {self._epoch + 1} "
+                f"(phase {self._phase_name}). Use a smaller --learning_rate."
+            )
+
+
+class RecordEpochs(keras.callbacks.Callback):
+    """After each epoch: keeps the best weights, writes the checkpoint, and ends the phase when it no longer helps.
+
+    Args:
+      progress: Of the run; updated in place.
+      phase_name: For the history.
+      model_variables: The student's.
+      optimizer_variables: The phase's.
+      best: File for the best weights.
+      last: File to resume from.
+      patience: Epochs without a better score in this phase before it ends; 0: never.
+      images_per_epoch: Number of training images.
+      write_history: Called with the history after each epoch.
+    """
+
+    def __init__(
+        self,
+        *,
+        progress: Progress,
+        phase_name: str,
+        model_variables: Sequence[keras.Variable],
+        optimizer_variables: Sequence[keras.Variable],
+        best: pathlib.Path,
+        last: pathlib.Path,
+        patience: int,
+        images_per_epoch: int,
+        write_history: Callable[[list[dict]], None],
+    ):
+        super().__init__()
+        self._progress = progress
+        self._phase_name = phase_name
+        self._model_variables = model_variables
+        self._optimizer_variables = optimizer_variables
+        self._best = best
+        self._last = last
+        self._patience = patience
+        self._images_per_epoch = images_per_epoch
+        self._write_history = write_history
+        self._began = self._trained = 0.0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._began = time.perf_counter()
+
+    def on_test_begin(self, logs=None):
+        self._trained = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        progress = self._progress
+        progress.history.append(self._epoch_record(epoch, logs))
+        progress.phase_epochs += 1
+        score = (float(logs["val_accuracy"]), -float(logs["val_loss"]))
+        if progress.phase_best_score is None or score > progress.phase_best_score:
+            progress.phase_best_score, progress.epochs_since_best = score, 0
+        else:
+            progress.epochs_since_best += 1
+        if progress.best_score is None or score > progress.best_score:
+            progress.best_score, progress.best_phase, progress.best_epoch = score, self._phase_name, epoch + 1
+            # Before the checkpoint: a run killed between the two trains this epoch again, to the same weights.
+            save_checkpoint(self._best, variables=self._model_variables, progress=progress)
+        if self._patience and progress.epochs_since_best >= self._patience:
+            progress.phase_over = True
+            self.model.stop_training = True
+        save_checkpoint(self._last, variables=[*self._model_variables, *self._optimizer_variables], progress=progress)
+        self._write_history(progress.history)
+
+    def _epoch_record(self, epoch: int, logs: dict) -> dict:
+        seconds = time.perf_counter() - self._began
+        return {
+            "epoch": epoch + 1,
+            "phase": self._phase_name,
+            "loss": float(logs["loss"]),
+            "accuracy": float(logs["accuracy"]),
+            "validation_loss": float(logs["val_loss"]),
+            "validation_accuracy": float(logs["val_accuracy"]),
+            "seconds": round(seconds, 3),
+            "images_per_second": round(self._images_per_epoch / (self._trained - self._began), 1),
+        }

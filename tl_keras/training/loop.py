@@ -1,0 +1,340 @@
+"""A run from its first to its last event: `train_and_evaluate`."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+import sys
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tl_keras.backbones.weights import fingerprint
+from tl_keras.builder import Student, TeacherChoice, build_student, choose_backbone
+from tl_keras.config import TransferConfig, resolve, to_json
+from tl_keras.data.inspection import inspect_source
+from tl_keras.data.pipeline import evaluation_batches, evaluation_order, steps_per_epoch, training_batches
+from tl_keras.data.sources import Source, open_source
+from tl_keras.data.splits import Splits, split_source
+from tl_keras.distribution.hardware import Hardware, resolve_hardware
+from tl_keras.evaluation.metrics import classification_metrics
+from tl_keras.serving.export import export_saved_model
+from tl_keras.serving.model_file import save_model
+from tl_keras.training.callbacks import ProgressBar, RecordEpochs, StopOnNonFiniteLoss
+from tl_keras.training.checkpoints import Progress, read_progress, restore_variables, save_checkpoint
+from tl_keras.training.losses import balanced_class_weights, make_loss
+from tl_keras.training.optimizers import make_optimizer
+from tl_keras.training.phases import Phase, plan_phases
+from tl_keras.training.run_directory import RunDirectory, writing
+from tl_keras.training.transforms import training_transform
+
+# Validation images that the exported model answers again in a fresh process.
+_PARITY_IMAGES = 16
+
+
+def train_and_evaluate(
+    config: TransferConfig, workdir: str | os.PathLike[str], *, source: Source | None = None
+) -> dict[str, Any]:
+    """Trains, evaluates and exports one student; resumes what was killed; leaves what is finished alone.
+
+    Args:
+      config: What to do.
+      workdir: The run directory; see `tl_keras.training.run_directory`.
+      source: The images, for example `tl_keras.ArraySource(images, labels)`. None: what `config.data.source` names.
+
+    Returns:
+      The contents of `result.json`, and `resumed`: whether any of the work had been done before.
+
+    Raises:
+      TransferError: One of its kinds; the message is one line, and says what was expected, received, and the remedy.
+    """
+    run = RunDirectory(workdir)
+    config = resolve(config)
+    teacher = choose_backbone(config.model)
+    run.check_writable()
+    run.check_same_run(to_json(config))
+    if finished := run.read_result():
+        return {**finished, "resumed": True}
+
+    hardware = resolve_hardware(config.strategy)
+    keras.utils.set_random_seed(config.seed)
+    source = source or open_source(config.data.source, data_dir=config.data.data_dir)
+    inspection = inspect_source(source, show_progress=True)
+    splits = split_source(
+        source,
+        inspection,
+        validation_fraction=config.data.validation_fraction,
+        test_fraction=config.data.test_fraction,
+        seed=config.seed,
+        train_examples_per_class=config.data.train_examples_per_class,
+    )
+    for remark in (*source.notes, *inspection.findings):
+        _say(f"data: {remark}")
+    student = build_student(teacher, config.model, num_classes=len(source.class_names))
+    weights_hash = fingerprint(student.backbone)
+    resumed = run.begin(
+        config=to_json(config),
+        data_hash=inspection.data_hash,
+        splits=splits.to_json(source),
+        labels=source.class_names,
+    )
+    phases = plan_phases(config, student)
+    _say(describe(config, teacher, student, phases, splits, hardware))
+
+    job = _Job(config, student, source, splits, run)
+    progress = _train(job, phases)
+    trained = sum(weight.size for weight in student.model.trainable_weights)
+    result = {
+        **_evaluate(job),
+        "method": config.model.method,
+        "backbone": teacher.spec.name,
+        "weights": config.model.weights,
+        "unfreeze": config.model.unfreeze,
+        "best_phase": progress.best_phase,
+        "best_epoch": progress.best_epoch,
+        **_speed(progress.history),
+        "parameters_trained": trained,
+        "parameters_frozen": student.model.count_params() - trained,
+        "images": {"train": len(splits.train), "validation": len(splits.validation), "test": len(splits.test)},
+        "seed": config.seed,
+        "hardware": hardware.to_json(),
+        "versions": versions(),
+        "hashes": {
+            "teacher_weights": weights_hash,
+            "student_weights": fingerprint(student.model),
+            "data": inspection.data_hash,
+        },
+    }
+    save_model(student, run.model, class_names=source.class_names)
+    if config.export == "saved_model":
+        probes = evaluation_order(source, splits.validation[:_PARITY_IMAGES])
+        result["export"] = export_saved_model(
+            student,
+            run.saved_model,
+            class_names=source.class_names,
+            images=[source.encoded_image(int(index)) for index in probes],
+            logits=_logits(job, probes),
+        )
+    run.write_json("result.json", result)
+    return {**result, "resumed": resumed}
+
+
+def describe(
+    config: TransferConfig,
+    teacher: TeacherChoice,
+    student: Student,
+    phases: tuple[Phase, ...],
+    splits: Splits,
+    hardware: Hardware,
+) -> str:
+    """Returns what the run is going to do, and why, in a few sentences."""
+    steps = " Then ".join(
+        f"{phase.name}: {phase.epochs} epochs at {phase.learning_rate:.2g}, {phase.plan.describe()}."
+        for phase in phases
+    )
+    origin = {"imagenet": "ImageNet weights", "embedded": "the embedded weights", "none": "random weights"}
+    weights = origin.get(teacher.weights, f"weights from {teacher.weights}")
+    reason = {
+        "replicate": "the architecture alone is kept, its weights are random: the measure of what transfer is worth",
+        "feature_extraction": "only the new head is trained: right where the new images resemble the teacher's or are few",
+        "fine_tune": "the head first, then the last layers at a small rate: right where the new images differ",
+    }[config.model.method]
+    lines = [
+        f"teacher {teacher.spec.name} with {weights}, {teacher.preprocess.image_size} px; method {config.model.method}: {reason}.",
+        f"{steps[0].upper()}{steps[1:]}",
+        f"images: {len(splits.train)} train, {len(splits.validation)} validation, {len(splits.test)} test. "
+        f"Device: {hardware.description}, because {hardware.reason}.",
+    ]
+    if teacher.weights == "none" and config.model.method != "replicate":
+        lines.append(f"weights=none: {config.model.method} from random weights transfers nothing; use it to test only.")
+    if student.plan.note:
+        lines.append(f"{student.plan.note}.")
+    return "\n".join(lines)
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions of what decides the numbers."""
+    return {
+        "tl_keras": importlib.metadata.version("tl_keras"),
+        "keras": keras.__version__,
+        "tensorflow": tf.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class _Job:
+    """What every phase of a run shares."""
+
+    config: TransferConfig
+    student: Student
+    source: Source
+    splits: Splits
+    run: RunDirectory
+
+    @property
+    def best(self) -> pathlib.Path:
+        return self.run.checkpoints / "best.npz"
+
+    @property
+    def last(self) -> pathlib.Path:
+        return self.run.checkpoints / "last.npz"
+
+
+def _train(job: _Job, phases: tuple[Phase, ...]) -> Progress:
+    """Trains all phases from where the last checkpoint stands, and leaves the best weights in the student."""
+    with writing(job.run.checkpoints):
+        job.run.checkpoints.mkdir(exist_ok=True)
+    saved = read_progress(job.last)
+    progress = saved or Progress()
+    if progress.history:
+        _say(f"going on after epoch {len(progress.history)}")
+    for position in range(progress.phase, len(phases)):
+        resume = saved is not None and position == saved.phase
+        if not resume:
+            progress = progress.at_start_of(position)
+        _train_phase(job, phases[position], progress, resume=resume)
+        restore_variables(job.best, job.student.model.variables)
+    return progress
+
+
+def _train_phase(job: _Job, phase: Phase, progress: Progress, *, resume: bool) -> None:
+    """Trains what is left of one phase, with an optimizer of its own."""
+    training, model = job.config.training, job.student.model
+    steps = steps_per_epoch(len(job.splits.train), training.global_batch_size)
+    phase.plan.apply(job.student.backbone)
+    optimizer = make_optimizer(
+        learning_rate=phase.learning_rate,
+        steps=steps * phase.epochs,
+        warmup_fraction=training.warmup_fraction,
+        weight_decay=training.weight_decay,
+    )
+    optimizer.build(model.trainable_variables)
+    variables = [*model.variables, *optimizer.variables]
+    if resume:
+        restore_variables(job.last, variables)
+    else:
+        save_checkpoint(job.last, variables=variables, progress=progress)
+    if progress.phase_over or progress.phase_epochs == phase.epochs:
+        return
+
+    # A second Model over the same layers: the student itself is saved without optimizer and loss.
+    trainer = keras.Model(model.inputs, model.outputs)
+    trainer.compile(
+        optimizer=optimizer,
+        loss=make_loss(label_smoothing=training.label_smoothing, class_weights=_class_weights(job)),
+        metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
+    )
+    first_epoch = len(progress.history)
+    last_epoch = first_epoch + phase.epochs - progress.phase_epochs
+    callbacks = [
+        StopOnNonFiniteLoss(phase.name),
+        ProgressBar(
+            phase.name,
+            images_per_epoch=len(job.splits.train),
+            global_batch_size=training.global_batch_size,
+            first_epoch=first_epoch,
+            last_epoch=last_epoch,
+        ),
+        RecordEpochs(
+            progress=progress,
+            phase_name=phase.name,
+            model_variables=model.variables,
+            optimizer_variables=optimizer.variables,
+            best=job.best,
+            last=job.last,
+            patience=training.early_stopping_patience,
+            images_per_epoch=len(job.splits.train),
+            write_history=lambda history: _write_metrics(job.run, history),
+        ),
+        keras.callbacks.TensorBoard(job.run.logs, write_graph=False),
+    ]
+    with writing(job.run.path):
+        trainer.fit(
+            _training_batches(job, first_epoch, last_epoch),
+            steps_per_epoch=steps,
+            initial_epoch=first_epoch,
+            epochs=last_epoch,
+            validation_data=_evaluation_batches(job, job.splits.validation).cache(),
+            shuffle=False,  # the pipeline shuffles; Keras warns otherwise
+            verbose=0,
+            callbacks=callbacks,
+        )
+
+
+def _training_batches(job: _Job, first_epoch: int, last_epoch: int) -> tf.data.Dataset:
+    return training_batches(
+        job.source,
+        job.splits.train,
+        transform=training_transform(
+            job.student.preprocess,
+            augmentation=job.config.data.augmentation,
+            horizontal_flip=job.config.data.horizontal_flip,
+        ),
+        num_classes=len(job.source.class_names),
+        global_batch_size=job.config.training.global_batch_size,
+        seed=job.config.seed,
+        first_epoch=first_epoch,
+        last_epoch=last_epoch,
+    )
+
+
+def _evaluation_batches(job: _Job, indices: np.ndarray) -> tf.data.Dataset:
+    return evaluation_batches(
+        job.source,
+        indices,
+        transform=job.student.preprocess.evaluation_transform,
+        num_classes=len(job.source.class_names),
+        global_batch_size=job.config.training.global_batch_size,
+    )
+
+
+def _class_weights(job: _Job) -> np.ndarray | None:
+    if job.config.training.class_weights == "none":
+        return None
+    return balanced_class_weights(job.source.labels[job.splits.train], len(job.source.class_names))
+
+
+def _logits(job: _Job, indices: np.ndarray) -> np.ndarray:
+    """Returns float32 (n, classes) in the order of `evaluation_order`."""
+    return job.student.model.predict(_evaluation_batches(job, indices), verbose=0)
+
+
+def _evaluate(job: _Job) -> dict[str, float]:
+    """Measures the student as it stands on validation and, where there is one, on test."""
+    measured = {}
+    for name in ("validation", "test"):
+        indices = getattr(job.splits, name)
+        if not len(indices):
+            continue
+        labels, logits = job.source.labels[evaluation_order(job.source, indices)], _logits(job, indices)
+        measured[f"{name}_accuracy"] = classification_metrics(labels, logits, job.source.class_names)["accuracy"]
+        losses = keras.losses.categorical_crossentropy(np.eye(logits.shape[1])[labels], logits, from_logits=True)
+        measured[f"{name}_loss"] = float(np.mean(keras.ops.convert_to_numpy(losses)))
+    return {**measured, "loss": measured["validation_loss"]}
+
+
+def _write_metrics(run: RunDirectory, history: list[dict[str, Any]]) -> None:
+    run.write_text("metrics.jsonl", "".join(f"{json.dumps(epoch)}\n" for epoch in history))
+
+
+def _speed(history: list[dict[str, Any]]) -> dict[str, Any]:
+    """Returns seconds by phase and the median of images a second, which the slow first epoch does not move."""
+    seconds: dict[str, float] = {}
+    for epoch in history:
+        seconds[epoch["phase"]] = round(seconds.get(epoch["phase"], 0.0) + epoch["seconds"], 3)
+    return {
+        "seconds": seconds,
+        "images_per_second": float(np.median([epoch["images_per_second"] for epoch in history])),
+    }
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,37 @@
+"""The loss, with label smoothing and class weights inside it."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+
+def make_loss(*, label_smoothing: float, class_weights: np.ndarray | None):
+    """Returns a function (one-hot or soft labels, logits), each float32 (batch, classes), to losses (batch,).
+
+    Args:
+      label_smoothing: 0 to below 1 (Szegedy et al. 2016, section 7).
+      class_weights: float32 (classes,), or None for equal weights. A soft label weighs as its mixture does, which
+        Keras's own `class_weight` gets wrong: it takes the argmax.
+    """
+
+    def loss(labels, logits):
+        losses = keras.losses.categorical_crossentropy(
+            labels, logits, from_logits=True, label_smoothing=label_smoothing
+        )
+        if class_weights is None:
+            return losses
+        return losses * keras.ops.sum(labels * class_weights, axis=-1)
+
+    return loss
+
+
+def balanced_class_weights(labels: np.ndarray, num_classes: int) -> np.ndarray:
+    """Returns float32 (num_classes,): inverse frequencies, scaled so that the mean over the examples is 1.
+
+    Args:
+      labels: int64 (n,), each class at least once.
+      num_classes: Number of classes.
+    """
+    counts = np.bincount(labels, minlength=num_classes)
+    return (len(labels) / (num_classes * counts)).astype(np.float32)

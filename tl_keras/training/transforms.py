@@ -1,0 +1,50 @@
+"""From an image of any size to what the network trains on: the teacher's preprocessing joined with augmentation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from tl_keras.backbones.preprocessing import PreprocessSpec
+from tl_keras.data.augmentation import make_augmentation, random_resized_crop
+
+# Part of the area that a random crop keeps at least. ImageNet's recipe takes 0.08 (Szegedy et al. 2015, section 6), for
+# a hundred epochs and more; a short run on few images wants the object in the picture.
+_MIN_CROP_AREA = {"light": 0.5, "strong": 0.25}
+
+
+def training_transform(
+    preprocess: PreprocessSpec, *, augmentation: str, horizontal_flip: bool
+) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    """Returns the train-time transform of one image.
+
+    Args:
+      preprocess: The teacher's; its size, interpolation and antialias are kept.
+      augmentation: `none` (exactly the evaluation transform), `light` or `strong` (a random resized crop in place of
+        the centre crop, then the preset).
+      horizontal_flip: Whether half of the images are mirrored.
+
+    Returns:
+      A function of an image, uint8 (height, width, 3), and a seed, integer (2,), to float32 (image_size, image_size,
+      3), RGB, 0 to 255.
+    """
+    if augmentation == "none":
+        return lambda image, seed: preprocess.evaluation_transform(image)
+    augment = make_augmentation(augmentation, horizontal_flip=horizontal_flip)
+
+    def transform(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        crop_seed, augmentation_seed = tf.unstack(tf.random.split(seed, 2))
+        if preprocess.rule in ("squash", "pad"):
+            image = preprocess.evaluation_transform(image)
+        cropped = random_resized_crop(
+            image,
+            crop_seed,
+            image_size=preprocess.image_size,
+            min_area=_MIN_CROP_AREA[augmentation],
+            interpolation=preprocess.interpolation,
+            antialias=preprocess.antialias,
+        )
+        return augment(cropped, augmentation_seed)
+
+    return transform
