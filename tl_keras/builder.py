@@ -61,7 +61,7 @@ def choose_backbone(config: ModelConfig) -> TeacherChoice:
     check_weights_name(config.weights, tuple(by_name))
     described = by_name.get(config.weights, spec.default_weights)
     alpha = config.alpha or described.alpha
-    if not spec.has_alpha and alpha != 1.0:
+    if not spec.alphas and alpha != 1.0:
         raise BackboneError(f"alpha: {spec.name} has one width only. Received: {alpha}. Leave alpha out.")
     if config.weights == "embedded" and alpha != described.alpha:
         raise BackboneError(f"alpha: the embedded weights have {described.alpha}. Received: {alpha}. Leave alpha out.")
@@ -138,7 +138,7 @@ def build_backbone(teacher: TeacherChoice, weights: str | None = None) -> keras.
       BackboneError: Keras refuses the width.
     """
     size = teacher.preprocess.image_size
-    keywords = {"alpha": teacher.alpha} if teacher.spec.has_alpha else {}
+    keywords = {"alpha": teacher.alpha} if teacher.spec.alphas else {}
     try:
         return getattr(keras.applications, teacher.spec.name)(
             include_top=False, weights=weights, input_shape=(size, size, 3), **keywords

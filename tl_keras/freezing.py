@@ -114,7 +114,7 @@ def plan_freezing(
 def _block_starts(backbone: keras.Model, blocks: tuple[BlockSpec, ...]) -> list[int]:
     """Returns the position in `backbone.layers` at which each block begins."""
     positions = {layer.name: position for position, layer in enumerate(backbone.layers)}
-    edges = [positions[block.last_layer] + 1 for block in blocks]
+    edges = [positions[block.anchor] + block.offset + 1 for block in blocks]
     return [0, *edges[:-1]]
 
 

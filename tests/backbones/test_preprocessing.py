@@ -15,7 +15,7 @@ RULES = ("short_side", "crop_first", "central_fraction", "squash", "pad")
 
 
 def a_spec(rule="short_side", **changes) -> PreprocessSpec:
-    fields = {"crop_fraction": 0.875, "interpolation": "bilinear", "antialias": True, "normalization": "mobilenet_v2"}
+    fields = {"crop_fraction": 0.875, "interpolation": "bilinear", "antialias": True, "normalization": "tf"}
     return PreprocessSpec(**{"image_size": 32, "rule": rule, **fields, **changes})
 
 
@@ -76,12 +76,11 @@ def test_the_users_resize_replaces_the_rule():
 
 @pytest.mark.parametrize("name", backbone_names())
 def test_normalize_is_keras_own(name):
-    spec = backbone_spec(name).default_weights.preprocess
+    backbone, spec = backbone_spec(name), backbone_spec(name).default_weights.preprocess
     images = np.random.default_rng(0).uniform(0, 255, (2, 8, 8, 3)).astype(np.float32)
     traced = keras.Input((8, 8, 3))
     model = keras.Model(traced, spec.normalize(traced))
-    module = {"EfficientNetB0": "efficientnet"}.get(name, spec.normalization)
-    expected = importlib.import_module(f"keras.applications.{module}").preprocess_input(images.copy())
+    expected = importlib.import_module(f"keras.applications.{backbone.module}").preprocess_input(images.copy())
     np.testing.assert_array_equal(model(images), expected)
 
 

@@ -8,7 +8,6 @@ can scale them twice.
 from __future__ import annotations
 
 import dataclasses
-import importlib
 from typing import Any
 
 INSIDE_THE_MODEL = "inside_the_model"
@@ -28,7 +27,8 @@ class PreprocessSpec:
       crop_fraction: Part of the side that the crop keeps, above 0 to 1.
       interpolation: `bilinear` or `bicubic`.
       antialias: Whether shrinking averages over the pixels that it drops.
-      normalization: The module of `keras.applications` whose `preprocess_input` is applied, or `inside_the_model`.
+      normalization: The mode of Keras's `preprocess_input`: `tf` (-1 to 1), `torch` (ImageNet's mean and deviation), `caffe`
+        (BGR, minus ImageNet's mean); or `inside_the_model`, for networks that normalise themselves.
     """
 
     image_size: int
@@ -107,7 +107,9 @@ class PreprocessSpec:
         """
         if self.normalization == INSIDE_THE_MODEL:
             return images
-        return importlib.import_module(f"keras.applications.{self.normalization}").preprocess_input(images)
+        import keras
+
+        return keras.applications.imagenet_utils.preprocess_input(images, mode=self.normalization)
 
     def _resize(self, image, target):
         import tensorflow as tf

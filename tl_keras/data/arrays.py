@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,15 +38,15 @@ class ArraySource(RandomAccessSource):
         name: str = "arrays",
     ):
         _require_pixels(name, images)
-        labels = np.asarray(labels)
+        label_column = np.asarray(labels)
         splits = [""] * len(images) if splits is None else splits
-        for what, column in (("labels", labels), ("splits", splits)):
+        for what, column in (("labels", label_column), ("splits", splits)):
             if np.shape(column) != (len(images),):
                 raise DataError(
                     f"{name}: expected one entry of {what} an image, shape ({len(images)},). "
                     f"Received shape {np.shape(column)}. Give one for each image, in the same order."
                 )
-        known_names, positions = _encode_labels(name, labels, class_names)
+        known_names, positions = _encode_labels(name, label_column, class_names)
         super().__init__(
             name=name,
             class_names=known_names,
@@ -85,13 +86,15 @@ def npz_source(path: str) -> ArraySource:
     name = f"npz:{path}"
     if not Path(path).is_file():
         raise DataError(f"{name}: expected an .npz file. Received a path without one. Check the path.")
+    if not zipfile.is_zipfile(path):
+        raise DataError(f"{name}: expected an .npz file. Received another or a damaged one. Write it with numpy.savez.")
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
-    except (ValueError, AttributeError, OSError, zipfile.BadZipFile) as error:
+    except (ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(
             f"{name}: expected an .npz file of plain arrays. Received one that numpy cannot read ({error}). "
-            "Write it with numpy.savez."
+            "Write it with numpy.savez, from arrays of numbers or strings."
         ) from error
     splits = [split for split in ("train", "test") if f"x_{split}" in arrays and f"y_{split}" in arrays]
     if "train" not in splits:

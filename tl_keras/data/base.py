@@ -56,7 +56,7 @@ class Source(abc.ABC):
         self.name = name
         self.class_names = tuple(class_names)
         self.ids = ids
-        self.labels = labels.astype(np.int64)
+        self.labels: np.ndarray = labels.astype(np.int64)
         self.declared_splits = declared_splits
         self.notes = tuple(notes)
 
@@ -139,9 +139,7 @@ class RecordSource(Source):
 
     def images(self, indices: np.ndarray, *, shuffle_seed: tf.Tensor | None = None) -> tf.data.Dataset:
         """See `Source.images`."""
-        wanted = np.zeros(len(self), bool)
-        wanted[indices] = True
-        mask = on_host(wanted)
+        mask = on_host(np.isin(np.arange(len(self)), indices))
         seed = None if shuffle_seed is None else tf.stack([shuffle_seed, 0])
         records = self._stream(seed).filter(lambda record: tf.gather(mask, record["index"]))
         return records if seed is None else shuffle_in_blocks(records, seed, block_size=self._block_images)

@@ -15,6 +15,8 @@ from tl_keras.data.base import Source
 from tl_keras.data.decoding import decode_image
 from tl_keras.errors import DataError
 
+# Images handed from TensorFlow to Python at a time.
+_BATCH = 64
 _NAMES_SHOWN = 10
 _FEW_IMAGES = 5
 _IMBALANCE = 10
@@ -70,7 +72,7 @@ def inspect_source(source: Source, *, show_progress: bool = False) -> Inspection
     """
     hashes, heights, widths = _read_all(source, show_progress=show_progress)
     decodable = heights > 0
-    undecodable = tuple(source.ids[index] for index in np.flatnonzero(~decodable))
+    undecodable = tuple(source.ids[index] for index in np.flatnonzero(~decodable).tolist())
     counts = np.bincount(source.labels[decodable], minlength=len(source.class_names))
     _require_two_classes(source, counts, undecodable)
     findings = [
@@ -92,25 +94,21 @@ def inspect_source(source: Source, *, show_progress: bool = False) -> Inspection
 def _read_all(source: Source, *, show_progress: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns the content hashes, heights and widths; heights and widths of 0 for what does not decode."""
     n = len(source)
-    hashes = np.full(n, "", "U64")
-    heights, widths = np.zeros(n, np.int64), np.zeros(n, np.int64)
+    hashes: np.ndarray = np.full(n, "", "U64")
+    heights: np.ndarray = np.zeros(n, np.int64)
+    widths: np.ndarray = np.zeros(n, np.int64)
 
     def measure(element: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         return element["index"], element["image"], tf.shape(decode_image(element["image"]))
 
     # An image that raises is passed over; it is recognised by its absence.
-    images = source.images(np.arange(n)).map(measure, num_parallel_calls=tf.data.AUTOTUNE).ignore_errors()
-    progress = tqdm.tqdm(
-        images.prefetch(tf.data.AUTOTUNE).as_numpy_iterator(),
-        desc="looking at the images",
-        total=n,
-        unit="image",
-        leave=False,
-        disable=not show_progress,
-    )
-    for index, image, shape in progress:
-        hashes[index] = _content_hash(image)
-        heights[index], widths[index] = shape[:2]
+    measured = source.images(np.arange(n)).map(measure, num_parallel_calls=tf.data.AUTOTUNE).ignore_errors()
+    batches = measured.batch(_BATCH).prefetch(1).as_numpy_iterator()
+    with tqdm.tqdm(desc="looking at the images", total=n, unit="image", leave=False, disable=not show_progress) as bar:
+        for indices, images, shapes in batches:
+            hashes[indices] = [_content_hash(image) for image in images]
+            heights[indices], widths[indices] = shapes[:, 0], shapes[:, 1]
+            bar.update(len(indices))
     for index in np.flatnonzero(heights == 0):
         hashes[index] = _hash_if_readable(source, int(index))
     return hashes, heights, widths
@@ -146,7 +144,7 @@ def _undecodable_finding(undecodable: tuple[str, ...]) -> Iterable[str]:
 
 
 def _class_size_findings(class_names: Sequence[str], counts: np.ndarray) -> Iterable[str]:
-    few = [f"{class_names[label]} ({counts[label]})" for label in np.flatnonzero(counts < _FEW_IMAGES)]
+    few = [f"{class_names[label]} ({counts[label]})" for label in np.flatnonzero(counts < _FEW_IMAGES).tolist()]
     if few:
         yield f"classes with fewer than {_FEW_IMAGES} images: {_shown(few)}"
     smallest = int(np.argmin(np.where(counts > 0, counts, counts.max())))
@@ -161,19 +159,20 @@ def _class_size_findings(class_names: Sequence[str], counts: np.ndarray) -> Iter
 def _shared_content_findings(source: Source, hashes: np.ndarray) -> Iterable[str]:
     """Yields a sentence where equal images are in two declared splits, and one where they have two labels."""
     _, content, counts = np.unique(hashes, return_inverse=True, return_counts=True)
-    shared = np.flatnonzero((counts[content] > 1) & (hashes != ""))
-    groups = np.split(shared[order := np.argsort(content[shared], kind="stable")], _group_edges(content[shared][order]))
+    copies: dict[int, list[int]] = {}
+    for index in np.flatnonzero((counts[content] > 1) & (hashes != "")).tolist():
+        copies.setdefault(int(content[index]), []).append(index)
     for column, meaning in (
-        (source.declared_splits, "in two splits, so the measured accuracy is too high"),
+        (source.declared_splits, "in two splits, so that the measured accuracy is too high"),
         (source.labels, "under two labels"),
     ):
-        found = [" = ".join(source.ids[i] for i in group) for group in groups if len(set(column[group])) > 1]
+        found = [
+            " = ".join(source.ids[index] for index in indices)
+            for indices in copies.values()
+            if len(np.unique(column[indices])) > 1
+        ]
         if found:
-            yield f"{len(found)} images are {meaning}: {_shown(found)}"
-
-
-def _group_edges(sorted_values: np.ndarray) -> np.ndarray:
-    return np.flatnonzero(np.diff(sorted_values)) + 1
+            yield f"same content {meaning}, {len(found)} times: {_shown(found)}"
 
 
 def _shown(names: Sequence[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from tl_keras.data.arrays import digits_source, npz_source
@@ -15,7 +16,12 @@ from tl_keras.errors import DataError, nearest
 
 __all__ = ["Source", "open_source"]
 
-_READERS = {"csv": CsvSource, "npz": npz_source, "tfds": TFDSSource, "tfrecord": TFRecordSource}
+_READERS: dict[str, Callable[[str], Source]] = {
+    "csv": CsvSource,
+    "npz": npz_source,
+    "tfds": TFDSSource,
+    "tfrecord": TFRecordSource,
+}
 
 
 def open_source(name: str, *, data_dir: str = "") -> Source:

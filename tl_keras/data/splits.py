@@ -164,7 +164,7 @@ def _require_training_images(source: Source, assigned: np.ndarray) -> None:
     held_out = np.isin(assigned, ("validation", "test"))
     missing = np.setdiff1d(source.labels[held_out], source.labels[assigned == "train"])
     if len(missing):
-        names = ", ".join(source.class_names[label] for label in missing)
+        names = ", ".join(source.class_names[label] for label in missing.tolist())
         raise DataError(
             f"{source.name}: expected training images of every class. Received {names} in validation or test only. "
             "Add such images to train, or remove the class."

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tl_keras.data.base import SPLIT_OF_NAME, RecordSource
-from tl_keras.errors import DataError, nearest
+from tl_keras.errors import DataError, DependencyError, nearest
 
 _LISTING_BATCH = 1024
 
@@ -24,20 +26,14 @@ class TFDSSource(RecordSource):
 
     Raises:
       DataError: The dataset is unknown, is not prepared and cannot be, or has no images with class labels.
+      DependencyError: tensorflow_datasets does not work here.
     """
 
     def __init__(self, dataset: str, *, data_dir: str = ""):
         name = f"tfds:{dataset}"
         self._builder = _prepared_builder(name, dataset, data_dir)
         class_names = _class_names(name, self._builder.info.features)
-        labels_of_split, notes = {}, []
-        for split in self._builder.info.splits:
-            labels = _read_labels(self._builder, split) if split in SPLIT_OF_NAME else np.array([-1])
-            if labels.min(initial=0) < 0:
-                reason = "it has images without a label" if split in SPLIT_OF_NAME else "not train, validation or test"
-                notes.append(f"split {split} left out: {reason}")
-            else:
-                labels_of_split[split] = labels
+        labels_of_split, notes = _read_labels(self._builder)
         counts = [len(labels) for labels in labels_of_split.values()]
         if not sum(counts):
             raise DataError(
@@ -67,9 +63,21 @@ class TFDSSource(RecordSource):
         return next(iter(records)).numpy()
 
 
-def _prepared_builder(name: str, dataset: str, data_dir: str) -> Any:
-    import tensorflow_datasets as tfds
+def _import_tfds() -> Any:
+    """Returns the package; it is heavy, and most runs do without."""
+    try:
+        # `import tensorflow_datasets` hides what fails inside and leaves an empty module.
+        from tensorflow_datasets import public_api
+    except Exception as error:  # such as the VersionError of protobuf
+        raise DependencyError(
+            f"tfds: expected tensorflow_datasets beside TensorFlow {tf.__version__}. Importing it failed "
+            f"({_first_line(error)}). With TensorFlow 2.19 use: pip install 'tensorflow-metadata<1.18'"
+        ) from error
+    return public_api
 
+
+def _prepared_builder(name: str, dataset: str, data_dir: str) -> Any:
+    tfds = _import_tfds()
     try:
         builder = tfds.builder(dataset, data_dir=data_dir or None)
     except tfds.core.DatasetNotFoundError as error:
@@ -82,7 +90,9 @@ def _prepared_builder(name: str, dataset: str, data_dir: str) -> Any:
         raise DataError(f"{name}: expected NAME[/config][:version]. TFDS answered: {_first_line(error)}") from error
     if not builder.data_path.exists():
         try:
-            builder.download_and_prepare()
+            # TFDS tells its progress on stdout, which is for results.
+            with contextlib.redirect_stdout(sys.stderr):
+                builder.download_and_prepare()
         except Exception as error:  # downloads and parsing of any kind
             raise DataError(
                 f"{name}: expected a prepared dataset in {builder.data_path}. Preparing it failed "
@@ -92,8 +102,7 @@ def _prepared_builder(name: str, dataset: str, data_dir: str) -> Any:
 
 
 def _class_names(name: str, features: Any) -> list[str]:
-    import tensorflow_datasets as tfds
-
+    tfds = _import_tfds()
     found = dict(features) if isinstance(features, tfds.features.FeaturesDict) else {}
     if not isinstance(found.get("image"), tfds.features.Image) or not isinstance(
         found.get("label"), tfds.features.ClassLabel
@@ -106,15 +115,25 @@ def _class_names(name: str, features: Any) -> list[str]:
     return found["label"].names
 
 
-def _read_labels(builder: Any, split: str) -> np.ndarray:
-    batches = _read(builder, split, feature="label").batch(_LISTING_BATCH)
-    return np.concatenate([np.array([], np.int64), *batches.as_numpy_iterator()])
+def _read_labels(builder: Any) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Returns the labels, int64 (k,), of every split that can be used, and a note for every other."""
+    labels_of_split, notes = {}, []
+    for split in builder.info.splits:
+        if split not in SPLIT_OF_NAME:
+            notes.append(f"split {split} left out: it is neither train, validation nor test")
+            continue
+        batches = _read(builder, split, feature="label").batch(_LISTING_BATCH)
+        labels = np.concatenate([np.array([], np.int64), *batches.as_numpy_iterator()])
+        if np.any(labels < 0):
+            notes.append(f"split {split} left out: it has images without a label")
+        else:
+            labels_of_split[split] = labels
+    return labels_of_split, notes
 
 
 def _read(builder: Any, split: str, *, feature: str) -> tf.data.Dataset:
     """Returns one feature of every record in storage order; images as their encoded bytes."""
-    import tensorflow_datasets as tfds
-
+    tfds = _import_tfds()
     records = builder.as_dataset(
         split=split,
         shuffle_files=False,

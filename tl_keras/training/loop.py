@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.metadata
 import json
+import math
 import os
 import pathlib
 import platform
@@ -89,7 +90,7 @@ def train_and_evaluate(
 
     job = _Job(config, student, source, splits, run)
     progress = _train(job, phases)
-    trained = sum(weight.size for weight in student.model.trainable_weights)
+    trained = sum(math.prod(weight.shape) for weight in student.model.trainable_weights)
     result = {
         **_evaluate(job),
         "method": config.model.method,

@@ -1,0 +1,114 @@
+"""Tests of tl_keras.data.arrays."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tl_keras.data.arrays import ArraySource, digits_source, npz_source
+from tl_keras.errors import DataError
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (6, 5, 4, 3), np.uint8)
+LABELS = [0, 1, 2, 0, 1, 2]
+
+
+def test_integer_labels_are_named_by_their_digits():
+    source = ArraySource(IMAGES, LABELS)
+    assert source.class_names == ("0", "1", "2")
+    assert source.ids[5] == "array:5"
+    assert source.labels.dtype == np.int64
+
+
+def test_names_may_be_given_for_classes_without_images():
+    assert ArraySource(IMAGES, LABELS, class_names=["a", "b", "c", "d"]).class_names == ("a", "b", "c", "d")
+
+
+def test_string_labels_are_classes():
+    source = ArraySource(IMAGES, list("bababa"))
+    assert source.class_names == ("a", "b")
+    assert source.labels.tolist() == [1, 0, 1, 0, 1, 0]
+
+
+def test_string_labels_take_the_order_of_class_names():
+    assert ArraySource(IMAGES, list("bababa"), class_names=["b", "a"]).labels.tolist() == [0, 1, 0, 1, 0, 1]
+
+
+def test_splits_are_declared():
+    splits = ArraySource(IMAGES, LABELS, splits=["train", "train", "val", "val", "test", ""]).declared_splits
+    assert splits.tolist() == ["train", "train", "validation", "validation", "test", ""]
+
+
+def test_pixels_are_read_as_given():
+    elements = list(ArraySource(IMAGES, LABELS).images(np.array([4, 1])))
+    assert [int(element["index"]) for element in elements] == [1, 4]
+    np.testing.assert_array_equal(elements[1]["image"], IMAGES[4])
+
+
+def test_greyscale_gets_a_channel():
+    (element,) = ArraySource(IMAGES[..., 0], LABELS).images(np.array([2]))
+    np.testing.assert_array_equal(element["image"], IMAGES[2, :, :, :1])
+
+
+def test_the_encoded_image_holds_the_same_pixels():
+    encoded = ArraySource(IMAGES, LABELS).encoded_image(3)
+    np.testing.assert_array_equal(tf.io.decode_png(encoded), IMAGES[3])
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "options", "message"),
+    [
+        (IMAGES / 255, LABELS, {}, r"Received float64\. Give 0 to 255"),
+        (IMAGES.tolist(), LABELS, {}, "Received list"),
+        (IMAGES[0, 0], LABELS, {}, r"Received \(4, 3\)"),
+        (IMAGES[..., :2], LABELS, {}, r"Received \(6, 5, 4, 2\)\. Put the channels last"),
+        (IMAGES, LABELS[:5], {}, r"entry of labels an image, shape \(6,\)\. Received shape \(5,\)"),
+        (IMAGES, LABELS, {"splits": ["train"]}, "entry of splits an image"),
+        (IMAGES, LABELS, {"splits": ["train", "dev"] * 3}, "Received: dev"),
+        (IMAGES, [1, 2, 3, 1, 2, 3], {}, "from 0 to 2, for 3 classes. Received 1 to 3"),
+        (IMAGES, LABELS, {"class_names": ["a", "b"]}, "from 0 to 1, for 2 classes. Received 0 to 2"),
+        (IMAGES, list("abcabc"), {"class_names": ["a", "b"]}, r"among class_names\. Received c"),
+        (IMAGES, np.float32(LABELS), {}, "Received float32"),
+    ],
+)
+def test_mistakes_are_named(images, labels, options, message):
+    with pytest.raises(DataError, match=message):
+        ArraySource(images, labels, **options)
+
+
+def test_digits_use_the_whole_range():
+    source = digits_source()
+    pixels = np.stack([element["image"] for element in source.images(np.arange(50))])
+    assert len(source) == 1797
+    assert source.class_names == tuple("0123456789")
+    assert (pixels.min(), pixels.max()) == (0, 255)
+
+
+def test_an_npz_file_declares_train_and_test(tmp_path):
+    np.savez(tmp_path / "a.npz", x_train=IMAGES[:4], y_train=[[0], [1], [0], [1]], x_test=IMAGES[4:], y_test=[[0], [1]])
+    source = npz_source(str(tmp_path / "a.npz"))
+    assert source.declared_splits.tolist() == ["train"] * 4 + ["test"] * 2
+    assert source.labels.tolist() == [0, 1, 0, 1, 0, 1]
+
+
+def test_mnist_is_read(shared_data):
+    source = npz_source(str(shared_data / "mnist.npz"))
+    assert len(source) == 70_000
+    assert np.count_nonzero(source.declared_splits == "test") == 10_000
+
+
+def test_an_npz_file_of_other_arrays_is_refused(tmp_path):
+    np.savez(tmp_path / "a.npz", images=IMAGES, labels=LABELS)
+    with pytest.raises(DataError, match=r"Received: images, labels\. Rename them"):
+        npz_source(str(tmp_path / "a.npz"))
+
+
+def test_an_npz_file_of_objects_is_refused(tmp_path):
+    np.savez(tmp_path / "a.npz", x_train=np.array([None]), y_train=[0])
+    with pytest.raises(DataError, match="numpy cannot read"):
+        npz_source(str(tmp_path / "a.npz"))
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04"])
+def test_a_damaged_npz_file_is_refused(tmp_path, content):
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(DataError, match="Received another or a damaged one"):
+        npz_source(str(tmp_path / "a.npz"))

@@ -1,0 +1,90 @@
+"""Tests of tl_keras.data.decoding: real files written by Pillow, compared with what Pillow reads."""
+
+import io
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from tl_keras.data.decoding import decode_image
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (13, 17, 4), np.uint8)
+RGB = Image.fromarray(PIXELS[..., :3])
+GREY = Image.fromarray(PIXELS[..., 0])
+RGBA = Image.fromarray(PIXELS)
+GREY_ALPHA = Image.merge("LA", [GREY, Image.fromarray(PIXELS[..., 3])])
+PALETTE = RGB.quantize(23)
+
+
+def encoded(image, kind, **options):
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP"])
+@pytest.mark.parametrize("image", [RGB, GREY, PALETTE], ids=["rgb", "grey", "palette"])
+def test_lossless_files_decode_to_the_pixels_that_were_written(image, kind):
+    decoded = decode_image(tf.constant(encoded(image, kind)))
+    np.testing.assert_array_equal(decoded, image.convert("RGB"))
+
+
+@pytest.mark.parametrize(
+    ("image", "kind"), [(RGBA, "PNG"), (RGBA, "BMP"), (GREY_ALPHA, "PNG")], ids=["rgba png", "rgba bmp", "grey alpha"]
+)
+def test_alpha_is_dropped(image, kind):
+    np.testing.assert_array_equal(decode_image(tf.constant(encoded(image, kind))), image.convert("RGB"))
+
+
+def test_a_16_bit_png_keeps_its_upper_byte():
+    deep = np.random.default_rng(0).integers(0, 65536, (13, 17)).astype(np.uint16)
+    decoded = decode_image(tf.constant(encoded(Image.fromarray(deep), "PNG")))
+    np.testing.assert_array_equal(decoded, np.repeat(deep[..., np.newaxis] >> 8, 3, axis=2))
+
+
+def test_the_first_frame_of_a_gif_is_taken():
+    file = encoded(PALETTE, "GIF", save_all=True, append_images=[GREY.convert("P")])
+    np.testing.assert_array_equal(decode_image(tf.constant(file)), PALETTE.convert("RGB"))
+
+
+@pytest.mark.parametrize("image", [RGB, GREY], ids=["rgb", "grey"])
+def test_a_jpeg_decodes_exactly_as_pillow_does(image):
+    file = encoded(image, "JPEG", quality=80)
+    np.testing.assert_array_equal(decode_image(tf.constant(file)), Image.open(io.BytesIO(file)).convert("RGB"))
+
+
+def test_a_cmyk_jpeg_looks_as_in_pillow():
+    smooth = RGB.resize((68, 52), Image.Resampling.BICUBIC).convert("CMYK")
+    file = encoded(smooth, "JPEG", quality=95)
+    expected = np.asarray(Image.open(io.BytesIO(file)).convert("RGB"), np.int16)
+    assert np.abs(decode_image(tf.constant(file)).numpy() - expected).mean() < 4
+
+
+def test_real_photos_decode_exactly_as_pillow_does(shared_data):
+    for path in sorted((shared_data / "imagenet_samples").glob("*.JPEG"))[:10]:
+        np.testing.assert_array_equal(decode_image(tf.io.read_file(str(path))), Image.open(path).convert("RGB"))
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_pixels_of_any_channels_become_rgb(channels):
+    expected = PIXELS[..., :3] if channels > 2 else np.repeat(PIXELS[..., :1], 3, axis=2)
+    np.testing.assert_array_equal(decode_image(tf.constant(PIXELS[..., :channels])), expected)
+
+
+def test_the_graph_knows_three_channels():
+    files = tf.data.Dataset.from_tensors(encoded(RGB, "PNG")).map(decode_image)
+    assert files.element_spec == tf.TensorSpec((None, None, 3), tf.uint8)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "GIF"])
+def test_a_truncated_file_raises(kind):
+    file = encoded(RGB, kind)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        decode_image(tf.constant(file[: len(file) // 2]))
+
+
+@pytest.mark.parametrize("file", [b"", b"BM", b"no image"])
+def test_something_else_raises(file):
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        decode_image(tf.constant(file))

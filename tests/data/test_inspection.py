@@ -1,0 +1,124 @@
+"""Tests of tl_keras.data.inspection."""
+
+import hashlib
+import shutil
+
+import numpy as np
+import pytest
+
+from tl_keras.data.arrays import ArraySource
+from tl_keras.data.folder import FolderSource
+from tl_keras.data.inspection import inspect_source
+from tl_keras.errors import DataError
+
+
+def inspect(folder):
+    return inspect_source(FolderSource(str(folder)))
+
+
+def test_clean_data_have_no_findings(folder):
+    inspection = inspect(folder)
+    assert inspection.decodable.all()
+    assert inspection.findings == inspection.undecodable == ()
+    assert set(inspection.heights) == {12}
+    assert set(inspection.widths) == {16}
+
+
+def test_the_hash_is_that_of_the_file(folder):
+    assert inspect(folder).sha256[0] == hashlib.sha256((folder / "cat/00.png").read_bytes()).hexdigest()
+
+
+def test_equal_pixels_of_another_shape_are_other_content():
+    square, wide = (ArraySource(np.zeros((2, *shape), np.uint8), [0, 1]) for shape in ((4, 4), (2, 8)))
+    assert inspect_source(square).sha256[0] == inspect_source(square).sha256[1] != inspect_source(wide).sha256[0]
+
+
+def test_damaged_files_are_named_and_the_rest_goes_on(folder):
+    damaged = ("cat/03.png", "dog/07.png", "dog/08.png")
+    (folder / damaged[0]).write_bytes((folder / damaged[0]).read_bytes()[:300])
+    (folder / damaged[1]).write_bytes(b"")
+    (folder / damaged[2]).write_text("no image")
+    inspection = inspect(folder)
+    assert inspection.undecodable == damaged
+    assert np.flatnonzero(~inspection.decodable).tolist() == [3, 27, 28]
+    assert inspection.findings == (f"3 images cannot be decoded and are left out: {', '.join(damaged)}",)
+    assert inspection.sha256[28] == hashlib.sha256(b"no image").hexdigest()
+
+
+def test_at_most_ten_are_named(folder):
+    for number in range(12):
+        (folder / f"cat/{number:02}.png").write_text(f"no image {number}")
+    (finding,) = inspect(folder).findings
+    assert finding.endswith("cat/09.png and 2 more")
+
+
+def test_a_file_that_vanished_is_not_decodable(folder):
+    source = FolderSource(str(folder))
+    (folder / "cat/00.png").unlink()
+    inspection = inspect_source(source)
+    assert inspection.undecodable == ("cat/00.png",)
+    assert inspection.sha256[0] == ""
+
+
+def test_imbalance_and_small_classes_are_found(folder):
+    for number in range(1, 20):
+        (folder / f"cat/{number:02}.png").unlink()
+    assert inspect(folder).findings == (
+        "classes with fewer than 5 images: cat (1)",
+        "the classes are imbalanced: 20 images of dog, 1 of cat",
+    )
+
+
+def test_content_in_two_splits_is_found(tmp_path, folder):
+    shutil.copytree(folder, tmp_path / "data" / "train")
+    shutil.copytree(folder, tmp_path / "data" / "test")
+    for name in ("cat", "dog"):
+        for path in sorted((tmp_path / "data" / "test" / name).iterdir())[1 if name == "cat" else 0 :]:
+            path.write_bytes(path.read_bytes() + b"another file")
+    assert inspect(tmp_path / "data").findings == (
+        "same content in two splits, so that the measured accuracy is too high, 1 times: "
+        "test/cat/00.png = train/cat/00.png",
+    )
+
+
+def test_content_under_two_labels_is_found(folder):
+    shutil.copy(folder / "cat/05.png", folder / "dog/x.png")
+    assert inspect(folder).findings == ("same content under two labels, 1 times: cat/05.png = dog/x.png",)
+
+
+def test_one_class_is_refused(folder):
+    shutil.rmtree(folder / "dog")
+    with pytest.raises(DataError, match=r"at least two classes\. Received only cat"):
+        inspect(folder)
+
+
+def test_one_class_that_can_be_decoded_is_refused(folder):
+    for path in (folder / "dog").iterdir():
+        path.write_text("no image")
+    with pytest.raises(DataError, match=r"only cat \(20 of 40 images cannot be decoded\)"):
+        inspect(folder)
+
+
+def test_the_data_hash_ignores_names(folder):
+    before = inspect(folder).data_hash
+    (folder / "cat/00.png").rename(folder / "cat/zz.png")
+    assert inspect(folder).data_hash == before
+
+
+def test_the_data_hash_depends_on_the_class(folder):
+    before = inspect(folder).data_hash
+    (folder / "cat/00.png").rename(folder / "dog/zz.png")
+    assert inspect(folder).data_hash != before
+
+
+def test_the_summary_is_json(folder):
+    summary = inspect(folder).to_json()
+    assert summary["images"] == 40
+    assert summary["heights"] == {"min": 12, "median": 12.0, "max": 12}
+
+
+def test_progress_goes_to_stderr(folder, capsys):
+    inspect_source(FolderSource(str(folder)), show_progress=True)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "looking at the images" in captured.err

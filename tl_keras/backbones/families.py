@@ -1,0 +1,461 @@
+"""The table of backbones, a function for each family.
+
+Sizes, parameters and block edges were read off the networks that Keras 3.15 builds, and tests hold them to those that
+the installed Keras builds. Crops and interpolations come from the sources named; `docs/backbones.md` is made from here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+
+from tl_keras.backbones.preprocessing import INSIDE_THE_MODEL, PreprocessSpec
+from tl_keras.backbones.specs import NOT_PUBLISHED, BackboneSpec, BlockSpec, WeightsSpec
+
+_SLIM = "tensorflow/models research/slim/preprocessing/inception_preprocessing.py, preprocess_for_eval (central_fraction 0.875)"
+_KERAS_README = "keras-team/keras-applications README, single centre crop"
+
+
+def all_specs() -> Iterable[BackboneSpec]:
+    """Yields the spec of every backbone."""
+    yield from (_mobilenet(), _mobilenet_v2(), *_mobilenet_v3())
+    yield from (*_resnet(), *_resnet_v2(), _inception_v3(), _inception_resnet_v2(), _xception())
+    yield from (*_vgg(), *_densenet(), *_nasnet(), *_efficientnet(), *_efficientnet_v2(), *_convnext())
+
+
+def _inception_crop(image_size: int, normalization: str = "tf") -> PreprocessSpec:
+    """TF-Slim's: the central 87.5% of each side, squashed to a square; TensorFlow 1 did not antialias."""
+    return PreprocessSpec(image_size, "central_fraction", 0.875, "bilinear", False, normalization)
+
+
+def _centre_crop(
+    image_size: int, normalization: str, interpolation: str = "bicubic", *, antialias: bool = False
+) -> PreprocessSpec:
+    """The short side to 8/7 of the size, then the centre: 256 and 224."""
+    return PreprocessSpec(image_size, "short_side", 0.875, interpolation, antialias, normalization)
+
+
+def _padded_crop(image_size: int) -> PreprocessSpec:
+    """EfficientNet's: a central square with 32 pixels (CROP_PADDING) around it at the final scale."""
+    return PreprocessSpec(image_size, "crop_first", image_size / (image_size + 32), "bicubic", False, INSIDE_THE_MODEL)
+
+
+def _mobilenet() -> BackboneSpec:
+    blocks = [BlockSpec("stem", "conv1_relu"), *(BlockSpec(f"block {i}", f"conv_pw_{i}_relu") for i in range(1, 14))]
+    imagenet = WeightsSpec("imagenet", _inception_crop(224), _SLIM, file_name="mobilenet_1_0_224_tf_no_top.h5")
+    return BackboneSpec(
+        "MobileNet",
+        "mobilenet",
+        32,
+        1024,
+        3_228_864,
+        4_253_864,
+        0.704,
+        tuple(blocks),
+        (imagenet,),
+        alphas=(0.25, 0.5, 0.75, 1.0),
+    )
+
+
+def _mobilenet_v2() -> BackboneSpec:
+    with_shortcut = {2, 4, 5, 7, 8, 9, 11, 12, 14, 15}
+    blocks = [BlockSpec("stem", "Conv1_relu"), BlockSpec("block 0", "expanded_conv_project_BN")]
+    blocks += [
+        BlockSpec(f"block {i}", f"block_{i}_{'add' if i in with_shortcut else 'project_BN'}") for i in range(1, 17)
+    ]
+    blocks += [BlockSpec("top conv", "out_relu")]
+    imagenet = WeightsSpec(
+        "imagenet",
+        _inception_crop(224),
+        _SLIM,
+        file_name="mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5",
+    )
+    embedded = WeightsSpec(
+        "embedded",
+        PreprocessSpec(32, "squash", 1.0, "bilinear", True, "tf"),
+        "trained by this project: tl_keras/backbones/embedded/provenance.json",
+        alpha=0.35,
+    )
+    return BackboneSpec(
+        "MobileNetV2",
+        "mobilenet_v2",
+        32,
+        1280,
+        2_257_984,
+        3_538_984,
+        0.713,
+        tuple(blocks),
+        (imagenet, embedded),
+        alphas=(0.35, 0.5, 0.75, 1.0, 1.3, 1.4),
+    )
+
+
+def _mobilenet_v3() -> Iterable[BackboneSpec]:
+    rows = (
+        ("Small", 576, 939_120, 2_554_968, 0.681, {2, 4, 5, 7, 9, 10}, 11, "d3e8ec802a04aa4fc771ee12a9a9b836"),
+        (
+            "Large",
+            960,
+            2_996_352,
+            5_507_432,
+            0.756,
+            {0, 2, 4, 5, 7, 8, 9, 11, 13, 14},
+            15,
+            "07fb09a5933dd0c8eaafa16978110389",
+        ),
+    )
+    for size, features, parameters, with_top, top1, with_shortcut, count, file_hash in rows:
+        blocks = [BlockSpec("stem", "conv_bn", 1)]
+        for i in range(count):
+            prefix = f"expanded_conv_{i}" if i else "expanded_conv"
+            blocks.append(BlockSpec(f"block {i}", f"{prefix}_{'add' if i in with_shortcut else 'project_bn'}"))
+        blocks.append(BlockSpec("top conv", "conv_1_bn", 1))
+        imagenet = WeightsSpec(
+            "imagenet",
+            _inception_crop(224, INSIDE_THE_MODEL),
+            f"{_SLIM}, to which slim's preprocessing_factory maps mobilenet_v3",
+            file_name=f"weights_mobilenet_v3_{size.lower()}_224_1.0_float_no_top_v2.h5",
+            file_hash=file_hash,
+        )
+        yield BackboneSpec(
+            f"MobileNetV3{size}",
+            "mobilenet_v3",
+            32,
+            features,
+            parameters,
+            with_top,
+            top1,
+            tuple(blocks),
+            (imagenet,),
+            alphas=(0.75, 1.0),
+            top1_source="docstring of keras.applications.MobileNetV3" + size,
+        )
+
+
+def _resnet_blocks(repeats: tuple[int, ...]) -> list[BlockSpec]:
+    blocks = [BlockSpec("stem", "pool1_pool")]
+    for stage, count in enumerate(repeats, start=2):
+        blocks += [BlockSpec(f"stage {stage} block {i}", f"conv{stage}_block{i}_out") for i in range(1, count + 1)]
+    return blocks
+
+
+_RESNET_REPEATS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+
+
+def _resnet() -> Iterable[BackboneSpec]:
+    source = (
+        "KaimingHe/deep-residual-networks README (short side 256, centre 224); its interpolation is not published: bicubic is "
+        "that of Keras's evaluation protocol"
+    )
+    rows = (
+        (50, 23_587_712, 25_636_712, 0.749, "4d473c1dd8becc155b73f8504c6f6626"),
+        (101, 42_658_176, 44_707_176, 0.764, "88cf7a10940856eca736dc7b7e228a21"),
+        (152, 58_370_944, 60_419_944, 0.766, "ee4c566cf9a93f14d82f913c2dc6dd0c"),
+    )
+    for depth, parameters, with_top, top1, file_hash in rows:
+        file_name = f"resnet{depth}_weights_tf_dim_ordering_tf_kernels_notop.h5"
+        imagenet = WeightsSpec("imagenet", _centre_crop(224, "caffe"), source, file_name=file_name, file_hash=file_hash)
+        blocks = tuple(_resnet_blocks(_RESNET_REPEATS[depth]))
+        yield BackboneSpec(f"ResNet{depth}", "resnet", 32, 2048, parameters, with_top, top1, blocks, (imagenet,))
+
+
+def _resnet_v2() -> Iterable[BackboneSpec]:
+    source = f"{_SLIM}, by slim's README for ResNet V2, which evaluates at 299; 224 is Keras's default size"
+    rows = (
+        (50, 23_564_800, 25_613_800, 0.760, "fac2f116257151a9d068a22e544a4917"),
+        (101, 42_626_560, 44_675_560, 0.772, "c0ed64b8031c3730f411d2eb4eea35b5"),
+        (152, 58_331_648, 60_380_648, 0.780, "ed17cf2e0169df9d443503ef94b23b33"),
+    )
+    for depth, parameters, with_top, top1, file_hash in rows:
+        file_name = f"resnet{depth}v2_weights_tf_dim_ordering_tf_kernels_notop.h5"
+        imagenet = WeightsSpec("imagenet", _inception_crop(224), source, file_name=file_name, file_hash=file_hash)
+        blocks = _resnet_blocks(_RESNET_REPEATS[depth])
+        blocks[-1] = BlockSpec(blocks[-1].name, "post_relu")
+        yield BackboneSpec(
+            f"ResNet{depth}V2",
+            "resnet_v2",
+            32,
+            2048,
+            parameters,
+            with_top,
+            top1,
+            tuple(blocks),
+            (imagenet,),
+            top1_source=f"{_KERAS_README}, at 299 pixels",
+        )
+
+
+def _inception_v3() -> BackboneSpec:
+    blocks = [BlockSpec("stem", "mixed0", -23), *(BlockSpec(f"mixed {i}", f"mixed{i}") for i in range(11))]
+    imagenet = WeightsSpec(
+        "imagenet",
+        _inception_crop(299),
+        _SLIM,
+        file_name="inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        file_hash="bcbd6486424b2319ff4ef7d526e38f63",
+    )
+    return BackboneSpec(
+        "InceptionV3", "inception_v3", 75, 2048, 21_802_784, 23_851_784, 0.779, tuple(blocks), (imagenet,)
+    )
+
+
+def _inception_resnet_v2() -> BackboneSpec:
+    blocks = [BlockSpec("stem", "mixed_5b", -23), BlockSpec("mixed 5b", "mixed_5b")]
+    blocks += [BlockSpec(f"block35 {i}", f"block35_{i}_ac") for i in range(1, 11)]
+    blocks += [BlockSpec("mixed 6a", "mixed_6a")]
+    blocks += [BlockSpec(f"block17 {i}", f"block17_{i}_ac") for i in range(1, 21)]
+    blocks += [BlockSpec("mixed 7a", "mixed_7a")]
+    blocks += [BlockSpec(f"block8 {i}", f"block8_{i}_ac") for i in range(1, 10)]
+    blocks += [BlockSpec("block8 10", "block8_10_conv", 1), BlockSpec("top conv", "conv_7b_ac")]
+    imagenet = WeightsSpec(
+        "imagenet",
+        _inception_crop(299),
+        _SLIM,
+        file_name="inception_resnet_v2_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        file_hash="d19885ff4a710c122648d3b5c3b684e4",
+    )
+    return BackboneSpec(
+        "InceptionResNetV2", "inception_resnet_v2", 75, 1536, 54_336_736, 55_873_736, 0.803, tuple(blocks), (imagenet,)
+    )
+
+
+def _xception() -> BackboneSpec:
+    blocks = [BlockSpec("entry flow block 1", "block1_conv2_act")]
+    blocks += [BlockSpec(f"entry flow block {i}", f"block{i}_pool", 2) for i in range(2, 5)]
+    blocks += [BlockSpec(f"middle flow block {i}", f"block{i}_sepconv3_bn", 1) for i in range(5, 13)]
+    blocks += [
+        BlockSpec("exit flow block 13", "block13_pool", 2),
+        BlockSpec("exit flow block 14", "block14_sepconv2_act"),
+    ]
+    imagenet = WeightsSpec(
+        "imagenet",
+        _centre_crop(299, "tf"),
+        NOT_PUBLISHED,
+        file_name="xception_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        file_hash="b0042744bf5b25fce3cb969f33bebb97",
+    )
+    return BackboneSpec("Xception", "xception", 71, 2048, 20_861_480, 22_910_480, 0.790, tuple(blocks), (imagenet,))
+
+
+def _vgg() -> Iterable[BackboneSpec]:
+    blocks = tuple(BlockSpec(f"block {i}", f"block{i}_pool") for i in range(1, 6))
+    rows = (
+        (16, 14_714_688, 138_357_544, "6d6bbae143d832006294945121d1f1fc"),
+        (19, 20_024_384, 143_667_240, "253f8cb515780f3b799900260a226db6"),
+    )
+    for depth, parameters, with_top, file_hash in rows:
+        file_name = f"vgg{depth}_weights_tf_dim_ordering_tf_kernels_notop.h5"
+        imagenet = WeightsSpec(
+            "imagenet", _centre_crop(224, "caffe"), NOT_PUBLISHED, file_name=file_name, file_hash=file_hash
+        )
+        yield BackboneSpec(f"VGG{depth}", f"vgg{depth}", 32, 512, parameters, with_top, 0.713, blocks, (imagenet,))
+
+
+def _densenet() -> Iterable[BackboneSpec]:
+    source = "liuzhuang13/DenseNet datasets/imagenet.lua, preprocess 'val', and transforms.lua, Scale (bicubic)"
+    rows = (
+        (121, 1024, 7_037_504, 8_062_504, 0.750, (6, 12, 24), "30ee3e1110167f948a6b9946edeeb738"),
+        (169, 1664, 12_642_880, 14_307_880, 0.762, (6, 12, 32), "b8c4d4c20dd625c148057b9ff1c1176b"),
+        (201, 1920, 18_321_984, 20_242_984, 0.773, (6, 12, 48), "c13680b51ded0fb44dff2d8f86ac8bb1"),
+    )
+    for depth, features, parameters, with_top, top1, repeats, file_hash in rows:
+        blocks = [BlockSpec("stem", "pool1")]
+        for i, count in enumerate(repeats, start=1):
+            blocks.append(BlockSpec(f"dense block {i}", f"conv{i + 1}_block{count}_concat"))
+            blocks.append(BlockSpec(f"transition {i}", f"pool{i + 1}_pool"))
+        blocks.append(BlockSpec("dense block 4", "relu"))
+        file_name = f"densenet{depth}_weights_tf_dim_ordering_tf_kernels_notop.h5"
+        imagenet = WeightsSpec("imagenet", _centre_crop(224, "torch"), source, file_name=file_name, file_hash=file_hash)
+        yield BackboneSpec(
+            f"DenseNet{depth}", "densenet", 32, features, parameters, with_top, top1, tuple(blocks), (imagenet,)
+        )
+
+
+def _nasnet() -> Iterable[BackboneSpec]:
+    rows = (
+        ("Mobile", 224, 1056, 4_269_716, 5_326_716, 0.744, 4, "1ed92395b5b598bdda52abe5c0dbfd63"),
+        ("Large", 331, 4032, 84_916_818, 88_949_818, 0.825, 6, "d81d89dc07e6e56530c4e77faddd61b5"),
+    )
+    for size, image_size, features, parameters, with_top, top1, repeats, file_hash in rows:
+        blocks = [BlockSpec(f"stem cell {i}", f"reduction_concat_stem_{i}") for i in (1, 2)]
+        for group in range(3):
+            if group:
+                position = group * repeats
+                blocks.append(BlockSpec(f"reduction {group}", f"reduction_concat_reduce_{position}"))
+            first = group * repeats + (1 if group else 0)
+            blocks += [
+                BlockSpec(f"cell {i}", f"normal_concat_{i}")
+                for i in range(first, (group + 1) * repeats + (1 if group else 0))
+            ]
+        blocks[-1] = dataclasses.replace(blocks[-1], offset=1)
+        imagenet = WeightsSpec(
+            "imagenet",
+            _inception_crop(image_size),
+            _SLIM,
+            file_name=f"nasnet_{size.lower()}_no_top.h5",
+            file_hash=file_hash,
+        )
+        yield BackboneSpec(
+            f"NASNet{size}",
+            "nasnet",
+            32,
+            features,
+            parameters,
+            with_top,
+            top1,
+            tuple(blocks),
+            (imagenet,),
+            single_tensor_edges=False,
+        )
+
+
+def _lettered_blocks(repeats: tuple[int, ...], last_layers: dict[str, str]) -> list[BlockSpec]:
+    """EfficientNet's `block 3b`: the first of a stage ends in a BatchNorm, the others in an addition, but for `last_layers`."""
+    blocks = [BlockSpec("stem", "stem_activation")]
+    for stage, count in enumerate(repeats, start=1):
+        for i in range(count):
+            name = f"{stage}{chr(ord('a') + i)}"
+            last = last_layers.get(name, "add" if i else "project_bn")
+            blocks.append(BlockSpec(f"block {name}", f"block{name}_{last}"))
+    return [*blocks, BlockSpec("top conv", "top_activation")]
+
+
+def _efficientnet() -> Iterable[BackboneSpec]:
+    source = "tensorflow/tpu models/official/efficientnet/preprocessing.py, _decode_and_center_crop (CROP_PADDING 32, bicubic)"
+    rows = (
+        (0, 224, 1280, 4_049_571, 5_330_571, 0.771, (1, 2, 2, 3, 3, 4, 1), "50bc09e76180e00e4465e1a485ddc09d"),
+        (1, 240, 1280, 6_575_239, 7_856_239, 0.791, (2, 3, 3, 4, 4, 5, 2), "74c4e6b3e1f6a1eea24c589628592432"),
+        (2, 260, 1408, 7_768_569, 9_177_569, 0.801, (2, 3, 3, 4, 4, 5, 2), "111f8e2ac8aa800a7a99e3239f7bfb39"),
+        (3, 300, 1536, 10_783_535, 12_320_535, 0.816, (2, 3, 3, 5, 5, 6, 2), "af6d107764bb5b1abb91932881670226"),
+        (4, 380, 1792, 17_673_823, 19_466_823, 0.829, (2, 4, 4, 6, 6, 8, 2), "ebc24e6d6c33eaebbd558eafbeedf1ba"),
+        (5, 456, 2048, 28_513_527, 30_562_527, 0.836, (3, 5, 5, 7, 7, 9, 3), "38879255a25d3c92d5e44e04ae6cec6f"),
+        (6, 528, 2304, 40_960_143, 43_265_143, 0.840, (3, 6, 6, 8, 8, 11, 3), "9ecce42647a20130c1f39a5d4cb75743"),
+        (7, 600, 2560, 64_097_687, 66_658_687, 0.843, (4, 7, 7, 10, 10, 13, 4), "cbcfe4450ddf6f3ad90b1b398090fe4a"),
+    )
+    for number, image_size, features, parameters, with_top, top1, repeats, file_hash in rows:
+        imagenet = WeightsSpec(
+            "imagenet",
+            _padded_crop(image_size),
+            source,
+            file_name=f"efficientnetb{number}_notop.h5",
+            file_hash=file_hash,
+        )
+        blocks = tuple(_lettered_blocks(repeats, {}))
+        yield BackboneSpec(
+            f"EfficientNetB{number}", "efficientnet", 32, features, parameters, with_top, top1, blocks, (imagenet,)
+        )
+
+
+def _efficientnet_v2() -> Iterable[BackboneSpec]:
+    legacy = "google/automl efficientnetv2/preprocess_legacy.py, _decode_and_center_crop, which effnetv2_configs.py gives B0 to B3"
+    squashed = "google/automl efficientnetv2/preprocessing.py, preprocess_for_eval: no crop from 320 pixels on"
+    rows = (
+        ("B0", 224, 1280, 5_919_312, 7_200_312, 0.787, (1, 2, 2, 3, 5, 8), "893217f2bb855e2983157299931e43ff"),
+        ("B1", 240, 1280, 6_931_124, 8_212_124, 0.798, (2, 3, 3, 4, 6, 9), "0e80663031ca32d657f9caa404b6ec37"),
+        ("B2", 260, 1408, 8_769_374, 10_178_374, 0.805, (2, 3, 3, 4, 6, 10), "1dfe2e7a5d45b6632553a8961ea609eb"),
+        ("B3", 300, 1536, 12_930_622, 14_467_622, 0.820, (2, 3, 3, 5, 7, 12), "f6abf7b5849ac99a89b50dd3fd532856"),
+        ("S", 384, 1280, 20_331_360, 21_612_360, 0.839, (2, 4, 4, 6, 9, 15), "af0682fb74e8c54910f2d4393339c070"),
+        ("M", 480, 1280, 53_150_388, 54_431_388, 0.853, (3, 5, 5, 7, 14, 18, 5), "1b8dc055df72dde80d614482840fe342"),
+        ("L", 480, 1280, 117_746_848, 119_027_848, 0.857, (4, 7, 7, 10, 19, 25, 7), "b0b66b5c863aef5b46e8608fe1711615"),
+    )
+    for size, image_size, features, parameters, with_top, top1, repeats, file_hash in rows:
+        small = size.startswith("B")
+        preprocess = (
+            _padded_crop(image_size)
+            if small
+            else PreprocessSpec(image_size, "squash", 1.0, "bilinear", False, INSIDE_THE_MODEL)
+        )
+        imagenet = WeightsSpec(
+            "imagenet",
+            preprocess,
+            legacy if small else squashed,
+            file_name=f"efficientnetv2-{size.lower()}_notop.h5",
+            file_hash=file_hash,
+        )
+        # The first block of B0 to B3 narrows without a shortcut, that of S to L keeps the width and adds.
+        blocks = tuple(_lettered_blocks(repeats, {"1a": "project_activation" if small else "add"}))
+        yield BackboneSpec(
+            f"EfficientNetV2{size}", "efficientnet_v2", 32, features, parameters, with_top, top1, blocks, (imagenet,)
+        )
+
+
+def _convnext() -> Iterable[BackboneSpec]:
+    source = (
+        "facebookresearch/ConvNeXt datasets.py, build_transform (short side 256, centre 224, PIL's antialiased bicubic)"
+    )
+    rows = (
+        (
+            "Tiny",
+            768,
+            27_820_128,
+            28_589_128,
+            0.813,
+            9,
+            "d547c096cabd03329d7be5562c5e14798aa39ed24b474157cef5e85ab9e49ef1",
+        ),
+        (
+            "Small",
+            768,
+            49_454_688,
+            50_223_688,
+            0.824,
+            27,
+            "6fc8009faa2f00c1c1dfce59feea9b0745eb260a7dd11bee65c8e20843da6eab",
+        ),
+        (
+            "Base",
+            1024,
+            87_566_464,
+            88_591_464,
+            0.854,
+            27,
+            "40a20c5548a5e9202f69735ecc06c990e6b7c9d2de39f0361e27baeb24cb7c45",
+        ),
+        (
+            "Large",
+            1536,
+            196_230_336,
+            197_767_336,
+            0.864,
+            27,
+            "96f02b6f0753d4f543261bc9d09bed650f24dd6bc02ddde3066135b63d23a1cd",
+        ),
+        (
+            "XLarge",
+            2048,
+            348_147_968,
+            350_196_968,
+            0.867,
+            27,
+            "de3f8a54174130e0cecdc71583354753d557fcf1f4487331558e2a16ba0cfe05",
+        ),
+    )
+    for size, features, parameters, with_top, top1, third_stage, file_hash in rows:
+        prefix = f"convnext_{size.lower()}"
+        blocks = [BlockSpec("stem", f"{prefix}_stem")]
+        for stage, count in enumerate((3, 3, third_stage, 3)):
+            # A block ends in an addition that is no layer; `identity` is the last layer before it.
+            blocks += [
+                BlockSpec(f"stage {stage + 1} block {i + 1}", f"{prefix}_stage_{stage}_block_{i}_identity")
+                for i in range(count)
+            ]
+        blocks[-1] = dataclasses.replace(blocks[-1], offset=1)  # the LayerNorm after the last stage
+        imagenet = WeightsSpec(
+            "imagenet",
+            _centre_crop(224, INSIDE_THE_MODEL, antialias=True),
+            source,
+            file_name=f"{prefix}_notop.h5",
+            file_hash=file_hash,
+        )
+        yield BackboneSpec(
+            f"ConvNeXt{size}",
+            "convnext",
+            32,
+            features,
+            parameters,
+            with_top,
+            top1,
+            tuple(blocks),
+            (imagenet,),
+            top1_source="sayakpaul/ConvNeXt-TF README, 'keras acc@1'",
+        )

@@ -1,0 +1,166 @@
+"""Random changes to training images, each a pure function of an image and its seed."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import math
+from collections.abc import Callable, Iterator, Sequence
+
+import tensorflow as tf
+
+from tl_keras.errors import ConfigError, nearest
+
+_BRIGHTNESS = 0.1  # of the range 0 to 255, up or down
+_CONTRAST = 0.1  # of the distance to the mean, up or down
+_RAND_AUGMENT_OPERATIONS = 2
+_RAND_AUGMENT_MAGNITUDE = 0.3  # 9 of 30, the usual choice for fine-tuning
+_CROP_ATTEMPTS = 10
+
+Augmentation = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+def make_augmentation(preset: str, *, horizontal_flip: bool) -> Augmentation:
+    """Returns a function from an image and a seed to a changed image.
+
+    The same seed gives the same image in any process, in any order and under any parallelism.
+
+    Args:
+      preset: `none`, `light` (flip, brightness and contrast) or `strong` (the same, then keras-cv's RandAugment).
+      horizontal_flip: Whether half of the images are mirrored; False where left and right differ, as for digits.
+
+    Returns:
+      A function of image, float32 (height, width, 3), 0 to 255, and seed, int32 or int64 (2,), to an image like it.
+
+    Raises:
+      ConfigError: There is no such preset.
+    """
+    light = functools.partial(_light, horizontal_flip=horizontal_flip)
+    if preset == "none":
+        return lambda image, seed: image
+    if preset == "light":
+        return light
+    if preset == "strong":
+        rand_augment = _SeededRandAugment()
+        return lambda image, seed: rand_augment(light(image, seed), tf.random.fold_in(seed, 1))
+    raise ConfigError(
+        f"augmentation: expected none, light or strong. Received: {preset}. "
+        f"{nearest(preset, ('none', 'light', 'strong'))}"
+    )
+
+
+def random_resized_crop(
+    image: tf.Tensor, seed: tf.Tensor, *, image_size: int, min_area: float, interpolation: str, antialias: bool
+) -> tf.Tensor:
+    """Cuts out a random part and resizes it, as Inception's training did (Szegedy et al. 2015, section 6).
+
+    Args:
+      image: uint8 or float (height, width, 3).
+      seed: int32 or int64 (2,); the crop follows from it alone.
+      image_size: Height and width of the result.
+      min_area: Smallest part of the area that is kept, above 0 to 1. The largest is 1; the width is 3/4 to 4/3 of the
+        height. Where no such part fits in ten attempts, it is the largest central one.
+      interpolation: Of `tf.image.resize`.
+      antialias: Of `tf.image.resize`.
+
+    Returns:
+      float32 (image_size, image_size, 3), in the range of the image.
+    """
+    height, width = tf.unstack(tf.shape(image)[:2])
+    area_seed, shape_seed, place_seed = tf.unstack(tf.random.split(seed, 3))
+    area = tf.random.stateless_uniform((_CROP_ATTEMPTS,), area_seed, min_area, 1.0) * tf.cast(
+        height * width, tf.float32
+    )
+    log_ratio = tf.random.stateless_uniform((_CROP_ATTEMPTS,), shape_seed, math.log(3 / 4), math.log(4 / 3))
+    crop_heights = tf.cast(tf.round(tf.sqrt(area / tf.exp(log_ratio))), tf.int32)
+    crop_widths = tf.cast(tf.round(tf.sqrt(area * tf.exp(log_ratio))), tf.int32)
+    fits = (crop_heights >= 1) & (crop_heights <= height) & (crop_widths >= 1) & (crop_widths <= width)
+    first = tf.argmax(fits)
+    largest_height, largest_width = tf.minimum(height, width * 4 // 3), tf.minimum(width, height * 4 // 3)
+    any_fits = tf.reduce_any(fits)
+    crop_height = tf.where(any_fits, crop_heights[first], largest_height)
+    crop_width = tf.where(any_fits, crop_widths[first], largest_width)
+    place = tf.where(any_fits, tf.random.stateless_uniform((2,), place_seed), (0.5, 0.5))
+    # Every offset from 0 to the room left over is as likely as any other.
+    room = tf.stack([height - crop_height, width - crop_width])
+    offset = tf.minimum(tf.cast(place * tf.cast(room + 1, tf.float32), tf.int32), room)
+    crop = tf.slice(image, tf.concat([offset, [0]], 0), tf.stack([crop_height, crop_width, 3]))
+    resized = tf.image.resize(crop, (image_size, image_size), method=interpolation, antialias=antialias)
+    # Bicubic and Lanczos overshoot.
+    return tf.ensure_shape(tf.clip_by_value(tf.cast(resized, tf.float32), 0.0, 255.0), (image_size, image_size, 3))
+
+
+def _light(image: tf.Tensor, seed: tf.Tensor, *, horizontal_flip: bool) -> tf.Tensor:
+    flip_seed, brightness_seed, contrast_seed = tf.unstack(tf.random.split(seed, 3))
+    if horizontal_flip:
+        image = tf.image.stateless_random_flip_left_right(image, flip_seed)
+    image = tf.image.stateless_random_brightness(image, _BRIGHTNESS * 255, brightness_seed)
+    image = tf.image.stateless_random_contrast(image, 1 - _CONTRAST, 1 + _CONTRAST, contrast_seed)
+    return tf.clip_by_value(image, 0.0, 255.0)
+
+
+class _SeededRandAugment:
+    """keras-cv's RandAugment as a function of image and seed.
+
+    Its layers draw from `tf.random.Generator`s, shared and stateful, and from factor samplers that call `tf.random`:
+    under a parallel map they give other images on every run. Both are replaced by draws from the seed of the image.
+    """
+
+    def __init__(self) -> None:
+        import keras_cv
+
+        self._draws = _Draws()
+        self._layer = keras_cv.layers.RandAugment(
+            value_range=(0, 255),
+            augmentations_per_image=_RAND_AUGMENT_OPERATIONS,
+            magnitude=_RAND_AUGMENT_MAGNITUDE,
+        )
+        for layer in (self._layer, self._layer._random_choice, *self._layer.layers):
+            # Whatever the precision of training: half precision is coarser than the 256 levels of a pixel.
+            layer.dtype_policy = "float32"
+            layer._random_generator = self._draws
+            for name, sampler in list(vars(layer).items()):
+                if isinstance(sampler, keras_cv.core.UniformFactorSampler):
+                    setattr(layer, name, functools.partial(self._draws.uniform_factor, sampler))
+                elif isinstance(sampler, keras_cv.core.NormalFactorSampler):
+                    setattr(layer, name, functools.partial(self._draws.normal_factor, sampler))
+
+    # A graph also where called eagerly: a draw is known by its place among all, and an eager call skips branches.
+    @tf.function
+    def __call__(self, image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        with self._draws.from_seed(seed):
+            augmented = self._layer(image)
+        return tf.ensure_shape(tf.clip_by_value(augmented, 0.0, 255.0), image.shape)
+
+
+class _Draws:
+    """Stands in for a `tf.random.Generator`: the n-th draw of a graph follows from the seed and n alone."""
+
+    def __init__(self) -> None:
+        self._seed: tf.Tensor | None = None
+        self._count = 0
+
+    @contextlib.contextmanager
+    def from_seed(self, seed: tf.Tensor) -> Iterator[None]:
+        self._seed, self._count = seed, 0
+        try:
+            yield
+        finally:
+            self._seed = None
+
+    def _next_seed(self) -> tf.Tensor:
+        self._count += 1
+        return tf.random.fold_in(self._seed, self._count)
+
+    def uniform(self, shape: Sequence[int], minval=0, maxval=None, dtype: tf.DType = tf.float32) -> tf.Tensor:
+        """As `tf.random.Generator.uniform`."""
+        return tf.random.stateless_uniform(shape, self._next_seed(), minval, maxval, dtype)
+
+    def uniform_factor(self, sampler, shape: Sequence[int] = (), dtype: str = "float32") -> tf.Tensor:
+        """As `keras_cv.core.UniformFactorSampler.__call__`."""
+        return tf.random.stateless_uniform(shape, self._next_seed(), sampler.lower, sampler.upper, dtype)
+
+    def normal_factor(self, sampler, shape: Sequence[int] = (), dtype: str = "float32") -> tf.Tensor:
+        """As `keras_cv.core.NormalFactorSampler.__call__`."""
+        drawn = tf.random.stateless_normal(shape, self._next_seed(), sampler.mean, sampler.stddev, dtype)
+        return tf.clip_by_value(drawn, sampler.min_value, sampler.max_value)
