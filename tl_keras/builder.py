@@ -7,12 +7,14 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 
 import keras
 
+from tl_keras.backbones.elsewhere import TeacherFile, blocks_of, load_teacher, read_teacher_file
 from tl_keras.backbones.preprocessing import PreprocessSpec
-from tl_keras.backbones.specs import BackboneSpec, backbone_spec
-from tl_keras.backbones.weights import check_weights_name, explained_download, load_weights
+from tl_keras.backbones.specs import BackboneSpec, BlockSpec, backbone_spec
+from tl_keras.backbones.weights import check_official_weights, check_weights_name, load_weights, official_file
 from tl_keras.config import ModelConfig
 from tl_keras.errors import BackboneError
 from tl_keras.freezing import FreezePlan, plan_freezing
@@ -27,7 +29,7 @@ _BATCH_NORM_MOMENTUM_FROM_SCRATCH = 0.9
 class TeacherChoice:
     """The teacher, decided: its spec, the name or file of its weights, its width and its preprocessing."""
 
-    spec: BackboneSpec
+    spec: BackboneSpec | TeacherFile
     weights: str
     alpha: float
     preprocess: PreprocessSpec
@@ -42,37 +44,64 @@ class Student:
       backbone: The part of it that came from the teacher.
       preprocess: How an image becomes the model's input.
       plan: What trains in the last phase.
+      teacher: What it was built on.
     """
 
     model: keras.Model
     backbone: keras.Model
     preprocess: PreprocessSpec
     plan: FreezePlan
+    teacher: TeacherChoice
 
 
 def choose_backbone(config: ModelConfig) -> TeacherChoice:
-    """Decides teacher, width, image size and preprocessing from the config and the table alone.
+    """Decides teacher, width, image size and preprocessing from the config and the table, or a file's own words, alone.
 
     Raises:
       BackboneError: An unknown backbone or weights, or an image size or width that the backbone cannot have.
     """
+    choice = _choose_from_file(config) if config.backbone.endswith(".keras") else _choose_from_table(config)
+    image_size = config.image_size or choice.preprocess.image_size
+    if isinstance(choice.spec, TeacherFile) and image_size != choice.preprocess.image_size:
+        raise BackboneError(
+            f"image_size: {choice.spec.path} is declared for {choice.preprocess.image_size} pixels. Received: {image_size}. "
+            "Leave image_size out."
+        )
+    if isinstance(choice.spec, BackboneSpec) and image_size < choice.spec.min_image_size:
+        raise BackboneError(
+            f"image_size: {choice.spec.name} takes {choice.spec.min_image_size} pixels or more. Received: {image_size}. "
+            f"Use --image_size={choice.spec.min_image_size} or larger."
+        )
+    preprocess = choice.preprocess.with_image_size(image_size).with_resize(config.resize)
+    return dataclasses.replace(choice, preprocess=preprocess)
+
+
+def _choose_from_table(config: ModelConfig) -> TeacherChoice:
     spec = backbone_spec(config.backbone)
     by_name = {weights.name: weights for weights in spec.weights}
-    check_weights_name(config.weights, tuple(by_name))
+    check_weights_name(config.weights, spec)
     described = by_name.get(config.weights, spec.default_weights)
     alpha = config.alpha or described.alpha
-    if not spec.alphas and alpha != 1.0:
+    if spec.alphas == (1.0,) and alpha != 1.0:
         raise BackboneError(f"alpha: {spec.name} has one width only. Received: {alpha}. Leave alpha out.")
+    if config.weights == "imagenet" and alpha not in spec.alphas:
+        widths = ", ".join(map(str, spec.alphas))
+        raise BackboneError(f"alpha: ImageNet weights of {spec.name} exist for {widths}. Received: {alpha}.")
     if config.weights == "embedded" and alpha != described.alpha:
         raise BackboneError(f"alpha: the embedded weights have {described.alpha}. Received: {alpha}. Leave alpha out.")
-    image_size = config.image_size or described.preprocess.image_size
-    if image_size < spec.min_image_size:
-        raise BackboneError(
-            f"image_size: {spec.name} takes {spec.min_image_size} pixels or more. Received: {image_size}. "
-            f"Use --image_size={spec.min_image_size} or larger."
-        )
-    preprocess = described.preprocess.with_image_size(image_size).with_resize(config.resize)
-    return TeacherChoice(spec, config.weights, alpha, preprocess)
+    return TeacherChoice(spec, config.weights, alpha, described.preprocess)
+
+
+def _choose_from_file(config: ModelConfig) -> TeacherChoice:
+    """The file brings its weights; a student of a known backbone is that backbone with the student's weights."""
+    teacher = read_teacher_file(config.backbone)
+    # `imagenet` is what the config says where the user says nothing.
+    if config.weights not in ("imagenet", "embedded"):
+        raise BackboneError(f"weights: {teacher.path} brings its own. Received: {config.weights}. Leave weights out.")
+    if config.alpha not in (0, teacher.alpha):
+        raise BackboneError(f"alpha: {teacher.path} has {teacher.alpha}. Received: {config.alpha}. Leave alpha out.")
+    spec = backbone_spec(teacher.architecture) if teacher.architecture else teacher
+    return TeacherChoice(spec, str(teacher.path), teacher.alpha, teacher.preprocess)
 
 
 def build_student(teacher: TeacherChoice, config: ModelConfig, *, num_classes: int) -> Student:
@@ -97,7 +126,7 @@ def build_student(teacher: TeacherChoice, config: ModelConfig, *, num_classes: i
                 layer.momentum = min(layer.momentum, _BATCH_NORM_MOMENTUM_FROM_SCRATCH)
     plan = plan_freezing(
         backbone,
-        teacher.spec.blocks,
+        blocks_of_teacher(teacher, backbone),
         unfreeze=config.unfreeze,
         train_batch_norm=replicate or config.batch_norm == "train",
     )
@@ -109,7 +138,7 @@ def build_student(teacher: TeacherChoice, config: ModelConfig, *, num_classes: i
         features, head=config.head, num_classes=num_classes, head_units=config.head_units, dropout=config.dropout
     )
     model = keras.Model(images, logits, name=f"{teacher.spec.name.lower()}_student")
-    return Student(model, backbone, teacher.preprocess, plan)
+    return Student(model, backbone, teacher.preprocess, plan, teacher)
 
 
 def load_backbone(teacher: TeacherChoice) -> keras.Model:
@@ -118,32 +147,58 @@ def load_backbone(teacher: TeacherChoice) -> keras.Model:
     Raises:
       BackboneError: The weights cannot be had, are damaged, or belong to another architecture.
     """
+    if isinstance(teacher.spec, TeacherFile):
+        return load_teacher(teacher.spec)
     if teacher.weights == "imagenet":
-        with explained_download():
-            return build_backbone(teacher, weights="imagenet")
+        file = teacher.spec.default_weights.file_for(alpha=teacher.alpha, image_size=teacher.preprocess.image_size)
+        with official_file(file):
+            backbone = _construct(teacher.spec, teacher, weights="imagenet")
+        check_official_weights(backbone, file)
+        return backbone
     backbone = build_backbone(teacher)
     if teacher.weights != "none":
         load_weights(backbone, teacher.weights)
     return backbone
 
 
-def build_backbone(teacher: TeacherChoice, weights: str | None = None) -> keras.Model:
-    """Builds the teacher's architecture without its top, by the constructor in `keras.applications`.
-
-    Args:
-      teacher: From `choose_backbone`.
-      weights: `imagenet` for Keras's own loader, or None for random weights.
+def build_backbone(teacher: TeacherChoice) -> keras.Model:
+    """Builds the teacher's architecture without its top and with random weights.
 
     Raises:
-      BackboneError: Keras refuses the width.
+      BackboneError: Keras refuses the width, or a file cannot be read.
     """
-    size = teacher.preprocess.image_size
-    keywords = {"alpha": teacher.alpha} if teacher.spec.alphas else {}
+    if isinstance(teacher.spec, TeacherFile):
+        return keras.models.clone_model(load_teacher(teacher.spec))
     try:
-        return getattr(keras.applications, teacher.spec.name)(
-            include_top=False, weights=weights, input_shape=(size, size, 3), **keywords
-        )
+        backbone = _construct(teacher.spec, teacher, weights=None)
     except ValueError as error:
         raise BackboneError(
             f"backbone: Keras cannot build {teacher.spec.name}: {str(error).splitlines()[0]}"
         ) from error
+    factors = teacher.spec.rescaling_after_normalization
+    return _with_rescaling(backbone, factors) if factors else backbone
+
+
+def blocks_of_teacher(teacher: TeacherChoice, backbone: keras.Model) -> tuple[BlockSpec, ...]:
+    """Returns the blocks that the table has, or those found from the graph of a network that is not in it."""
+    return blocks_of(backbone) if isinstance(teacher.spec, TeacherFile) else teacher.spec.blocks
+
+
+def _construct(spec: BackboneSpec, teacher: TeacherChoice, *, weights: str | None) -> keras.Model:
+    """Calls the constructor; what it raises is not explained yet."""
+    size = teacher.preprocess.image_size
+    constructor = getattr(importlib.import_module(spec.constructor_package), spec.name)
+    keywords = {"alpha": teacher.alpha} if len(spec.alphas) > 1 else {}
+    return constructor(include_top=False, weights=weights, input_shape=(size, size, 3), **keywords)
+
+
+def _with_rescaling(backbone: keras.Model, factors: tuple[float, ...]) -> keras.Model:
+    """Returns the backbone, its weights random, with a Rescaling after its Normalization."""
+
+    def call(layer, *arguments, **keywords):
+        outputs = layer(*arguments, **keywords)
+        return (
+            keras.layers.Rescaling(list(factors))(outputs) if isinstance(layer, keras.layers.Normalization) else outputs
+        )
+
+    return keras.models.clone_model(backbone, call_function=call)

@@ -7,10 +7,11 @@ the installed Keras builds. Crops and interpolations come from the sources named
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable
 
 from tl_keras.backbones.preprocessing import INSIDE_THE_MODEL, PreprocessSpec
-from tl_keras.backbones.specs import NOT_PUBLISHED, BackboneSpec, BlockSpec, WeightsSpec
+from tl_keras.backbones.specs import NOT_PUBLISHED, BackboneSpec, BlockSpec, WeightsFile, WeightsSpec
 
 _SLIM = "tensorflow/models research/slim/preprocessing/inception_preprocessing.py, preprocess_for_eval (central_fraction 0.875)"
 _KERAS_README = "keras-team/keras-applications README, single centre crop"
@@ -20,7 +21,7 @@ def all_specs() -> Iterable[BackboneSpec]:
     """Yields the spec of every backbone."""
     yield from (_mobilenet(), _mobilenet_v2(), *_mobilenet_v3())
     yield from (*_resnet(), *_resnet_v2(), _inception_v3(), _inception_resnet_v2(), _xception())
-    yield from (*_vgg(), *_densenet(), *_nasnet(), *_efficientnet(), *_efficientnet_v2(), *_convnext())
+    yield from (_alexnet(), *_vgg(), *_densenet(), *_nasnet(), *_efficientnet(), *_efficientnet_v2(), *_convnext())
 
 
 def _inception_crop(image_size: int, normalization: str = "tf") -> PreprocessSpec:
@@ -40,9 +41,26 @@ def _padded_crop(image_size: int) -> PreprocessSpec:
     return PreprocessSpec(image_size, "crop_first", image_size / (image_size + 32), "bicubic", False, INSIDE_THE_MODEL)
 
 
+_MOBILENET_V2_FILE = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels"
+# No hash is published for the files of MobileNet and MobileNetV2: of those at hand, the fingerprint of the weights.
+_MOBILENET_SHA256 = {
+    "mobilenet_2_5_224_tf_no_top.h5": "b3c34c1f2beeff0c29bc5a7019cf9bc2a37dce7a9ca3d09da5cf46d81a15c910"
+}
+_MOBILENET_V2_SHA256 = {
+    f"{_MOBILENET_V2_FILE}_1.0_224_no_top.h5": "f2e5eabe2b38e1da785a808166bbc22773644d87ffec204179292e6986f65802"
+}
+
+
 def _mobilenet() -> BackboneSpec:
+    # Keras takes the file of the image size where there is one, else the last, that of 224.
+    files = tuple(
+        WeightsFile(name, alpha=alpha, image_size=size, weights_sha256=_MOBILENET_SHA256.get(name, ""))
+        for alpha, text in ((0.25, "2_5"), (0.5, "5_0"), (0.75, "7_5"), (1.0, "1_0"))
+        for size in (128, 160, 192, 224)
+        for name in (f"mobilenet_{text}_{size}_tf_no_top.h5",)
+    )
     blocks = [BlockSpec("stem", "conv1_relu"), *(BlockSpec(f"block {i}", f"conv_pw_{i}_relu") for i in range(1, 14))]
-    imagenet = WeightsSpec("imagenet", _inception_crop(224), _SLIM, file_name="mobilenet_1_0_224_tf_no_top.h5")
+    imagenet = WeightsSpec("imagenet", _inception_crop(224), _SLIM, files=files)
     return BackboneSpec(
         "MobileNet",
         "mobilenet",
@@ -53,11 +71,16 @@ def _mobilenet() -> BackboneSpec:
         0.704,
         tuple(blocks),
         (imagenet,),
-        alphas=(0.25, 0.5, 0.75, 1.0),
     )
 
 
 def _mobilenet_v2() -> BackboneSpec:
+    files = tuple(
+        WeightsFile(name, alpha=alpha, image_size=size, weights_sha256=_MOBILENET_V2_SHA256.get(name, ""))
+        for alpha in (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
+        for size in (96, 128, 160, 192, 224)
+        for name in (f"{_MOBILENET_V2_FILE}_{alpha}_{size}_no_top.h5",)
+    )
     with_shortcut = {2, 4, 5, 7, 8, 9, 11, 12, 14, 15}
     blocks = [BlockSpec("stem", "Conv1_relu"), BlockSpec("block 0", "expanded_conv_project_BN")]
     blocks += [
@@ -68,7 +91,7 @@ def _mobilenet_v2() -> BackboneSpec:
         "imagenet",
         _inception_crop(224),
         _SLIM,
-        file_name="mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5",
+        files=files,
     )
     embedded = WeightsSpec(
         "embedded",
@@ -86,13 +109,21 @@ def _mobilenet_v2() -> BackboneSpec:
         0.713,
         tuple(blocks),
         (imagenet, embedded),
-        alphas=(0.35, 0.5, 0.75, 1.0, 1.3, 1.4),
     )
 
 
 def _mobilenet_v3() -> Iterable[BackboneSpec]:
     rows = (
-        ("Small", 576, 939_120, 2_554_968, 0.681, {2, 4, 5, 7, 9, 10}, 11, "d3e8ec802a04aa4fc771ee12a9a9b836"),
+        (
+            "Small",
+            576,
+            939_120,
+            2_554_968,
+            0.681,
+            {2, 4, 5, 7, 9, 10},
+            11,
+            {0.75: "ebdb5cc8e0b497cd13a7c275d475c819", 1.0: "d3e8ec802a04aa4fc771ee12a9a9b836"},
+        ),
         (
             "Large",
             960,
@@ -101,10 +132,10 @@ def _mobilenet_v3() -> Iterable[BackboneSpec]:
             0.756,
             {0, 2, 4, 5, 7, 8, 9, 11, 13, 14},
             15,
-            "07fb09a5933dd0c8eaafa16978110389",
+            {0.75: "40af19a13ebea4e2ee0c676887f69a2e", 1.0: "07fb09a5933dd0c8eaafa16978110389"},
         ),
     )
-    for size, features, parameters, with_top, top1, with_shortcut, count, file_hash in rows:
+    for size, features, parameters, with_top, top1, with_shortcut, count, hashes in rows:
         blocks = [BlockSpec("stem", "conv_bn", 1)]
         for i in range(count):
             prefix = f"expanded_conv_{i}" if i else "expanded_conv"
@@ -114,8 +145,10 @@ def _mobilenet_v3() -> Iterable[BackboneSpec]:
             "imagenet",
             _inception_crop(224, INSIDE_THE_MODEL),
             f"{_SLIM}, to which slim's preprocessing_factory maps mobilenet_v3",
-            file_name=f"weights_mobilenet_v3_{size.lower()}_224_1.0_float_no_top_v2.h5",
-            file_hash=file_hash,
+            files=tuple(
+                WeightsFile(f"weights_mobilenet_v3_{size.lower()}_224_{alpha}_float_no_top_v2.h5", md5, alpha=alpha)
+                for alpha, md5 in hashes.items()
+            ),
         )
         yield BackboneSpec(
             f"MobileNetV3{size}",
@@ -127,7 +160,6 @@ def _mobilenet_v3() -> Iterable[BackboneSpec]:
             top1,
             tuple(blocks),
             (imagenet,),
-            alphas=(0.75, 1.0),
             top1_source="docstring of keras.applications.MobileNetV3" + size,
         )
 
@@ -154,7 +186,9 @@ def _resnet() -> Iterable[BackboneSpec]:
     )
     for depth, parameters, with_top, top1, file_hash in rows:
         file_name = f"resnet{depth}_weights_tf_dim_ordering_tf_kernels_notop.h5"
-        imagenet = WeightsSpec("imagenet", _centre_crop(224, "caffe"), source, file_name=file_name, file_hash=file_hash)
+        imagenet = WeightsSpec(
+            "imagenet", _centre_crop(224, "caffe"), source, files=(WeightsFile(file_name, file_hash),)
+        )
         blocks = tuple(_resnet_blocks(_RESNET_REPEATS[depth]))
         yield BackboneSpec(f"ResNet{depth}", "resnet", 32, 2048, parameters, with_top, top1, blocks, (imagenet,))
 
@@ -168,7 +202,7 @@ def _resnet_v2() -> Iterable[BackboneSpec]:
     )
     for depth, parameters, with_top, top1, file_hash in rows:
         file_name = f"resnet{depth}v2_weights_tf_dim_ordering_tf_kernels_notop.h5"
-        imagenet = WeightsSpec("imagenet", _inception_crop(224), source, file_name=file_name, file_hash=file_hash)
+        imagenet = WeightsSpec("imagenet", _inception_crop(224), source, files=(WeightsFile(file_name, file_hash),))
         blocks = _resnet_blocks(_RESNET_REPEATS[depth])
         blocks[-1] = BlockSpec(blocks[-1].name, "post_relu")
         yield BackboneSpec(
@@ -191,8 +225,9 @@ def _inception_v3() -> BackboneSpec:
         "imagenet",
         _inception_crop(299),
         _SLIM,
-        file_name="inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5",
-        file_hash="bcbd6486424b2319ff4ef7d526e38f63",
+        files=(
+            WeightsFile("inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5", "bcbd6486424b2319ff4ef7d526e38f63"),
+        ),
     )
     return BackboneSpec(
         "InceptionV3", "inception_v3", 75, 2048, 21_802_784, 23_851_784, 0.779, tuple(blocks), (imagenet,)
@@ -211,8 +246,11 @@ def _inception_resnet_v2() -> BackboneSpec:
         "imagenet",
         _inception_crop(299),
         _SLIM,
-        file_name="inception_resnet_v2_weights_tf_dim_ordering_tf_kernels_notop.h5",
-        file_hash="d19885ff4a710c122648d3b5c3b684e4",
+        files=(
+            WeightsFile(
+                "inception_resnet_v2_weights_tf_dim_ordering_tf_kernels_notop.h5", "d19885ff4a710c122648d3b5c3b684e4"
+            ),
+        ),
     )
     return BackboneSpec(
         "InceptionResNetV2", "inception_resnet_v2", 75, 1536, 54_336_736, 55_873_736, 0.803, tuple(blocks), (imagenet,)
@@ -231,10 +269,45 @@ def _xception() -> BackboneSpec:
         "imagenet",
         _centre_crop(299, "tf"),
         NOT_PUBLISHED,
-        file_name="xception_weights_tf_dim_ordering_tf_kernels_notop.h5",
-        file_hash="b0042744bf5b25fce3cb969f33bebb97",
+        files=(
+            WeightsFile("xception_weights_tf_dim_ordering_tf_kernels_notop.h5", "b0042744bf5b25fce3cb969f33bebb97"),
+        ),
     )
     return BackboneSpec("Xception", "xception", 71, 2048, 20_861_480, 22_910_480, 0.790, tuple(blocks), (imagenet,))
+
+
+def _alexnet() -> BackboneSpec:
+    published = WeightsFile(
+        "alexnet-owt-7be5be79.pth",
+        "7be5be79",
+        url="https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
+    )
+    imagenet = WeightsSpec(
+        "imagenet",
+        _centre_crop(224, "torch", "bilinear", antialias=True),
+        "pytorch/vision references/classification/presets.py, ClassificationPresetEval (resize 256, crop 224)",
+        files=(published,),
+    )
+    blocks = (
+        BlockSpec("block 1", "pool1"),
+        BlockSpec("block 2", "pool2"),
+        BlockSpec("block 3", "relu3"),
+        BlockSpec("block 4", "relu4"),
+        BlockSpec("block 5", "pool5"),
+    )
+    return BackboneSpec(
+        "AlexNet",
+        "",
+        63,
+        256,
+        2_469_696,
+        61_100_840,
+        0.565,
+        blocks,
+        (imagenet,),
+        constructor_package="tl_keras.backbones.alexnet",
+        top1_source="pytorch/vision, AlexNet_Weights.IMAGENET1K_V1",
+    )
 
 
 def _vgg() -> Iterable[BackboneSpec]:
@@ -246,7 +319,7 @@ def _vgg() -> Iterable[BackboneSpec]:
     for depth, parameters, with_top, file_hash in rows:
         file_name = f"vgg{depth}_weights_tf_dim_ordering_tf_kernels_notop.h5"
         imagenet = WeightsSpec(
-            "imagenet", _centre_crop(224, "caffe"), NOT_PUBLISHED, file_name=file_name, file_hash=file_hash
+            "imagenet", _centre_crop(224, "caffe"), NOT_PUBLISHED, files=(WeightsFile(file_name, file_hash),)
         )
         yield BackboneSpec(f"VGG{depth}", f"vgg{depth}", 32, 512, parameters, with_top, 0.713, blocks, (imagenet,))
 
@@ -265,7 +338,9 @@ def _densenet() -> Iterable[BackboneSpec]:
             blocks.append(BlockSpec(f"transition {i}", f"pool{i + 1}_pool"))
         blocks.append(BlockSpec("dense block 4", "relu"))
         file_name = f"densenet{depth}_weights_tf_dim_ordering_tf_kernels_notop.h5"
-        imagenet = WeightsSpec("imagenet", _centre_crop(224, "torch"), source, file_name=file_name, file_hash=file_hash)
+        imagenet = WeightsSpec(
+            "imagenet", _centre_crop(224, "torch"), source, files=(WeightsFile(file_name, file_hash),)
+        )
         yield BackboneSpec(
             f"DenseNet{depth}", "densenet", 32, features, parameters, with_top, top1, tuple(blocks), (imagenet,)
         )
@@ -292,8 +367,7 @@ def _nasnet() -> Iterable[BackboneSpec]:
             "imagenet",
             _inception_crop(image_size),
             _SLIM,
-            file_name=f"nasnet_{size.lower()}_no_top.h5",
-            file_hash=file_hash,
+            files=(WeightsFile(f"nasnet_{size.lower()}_no_top.h5", file_hash),),
         )
         yield BackboneSpec(
             f"NASNet{size}",
@@ -337,12 +411,21 @@ def _efficientnet() -> Iterable[BackboneSpec]:
             "imagenet",
             _padded_crop(image_size),
             source,
-            file_name=f"efficientnetb{number}_notop.h5",
-            file_hash=file_hash,
+            files=(WeightsFile(f"efficientnetb{number}_notop.h5", file_hash),),
         )
         blocks = tuple(_lettered_blocks(repeats, {}))
         yield BackboneSpec(
-            f"EfficientNetB{number}", "efficientnet", 32, features, parameters, with_top, top1, blocks, (imagenet,)
+            f"EfficientNetB{number}",
+            "efficientnet",
+            32,
+            features,
+            parameters,
+            with_top,
+            top1,
+            blocks,
+            (imagenet,),
+            # The original divides by the variance; Keras's Normalization divides by its root, this by the root again.
+            rescaling_after_normalization=tuple(1 / math.sqrt(deviation) for deviation in (0.229, 0.224, 0.225)),
         )
 
 
@@ -369,8 +452,7 @@ def _efficientnet_v2() -> Iterable[BackboneSpec]:
             "imagenet",
             preprocess,
             legacy if small else squashed,
-            file_name=f"efficientnetv2-{size.lower()}_notop.h5",
-            file_hash=file_hash,
+            files=(WeightsFile(f"efficientnetv2-{size.lower()}_notop.h5", file_hash),),
         )
         # The first block of B0 to B3 narrows without a shortcut, that of S to L keeps the width and adds.
         blocks = tuple(_lettered_blocks(repeats, {"1a": "project_activation" if small else "add"}))
@@ -444,8 +526,7 @@ def _convnext() -> Iterable[BackboneSpec]:
             "imagenet",
             _centre_crop(224, INSIDE_THE_MODEL, antialias=True),
             source,
-            file_name=f"{prefix}_notop.h5",
-            file_hash=file_hash,
+            files=(WeightsFile(f"{prefix}_notop.h5", file_hash),),
         )
         yield BackboneSpec(
             f"ConvNeXt{size}",

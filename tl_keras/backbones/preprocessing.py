@@ -8,9 +8,14 @@ can scale them twice.
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Any
 
+from tl_keras.errors import BackboneError
+
 INSIDE_THE_MODEL = "inside_the_model"
+_RULES = ("short_side", "crop_first", "central_fraction", "squash", "pad")
+_NORMALIZATIONS = ("tf", "torch", "caffe", INSIDE_THE_MODEL)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,13 +51,45 @@ class PreprocessSpec:
         """Returns the spec for another size in pixels; the crop rule scales with it."""
         return dataclasses.replace(self, image_size=image_size)
 
+    def describe(self) -> str:
+        """Returns the spec in words, such as `short side to 256, centre 224, bicubic; normalisation caffe`."""
+        size, part = self.image_size, f"{100 * self.crop_fraction:.4g}%"
+        rule = {
+            "short_side": f"short side to {round(size / self.crop_fraction)}, centre {size}",
+            "crop_first": f"central square of {part} of the short side, resized to {size}",
+            "central_fraction": f"central {part} of each side, squashed to {size}",
+            "squash": f"squashed to {size}",
+            "pad": f"long side to {size}, padded with black",
+        }[self.rule]
+        antialias = " with antialias" if self.antialias else ""
+        return f"{rule}, {self.interpolation}{antialias}; normalisation {self.normalization.replace('_', ' ')}"
+
     def to_json(self) -> dict[str, Any]:
         """Returns the spec as a dictionary of JSON's own types."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> PreprocessSpec:
-        """Returns the spec that `to_json` wrote."""
+        """Returns the spec that `to_json`, or a person, wrote.
+
+        Raises:
+          BackboneError: A field is missing, unknown or out of its range.
+        """
+        expected = {
+            "image_size": ("a size in pixels", lambda value: type(value) is int and value >= 1),
+            "rule": (f"one of {', '.join(_RULES)}", lambda value: value in _RULES),
+            "crop_fraction": ("above 0 to 1", lambda value: type(value) in (int, float) and 0 < value <= 1),
+            "interpolation": ("bilinear or bicubic", lambda value: value in ("bilinear", "bicubic")),
+            "antialias": ("true or false", lambda value: type(value) is bool),
+            "normalization": (f"one of {', '.join(_NORMALIZATIONS)}", lambda value: value in _NORMALIZATIONS),
+        }
+        if not isinstance(values, dict) or set(values) != set(expected):
+            raise BackboneError(
+                f"preprocess: expected the fields {', '.join(expected)}. Received: {json.dumps(values)}."
+            )
+        for name, (wanted, holds) in expected.items():
+            if not holds(values[name]):
+                raise BackboneError(f"preprocess: expected {name} {wanted}. Received: {json.dumps(values[name])}.")
         return cls(**values)
 
     def kept_fraction(self, height: int, width: int) -> float:

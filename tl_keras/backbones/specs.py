@@ -33,6 +33,33 @@ class BlockSpec:
 
 
 @dataclasses.dataclass(frozen=True)
+class WeightsFile:
+    """A published file of weights without the top, and how it is known to be whole.
+
+    Attributes:
+      name: In the folder `models` of KERAS_HOME.
+      hash: MD5 (32 digits) or SHA-256 (64 digits, or the first ones) that is published for the file, or empty.
+      alpha: Width multiplier of the architecture, 1.0 where it has none.
+      image_size: What the weights were trained at, in pixels; 0 where there is one file for every size.
+      weights_sha256: `tl_keras.backbones.weights.fingerprint` of the loaded network, recorded by us where no hash is
+        published and the real file was at hand, or empty.
+      url: Where the user gets a file that Keras does not download; empty where it does.
+    """
+
+    name: str
+    hash: str = ""
+    alpha: float = 1.0
+    image_size: int = 0
+    weights_sha256: str = ""
+    url: str = ""
+
+    @property
+    def hash_name(self) -> str:
+        """`MD5` or `SHA-256`, by the number of digits."""
+        return "MD5" if len(self.hash) == 32 else "SHA-256"
+
+
+@dataclasses.dataclass(frozen=True)
 class WeightsSpec:
     """A family of pre-trained weights and what its training fixed.
 
@@ -40,20 +67,21 @@ class WeightsSpec:
       name: `imagenet` or `embedded`.
       preprocess: How the weights were evaluated, at the size that they were published for.
       source: Paper or code that describes the crop and the interpolation, or `NOT_PUBLISHED`.
-      alpha: Width multiplier of the architecture, 1.0 where it has none.
-      file_name: Keras's file for the network without its top at that width and size.
-      file_hash: MD5 (32 digits) or SHA-256 (64 digits) that Keras publishes for the file, or empty.
-      weights_sha256: `tl_keras.backbones.weights.fingerprint` of the loaded network, recorded by us where Keras publishes
-        no hash and the real file was at hand, or empty.
+      alpha: Width multiplier unless the user chooses another, 1.0 where the architecture has none.
+      files: What is published; of each width, the file for sizes that have none of their own comes last. Empty for what
+        the package carries.
     """
 
     name: str
     preprocess: PreprocessSpec
     source: str
     alpha: float = 1.0
-    file_name: str = ""
-    file_hash: str = ""
-    weights_sha256: str = ""
+    files: tuple[WeightsFile, ...] = ()
+
+    def file_for(self, *, alpha: float, image_size: int) -> WeightsFile:
+        """Returns the file that Keras loads for a width that is published and a size in pixels."""
+        files = [file for file in self.files if file.alpha == alpha]
+        return next((file for file in files if file.image_size == image_size), files[-1])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,8 +89,8 @@ class BackboneSpec:
     """A pre-trained architecture.
 
     Attributes:
-      name: The constructor in `keras.applications`, or `AlexNet`, which is ours.
-      module: The module of `keras.applications` that has its `preprocess_input`; empty for ours.
+      name: Its constructor.
+      module: The module of `keras.applications` that has its `preprocess_input`; empty for an architecture of ours.
       min_image_size: Smallest height and width that it accepts without its top, in pixels.
       feature_dim: Channels of its output without its top, at alpha 1.
       parameters: Without the top, at alpha 1.
@@ -70,9 +98,11 @@ class BackboneSpec:
       imagenet_top1: Published accuracy of the default weights, 0 to 1; see `top1_source`.
       blocks: From input to output; every layer belongs to exactly one.
       weights: Families of weights, ImageNet's first.
-      alphas: Widths that ImageNet weights exist for; empty where the constructor takes no width.
       single_tensor_edges: Whether one tensor alone leaves each block. False for NASNet, whose cells pass two: freezing up to
         an edge is sound there, but the features at it are two tensors.
+      rescaling_after_normalization: Factors, one a channel, of a Rescaling layer after the Normalization that Keras builds
+        for `weights="imagenet"` only, though the official file by path and a student of it need it too; else empty.
+      constructor_package: What the constructor is imported from.
       top1_source: Where `imagenet_top1` is published.
     """
 
@@ -85,9 +115,15 @@ class BackboneSpec:
     imagenet_top1: float
     blocks: tuple[BlockSpec, ...]
     weights: tuple[WeightsSpec, ...]
-    alphas: tuple[float, ...] = ()
     single_tensor_edges: bool = True
+    rescaling_after_normalization: tuple[float, ...] = ()
+    constructor_package: str = "keras.applications"
     top1_source: str = "keras.io/api/applications"
+
+    @property
+    def alphas(self) -> tuple[float, ...]:
+        """Widths that ImageNet weights are published for; (1.0,) where the constructor takes no width."""
+        return tuple(sorted({file.alpha for file in self.default_weights.files}))
 
     @property
     def default_weights(self) -> WeightsSpec:

@@ -13,27 +13,61 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 
-from tl_keras.errors import BackboneError
+from tl_keras.backbones.alexnet import read_torch_weights
+from tl_keras.backbones.specs import BackboneSpec, WeightsFile
+from tl_keras.errors import BackboneError, TransferError
 
 _EMBEDDED = pathlib.Path(__file__).parent / "embedded"
 FILE_SUFFIXES = (".weights.h5", ".h5", ".keras")
 
 
 @contextlib.contextmanager
-def explained_download() -> Iterator[None]:
-    """Turns a failed download by Keras's loader into a BackboneError that says which file to put where."""
+def official_file(file: WeightsFile) -> Iterator[None]:
+    """Wraps Keras's own loading of an official file: a failure becomes a line that names the file and the remedy.
+
+    Raises:
+      BackboneError: The file in the cache is not the published one, cannot be read, or cannot be downloaded.
+    """
+    path = _keras_home() / "models" / file.name
+    # Keras would delete such a file when it then cannot download another.
+    if file.hash and path.is_file() and _hash_of(path, file.hash_name) != file.hash:
+        raise _not_as_published(path, f"{file.hash_name} {file.hash}")
     try:
         yield
-    except Exception as error:  # Keras raises a bare Exception where a download fails
+    except Exception as error:  # Keras raises a bare Exception where a download fails, h5py its own for a damaged file
         url = re.search(r"https?://\S+?(?=:?\s|$)", str(error))
-        if url is None:
-            raise
-        home = pathlib.Path(os.environ.get("KERAS_HOME") or pathlib.Path.home() / ".keras")
-        file_name = url.group().rsplit("/", 1)[-1]
-        raise BackboneError(
-            f"weights: could not download {url.group()}. Put {file_name} into {home / 'models'}, or set KERAS_HOME to a folder "
-            "with it in models/, or use --weights=embedded or a file."
-        ) from error
+        if url is not None:
+            raise BackboneError(
+                f"weights: could not download {url.group()}. Put {file.name} into {path.parent}, or set KERAS_HOME to a "
+                "folder with it in models/, or use --weights=embedded or a file."
+            ) from error
+        raise _not_as_published(path, f"a file that can be loaded ({_first_line(error)})") from error
+
+
+def check_official_weights(backbone: keras.Model, file: WeightsFile) -> None:
+    """Raises a BackboneError where a fingerprint of the official weights was recorded, and the loaded ones have another."""
+    if file.weights_sha256 and fingerprint(backbone) != file.weights_sha256:
+        raise _not_as_published(
+            _keras_home() / "models" / file.name, f"the published weights, fingerprint {file.weights_sha256}"
+        )
+
+
+def _keras_home() -> pathlib.Path:
+    return pathlib.Path(os.environ.get("KERAS_HOME") or pathlib.Path.home() / ".keras")
+
+
+def _not_as_published(path: pathlib.Path, expected: str) -> BackboneError:
+    return BackboneError(
+        f"weights: expected {expected}. Received: {path}, which is damaged or altered. Remove it, and it is downloaded again."
+    )
+
+
+def _hash_of(path: pathlib.Path, hash_name: str) -> str:
+    digest = hashlib.new(hash_name.replace("-", ""))
+    with path.open("rb") as file:
+        for chunk in iter(lambda: file.read(2**20), b""):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def load_weights(backbone: keras.Model, weights: str) -> None:
@@ -41,8 +75,8 @@ def load_weights(backbone: keras.Model, weights: str) -> None:
 
     Args:
       backbone: The network without its top.
-      weights: `embedded`, or the path of a `.weights.h5`, `.h5` or `.keras` file; a `.keras` file may hold a student of
-        ours, whose backbone is then taken.
+      weights: `embedded`, or the path of a `.weights.h5`, `.h5` or `.keras` file, or PyTorch's of AlexNet; a `.keras` file may
+        hold a student of ours, whose backbone is then taken.
 
     Raises:
       BackboneError: The file is damaged, or belongs to another architecture.
@@ -50,14 +84,22 @@ def load_weights(backbone: keras.Model, weights: str) -> None:
     _load_file(backbone, _embedded_file() if weights == "embedded" else pathlib.Path(weights))
 
 
-def check_weights_name(weights: str, known: tuple[str, ...]) -> None:
-    """Raises a BackboneError unless `weights` names known weights or an existing file of a kind that is read."""
-    if weights in (*known, "none"):
+def check_weights_name(weights: str, spec: BackboneSpec) -> None:
+    """Raises a BackboneError unless `weights` names weights that can be loaded, or an existing file of a kind that is read."""
+    published = spec.default_weights.files[0]
+    loaded = [known.name for known in spec.weights if not (known.files and known.files[0].url)]
+    suffixes = (*FILE_SUFFIXES, ".pth") if published.name.endswith(".pth") else FILE_SUFFIXES
+    if weights in (*loaded, "none"):
         return
-    path = pathlib.Path(weights)
-    if not path.name.endswith(FILE_SUFFIXES):
+    if weights == "imagenet":
         raise BackboneError(
-            f"weights: expected {', '.join(known)}, none, or a file ending in {', '.join(FILE_SUFFIXES)}. "
+            f"weights: {spec.name}'s ImageNet weights are a file of PyTorch's. Get {published.url} and use "
+            f"--weights={published.name}, or --weights=none."
+        )
+    path = pathlib.Path(weights)
+    if not path.name.endswith(suffixes):
+        raise BackboneError(
+            f"weights: expected {', '.join((*loaded, 'none'))}, or a file ending in {', '.join(suffixes)}. "
             f"Received: {weights}."
         )
     if not path.is_file():
@@ -88,10 +130,16 @@ def _load_file(backbone: keras.Model, path: pathlib.Path) -> None:
     before = fingerprint(backbone)
     try:
         if path.suffix == ".keras":
-            backbone.set_weights(_backbone_of(path).get_weights())
+            loaded = _backbone_of(path)
+            # An EfficientNet that Keras built without its last Rescaling has the same weights, and another input.
+            if [type(layer) for layer in loaded.layers] != [type(layer) for layer in backbone.layers]:
+                raise ValueError("its layers are others")
+            backbone.set_weights(loaded.get_weights())
+        elif path.suffix == ".pth":
+            backbone.set_weights(read_torch_weights(path))
         else:
             backbone.load_weights(path)
-    except BackboneError:
+    except TransferError:
         raise
     except Exception as error:  # h5py, zipfile and Keras each raise their own kinds for a damaged or foreign file
         raise BackboneError(
@@ -105,9 +153,23 @@ def _load_file(backbone: keras.Model, path: pathlib.Path) -> None:
         )
 
 
+def load_keras_file(path: pathlib.Path) -> keras.Model:
+    """Loads a .keras file in Keras's safe mode, which runs no code that the file brings.
+
+    Raises:
+      BackboneError: The file is damaged, or holds a Lambda or a class that Keras does not know.
+    """
+    try:
+        return keras.models.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # zipfile, json, h5py and Keras each raise their own kinds
+        raise BackboneError(
+            f"model: expected a .keras file that Keras can load in safe mode. Received: {path} ({_first_line(error)})."
+        ) from error
+
+
 def _backbone_of(path: pathlib.Path) -> keras.Model:
-    """Loads a .keras file, in safe mode, and returns the backbone of a student of ours or the whole model."""
-    model = keras.models.load_model(path, compile=False, safe_mode=True)
+    """Loads a .keras file and returns the backbone of a student of ours or the whole model."""
+    model = load_keras_file(path)
     nested = [layer for layer in model.layers if layer.name == "backbone"]
     return nested[0] if nested else model
 

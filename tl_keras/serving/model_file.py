@@ -9,15 +9,17 @@ import dataclasses
 import json
 import pathlib
 import zipfile
+from typing import Any
 
 import keras
 
+from tl_keras.backbones.elsewhere import ENTRY
 from tl_keras.backbones.preprocessing import PreprocessSpec
+from tl_keras.backbones.specs import BackboneSpec
+from tl_keras.backbones.weights import load_keras_file
 from tl_keras.builder import Student
 from tl_keras.errors import BackboneError
 from tl_keras.training.run_directory import replacing
-
-_ENTRY = "tl_keras.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,11 +43,13 @@ def save_model(student: Student, path: pathlib.Path, *, class_names: tuple[str, 
     Raises:
       WorkdirError: The disk is full or the place cannot be written.
     """
-    facts = {"preprocess": student.preprocess.to_json(), "class_names": class_names}
+    facts: dict[str, Any] = {"preprocess": student.preprocess.to_json(), "class_names": class_names}
+    if isinstance(student.teacher.spec, BackboneSpec):  # then the file can be the next teacher, at any image size
+        facts |= {"backbone": student.teacher.spec.name, "alpha": student.teacher.alpha}
     with replacing(path) as temporary:
         student.model.save(temporary)
         with zipfile.ZipFile(temporary, "a") as archive:
-            archive.writestr(_ENTRY, json.dumps(facts))
+            archive.writestr(ENTRY, json.dumps(facts))
 
 
 def load_model(path: pathlib.Path) -> TrainedModel:
@@ -58,10 +62,10 @@ def load_model(path: pathlib.Path) -> TrainedModel:
         raise BackboneError(f"model: expected a .keras file. Received: {path}, which is not there.")
     try:
         with zipfile.ZipFile(path) as archive:
-            facts = json.loads(archive.read(_ENTRY))
-        model = keras.models.load_model(path, compile=False, safe_mode=True)
+            facts = json.loads(archive.read(ENTRY))
+        names = tuple(facts["class_names"])
     except KeyError as error:
         raise BackboneError(f"model: expected a .keras file written by tl_keras. Received: {path}.") from error
-    except Exception as error:  # zipfile, json, h5py and Keras each raise their own kinds for a damaged file
+    except (zipfile.BadZipFile, ValueError, OSError) as error:
         raise BackboneError(f"model: expected a .keras file that can be read. Received: {path} ({error}).") from error
-    return TrainedModel(model, PreprocessSpec.from_json(facts["preprocess"]), tuple(facts["class_names"]))
+    return TrainedModel(load_keras_file(path), PreprocessSpec.from_json(facts["preprocess"]), names)

@@ -1,0 +1,181 @@
+"""Lists the pre-trained backbones, or shows where one of them can be cut.
+
+python -m tl_keras.backbones --sort=top1
+python -m tl_keras.backbones --show=ResNet50
+python -m tl_keras.backbones --show=run1/model.keras        (a student, or any model file, as the next teacher)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from absl import flags
+
+from tl_keras import command_line
+from tl_keras.backbones.specs import BackboneSpec, WeightsSpec, backbone_names, backbone_spec
+from tl_keras.errors import ConfigError
+
+_ORDERS: dict[str, Callable[[BackboneSpec], Any]] = {
+    "name": lambda spec: spec.name,
+    "image_size": lambda spec: spec.default_weights.preprocess.image_size,
+    "parameters": lambda spec: spec.parameters,
+    "top1": lambda spec: -spec.imagenet_top1,
+    "min_image_size": lambda spec: spec.min_image_size,
+    "blocks": lambda spec: len(spec.blocks),
+}
+
+_SORT = flags.DEFINE_enum("sort", "name", list(_ORDERS), "What to sort by; top1: the best first.")
+_SHOW = flags.DEFINE_string("show", None, "A backbone or a .keras file: its blocks, cuts, preprocessing and sources.")
+_MARKDOWN = flags.DEFINE_boolean("markdown", False, "Print docs/backbones.md.")
+
+_INTRODUCTION = """\
+# Backbones
+
+Written by `python -m tl_keras.backbones --markdown`; a test compares it with the table in `tl_keras/backbones/families.py`.
+`python -m tl_keras.backbones --show=ResNet50` prints the blocks of one, and how many parameters are below and above each cut.
+
+Parameters are those without the top, at width 1; top-1 is ImageNet's, as published; AlexNet and its weights are PyTorch's.
+"""
+
+_PREPROCESSING = """
+## Preprocessing
+
+What the original evaluation did, which the pipeline, `evaluate` and the exported model do again. `tf` is -1 to 1, `torch`
+ImageNet's mean and deviation, `caffe` BGR minus ImageNet's mean. `--image_size` scales the crop with it; `--resize=squash` and
+`--resize=pad` replace it.
+"""
+
+_ELSEWHERE = """
+## Teachers from elsewhere
+
+`--backbone=FILE.keras` takes the architecture and the weights of a file; `--weights` is left out. Keras's safe mode reads it.
+
+- A student of ours (`model.keras` of a run) carries its preprocessing. Where its backbone is in the table above, it has the same
+  blocks, and other image sizes can be asked for.
+- Any other model with one image input, and a feature map (height, width, channels) as its output or under its classifier. How
+  its images are prepared must be declared, in `FILE.preprocess.json` beside it or in an entry `tl_keras.json` of the archive
+  (there below the key `preprocess`): {example}. `rule` is
+  `short_side`, `crop_first`, `central_fraction`, `squash` or `pad`; `normalization` is `tf`, `torch`, `caffe` or
+  `inside_the_model`. Its blocks are found from its graph; `--show=FILE.keras` prints them.
+
+AlexNet: `--backbone=AlexNet --weights=alexnet-owt-7be5be79.pth`, with PyTorch installed, which reads the file without executing
+anything in it.
+"""
+
+
+def main(arguments: list[str]) -> None:
+    """Prints the table, one backbone, or the page for the documentation on stdout."""
+    if arguments:
+        raise ConfigError(f"flags: expected --name=value. Received: {' '.join(arguments)}. Use --help to see them.")
+    if _SHOW.value:
+        print(shown(_SHOW.value))
+    elif _MARKDOWN.value:
+        print(markdown(), end="")
+    else:
+        print(listed(_SORT.value))
+
+
+def listed(order: str) -> str:
+    """Returns the table as text, in one of the orders of `--sort`."""
+    lines = [
+        f"{'name':<18} {'image_size':>10} {'min_image_size':>14} {'parameters':>12} {'top1':>6} {'blocks':>6}  weights"
+    ]
+    for spec in sorted(map(backbone_spec, backbone_names()), key=_ORDERS[order]):
+        weights = ", ".join(_loaded_as(known) for known in spec.weights)
+        lines.append(
+            f"{spec.name:<18} {spec.default_weights.preprocess.image_size:>10} {spec.min_image_size:>14} "
+            f"{spec.parameters:>12,} {spec.imagenet_top1:>6.3f} {len(spec.blocks):>6}  {weights}"
+        )
+    return "\n".join(lines)
+
+
+def shown(backbone: str) -> str:
+    """Returns what is known of a backbone or a `.keras` file; builds the network to count its parameters.
+
+    Raises:
+      BackboneError: There is no such backbone or file.
+    """
+    from tl_keras.builder import blocks_of_teacher, build_backbone, choose_backbone
+    from tl_keras.config import ModelConfig
+    from tl_keras.freezing import plan_freezing
+
+    is_file = backbone.endswith(".keras")
+    teacher = choose_backbone(ModelConfig(backbone=backbone, weights="imagenet" if is_file else "none"))
+    network = build_backbone(teacher)
+    plan = plan_freezing(network, blocks_of_teacher(teacher, network), unfreeze="none", train_batch_norm=False)
+    lines = [
+        f"{teacher.spec.name}: {network.count_params():,} parameters without its top, {network.output.shape[-1]} channels"
+    ]
+    spec = teacher.spec
+    if isinstance(spec, BackboneSpec) and not is_file:
+        lines.append(f"smallest image {spec.min_image_size} px; top-1 {spec.imagenet_top1:.3f} ({spec.top1_source})")
+        lines += [line for known in spec.weights for line in _weights_lines(known)]
+    else:
+        lines.append(f"weights {teacher.weights}: {teacher.preprocess.describe()}")
+    lines += [
+        "",
+        f"{'--unfreeze=':<12} {'first block trained':<22} {'parameters':>12} {'frozen below':>13} {'trained':>12}",
+    ]
+    below, total = 0, network.count_params()
+    for number, block in enumerate(plan.blocks):
+        cut = f"blocks:{len(plan.blocks) - number}"
+        lines.append(f"{cut:<12} {block.name:<22} {block.parameters:>12,} {below:>13,} {total - below:>12,}")
+        below += block.parameters
+    return "\n".join(lines)
+
+
+def markdown() -> str:
+    """Returns the page `docs/backbones.md`."""
+    import json
+
+    from tl_keras.backbones.elsewhere import EXAMPLE
+
+    specs = [backbone_spec(name) for name in backbone_names()]
+    sizes = _table(
+        ("backbone", "pixels", "smallest", "parameters", "top-1", "blocks", "widths"),
+        (
+            (
+                spec.name,
+                str(spec.default_weights.preprocess.image_size),
+                str(spec.min_image_size),
+                f"{spec.parameters:,}",
+                f"{spec.imagenet_top1:.3f}",
+                str(len(spec.blocks)),
+                ", ".join(map(str, spec.alphas)),
+            )
+            for spec in specs
+        ),
+    )
+    preprocessing = _table(
+        ("backbone", "weights", "resize, crop and normalisation", "source"),
+        (
+            (spec.name, _loaded_as(known), known.preprocess.describe(), known.source)
+            for spec in specs
+            for known in spec.weights
+        ),
+    )
+    elsewhere = _ELSEWHERE.format(example=f"`{json.dumps(EXAMPLE.to_json())}`")
+    return f"{_INTRODUCTION}\n{sizes}{_PREPROCESSING}\n{preprocessing}{elsewhere}"
+
+
+def _loaded_as(weights: WeightsSpec) -> str:
+    """Returns what the user gives to `--weights`."""
+    return weights.files[0].name if weights.files and weights.files[0].url else weights.name
+
+
+def _weights_lines(weights: WeightsSpec) -> Iterable[str]:
+    yield f"weights {_loaded_as(weights)}: {weights.preprocess.describe()}"
+    yield f"  source: {weights.source}"
+    for file in weights.files:
+        known = f"{file.hash_name} {file.hash}" if file.hash else "no hash published"
+        recorded = f"; weights' fingerprint {file.weights_sha256}" if file.weights_sha256 else ""
+        yield f"  file: {file.name} ({known}{recorded})"
+
+
+def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in (header, ("---",) * len(header), *rows))
+
+
+if __name__ == "__main__":
+    command_line.run(main, usage=__doc__)
