@@ -7,11 +7,11 @@ import os
 import pathlib
 from typing import Any
 
-import keras
 import numpy as np
 
 from tl_keras.config import METHODS, TransferConfig, from_json, to_json
 from tl_keras.training.loop import train_and_evaluate
+from tl_keras.training.workshop import Workshop
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +30,8 @@ def compare_methods(config: TransferConfig, workdir: str | os.PathLike[str], *, 
     """Trains replicate, feature_extraction and fine_tune with each seed, every run in a directory of its own.
 
     Runs that are finished are not trained again. `config.model.method` and `config.model.unfreeze` are those of
-    `fine_tune`; each seed has splits, initial weights and order of its own, the same for all methods.
+    `fine_tune`, whose first run alone is exported. Each seed has splits, initial weights and order of its own, the same
+    for all methods.
 
     Args:
       config: What the runs share.
@@ -41,14 +42,16 @@ def compare_methods(config: TransferConfig, workdir: str | os.PathLike[str], *, 
     folders = {
         method: [pathlib.Path(workdir) / method / f"seed_{config.seed + i}" for i in range(seeds)] for method in METHODS
     }
+    workshops = {method: Workshop() for method in METHODS}
     for i in range(seeds):
         for method in METHODS:
             one = from_json(to_json(config))
             one.seed, one.model.method = config.seed + i, method
             if method != "fine_tune":
                 one.model.unfreeze = ""
-            keras.backend.clear_session()
-            results[method].append(train_and_evaluate(one, folders[method][i]))
+            if method != "fine_tune" or i > 0:
+                one.export = "none"
+            results[method].append(train_and_evaluate(one, folders[method][i], workshop=workshops[method]))
     return tuple(_summarize(method, folders[method], results[method]) for method in METHODS)
 
 
