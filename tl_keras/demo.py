@@ -9,6 +9,7 @@ TensorFlow alone.
 
 from __future__ import annotations
 
+import os
 import pathlib
 import subprocess
 import sys
@@ -34,14 +35,18 @@ print(answer["label"][0].numpy().decode(), f"{answer['score'][0].numpy():.3f}")
 def main(arguments: list[str]) -> None:
     """Prints the comparison and the answer on stdout."""
     del arguments
-    import tensorflow as tf
-
     from tl_keras.data.sources import open_source
     from tl_keras.training.comparison import compare_methods, table
 
-    # Runs of seconds: optimising their graphs takes longer than it saves.
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-    rows = compare_methods(quick_start(), _WORKDIR.value, seeds=_SEEDS.value)
+    print(
+        f"training three methods with {_SEEDS.value} seeds each; {_WORKDIR.value}/METHOD/log.txt has the details",
+        file=sys.stderr,
+    )
+    config = quick_start()
+    config.strategy = "cpu"  # small enough, and two processes would fight over a GPU
+    rows = compare_methods(
+        config, _WORKDIR.value, seeds=_SEEDS.value, processes=min(3, os.cpu_count() or 1), optimize_graphs=False
+    )
     print(table(rows))
 
     run = rows[-1].workdirs[0]
