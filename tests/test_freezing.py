@@ -138,5 +138,5 @@ def test_what_names_no_layer_is_refused_in_one_line(backbone, unfreeze):
 
 
 def test_the_nearest_layer_is_offered(backbone):
-    with pytest.raises(BackboneError, match="Did you mean .*block_13_expand"):
+    with pytest.raises(BackboneError, match=r"Did you mean .*block_13_expand"):
         a_plan(backbone, "from:block13_expand")

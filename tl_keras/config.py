@@ -95,7 +95,7 @@ def quick_start() -> TransferConfig:
             horizontal_flip=False,
         ),
         model=ModelConfig(backbone="MobileNetV2", weights="embedded", method="fine_tune"),
-        training=TrainingConfig(epochs=20),
+        training=TrainingConfig(epochs=10),
     )
 
 

@@ -9,6 +9,7 @@ TensorFlow alone.
 
 from __future__ import annotations
 
+import os
 import pathlib
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from tl_keras.config import quick_start
 from tl_keras.errors import ExportError
 
 _WORKDIR = flags.DEFINE_string("workdir", "demo_run", "Gets a run directory for each method and seed.")
-_SEEDS = flags.DEFINE_integer("seeds", 5, "Runs of each method.", lower_bound=1)
+_SEEDS = flags.DEFINE_integer("seeds", 3, "Runs of each method.", lower_bound=1)
 
 _ASK = """
 import sys, tensorflow as tf
@@ -37,7 +38,15 @@ def main(arguments: list[str]) -> None:
     from tl_keras.data.sources import open_source
     from tl_keras.training.comparison import compare_methods, table
 
-    rows = compare_methods(quick_start(), _WORKDIR.value, seeds=_SEEDS.value)
+    print(
+        f"training three methods with {_SEEDS.value} seeds each; {_WORKDIR.value}/METHOD/log.txt has the details",
+        file=sys.stderr,
+    )
+    config = quick_start()
+    config.strategy = "cpu"  # small enough, and two processes would fight over a GPU
+    rows = compare_methods(
+        config, _WORKDIR.value, seeds=_SEEDS.value, processes=min(3, os.cpu_count() or 1), optimize_graphs=False
+    )
     print(table(rows))
 
     run = rows[-1].workdirs[0]
@@ -49,10 +58,9 @@ def main(arguments: list[str]) -> None:
         raise ExportError(
             f"export: expected an answer from {run}/saved_model/1. Received: {asked.stderr.strip()[-300:]}"
         )
-    print(
-        f"\n{image} shows a {source.class_names[source.labels[0]]}. {run}/saved_model/1, asked with TensorFlow alone: {asked.stdout}"
-    )
-    print(f"Your own photos: python -m tl_keras.train --data=photos/ --workdir=run1")
+    print(f"\n{image} shows a {source.class_names[source.labels[0]]}.")
+    print(f"{run}/saved_model/1, asked with TensorFlow alone, answers: {asked.stdout.strip()}")
+    print("Your own photos: python -m tl_keras.train --data=photos/ --workdir=run1")
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def test_a_file_in_the_way_is_named_and_nothing_is_created(tmp_path):
 
 
 def test_a_place_that_nobody_can_write_is_refused():
-    with pytest.raises(WorkdirError, match="cannot write|can be written"):
+    with pytest.raises(WorkdirError, match=r"cannot write|can be written"):
         run = RunDirectory("/proc/tl_keras")
         run.check_writable()
         run.begin(**BEGIN)

@@ -33,25 +33,29 @@ class ProgressBar(keras.callbacks.Callback):
         self._images_per_epoch = images_per_epoch
         self._global_batch_size = global_batch_size
         self._last_epoch = last_epoch
-        interactive = sys.stderr.isatty()
         self._bar = tqdm.tqdm(
             desc=description,
             total=images_per_epoch * (last_epoch - first_epoch),
             unit=" images",
             file=sys.stderr,
-            dynamic_ncols=interactive,
-            mininterval=0.1 if interactive else 30,  # a log file wants a line now and then, not ten a second
+            dynamic_ncols=True,
             leave=False,
+            disable=not sys.stderr.isatty(),  # a log file gets the line an epoch alone
         )
+        self._began = time.perf_counter()
+        self._first_epoch = first_epoch
 
     def on_train_batch_end(self, batch, logs=None):
         done = batch * self._global_batch_size
         self._bar.update(min(self._global_batch_size, self._images_per_epoch - done))
 
     def on_epoch_end(self, epoch, logs=None):
+        seconds_an_epoch = (time.perf_counter() - self._began) / (epoch + 1 - self._first_epoch)
+        left = seconds_an_epoch * (self._last_epoch - epoch - 1)
         self._bar.write(
             f"  epoch {epoch + 1}/{self._last_epoch}  loss {logs['loss']:.4f}  accuracy {logs['accuracy']:.4f}  "
-            f"validation loss {logs['val_loss']:.4f}  accuracy {logs['val_accuracy']:.4f}",
+            f"validation loss {logs['val_loss']:.4f}  accuracy {logs['val_accuracy']:.4f}  "
+            f"{self._images_per_epoch / seconds_an_epoch:.0f} images/s, {left:.0f} s left",
             file=sys.stderr,
         )
 

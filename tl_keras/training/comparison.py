@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import multiprocessing
 import os
 import pathlib
+import sys
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
-import keras
 import numpy as np
+import tensorflow as tf
 
 from tl_keras.config import METHODS, TransferConfig, from_json, to_json
 from tl_keras.training.loop import train_and_evaluate
+from tl_keras.training.run_directory import writing
+from tl_keras.training.workshop import Workshop
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,30 +32,70 @@ class MethodResult:
     parameters_trained: int
 
 
-def compare_methods(config: TransferConfig, workdir: str | os.PathLike[str], *, seeds: int) -> tuple[MethodResult, ...]:
+def compare_methods(
+    config: TransferConfig,
+    workdir: str | os.PathLike[str],
+    *,
+    seeds: int,
+    processes: int = 1,
+    optimize_graphs: bool = True,
+) -> tuple[MethodResult, ...]:
     """Trains replicate, feature_extraction and fine_tune with each seed, every run in a directory of its own.
 
     Runs that are finished are not trained again. `config.model.method` and `config.model.unfreeze` are those of
-    `fine_tune`; each seed has splits, initial weights and order of its own, the same for all methods.
+    `fine_tune`, whose first run alone is exported. Each seed has splits, initial weights and order of its own, the same
+    for all methods.
 
     Args:
       config: What the runs share.
       workdir: Gets the directories `METHOD/seed_N`.
       seeds: How many, from `config.seed` up.
+      processes: Methods trained at the same time, each in a process of its own that writes what it has to say to
+        `METHOD/log.txt`. 1: in this process, one after the other.
+      optimize_graphs: Whether TensorFlow optimises the graphs; for runs of seconds that takes longer than it saves.
     """
-    results: dict[str, list[dict[str, Any]]] = {method: [] for method in METHODS}
-    folders = {
-        method: [pathlib.Path(workdir) / method / f"seed_{config.seed + i}" for i in range(seeds)] for method in METHODS
-    }
+    arguments = [
+        (to_json(config), method, pathlib.Path(workdir) / method, seeds, optimize_graphs) for method in METHODS
+    ]
+    if processes == 1:
+        results = [_train_seeds(*each) for each in arguments]
+    else:
+        # Spawned, not forked: TensorFlow's threads do not survive a fork. fine_tune takes longest, so it starts first.
+        with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+            futures = [pool.submit(_train_seeds_logged, *each) for each in reversed(arguments)]
+            results = [future.result() for future in reversed(futures)]
+    return tuple(
+        _summarize(method, pathlib.Path(workdir) / method, each) for method, each in zip(METHODS, results, strict=True)
+    )
+
+
+def _train_seeds(
+    config: dict[str, Any], method: str, folder: pathlib.Path, seeds: int, optimize_graphs: bool
+) -> list[dict[str, Any]]:
+    """Trains one method with every seed and returns the results; the seeds share what is costly to make."""
+    if not optimize_graphs:
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    workshop, results = Workshop(), []
     for i in range(seeds):
-        for method in METHODS:
-            one = from_json(to_json(config))
-            one.seed, one.model.method = config.seed + i, method
-            if method != "fine_tune":
-                one.model.unfreeze = ""
-            keras.backend.clear_session()
-            results[method].append(train_and_evaluate(one, folders[method][i]))
-    return tuple(_summarize(method, folders[method], results[method]) for method in METHODS)
+        one = from_json(config)
+        one.seed, one.model.method = one.seed + i, method
+        if method != "fine_tune":
+            one.model.unfreeze = ""
+        if method != "fine_tune" or i > 0:
+            one.export = "none"
+        results.append(train_and_evaluate(one, folder / f"seed_{one.seed}", workshop=workshop))
+    return results
+
+
+def _train_seeds_logged(
+    config, method: str, folder: pathlib.Path, seeds: int, optimize_graphs: bool
+) -> list[dict[str, Any]]:
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "log.txt").open("a", encoding="utf-8") as log, contextlib.redirect_stderr(log):
+        results = _train_seeds(config, method, folder, seeds, optimize_graphs)
+    print(f"{method}: {seeds} {'run' if seeds == 1 else 'runs'} done", file=sys.stderr, flush=True)
+    return results
 
 
 def table(rows: tuple[MethodResult, ...]) -> str:
@@ -68,11 +114,11 @@ def table(rows: tuple[MethodResult, ...]) -> str:
     return "\n".join(lines)
 
 
-def _summarize(method: str, workdirs: list[pathlib.Path], results: list[dict[str, Any]]) -> MethodResult:
+def _summarize(method: str, folder: pathlib.Path, results: list[dict[str, Any]]) -> MethodResult:
     measured_on = "test" if "test_accuracy" in results[0] else "validation"
     return MethodResult(
         method=method,
-        workdirs=tuple(workdirs),
+        workdirs=tuple(folder / f"seed_{result['seed']}" for result in results),
         accuracies=np.array([result[f"{measured_on}_accuracy"] for result in results]),
         measured_on=measured_on,
         seconds=np.array([sum(result["seconds"].values()) for result in results]),

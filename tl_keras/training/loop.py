@@ -17,30 +17,33 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.backbones.weights import fingerprint
-from tl_keras.builder import Student, TeacherChoice, build_student, choose_backbone
+from tl_keras.builder import Student, TeacherChoice, choose_backbone
 from tl_keras.config import TransferConfig, resolve, to_json
 from tl_keras.data.inspection import inspect_source
 from tl_keras.data.pipeline import evaluation_batches, evaluation_order, steps_per_epoch, training_batches
 from tl_keras.data.sources import Source, open_source
 from tl_keras.data.splits import Splits, split_source
 from tl_keras.distribution.hardware import Hardware, resolve_hardware
-from tl_keras.evaluation.metrics import classification_metrics
 from tl_keras.serving.export import export_saved_model
 from tl_keras.serving.model_file import save_model
 from tl_keras.training.callbacks import ProgressBar, RecordEpochs, StopOnNonFiniteLoss
 from tl_keras.training.checkpoints import Progress, read_progress, restore_variables, save_checkpoint
-from tl_keras.training.losses import balanced_class_weights, make_loss
-from tl_keras.training.optimizers import make_optimizer
+from tl_keras.training.losses import balanced_class_weights
 from tl_keras.training.phases import Phase, plan_phases
 from tl_keras.training.run_directory import RunDirectory, writing
 from tl_keras.training.transforms import training_transform
+from tl_keras.training.workshop import Workshop
 
 # Validation images that the exported model answers again in a fresh process.
 _PARITY_IMAGES = 16
 
 
 def train_and_evaluate(
-    config: TransferConfig, workdir: str | os.PathLike[str], *, source: Source | None = None
+    config: TransferConfig,
+    workdir: str | os.PathLike[str],
+    *,
+    source: Source | None = None,
+    workshop: Workshop | None = None,
 ) -> dict[str, Any]:
     """Trains, evaluates and exports one student; resumes what was killed; leaves what is finished alone.
 
@@ -48,6 +51,7 @@ def train_and_evaluate(
       config: What to do.
       workdir: The run directory; see `tl_keras.training.run_directory`.
       source: The images, for example `tl_keras.ArraySource(images, labels)`. None: what `config.data.source` names.
+      workshop: Give the same one to runs that differ in seed or data only, and they share what is costly to make.
 
     Returns:
       The contents of `result.json`, and `resumed`: whether any of the work had been done before.
@@ -55,7 +59,7 @@ def train_and_evaluate(
     Raises:
       TransferError: One of its kinds; the message is one line, and says what was expected, received, and the remedy.
     """
-    run = RunDirectory(workdir)
+    run, workshop = RunDirectory(workdir), workshop or Workshop()
     config = resolve(config)
     teacher = choose_backbone(config.model)
     run.check_writable()
@@ -77,7 +81,7 @@ def train_and_evaluate(
     )
     for remark in (*source.notes, *inspection.findings):
         _say(f"data: {remark}")
-    student = build_student(teacher, config.model, num_classes=len(source.class_names))
+    student = workshop.student(teacher, config.model, num_classes=len(source.class_names))
     weights_hash = fingerprint(student.backbone)
     resumed = run.begin(
         config=to_json(config),
@@ -88,11 +92,11 @@ def train_and_evaluate(
     phases = plan_phases(config, student)
     _say(describe(config, teacher, student, phases, splits, hardware))
 
-    job = _Job(config, student, source, splits, run)
-    progress = _train(job, phases)
+    job = _Job(config, student, source, splits, run, workshop)
+    progress, trainer = _train(job, phases)
     trained = sum(math.prod(weight.shape) for weight in student.model.trainable_weights)
     result = {
-        **_evaluate(job),
+        **_evaluate(job, trainer),
         "method": config.model.method,
         "backbone": teacher.spec.name,
         "weights": config.model.weights,
@@ -179,6 +183,7 @@ class _Job:
     source: Source
     splits: Splits
     run: RunDirectory
+    workshop: Workshop
 
     @property
     def best(self) -> pathlib.Path:
@@ -189,50 +194,43 @@ class _Job:
         return self.run.checkpoints / "last.npz"
 
 
-def _train(job: _Job, phases: tuple[Phase, ...]) -> Progress:
-    """Trains all phases from where the last checkpoint stands, and leaves the best weights in the student."""
+def _train(job: _Job, phases: tuple[Phase, ...]) -> tuple[Progress, keras.Model]:
+    """Trains all phases from where the last checkpoint stands; leaves the best weights in the student.
+
+    Returns:
+      How it went, and the trainer of the last phase, to evaluate with.
+    """
     with writing(job.run.checkpoints):
         job.run.checkpoints.mkdir(exist_ok=True)
     saved = read_progress(job.last)
     progress = saved or Progress()
     if progress.history:
         _say(f"going on after epoch {len(progress.history)}")
+    trainer: keras.Model = None
     for position in range(progress.phase, len(phases)):
         resume = saved is not None and position == saved.phase
         if not resume:
             progress = progress.at_start_of(position)
-        _train_phase(job, phases[position], progress, resume=resume)
+        trainer = _train_phase(job, phases[position], progress, resume=resume)
         restore_variables(job.best, job.student.model.variables)
-    return progress
+    return progress, trainer
 
 
-def _train_phase(job: _Job, phase: Phase, progress: Progress, *, resume: bool) -> None:
-    """Trains what is left of one phase, with an optimizer of its own."""
+def _train_phase(job: _Job, phase: Phase, progress: Progress, *, resume: bool) -> keras.Model:
+    """Trains what is left of one phase, with an optimizer of its own, and returns the trainer."""
     training, model = job.config.training, job.student.model
     steps = steps_per_epoch(len(job.splits.train), training.global_batch_size)
-    phase.plan.apply(job.student.backbone)
-    optimizer = make_optimizer(
-        learning_rate=phase.learning_rate,
-        steps=steps * phase.epochs,
-        warmup_fraction=training.warmup_fraction,
-        weight_decay=training.weight_decay,
+    trainer = job.workshop.trainer(
+        job.student, phase, training, steps=steps * phase.epochs, class_weights=_class_weights(job)
     )
-    optimizer.build(model.trainable_variables)
-    variables = [*model.variables, *optimizer.variables]
+    variables = [*model.variables, *trainer.optimizer.variables]
     if resume:
         restore_variables(job.last, variables)
     else:
         save_checkpoint(job.last, variables=variables, progress=progress)
     if progress.phase_over or progress.phase_epochs == phase.epochs:
-        return
+        return trainer
 
-    # A second Model over the same layers: the student itself is saved without optimizer and loss.
-    trainer = keras.Model(model.inputs, model.outputs)
-    trainer.compile(
-        optimizer=optimizer,
-        loss=make_loss(label_smoothing=training.label_smoothing, class_weights=_class_weights(job)),
-        metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
-    )
     first_epoch = len(progress.history)
     last_epoch = first_epoch + phase.epochs - progress.phase_epochs
     callbacks = [
@@ -248,7 +246,7 @@ def _train_phase(job: _Job, phase: Phase, progress: Progress, *, resume: bool) -
             progress=progress,
             phase_name=phase.name,
             model_variables=model.variables,
-            optimizer_variables=optimizer.variables,
+            optimizer_variables=trainer.optimizer.variables,
             best=job.best,
             last=job.last,
             patience=training.early_stopping_patience,
@@ -257,6 +255,7 @@ def _train_phase(job: _Job, phase: Phase, progress: Progress, *, resume: bool) -
         ),
         keras.callbacks.TensorBoard(job.run.logs, write_graph=False),
     ]
+    trainer.stop_training = False
     with writing(job.run.path):
         trainer.fit(
             _training_batches(job, first_epoch, last_epoch),
@@ -268,6 +267,7 @@ def _train_phase(job: _Job, phase: Phase, progress: Progress, *, resume: bool) -
             verbose=0,
             callbacks=callbacks,
         )
+    return trainer
 
 
 def _training_batches(job: _Job, first_epoch: int, last_epoch: int) -> tf.data.Dataset:
@@ -308,17 +308,20 @@ def _logits(job: _Job, indices: np.ndarray) -> np.ndarray:
     return job.student.model.predict(_evaluation_batches(job, indices), verbose=0)
 
 
-def _evaluate(job: _Job) -> dict[str, float]:
+def _evaluate(job: _Job, trainer: keras.Model) -> dict[str, float]:
     """Measures the student as it stands on validation and, where there is one, on test."""
     measured = {}
     for name in ("validation", "test"):
         indices = getattr(job.splits, name)
-        if not len(indices):
-            continue
-        labels, logits = job.source.labels[evaluation_order(job.source, indices)], _logits(job, indices)
-        measured[f"{name}_accuracy"] = classification_metrics(labels, logits, job.source.class_names)["accuracy"]
-        losses = keras.losses.categorical_crossentropy(np.eye(logits.shape[1])[labels], logits, from_logits=True)
-        measured[f"{name}_loss"] = float(np.mean(keras.ops.convert_to_numpy(losses)))
+        if len(indices):
+            batches = _evaluation_batches(job, indices)
+            figures = trainer.evaluate(
+                batches,
+                steps=steps_per_epoch(len(indices), job.config.training.global_batch_size),
+                verbose=0,
+                return_dict=True,
+            )
+            measured |= {f"{name}_accuracy": figures["accuracy"], f"{name}_loss": figures["loss"]}
     return {**measured, "loss": measured["validation_loss"]}
 
 

@@ -1,0 +1,209 @@
+"""Tests of tl_keras.training.loop: whole runs, small and real."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from tl_keras.config import quick_start
+from tl_keras.data.sources import open_source
+from tl_keras.errors import BackboneError, ConfigError, DataError, WorkdirError
+from tl_keras.serving.model_file import load_model
+from tl_keras.training.loop import train_and_evaluate
+
+FILES = {"config.json", "splits.json", "metrics.jsonl", "result.json", "labels.txt", "model.keras"}
+
+
+def a_config(**changes):
+    """Returns the quick start, shortened, with dotted fields replaced."""
+    config = quick_start()
+    fields = {"model.method": "feature_extraction", "training.epochs": 2, "data.train_examples_per_class": 5}
+    for name, value in {**fields, **{name.replace("__", "."): value for name, value in changes.items()}}.items():
+        *parents, last = name.split(".")
+        part = config
+        for parent in parents:
+            part = getattr(part, parent)
+        setattr(part, last, value)
+    return config
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A finished run: its directory and its result."""
+    workdir = tmp_path_factory.mktemp("runs") / "finished"
+    return workdir, train_and_evaluate(a_config(), workdir)
+
+
+def test_the_directory_holds_what_it_should(finished):
+    workdir, _ = finished
+    names = {path.name for path in workdir.iterdir()}
+    assert names == FILES | {"saved_model", "checkpoints", "logs"}
+    assert len((workdir / "metrics.jsonl").read_text().splitlines()) == 2
+    assert (workdir / "labels.txt").read_text().split() == list("0123456789")
+
+
+def test_the_result_says_what_was_done(finished):
+    workdir, result = finished
+    written = json.loads((workdir / "result.json").read_text())
+    assert written == {name: value for name, value in result.items() if name != "resumed"}
+    assert 0.5 < written["test_accuracy"] <= 1
+    assert written["parameters_trained"] == 1280 * 10 + 10
+    assert written["parameters_frozen"] == 410_208
+    assert set(written["seconds"]) == {"head"}
+    assert written["images"]["train"] == 50
+
+
+def test_the_frozen_teacher_is_bit_identical_afterwards(finished):
+    from tl_keras.backbones.weights import fingerprint
+
+    workdir, result = finished
+    backbone = load_model(workdir / "model.keras").model.get_layer("backbone")
+    assert fingerprint(backbone) == result["hashes"]["teacher_weights"]
+
+
+def test_the_splits_name_every_image_once(finished):
+    splits = json.loads((finished[0] / "splits.json").read_text())
+    named = [image for split in ("train", "validation", "test") for image in splits[split]]
+    assert len(named) == len(set(named))
+    assert len(splits["test"]) == finished[1]["images"]["test"]
+
+
+def test_model_keras_loads_in_plain_keras(finished):
+    model = keras.models.load_model(finished[0] / "model.keras")
+    assert model.input_shape == (None, 32, 32, 3)
+    assert model.output_shape == (None, 10)
+
+
+def test_a_finished_run_is_left_alone(finished):
+    workdir, result = finished
+    before = {path: path.stat().st_mtime_ns for path in workdir.rglob("*")}
+    assert train_and_evaluate(a_config(), workdir) == {**result, "resumed": True}
+    assert {path: path.stat().st_mtime_ns for path in workdir.rglob("*")} == before
+
+
+def test_another_config_is_refused(finished):
+    with pytest.raises(WorkdirError, match=r"training\.epochs: 2 there, 3 now"):
+        train_and_evaluate(a_config(training__epochs=3), finished[0])
+
+
+def test_the_saved_model_answers_as_the_model_does(finished):
+    from tl_keras.serving.predictor import load_predictor
+
+    workdir, result = finished
+    assert result["export"]["largest_difference"] <= 1e-5
+    source = open_source("digits")
+    images = source.images(np.arange(64)).map(lambda element: element["image"])
+    by_model = load_predictor(workdir).probabilities(images, batch_size=16)
+    by_saved_model = load_predictor(workdir / "saved_model").probabilities(images, batch_size=64)
+    np.testing.assert_allclose(by_model, by_saved_model, atol=1e-5)
+
+
+def test_evaluate_gives_the_accuracy_of_the_result(finished):
+    from tl_keras.data.arrays import ArraySource
+    from tl_keras.evaluation.measure import evaluate_model
+
+    workdir, result = finished
+    digits = open_source("digits")
+    test = json.loads((workdir / "splits.json").read_text())["test"]
+    chosen = [digits.ids.index(image) for image in test]
+    pixels = np.stack([element["image"].numpy() for element in digits.images(np.sort(chosen))])
+    source = ArraySource(pixels, digits.labels[np.sort(chosen)])
+    assert evaluate_model(workdir, source)["accuracy"] == pytest.approx(result["test_accuracy"], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"data.source": "no/such/directory"}, DataError, "no/such/directory"),
+        ({"model.backbone": "MobileNetV4"}, BackboneError, "Did you mean MobileNetV2"),
+        ({"model.method": "transfer"}, ConfigError, "method"),
+        ({"model.image_size": 31}, BackboneError, "32 pixels or more"),
+        ({"training.global_batch_size": 0}, ConfigError, "batch_size"),
+        ({"model.method": "fine_tune", "model.unfreeze": "from:nowhere"}, BackboneError, "nowhere"),
+        ({"model.weights": "missing.weights.h5"}, BackboneError, "missing.weights.h5"),
+    ],
+)
+def test_bad_input_is_one_line_and_nothing_is_written(tmp_path, changes, error, message):
+    with pytest.raises(error, match=message) as raised:
+        train_and_evaluate(a_config(**changes), tmp_path / "run")
+    assert "\n" not in str(raised.value)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("folders", [[], ["only"]])
+def test_no_images_or_one_class_is_one_line_and_nothing_is_written(tmp_path, folders):
+    (tmp_path / "photos").mkdir()
+    for folder in folders:
+        (tmp_path / "photos" / folder).mkdir()
+        (tmp_path / "photos" / folder / "a.png").write_bytes(open_source("digits").encoded_image(0))
+    with pytest.raises(DataError) as raised:
+        train_and_evaluate(a_config(**{"data.source": str(tmp_path / "photos")}), tmp_path / "run")
+    assert "\n" not in str(raised.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_weights_of_another_architecture_are_one_line_and_nothing_is_written(tmp_path):
+    other = keras.applications.MobileNet(alpha=0.25, input_shape=(32, 32, 3), include_top=False, weights=None)
+    other.save_weights(tmp_path / "other.weights.h5")
+    config = a_config(
+        **{"model.weights": str(tmp_path / "other.weights.h5"), "model.alpha": 0.35, "model.image_size": 32}
+    )
+    with pytest.raises(BackboneError, match="does not fit"):
+        train_and_evaluate(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_full_disk_is_one_line_and_what_was_written_is_whole(tmp_path):
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", tmp_path], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"needs the right to mount a small file system: {mounted.stderr.decode().strip()}")
+    try:
+        with pytest.raises(WorkdirError, match="disk is full"):
+            train_and_evaluate(a_config(), tmp_path / "run")
+        assert json.loads((tmp_path / "run" / "config.json").read_text())["config"]["seed"] == 0
+        assert not [path for path in (tmp_path / "run").rglob(".*") if path.is_file()]
+        assert not (tmp_path / "run" / "result.json").exists()
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+
+
+FINE_TUNE = ["--method=fine_tune", "--epochs=2", "--export=none"]
+
+
+def a_training_process(workdir: pathlib.Path) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tl_keras.train", f"--workdir={workdir}", *FINE_TUNE],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def epochs_done(workdir: pathlib.Path) -> int:
+    metrics = workdir / "metrics.jsonl"
+    return len(metrics.read_text().splitlines()) if metrics.exists() else 0
+
+
+def test_a_run_killed_in_each_phase_ends_as_one_that_was_not(tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert a_training_process(whole).wait() == 0
+    for epoch in (1, 3):  # in the head's phase, then in fine-tuning
+        process = a_training_process(killed)
+        while epochs_done(killed) < epoch:
+            assert process.poll() is None
+            time.sleep(0.02)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    assert a_training_process(killed).wait() == 0
+    expected, found = (json.loads((path / "result.json").read_text()) for path in (whole, killed))
+    for name in ("validation_accuracy", "test_accuracy", "validation_loss", "best_epoch", "hashes"):
+        assert found[name] == expected[name]
+    assert epochs_done(killed) == 4
