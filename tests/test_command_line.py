@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-COMMANDS = ("train", "evaluate", "predict", "demo")
+COMMANDS = ("train", "evaluate", "predict", "demo", "backbones")
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess:

@@ -99,7 +99,7 @@ def train_and_evaluate(
         **_evaluate(job, trainer),
         "method": config.model.method,
         "backbone": teacher.spec.name,
-        "weights": config.model.weights,
+        "weights": teacher.weights,
         "unfreeze": config.model.unfreeze,
         "best_phase": progress.best_phase,
         "best_epoch": progress.best_epoch,
