@@ -2,8 +2,10 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Quiet, and without compiling ten thousand files that are never imported.
-PIP_INSTALL := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check
+# uv installs in a quarter of pip's time; where it cannot (an index that only pip is set up for), pip does.
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check uv && \
+  { VIRTUAL_ENV=$(VENV) UV_NATIVE_TLS=1 $(BIN)/python -m uv pip install --quiet $(1) || \
+    $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check $(1); }
 
 .PHONY: demo test test-slow test-oldest check format clean
 
@@ -38,13 +40,13 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/installed: setup.cfg | $(VENV)/bin/python
-	$(PIP_INSTALL) --editable '.[cpu]'
+	$(call INSTALL,--editable '.[cpu]')
 	@touch $@
 
 $(VENV)/installed-dev: setup.cfg | $(VENV)/bin/python
-	$(PIP_INSTALL) --editable '.[dev]'
+	$(call INSTALL,--editable '.[dev]')
 	@touch $@ $(VENV)/installed
 
 $(VENV)/installed-oldest: setup.cfg requirements-oldest.txt | $(VENV)/bin/python
-	$(PIP_INSTALL) --editable '.[dev]' --constraint requirements-oldest.txt
+	$(call INSTALL,--editable '.[dev]' --constraint requirements-oldest.txt)
 	@touch $@

@@ -60,7 +60,9 @@ flags.DEFINE_string("data", None, "A directory, csv:FILE, tfrecord:GLOB, tfds:NA
 flags.DEFINE_string("data_dir", None, "Where prepared TFDS datasets lie.")
 flags.DEFINE_string("augmentation", None, "none, light or strong.")
 flags.DEFINE_string("backbone", None, "The teacher: a name that python -m tl_keras.backbones lists, or a .keras file.")
-flags.DEFINE_string("weights", None, "imagenet, embedded, none, or a .weights.h5, .h5 or .keras file; for AlexNet also PyTorch's .pth.")
+flags.DEFINE_string(
+    "weights", None, "imagenet, embedded, none, or a .weights.h5, .h5 or .keras file; for AlexNet also PyTorch's .pth."
+)
 flags.DEFINE_float("alpha", None, "Width of MobileNet and MobileNetV2.")
 flags.DEFINE_integer("image_size", None, "Height and width in pixels; the teacher's own unless given.")
 flags.DEFINE_string("resize", None, "original (as the teacher was evaluated), squash or pad.")

@@ -60,10 +60,12 @@ def compare_methods(
     if processes == 1:
         results = [_train_seeds(*each) for each in arguments]
     else:
-        # Spawned, not forked: TensorFlow's threads do not survive a fork. fine_tune takes longest, so it starts first.
+        # Spawned, not forked: TensorFlow's threads do not survive a fork. The longest start first.
         with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
-            futures = [pool.submit(_train_seeds_logged, *each) for each in reversed(arguments)]
-            results = [future.result() for future in reversed(futures)]
+            by_method = {each[1]: each for each in arguments}
+            order = ("fine_tune", "replicate", "feature_extraction")
+            futures = {method: pool.submit(_train_seeds_logged, *by_method[method]) for method in order}
+            results = [futures[method].result() for method in METHODS]
     return tuple(
         _summarize(method, pathlib.Path(workdir) / method, each) for method, each in zip(METHODS, results, strict=True)
     )

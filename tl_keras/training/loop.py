@@ -96,7 +96,7 @@ def train_and_evaluate(
     progress, trainer = _train(job, phases)
     trained = sum(math.prod(weight.shape) for weight in student.model.trainable_weights)
     result = {
-        **_evaluate(job, trainer),
+        **_evaluate(job, trainer, progress),
         "method": config.model.method,
         "backbone": teacher.spec.name,
         "weights": teacher.weights,
@@ -308,21 +308,14 @@ def _logits(job: _Job, indices: np.ndarray) -> np.ndarray:
     return job.student.model.predict(_evaluation_batches(job, indices), verbose=0)
 
 
-def _evaluate(job: _Job, trainer: keras.Model) -> dict[str, float]:
-    """Measures the student as it stands on validation and, where there is one, on test."""
-    measured = {}
-    for name in ("validation", "test"):
-        indices = getattr(job.splits, name)
-        if len(indices):
-            batches = _evaluation_batches(job, indices)
-            figures = trainer.evaluate(
-                batches,
-                steps=steps_per_epoch(len(indices), job.config.training.global_batch_size),
-                verbose=0,
-                return_dict=True,
-            )
-            measured |= {f"{name}_accuracy": figures["accuracy"], f"{name}_loss": figures["loss"]}
-    return {**measured, "loss": measured["validation_loss"]}
+def _evaluate(job: _Job, trainer: keras.Model, progress: Progress) -> dict[str, float]:
+    """Returns accuracy and loss of the best weights: on validation as recorded, on test, where there is one, measured now."""
+    best = progress.history[progress.best_epoch - 1]
+    measured = {"validation_accuracy": best["validation_accuracy"], "validation_loss": best["validation_loss"]}
+    if len(job.splits.test):
+        figures = trainer.evaluate(_evaluation_batches(job, job.splits.test), verbose=0, return_dict=True)
+        measured |= {"test_accuracy": figures["accuracy"], "test_loss": figures["loss"]}
+    return {**measured, "loss": best["validation_loss"]}
 
 
 def _write_metrics(run: RunDirectory, history: list[dict[str, Any]]) -> None:
