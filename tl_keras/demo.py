@@ -21,7 +21,7 @@ from tl_keras.config import quick_start
 from tl_keras.errors import ExportError
 
 _WORKDIR = flags.DEFINE_string("workdir", "demo_run", "Gets a run directory for each method and seed.")
-_SEEDS = flags.DEFINE_integer("seeds", 3, "Runs of each method.", lower_bound=1)
+_SEEDS = flags.DEFINE_integer("seeds", 2, "Runs of each method.", lower_bound=1)
 
 _ASK = """
 import sys, tensorflow as tf
