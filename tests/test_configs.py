@@ -1,0 +1,20 @@
+"""Every recipe, in configs/ and in the package, is a valid config with a docstring that says how to run it."""
+
+import ast
+import pathlib
+import runpy
+
+import pytest
+
+from tl_keras.config import validate
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+RECIPES = sorted([*ROOT.glob("configs/*.py"), *ROOT.glob("tl_keras/recipes/[a-z]*.py")])
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_is_valid_and_says_how_to_run_it(recipe):
+    config = runpy.run_path(str(recipe))["get_config"]()
+    config.data.source = config.data.source or "photos/"
+    validate(config)
+    assert "python -m tl_keras.train" in ast.get_docstring(ast.parse(recipe.read_text()))
