@@ -108,7 +108,7 @@ def resolve(config: TransferConfig) -> TransferConfig:
 
     Returns:
       A new config, with `learning_rate`, `head_epochs` and `unfreeze` set. `image_size` and `alpha` may still be 0:
-      the weights decide them (`tl_keras.builder.choose_backbone`).
+      the weights decide them (`tl_keras.builder.choose_backbone`), and the training loop fills them in.
 
     Raises:
       ConfigError: A field is out of its range, or two fields contradict each other.

@@ -62,7 +62,7 @@ def test_pad_keeps_everything_and_adds_black():
     ("rule", "kept"), [("short_side", 0.875**2 / 3), ("central_fraction", 0.875**2), ("squash", 1.0), ("pad", 1.0)]
 )
 def test_kept_fraction_of_an_elongated_image(rule, kept):
-    assert a_spec(rule).kept_fraction(100, 300) == pytest.approx(kept)
+    assert a_spec(rule).kept_fraction(np.array([100]), np.array([300])) == pytest.approx(kept)
 
 
 def test_json_there_and_back():

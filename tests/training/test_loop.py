@@ -12,11 +12,14 @@ import keras
 import numpy as np
 import pytest
 
+from tl_keras.backbones.specs import backbone_spec
 from tl_keras.config import quick_start
+from tl_keras.data.arrays import ArraySource
+from tl_keras.data.inspection import inspect_source
 from tl_keras.data.sources import open_source
 from tl_keras.errors import BackboneError, ConfigError, DataError, WorkdirError
 from tl_keras.serving.model_file import load_model
-from tl_keras.training.loop import train_and_evaluate
+from tl_keras.training.loop import _crop_loss, train_and_evaluate
 
 FILES = {"config.json", "splits.json", "metrics.jsonl", "result.json", "labels.txt", "model.keras"}
 
@@ -88,6 +91,12 @@ def test_a_finished_run_is_left_alone(finished):
     assert {path: path.stat().st_mtime_ns for path in workdir.rglob("*")} == before
 
 
+def test_the_config_written_leaves_nothing_open(finished):
+    config = json.loads((finished[0] / "config.json").read_text())["config"]
+    assert (config["model"]["image_size"], config["model"]["alpha"]) == (32, 0.35)
+    assert config["training"]["learning_rate"] > 0
+
+
 def test_another_config_is_refused(finished):
     with pytest.raises(WorkdirError, match=r"training\.epochs: 2 there, 3 now"):
         train_and_evaluate(a_config(training__epochs=3), finished[0])
@@ -106,7 +115,6 @@ def test_the_saved_model_answers_as_the_model_does(finished):
 
 
 def test_evaluate_gives_the_accuracy_of_the_result(finished):
-    from tl_keras.data.arrays import ArraySource
     from tl_keras.evaluation.measure import evaluate_model
 
     workdir, result = finished
@@ -207,3 +215,12 @@ def test_a_run_killed_in_each_phase_ends_as_one_that_was_not(tmp_path):
     for name in ("validation_accuracy", "test_accuracy", "validation_loss", "best_epoch", "hashes"):
         assert found[name] == expected[name]
     assert epochs_done(killed) == 4
+
+
+@pytest.mark.parametrize(("resize", "said"), [("original", "keeps 19% of the images' area"), ("pad", "")])
+def test_a_crop_that_loses_much_of_elongated_images_is_said(resize, said):
+    images = np.random.default_rng(0).integers(0, 256, (12, 20, 80, 3), dtype=np.uint8)
+    inspection = inspect_source(ArraySource(images, np.arange(12) % 2))
+    preprocess = backbone_spec("ResNet50").default_weights.preprocess.with_resize(resize)
+    assert said in "".join(_crop_loss(preprocess, inspection))
+    assert bool(said) == bool(_crop_loss(preprocess, inspection))

@@ -23,6 +23,14 @@ def test_the_same_run_goes_on(tmp_path):
     assert RunDirectory(tmp_path).begin(**BEGIN) is True
 
 
+def test_what_a_killed_process_left_half_written_is_removed(tmp_path):
+    RunDirectory(tmp_path).begin(**BEGIN)
+    (tmp_path / ".123.model.keras").write_text("half")
+    RunDirectory(tmp_path).begin(**BEGIN)
+    assert not (tmp_path / ".123.model.keras").exists()
+    assert (tmp_path / "config.json").exists()
+
+
 def test_a_run_with_another_config_is_refused_and_the_field_named(tmp_path):
     RunDirectory(tmp_path).begin(**BEGIN)
     with pytest.raises(WorkdirError, match="seed: 0 there, 1 now"):

@@ -11,6 +11,8 @@ import dataclasses
 import json
 from typing import Any
 
+import numpy as np
+
 from tl_keras.errors import BackboneError
 
 INSIDE_THE_MODEL = "inside_the_model"
@@ -92,13 +94,13 @@ class PreprocessSpec:
                 raise BackboneError(f"preprocess: expected {name} {wanted}. Received: {json.dumps(values[name])}.")
         return cls(**values)
 
-    def kept_fraction(self, height: int, width: int) -> float:
-        """Returns the part of an image's area, 0 to 1, that reaches the network."""
+    def kept_fraction(self, heights: np.ndarray, widths: np.ndarray) -> np.ndarray:
+        """Returns the part of the area, 0 to 1, of each image that reaches the network; all arrays (n,)."""
         if self.rule in ("squash", "pad"):
-            return 1.0
+            return np.ones(len(heights))
         if self.rule == "central_fraction":
-            return self.crop_fraction**2
-        return self.crop_fraction**2 * min(height, width) / max(height, width)
+            return np.full(len(heights), self.crop_fraction**2)
+        return self.crop_fraction**2 * np.minimum(heights, widths) / np.maximum(heights, widths)
 
     def evaluation_transform(self, image):
         """Resizes and crops one image as the teacher's evaluation did.

@@ -16,10 +16,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tl_keras.backbones.preprocessing import PreprocessSpec
 from tl_keras.backbones.weights import fingerprint
 from tl_keras.builder import Student, TeacherChoice, choose_backbone
 from tl_keras.config import TransferConfig, resolve, to_json
-from tl_keras.data.inspection import inspect_source
+from tl_keras.data.inspection import Inspection, inspect_source
 from tl_keras.data.pipeline import evaluation_batches, evaluation_order, steps_per_epoch, training_batches
 from tl_keras.data.sources import Source, open_source
 from tl_keras.data.splits import Splits, split_source
@@ -33,6 +34,9 @@ from tl_keras.training.phases import Phase, plan_phases
 from tl_keras.training.run_directory import RunDirectory, writing
 from tl_keras.training.transforms import training_transform
 from tl_keras.training.workshop import Workshop
+
+# A 3:2 photograph keeps 0.51 of its area in a centre crop of 7/8 of the short side, and no teacher minds.
+_KEPT_AREA_WORTH_A_WORD = 0.45
 
 # Validation images that the exported model answers again in a fresh process.
 _PARITY_IMAGES = 16
@@ -60,16 +64,21 @@ def train_and_evaluate(
       TransferError: One of its kinds; the message is one line, and says what was expected, received, and the remedy.
     """
     run, workshop = RunDirectory(workdir), workshop or Workshop()
+    if source is not None:
+        config = dataclasses.replace(config, data=dataclasses.replace(config.data, source=source.name))
     config = resolve(config)
     teacher = choose_backbone(config.model)
+    config.model.image_size, config.model.alpha = teacher.preprocess.image_size, teacher.alpha
     run.check_writable()
     run.check_same_run(to_json(config))
     if finished := run.read_result():
+        _say(f"{run.path} holds this run, finished; nothing is left to do")
         return {**finished, "resumed": True}
 
     hardware = resolve_hardware(config.strategy)
     keras.utils.set_random_seed(config.seed)
-    source = source or open_source(config.data.source, data_dir=config.data.data_dir)
+    if source is None:
+        source = open_source(config.data.source, data_dir=config.data.data_dir)
     inspection = inspect_source(source, show_progress=True)
     splits = split_source(
         source,
@@ -79,7 +88,7 @@ def train_and_evaluate(
         seed=config.seed,
         train_examples_per_class=config.data.train_examples_per_class,
     )
-    for remark in (*source.notes, *inspection.findings):
+    for remark in (*source.notes, *inspection.findings, *_crop_loss(teacher.preprocess, inspection)):
         _say(f"data: {remark}")
     student = workshop.student(teacher, config.model, num_classes=len(source.class_names))
     weights_hash = fingerprint(student.backbone)
@@ -331,6 +340,17 @@ def _speed(history: list[dict[str, Any]]) -> dict[str, Any]:
         "seconds": seconds,
         "images_per_second": float(np.median([epoch["images_per_second"] for epoch in history])),
     }
+
+
+def _crop_loss(preprocess: PreprocessSpec, inspection: Inspection) -> list[str]:
+    """Returns a sentence where the teacher's crop throws away much of the images."""
+    heights, widths = inspection.heights[inspection.decodable], inspection.widths[inspection.decodable]
+    kept = float(np.mean(preprocess.kept_fraction(heights, widths)))
+    if kept >= _KEPT_AREA_WORTH_A_WORD:
+        return []
+    return [
+        f"the teacher's centre crop keeps {kept:.0%} of the images' area on average; --resize=squash or --resize=pad keeps all"
+    ]
 
 
 def _say(text: str) -> None:

@@ -104,6 +104,8 @@ class RunDirectory:
                     f"workdir: the images have changed since the run in {self.path} began. Use another --workdir, or bring "
                     "the images back to go on."
                 )
+            for left_by_a_kill in list(self.path.rglob(".[0-9]*.*")):  # see `replacing`
+                _remove(left_by_a_kill)
             return True
         with writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
@@ -145,17 +147,25 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
     try:
         with writing(path):
             yield temporary
-            if temporary.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
+            if temporary.is_dir() and path.exists():  # a directory does not replace another at one stroke
+                older = temporary.with_name(f"{temporary.name}.older")
+                path.replace(older)
+                temporary.replace(path)
+                _remove(older)
             else:
-                with temporary.open("rb") as file:
-                    os.fsync(file.fileno())
-            temporary.replace(path)
+                if temporary.is_file():
+                    with temporary.open("rb") as file:
+                        os.fsync(file.fileno())
+                temporary.replace(path)
     finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary, ignore_errors=True)
-        else:
-            temporary.unlink(missing_ok=True)
+        _remove(temporary)
+
+
+def _remove(path: pathlib.Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
