@@ -63,7 +63,7 @@ class TrainingConfig:
     head_epochs: int = 0  # passes of fine_tune's first phase, the head alone; 0: as many as epochs
     global_batch_size: int = 32  # images a step, over all replicas
     learning_rate: float = 0.0  # peak rate of random weights (the head; the network in replicate); 0: by the method
-    fine_tune_learning_rate_factor: float = 0.02  # the rate of fine_tune's second phase, as a part of learning_rate
+    fine_tune_learning_rate_factor: float = 0.01  # the rate of fine_tune's second phase, as a part of learning_rate
     warmup_fraction: float = 0.1  # of the steps of a phase, from 0 up to the peak; then a cosine down to 0
     weight_decay: float = 1e-4  # AdamW's, decoupled; not on biases and normalisation
     label_smoothing: float = 0.0  # 0 to below 1
