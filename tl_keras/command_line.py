@@ -34,7 +34,8 @@ def run(main: Callable[[list[str]], int | None], *, usage: str, arguments: list[
         sys.exit(0)
     try:
         rest = _parsed(arguments)
-        _require_tensorflow()
+        require_tensorflow()
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its INFO and WARNING lines are not about the user's work
         sys.exit(main(rest) or 0)
     except TransferError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -54,12 +55,6 @@ def _parsed(arguments: list[str]) -> list[str]:
     except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError, ImportError) as error:
         # absl raises flags.Error; ml_collections lets through what a config file or an override raises.
         raise ConfigError(f"flags: {' '.join(str(error).split())} Use --help to see what there is.") from error
-
-
-def _require_tensorflow() -> None:
-    """Raises a DependencyError that names the line to run where there is no TensorFlow; quiets the one there is."""
-    require_tensorflow()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its INFO and WARNING lines are not about the user's work
 
 
 def require_tensorflow() -> None:

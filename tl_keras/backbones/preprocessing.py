@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 from tl_keras.errors import BackboneError
 
@@ -96,6 +97,8 @@ class PreprocessSpec:
 
     def kept_fraction(self, heights: np.ndarray, widths: np.ndarray) -> np.ndarray:
         """Returns the part of the area, 0 to 1, of each image that reaches the network; all arrays (n,)."""
+        import numpy as np  # not at the top: the table of backbones is listed without it
+
         if self.rule in ("squash", "pad"):
             return np.ones(len(heights))
         if self.rule == "central_fraction":

@@ -12,10 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.data.decoding import decode_image
+from tl_keras.data.folder import IMAGE_SUFFIXES
 from tl_keras.errors import BackboneError, DataError
 from tl_keras.serving.model_file import TrainedModel, load_model
-
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 
 
 class Predictor(abc.ABC):
