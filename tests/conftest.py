@@ -21,3 +21,9 @@ def shared_data() -> pathlib.Path:
     if not _SHARED.is_dir():
         pytest.skip(f"real weights and photos are not there: set TL_KERAS_TEST_DATA, or put them into {_SHARED}")
     return _SHARED
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory) -> None:
+    """Keeps what tests cache, in this process and those that they start, out of the user's."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))

@@ -53,6 +53,11 @@ class Student:
     plan: FreezePlan
     teacher: TeacherChoice
 
+    @property
+    def head(self) -> tuple[keras.layers.Layer, ...]:
+        """The layers after the backbone, from the pooling to the logits, each fed by the one before."""
+        return tuple(self.model.layers[self.model.layers.index(self.backbone) + 1 :])
+
 
 def choose_backbone(config: ModelConfig) -> TeacherChoice:
     """Decides teacher, width, image size and preprocessing from the config and the table, or a file's own words, alone.

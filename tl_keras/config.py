@@ -13,7 +13,7 @@ from tl_keras.errors import ConfigError, nearest
 
 METHODS = ("replicate", "feature_extraction", "fine_tune")
 HEADS = ("linear", "mlp")
-BATCH_NORM_POLICIES = ("freeze", "train")
+BATCH_NORM_POLICIES = ("freeze", "train", "recalibrate")
 AUGMENTATIONS = ("none", "light", "strong")
 CLASS_WEIGHTS = ("none", "balanced")
 RESIZE_RULES = ("original", "squash", "pad")
@@ -35,7 +35,12 @@ class DataConfig:
     test_fraction: float = 0.15  # of the images, where the source declares no split at all
     train_examples_per_class: int = 0  # at most so many labelled training images a class; 0: all
     augmentation: str = "light"  # none, light or strong
+    augmented_views: int = (
+        4  # views of each training image, shown in turn; 0: a new one every epoch, and nothing is cached
+    )
     horizontal_flip: bool = True  # part of light and strong; False where left and right differ, as for digits
+    mixup: float = 0.0  # alpha of MixUp's Beta distribution; 0: off. 0.2 is customary
+    cutmix: float = 0.0  # alpha of CutMix's; 0: off. 1.0 is customary
 
 
 @dataclasses.dataclass
@@ -49,7 +54,8 @@ class ModelConfig:
     resize: str = "original"  # original (short side and centre crop, as the teacher was evaluated), squash or pad
     method: str = "fine_tune"  # replicate, feature_extraction or fine_tune
     unfreeze: str = ""  # none, all, blocks:N, layers:N, fraction:F, from:NAME or regex:R; empty: by the method
-    batch_norm: str = "freeze"  # freeze or train: BatchNorm of the unfrozen layers in fine_tune
+    unfreeze_schedule: str = ""  # fine_tune in stages, as blocks:1@0,blocks:2@4: from epoch 4 on the last two blocks
+    batch_norm: str = "freeze"  # freeze, train or recalibrate: BatchNorm of the unfrozen layers in fine_tune
     head: str = "linear"  # linear or mlp
     head_units: int = 256  # width of the hidden layer of the mlp head
     dropout: float = 0.2  # before the logits, 0 to below 1
@@ -63,12 +69,27 @@ class TrainingConfig:
     head_epochs: int = 0  # passes of fine_tune's first phase, the head alone; 0: as many as epochs
     global_batch_size: int = 32  # images a step, over all replicas
     learning_rate: float = 0.0  # peak rate of random weights (the head; the network in replicate); 0: by the method
+    find_learning_rate: bool = False  # measure the peak rate before the first phase (--learning_rate=auto)
     fine_tune_learning_rate_factor: float = 0.01  # the rate of fine_tune's second phase, as a part of learning_rate
+    layer_decay: float = 1.0  # factor on the rate for each block further from the head, above 0 to 1
     warmup_fraction: float = 0.1  # of the steps of a phase, from 0 up to the peak; then a cosine down to 0
     weight_decay: float = 1e-4  # AdamW's, decoupled; not on biases and normalisation
+    teacher_decay: float = 0.0  # the same, but of pre-trained weights and towards the teacher's values (L2-SP); 0: off
+    ema_momentum: float = (
+        0.0  # of the moving average of the weights that is evaluated and kept; 0: off. 0.99 is customary
+    )
     label_smoothing: float = 0.0  # 0 to below 1
     class_weights: str = "none"  # none or balanced (inverse frequency, mean 1 over the training images)
     early_stopping_patience: int = 10  # epochs without a better validation score before a phase ends; 0: never
+
+
+@dataclasses.dataclass
+class CacheConfig:
+    """Where activations of frozen layers are kept. It decides how fast a run is, not what comes out of it."""
+
+    enabled: bool = True
+    folder: str = ""  # empty: tl_keras in XDG_CACHE_HOME, or in ~/.cache
+    limit_gib: float = 20.0  # what the folder may take, over all runs that share it
 
 
 @dataclasses.dataclass
@@ -78,6 +99,7 @@ class TransferConfig:
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
     training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
+    cache: CacheConfig = dataclasses.field(default_factory=CacheConfig)
     strategy: str = "auto"  # auto, cpu or gpu
     seed: int = 0
     export: str = "saved_model"  # saved_model or none
@@ -118,7 +140,8 @@ def resolve(config: TransferConfig) -> TransferConfig:
     model, training = resolved.model, resolved.training
     training.learning_rate = training.learning_rate or DEFAULT_LEARNING_RATES[model.method]
     if model.method == "fine_tune":
-        model.unfreeze = model.unfreeze or "blocks:4"
+        last_stage = parse_schedule(model.unfreeze_schedule, training.epochs)[-1][0] if model.unfreeze_schedule else ""
+        model.unfreeze = last_stage or model.unfreeze or "blocks:4"
         training.head_epochs = training.head_epochs or training.epochs
     else:
         model.unfreeze = {"replicate": "all", "feature_extraction": "none"}[model.method]
@@ -158,6 +181,13 @@ def validate(config: TransferConfig) -> None:
     _require(
         "train_examples_per_class", data.train_examples_per_class, data.train_examples_per_class >= 0, "0 (all) up"
     )
+    _require("augmented_views", data.augmented_views, data.augmented_views >= 0, "0 (a new view every epoch) or more")
+    _require("mixup", data.mixup, data.mixup >= 0, "0 (off) or more")
+    _require("cutmix", data.cutmix, data.cutmix >= 0, "0 (off) or more")
+    _require("layer_decay", training.layer_decay, 0 < training.layer_decay <= 1, "above 0 to 1")
+    _require("teacher_decay", training.teacher_decay, 0 <= training.teacher_decay < 1, "from 0 to below 1")
+    _require("ema_momentum", training.ema_momentum, 0 <= training.ema_momentum < 1, "from 0 to below 1")
+    _require("cache_gib", config.cache.limit_gib, config.cache.limit_gib > 0, "above 0")
     _require("seed", config.seed, 0 <= config.seed < 2**31, "from 0 to 2147483647")
     _require("validation_fraction", data.validation_fraction, 0 < data.validation_fraction < 1, "between 0 and 1")
     _require("test_fraction", data.test_fraction, 0 <= data.test_fraction < 1, "from 0 to below 1")
@@ -176,11 +206,38 @@ def validate(config: TransferConfig) -> None:
                 f"unfreeze: method {model.method} always has unfreeze={fixed}. Received: {model.unfreeze}. "
                 "Use --method=fine_tune to choose the cut."
             )
+    if model.unfreeze_schedule:
+        stages = parse_schedule(model.unfreeze_schedule, training.epochs)
+        if model.method != "fine_tune" or model.unfreeze not in ("", stages[-1][0]):
+            raise ConfigError(
+                "unfreeze_schedule: stands in place of unfreeze, in method fine_tune. Received: "
+                f"method {model.method}, unfreeze={model.unfreeze or 'nothing'}. Leave one of them out."
+            )
     if model.method == "fine_tune" and model.unfreeze == "none":
         raise ConfigError(
             "unfreeze: fine_tune trains some layers of the teacher. Received: none. Use --method=feature_extraction "
             "to train only the head, or --unfreeze=blocks:2."
         )
+
+
+def parse_schedule(schedule: str, epochs: int) -> list[tuple[str, int]]:
+    """Returns what each stage of an `unfreeze_schedule` unfreezes, and for how many of the epochs.
+
+    Raises:
+      ConfigError: It is not of the form SPEC@EPOCH,SPEC@EPOCH with epochs that rise from 0.
+    """
+    try:
+        pairs = [stage.rsplit("@", 1) for stage in schedule.split(",")]
+        starts = [int(start) for _, start in pairs]
+    except ValueError:
+        starts = []
+    if not starts or starts[0] != 0 or any(b <= a for a, b in zip(starts, [*starts[1:], epochs], strict=True)):
+        raise ConfigError(
+            f"unfreeze_schedule: expected SPEC@EPOCH,SPEC@EPOCH with epochs that rise from 0 to below {epochs}, such as "
+            f"blocks:1@0,blocks:2@{max(1, epochs // 2)}. Received: {schedule}."
+        )
+    lengths = [end - start for start, end in zip(starts, [*starts[1:], epochs], strict=True)]
+    return [(pair[0], length) for pair, length in zip(pairs, lengths, strict=True)]
 
 
 def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
@@ -211,6 +268,7 @@ def from_json(values: dict[str, Any]) -> TransferConfig:
             data=DataConfig(**values["data"]),
             model=ModelConfig(**values["model"]),
             training=TrainingConfig(**values["training"]),
+            cache=CacheConfig(**values["cache"]),
             strategy=values["strategy"],
             seed=values["seed"],
             export=values["export"],

@@ -7,6 +7,7 @@ A plan is positional (names of layers are not stable between two builds of some 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -55,10 +56,51 @@ class FreezePlan:
                 if isinstance(inner, keras.layers.BatchNormalization) and not self.train_batch_norm:
                     inner.trainable = False
 
+    def trained_weights(self, backbone: keras.Model) -> list[keras.Variable]:
+        """Returns the weights that gradients change, whatever `trainable` says of them at present."""
+        return [weight for layer, _ in self._trained_layers(backbone) for weight in _learned(layer)]
+
+    def frozen_weights(self, backbone: keras.Model) -> list[keras.Variable]:
+        """Returns the weights that nothing may change; the statistics of a BatchNorm that trains are in neither list."""
+        changing = {id(weight) for layer, _ in self._trained_layers(backbone) for weight in layer.weights}
+        return [weight for weight in backbone.weights if id(weight) not in changing]
+
+    def frozen_batch_norms(self, backbone: keras.Model) -> list[keras.layers.BatchNormalization]:
+        """Returns the BatchNorm layers among those that train; they are frozen unless BatchNorm trains."""
+        layers = [inner for position in sorted(self.trained) for inner in _with_nested(backbone.layers[position])]
+        return (
+            []
+            if self.train_batch_norm
+            else [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
+        )
+
+    def blocks_from_output(self, backbone: keras.Model) -> dict[int, int]:
+        """Returns how many blocks from the output each weight that trains lies, from 0, by `id`."""
+        ends = list(itertools.accumulate(block.layers for block in self.blocks))
+        return {
+            id(weight): sum(position < end for end in ends) - 1
+            for layer, position in self._trained_layers(backbone)
+            for weight in _learned(layer)
+        }
+
+    def _trained_layers(self, backbone: keras.Model) -> Iterator[tuple[keras.layers.Layer, int]]:
+        """Yields the innermost layers that train, and the position of the layer of the backbone that holds them."""
+        for position in sorted(self.trained):
+            for layer in _with_nested(backbone.layers[position]):
+                is_batch_norm = isinstance(layer, keras.layers.BatchNormalization)
+                if not getattr(layer, "layers", ()) and (self.train_batch_norm or not is_batch_norm):
+                    yield layer, position
+
     def frozen(self) -> FreezePlan:
         """Returns the plan for the same backbone in which nothing trains."""
         blocks = tuple(dataclasses.replace(block, trained_layers=0) for block in self.blocks)
         return FreezePlan("none", blocks, frozenset(), False, "")
+
+    def first_trained(self, backbone: keras.Model) -> int:
+        """Returns the position of the first layer with weights that trains; the number of layers where none does."""
+        return min(
+            (position for position in self.trained if backbone.layers[position].weights), default=len(backbone.layers)
+        )
 
     def describe(self) -> str:
         """Returns a sentence such as `4 of 19 blocks train (block 14 to top conv)`."""
@@ -175,6 +217,13 @@ def _named(backbone: keras.Model, blocks: tuple[BlockSpec, ...], starts: list[in
             f"{nearest(name, known)}The blocks are: {', '.join(block.name for block in blocks)}."
         )
     return known[name]
+
+
+def _learned(layer: keras.layers.Layer) -> list[keras.Variable]:
+    """Returns the weights of a layer without layers inside that gradients change."""
+    if isinstance(layer, keras.layers.BatchNormalization):
+        return [weight for weight in (layer.gamma, layer.beta) if weight is not None]
+    return [] if isinstance(layer, keras.layers.Normalization) else layer.weights
 
 
 def _with_nested(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:

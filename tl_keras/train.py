@@ -114,7 +114,7 @@ def summary(result: dict, workdir: str) -> str:
     ]
     exported = f", {workdir}/{result['export']['path']}" if "export" in result else ""
     return (
-        f"accuracy: {', '.join(accuracies)}  (best after epoch {result['best_epoch']}, {result['best_phase']})\n"
+        f"accuracy: {', '.join(accuracies)}  (kept: epoch {result['kept_epoch']}, {result['kept_phase']})\n"
         f"parameters: {result['parameters_trained']:,} trained, {result['parameters_frozen']:,} frozen\n"
         f"seconds: {sum(result['seconds'].values()):.0f}; images a second: {result['images_per_second']:.0f}\n"
         f"wrote: {workdir}/model.keras{exported}, {workdir}/result.json"

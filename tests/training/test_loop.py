@@ -212,7 +212,7 @@ def test_a_run_killed_in_each_phase_ends_as_one_that_was_not(tmp_path):
         process.wait()
     assert a_training_process(killed).wait() == 0
     expected, found = (json.loads((path / "result.json").read_text()) for path in (whole, killed))
-    for name in ("validation_accuracy", "test_accuracy", "validation_loss", "best_epoch", "hashes"):
+    for name in ("validation_accuracy", "test_accuracy", "validation_loss", "kept_epoch", "freeze_proof", "hashes"):
         assert found[name] == expected[name]
     assert epochs_done(killed) == 4
 

@@ -91,10 +91,7 @@ class RandomAccessSource(Source):
 
     def images(self, indices: np.ndarray, *, shuffle_seed: tf.Tensor | None = None) -> tf.data.Dataset:
         """See `Source.images`."""
-        order = on_host(np.sort(indices).astype(np.int64))
-        if shuffle_seed is not None:
-            order = tf.random.experimental.stateless_shuffle(order, seed=tf.stack([shuffle_seed, 0]))
-        return tf.data.Dataset.from_tensor_slices(order).map(
+        return tf.data.Dataset.from_tensor_slices(ordered(indices, shuffle_seed=shuffle_seed)).map(
             lambda index: {"index": index, "image": self._read(index)},
             num_parallel_calls=tf.data.AUTOTUNE,
             deterministic=True,
@@ -143,6 +140,14 @@ class RecordSource(Source):
         seed = None if shuffle_seed is None else tf.stack([shuffle_seed, 0])
         records = self._stream(seed).filter(lambda record: tf.gather(mask, record["index"]))
         return records if seed is None else shuffle_in_blocks(records, seed, block_size=self._block_images)
+
+
+def ordered(indices: np.ndarray, *, shuffle_seed: tf.Tensor | None) -> tf.Tensor:
+    """Returns indices, int64 (k,), ascending or in the order that follows from a seed, int64 scalar."""
+    order = on_host(np.sort(indices).astype(np.int64))
+    if shuffle_seed is None:
+        return order
+    return tf.random.experimental.stateless_shuffle(order, seed=tf.stack([shuffle_seed, 0]))
 
 
 def shuffle_in_blocks(dataset: tf.data.Dataset, seed: tf.Tensor, *, block_size: int) -> tf.data.Dataset:

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tl_keras.data.base import Source, on_host
 from tl_keras.data.decoding import decode_image
+from tl_keras.data.mixing import mix
 
 
 def training_batches(
@@ -22,11 +23,14 @@ def training_batches(
     seed: int,
     first_epoch: int,
     last_epoch: int,
+    augmented_views: int = 0,
+    mixup: float = 0.0,
+    cutmix: float = 0.0,
 ) -> tf.data.Dataset:
     """Returns the batches of several epochs, each shuffled anew and ended by a short batch where one is left over.
 
-    Order and augmentation of an epoch follow from (seed, epoch) and (seed, epoch, index): starting at a later epoch
-    gives exactly what the full run gives from there on.
+    The order of an epoch follows from (seed, epoch), the augmentation from (seed, view, index): starting at a later
+    epoch gives exactly what the full run gives from there on.
 
     Args:
       source: Where the images lie.
@@ -37,6 +41,9 @@ def training_batches(
       seed: Of the run.
       first_epoch: Counted from 0.
       last_epoch: One past the last.
+      augmented_views: The epochs show each image in so many views, in turn; 0: every epoch in another.
+      mixup: As for `tl_keras.data.mixing.mix`.
+      cutmix: As for `tl_keras.data.mixing.mix`.
 
     Returns:
       A dataset of (images float32 (b, H, W, 3), one-hot labels float32 (b, num_classes)).
@@ -44,19 +51,79 @@ def training_batches(
     labels = on_host(source.labels)
 
     def batches_of_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
-        epoch_seed = tf.random.fold_in(tf.constant([seed, 0], tf.int64), epoch)
-        shuffle_seed = tf.random.stateless_uniform((), epoch_seed, minval=None, maxval=None, dtype=tf.int64)
+        seed_of_view = view_seed(seed, view_of_epoch(epoch, augmented_views))
 
         def to_example(element: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-            image_seed = tf.random.fold_in(epoch_seed, element["index"])
-            image = transform(decode_image(element["image"]), image_seed)
+            image = _view(element, transform, seed_of_view)
             return image, tf.one_hot(tf.gather(labels, element["index"]), num_classes)
 
-        return _map(source.images(indices, shuffle_seed=shuffle_seed), to_example).batch(global_batch_size)
+        shuffled = source.images(indices, shuffle_seed=epoch_shuffle_seed(seed, epoch))
+        batches = _map(shuffled, to_example).batch(global_batch_size)
+        if not (mixup or cutmix):
+            return batches
+        mixing_seed = tf.random.fold_in(tf.constant([seed, 1], tf.int64), epoch)
+        return batches.enumerate().map(
+            lambda number, batch: mix(
+                batch[0], batch[1], tf.random.fold_in(mixing_seed, number), mixup=mixup, cutmix=cutmix
+            )
+        )
 
-    steps = steps_per_epoch(len(indices), global_batch_size) * (last_epoch - first_epoch)
+    return over_epochs(batches_of_epoch, first_epoch, last_epoch, steps_per_epoch(len(indices), global_batch_size))
+
+
+def view_batches(
+    source: Source,
+    indices: np.ndarray,
+    *,
+    transform: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+    seed: int,
+    view: int,
+    batch_size: int,
+) -> tf.data.Dataset:
+    """Returns one view of every image, once, in the order of `evaluation_order`.
+
+    Args:
+      source: Where the images lie.
+      indices: int64 (k,), which of them; all decodable.
+      transform: As for `training_batches`.
+      seed: Of the run.
+      view: As `view_of_epoch` counts them.
+      batch_size: Images at a time.
+
+    Returns:
+      A dataset of (index int64 (b,), images float32 (b, H, W, 3)).
+    """
+    seed_of_view = view_seed(seed, tf.constant(view, tf.int64))
+
+    def to_view(element: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        return element["index"], _view(element, transform, seed_of_view)
+
+    batches = _map(source.images(indices), to_view).batch(batch_size)
+    return _finish(batches, steps_per_epoch(len(indices), batch_size))
+
+
+def view_of_epoch(epoch: tf.Tensor, augmented_views: int) -> tf.Tensor:
+    """Returns which view of the images an epoch, int64 scalar, shows."""
+    return epoch % augmented_views if augmented_views else epoch
+
+
+def view_seed(seed: int, view: tf.Tensor) -> tf.Tensor:
+    """Returns the seed, int64 (2,), of one view of all images."""
+    return tf.random.fold_in(tf.constant([seed, 0], tf.int64), view)
+
+
+def epoch_shuffle_seed(seed: int, epoch: tf.Tensor) -> tf.Tensor:
+    """Returns the seed, int64 scalar, of the order of an epoch."""
+    epoch_seed = tf.random.fold_in(tf.constant([seed, 0], tf.int64), epoch)
+    return tf.random.stateless_uniform((), epoch_seed, minval=None, maxval=None, dtype=tf.int64)
+
+
+def over_epochs(
+    batches_of_epoch: Callable[[tf.Tensor], tf.data.Dataset], first_epoch: int, last_epoch: int, steps: int
+) -> tf.data.Dataset:
+    """Returns the batches of several epochs, one epoch after the other, each of `steps` batches."""
     epochs = tf.data.Dataset.range(first_epoch, last_epoch)
-    return _finish(epochs.flat_map(batches_of_epoch), steps)
+    return _finish(epochs.flat_map(batches_of_epoch), steps * (last_epoch - first_epoch))
 
 
 def evaluation_batches(
@@ -97,6 +164,10 @@ def evaluation_order(source: Source, indices: np.ndarray) -> np.ndarray:
 def steps_per_epoch(num_images: int, global_batch_size: int) -> int:
     """Returns the batches of an epoch, a short last one included."""
     return math.ceil(num_images / global_batch_size)
+
+
+def _view(element: dict[str, tf.Tensor], transform: Callable, seed_of_view: tf.Tensor) -> tf.Tensor:
+    return transform(decode_image(element["image"]), tf.random.fold_in(seed_of_view, element["index"]))
 
 
 def _map(images: tf.data.Dataset, to_example: Callable) -> tf.data.Dataset:

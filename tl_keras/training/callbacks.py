@@ -9,10 +9,15 @@ import time
 from collections.abc import Callable, Sequence
 
 import keras
+import numpy as np
 import tqdm
 
 from tl_keras.errors import TrainingError
-from tl_keras.training.checkpoints import Progress, save_checkpoint
+from tl_keras.training.checkpoints import Progress, save_checkpoint, values_of
+
+# An epoch over cached features takes less time than a checkpoint: a run killed between two trains the epochs since the
+# last again, to the same weights.
+_SECONDS_BETWEEN_CHECKPOINTS = 2.0
 
 
 class ProgressBar(keras.callbacks.Callback):
@@ -83,17 +88,22 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
 
 
 class RecordEpochs(keras.callbacks.Callback):
-    """After each epoch: keeps the best weights, writes the checkpoint, and ends the phase when it no longer helps.
+    """After each epoch: decides whether its weights are the ones to keep, writes the checkpoint, and may end the phase.
+
+    Kept is the last epoch whose validation accuracy is no more than one standard error below the best so far (the
+    one-standard-error rule, Breiman et al. 1984, section 3.4.3): among epochs that validation cannot tell apart, the one
+    furthest down the cosine.
 
     Args:
       progress: Of the run; updated in place.
       phase_name: For the history.
-      model_variables: The student's.
-      optimizer_variables: The phase's.
-      best: File for the best weights.
-      last: File to resume from.
+      variables: Of the student, those that the run may change; with `kept`, what the checkpoint holds.
+      optimizer: The phase's.
+      checkpoint: File to resume from.
+      kept: Values of `variables` that are kept so far; updated in place.
       patience: Epochs without a better score in this phase before it ends; 0: never.
       images_per_epoch: Number of training images.
+      validation_images: Number of validation images.
       write_history: Called with the history after each epoch.
     """
 
@@ -102,25 +112,28 @@ class RecordEpochs(keras.callbacks.Callback):
         *,
         progress: Progress,
         phase_name: str,
-        model_variables: Sequence[keras.Variable],
-        optimizer_variables: Sequence[keras.Variable],
-        best: pathlib.Path,
-        last: pathlib.Path,
+        variables: Sequence[keras.Variable],
+        optimizer: keras.optimizers.Optimizer,
+        checkpoint: pathlib.Path,
+        kept: list[np.ndarray],
         patience: int,
         images_per_epoch: int,
+        validation_images: int,
         write_history: Callable[[list[dict]], None],
     ):
         super().__init__()
         self._progress = progress
         self._phase_name = phase_name
-        self._model_variables = model_variables
-        self._optimizer_variables = optimizer_variables
-        self._best = best
-        self._last = last
+        self._variables = variables
+        self._optimizer = optimizer
+        self._checkpoint = checkpoint
+        self._kept = kept
         self._patience = patience
         self._images_per_epoch = images_per_epoch
+        self._validation_images = validation_images
         self._write_history = write_history
         self._began = self._trained = 0.0
+        self._written = time.perf_counter()
 
     def on_epoch_begin(self, epoch, logs=None):
         self._began = time.perf_counter()
@@ -128,24 +141,42 @@ class RecordEpochs(keras.callbacks.Callback):
     def on_test_begin(self, logs=None):
         self._trained = time.perf_counter()
 
-    def on_epoch_end(self, epoch, logs=None):
-        progress = self._progress
-        progress.history.append(self._epoch_record(epoch, logs))
-        progress.phase_epochs += 1
-        score = (float(logs["val_accuracy"]), -float(logs["val_loss"]))
+    def on_test_end(self, logs=None):
+        # Here, and not at the end of the epoch: where an average of the weights is evaluated, it is in the model now.
+        progress, accuracy, score = (
+            self._progress,
+            float(logs["accuracy"]),
+            (float(logs["accuracy"]), -float(logs["loss"])),
+        )
         if progress.phase_best_score is None or score > progress.phase_best_score:
             progress.phase_best_score, progress.epochs_since_best = score, 0
         else:
             progress.epochs_since_best += 1
-        if progress.best_score is None or score > progress.best_score:
-            progress.best_score, progress.best_phase, progress.best_epoch = score, self._phase_name, epoch + 1
-            # Before the checkpoint: a run killed between the two trains this epoch again, to the same weights.
-            save_checkpoint(self._best, variables=self._model_variables, progress=progress)
+        progress.best_accuracy = max(progress.best_accuracy, accuracy)
+        error = math.sqrt(progress.best_accuracy * (1 - progress.best_accuracy) / self._validation_images)
+        if accuracy >= progress.best_accuracy - error:
+            progress.kept_phase, progress.kept_epoch = self._phase_name, len(progress.history) + 1
+            self._kept[:] = values_of(self._variables)
+
+    def on_epoch_end(self, epoch, logs=None):
+        progress = self._progress
+        progress.history.append(self._epoch_record(epoch, logs))
+        progress.phase_epochs += 1
         if self._patience and progress.epochs_since_best >= self._patience:
             progress.phase_over = True
             self.model.stop_training = True
-        save_checkpoint(self._last, variables=[*self._model_variables, *self._optimizer_variables], progress=progress)
-        self._write_history(progress.history)
+        now = time.perf_counter()
+        if now - self._written >= _SECONDS_BETWEEN_CHECKPOINTS or progress.phase_over:
+            self._write()
+            self._written = now
+
+    def on_train_end(self, logs=None):
+        self._write()
+
+    def _write(self) -> None:
+        values = [*values_of(self._variables), *values_of(self._optimizer.variables)]
+        save_checkpoint(self._checkpoint, values=values, kept=self._kept, progress=self._progress)
+        self._write_history(self._progress.history)
 
     def _epoch_record(self, epoch: int, logs: dict) -> dict:
         seconds = time.perf_counter() - self._began

@@ -28,26 +28,30 @@ class Progress:
     """How far a run has come.
 
     Attributes:
+      learning_rate: The peak that was found before the first phase, or 0.
       phase: Position of the phase in the run.
       phase_epochs: Epochs of that phase that are done.
       phase_over: Whether early stopping has ended it.
       epochs_since_best: Epochs of that phase since its own best score.
-      phase_best_score: Best score within that phase, or None.
-      best_score: Best validation accuracy and negative loss of the run, or None before the first epoch.
-      best_phase: Name of the phase that reached it.
-      best_epoch: Epoch of the run, from 1, that reached it.
+      phase_best_score: Best validation accuracy and negative loss within that phase, or None.
+      best_accuracy: Best validation accuracy of the run.
+      kept_phase: Name of the phase whose weights are kept.
+      kept_epoch: Epoch of the run, from 1, whose weights are kept.
       history: A dictionary for each epoch of the run, as in metrics.jsonl.
+      proofs: A dictionary for each phase that is over: what the freeze plan was seen to do.
     """
 
+    learning_rate: float = 0.0
     phase: int = 0
     phase_epochs: int = 0
     phase_over: bool = False
     epochs_since_best: int = 0
     phase_best_score: tuple[float, float] | None = None
-    best_score: tuple[float, float] | None = None
-    best_phase: str = ""
-    best_epoch: int = 0
+    best_accuracy: float = 0.0
+    kept_phase: str = ""
+    kept_epoch: int = 0
     history: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    proofs: list[dict[str, Any]] = dataclasses.field(default_factory=list)
 
     def at_start_of(self, phase: int) -> Progress:
         """Returns the progress with which a phase begins: the run's best and history so far, nothing of the phase."""
@@ -56,20 +60,43 @@ class Progress:
         )
 
 
-def save_checkpoint(path: pathlib.Path, *, variables: Sequence[keras.Variable], progress: Progress) -> None:
-    """Writes variables and progress to one file, whole or not at all.
+@dataclasses.dataclass
+class Checkpoint:
+    """What `save_checkpoint` wrote.
+
+    Attributes:
+      progress: How far the run had come.
+      values: Of the variables of student and optimizer.
+      kept: Of the variables of the student, at the epoch that is kept.
+    """
+
+    progress: Progress
+    values: list[np.ndarray]
+    kept: list[np.ndarray]
+
+
+def values_of(variables: Sequence[keras.Variable]) -> list[np.ndarray]:
+    """Returns copies of the values of some variables."""
+    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
+
+
+def save_checkpoint(
+    path: pathlib.Path, *, values: Sequence[np.ndarray], kept: Sequence[np.ndarray], progress: Progress
+) -> None:
+    """Writes one file, whole or not at all.
 
     Raises:
       WorkdirError: The disk is full or the place cannot be written.
     """
-    arrays = {f"variable_{i}": np.asarray(keras.ops.convert_to_numpy(variable)) for i, variable in enumerate(variables)}
+    arrays: dict[str, Any] = {f"value_{i}": value for i, value in enumerate(values)}
+    arrays |= {f"kept_{i}": value for i, value in enumerate(kept)}
     record = json.dumps(dataclasses.asdict(progress))
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.savez(file, record=np.asarray(record), **arrays)
 
 
-def read_progress(path: pathlib.Path) -> Progress | None:
-    """Returns the progress in a checkpoint, or None where there is no file.
+def read_checkpoint(path: pathlib.Path) -> Checkpoint | None:
+    """Returns the checkpoint in a file, or None where there is none.
 
     Raises:
       WorkdirError: The file is damaged.
@@ -78,23 +105,25 @@ def read_progress(path: pathlib.Path) -> Progress | None:
         return None
     with _opened(path) as archive:
         record = json.loads(str(archive["record"]))
-    for name in ("best_score", "phase_best_score"):
-        record[name] = tuple(record[name]) if record[name] is not None else None
-    return Progress(**record)
+        values, kept = (
+            [archive[f"{kind}_{i}"] for i in range(sum(name.startswith(f"{kind}_") for name in archive.files))]
+            for kind in ("value", "kept")
+        )
+    if record["phase_best_score"] is not None:
+        record["phase_best_score"] = tuple(record["phase_best_score"])
+    return Checkpoint(Progress(**record), values, kept)
 
 
-def restore_variables(path: pathlib.Path, variables: Sequence[keras.Variable]) -> None:
-    """Fills variables from a checkpoint that was saved from the same variables in the same order.
+def restore(path: pathlib.Path, variables: Sequence[keras.Variable], values: Sequence[np.ndarray]) -> None:
+    """Fills variables with the values that a checkpoint had of them.
 
     Raises:
-      WorkdirError: The file is damaged or has other variables.
+      WorkdirError: They are the values of other variables.
     """
-    with _opened(path) as archive:
-        shapes = [archive[f"variable_{i}"].shape for i in range(len(archive.files) - 1)]
-        if shapes != [tuple(variable.shape) for variable in variables]:
-            raise WorkdirError(f"workdir: {path} belongs to another model. Remove it to start the run anew.")
-        for i, variable in enumerate(variables):
-            variable.assign(archive[f"variable_{i}"])
+    if [tuple(variable.shape) for variable in variables] != [value.shape for value in values]:
+        raise WorkdirError(f"workdir: {path} belongs to another model. Remove it to start the run anew.")
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
 
 
 @contextlib.contextmanager

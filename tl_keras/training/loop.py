@@ -10,6 +10,7 @@ import os
 import pathlib
 import platform
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -25,12 +26,18 @@ from tl_keras.data.pipeline import evaluation_batches, evaluation_order, steps_p
 from tl_keras.data.sources import Source, open_source
 from tl_keras.data.splits import Splits, split_source
 from tl_keras.distribution.hardware import Hardware, resolve_hardware
+from tl_keras.freezing import FreezePlan
 from tl_keras.serving.export import export_saved_model
 from tl_keras.serving.model_file import save_model
 from tl_keras.training.callbacks import ProgressBar, RecordEpochs, StopOnNonFiniteLoss
-from tl_keras.training.checkpoints import Progress, read_progress, restore_variables, save_checkpoint
+from tl_keras.training.checkpoints import Progress, read_checkpoint, restore, values_of
+from tl_keras.training.feature_cache import FeatureCache
+from tl_keras.training.features import Features, FeatureStore, ViewsOfImages
 from tl_keras.training.losses import balanced_class_weights
 from tl_keras.training.phases import Phase, plan_phases
+from tl_keras.training.proof import ProveFreezing
+from tl_keras.training.rate_finder import find_learning_rate
+from tl_keras.training.recalibration import recalibrate
 from tl_keras.training.run_directory import RunDirectory, writing
 from tl_keras.training.transforms import training_transform
 from tl_keras.training.workshop import Workshop
@@ -90,7 +97,12 @@ def train_and_evaluate(
     )
     for remark in (*source.notes, *inspection.findings, *_crop_loss(teacher.preprocess, inspection)):
         _say(f"data: {remark}")
-    student = workshop.student(teacher, config.model, num_classes=len(source.class_names))
+    student = workshop.student(
+        teacher,
+        config.model,
+        num_classes=len(source.class_names),
+        keep_teacher_values=config.training.teacher_decay > 0,
+    )
     weights_hash = fingerprint(student.backbone)
     resumed = run.begin(
         config=to_json(config),
@@ -101,17 +113,19 @@ def train_and_evaluate(
     phases = plan_phases(config, student)
     _say(describe(config, teacher, student, phases, splits, hardware))
 
-    job = _Job(config, student, source, splits, run, workshop)
+    store = _feature_store(config, student, source, inspection, splits)
+    job = _Job(config, student, source, splits, run, workshop, _features_of_phases(workshop, store, student, phases))
     progress, trainer = _train(job, phases)
     trained = sum(math.prod(weight.shape) for weight in student.model.trainable_weights)
     result = {
-        **_evaluate(job, trainer, progress),
+        **_evaluate(job, phases[-1], trainer, progress),
         "method": config.model.method,
         "backbone": teacher.spec.name,
         "weights": teacher.weights,
         "unfreeze": config.model.unfreeze,
-        "best_phase": progress.best_phase,
-        "best_epoch": progress.best_epoch,
+        "kept_phase": progress.kept_phase,
+        "kept_epoch": progress.kept_epoch,
+        "freeze_proof": progress.proofs,
         **_speed(progress.history),
         "parameters_trained": trained,
         "parameters_frozen": student.model.count_params() - trained,
@@ -149,7 +163,8 @@ def describe(
 ) -> str:
     """Returns what the run is going to do, and why, in a few sentences."""
     steps = " Then ".join(
-        f"{phase.name}: {phase.epochs} epochs at {phase.learning_rate:.2g}, {phase.plan.describe()}."
+        f"{phase.name}: {phase.epochs} epochs at {config.training.learning_rate * phase.rate_factor:.2g}, "
+        f"{phase.plan.describe()}."
         for phase in phases
     )
     origin = {"imagenet": "ImageNet weights", "embedded": "the embedded weights", "none": "random weights"}
@@ -193,60 +208,140 @@ class _Job:
     splits: Splits
     run: RunDirectory
     workshop: Workshop
+    features: dict[FreezePlan, Features]  # of the plans whose frozen layers are cached
 
     @property
-    def best(self) -> pathlib.Path:
-        return self.run.checkpoints / "best.npz"
-
-    @property
-    def last(self) -> pathlib.Path:
+    def checkpoint(self) -> pathlib.Path:
         return self.run.checkpoints / "last.npz"
 
 
+def _feature_store(
+    config: TransferConfig, student: Student, source: Source, inspection: Inspection, splits: Splits
+) -> FeatureStore | None:
+    """Returns where the activations of frozen layers come from; None where each epoch must compute them."""
+    data, augmented = config.data, config.data.augmentation != "none"
+    if not config.cache.enabled:
+        return None
+    if augmented and (not data.augmented_views or data.mixup or data.cutmix):
+        _say("frozen layers: computed at every step, because each epoch sees the images in another way")
+        return None
+    images = ViewsOfImages(
+        source=source,
+        contents=inspection.sha256,
+        evaluated=np.concatenate([splits.validation, splits.test]),
+        trained=splits.train,
+        views=data.augmented_views if augmented else 0,
+        evaluation_transform=student.preprocess.evaluation_transform,
+        training_transform=_training_transform(config, student),
+        augmentation=f"{data.augmentation} flip {data.horizontal_flip}",
+        seed=config.seed,
+    )
+    kind = {
+        "backbone": student.teacher.spec.name,
+        "preprocess": student.preprocess.to_json(),
+        "versions": versions(),
+    }
+    folder = pathlib.Path(config.cache.folder or _default_cache_folder()).expanduser()
+    return FeatureStore(FeatureCache(folder, limit_gib=config.cache.limit_gib), images, kind)
+
+
+def _default_cache_folder() -> pathlib.Path:
+    """Returns the user's cache directory (XDG Base Directory Specification), and in it ours."""
+    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "tl_keras"
+
+
+def _features_of_phases(
+    workshop: Workshop, store: FeatureStore | None, student: Student, phases: tuple[Phase, ...]
+) -> dict[FreezePlan, Features]:
+    """Returns the features at the cut of each plan that has any, the shallowest computed first."""
+    if store is None:
+        return {}
+    cuts = {phase.plan: workshop.cut(student, phase.plan) for phase in phases}
+    by_depth = sorted(cuts.items(), key=lambda item: item[1].position)
+    features = {plan: store.at(student, cut) for plan, cut in by_depth}
+    return {plan: found for plan, found in features.items() if found is not None}
+
+
 def _train(job: _Job, phases: tuple[Phase, ...]) -> tuple[Progress, keras.Model]:
-    """Trains all phases from where the last checkpoint stands; leaves the best weights in the student.
+    """Trains all phases from where the last checkpoint stands; leaves the weights that are kept in the student.
 
     Returns:
       How it went, and the trainer of the last phase, to evaluate with.
     """
     with writing(job.run.checkpoints):
         job.run.checkpoints.mkdir(exist_ok=True)
-    saved = read_progress(job.last)
-    progress = saved or Progress()
+    saved = read_checkpoint(job.checkpoint)
+    progress = saved.progress if saved else Progress()
+    variables = _changing(job, phases)
+    kept = saved.kept if saved else values_of(variables)
     if progress.history:
         _say(f"going on after epoch {len(progress.history)}")
     trainer: keras.Model = None
     for position in range(progress.phase, len(phases)):
-        resume = saved is not None and position == saved.phase
-        if not resume:
+        phase = phases[position]
+        trainer = _trainer(job, phase)
+        if saved is not None and position == progress.phase:
+            restore(job.checkpoint, [*variables, *trainer.optimizer.variables], saved.values)
+        else:
             progress = progress.at_start_of(position)
-        trainer = _train_phase(job, phases[position], progress, resume=resume)
-        restore_variables(job.best, job.student.model.variables)
+            _begin(job, phase, trainer, progress)
+        if not progress.phase_over and progress.phase_epochs < phase.epochs:
+            _fit(job, phase, trainer, progress, variables, kept)
+        restore(job.checkpoint, variables, kept)
+        saved = None
     return progress, trainer
 
 
-def _train_phase(job: _Job, phase: Phase, progress: Progress, *, resume: bool) -> keras.Model:
-    """Trains what is left of one phase, with an optimizer of its own, and returns the trainer."""
-    training, model = job.config.training, job.student.model
-    steps = steps_per_epoch(len(job.splits.train), training.global_batch_size)
-    trainer = job.workshop.trainer(
-        job.student, phase, training, steps=steps * phase.epochs, class_weights=_class_weights(job)
-    )
-    variables = [*model.variables, *trainer.optimizer.variables]
-    if resume:
-        restore_variables(job.last, variables)
-    else:
-        save_checkpoint(job.last, variables=variables, progress=progress)
-    if progress.phase_over or progress.phase_epochs == phase.epochs:
-        return trainer
+def _changing(job: _Job, phases: tuple[Phase, ...]) -> list[keras.Variable]:
+    """Returns the variables of the student that some phase may change."""
+    cuts = [job.workshop.cut(job.student, phase.plan) for phase in phases]
+    return min(cuts, key=lambda cut: cut.position).trained.variables
 
+
+def _trainer(job: _Job, phase: Phase) -> keras.Model:
+    return job.workshop.trainer(
+        job.student,
+        phase.plan,
+        job.config.training,
+        on_features=phase.plan in job.features,
+        class_weights=_class_weights(job),
+    )
+
+
+def _begin(job: _Job, phase: Phase, trainer: keras.Model, progress: Progress) -> None:
+    """Sets the schedule of a phase, and what is measured before it."""
+    training = job.config.training
+    steps = steps_per_epoch(len(job.splits.train), training.global_batch_size) * phase.epochs
+    if training.find_learning_rate and not progress.learning_rate:
+        progress.learning_rate = find_learning_rate(trainer, _training_batches(job, phase, 0, 1))
+        _say(f"learning rate: {progress.learning_rate:.2g}, by a range test")
+    if phase.recalibrate:
+        recalibrate(trainer, phase.plan, job.student.backbone, _training_batches(job, phase, 0, 1))
+    trainer.optimizer.begin(
+        learning_rate=(progress.learning_rate or training.learning_rate) * phase.rate_factor,
+        steps=steps,
+        warmup_fraction=training.warmup_fraction,
+    )
+
+
+def _fit(
+    job: _Job,
+    phase: Phase,
+    trainer: keras.Model,
+    progress: Progress,
+    variables: list[keras.Variable],
+    kept: list[np.ndarray],
+) -> None:
+    """Trains what is left of a phase."""
+    training, images = job.config.training, len(job.splits.train)
     first_epoch = len(progress.history)
     last_epoch = first_epoch + phase.epochs - progress.phase_epochs
     callbacks = [
         StopOnNonFiniteLoss(phase.name),
+        ProveFreezing(phase.name, job.student, phase.plan, proofs=progress.proofs),
         ProgressBar(
             phase.name,
-            images_per_epoch=len(job.splits.train),
+            images_per_epoch=images,
             global_batch_size=training.global_batch_size,
             first_epoch=first_epoch,
             last_epoch=last_epoch,
@@ -254,55 +349,74 @@ def _train_phase(job: _Job, phase: Phase, progress: Progress, *, resume: bool) -
         RecordEpochs(
             progress=progress,
             phase_name=phase.name,
-            model_variables=model.variables,
-            optimizer_variables=trainer.optimizer.variables,
-            best=job.best,
-            last=job.last,
+            variables=variables,
+            optimizer=trainer.optimizer,
+            checkpoint=job.checkpoint,
+            kept=kept,
             patience=training.early_stopping_patience,
-            images_per_epoch=len(job.splits.train),
+            images_per_epoch=images,
+            validation_images=len(job.splits.validation),
             write_history=lambda history: _write_metrics(job.run, history),
         ),
+        *([keras.callbacks.SwapEMAWeights()] if training.ema_momentum else []),
         keras.callbacks.TensorBoard(job.run.logs, write_graph=False),
     ]
     trainer.stop_training = False
     with writing(job.run.path):
         trainer.fit(
-            _training_batches(job, first_epoch, last_epoch),
-            steps_per_epoch=steps,
+            _training_batches(job, phase, first_epoch, last_epoch),
+            steps_per_epoch=steps_per_epoch(images, training.global_batch_size),
             initial_epoch=first_epoch,
             epochs=last_epoch,
-            validation_data=_evaluation_batches(job, job.splits.validation).cache(),
+            validation_data=_evaluation_batches(job, phase, job.splits.validation).cache(),
             shuffle=False,  # the pipeline shuffles; Keras warns otherwise
             verbose=0,
             callbacks=callbacks,
         )
-    return trainer
 
 
-def _training_batches(job: _Job, first_epoch: int, last_epoch: int) -> tf.data.Dataset:
+def _training_batches(job: _Job, phase: Phase, first_epoch: int, last_epoch: int) -> tf.data.Dataset:
+    data, batch_size, seed = job.config.data, job.config.training.global_batch_size, job.config.seed
+    if phase.plan in job.features:
+        return job.features[phase.plan].training_batches(
+            job.source,
+            job.splits.train,
+            global_batch_size=batch_size,
+            seed=seed,
+            first_epoch=first_epoch,
+            last_epoch=last_epoch,
+        )
     return training_batches(
         job.source,
         job.splits.train,
-        transform=training_transform(
-            job.student.preprocess,
-            augmentation=job.config.data.augmentation,
-            horizontal_flip=job.config.data.horizontal_flip,
-        ),
+        transform=_training_transform(job.config, job.student),
         num_classes=len(job.source.class_names),
-        global_batch_size=job.config.training.global_batch_size,
-        seed=job.config.seed,
+        global_batch_size=batch_size,
+        seed=seed,
         first_epoch=first_epoch,
         last_epoch=last_epoch,
+        augmented_views=data.augmented_views,
+        mixup=data.mixup,
+        cutmix=data.cutmix,
     )
 
 
-def _evaluation_batches(job: _Job, indices: np.ndarray) -> tf.data.Dataset:
+def _training_transform(config: TransferConfig, student: Student) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    return training_transform(
+        student.preprocess, augmentation=config.data.augmentation, horizontal_flip=config.data.horizontal_flip
+    )
+
+
+def _evaluation_batches(job: _Job, phase: Phase, indices: np.ndarray) -> tf.data.Dataset:
+    batch_size = job.config.training.global_batch_size
+    if phase.plan in job.features:
+        return job.features[phase.plan].evaluation_batches(job.source, indices, global_batch_size=batch_size)
     return evaluation_batches(
         job.source,
         indices,
         transform=job.student.preprocess.evaluation_transform,
         num_classes=len(job.source.class_names),
-        global_batch_size=job.config.training.global_batch_size,
+        global_batch_size=batch_size,
     )
 
 
@@ -313,18 +427,26 @@ def _class_weights(job: _Job) -> np.ndarray | None:
 
 
 def _logits(job: _Job, indices: np.ndarray) -> np.ndarray:
-    """Returns float32 (n, classes) in the order of `evaluation_order`."""
-    return job.student.model.predict(_evaluation_batches(job, indices), verbose=0)
+    """Returns what the whole student gives for a few images, float32 (n, classes), in the order of `evaluation_order`."""
+    batches = evaluation_batches(
+        job.source,
+        indices,
+        transform=job.student.preprocess.evaluation_transform,
+        num_classes=len(job.source.class_names),
+        global_batch_size=len(indices),
+    )
+    return np.concatenate([job.student.model(images, training=False) for images, _ in batches])
 
 
-def _evaluate(job: _Job, trainer: keras.Model, progress: Progress) -> dict[str, float]:
-    """Returns accuracy and loss of the best weights: on validation as recorded, on test, where there is one, measured now."""
-    best = progress.history[progress.best_epoch - 1]
-    measured = {"validation_accuracy": best["validation_accuracy"], "validation_loss": best["validation_loss"]}
+def _evaluate(job: _Job, phase: Phase, trainer: keras.Model, progress: Progress) -> dict[str, float]:
+    """Returns accuracy and loss of the kept weights: on validation as recorded, on test, where there is one, measured now."""
+    kept = progress.history[progress.kept_epoch - 1]
+    measured = {"validation_accuracy": kept["validation_accuracy"], "validation_loss": kept["validation_loss"]}
     if len(job.splits.test):
-        figures = trainer.evaluate(_evaluation_batches(job, job.splits.test), verbose=0, return_dict=True)
+        batches = _evaluation_batches(job, phase, job.splits.test)
+        figures = trainer.evaluate(batches, verbose=0, return_dict=True)
         measured |= {"test_accuracy": figures["accuracy"], "test_loss": figures["loss"]}
-    return {**measured, "loss": best["validation_loss"]}
+    return {**measured, "loss": kept["validation_loss"]}
 
 
 def _write_metrics(run: RunDirectory, history: list[dict[str, Any]]) -> None:

@@ -1,32 +1,88 @@
-"""Optimizer and learning-rate schedule of one phase."""
+"""The optimizer: AdamW whose rate differs by layer, and whose decay may pull towards the teacher."""
 
 from __future__ import annotations
 
+import dataclasses
+import math
+from collections.abc import Sequence
+
 import keras
+import numpy as np
 
 
-def make_optimizer(
-    *, learning_rate: float, steps: int, warmup_fraction: float, weight_decay: float
-) -> keras.optimizers.Optimizer:
-    """Returns AdamW with a linear warm-up to the peak rate and a cosine down to 0.
+@dataclasses.dataclass(frozen=True)
+class VariableTreatment:
+    """How one variable is trained.
+
+    Attributes:
+      rate_factor: Times the learning rate.
+      decay: Decoupled, a step and unit of learning rate; 0: none.
+      decay_towards: The value that the decay pulls to, of the variable's shape; None: 0.
+    """
+
+    rate_factor: float = 1.0
+    decay: float = 0.0
+    decay_towards: np.ndarray | None = None
+
+
+class TransferAdam(keras.optimizers.Adam):
+    """Adam (Kingma and Ba 2015) with decoupled decay (Loshchilov and Hutter 2019), a linear warm-up and a cosine down to 0.
+
+    Peak and length are variables, so that one traced training step serves phases of every rate and length. The moments
+    have Adam's customary 0.9 and 0.999.
 
     Args:
-      learning_rate: Peak, a step.
-      steps: Of the whole phase.
-      warmup_fraction: Part of the steps that warms up, 0 to below 1.
-      weight_decay: Decoupled (Loshchilov and Hutter 2019), not on biases and normalisation.
+      treatments: One for each variable that it is built on, in their order.
+      ema_momentum: Of the moving average of the variables, 0 for none.
     """
-    warmup_steps = int(warmup_fraction * steps)
-    decay_steps = max(1, steps - warmup_steps)
-    if warmup_steps:
-        schedule = keras.optimizers.schedules.CosineDecay(
-            initial_learning_rate=learning_rate / warmup_steps,
-            decay_steps=decay_steps,
-            warmup_target=learning_rate,
-            warmup_steps=warmup_steps,
-        )
-    else:
-        schedule = keras.optimizers.schedules.CosineDecay(learning_rate, decay_steps)
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=weight_decay)
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    return optimizer
+
+    def __init__(self, treatments: Sequence[VariableTreatment], *, ema_momentum: float = 0.0):
+        # Keras refuses a momentum of 0 even where no average is kept.
+        super().__init__(use_ema=ema_momentum > 0, ema_momentum=ema_momentum or 0.99)
+        self._treatments = tuple(treatments)
+
+    def build(self, variables):
+        """Makes the state of the optimizer; see `keras.optimizers.Optimizer.build`."""
+        super().build(variables)
+        self._steps = self.add_variable((), name="steps")
+        self._warmup_steps = self.add_variable((), name="warmup_steps")
+        self._targets = [
+            None
+            if treatment.decay_towards is None
+            else keras.Variable(treatment.decay_towards, dtype=variable.dtype, trainable=False)
+            for treatment, variable in zip(self._treatments, variables, strict=True)
+        ]
+
+    def begin(self, *, learning_rate: float, steps: float, warmup_fraction: float) -> None:
+        """Forgets every step that was taken and sets the schedule.
+
+        Args:
+          learning_rate: Peak, a step.
+          steps: From the first to the last; infinite for a rate that stays at its peak.
+          warmup_fraction: Part of the steps in which the rate rises to the peak, 0 to below 1.
+        """
+        targets = {id(target) for target in self._targets}
+        for variable in self.variables:
+            if id(variable) not in targets:
+                variable.assign(keras.ops.zeros_like(variable))
+        self.learning_rate = learning_rate
+        self._steps.assign(steps)
+        self._warmup_steps.assign(math.floor(warmup_fraction * steps) if math.isfinite(steps) else 0)
+
+    def schedule(self):
+        """Returns the factor on the peak rate, 0 to 1, of the step that comes next; float32 scalar tensor."""
+        done = keras.ops.cast(self.iterations, "float32")
+        warmup, steps = self._warmup_steps.value, self._steps.value
+        part_left = (done - warmup) / keras.ops.maximum(steps - warmup, 1.0)
+        cosine = 0.5 * (1 + keras.ops.cos(math.pi * keras.ops.minimum(part_left, 1.0)))
+        return keras.ops.where(done < warmup, (done + 1) / keras.ops.maximum(warmup, 1.0), cosine)
+
+    def update_step(self, gradient, variable, learning_rate):
+        """Takes one step; see `keras.optimizers.Optimizer.update_step`."""
+        position = self._get_variable_index(variable)  # Keras offers no public way from here to which variable it is
+        treatment, target = self._treatments[position], self._targets[position]
+        rate = keras.ops.cast(learning_rate * self.schedule() * treatment.rate_factor, variable.dtype)
+        if treatment.decay:
+            pull = variable if target is None else variable - target
+            self.assign_sub(variable, pull * (rate * treatment.decay))
+        super().update_step(gradient, variable, rate)

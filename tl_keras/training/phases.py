@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from tl_keras.builder import Student
-from tl_keras.config import TransferConfig
-from tl_keras.freezing import FreezePlan
+from tl_keras.builder import Student, blocks_of_teacher
+from tl_keras.config import ModelConfig, TransferConfig, parse_schedule
+from tl_keras.freezing import FreezePlan, plan_freezing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,34 +14,46 @@ class Phase:
     """A part of a run with its own optimizer.
 
     Attributes:
-      name: `head`, `fine-tuning` or `all layers`.
+      name: `head`, `fine-tuning` (with what it unfreezes, where there are several) or `all layers`.
       plan: Which layers of the backbone train; the head always does.
       epochs: Passes over the training images.
-      learning_rate: Peak of the schedule.
+      rate_factor: The peak of the schedule, as a part of the run's learning rate.
+      recalibrate: Whether the statistics of BatchNorm are estimated anew before it, in the layers that it is the first to
+        train.
     """
 
     name: str
     plan: FreezePlan
     epochs: int
-    learning_rate: float
+    rate_factor: float = 1.0
+    recalibrate: bool = False
 
 
 def plan_phases(config: TransferConfig, student: Student) -> tuple[Phase, ...]:
     """Returns the phases of a resolved config, in the order they happen.
 
-    `fine_tune` trains the head first: the large gradients of a random head would spoil the pre-trained layers below it.
+    `fine_tune` trains the head first: the large gradients of a random head would spoil the pre-trained layers below it
+    (Kumar et al. 2022, "Fine-tuning can distort pretrained features").
+
+    Raises:
+      BackboneError: A stage of the schedule names no layer.
     """
     training = config.training
     if config.model.method == "replicate":
-        return (Phase("all layers", student.plan, training.epochs, training.learning_rate),)
+        return (Phase("all layers", student.plan, training.epochs),)
     if config.model.method == "feature_extraction":
-        return (Phase("head", student.plan, training.epochs, training.learning_rate),)
-    return (
-        Phase("head", student.plan.frozen(), training.head_epochs, training.learning_rate),
-        Phase(
-            "fine-tuning",
-            student.plan,
-            training.epochs,
-            training.learning_rate * training.fine_tune_learning_rate_factor,
-        ),
+        return (Phase("head", student.plan, training.epochs),)
+    head = Phase("head", student.plan.frozen(), training.head_epochs)
+    factor, recalibrate = training.fine_tune_learning_rate_factor, config.model.batch_norm == "recalibrate"
+    if not config.model.unfreeze_schedule:
+        return head, Phase("fine-tuning", student.plan, training.epochs, factor, recalibrate)
+    stages = parse_schedule(config.model.unfreeze_schedule, training.epochs)
+    return head, *(
+        Phase(f"fine-tuning {unfreeze}", _plan(student, config.model, unfreeze), epochs, factor, recalibrate)
+        for unfreeze, epochs in stages
     )
+
+
+def _plan(student: Student, config: ModelConfig, unfreeze: str) -> FreezePlan:
+    blocks = blocks_of_teacher(student.teacher, student.backbone)
+    return plan_freezing(student.backbone, blocks, unfreeze=unfreeze, train_batch_norm=config.batch_norm == "train")

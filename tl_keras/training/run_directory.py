@@ -80,7 +80,9 @@ class RunDirectory:
         begun = self.read_config()
         if begun is None:
             return
-        different = differences(config, begun["config"])
+        # Where features are cached decides how fast a run goes on, not what comes of it.
+        ours, theirs = ({**values, "cache": None} for values in (config, begun["config"]))
+        different = differences(ours, theirs)
         if different:
             raise WorkdirError(
                 f"workdir: {self.path} holds a run with another config ({'; '.join(different[:3])}"

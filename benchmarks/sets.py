@@ -1,0 +1,128 @@
+"""Labelled image sets for benchmarks, made from the test data: near the teacher's task, and far from it.
+
+    python benchmarks/sets.py FOLDER
+
+leaves FOLDER/NAME/{train,test}/CLASS/*.png for each name in `SETS`. The test data are found through TL_KERAS_TEST_DATA,
+or in ../shared/data. Everything follows from seed 0.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import pathlib
+import sys
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from PIL import Image
+
+TEST_DATA = pathlib.Path(
+    os.environ.get("TL_KERAS_TEST_DATA", pathlib.Path(__file__).resolve().parents[2] / "shared" / "data")
+)
+
+# (split, class, image): what a set is made of.
+Example = tuple[str, str, Image.Image]
+
+
+def flowers() -> Iterator[Example]:
+    """Photos of five flowers, 80 to train and 30 to test of each: a task near ImageNet's."""
+    for path in sorted((TEST_DATA / "flowers5").glob("*/*/*.jpg")):
+        yield path.parts[-3], path.parts[-2], Image.open(path).convert("RGB")
+
+
+def few_grey_flowers() -> Iterator[Example]:
+    """The same without colour, and with ten photos of each to train."""
+    trained: dict[str, int] = {}
+    for split, name, image in flowers():
+        trained[name] = trained.get(name, 0) + (split == "train")
+        if split == "test" or trained[name] <= 10:
+            yield split, name, image.convert("L").convert("RGB")
+
+
+def elongated_flowers() -> Iterator[Example]:
+    """Photos of flowers at a random end of a 3:1 strip, the rest of which is a blurred continuation."""
+    random = np.random.default_rng(0)
+    for split, name, image in flowers():
+        square = image.resize((240, 240))
+        strip = square.resize((3, 3)).resize((720, 240))
+        strip.paste(square, (int(random.integers(0, 480)), 0))
+        yield split, name, strip
+
+
+def objects() -> Iterator[Example]:
+    """CIFAR-10: 100 images of 32 pixels a class to train, 100 to test."""
+    import tensorflow as tf
+
+    names = (TEST_DATA / "cifar10" / "labels.txt").read_text().split()
+    features = {"image": tf.io.FixedLenFeature([], tf.string), "label": tf.io.FixedLenFeature([], tf.int64)}
+    for split in ("train", "test"):
+        left = dict.fromkeys(range(10), 100)
+        for record in tf.data.TFRecordDataset(str(TEST_DATA / "cifar10" / f"{split}.tfrecord")).as_numpy_iterator():
+            example = tf.io.parse_single_example(record, features)
+            label = int(example["label"])
+            if left[label]:
+                left[label] -= 1
+                yield split, names[label], Image.open(io.BytesIO(example["image"].numpy())).convert("RGB")
+
+
+def handwriting() -> Iterator[Example]:
+    """MNIST: 50 digits a class to train, 100 to test; greyscale and unlike any photo."""
+    with np.load(TEST_DATA / "mnist.npz") as arrays:
+        for split, count in (("train", 50), ("test", 100)):
+            images, labels = arrays[f"x_{split}"], arrays[f"y_{split}"]
+            for label in range(10):
+                for position in np.flatnonzero(labels == label)[:count]:
+                    yield split, str(label), Image.fromarray(images[position]).convert("RGB")
+
+
+def textures() -> Iterator[Example]:
+    """Patches of 40 photos, turned at random; which photo is it? The left half trains (12 patches), the right tests (8)."""
+    random = np.random.default_rng(0)
+    for path in sorted((TEST_DATA / "imagenet_samples").glob("*.JPEG"))[::5]:
+        photo = Image.open(path).convert("RGB").resize((384, 384))
+        for split, left, count in (("train", 0, 12), ("test", 192, 8)):
+            for _ in range(count):
+                x, y = left + int(random.integers(0, 192 - 80)), int(random.integers(0, 384 - 80))
+                patch = photo.crop((x, y, x + 80, y + 80)).rotate(90 * int(random.integers(4)))
+                yield split, path.stem.partition("_")[0], patch
+
+
+def views_from_above() -> Iterator[Example]:
+    """Patches of 20 photos seen at any angle and from a distance: small, without an upright, as satellite views are."""
+    random = np.random.default_rng(1)
+    for path in sorted((TEST_DATA / "imagenet_samples").glob("*.JPEG"))[2::10]:
+        photo = Image.open(path).convert("RGB").resize((256, 256))
+        for split, count in (("train", 15), ("test", 15)):
+            for _ in range(count):
+                angle, zoom = float(random.uniform(0, 360)), float(random.uniform(0.5, 0.9))
+                x, y = random.uniform(-40, 40, 2)
+                turned = photo.rotate(angle, translate=(int(x), int(y)), resample=Image.Resampling.BILINEAR)
+                margin = int(128 * (1 - zoom))
+                view = turned.crop((margin, margin, 256 - margin, 256 - margin)).resize((64, 64))
+                yield split, path.stem.partition("_")[0], view
+
+
+SETS: dict[str, Callable[[], Iterator[Example]]] = {
+    make.__name__: make
+    for make in (flowers, few_grey_flowers, elongated_flowers, objects, handwriting, textures, views_from_above)
+}
+
+
+def write_set(name: str, folder: pathlib.Path) -> pathlib.Path:
+    """Writes one set to FOLDER/NAME, unless it is there, and returns that path."""
+    path = folder / name
+    if path.is_dir():
+        return path
+    unfinished = path.with_name(f".{name}")
+    for position, (split, label, image) in enumerate(SETS[name]()):
+        place = unfinished / split / label
+        place.mkdir(parents=True, exist_ok=True)
+        image.save(place / f"{position:05}.png")
+    unfinished.rename(path)
+    return path
+
+
+if __name__ == "__main__":
+    for set_name in SETS:
+        print(write_set(set_name, pathlib.Path(sys.argv[1])))

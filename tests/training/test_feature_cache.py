@@ -1,0 +1,133 @@
+"""Tests of tl_keras.training.feature_cache."""
+
+import hashlib
+import multiprocessing
+import os
+
+import numpy as np
+import pytest
+
+from tl_keras.training.feature_cache import FeatureCache, RowSpec
+
+SPEC = RowSpec(((2, 3), (4,)))
+
+
+def keys(*names):
+    return [hashlib.sha256(str(name).encode()).digest() for name in names]
+
+
+def tensors(n, *, seed=0):
+    random = np.random.default_rng(seed)
+    return [random.normal(size=(n, *shape)).astype(np.float32) for shape in SPEC.shapes]
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return FeatureCache(tmp_path / "cache", limit_gib=1)
+
+
+def filled(cache, *names, kind=None):
+    rows, values = cache.rows(kind or {"cut": 1}, SPEC), tensors(len(names))
+    with rows.locked():
+        rows.append(keys(*names), values)
+    return rows, values
+
+
+def test_what_is_appended_is_found_and_read_bit_for_bit(cache):
+    rows, values = filled(cache, "a", "b", "c")
+    positions = rows.find(keys("c", "a"))
+    for read, value in zip(rows.reader()(positions), values, strict=True):
+        np.testing.assert_array_equal(read, value[[2, 0]])
+
+
+def test_what_was_never_computed_is_not_found(cache):
+    rows, _ = filled(cache, "a")
+    assert rows.find(keys("a", "another")).tolist() == [0, -1]
+
+
+def test_another_kind_has_rows_of_its_own(cache):
+    filled(cache, "a")
+    assert cache.rows({"cut": 2}, SPEC).find(keys("a")).tolist() == [-1]
+    assert cache.rows({"cut": 1}, RowSpec(SPEC.shapes, "float16")).find(keys("a")).tolist() == [-1]
+
+
+def test_a_damaged_row_is_not_found_and_can_be_computed_again(cache):
+    rows, values = filled(cache, "a", "b")
+    with (rows.folder / "rows").open("r+b") as file:
+        file.seek(SPEC.nbytes + 5)
+        file.write(b"\xff")
+    assert rows.find(keys("a", "b")).tolist() == [0, -1]
+    with rows.locked():
+        rows.append(keys("b"), [value[1:] for value in values])
+    assert rows.find(keys("a", "b")).tolist() == [0, 2]
+
+
+@pytest.mark.parametrize("name", ["rows", "index"])
+def test_what_a_kill_left_half_written_is_cut_off(cache, name):
+    rows, values = filled(cache, "a", "b")
+    with (rows.folder / name).open("r+b") as file:
+        file.truncate((rows.folder / name).stat().st_size - 3)
+    assert rows.find(keys("a", "b")).tolist() == [0, -1]
+    with rows.locked():
+        rows.append(keys("b"), [value[1:] for value in values])
+    assert rows.find(keys("a", "b")).tolist() == [0, 1]
+
+
+def test_half_precision_takes_half_the_space(cache):
+    rows, values = cache.rows({}, RowSpec(SPEC.shapes, "float16")), tensors(3)
+    with rows.locked():
+        rows.append(keys(1, 2, 3), values)
+    np.testing.assert_allclose(rows.reader()(np.array([1]))[0], values[0][1:2], rtol=1e-3)
+    assert (rows.folder / "rows").stat().st_size == 3 * 2 * 10
+
+
+def test_what_was_not_used_for_longest_makes_room(cache):
+    rows = [filled(cache, *range(3), kind={"cut": cut})[0] for cut in range(3)]
+    for age, each in enumerate(rows):
+        os.utime(each.folder, (1000 + age, 1000 + age))
+    one = sum(path.stat().st_size for path in rows[0].folder.iterdir())
+    tight = FeatureCache(cache.folder, limit_gib=2.5 * one / 2**30)
+    assert tight.make_room(one // 2, keep=rows[2]) == ""
+    assert [each.folder.is_dir() for each in rows] == [False, True, True]
+
+
+def test_more_than_the_limit_is_refused_and_nothing_removed(cache):
+    rows, _ = filled(cache, "a")
+    assert "more than --cache_gib=1" in cache.make_room(2 * 2**30, keep=cache.rows({}, SPEC))
+    assert rows.folder.is_dir()
+
+
+def test_what_is_being_filled_is_not_removed(cache):
+    rows, _ = filled(cache, "a")
+    with rows.locked():
+        FeatureCache(cache.folder, limit_gib=1e-6).make_room(1000, keep=cache.rows({}, SPEC))
+    assert rows.folder.is_dir()
+
+
+def test_an_open_reader_survives_the_removal(cache):
+    rows, values = filled(cache, "a")
+    reader = rows.reader()
+    FeatureCache(cache.folder, limit_gib=1e-6).make_room(1000, keep=cache.rows({}, SPEC))
+    assert not rows.folder.exists()
+    np.testing.assert_array_equal(reader(np.array([0]))[0], values[0])
+
+
+def _append_hundred(folder, first):
+    rows = FeatureCache(folder, limit_gib=1).rows({}, SPEC)
+    for number in range(first, first + 100):
+        with rows.locked():
+            if rows.find(keys(number))[0] < 0:
+                rows.append(keys(number), tensors(1, seed=number))
+
+
+def test_two_processes_fill_the_same_cache(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=_append_hundred, args=(tmp_path, first)) for first in (0, 50)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    rows = FeatureCache(tmp_path, limit_gib=1).rows({}, SPEC)
+    positions = rows.find(keys(*range(150)))
+    assert sorted(positions.tolist()) == list(range(150))
+    np.testing.assert_array_equal(rows.reader()(positions[[149]])[0], tensors(1, seed=149)[0])

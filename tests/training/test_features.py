@@ -1,0 +1,92 @@
+"""Tests of tl_keras.training.features: what is cached is what would be computed."""
+
+import re
+
+import numpy as np
+import pytest
+
+from tl_keras.config import quick_start
+from tl_keras.data.arrays import ArraySource
+from tl_keras.serving.model_file import load_model
+from tl_keras.training.loop import train_and_evaluate
+from tl_keras.training.workshop import Workshop
+
+
+@pytest.fixture(scope="module")
+def workshop():
+    return Workshop()
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), np.uint8)
+
+
+@pytest.fixture
+def run(tmp_path, capfd, workshop, images):
+    """Returns a function that trains a few steps and returns the weights and what was said of the frozen layers."""
+    runs = iter(range(10))
+
+    def run(*, images=images, enabled=True, limit_gib=1.0, views=0, method="feature_extraction", seed=0):
+        config = quick_start()
+        config.export, config.seed, config.model.method = "none", seed, method
+        config.training.epochs, config.data.train_examples_per_class = 3, 0
+        config.data.augmentation, config.data.augmented_views = "light" if views else "none", views
+        config.cache.enabled, config.cache.folder, config.cache.limit_gib = enabled, str(tmp_path / "cache"), limit_gib
+        workdir = tmp_path / f"run_{next(runs)}"
+        source = ArraySource(images, np.arange(len(images)) % 2)
+        train_and_evaluate(config, workdir, source=source, workshop=workshop)
+        said = [
+            line.partition(": ")[2] for line in capfd.readouterr().err.splitlines() if line.startswith("frozen layers")
+        ]
+        return load_model(workdir / "model.keras").model.get_weights(), said
+
+    return run
+
+
+@pytest.mark.parametrize("views", [0, 2])
+def test_with_and_without_the_cache_the_weights_are_the_same(run, views):
+    cached, said = run(views=views, method="fine_tune")
+    assert len([line for line in said if line.startswith("computed once")]) == 2  # at the cut of either phase
+    computed, said = run(views=views, method="fine_tune", enabled=False)
+    assert said == []
+    for one, other in zip(cached, computed, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_a_second_run_computes_nothing_and_ends_alike(run):
+    first, _ = run()
+    second, said = run()
+    assert said[0].startswith("computed before")
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_another_seed_shares_what_evaluation_sees(run):
+    run(seed=0)
+    _, said = run(seed=1)
+    assert said[0].startswith("computed before")
+
+
+def test_a_changed_image_alone_is_computed_again(run, images):
+    run()
+    changed = images.copy()
+    changed[7, 0, 0, 0] ^= 1
+    _, said = run(images=changed)
+    assert [re.match(r"computed once for (\d+) images", line)[1] for line in said] == ["1"]
+
+
+def test_what_does_not_fit_is_computed_at_every_step(run):
+    _, said = run(limit_gib=1e-6)
+    assert len(said) == 1
+    assert "more than --cache_gib=1e-06" in said[0]
+
+
+def test_a_damaged_cache_is_computed_again(run, tmp_path):
+    first, _ = run()
+    for rows in (tmp_path / "cache").glob("*/rows"):
+        rows.write_bytes(b"\xff" * rows.stat().st_size)
+    second, said = run()
+    assert said[0].startswith("computed once for 40")
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -1,0 +1,50 @@
+"""Tests of tl_keras.training.phases."""
+
+import pytest
+
+from tl_keras.builder import build_student, choose_backbone
+from tl_keras.config import DataConfig, ModelConfig, TrainingConfig, TransferConfig, resolve
+from tl_keras.errors import ConfigError
+from tl_keras.training.phases import plan_phases
+
+
+def phases(**model):
+    config = resolve(
+        TransferConfig(
+            data=DataConfig(source="digits"),
+            model=ModelConfig(weights="none", image_size=32, alpha=0.35, **model),
+            training=TrainingConfig(epochs=6, head_epochs=2),
+        )
+    )
+    return plan_phases(config, build_student(choose_backbone(config.model), config.model, num_classes=2))
+
+
+def test_replicate_trains_everything_at_once():
+    (phase,) = phases(method="replicate")
+    assert (phase.name, phase.epochs, phase.rate_factor) == ("all layers", 6, 1.0)
+    assert phase.plan.train_batch_norm
+
+
+def test_feature_extraction_trains_the_head():
+    (phase,) = phases(method="feature_extraction")
+    assert (phase.name, phase.epochs, phase.plan.trained) == ("head", 6, frozenset())
+
+
+def test_fine_tuning_follows_the_head_at_a_smaller_rate():
+    head, tuning = phases(method="fine_tune", unfreeze="blocks:2")
+    assert (head.epochs, head.plan.trained) == (2, frozenset())
+    assert (tuning.epochs, tuning.rate_factor) == (6, 0.01)
+    assert sum(block.trained_layers > 0 for block in tuning.plan.blocks) == 2
+
+
+def test_a_schedule_unfreezes_block_by_block():
+    head, first, second = phases(method="fine_tune", unfreeze_schedule="blocks:1@0,blocks:3@4")
+    assert (first.name, first.epochs) == ("fine-tuning blocks:1", 4)
+    assert (second.name, second.epochs) == ("fine-tuning blocks:3", 2)
+    assert head.plan.trained < first.plan.trained < second.plan.trained
+
+
+@pytest.mark.parametrize("schedule", ["blocks:1", "blocks:1@1", "blocks:1@0,blocks:2@0", "blocks:1@0,blocks:2@6", "@"])
+def test_a_schedule_that_cannot_be_kept_is_refused(schedule):
+    with pytest.raises(ConfigError, match="unfreeze_schedule: expected SPEC@EPOCH"):
+        phases(method="fine_tune", unfreeze_schedule=schedule)

@@ -1,0 +1,216 @@
+"""Activations of frozen layers on disk: computed once for an image, read by every epoch, run and sweep after.
+
+```
+CACHE/KIND/rows      the activations, one row of fixed size an image
+           index     36 bytes a row: the key of what was computed (SHA-256), and the CRC-32 of the row
+           lock      held by the one process that adds rows
+           kind.json what the name KIND is the hash of: weights, cut, preprocessing
+```
+Both files only grow, and rows are written before their index, so that whatever a kill leaves is a shorter cache. A row is
+found by the content of its image: a changed image has no row yet, and a renamed one keeps its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import json
+import math
+import os
+import pathlib
+import shutil
+import weakref
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from tl_keras.training.run_directory import writing
+
+_KEY_BYTES = 32
+_RECORD = np.dtype([("key", f"V{_KEY_BYTES}"), ("crc", "<u4")])
+
+
+@dataclasses.dataclass(frozen=True)
+class RowSpec:
+    """What one row holds: a float tensor, or several, of one image.
+
+    Attributes:
+      shapes: Of each tensor, without the batch.
+      dtype: `float32` or `float16`, as stored.
+    """
+
+    shapes: tuple[tuple[int, ...], ...]
+    dtype: str = "float32"
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of a row on disk."""
+        return sum(math.prod(shape) for shape in self.shapes) * np.dtype(self.dtype).itemsize
+
+
+class FeatureCache:
+    """A directory of cached activations that several runs share.
+
+    Args:
+      folder: Created when the first row is written.
+      limit_gib: What all of it may take; the kinds that were not used for longest give way.
+    """
+
+    def __init__(self, folder: pathlib.Path, *, limit_gib: float):
+        self.folder = folder
+        self._limit_gib = limit_gib
+
+    def rows(self, kind: dict[str, Any], spec: RowSpec) -> FeatureRows:
+        """Returns the rows of one kind, which may not be on disk yet.
+
+        Args:
+          kind: Everything that decides the activations besides the image, as JSON's own types.
+          spec: What a row holds.
+        """
+        described = json.dumps({**kind, **dataclasses.asdict(spec)}, sort_keys=True)
+        name = hashlib.sha256(described.encode()).hexdigest()[:32]
+        return FeatureRows(self.folder / name, spec, described)
+
+    def make_room(self, nbytes: int, *, keep: FeatureRows) -> str:
+        """Removes what was not used for longest until `nbytes` more fit.
+
+        Returns:
+          Why they do not fit, in a few words, or an empty string.
+        """
+        limit = self._limit_gib * 2**30
+        if nbytes > limit:
+            return f"they take {nbytes / 2**30:.2g} GiB, more than --cache_gib={self._limit_gib:g}"
+        existing = next(path for path in [self.folder, *self.folder.parents] if path.is_dir())
+        if not os.access(existing, os.W_OK | os.X_OK):
+            return f"{self.folder} cannot be written (--cache_dir names another place)"
+        kinds = [path for path in self.folder.glob("*") if path.is_dir() and path != keep.folder]
+        kinds.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+        sizes = {path: _size(path) for path in [*kinds, keep.folder]}
+        free = shutil.disk_usage(existing).free
+        while kinds and (sum(sizes.values()) + nbytes > limit or nbytes > free):
+            oldest = kinds.pop()
+            if _remove_unless_locked(oldest):
+                free += sizes.pop(oldest)
+        if nbytes > free:
+            return f"they take {nbytes / 2**30:.2g} GiB, and the disk of {self.folder} has {free / 2**30:.2g} GiB left"
+        return ""
+
+
+class FeatureRows:
+    """The rows of one kind.
+
+    Args:
+      folder: Where they lie.
+      spec: What a row holds.
+      described: Written beside them, for people.
+    """
+
+    def __init__(self, folder: pathlib.Path, spec: RowSpec, described: str):
+        self.folder = folder
+        self.spec = spec
+        self._described = described
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps other processes from adding rows; cuts off what a killed one left half written.
+
+        Raises:
+          WorkdirError: The place cannot be written.
+        """
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / "kind.json").write_text(self._described, encoding="utf-8")
+            with (self.folder / "lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                whole = min(
+                    _size(self.folder / "rows") // self.spec.nbytes, _size(self.folder / "index") // _RECORD.itemsize
+                )
+                for name, record_bytes in (("rows", self.spec.nbytes), ("index", _RECORD.itemsize)):
+                    with (self.folder / name).open("ab") as file:
+                        file.truncate(whole * record_bytes)
+                yield
+
+    def find(self, keys: Sequence[bytes]) -> np.ndarray:
+        """Returns the position of the row of each key, int64 (n,), and -1 where there is none that is intact."""
+        try:
+            with (self.folder / "rows").open("rb") as rows, (self.folder / "index").open("rb") as file:
+                os.utime(self.folder)  # now it was used
+                data = file.read()
+                index = np.frombuffer(data[: len(data) // _RECORD.itemsize * _RECORD.itemsize], _RECORD)
+                known = {key.tobytes(): position for position, key in enumerate(index["key"])}
+                positions = np.array([known.get(key, -1) for key in keys], np.int64)
+                for position in np.unique(positions[positions >= 0]):
+                    row = os.pread(rows.fileno(), self.spec.nbytes, int(position) * self.spec.nbytes)
+                    if zlib.crc32(row) != index["crc"][position] or len(row) < self.spec.nbytes:
+                        positions[positions == position] = -1
+                return positions
+        except FileNotFoundError:
+            return np.full(len(keys), -1, np.int64)
+
+    def append(self, keys: Sequence[bytes], tensors: Sequence[np.ndarray]) -> None:
+        """Adds a row for each key. Call it within `locked`.
+
+        Args:
+          keys: 32 bytes each.
+          tensors: Of shapes (len(keys), *shape), in the order of `spec.shapes`.
+
+        Raises:
+          WorkdirError: The disk is full.
+        """
+        flat = [np.asarray(tensor, self.spec.dtype).reshape(len(keys), -1) for tensor in tensors]
+        rows = np.ascontiguousarray(np.concatenate(flat, axis=1))
+        index = np.array([(key, zlib.crc32(row)) for key, row in zip(keys, rows, strict=True)], _RECORD)
+        with writing(self.folder):
+            for name, records in (("rows", rows), ("index", index)):
+                with (self.folder / name).open("ab") as file:
+                    file.write(records.tobytes())
+
+    def reader(self) -> RowReader:
+        """Opens the rows for reading; they stay readable when the cache makes room for others."""
+        return RowReader(self.folder / "rows", self.spec)
+
+
+class RowReader:
+    """Reads rows by position.
+
+    Rows are read, not mapped into memory: memory stays flat, and the system keeps what is read often.
+
+    Args:
+      path: The file of rows.
+      spec: What a row holds.
+    """
+
+    def __init__(self, path: pathlib.Path, spec: RowSpec):
+        self._file = os.open(path, os.O_RDONLY)
+        weakref.finalize(self, os.close, self._file)
+        self.spec = spec
+        self._ends = np.cumsum([math.prod(shape) for shape in spec.shapes])[:-1]
+
+    def __call__(self, positions: np.ndarray) -> list[np.ndarray]:
+        """Returns the tensors of some rows, float32 (len(positions), *shape) each."""
+        rows: np.ndarray = np.empty((len(positions), self.spec.nbytes), np.uint8)
+        for row, position in zip(rows, positions.tolist(), strict=True):
+            row[:] = np.frombuffer(os.pread(self._file, len(row), position * len(row)), np.uint8)
+        parts = np.split(rows.view(self.spec.dtype).astype(np.float32, copy=False), self._ends, axis=1)
+        return [part.reshape(-1, *shape) for part, shape in zip(parts, self.spec.shapes, strict=True)]
+
+
+def _remove_unless_locked(folder: pathlib.Path) -> bool:
+    """Removes a kind that no process adds rows to; returns whether it did."""
+    try:
+        with (folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+            return True
+    except OSError:
+        return False
+
+
+def _size(path: pathlib.Path) -> int:
+    if path.is_dir():
+        return sum(file.stat().st_size for file in path.glob("*") if file.is_file())
+    return path.stat().st_size if path.exists() else 0

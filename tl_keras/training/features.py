@@ -1,0 +1,252 @@
+"""What the frozen layers make of a run's images: computed once, from then on read from the cache."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tqdm
+
+from tl_keras.backbones.weights import fingerprint
+from tl_keras.builder import Student
+from tl_keras.data.base import Source, on_host, ordered
+from tl_keras.data.pipeline import epoch_shuffle_seed, over_epochs, steps_per_epoch, view_batches, view_of_epoch
+from tl_keras.training.cut import Cut, between
+from tl_keras.training.feature_cache import FeatureCache, FeatureRows, RowReader, RowSpec
+
+# Images that go through the frozen layers together: enough to keep every core busy, few enough for its cache.
+_BATCH = 32
+
+# A spinning disk, or one behind a network, gives no more bytes a second: what takes longer to read than to compute is not
+# worth keeping.
+_SLOW_DISK = 200e6
+
+# Batches before that is judged; the first ones also trace and warm up.
+_WARM_UP = 4
+
+# In place of a row: needed, and not there.
+_MISSING = -2
+
+
+@dataclasses.dataclass(frozen=True)
+class ViewsOfImages:
+    """The images of a run, as often as its training shows them.
+
+    Attributes:
+      source: Where they lie.
+      contents: SHA-256 of each image of the source, as 64 hex digits.
+      evaluated: int64 (k,), the images that are needed as evaluation sees them.
+      trained: int64 (m,), the images that are trained on.
+      views: Augmented views of each of those; 0 where training sees them as evaluation does.
+      evaluation_transform: From an image, uint8 (height, width, 3), to the network's input.
+      training_transform: The same with a seed.
+      augmentation: Names what `training_transform` does.
+      seed: Of the run.
+    """
+
+    source: Source
+    contents: np.ndarray
+    evaluated: np.ndarray
+    trained: np.ndarray
+    views: int
+    evaluation_transform: Callable[[tf.Tensor], tf.Tensor]
+    training_transform: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+    augmentation: str
+    seed: int
+
+    def wanted(self) -> list[tuple[int | None, np.ndarray]]:
+        """Returns (view, or None for evaluation's; indices, ascending) of everything that is needed."""
+        if not self.views:
+            return [(None, np.union1d(self.evaluated, self.trained))]
+        return [(None, np.sort(self.evaluated)), *((view, np.sort(self.trained)) for view in range(self.views))]
+
+    def key(self, view: int | None, index: int) -> bytes:
+        """Returns what names one view of one image in the cache, 32 bytes: its content and how it was varied."""
+        content = str(self.contents[index])
+        if view is None:
+            return bytes.fromhex(content)
+        return hashlib.sha256(f"{content} {self.augmentation} {self.seed} {view} {index}".encode()).digest()
+
+    def batches(self, view: int | None, indices: np.ndarray) -> tf.data.Dataset:
+        """Returns a dataset of (index int64 (b,), network input float32 (b, H, W, 3))."""
+        transform = (
+            self.training_transform if view is not None else lambda image, seed: self.evaluation_transform(image)
+        )
+        return view_batches(
+            self.source, indices, transform=transform, seed=self.seed, view=view or 0, batch_size=_BATCH
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Features:
+    """The activations at one cut of every image of a run, on disk.
+
+    Attributes:
+      reader: Of the rows.
+      rows: int64 (1 + views, images of the source): the row of each image as evaluation sees it, then of each view; -1
+        where it is not needed.
+      views: Augmented views of each training image; 0 where training sees what evaluation sees.
+    """
+
+    reader: RowReader
+    rows: np.ndarray
+    views: int
+
+    def training_batches(
+        self,
+        source: Source,
+        indices: np.ndarray,
+        *,
+        global_batch_size: int,
+        seed: int,
+        first_epoch: int,
+        last_epoch: int,
+    ) -> tf.data.Dataset:
+        """Returns what `tl_keras.data.pipeline.training_batches` gives, behind the frozen layers."""
+        rows, to_example = on_host(self.rows), self._to_example(source)
+
+        def batches_of_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
+            order = ordered(indices, shuffle_seed=epoch_shuffle_seed(seed, epoch))
+            rows_of_view = rows[1 + view_of_epoch(epoch, self.views)] if self.views else rows[0]
+            examples = tf.data.Dataset.from_tensor_slices((order, tf.gather(rows_of_view, order)))
+            return examples.batch(global_batch_size).map(to_example)
+
+        return over_epochs(batches_of_epoch, first_epoch, last_epoch, steps_per_epoch(len(indices), global_batch_size))
+
+    def evaluation_batches(self, source: Source, indices: np.ndarray, *, global_batch_size: int) -> tf.data.Dataset:
+        """Returns what `tl_keras.data.pipeline.evaluation_batches` gives, behind the frozen layers."""
+        order = np.sort(indices)
+        examples = tf.data.Dataset.from_tensor_slices((order, self.rows[0, order]))
+        return examples.batch(global_batch_size).map(self._to_example(source)).prefetch(1)
+
+    def _to_example(self, source: Source) -> Callable:
+        labels, shapes = on_host(source.labels), self.reader.spec.shapes
+
+        def to_example(indices: tf.Tensor, rows: tf.Tensor) -> tuple:
+            tensors = tf.numpy_function(self.reader, [rows], [tf.float32] * len(shapes))
+            tensors = tuple(
+                tf.ensure_shape(tensor, (None, *shape)) for tensor, shape in zip(tensors, shapes, strict=True)
+            )
+            one_hot = tf.one_hot(tf.gather(labels, indices), len(source.class_names))
+            return tensors if len(tensors) > 1 else tensors[0], one_hot
+
+        return to_example
+
+
+class FeatureStore:
+    """Gives the features of one run at its cuts: from the cache, and what is missing there from the images.
+
+    Args:
+      cache: That runs share.
+      images: Of the run.
+      kind: What decides activations besides image, weights and cut, as JSON's own types.
+    """
+
+    def __init__(self, cache: FeatureCache, images: ViewsOfImages, kind: dict):
+        self._cache = cache
+        self._images = images
+        self._kind = kind
+        self._shallower: tuple[Cut, Features] | None = None
+
+    def at(self, student: Student, cut: Cut) -> Features | None:
+        """Returns the features at a cut; None, after a line that says why, where keeping them does not pay.
+
+        Ask for shallow cuts first: what lies between two cuts then runs on what is cached already.
+
+        Raises:
+          WorkdirError: The disk is full.
+        """
+        if cut.frozen is None:
+            return None
+        spec = RowSpec(tuple(tuple(tensor.shape[1:]) for tensor in cut.frozen.outputs))
+        kind = {**self._kind, "position": cut.position, "weights": fingerprint(cut.frozen)}
+        rows = self._cache.rows(kind, spec)
+        found = self._find(rows)
+        missing = int((found == _MISSING).sum())
+        if missing:
+            reason = self._cache.make_room(missing * spec.nbytes, keep=rows)
+            if not reason:
+                with rows.locked():
+                    reason = self._fill(rows, student, cut)
+                    found = self._find(rows)
+            if reason:
+                _say(f"frozen layers: computed at every step, because {reason}")
+                return None
+        else:
+            _say(f"frozen layers: computed before for these {len(self._images.contents)} images, in {rows.folder}")
+        features = Features(rows.reader(), found, self._images.views)
+        self._shallower = cut, features
+        return features
+
+    def _find(self, rows: FeatureRows) -> np.ndarray:
+        """Returns the row of every view of every image, as in `Features.rows`; `_MISSING` where it is needed and not there."""
+        found: np.ndarray = np.full((1 + self._images.views, len(self._images.source)), -1, np.int64)
+        for view, indices in self._images.wanted():
+            positions = rows.find([self._images.key(view, index) for index in indices.tolist()])
+            found[0 if view is None else 1 + view, indices] = np.where(positions < 0, _MISSING, positions)
+        return found
+
+    def _fill(self, rows: FeatureRows, student: Student, cut: Cut) -> str:
+        """Computes what is missing.
+
+        Returns:
+          Why it was given up, in a few words, or an empty string.
+        """
+        missing = [
+            (view - 1 if view else None, np.flatnonzero(row == _MISSING)) for view, row in enumerate(self._find(rows))
+        ]
+        total = sum(len(indices) for _, indices in missing)
+        model = cut.frozen if self._shallower is None else between(student, self._shallower[0], cut)
+        forward = tf.function(lambda *tensors: keras.tree.flatten(model(_one_or_list(tensors), training=False)))
+        bar = tqdm.tqdm(
+            desc="frozen layers, once", total=total, unit=" images", leave=False, disable=not sys.stderr.isatty()
+        )
+        seconds_an_image: list[float] = []
+        with bar:
+            for view, indices in missing:
+                began = time.perf_counter()
+                for batch, tensors in self._inputs(view, indices):
+                    outputs = [output.numpy() for output in forward(*tensors)]
+                    rows.append([self._images.key(view, index) for index in batch.tolist()], outputs)
+                    bar.update(len(batch))
+                    seconds_an_image.append((time.perf_counter() - began) / len(batch))
+                    began = time.perf_counter()
+                    if len(seconds_an_image) == _WARM_UP and rows.spec.nbytes / _SLOW_DISK > min(seconds_an_image):
+                        mib = rows.spec.nbytes / 2**20
+                        return (
+                            f"at this cut they give {mib:.1f} MiB an image, which takes longer to read than to compute"
+                        )
+        size = total * rows.spec.nbytes / 2**20
+        _say(f"frozen layers: computed once for {total} images ({size:.0f} MiB in {rows.folder})")
+        return ""
+
+    def _inputs(self, view: int | None, indices: np.ndarray) -> Iterator[tuple[np.ndarray, list]]:
+        """Yields (indices, tensors): the images, or their activations at the cut before."""
+        if self._shallower is None:
+            for batch, images in self._images.batches(view, indices):
+                yield batch.numpy(), [images]
+            return
+        _, features = self._shallower
+        for start in range(0, len(indices), _BATCH):
+            batch = indices[start : start + _BATCH]
+            yield (
+                batch,
+                [
+                    tf.constant(tensor)
+                    for tensor in features.reader(features.rows[0 if view is None else 1 + view, batch])
+                ],
+            )
+
+
+def _one_or_list(tensors):
+    return list(tensors) if len(tensors) > 1 else tensors[0]
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,62 @@
+"""The learning rate, measured: a range test on the first phase."""
+
+from __future__ import annotations
+
+import math
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tl_keras.training.checkpoints import values_of
+
+# From a rate at which nothing learns to one at which everything breaks.
+_LOWEST, _HIGHEST = 1e-5, 1.0
+
+# Steps of the test: three to a doubling of the rate.
+_STEPS = 50
+
+# The best rate lies about one power of ten below the one at which the loss is lowest (Smith 2018, section 4.1).
+_BELOW_LOWEST_LOSS = 10
+
+
+def find_learning_rate(trainer: keras.Model, batches: tf.data.Dataset) -> float:
+    """Raises the rate from step to step, and returns a tenth of the one at which the smoothed loss was lowest.
+
+    Args:
+      trainer: Compiled with a `TransferAdam`. Its weights and state are the same afterwards.
+      batches: Of an epoch; repeated where there are fewer than the test has steps.
+
+    Returns:
+      A peak for the schedule, from 1e-6 to 0.1.
+    """
+    variables = [*trainer.variables, *trainer.optimizer.variables]
+    before = values_of(variables)
+    rates = np.geomspace(_LOWEST, _HIGHEST, _STEPS)
+    test = _RangeTest(rates)
+    trainer.optimizer.begin(learning_rate=_LOWEST, steps=math.inf, warmup_fraction=0)
+    trainer.fit(batches.repeat(), steps_per_epoch=_STEPS, shuffle=False, verbose=0, callbacks=[test])
+    for variable, value in zip(variables, before, strict=True):
+        variable.assign(value)
+    losses = np.convolve(np.pad(test.losses, 2, mode="edge"), np.full(5, 0.2), mode="valid")
+    return float(rates[int(np.argmin(losses))] / _BELOW_LOWEST_LOSS)
+
+
+class _RangeTest(keras.callbacks.Callback):
+    def __init__(self, rates: np.ndarray):
+        super().__init__()
+        self.losses: list[float] = []
+        self._rates = rates
+        self._total = 0.0
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.model.optimizer.learning_rate = self._rates[batch]
+
+    def on_train_batch_end(self, batch, logs=None):
+        # Keras gives the mean since the epoch began.
+        total = logs["loss"] * (batch + 1)
+        self.losses.append(total - self._total)
+        self._total = total
+        if not math.isfinite(self.losses[-1]):
+            self.losses.pop()
+            self.model.stop_training = True
