@@ -1,0 +1,1 @@
+"""Side-by-side measurements: each is a ratio of two figures taken in turns on one machine."""

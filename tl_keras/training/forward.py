@@ -1,0 +1,290 @@
+"""The fastest forward pass of a network whose weights do not change, found by trying.
+
+| engine | what it is |
+|---|---|
+| `keras` | the model's own `predict_on_batch`: the reference, and the only one where Keras is not on TensorFlow |
+| `tf_graph` | one constant TensorFlow graph, normalisation folded; see `frozen_graph` |
+| `tf_graph_bf16` | the same, convolutions in bfloat16, where the processor computes in it |
+| `openvino` | the same graph compiled by OpenVINO, where it is installed |
+| `openvino_bf16` | OpenVINO in bfloat16, where the processor computes in it |
+
+An engine is used only after it has given the model's numbers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import importlib.util
+import json
+import os
+import pathlib
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tl_keras.errors import DependencyError, TrainingError
+from tl_keras.training.frozen_graph import frozen_graph
+from tl_keras.training.run_directory import replacing
+
+# The largest difference of an activation, relative to the largest activation. Float32 engines differ by about 3e-7 on
+# MobileNetV2 and ResNet50. bfloat16 keeps 8 bits, 4e-3, in each of tens of layers.
+TOLERANCES = {"keras": 0.0, "tf_graph": 1e-4, "tf_graph_bf16": 5e-2, "openvino": 1e-4, "openvino_bf16": 5e-2}
+
+ENGINES = tuple(TOLERANCES)
+
+# Compiling for OpenVINO takes 2 to 8 seconds on two cores: what `tf_graph` has done by then needs no comparison.
+_SECONDS_WORTH_COMPARING = 20.0
+
+# Of each engine, after its first call.
+_SECONDS_TO_MEASURE = 0.5
+
+# Calling Keras layer by layer on these traces nothing, and takes no second.
+_IMAGES_TO_COMPARE = 4
+
+_Call = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Forward:
+    """A forward pass, chosen.
+
+    Attributes:
+      engine: One of `ENGINES`.
+      reason: Why this one, in a line.
+      call: Takes one array for each input of the model, (batch, ...) of any batch size; returns one for each output.
+    """
+
+    engine: str
+    reason: str
+    call: _Call
+
+
+def fastest_forward(
+    model: keras.Model,
+    example: Sequence[np.ndarray],
+    *,
+    engine: str = "auto",
+    images: int,
+    memory: pathlib.Path | None = None,
+) -> Forward:
+    """Chooses the engine for a network in inference mode.
+
+    Args:
+      model: Built and functional. Later changes of its weights may not be seen.
+      example: A batch of real inputs, one array for each input, of the batch size that will be used.
+      engine: One of `ENGINES`, or "auto": the fastest that is there and agrees with Keras on `example`.
+      images: How many will be computed. Where `tf_graph` is done with them in 20 seconds, "auto" tries no other.
+      memory: A JSON file in which "auto" keeps what it has measured, by machine, architecture, shapes and versions.
+
+    Raises:
+      DependencyError: `engine` needs a package, a processor or a backend that is not there.
+      TrainingError: `engine` cannot run this model, or gives other numbers than Keras.
+    """
+    candidates = _Candidates(model, example)
+    if engine != "auto":
+        if lack := lacking(engine):
+            raise DependencyError(
+                f"engine: expected what {engine} needs. Received: no {lack}. Use engine=auto, which takes the fastest there is."
+            )
+        call, difference = candidates.proven(engine)
+        return Forward(engine, f"{engine} was asked for; {_agreement(difference)}", call)
+
+    others = [name for name in ENGINES if name not in ("keras", "tf_graph") and not lacking(name)]
+    if lack := lacking("tf_graph"):
+        return Forward("keras", f"keras: no {lack}", candidates.call("keras"))
+    key = _key(model, example)
+    remembered = _recall(memory, key)
+    try:
+        if remembered in others:
+            call, difference = candidates.proven(remembered)
+            return Forward(remembered, f"{remembered} was fastest here before; {_agreement(difference)}", call)
+        call, difference = candidates.proven("tf_graph")
+    except TrainingError as error:
+        return Forward("keras", f"keras: {error}", candidates.call("keras"))
+    if remembered == "tf_graph" or not others:
+        why = "was fastest here before" if others else "is what there is; tl_keras[openvino] may be faster"
+        return Forward("tf_graph", f"tf_graph {why}; {_agreement(difference)}", call)
+    seconds = images / _images_per_second(call, example)
+    if seconds < _SECONDS_WORTH_COMPARING:
+        reason = f"tf_graph takes {seconds:.0f} s for {images} images, no other was tried; {_agreement(difference)}"
+        return Forward("tf_graph", reason, call)
+    forward = _fastest(candidates, {"tf_graph": (call, difference)}, others)
+    _remember(memory, key, forward.engine)
+    return forward
+
+
+def lacking(engine: str) -> str:
+    """Returns what `engine` needs and is not there, or an empty string."""
+    if engine == "keras":
+        return ""
+    if keras.backend.backend() != "tensorflow":
+        return f"Keras on TensorFlow, but on {keras.backend.backend()}"
+    if engine.endswith("_bf16") and not _computes_in_bfloat16():
+        return "processor with AMX or AVX512-BF16"
+    if engine.startswith("openvino") and importlib.util.find_spec("openvino") is None:
+        return "OpenVINO (pip install 'tl_keras[openvino]')"
+    return ""
+
+
+class _Candidates:
+    """Makes the engines' calls for one model, which is traced once, and compares them with Keras."""
+
+    def __init__(self, model: keras.Model, example: Sequence[np.ndarray]) -> None:
+        self._model, self.example = model, example
+
+    def call(self, engine: str) -> _Call:
+        if engine == "keras":
+            return self._keras
+        if engine == "tf_graph":
+            return self._tf_graph
+        if engine == "tf_graph_bf16":
+            return self._tf_graph_bf16
+        return _openvino(self._graph, "bf16" if engine == "openvino_bf16" else "f32")
+
+    def proven(self, engine: str) -> tuple[_Call, float]:
+        """Returns the call and its largest difference from Keras, relative to the largest activation."""
+        try:
+            call = self.call(engine)
+            given = call([array[:_IMAGES_TO_COMPARE] for array in self.example])
+        except Exception as error:  # whatever an engine raises on a model that it does not take
+            line = (str(error).splitlines() or [type(error).__name__])[0]
+            raise TrainingError(
+                f"engine: expected {engine} to take the model. Received: {line} Use engine=auto."
+            ) from error
+        difference = max(
+            float(np.abs(array - expected).max() / max(np.abs(expected).max(), np.finfo(np.float32).tiny))
+            for array, expected in zip(given, self._reference, strict=True)
+        )
+        if not difference <= TOLERANCES[engine]:
+            raise TrainingError(
+                f"engine: expected Keras's activations from {engine}, to {TOLERANCES[engine]:g} of the largest. "
+                f"Received: a difference of {difference:.1g}. Use engine=keras."
+            )
+        return call, difference
+
+    @functools.cached_property
+    def _graph(self) -> Any:
+        return frozen_graph(self._model)
+
+    @functools.cached_property
+    def _reference(self) -> list[np.ndarray]:
+        inputs = [keras.ops.convert_to_tensor(array[:_IMAGES_TO_COMPARE]) for array in self.example]
+        outputs = self._model(keras.tree.pack_sequence_as(self._model.input, inputs), training=False)
+        return [keras.ops.convert_to_numpy(output) for output in keras.tree.flatten(outputs)]
+
+    def _keras(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        outputs = self._model.predict_on_batch(keras.tree.pack_sequence_as(self._model.input, list(arrays)))
+        return keras.tree.flatten(outputs)
+
+    def _tf_graph(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        return [output.numpy() for output in self._graph(*map(tf.constant, arrays))]
+
+    def _tf_graph_bf16(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        # TensorFlow compiles a function anew for each set of options, and keeps it: the option is on for these calls only.
+        before = tf.config.optimizer.get_experimental_options()
+        tf.config.optimizer.set_experimental_options({"auto_mixed_precision_onednn_bfloat16": True})
+        try:
+            return self._tf_graph(arrays)
+        finally:
+            tf.config.optimizer.set_experimental_options({"auto_mixed_precision_onednn_bfloat16": False, **before})
+
+
+def _openvino(graph: Any, precision: str) -> _Call:
+    import openvino
+
+    options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
+    compiled = openvino.compile_model(openvino.convert_model(graph), "CPU", options)
+
+    def call(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        return list(compiled(list(arrays)).values())
+
+    return call
+
+
+def _fastest(candidates: _Candidates, proven: dict[str, tuple[_Call, float]], others: Sequence[str]) -> Forward:
+    """Measures what is proven and those of the others that agree with Keras."""
+    remarks = []
+    for name in others:
+        try:
+            proven[name] = candidates.proven(name)
+        except TrainingError as error:
+            remarks.append(f"{name} was left out: {error}")
+    speeds = {name: _images_per_second(call, candidates.example) for name, (call, _) in proven.items()}
+    first, *rest = sorted(speeds, key=speeds.__getitem__, reverse=True)
+    call, difference = proven[first]
+    against = ", ".join(f"{name} {speeds[name]:.0f}" for name in rest)
+    measured = f"{first}: {speeds[first]:.0f} images/s" + (f", against {against}" if against else "")
+    return Forward(first, "; ".join([measured, _agreement(difference), *remarks]), call)
+
+
+def _images_per_second(call: _Call, example: Sequence[np.ndarray]) -> float:
+    call(example)  # some engines compile for each batch size
+    calls, start = 0, time.perf_counter()
+    while (elapsed := time.perf_counter() - start) < _SECONDS_TO_MEASURE:
+        call(example)
+        calls += 1
+    return calls * len(example[0]) / elapsed
+
+
+def _agreement(difference: float) -> str:
+    return f"largest relative difference {difference:.0e}"
+
+
+def _computes_in_bfloat16() -> bool:
+    """Whether the processor multiplies in bfloat16; without, it is slower than float32."""
+    return any(flag in _cpu_info() for flag in ("amx_bf16", "avx512_bf16"))
+
+
+@functools.cache
+def _cpu_info() -> str:
+    """Returns the first processor's entry, or an empty string where the system is not Linux."""
+    try:
+        return pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").partition("\n\n")[0]
+    except OSError:
+        return ""
+
+
+def _key(model: keras.Model, example: Sequence[np.ndarray]) -> str:
+    """Returns a hash of what decides which engine is fastest: names and values of weights do not."""
+    engines = [engine for engine in ENGINES if not lacking(engine)]
+    processor = [line for line in _cpu_info().splitlines() if line.startswith(("model name", "flags"))]
+    layers = [type(layer).__name__ for layer in model.layers]
+    weights = [tuple(weight.shape) for weight in model.weights]
+    devices = [device.device_type for device in tf.config.get_visible_devices()]
+    facts = [
+        keras.__version__,
+        tf.__version__,
+        engines,
+        processor,
+        os.cpu_count(),
+        devices,
+        layers,
+        weights,
+        [array.shape for array in example],
+    ]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
+
+
+def _recall(memory: pathlib.Path | None, key: str) -> str:
+    """Returns the engine that was fastest, or an empty string."""
+    return "" if memory is None else _read(memory).get(key, "")
+
+
+def _remember(memory: pathlib.Path | None, key: str, engine: str) -> None:
+    if memory is not None:
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(memory) as temporary:
+            temporary.write_text(json.dumps({**_read(memory), key: engine}, indent=1), encoding="utf-8")
+
+
+def _read(memory: pathlib.Path) -> dict[str, str]:
+    try:
+        return json.loads(memory.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}  # measuring again mends it
