@@ -18,6 +18,7 @@ AUGMENTATIONS = ("none", "light", "strong")
 CLASS_WEIGHTS = ("none", "balanced")
 RESIZE_RULES = ("original", "squash", "pad")
 STRATEGIES = ("auto", "cpu", "gpu")
+ENGINES = ("auto", "keras", "tf_graph", "tf_graph_bf16", "openvino", "openvino_bf16")
 EXPORTS = ("saved_model", "none")
 
 # A head starts from random weights and wants a large step; a whole network from random weights takes Adam's
@@ -90,6 +91,7 @@ class CacheConfig:
     enabled: bool = True
     folder: str = ""  # empty: tl_keras in XDG_CACHE_HOME, or in ~/.cache
     limit_gib: float = 20.0  # what the folder may take, over all runs that share it
+    engine: str = "auto"  # what computes them: auto, or keras, tf_graph, tf_graph_bf16, openvino, openvino_bf16
 
 
 @dataclasses.dataclass
@@ -165,6 +167,7 @@ def validate(config: TransferConfig) -> None:
     _require_one_of("class_weights", training.class_weights, CLASS_WEIGHTS)
     _require_one_of("strategy", config.strategy, STRATEGIES)
     _require_one_of("export", config.export, EXPORTS)
+    _require_one_of("engine", config.cache.engine, ENGINES)
 
     _require("epochs", training.epochs, training.epochs >= 1, "at least 1")
     _require("head_epochs", training.head_epochs, training.head_epochs >= 0, "0 (as many as epochs) or more")

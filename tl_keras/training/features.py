@@ -19,6 +19,7 @@ from tl_keras.data.base import Source, on_host, ordered
 from tl_keras.data.pipeline import epoch_shuffle_seed, over_epochs, steps_per_epoch, view_batches, view_of_epoch
 from tl_keras.training.cut import Cut, between
 from tl_keras.training.feature_cache import FeatureCache, FeatureRows, RowReader, RowSpec
+from tl_keras.training.forward import Forward, fastest_forward
 
 # Images that go through the frozen layers together: enough to keep every core busy, few enough for its cache.
 _BATCH = 32
@@ -146,12 +147,14 @@ class FeatureStore:
       cache: That runs share.
       images: Of the run.
       kind: What decides activations besides image, weights and cut, as JSON's own types.
+      engine: What computes them: `auto` or one of `tl_keras.training.forward.ENGINES`.
     """
 
-    def __init__(self, cache: FeatureCache, images: ViewsOfImages, kind: dict):
+    def __init__(self, cache: FeatureCache, images: ViewsOfImages, kind: dict, *, engine: str):
         self._cache = cache
         self._images = images
-        self._kind = kind
+        self._kind = {**kind, "bfloat16": engine.endswith("bf16")}
+        self._engine = engine
         self._shallower: tuple[Cut, Features] | None = None
 
     def at(self, student: Student, cut: Cut) -> Features | None:
@@ -198,54 +201,47 @@ class FeatureStore:
         Returns:
           Why it was given up, in a few words, or an empty string.
         """
-        missing = [
-            (view - 1 if view else None, np.flatnonzero(row == _MISSING)) for view, row in enumerate(self._find(rows))
-        ]
-        total = sum(len(indices) for _, indices in missing)
+        found = self._find(rows)
+        total = int((found == _MISSING).sum())
         model = cut.frozen if self._shallower is None else between(student, self._shallower[0], cut)
-        forward = tf.function(lambda *tensors: keras.tree.flatten(model(_one_or_list(tensors), training=False)))
-        bar = tqdm.tqdm(
-            desc="frozen layers, once", total=total, unit=" images", leave=False, disable=not sys.stderr.isatty()
-        )
+        forward: Forward | None = None
         seconds_an_image: list[float] = []
-        with bar:
-            for view, indices in missing:
+        terminal = sys.stderr.isatty()
+        with tqdm.tqdm(
+            desc="frozen layers, once", total=total, unit=" images", leave=False, disable=not terminal
+        ) as bar:
+            began = time.perf_counter()
+            for view, batch, tensors in self._inputs(found):
+                if forward is None:
+                    forward = self._forward(model, tensors, total)
+                rows.append([self._images.key(view, index) for index in batch.tolist()], forward.call(tensors))
+                bar.update(len(batch))
+                seconds_an_image.append((time.perf_counter() - began) / len(batch))
                 began = time.perf_counter()
-                for batch, tensors in self._inputs(view, indices):
-                    outputs = [output.numpy() for output in forward(*tensors)]
-                    rows.append([self._images.key(view, index) for index in batch.tolist()], outputs)
-                    bar.update(len(batch))
-                    seconds_an_image.append((time.perf_counter() - began) / len(batch))
-                    began = time.perf_counter()
-                    if len(seconds_an_image) == _WARM_UP and rows.spec.nbytes / _SLOW_DISK > min(seconds_an_image):
-                        mib = rows.spec.nbytes / 2**20
-                        return (
-                            f"at this cut they give {mib:.1f} MiB an image, which takes longer to read than to compute"
-                        )
+                if len(seconds_an_image) == _WARM_UP and rows.spec.nbytes / _SLOW_DISK > min(seconds_an_image):
+                    size = rows.spec.nbytes / 2**20
+                    return f"at this cut they give {size:.1f} MiB an image, which takes longer to read than to compute"
         size = total * rows.spec.nbytes / 2**20
-        _say(f"frozen layers: computed once for {total} images ({size:.0f} MiB in {rows.folder})")
+        how = f" by {forward.reason}" if forward else ""
+        _say(f"frozen layers: computed once for {total} images, {size:.0f} MiB in {rows.folder},{how}")
         return ""
 
-    def _inputs(self, view: int | None, indices: np.ndarray) -> Iterator[tuple[np.ndarray, list]]:
-        """Yields (indices, tensors): the images, or their activations at the cut before."""
-        if self._shallower is None:
-            for batch, images in self._images.batches(view, indices):
-                yield batch.numpy(), [images]
-            return
-        _, features = self._shallower
-        for start in range(0, len(indices), _BATCH):
-            batch = indices[start : start + _BATCH]
-            yield (
-                batch,
-                [
-                    tf.constant(tensor)
-                    for tensor in features.reader(features.rows[0 if view is None else 1 + view, batch])
-                ],
-            )
+    def _forward(self, model: keras.Model, tensors: list[np.ndarray], images: int) -> Forward:
+        return fastest_forward(
+            model, tensors, engine=self._engine, images=images, memory=self._cache.folder / "engines.json"
+        )
 
-
-def _one_or_list(tensors):
-    return list(tensors) if len(tensors) > 1 else tensors[0]
+    def _inputs(self, found: np.ndarray) -> Iterator[tuple[int | None, np.ndarray, list[np.ndarray]]]:
+        """Yields (view, indices, tensors) of what is missing: images, or their activations at the cut before."""
+        for position, rows in enumerate(found):
+            view, indices = position - 1 if position else None, np.flatnonzero(rows == _MISSING)
+            if self._shallower is None:
+                for batch, images in self._images.batches(view, indices):
+                    yield view, batch.numpy(), [images.numpy()]
+                continue
+            _, features = self._shallower
+            for batch in np.array_split(indices, range(_BATCH, len(indices), _BATCH)):
+                yield view, batch, features.reader(features.rows[position, batch])
 
 
 def _say(text: str) -> None:

@@ -242,7 +242,9 @@ def _feature_store(
         "versions": versions(),
     }
     folder = pathlib.Path(config.cache.folder or _default_cache_folder()).expanduser()
-    return FeatureStore(FeatureCache(folder, limit_gib=config.cache.limit_gib), images, kind)
+    return FeatureStore(
+        FeatureCache(folder, limit_gib=config.cache.limit_gib), images, kind, engine=config.cache.engine
+    )
 
 
 def _default_cache_folder() -> pathlib.Path:
