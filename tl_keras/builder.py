@@ -18,7 +18,7 @@ from tl_keras.backbones.weights import check_official_weights, check_weights_nam
 from tl_keras.config import ModelConfig
 from tl_keras.errors import BackboneError
 from tl_keras.freezing import FreezePlan, plan_freezing
-from tl_keras.heads import apply_head
+from tl_keras.heads import apply_head, initialize_head
 
 # Keras's MobileNetV2 has 0.999, made for ImageNet's million steps: after a few hundred steps from random weights its
 # moving statistics are still the initial ones, and evaluation is at chance. 0.9 is PyTorch's default for every network.
@@ -109,13 +109,14 @@ def _choose_from_file(config: ModelConfig) -> TeacherChoice:
     return TeacherChoice(spec, str(teacher.path), teacher.alpha, teacher.preprocess)
 
 
-def build_student(teacher: TeacherChoice, config: ModelConfig, *, num_classes: int) -> Student:
+def build_student(teacher: TeacherChoice, config: ModelConfig, *, num_classes: int, seed: int = 0) -> Student:
     """Builds the student on the teacher.
 
     Args:
       teacher: From `choose_backbone`.
       config: The model's part of a resolved config.
       num_classes: Number of logits.
+      seed: Of the head's initial weights. The random backbone of `replicate` follows from Keras's global seed.
 
     Returns:
       The student, with the teacher's weights in its backbone unless the method is `replicate`.
@@ -129,12 +130,7 @@ def build_student(teacher: TeacherChoice, config: ModelConfig, *, num_classes: i
         for layer in backbone.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.momentum = min(layer.momentum, _BATCH_NORM_MOMENTUM_FROM_SCRATCH)
-    plan = plan_freezing(
-        backbone,
-        blocks_of_teacher(teacher, backbone),
-        unfreeze=config.unfreeze,
-        train_batch_norm=replicate or config.batch_norm == "train",
-    )
+    plan = plan_student(teacher, backbone, config)
     size = teacher.preprocess.image_size
     images = keras.Input((size, size, 3), name="images")
     backbone.name = "backbone"
@@ -143,7 +139,31 @@ def build_student(teacher: TeacherChoice, config: ModelConfig, *, num_classes: i
         features, head=config.head, num_classes=num_classes, head_units=config.head_units, dropout=config.dropout
     )
     model = keras.Model(images, logits, name=f"{teacher.spec.name.lower()}_student")
-    return Student(model, backbone, teacher.preprocess, plan, teacher)
+    student = Student(model, backbone, teacher.preprocess, plan, teacher)
+    initialize_head(student.head, seed=seed)
+    return student
+
+
+def plan_student(
+    teacher: TeacherChoice, backbone: keras.Model, config: ModelConfig, *, unfreeze: str = ""
+) -> FreezePlan:
+    """Returns which layers of a student's backbone train.
+
+    Args:
+      teacher: Of the student.
+      backbone: Of the student.
+      config: The model's part of a resolved config.
+      unfreeze: In place of the config's.
+
+    Raises:
+      BackboneError: `unfreeze` names no layer.
+    """
+    return plan_freezing(
+        backbone,
+        blocks_of_teacher(teacher, backbone),
+        unfreeze=unfreeze or config.unfreeze,
+        train_batch_norm=config.method == "replicate" or config.batch_norm == "train",
+    )
 
 
 def load_backbone(teacher: TeacherChoice) -> keras.Model:

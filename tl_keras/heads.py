@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import keras
 
 
 def apply_head(features, *, head: str, num_classes: int, head_units: int, dropout: float):
-    """Puts a new head on a feature map.
+    """Puts a new head on a feature map; see `initialize_head` for its weights.
 
     Args:
       features: Symbolic tensor (batch, height, width, channels), the backbone's output.
@@ -24,3 +26,16 @@ def apply_head(features, *, head: str, num_classes: int, head_units: int, dropou
     if dropout:
         x = keras.layers.Dropout(dropout, name="dropout")(x)
     return keras.layers.Dense(num_classes, dtype="float32", name="logits")(x)
+
+
+def initialize_head(layers: Iterable[keras.layers.Layer], *, seed: int) -> None:
+    """Gives the layers of a head the weights, and dropout the state, that follow from a seed.
+
+    Kernels are Glorot uniform (Glorot and Bengio 2010, equation 16), biases 0.
+    """
+    for position, layer in enumerate(layers):
+        if isinstance(layer, keras.layers.Dense):
+            layer.kernel.assign(keras.initializers.GlorotUniform(seed + position)(layer.kernel.shape))
+            layer.bias.assign(keras.ops.zeros_like(layer.bias))
+        elif isinstance(layer, keras.layers.Dropout):
+            layer.seed_generator.state.assign([seed, position])

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import keras
 import numpy as np
@@ -155,37 +155,54 @@ class FeatureStore:
         self._images = images
         self._kind = {**kind, "bfloat16": engine.endswith("bf16")}
         self._engine = engine
-        self._shallower: tuple[Cut, Features] | None = None
 
-    def at(self, student: Student, cut: Cut) -> Features | None:
+    def at(self, student: Student, cut: Cut, *, others: Iterable[Cut] = ()) -> Features | None:
         """Returns the features at a cut; None, after a line that says why, where keeping them does not pay.
 
         Ask for shallow cuts first: what lies between two cuts then runs on what is cached already.
+
+        Args:
+          student: What is cut.
+          cut: Where.
+          others: Cuts at which the features may be cached already.
 
         Raises:
           WorkdirError: The disk is full.
         """
         if cut.frozen is None:
             return None
-        spec = RowSpec(tuple(tuple(tensor.shape[1:]) for tensor in cut.frozen.outputs))
-        kind = {**self._kind, "position": cut.position, "weights": fingerprint(cut.frozen)}
-        rows = self._cache.rows(kind, spec)
+        rows = self._rows(cut.frozen, cut.position)
         found = self._find(rows)
         missing = int((found == _MISSING).sum())
         if missing:
-            reason = self._cache.make_room(missing * spec.nbytes, keep=rows)
+            reason = self._cache.make_room(missing * rows.spec.nbytes, keep=rows)
             if not reason:
                 with rows.locked():
-                    reason = self._fill(rows, student, cut)
+                    found = self._find(rows)  # another run may have computed some meanwhile
+                    start = self._start(cut, others, found)
+                    model = cut.frozen if start is None else between(student, start[0], cut)
+                    reason = self._fill(rows, found, model, start[1] if start else None)
                     found = self._find(rows)
             if reason:
                 _say(f"frozen layers: computed at every step, because {reason}")
                 return None
         else:
             _say(f"frozen layers: computed before for these {len(self._images.contents)} images, in {rows.folder}")
-        features = Features(rows.reader(), found, self._images.views)
-        self._shallower = cut, features
-        return features
+        return Features(rows.reader(), found, self._images.views)
+
+    def _rows(self, frozen: keras.Model, position: int) -> FeatureRows:
+        kind = {**self._kind, "position": position, "weights": fingerprint(frozen)}
+        return self._cache.rows(kind, RowSpec(tuple(tuple(tensor.shape[1:]) for tensor in frozen.outputs)))
+
+    def _start(self, cut: Cut, others: Iterable[Cut], found: np.ndarray) -> tuple[Cut, Features] | None:
+        """Returns the deepest cut in front of another at which everything that is missing there is cached, if any."""
+        for other in sorted(others, key=lambda other: other.position, reverse=True):
+            if other.frozen is not None and other.position < cut.position:
+                rows = self._rows(other.frozen, other.position)
+                cached = self._find(rows)
+                if (cached[found == _MISSING] >= 0).all():
+                    return other, Features(rows.reader(), cached, self._images.views)
+        return None
 
     def _find(self, rows: FeatureRows) -> np.ndarray:
         """Returns the row of every view of every image, as in `Features.rows`; `_MISSING` where it is needed and not there."""
@@ -195,15 +212,19 @@ class FeatureStore:
             found[0 if view is None else 1 + view, indices] = np.where(positions < 0, _MISSING, positions)
         return found
 
-    def _fill(self, rows: FeatureRows, student: Student, cut: Cut) -> str:
+    def _fill(self, rows: FeatureRows, found: np.ndarray, model: keras.Model, start: Features | None) -> str:
         """Computes what is missing.
+
+        Args:
+          rows: Where it goes, locked.
+          found: As `_find` gave it.
+          model: From the images, or from the activations at the start, to those that are missing.
+          start: Activations at a cut before, or None.
 
         Returns:
           Why it was given up, in a few words, or an empty string.
         """
-        found = self._find(rows)
         total = int((found == _MISSING).sum())
-        model = cut.frozen if self._shallower is None else between(student, self._shallower[0], cut)
         forward: Forward | None = None
         seconds_an_image: list[float] = []
         terminal = sys.stderr.isatty()
@@ -211,7 +232,7 @@ class FeatureStore:
             desc="frozen layers, once", total=total, unit=" images", leave=False, disable=not terminal
         ) as bar:
             began = time.perf_counter()
-            for view, batch, tensors in self._inputs(found):
+            for view, batch, tensors in self._inputs(found, start):
                 if forward is None:
                     forward = self._forward(model, tensors, total)
                 rows.append([self._images.key(view, index) for index in batch.tolist()], forward.call(tensors))
@@ -231,17 +252,18 @@ class FeatureStore:
             model, tensors, engine=self._engine, images=images, memory=self._cache.folder / "engines.json"
         )
 
-    def _inputs(self, found: np.ndarray) -> Iterator[tuple[int | None, np.ndarray, list[np.ndarray]]]:
+    def _inputs(
+        self, found: np.ndarray, start: Features | None
+    ) -> Iterator[tuple[int | None, np.ndarray, list[np.ndarray]]]:
         """Yields (view, indices, tensors) of what is missing: images, or their activations at the cut before."""
         for position, rows in enumerate(found):
             view, indices = position - 1 if position else None, np.flatnonzero(rows == _MISSING)
-            if self._shallower is None:
+            if start is None:
                 for batch, images in self._images.batches(view, indices):
                     yield view, batch.numpy(), [images.numpy()]
                 continue
-            _, features = self._shallower
             for batch in np.array_split(indices, range(_BATCH, len(indices), _BATCH)):
-                yield view, batch, features.reader(features.rows[position, batch])
+                yield view, batch, start.reader(start.rows[position, batch])
 
 
 def _say(text: str) -> None:

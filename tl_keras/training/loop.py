@@ -97,12 +97,7 @@ def train_and_evaluate(
     )
     for remark in (*source.notes, *inspection.findings, *_crop_loss(teacher.preprocess, inspection)):
         _say(f"data: {remark}")
-    student = workshop.student(
-        teacher,
-        config.model,
-        num_classes=len(source.class_names),
-        keep_teacher_values=config.training.teacher_decay > 0,
-    )
+    student = workshop.student(teacher, config.model, num_classes=len(source.class_names), seed=config.seed)
     weights_hash = fingerprint(student.backbone)
     resumed = run.begin(
         config=to_json(config),
@@ -260,7 +255,7 @@ def _features_of_phases(
         return {}
     cuts = {phase.plan: workshop.cut(student, phase.plan) for phase in phases}
     by_depth = sorted(cuts.items(), key=lambda item: item[1].position)
-    features = {plan: store.at(student, cut) for plan, cut in by_depth}
+    features = {plan: store.at(student, cut, others=workshop.cuts(student)) for plan, cut in by_depth}
     return {plan: found for plan, found in features.items() if found is not None}
 
 
@@ -275,6 +270,7 @@ def _train(job: _Job, phases: tuple[Phase, ...]) -> tuple[Progress, keras.Model]
     saved = read_checkpoint(job.checkpoint)
     progress = saved.progress if saved else Progress()
     variables = _changing(job, phases)
+    job.workshop.remember(job.student, variables)
     kept = saved.kept if saved else values_of(variables)
     if progress.history:
         _say(f"going on after epoch {len(progress.history)}")

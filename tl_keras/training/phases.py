@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from tl_keras.builder import Student, blocks_of_teacher
-from tl_keras.config import ModelConfig, TransferConfig, parse_schedule
-from tl_keras.freezing import FreezePlan, plan_freezing
+from tl_keras.builder import Student, plan_student
+from tl_keras.config import TransferConfig, parse_schedule
+from tl_keras.freezing import FreezePlan
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,11 +49,12 @@ def plan_phases(config: TransferConfig, student: Student) -> tuple[Phase, ...]:
         return head, Phase("fine-tuning", student.plan, training.epochs, factor, recalibrate)
     stages = parse_schedule(config.model.unfreeze_schedule, training.epochs)
     return head, *(
-        Phase(f"fine-tuning {unfreeze}", _plan(student, config.model, unfreeze), epochs, factor, recalibrate)
+        Phase(
+            f"fine-tuning {unfreeze}",
+            plan_student(student.teacher, student.backbone, config.model, unfreeze=unfreeze),
+            epochs,
+            factor,
+            recalibrate,
+        )
         for unfreeze, epochs in stages
     )
-
-
-def _plan(student: Student, config: ModelConfig, unfreeze: str) -> FreezePlan:
-    blocks = blocks_of_teacher(student.teacher, student.backbone)
-    return plan_freezing(student.backbone, blocks, unfreeze=unfreeze, train_batch_norm=config.batch_norm == "train")

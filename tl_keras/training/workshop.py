@@ -11,9 +11,11 @@ import dataclasses
 import keras
 import numpy as np
 
-from tl_keras.builder import Student, TeacherChoice, build_student
+from tl_keras.builder import Student, TeacherChoice, build_student, plan_student
 from tl_keras.config import ModelConfig, TrainingConfig
 from tl_keras.freezing import FreezePlan
+from tl_keras.heads import initialize_head
+from tl_keras.training.checkpoints import values_of
 from tl_keras.training.cut import Cut, cut_student
 from tl_keras.training.losses import make_loss
 from tl_keras.training.optimizers import TransferAdam, VariableTreatment
@@ -27,38 +29,49 @@ class Workshop:
 
     def __init__(self) -> None:
         self._students: dict[tuple, Student] = {}
-        self._teacher_values: dict[int, list[np.ndarray]] = {}
         self._cuts: dict[tuple, Cut] = {}
         self._trainers: dict[tuple, keras.Model] = {}
+        # Of each student's model, by `id`: the variables that runs change, and the values that they had before.
+        self._before: dict[int, list[tuple[keras.Variable, np.ndarray]]] = {}
 
-    def student(
-        self, teacher: TeacherChoice, config: ModelConfig, *, num_classes: int, keep_teacher_values: bool
-    ) -> Student:
-        """Returns the student that `build_student` gives under the present random seed.
+    def student(self, teacher: TeacherChoice, config: ModelConfig, *, num_classes: int, seed: int) -> Student:
+        """Returns what `build_student` gives; students that differ in seed and freeze plan only are the same network."""
+        replicate = config.method == "replicate"
+        key = (teacher, replicate, config.head, config.head_units, config.dropout, num_classes)
+        student = self._students.get(key)
+        if student is None or replicate:  # whose weights are drawn anew for each seed
+            built = build_student(teacher, config, num_classes=num_classes, seed=seed)
+            student = self._students.setdefault(key, built)
+            before = (
+                list(zip(student.model.variables, values_of(built.model.variables), strict=True)) if replicate else []
+            )
+        else:
+            before = self._before.get(id(student.model), [])
+        for variable, value in before:
+            variable.assign(value)
+        initialize_head(student.head, seed=seed)
+        return dataclasses.replace(student, plan=plan_student(teacher, student.backbone, config))
 
-        Args:
-          teacher: As for `build_student`.
-          config: As for `build_student`.
-          num_classes: As for `build_student`.
-          keep_teacher_values: Whether a decay is going to pull towards them.
-        """
-        built = build_student(teacher, config, num_classes=num_classes)
-        key = (teacher, dataclasses.astuple(config), num_classes)
-        student = self._students.setdefault(key, built)
-        if keep_teacher_values:
-            values = [keras.ops.convert_to_numpy(weight) for weight in built.backbone.weights]
-            self._teacher_values[id(student)] = values
-        if student is not built:
-            for variable, value in zip(student.model.variables, built.model.variables, strict=True):
-                variable.assign(value)
-        return student
+    def remember(self, student: Student, variables: list[keras.Variable]) -> None:
+        """Keeps the teacher's values of the variables that a run is going to change."""
+        known = self._before.setdefault(id(student.model), [])
+        seen = {id(variable) for variable, _ in known}
+        known += [
+            (variable, value)
+            for variable, value in zip(variables, values_of(variables), strict=True)
+            if id(variable) not in seen
+        ]
 
     def cut(self, student: Student, plan: FreezePlan) -> Cut:
         """Returns `cut_student` of the two."""
-        key = (id(student), plan)
+        key = (id(student.model), plan)
         if key not in self._cuts:
             self._cuts[key] = cut_student(student, plan)
         return self._cuts[key]
+
+    def cuts(self, student: Student) -> list[Cut]:
+        """Returns the cuts through a student that were made so far."""
+        return [cut for (model, _), cut in self._cuts.items() if model == id(student.model)]
 
     def trainer(
         self,
@@ -74,7 +87,7 @@ class Workshop:
         The student itself is never compiled: it is saved without optimizer and loss.
 
         Args:
-          student: One of ours.
+          student: One of ours, of which `remember` knows what the run changes.
           plan: What trains; it is applied.
           config: Of the run.
           on_features: Whether it takes the activations at the plan's cut, and not images.
@@ -89,7 +102,7 @@ class Workshop:
             config.ema_momentum,
             config.label_smoothing,
         )
-        key = (id(student), plan, on_features, recipe, weights_key)
+        key = (id(student.model), plan, on_features, recipe, weights_key)
         if key not in self._trainers:
             cut = self.cut(student, plan)
             model = _on_features(cut) if on_features else _on_images(cut, student)
@@ -109,15 +122,14 @@ class Workshop:
         self, variables: list[keras.Variable], student: Student, plan: FreezePlan, config: TrainingConfig
     ) -> list[VariableTreatment]:
         from_output = plan.blocks_from_output(student.backbone)
-        values = self._teacher_values.get(id(student), [])
-        teacher_values = {id(weight): value for weight, value in zip(student.backbone.weights, values, strict=False)}
+        before = {id(variable): value for variable, value in self._before.get(id(student.model), [])}
         return [
             VariableTreatment(
                 rate_factor=config.layer_decay ** (from_output.get(id(variable), -1) + 1),
                 decay=config.teacher_decay
                 if config.teacher_decay and id(variable) in from_output
                 else config.weight_decay * (variable.name not in _NOT_DECAYED),
-                decay_towards=teacher_values.get(id(variable)) if config.teacher_decay else None,
+                decay_towards=before[id(variable)] if config.teacher_decay and id(variable) in from_output else None,
             )
             for variable in variables
         ]
