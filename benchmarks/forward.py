@@ -36,7 +36,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.measure:
         kind, network, pixels = arguments.measure
-        batch = {"keras": _keras, "openvino": _openvino}.get(kind, _ours)(kind, network, int(pixels))
+        batch = {"keras": _keras, "openvino_by_hand": _openvino}.get(kind, _ours)(kind, network, int(pixels))
         answer_requests(lambda: per_second(batch, amount=_BATCH_SIZE, seconds=_SECONDS))
         return
 

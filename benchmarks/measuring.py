@@ -93,20 +93,24 @@ def seconds_of(command: Sequence[str | os.PathLike[str]]) -> float:
 def answering(command: Sequence[str | os.PathLike[str]]) -> Iterator[Callable[[], float]]:
     """Starts a process that ends in `answer_requests`; calling what is yielded has it measure once.
 
-    The process sets up and warms up once and then sleeps between its turns.
+    The process sets up and warms up once, before this returns, and then sleeps between its turns.
     """
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None and process.stdout is not None
         requests, answers = process.stdin, process.stdout
 
+        def answer() -> str:
+            if not (line := answers.readline()):
+                raise RuntimeError(f"expected an answer from {command}. Received: exit status {process.wait()}.")
+            return line
+
         def measure() -> float:
             requests.write("measure\n")
             requests.flush()
-            if not (line := answers.readline()):
-                raise RuntimeError(f"expected a figure from {command}. Received: exit status {process.wait()}.")
-            return json.loads(line)
+            return json.loads(answer())
 
         try:
+            answer()  # it is ready
             yield measure
         finally:
             requests.close()
@@ -115,6 +119,7 @@ def answering(command: Sequence[str | os.PathLike[str]]) -> Iterator[Callable[[]
 def answer_requests(measure: Callable[[], float]) -> None:
     """Measures once for each line on stdin, until it closes; the other end is `answering`."""
     answers, sys.stdout = sys.stdout, sys.stderr
+    print("ready", file=answers, flush=True)
     for _ in sys.stdin:
         print(json.dumps(measure()), file=answers, flush=True)
 
