@@ -9,6 +9,7 @@ import pathlib
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 _SHARED = pathlib.Path(os.environ.get("TL_KERAS_TEST_DATA") or _ROOT.parent / "shared" / "data")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as `tl_keras.command_line` does
 if _SHARED.is_dir():
     os.environ["KERAS_HOME"] = str(_SHARED / "keras_home")
 
