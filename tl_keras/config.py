@@ -25,6 +25,10 @@ EXPORTS = ("saved_model", "none")
 # customary 1e-3 (Kingma and Ba 2015, algorithm 1).
 DEFAULT_LEARNING_RATES = {"replicate": 1e-3, "feature_extraction": 1e-2, "fine_tune": 1e-2}
 
+# BiT's rule trains 500 steps on fewer than 20,000 images (Kolesnikov et al. 2020, section 3.3). A head on cached features
+# does that in seconds. Layers of the teacher move at a hundredth of its rate, and fewer steps do; docs/benchmarks.md.
+FEWEST_STEPS = {"head": 500, "fine-tuning": 200, "all layers": 500}
+
 
 @dataclasses.dataclass
 class DataConfig:
@@ -35,9 +39,9 @@ class DataConfig:
     validation_fraction: float = 0.15  # of the images, where the source declares no validation split
     test_fraction: float = 0.15  # of the images, where the source declares no split at all
     train_examples_per_class: int = 0  # at most so many labelled training images a class; 0: all
-    augmentation: str = "light"  # none, light or strong
+    augmentation: str = ""  # none, light or strong; empty: by the method
     augmented_views: int = (
-        4  # views of each training image, shown in turn; 0: a new one every epoch, and nothing is cached
+        3  # shown in turn with the plain image, so that frozen layers see each once; replicate: always new
     )
     horizontal_flip: bool = True  # part of light and strong; False where left and right differ, as for digits
     mixup: float = 0.0  # alpha of MixUp's Beta distribution; 0: off. 0.2 is customary
@@ -66,8 +70,8 @@ class ModelConfig:
 class TrainingConfig:
     """How the student is trained."""
 
-    epochs: int = 10  # passes over the training images in the last phase
-    head_epochs: int = 0  # passes of fine_tune's first phase, the head alone; 0: as many as epochs
+    epochs: int = 0  # passes over the training images in the last phase; 0: by their number
+    head_epochs: int = 0  # passes of fine_tune's first phase, the head alone; 0: by their number
     global_batch_size: int = 32  # images a step, over all replicas
     learning_rate: float = 0.0  # peak rate of random weights (the head; the network in replicate); 0: by the method
     find_learning_rate: bool = False  # measure the peak rate before the first phase (--learning_rate=auto)
@@ -131,8 +135,9 @@ def resolve(config: TransferConfig) -> TransferConfig:
       config: What the user chose.
 
     Returns:
-      A new config, with `learning_rate`, `head_epochs` and `unfreeze` set. `image_size` and `alpha` may still be 0:
-      the weights decide them (`tl_keras.builder.choose_backbone`), and the training loop fills them in.
+      A new config, with `learning_rate`, `augmentation` and `unfreeze` set. `image_size` and `alpha` may still be 0:
+      the weights decide them (`tl_keras.builder.choose_backbone`), and the training loop fills them in. `epochs` and
+      `head_epochs` may stay 0: the number of training images decides (`epochs_for`).
 
     Raises:
       ConfigError: A field is out of its range, or two fields contradict each other.
@@ -141,10 +146,12 @@ def resolve(config: TransferConfig) -> TransferConfig:
     resolved = from_json(to_json(config))
     model, training = resolved.model, resolved.training
     training.learning_rate = training.learning_rate or DEFAULT_LEARNING_RATES[model.method]
+    # Frozen layers need to see each image once only; augmentation has them see it several times.
+    data = resolved.data
+    data.augmentation = data.augmentation or ("none" if model.method == "feature_extraction" else "light")
     if model.method == "fine_tune":
         last_stage = parse_schedule(model.unfreeze_schedule, training.epochs)[-1][0] if model.unfreeze_schedule else ""
         model.unfreeze = last_stage or model.unfreeze or "blocks:4"
-        training.head_epochs = training.head_epochs or training.epochs
     else:
         model.unfreeze = {"replicate": "all", "feature_extraction": "none"}[model.method]
         training.head_epochs = 0
@@ -163,14 +170,14 @@ def validate(config: TransferConfig) -> None:
     _require_one_of("head", model.head, HEADS)
     _require_one_of("batch_norm", model.batch_norm, BATCH_NORM_POLICIES)
     _require_one_of("resize", model.resize, RESIZE_RULES)
-    _require_one_of("augmentation", data.augmentation, AUGMENTATIONS)
+    _require_one_of("augmentation", data.augmentation or "none", AUGMENTATIONS)
     _require_one_of("class_weights", training.class_weights, CLASS_WEIGHTS)
     _require_one_of("strategy", config.strategy, STRATEGIES)
     _require_one_of("export", config.export, EXPORTS)
     _require_one_of("engine", config.cache.engine, ENGINES)
 
-    _require("epochs", training.epochs, training.epochs >= 1, "at least 1")
-    _require("head_epochs", training.head_epochs, training.head_epochs >= 0, "0 (as many as epochs) or more")
+    _require("epochs", training.epochs, training.epochs >= 0, "0 (by the number of images) or more")
+    _require("head_epochs", training.head_epochs, training.head_epochs >= 0, "0 (by the number of images) or more")
     _require("batch_size", training.global_batch_size, training.global_batch_size >= 1, "at least 1; 32 is customary")
     _require("image_size", model.image_size, model.image_size >= 0, "0 (the teacher's own) or a size in pixels")
     _require("alpha", model.alpha, model.alpha >= 0, "0 (that of the weights) or a positive factor")
@@ -184,7 +191,9 @@ def validate(config: TransferConfig) -> None:
     _require(
         "train_examples_per_class", data.train_examples_per_class, data.train_examples_per_class >= 0, "0 (all) up"
     )
-    _require("augmented_views", data.augmented_views, data.augmented_views >= 0, "0 (a new view every epoch) or more")
+    _require(
+        "augmented_views", data.augmented_views, data.augmented_views >= 1, "1 or more; --augmentation=none for none"
+    )
     _require("mixup", data.mixup, data.mixup >= 0, "0 (off) or more")
     _require("cutmix", data.cutmix, data.cutmix >= 0, "0 (off) or more")
     _require("layer_decay", training.layer_decay, 0 < training.layer_decay <= 1, "above 0 to 1")
@@ -210,7 +219,7 @@ def validate(config: TransferConfig) -> None:
                 "Use --method=fine_tune to choose the cut."
             )
     if model.unfreeze_schedule:
-        stages = parse_schedule(model.unfreeze_schedule, training.epochs)
+        stages = parse_schedule(model.unfreeze_schedule, training.epochs)  # which needs --epochs
         if model.method != "fine_tune" or model.unfreeze not in ("", stages[-1][0]):
             raise ConfigError(
                 "unfreeze_schedule: stands in place of unfreeze, in method fine_tune. Received: "
@@ -221,6 +230,17 @@ def validate(config: TransferConfig) -> None:
             "unfreeze: fine_tune trains some layers of the teacher. Received: none. Use --method=feature_extraction "
             "to train only the head, or --unfreeze=blocks:2."
         )
+
+
+def epochs_for(images: int, *, global_batch_size: int, steps: int) -> int:
+    """Returns the epochs that make at least `steps`, and at least ten, where the user leaves them open.
+
+    Args:
+      images: To train on.
+      global_batch_size: Images a step.
+      steps: The fewest.
+    """
+    return max(10, -(-steps // -(-images // global_batch_size)))
 
 
 def parse_schedule(schedule: str, epochs: int) -> list[tuple[str, int]]:

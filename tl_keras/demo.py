@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> None:
     """Prints the comparison and the answer on stdout."""
     del arguments
     from tl_keras.data.sources import open_source
-    from tl_keras.training.comparison import compare_methods, table
+    from tl_keras.evaluation.comparison import compare, method_variants, table
 
     print(
         f"training three methods with {_SEEDS.value} seeds each; {_WORKDIR.value}/METHOD/log.txt has the details",
@@ -44,10 +44,14 @@ def main(arguments: list[str]) -> None:
     )
     config = quick_start()
     config.strategy = "cpu"  # small enough, and two processes would fight over a GPU
-    rows = compare_methods(
-        config, _WORKDIR.value, seeds=_SEEDS.value, processes=min(3, os.cpu_count() or 1), optimize_graphs=False
+    rows = compare(
+        method_variants(config),
+        _WORKDIR.value,
+        seeds=_SEEDS.value,
+        processes=min(3, os.cpu_count() or 1),
+        optimize_graphs=False,
     )
-    print(table(rows))
+    print(table(rows, heading="method"))
 
     run = rows[-1].workdirs[0]
     source, image = open_source("digits"), pathlib.Path(_WORKDIR.value, "digit.png")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -104,7 +105,8 @@ def _read_all(source: Source, *, show_progress: bool) -> tuple[np.ndarray, np.nd
     # An image that raises is passed over; it is recognised by its absence.
     measured = source.images(np.arange(n)).map(measure, num_parallel_calls=tf.data.AUTOTUNE).ignore_errors()
     batches = measured.batch(_BATCH).prefetch(1).as_numpy_iterator()
-    with tqdm.tqdm(desc="looking at the images", total=n, unit="image", leave=False, disable=not show_progress) as bar:
+    quiet = not (show_progress and sys.stderr.isatty())
+    with tqdm.tqdm(desc="looking at the images", total=n, unit="image", leave=False, disable=quiet) as bar:
         for indices, images, shapes in batches:
             hashes[indices] = [_content_hash(image) for image in images]
             heights[indices], widths[indices] = shapes[:, 0], shapes[:, 1]

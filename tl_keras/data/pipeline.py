@@ -23,7 +23,8 @@ def training_batches(
     seed: int,
     first_epoch: int,
     last_epoch: int,
-    augmented_views: int = 0,
+    views: int = 0,
+    plain: Callable[[tf.Tensor], tf.Tensor] | None = None,
     mixup: float = 0.0,
     cutmix: float = 0.0,
 ) -> tf.data.Dataset:
@@ -41,7 +42,8 @@ def training_batches(
       seed: Of the run.
       first_epoch: Counted from 0.
       last_epoch: One past the last.
-      augmented_views: The epochs show each image in so many views, in turn; 0: every epoch in another.
+      views: The epochs show each image in so many views, in turn, of which the first is plain; 0: every epoch in another.
+      plain: The transform of the plain view; needed where `views` is not 0.
       mixup: As for `tl_keras.data.mixing.mix`.
       cutmix: As for `tl_keras.data.mixing.mix`.
 
@@ -51,10 +53,18 @@ def training_batches(
     labels = on_host(source.labels)
 
     def batches_of_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
-        seed_of_view = view_seed(seed, view_of_epoch(epoch, augmented_views))
+        view = view_of_epoch(epoch, views)
+        seed_of_view = view_seed(seed, view)
 
         def to_example(element: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-            image = _view(element, transform, seed_of_view)
+            if plain is None:
+                image = _view(element, transform, seed_of_view)
+            else:
+                image = tf.cond(
+                    view == 0,
+                    lambda: plain(decode_image(element["image"])),
+                    lambda: _view(element, transform, seed_of_view),
+                )
             return image, tf.one_hot(tf.gather(labels, element["index"]), num_classes)
 
         shuffled = source.images(indices, shuffle_seed=epoch_shuffle_seed(seed, epoch))
@@ -87,7 +97,7 @@ def view_batches(
       indices: int64 (k,), which of them; all decodable.
       transform: As for `training_batches`.
       seed: Of the run.
-      view: As `view_of_epoch` counts them.
+      view: As `view_of_epoch` counts them, from 1.
       batch_size: Images at a time.
 
     Returns:
@@ -102,9 +112,9 @@ def view_batches(
     return _finish(batches, steps_per_epoch(len(indices), batch_size))
 
 
-def view_of_epoch(epoch: tf.Tensor, augmented_views: int) -> tf.Tensor:
-    """Returns which view of the images an epoch, int64 scalar, shows."""
-    return epoch % augmented_views if augmented_views else epoch
+def view_of_epoch(epoch: tf.Tensor, views: int) -> tf.Tensor:
+    """Returns which of so many views, of which 0 is plain, an epoch shows, int64 scalar; never the same where `views` is 0."""
+    return epoch % views if views else epoch + 1
 
 
 def view_seed(seed: int, view: tf.Tensor) -> tf.Tensor:

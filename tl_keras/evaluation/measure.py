@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from tl_keras.config import from_json
 from tl_keras.data.inspection import inspect_source
 from tl_keras.data.pipeline import evaluation_order
 from tl_keras.data.sources import Source, open_source
 from tl_keras.errors import DataError, nearest
 from tl_keras.evaluation.metrics import classification_metrics
 from tl_keras.serving.predictor import load_predictor
+from tl_keras.training.run_directory import RunDirectory
 
 
 def evaluate_model(
@@ -40,6 +42,40 @@ def evaluate_model(
     if split and split not in declared:
         known = ", ".join(sorted(declared)) or "it declares none"
         raise DataError(f"split: expected one that the source declares ({known}). Received: {split}.")
+    inspection = inspect_source(source)
+    chosen = inspection.decodable & ((source.declared_splits == split) if split else True)
+    metrics = _measure(model, source, np.flatnonzero(chosen), batch_size=batch_size)
+    return {**metrics, "split": split or "all", "undecodable": list(inspection.undecodable)}
+
+
+def evaluate_run(workdir: str | os.PathLike[str], *, split: str = "test", batch_size: int = 32) -> dict[str, Any]:
+    """Measures a finished run on one of its own splits.
+
+    Args:
+      workdir: The run directory.
+      split: `train`, `validation` or `test`.
+      batch_size: Images at a time.
+
+    Returns:
+      What `classification_metrics` gives.
+
+    Raises:
+      DataError: The run's source cannot be read any more, or lacks an image of the split, or has none in it.
+    """
+    run = RunDirectory(workdir)
+    config, splits = from_json(run.read_config()["config"]), run.read_splits()
+    source = open_source(config.data.source, data_dir=config.data.data_dir)
+    positions = {image_id: index for index, image_id in enumerate(source.ids)}
+    missing = [image_id for image_id in splits[split] if image_id not in positions]
+    if missing or not splits[split]:
+        received = f"{missing[0]} is not there" if missing else "none in it"
+        raise DataError(f"{source.name}: expected the images of split {split} of {run.path}. Received: {received}.")
+    indices = np.array([positions[image_id] for image_id in splits[split]], np.int64)
+    return _measure(workdir, source, indices, batch_size=batch_size)
+
+
+def _measure(model: str | os.PathLike[str], source: Source, indices: np.ndarray, *, batch_size: int) -> dict[str, Any]:
+    """Returns what `classification_metrics` gives for some images, all decodable."""
     predictor = load_predictor(model)
     columns = {name: column for column, name in enumerate(predictor.class_names)}
     unknown = [name for name in source.class_names if name not in columns]
@@ -48,12 +84,8 @@ def evaluate_model(
             f"data: expected the model's classes ({', '.join(predictor.class_names[:20])}). Received: {unknown[0]}. "
             f"{nearest(unknown[0], columns)}".strip()
         )
-    inspection = inspect_source(source)
-    chosen = inspection.decodable & ((source.declared_splits == split) if split else True)
-    order = evaluation_order(source, np.flatnonzero(chosen))
-    images = source.images(np.flatnonzero(chosen)).map(lambda element: element["image"])
+    order = evaluation_order(source, indices)
+    images = source.images(indices).map(lambda element: element["image"])
     labels = np.array([columns[name] for name in source.class_names], np.int64)[source.labels[order]]
-    metrics = classification_metrics(
-        labels, predictor.probabilities(images, batch_size=batch_size), predictor.class_names
-    )
-    return {**metrics, "split": split or "all", "undecodable": list(inspection.undecodable)}
+    probabilities = predictor.probabilities(images, batch_size=batch_size)
+    return classification_metrics(labels, probabilities, predictor.class_names)

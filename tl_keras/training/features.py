@@ -31,8 +31,8 @@ _SLOW_DISK = 200e6
 # Batches before that is judged; the first ones also trace and warm up.
 _WARM_UP = 4
 
-# In place of a row: needed, and not there.
-_MISSING = -2
+# In place of a row.
+_NOT_NEEDED, _MISSING = -1, -2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,9 +42,9 @@ class ViewsOfImages:
     Attributes:
       source: Where they lie.
       contents: SHA-256 of each image of the source, as 64 hex digits.
-      evaluated: int64 (k,), the images that are needed as evaluation sees them.
+      evaluated: int64 (k,), the images that are only needed plain, as evaluation sees them.
       trained: int64 (m,), the images that are trained on.
-      views: Augmented views of each of those; 0 where training sees them as evaluation does.
+      views: Of each of those, in turn; the first is plain, the others are augmented.
       evaluation_transform: From an image, uint8 (height, width, 3), to the network's input.
       training_transform: The same with a seed.
       augmentation: Names what `training_transform` does.
@@ -61,27 +61,21 @@ class ViewsOfImages:
     augmentation: str
     seed: int
 
-    def wanted(self) -> list[tuple[int | None, np.ndarray]]:
-        """Returns (view, or None for evaluation's; indices, ascending) of everything that is needed."""
-        if not self.views:
-            return [(None, np.union1d(self.evaluated, self.trained))]
-        return [(None, np.sort(self.evaluated)), *((view, np.sort(self.trained)) for view in range(self.views))]
+    def wanted(self) -> list[np.ndarray]:
+        """Returns the indices, ascending, of the images that are needed in each view."""
+        return [np.union1d(self.evaluated, self.trained), *[np.sort(self.trained)] * (self.views - 1)]
 
-    def key(self, view: int | None, index: int) -> bytes:
+    def key(self, view: int, index: int) -> bytes:
         """Returns what names one view of one image in the cache, 32 bytes: its content and how it was varied."""
         content = str(self.contents[index])
-        if view is None:
+        if view == 0:
             return bytes.fromhex(content)
         return hashlib.sha256(f"{content} {self.augmentation} {self.seed} {view} {index}".encode()).digest()
 
-    def batches(self, view: int | None, indices: np.ndarray) -> tf.data.Dataset:
+    def batches(self, view: int, indices: np.ndarray) -> tf.data.Dataset:
         """Returns a dataset of (index int64 (b,), network input float32 (b, H, W, 3))."""
-        transform = (
-            self.training_transform if view is not None else lambda image, seed: self.evaluation_transform(image)
-        )
-        return view_batches(
-            self.source, indices, transform=transform, seed=self.seed, view=view or 0, batch_size=_BATCH
-        )
+        transform = self.training_transform if view else lambda image, seed: self.evaluation_transform(image)
+        return view_batches(self.source, indices, transform=transform, seed=self.seed, view=view, batch_size=_BATCH)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,14 +84,12 @@ class Features:
 
     Attributes:
       reader: Of the rows.
-      rows: int64 (1 + views, images of the source): the row of each image as evaluation sees it, then of each view; -1
-        where it is not needed.
-      views: Augmented views of each training image; 0 where training sees what evaluation sees.
+      rows: int64 (views, images of the source): the row of each image in each view, plain first; negative where it is not
+        needed.
     """
 
     reader: RowReader
     rows: np.ndarray
-    views: int
 
     def training_batches(
         self,
@@ -114,7 +106,7 @@ class Features:
 
         def batches_of_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
             order = ordered(indices, shuffle_seed=epoch_shuffle_seed(seed, epoch))
-            rows_of_view = rows[1 + view_of_epoch(epoch, self.views)] if self.views else rows[0]
+            rows_of_view = rows[view_of_epoch(epoch, len(self.rows))]
             examples = tf.data.Dataset.from_tensor_slices((order, tf.gather(rows_of_view, order)))
             return examples.batch(global_batch_size).map(to_example)
 
@@ -188,7 +180,7 @@ class FeatureStore:
                 return None
         else:
             _say(f"frozen layers: computed before for these {len(self._images.contents)} images, in {rows.folder}")
-        return Features(rows.reader(), found, self._images.views)
+        return Features(rows.reader(), found)
 
     def _rows(self, frozen: keras.Model, position: int) -> FeatureRows:
         kind = {**self._kind, "position": position, "weights": fingerprint(frozen)}
@@ -201,15 +193,15 @@ class FeatureStore:
                 rows = self._rows(other.frozen, other.position)
                 cached = self._find(rows)
                 if (cached[found == _MISSING] >= 0).all():
-                    return other, Features(rows.reader(), cached, self._images.views)
+                    return other, Features(rows.reader(), cached)
         return None
 
     def _find(self, rows: FeatureRows) -> np.ndarray:
         """Returns the row of every view of every image, as in `Features.rows`; `_MISSING` where it is needed and not there."""
-        found: np.ndarray = np.full((1 + self._images.views, len(self._images.source)), -1, np.int64)
-        for view, indices in self._images.wanted():
+        found: np.ndarray = np.full((self._images.views, len(self._images.source)), _NOT_NEEDED, np.int64)
+        for view, indices in enumerate(self._images.wanted()):
             positions = rows.find([self._images.key(view, index) for index in indices.tolist()])
-            found[0 if view is None else 1 + view, indices] = np.where(positions < 0, _MISSING, positions)
+            found[view, indices] = np.where(positions < 0, _MISSING, positions)
         return found
 
     def _fill(self, rows: FeatureRows, found: np.ndarray, model: keras.Model, start: Features | None) -> str:
@@ -243,8 +235,8 @@ class FeatureStore:
                     size = rows.spec.nbytes / 2**20
                     return f"at this cut they give {size:.1f} MiB an image, which takes longer to read than to compute"
         size = total * rows.spec.nbytes / 2**20
-        how = f" by {forward.reason}" if forward else ""
-        _say(f"frozen layers: computed once for {total} images, {size:.0f} MiB in {rows.folder},{how}")
+        how = f"; {forward.reason}" if forward else ""
+        _say(f"frozen layers: computed once for {total} images, {size:.0f} MiB in {rows.folder}{how}")
         return ""
 
     def _forward(self, model: keras.Model, tensors: list[np.ndarray], images: int) -> Forward:
@@ -252,18 +244,16 @@ class FeatureStore:
             model, tensors, engine=self._engine, images=images, memory=self._cache.folder / "engines.json"
         )
 
-    def _inputs(
-        self, found: np.ndarray, start: Features | None
-    ) -> Iterator[tuple[int | None, np.ndarray, list[np.ndarray]]]:
+    def _inputs(self, found: np.ndarray, start: Features | None) -> Iterator[tuple[int, np.ndarray, list[np.ndarray]]]:
         """Yields (view, indices, tensors) of what is missing: images, or their activations at the cut before."""
-        for position, rows in enumerate(found):
-            view, indices = position - 1 if position else None, np.flatnonzero(rows == _MISSING)
+        for view, rows in enumerate(found):
+            indices = np.flatnonzero(rows == _MISSING)
             if start is None:
                 for batch, images in self._images.batches(view, indices):
                     yield view, batch.numpy(), [images.numpy()]
                 continue
             for batch in np.array_split(indices, range(_BATCH, len(indices), _BATCH)):
-                yield view, batch, start.reader(start.rows[position, batch])
+                yield view, batch, start.reader(start.rows[view, batch])
 
 
 def _say(text: str) -> None:

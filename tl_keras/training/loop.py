@@ -55,6 +55,7 @@ def train_and_evaluate(
     *,
     source: Source | None = None,
     workshop: Workshop | None = None,
+    measure_test: bool = True,
 ) -> dict[str, Any]:
     """Trains, evaluates and exports one student; resumes what was killed; leaves what is finished alone.
 
@@ -62,7 +63,8 @@ def train_and_evaluate(
       config: What to do.
       workdir: The run directory; see `tl_keras.training.run_directory`.
       source: The images, for example `tl_keras.ArraySource(images, labels)`. None: what `config.data.source` names.
-      workshop: Give the same one to runs that differ in seed or data only, and they share what is costly to make.
+      workshop: Give the same one to several runs, and they share what is costly to make.
+      measure_test: Whether the test split is measured, where there is one.
 
     Returns:
       The contents of `result.json`, and `resumed`: whether any of the work had been done before.
@@ -105,15 +107,15 @@ def train_and_evaluate(
         splits=splits.to_json(source),
         labels=source.class_names,
     )
-    phases = plan_phases(config, student)
+    phases = plan_phases(config, student, images=len(splits.train))
     _say(describe(config, teacher, student, phases, splits, hardware))
 
-    store = _feature_store(config, student, source, inspection, splits)
+    store = _feature_store(config, student, phases, source, inspection, splits)
     job = _Job(config, student, source, splits, run, workshop, _features_of_phases(workshop, store, student, phases))
     progress, trainer = _train(job, phases)
     trained = sum(math.prod(weight.shape) for weight in student.model.trainable_weights)
     result = {
-        **_evaluate(job, phases[-1], trainer, progress),
+        **_evaluate(job, phases[-1], trainer, progress, splits.test if measure_test else splits.test[:0]),
         "method": config.model.method,
         "backbone": teacher.spec.name,
         "weights": teacher.weights,
@@ -210,14 +212,26 @@ class _Job:
         return self.run.checkpoints / "last.npz"
 
 
+def _views(config: TransferConfig) -> int:
+    """Returns the views of each training image that epochs show in turn; 0: a new one in each."""
+    if config.data.augmentation == "none":
+        return 1
+    return 0 if config.model.method == "replicate" else 1 + config.data.augmented_views
+
+
 def _feature_store(
-    config: TransferConfig, student: Student, source: Source, inspection: Inspection, splits: Splits
+    config: TransferConfig,
+    student: Student,
+    phases: tuple[Phase, ...],
+    source: Source,
+    inspection: Inspection,
+    splits: Splits,
 ) -> FeatureStore | None:
     """Returns where the activations of frozen layers come from; None where each epoch must compute them."""
-    data, augmented = config.data, config.data.augmentation != "none"
-    if not config.cache.enabled:
+    data, views = config.data, _views(config)
+    if not config.cache.enabled or config.model.method == "replicate":
         return None
-    if augmented and (not data.augmented_views or data.mixup or data.cutmix):
+    if data.mixup or data.cutmix or views > max(phase.epochs for phase in phases):
         _say("frozen layers: computed at every step, because each epoch sees the images in another way")
         return None
     images = ViewsOfImages(
@@ -225,7 +239,7 @@ def _feature_store(
         contents=inspection.sha256,
         evaluated=np.concatenate([splits.validation, splits.test]),
         trained=splits.train,
-        views=data.augmented_views if augmented else 0,
+        views=views,
         evaluation_transform=student.preprocess.evaluation_transform,
         training_transform=_training_transform(config, student),
         augmentation=f"{data.augmentation} flip {data.horizontal_flip}",
@@ -393,7 +407,8 @@ def _training_batches(job: _Job, phase: Phase, first_epoch: int, last_epoch: int
         seed=seed,
         first_epoch=first_epoch,
         last_epoch=last_epoch,
-        augmented_views=data.augmented_views,
+        views=_views(job.config),
+        plain=None if job.config.model.method == "replicate" else job.student.preprocess.evaluation_transform,
         mixup=data.mixup,
         cutmix=data.cutmix,
     )
@@ -436,12 +451,12 @@ def _logits(job: _Job, indices: np.ndarray) -> np.ndarray:
     return np.concatenate([job.student.model(images, training=False) for images, _ in batches])
 
 
-def _evaluate(job: _Job, phase: Phase, trainer: keras.Model, progress: Progress) -> dict[str, float]:
-    """Returns accuracy and loss of the kept weights: on validation as recorded, on test, where there is one, measured now."""
+def _evaluate(job: _Job, phase: Phase, trainer: keras.Model, progress: Progress, test: np.ndarray) -> dict[str, float]:
+    """Returns accuracy and loss of the kept weights: on validation as recorded, on test, if there are any, measured now."""
     kept = progress.history[progress.kept_epoch - 1]
     measured = {"validation_accuracy": kept["validation_accuracy"], "validation_loss": kept["validation_loss"]}
-    if len(job.splits.test):
-        batches = _evaluation_batches(job, phase, job.splits.test)
+    if len(test):
+        batches = _evaluation_batches(job, phase, test)
         figures = trainer.evaluate(batches, verbose=0, return_dict=True)
         measured |= {"test_accuracy": figures["accuracy"], "test_loss": figures["loss"]}
     return {**measured, "loss": kept["validation_loss"]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from tl_keras.builder import Student, plan_student
-from tl_keras.config import TransferConfig, parse_schedule
+from tl_keras.config import FEWEST_STEPS, TransferConfig, epochs_for, parse_schedule
 from tl_keras.freezing import FreezePlan
 
 
@@ -29,8 +29,8 @@ class Phase:
     recalibrate: bool = False
 
 
-def plan_phases(config: TransferConfig, student: Student) -> tuple[Phase, ...]:
-    """Returns the phases of a resolved config, in the order they happen.
+def plan_phases(config: TransferConfig, student: Student, *, images: int) -> tuple[Phase, ...]:
+    """Returns the phases of a resolved config, in the order they happen, for so many training images.
 
     `fine_tune` trains the head first: the large gradients of a random head would spoil the pre-trained layers below it
     (Kumar et al. 2022, "Fine-tuning can distort pretrained features").
@@ -39,22 +39,27 @@ def plan_phases(config: TransferConfig, student: Student) -> tuple[Phase, ...]:
       BackboneError: A stage of the schedule names no layer.
     """
     training = config.training
+
+    def epochs(chosen: int, phase: str) -> int:
+        return chosen or epochs_for(images, global_batch_size=training.global_batch_size, steps=FEWEST_STEPS[phase])
+
     if config.model.method == "replicate":
-        return (Phase("all layers", student.plan, training.epochs),)
+        return (Phase("all layers", student.plan, epochs(training.epochs, "all layers")),)
     if config.model.method == "feature_extraction":
-        return (Phase("head", student.plan, training.epochs),)
-    head = Phase("head", student.plan.frozen(), training.head_epochs)
+        return (Phase("head", student.plan, epochs(training.epochs, "head")),)
+    head = Phase("head", student.plan.frozen(), epochs(training.head_epochs, "head"))
     factor, recalibrate = training.fine_tune_learning_rate_factor, config.model.batch_norm == "recalibrate"
     if not config.model.unfreeze_schedule:
-        return head, Phase("fine-tuning", student.plan, training.epochs, factor, recalibrate)
+        last = epochs(training.epochs, "fine-tuning")
+        return head, Phase("fine-tuning", student.plan, last, factor, recalibrate)
     stages = parse_schedule(config.model.unfreeze_schedule, training.epochs)
     return head, *(
         Phase(
             f"fine-tuning {unfreeze}",
             plan_student(student.teacher, student.backbone, config.model, unfreeze=unfreeze),
-            epochs,
+            length,
             factor,
             recalibrate,
         )
-        for unfreeze, epochs in stages
+        for unfreeze, length in stages
     )

@@ -67,6 +67,10 @@ class RunDirectory:
         """Returns what `begin` wrote, or None where no run has begun here."""
         return self._read_json("config.json")
 
+    def read_splits(self) -> dict[str, Any]:
+        """Returns which image is in which split, as `tl_keras.data.splits.Splits.to_json` gave it."""
+        return self._read_json("splits.json") or {}
+
     def read_result(self) -> dict[str, Any] | None:
         """Returns the result of the finished run, or None."""
         return self._read_json("result.json")

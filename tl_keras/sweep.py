@@ -1,0 +1,43 @@
+"""Tries several cuts and compares them: accuracy, seconds and parameters by depth; the choice is made on validation alone.
+
+    python -m tl_keras.sweep --data=photos/ --workdir=sweep1
+    python -m tl_keras.sweep --data=photos/ --workdir=sweep2 --unfreeze=none,blocks:2,all --seeds=3 --learning_rates=0.003,0.01
+
+The runs share everything that can be shared. The same command goes on where it was killed. --workdir then holds
+`sweep.txt`, `sweep.json`, `sweep.png` and a run directory for each cut and seed.
+"""
+
+from __future__ import annotations
+
+from absl import flags
+
+from tl_keras import command_line, run_flags
+from tl_keras.errors import ConfigError
+
+_CONFIG = run_flags.define(without=("method", "unfreeze", "export"))
+_WORKDIR = flags.DEFINE_string("workdir", "tl_keras_sweep", "Gets a run directory for each cut and seed.")
+_UNFREEZE = flags.DEFINE_list(
+    "unfreeze", ["none", "blocks:1", "blocks:2", "blocks:4", "all"], "Cuts, from the least to the most trained."
+)
+_SEEDS = flags.DEFINE_integer("seeds", 1, "Runs of each, with seeds from --seed up.", lower_bound=1)
+_LEARNING_RATES = flags.DEFINE_list("learning_rates", [], "Peak rates of the random weights to try with each cut.")
+
+
+def main(arguments: list[str]) -> None:
+    """Prints the table and the choice on stdout."""
+    if arguments:
+        raise ConfigError(f"flags: expected --name=value. Received: {' '.join(arguments)}. Use --help to see them.")
+    config = run_flags.config_from(_CONFIG)
+    try:
+        rates = [float(rate) for rate in _LEARNING_RATES.value]
+    except ValueError as error:
+        raise ConfigError(f"learning_rates: expected numbers. Received: {','.join(_LEARNING_RATES.value)}.") from error
+
+    from tl_keras.evaluation.sweep import describe, sweep
+
+    print(describe(sweep(config, _WORKDIR.value, unfreeze=_UNFREEZE.value, seeds=_SEEDS.value, learning_rates=rates)))
+
+
+if __name__ == "__main__":
+    run_flags.add_recipe_to_arguments()
+    command_line.run(main, usage=__doc__)
