@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 import sys
+from collections.abc import Callable
 
 from absl import flags
 from ml_collections import config_flags
@@ -82,7 +83,8 @@ def define(*, without: tuple[str, ...] = ()) -> flags.FlagHolder:
     """Defines the flags, and --config; returns the holder of the latter."""
     for name, kind, _, text in _FIELDS:
         if name not in without:
-            _DEFINE[kind](name, None, text)
+            define_flag: Callable = _DEFINE[kind]
+            define_flag(name, None, text)
     return config_flags.DEFINE_config_file(
         "config", None, "A recipe, such as configs/flowers.py; --config.any.field=value sets a field of it."
     )

@@ -89,8 +89,8 @@ def compare(
 ) -> tuple[Row, ...]:
     """Trains every variant with each seed, every run in a directory of its own.
 
-    Runs that are finished are not trained again. The first seed alone is exported. Each seed has splits, initial weights and order of
-    its own, the same for all variants.
+    Runs that are finished are not trained again. The first seed alone is exported. Each seed has splits, initial weights
+    and order of its own, the same for all variants.
 
     Args:
       variants: What is compared.

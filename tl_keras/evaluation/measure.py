@@ -63,7 +63,10 @@ def evaluate_run(workdir: str | os.PathLike[str], *, split: str = "test", batch_
       DataError: The run's source cannot be read any more, or lacks an image of the split, or has none in it.
     """
     run = RunDirectory(workdir)
-    config, splits = from_json(run.read_config()["config"]), run.read_splits()
+    begun, splits = run.read_config(), run.read_splits()
+    if begun is None:
+        raise DataError(f"workdir: expected a run directory. Received: {run.path}, which holds no run.")
+    config = from_json(begun["config"])
     source = open_source(config.data.source, data_dir=config.data.data_dir)
     positions = {image_id: index for index, image_id in enumerate(source.ids)}
     missing = [image_id for image_id in splits[split] if image_id not in positions]
