@@ -85,7 +85,9 @@ class TrainingConfig:
     )
     label_smoothing: float = 0.0  # 0 to below 1
     class_weights: str = "none"  # none or balanced (inverse frequency, mean 1 over the training images)
-    early_stopping_patience: int = 10  # epochs without a better validation score before a phase ends; 0: never
+    early_stopping_patience: int = (
+        0  # epochs without a better validation score before a phase ends; 0: never, see the cosine out
+    )
 
 
 @dataclasses.dataclass

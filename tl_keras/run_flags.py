@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 import sys
 from collections.abc import Callable
+from typing import Any
 
 from absl import flags
 from ml_collections import config_flags
@@ -71,7 +72,7 @@ _FIELDS = (
     ("seed", "integer", "seed", "Decides splits, initial weights, order and augmentation."),
     ("export", "string", "export", "saved_model or none."),
 )
-_DEFINE = {
+_DEFINE: dict[str, Callable[..., Any]] = {
     "string": flags.DEFINE_string,
     "float": flags.DEFINE_float,
     "integer": flags.DEFINE_integer,
@@ -83,8 +84,7 @@ def define(*, without: tuple[str, ...] = ()) -> flags.FlagHolder:
     """Defines the flags, and --config; returns the holder of the latter."""
     for name, kind, _, text in _FIELDS:
         if name not in without:
-            define_flag: Callable = _DEFINE[kind]
-            define_flag(name, None, text)
+            _DEFINE[kind](name, None, text)
     return config_flags.DEFINE_config_file(
         "config", None, "A recipe, such as configs/flowers.py; --config.any.field=value sets a field of it."
     )

@@ -252,7 +252,8 @@ class FeatureStore:
                 for batch, images in self._images.batches(view, indices):
                     yield view, batch.numpy(), [images.numpy()]
                 continue
-            for batch in np.array_split(indices, range(_BATCH, len(indices), _BATCH)):
+            for first in range(0, len(indices), _BATCH):
+                batch = indices[first : first + _BATCH]
                 yield view, batch, start.reader(start.rows[view, batch])
 
 
