@@ -18,7 +18,7 @@ AUGMENTATIONS = ("none", "light", "strong")
 CLASS_WEIGHTS = ("none", "balanced")
 RESIZE_RULES = ("original", "squash", "pad")
 STRATEGIES = ("auto", "cpu", "gpu")
-EXPORTS = ("saved_model", "none")
+EXPORTS = ("saved_model", "litert", "litert_float16", "litert_int8", "onnx", "openvino")
 
 # A head starts from random weights and wants a large step; a whole network from random weights takes Adam's
 # customary 1e-3 (Kingma and Ba 2015, algorithm 1).
@@ -80,7 +80,7 @@ class TransferConfig:
     training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
     strategy: str = "auto"  # auto, cpu or gpu
     seed: int = 0
-    export: str = "saved_model"  # saved_model or none
+    export: str = "saved_model"  # any of saved_model, litert, litert_float16, litert_int8, onnx, openvino; or none
 
 
 def quick_start() -> TransferConfig:
@@ -141,7 +141,7 @@ def validate(config: TransferConfig) -> None:
     _require_one_of("augmentation", data.augmentation, AUGMENTATIONS)
     _require_one_of("class_weights", training.class_weights, CLASS_WEIGHTS)
     _require_one_of("strategy", config.strategy, STRATEGIES)
-    _require_one_of("export", config.export, EXPORTS)
+    export_formats(config.export)
 
     _require("epochs", training.epochs, training.epochs >= 1, "at least 1")
     _require("head_epochs", training.head_epochs, training.head_epochs >= 0, "0 (as many as epochs) or more")
@@ -181,6 +181,18 @@ def validate(config: TransferConfig) -> None:
             "unfreeze: fine_tune trains some layers of the teacher. Received: none. Use --method=feature_extraction "
             "to train only the head, or --unfreeze=blocks:2."
         )
+
+
+def export_formats(export: str) -> tuple[str, ...]:
+    """Returns the formats that a comma-separated list names; none for `none`.
+
+    Raises:
+      ConfigError: One of them is unknown.
+    """
+    formats = () if export == "none" else tuple(dict.fromkeys(export.split(",")))
+    for name in formats:
+        _require_one_of("export", name, EXPORTS)
+    return formats
 
 
 def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:

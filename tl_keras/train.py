@@ -19,7 +19,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from tl_keras import command_line
-from tl_keras.config import TransferConfig
+from tl_keras.config import EXPORTS, TransferConfig
 from tl_keras.errors import ConfigError
 
 _RECIPES = pathlib.Path(__file__).parent / "recipes"
@@ -74,7 +74,7 @@ flags.DEFINE_integer("batch_size", None, "Images a step, over all replicas.")
 flags.DEFINE_float("learning_rate", None, "Peak rate of the random weights: the head, or the network in replicate.")
 flags.DEFINE_string("strategy", None, "auto, cpu or gpu.")
 flags.DEFINE_integer("seed", None, "Decides splits, initial weights, order and augmentation.")
-flags.DEFINE_string("export", None, "saved_model or none.")
+flags.DEFINE_string("export", None, f"Any of {','.join(EXPORTS)}, comma-separated; or none.")
 
 
 def main(arguments: list[str]) -> None:
@@ -112,7 +112,7 @@ def summary(result: dict, workdir: str) -> str:
     accuracies = [
         f"{name} {result[f'{name}_accuracy']:.4f}" for name in ("test", "validation") if f"{name}_accuracy" in result
     ]
-    exported = f", {workdir}/{result['export']['path']}" if "export" in result else ""
+    exported = "".join(f", {workdir}/{export['path']}" for export in result["export"])
     return (
         f"accuracy: {', '.join(accuracies)}  (best after epoch {result['best_epoch']}, {result['best_phase']})\n"
         f"parameters: {result['parameters_trained']:,} trained, {result['parameters_frozen']:,} frozen\n"

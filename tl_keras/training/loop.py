@@ -19,14 +19,14 @@ import tensorflow as tf
 from tl_keras.backbones.preprocessing import PreprocessSpec
 from tl_keras.backbones.weights import fingerprint
 from tl_keras.builder import Student, TeacherChoice, choose_backbone
-from tl_keras.config import TransferConfig, resolve, to_json
+from tl_keras.config import TransferConfig, export_formats, resolve, to_json
 from tl_keras.data.inspection import Inspection, inspect_source
-from tl_keras.data.pipeline import evaluation_batches, evaluation_order, steps_per_epoch, training_batches
+from tl_keras.data.pipeline import evaluation_batches, steps_per_epoch, training_batches
 from tl_keras.data.sources import Source, open_source
 from tl_keras.data.splits import Splits, split_source
 from tl_keras.distribution.hardware import Hardware, resolve_hardware
-from tl_keras.serving.export import export_saved_model
-from tl_keras.serving.model_file import save_model
+from tl_keras.serving.formats import require_converters
+from tl_keras.serving.handover import hand_over
 from tl_keras.training.callbacks import ProgressBar, RecordEpochs, StopOnNonFiniteLoss
 from tl_keras.training.checkpoints import Progress, read_progress, restore_variables, save_checkpoint
 from tl_keras.training.losses import balanced_class_weights
@@ -37,9 +37,6 @@ from tl_keras.training.workshop import Workshop
 
 # A 3:2 photograph keeps 0.51 of its area in a centre crop of 7/8 of the short side, and no teacher minds.
 _KEPT_AREA_WORTH_A_WORD = 0.45
-
-# Validation images that the exported model answers again in a fresh process.
-_PARITY_IMAGES = 16
 
 
 def train_and_evaluate(
@@ -67,6 +64,7 @@ def train_and_evaluate(
     if source is not None:
         config = dataclasses.replace(config, data=dataclasses.replace(config.data, source=source.name))
     config = resolve(config)
+    require_converters(export_formats(config.export))
     teacher = choose_backbone(config.model)
     config.model.image_size, config.model.alpha = teacher.preprocess.image_size, teacher.alpha
     run.check_writable()
@@ -125,16 +123,14 @@ def train_and_evaluate(
             "data": inspection.data_hash,
         },
     }
-    save_model(student, run.model, class_names=source.class_names)
-    if config.export == "saved_model":
-        probes = evaluation_order(source, splits.validation[:_PARITY_IMAGES])
-        result["export"] = export_saved_model(
-            student,
-            run.saved_model,
-            class_names=source.class_names,
-            images=[source.encoded_image(int(index)) for index in probes],
-            logits=_logits(job, probes),
-        )
+    result |= hand_over(
+        student,
+        run,
+        source,
+        splits,
+        formats=export_formats(config.export),
+        global_batch_size=config.training.global_batch_size,
+    )
     run.write_json("result.json", result)
     return {**result, "resumed": resumed}
 
@@ -310,11 +306,6 @@ def _class_weights(job: _Job) -> np.ndarray | None:
     if job.config.training.class_weights == "none":
         return None
     return balanced_class_weights(job.source.labels[job.splits.train], len(job.source.class_names))
-
-
-def _logits(job: _Job, indices: np.ndarray) -> np.ndarray:
-    """Returns float32 (n, classes) in the order of `evaluation_order`."""
-    return job.student.model.predict(_evaluation_batches(job, indices), verbose=0)
 
 
 def _evaluate(job: _Job, trainer: keras.Model, progress: Progress) -> dict[str, float]:
