@@ -73,7 +73,9 @@ def _write_litert(
     read_pixels: ReadPixels | None = None,
 ) -> None:
     """Writes LiteRT's flat buffer: as it is, with smaller weights, or in int8, fitted to the images of `read_pixels`."""
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([answering_function(trained)], trained.model)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [answering_function(trained).get_concrete_function()], tf.Module()
+    )
     if supported_types:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = list(supported_types)
@@ -86,14 +88,13 @@ def _write_onnx(trained: TrainedModel, path: pathlib.Path, _: ReadPixels) -> Non
     import tf2onnx
 
     answer = answering_function(trained)
-    takes = answer.structured_input_signature[1]["images"]
-    tf2onnx.convert.from_function(tf.function(answer), input_signature=[takes], opset=_OPSET, output_path=str(path))
+    tf2onnx.convert.from_function(answer, input_signature=answer.input_signature, opset=_OPSET, output_path=str(path))
 
 
 def _write_openvino(trained: TrainedModel, path: pathlib.Path, _: ReadPixels) -> None:
     import openvino
 
-    answer = answering_function(trained)
+    answer = answering_function(trained).get_concrete_function()
     model = openvino.convert_model(answer)
     for output, name in zip(model.outputs, sorted(answer.structured_outputs), strict=True):
         output.tensor.set_names({name})

@@ -14,57 +14,58 @@ from tl_keras.serving.profile import with_features
 _TOP_K = 5
 
 
-def answering_function(trained: TrainedModel) -> tf.types.experimental.ConcreteFunction:
-    """Returns the student with temperature, softmax and outlier score, at batch sizes from 1 up.
+def answering_function(trained: TrainedModel) -> tf.types.experimental.PolymorphicFunction:
+    """Returns the student with temperature, softmax and outlier score, its weights constants of the graph.
+
+    Constants let every converter, and TensorFlow's own optimiser, fold the arithmetic of BatchNorm into convolutions.
 
     It takes `images`, float32 (n, image_size, image_size, 3), RGB, 0 to 255, and gives a dictionary: `features`, float32
     (n, d); `outlier`, float32 (n,), see `OutlierModel.score`; `probabilities`, float32 (n, classes).
     """
     size, profile = trained.preprocess.image_size, trained.profile
     model = with_features(trained.model)
+    takes = [tf.TensorSpec((None, size, size, 3), tf.float32, name="images")]
 
-    @tf.function(input_signature=[tf.TensorSpec((None, size, size, 3), tf.float32, name="images")])
-    def answer(images):
+    @tf.function(input_signature=takes)
+    def answer_from_variables(images):
         features, logits = model(images, training=False)
         features = tf.cast(features, tf.float32)  # bfloat16 under mixed precision
-        return {
-            "features": features,
-            "outlier": profile.outliers.score(features),
-            "probabilities": tf.nn.softmax(logits / profile.temperature),
-        }
+        return features, profile.outliers.score(features), tf.nn.softmax(logits / profile.temperature)
 
-    return answer.get_concrete_function()
+    frozen = convert_variables_to_constants_v2(answer_from_variables.get_concrete_function())
+
+    @tf.function(input_signature=takes)
+    def answer(images):
+        return dict(zip(("features", "outlier", "probabilities"), frozen(images), strict=True))
+
+    return answer
 
 
 def signatures(trained: TrainedModel) -> dict[str, tf.types.experimental.ConcreteFunction]:
     """Returns the signatures of the SavedModel; see docs/serving.md for what each takes and gives.
 
-    The weights are constants of one function that all signatures call: stored once, and with the arithmetic of
-    BatchNorm folded into the convolutions by TensorFlow's own optimiser.
+    All of them call one function, which holds the weights: they are stored once.
     """
-    frozen = convert_variables_to_constants_v2(answering_function(trained))
+    answer = answering_function(trained)
     size = trained.preprocess.image_size
 
     def prepared(image):
         return trained.preprocess.evaluation_transform(decode_image(image))
 
     def answers(images):
-        pixels = tf.map_fn(prepared, images, fn_output_signature=tf.TensorSpec((size, size, 3), tf.float32))
-        features, outlier, probabilities = frozen(pixels)
-        return {"features": features, "outlier": outlier, "probabilities": probabilities}
+        return answer(tf.map_fn(prepared, images, fn_output_signature=tf.TensorSpec((size, size, 3), tf.float32)))
 
     def labelled(images):
-        answer = answers(images)
-        probabilities = answer["probabilities"]
-        scores, best = tf.math.top_k(probabilities, k=min(_TOP_K, len(trained.class_names)))
+        answered = answers(images)
+        scores, best = tf.math.top_k(answered["probabilities"], k=min(_TOP_K, len(trained.class_names)))
         labels = tf.gather(tf.constant(trained.class_names), best)
         return {
-            "probabilities": probabilities,
+            "probabilities": answered["probabilities"],
             "label": labels[:, 0],
             "score": scores[:, 0],
             "top_k_labels": labels,
             "top_k_scores": scores,
-            "outlier": answer["outlier"],
+            "outlier": answered["outlier"],
         }
 
     def image_of(example):

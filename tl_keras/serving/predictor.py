@@ -118,9 +118,9 @@ def predict_images(
       BackboneError: The model cannot be read.
       DataError: A path is not there, or no images are.
     """
-    files = _image_files(images)
+    files = image_files(images)
     predictor = load_predictor(model)
-    readable = _readable(files)
+    readable = readable_files(files)
     rows: dict[str, dict[str, Any]] = {
         file: {"file": file, "error": "expected a JPEG, PNG, BMP or GIF image that can be decoded"} for file in files
     }
@@ -134,7 +134,7 @@ def predict_images(
     return [rows[file] for file in files]
 
 
-def _image_files(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
+def image_files(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
     """Returns the files, with directories replaced by the images below them, sorted."""
     files: list[str] = []
     for path in map(pathlib.Path, paths):
@@ -152,7 +152,7 @@ def _image_files(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
     return list(dict.fromkeys(files))
 
 
-def _readable(files: list[str]) -> list[str]:
+def readable_files(files: list[str]) -> list[str]:
     """Returns the files that decode, in order."""
 
     def decodes(index, file):
