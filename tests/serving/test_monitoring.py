@@ -6,9 +6,10 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tl_keras.serving.model_file import load_model
-from tl_keras.serving.monitoring import check_features, check_labels, check_outliers, verdict
+from tl_keras.serving.monitoring import Watch, check_features, check_labels, check_outliers, verdict
 
 
 @pytest.fixture(scope="module")
@@ -32,17 +33,24 @@ def test_shifted_features_are_a_change_and_the_known_ones_are_not(profile):
 
 
 def test_other_label_shares_are_a_change_to_look_at(profile):
-    assert not check_labels(profile, profile.predicted_counts).changed
-    one_class_only = np.eye(3, dtype=np.int64)[profile.predicted_counts.argmin()] * 100
-    check = check_labels(profile, one_class_only)
+    known = profile.predicted_counts
+    assert not check_labels(known, known).changed
+    one_class_only = np.eye(3, dtype=np.int64)[known.argmin()] * 100
+    check = check_labels(known, one_class_only)
     assert check.changed
     assert verdict([check]).startswith("look")
 
 
+@pytest.mark.parametrize(("outlier", "says"), [(0.5, "keep"), (1.5, "retrain")])
+def test_a_server_hears_of_every_thousand_answers(outlier, says):
+    watch = Watch(("a", "b"), np.array([50, 50]))
+    heard = [watch.add("ab"[i % 2], outlier) for i in range(2000)]
+    assert [i for i, line in enumerate(heard) if line] == [999, 1999]
+    assert f"; {says}" in heard[-1]
+
+
 @pytest.mark.parametrize(("noise", "status", "says"), [(False, 0, "keep"), (True, 3, "retrain")])
 def test_the_command_says_when_to_retrain(run, source, tmp_path, noise, status, says):
-    import tensorflow as tf
-
     random = np.random.default_rng(0)
     for index in range(40):
         pixels = tf.constant(random.integers(0, 256, (64, 64, 3), dtype=np.uint8))

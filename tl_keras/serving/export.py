@@ -108,6 +108,7 @@ def _write_facts(run: RunDirectory, trained: TrainedModel, folder: pathlib.Path)
         "preprocess": trained.preprocess.to_json(),
         **trained.profile.to_json(),
         "outlier": "distance from the training images; above 1: farther than 95% of the validation images",
+        "validation_answers": trained.profile.predicted_counts.tolist(),
         "versions": {
             "tl_keras": importlib.metadata.version("tl_keras"),
             "keras": keras.__version__,

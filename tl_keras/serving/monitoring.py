@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ _LARGE_OUTLIER_RATE = 0.10
 # Largest distance between two distribution functions, and total variation between two label shares: 0 to 1.
 _LARGE_DRIFT = 0.2
 _LARGE_LABEL_CHANGE = 0.15
+_WATCHED_ANSWERS = 1000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,14 +77,13 @@ def check_features(profile: Profile, projected: np.ndarray) -> Check:
     return Check("feature_drift", float(worst.statistic), _LARGE_DRIFT, min(1.0, float(worst.pvalue) * len(tests)))
 
 
-def check_labels(profile: Profile, counts: np.ndarray) -> Check:
+def check_labels(known: np.ndarray, counts: np.ndarray) -> Check:
     """Compares how often each class is answered with how often it was for the validation images.
 
     Args:
-      profile: Of the model.
+      known: int64 (classes,), `Profile.predicted_counts`.
       counts: int64 (classes,), of the answers, one at least.
     """
-    known = profile.predicted_counts
     change = 0.5 * float(np.abs(counts / counts.sum() - known / known.sum()).sum())
     answered = (counts + known) > 0
     table = np.stack([counts, known])[:, answered]
@@ -98,6 +99,32 @@ def verdict(checks: list[Check]) -> str:
     if changed:
         return "look: the images resemble the training images, but the classes come in other shares"
     return "keep: these images are like those that the model was trained on"
+
+
+class Watch:
+    """Follows the answers of a server, a thousand at a time.
+
+    Args:
+      class_names: In the order of `known`.
+      known: int64 (classes,), `Profile.predicted_counts`.
+    """
+
+    def __init__(self, class_names: Sequence[str], known: np.ndarray):
+        self._class_names, self._known = tuple(class_names), known
+        self._labels: list[str] = []
+        self._outliers: list[float] = []
+
+    def add(self, label: str, outlier: float) -> str | None:
+        """Takes an answer; after every thousandth returns what the last thousand say, in one line."""
+        self._labels.append(label)
+        self._outliers.append(outlier)
+        if len(self._labels) < _WATCHED_ANSWERS:
+            return None
+        counts = np.array([self._labels.count(name) for name in self._class_names], np.int64)
+        checks = [check_outliers(np.array(self._outliers)), check_labels(self._known, counts)]
+        self._labels, self._outliers = [], []
+        figures = ", ".join(f"{check.name} {check.value:.3f}" for check in checks)
+        return f"the last {_WATCHED_ANSWERS} images: {figures}; {verdict(checks)}"
 
 
 def compare_images(
@@ -132,7 +159,7 @@ def compare_images(
     checks = [
         check_outliers(profile.outliers.score(features).numpy()),
         check_features(profile, profile.outliers.project(features).numpy()),
-        check_labels(profile, counts),
+        check_labels(profile.predicted_counts, counts),
     ]
     known = profile.predicted_counts / profile.predicted_counts.sum()
     shares = zip(trained.class_names, (counts / counts.sum()).tolist(), known.tolist(), strict=True)

@@ -14,10 +14,12 @@ import dataclasses
 import functools
 import json
 import pathlib
+import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+import numpy as np
 import prometheus_client
 import tensorflow as tf
 from google.protobuf import json_format
@@ -32,6 +34,7 @@ from tl_keras.errors import BackboneError, DataError
 from tl_keras.serving.batching import MicroBatcher, OverloadError
 from tl_keras.serving.export import newest_version
 from tl_keras.serving.image_header import read_image_size
+from tl_keras.serving.monitoring import Watch
 
 _SIGNATURES = ("serving_default", "features")
 _MAX_INSTANCES = 64
@@ -104,6 +107,8 @@ class _Server:
         self._name, self._version, self._limits = name, int(version.name), limits
         self._loaded = tf.saved_model.load(str(version))
         self._metadata = _metadata(version, name=name)
+        facts = json.loads((version / "assets.extra" / "tl_keras.json").read_text(encoding="utf-8"))
+        self._watch = Watch(facts["class_names"], np.array(facts["validation_answers"], np.int64))
         self._page = pathlib.Path(__file__).with_name("page.html").read_text(encoding="utf-8").replace("{{name}}", name)
         self._registry = prometheus_client.CollectorRegistry()
         counter = functools.partial(prometheus_client.Counter, registry=self._registry)
@@ -210,6 +215,8 @@ class _Server:
             for answer in answers:
                 self._labels.labels(answer["label"]).inc()
                 self._outliers.inc(answer["outlier"] > 1)
+                if found := self._watch.add(answer["label"], answer["outlier"]):
+                    print(found, file=sys.stderr, flush=True)
         return answers
 
     def _pixels(self, image: bytes) -> int:
