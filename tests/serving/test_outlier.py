@@ -41,19 +41,14 @@ def test_few_or_equal_images_give_finite_scores(rows):
     assert np.all(np.isfinite(fit_outlier_model(rows, rows).score(rows).numpy()))
 
 
-def test_the_distance_is_mahalanobis():
-    along = MODEL.components[:, 0] * np.sqrt(MODEL.variances[0])
-    unit = (MODEL.mean + 1e-3 * along)[None]
-    scaled = unit / np.linalg.norm(unit)
-    expected = np.sqrt(
-        (((scaled - MODEL.mean) @ MODEL.components) ** 2 / MODEL.variances).sum()
-        + np.sum(
-            (scaled - MODEL.mean) ** 2
-            - ((scaled - MODEL.mean) @ MODEL.components) @ MODEL.components.T * (scaled - MODEL.mean)
-        )
-        / MODEL.residual_variance
-    )
-    assert MODEL.score(unit).numpy()[0] * MODEL.threshold == pytest.approx(expected, rel=1e-2)
+def test_the_distance_is_mahalanobis_under_the_covariance_of_probabilistic_pca():
+    projection = MODEL.components @ MODEL.components.T
+    covariance = (MODEL.components * MODEL.variances) @ MODEL.components.T
+    covariance += MODEL.residual_variance * (np.eye(60) - projection)
+    row = features(1)
+    offset = row[0] / np.linalg.norm(row) - MODEL.mean
+    expected = np.sqrt(offset @ np.linalg.solve(covariance.astype(np.float64), offset))
+    assert MODEL.score(row).numpy()[0] * MODEL.threshold == pytest.approx(expected, rel=1e-3)
 
 
 @pytest.mark.slow
