@@ -62,7 +62,9 @@ def require_converters(names: Iterable[str]) -> None:
 
 
 def _write_saved_model(trained: TrainedModel, path: pathlib.Path, _: ReadPixels) -> None:
-    tf.saved_model.save(tf.Module(), str(path), signatures=signatures(trained))
+    # Gradients of one's own, such as swish's, cannot be saved once the weights are constants, and nobody trains this.
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    tf.saved_model.save(tf.Module(), str(path), signatures=signatures(trained), options=options)
 
 
 def _write_litert(
