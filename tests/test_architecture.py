@@ -14,8 +14,7 @@ ROWS = (
     {"freezing"},
     {"builder"},
     {"distribution"},
-    {"training", "serving"},
-    {"evaluation"},
+    {"training", "serving", "evaluation"},
 )
 COMMANDS = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"} - set().union(*ROWS)
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-COMMANDS = ("train", "evaluate", "predict", "demo", "backbones")
+COMMANDS = ("train", "evaluate", "predict", "export", "serve", "monitor", "demo", "backbones")
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess:

@@ -64,7 +64,7 @@ def test_resolve_twice_is_resolve_once():
         ({"training": TrainingConfig(learning_rate=float("nan"))}, "learning_rate"),
         ({"training": TrainingConfig(fine_tune_learning_rate_factor=0.5)}, "fine_tune_learning_rate_factor"),
         ({"strategy": "cloud"}, "strategy"),
-        ({"export": "onnx"}, "export"),
+        ({"export": "saved_model,onxx"}, "export"),
         ({"seed": -1}, "seed"),
         ({"model": ModelConfig(method="feature_extraction", unfreeze="blocks:2")}, "unfreeze"),
         ({"model": ModelConfig(method="fine_tune", unfreeze="none")}, "unfreeze"),

@@ -19,7 +19,7 @@ CLASS_WEIGHTS = ("none", "balanced")
 RESIZE_RULES = ("original", "squash", "pad")
 STRATEGIES = ("auto", "cpu", "gpu")
 ENGINES = ("auto", "keras", "tf_graph", "tf_graph_bf16", "openvino", "openvino_bf16")
-EXPORTS = ("saved_model", "none")
+EXPORTS = ("saved_model", "litert", "litert_float16", "litert_int8", "onnx", "openvino")
 
 # A head starts from random weights and wants a large step; a whole network from random weights takes Adam's
 # customary 1e-3 (Kingma and Ba 2015, algorithm 1).
@@ -110,7 +110,7 @@ class TransferConfig:
     cache: CacheConfig = dataclasses.field(default_factory=CacheConfig)
     strategy: str = "auto"  # auto, cpu or gpu
     seed: int = 0
-    export: str = "saved_model"  # saved_model or none
+    export: str = "saved_model"  # any of saved_model, litert, litert_float16, litert_int8, onnx, openvino; or none
 
 
 def quick_start() -> TransferConfig:
@@ -175,8 +175,8 @@ def validate(config: TransferConfig) -> None:
     _require_one_of("augmentation", data.augmentation or "none", AUGMENTATIONS)
     _require_one_of("class_weights", training.class_weights, CLASS_WEIGHTS)
     _require_one_of("strategy", config.strategy, STRATEGIES)
-    _require_one_of("export", config.export, EXPORTS)
     _require_one_of("engine", config.cache.engine, ENGINES)
+    export_formats(config.export)
 
     _require("epochs", training.epochs, training.epochs >= 0, "0 (by the number of images) or more")
     _require("head_epochs", training.head_epochs, training.head_epochs >= 0, "0 (by the number of images) or more")
@@ -263,6 +263,18 @@ def parse_schedule(schedule: str, epochs: int) -> list[tuple[str, int]]:
         )
     lengths = [end - start for start, end in zip(starts, [*starts[1:], epochs], strict=True)]
     return [(pair[0], length) for pair, length in zip(pairs, lengths, strict=True)]
+
+
+def export_formats(export: str) -> tuple[str, ...]:
+    """Returns the formats that a comma-separated list names; none for `none`.
+
+    Raises:
+      ConfigError: One of them is unknown.
+    """
+    formats = () if export == "none" else tuple(dict.fromkeys(export.split(",")))
+    for name in formats:
+        _require_one_of("export", name, EXPORTS)
+    return formats
 
 
 def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:

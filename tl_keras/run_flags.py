@@ -10,7 +10,7 @@ from typing import Any
 from absl import flags
 from ml_collections import config_flags
 
-from tl_keras.config import TransferConfig
+from tl_keras.config import EXPORTS, TransferConfig
 from tl_keras.errors import ConfigError
 
 flags.disclaim_key_flags()  # they are listed by --help of the command that calls `define`
@@ -70,7 +70,7 @@ _FIELDS = (
     ),
     ("strategy", "string", "strategy", "auto, cpu or gpu."),
     ("seed", "integer", "seed", "Decides splits, initial weights, order and augmentation."),
-    ("export", "string", "export", "saved_model or none."),
+    ("export", "string", "export", f"Any of {','.join(EXPORTS)}, comma-separated; or none."),
 )
 _DEFINE: dict[str, Callable[..., Any]] = {
     "string": flags.DEFINE_string,

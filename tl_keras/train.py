@@ -64,7 +64,7 @@ def summary(result: dict, workdir: str) -> str:
     accuracies = [
         f"{name} {result[f'{name}_accuracy']:.4f}" for name in ("test", "validation") if f"{name}_accuracy" in result
     ]
-    exported = f", {workdir}/{result['export']['path']}" if "export" in result else ""
+    exported = "".join(f", {workdir}/{export['path']}" for export in result["export"])
     return (
         f"accuracy: {', '.join(accuracies)}  (kept: epoch {result['kept_epoch']}, {result['kept_phase']})\n"
         f"parameters: {result['parameters_trained']:,} trained, {result['parameters_frozen']:,} frozen\n"

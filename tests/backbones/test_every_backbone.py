@@ -11,10 +11,14 @@ from tl_keras.backbones.specs import backbone_names
 from tl_keras.backbones.weights import fingerprint
 from tl_keras.builder import build_backbone, build_student, choose_backbone
 from tl_keras.config import ModelConfig
-from tl_keras.data.decoding import decode_image
+from tl_keras.data.inspection import inspect_source
+from tl_keras.data.sources import open_source
+from tl_keras.data.splits import split_source
 from tl_keras.freezing import plan_freezing
-from tl_keras.serving.export import export_saved_model
-from tl_keras.serving.model_file import load_model, save_model
+from tl_keras.serving.handover import hand_over
+from tl_keras.serving.model_file import load_model
+from tl_keras.serving.profile import answers_of
+from tl_keras.training.run_directory import RunDirectory
 
 QUICK = ("AlexNet",)
 
@@ -71,11 +75,25 @@ def every_edge_is_a_cut(student):
 
 
 def it_saves_loads_and_exports(student, folder):
-    save_model(student, folder / "model.keras", class_names=("a", "b"))
-    trained = load_model(folder / "model.keras")
-    pixels = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
-    image_bytes = tf.io.encode_png(pixels).numpy()
-    image = trained.preprocess.evaluation_transform(decode_image(tf.constant(image_bytes)))
-    logits = student.model.predict(image[None], verbose=0)
-    np.testing.assert_array_equal(trained.model.predict(image[None], verbose=0), logits)
-    export_saved_model(student, folder / "saved_model", class_names=("a", "b"), images=[image_bytes], logits=logits)
+    """On every kind of image: JPEG, PNG, greyscale, RGBA, odd sizes."""
+    for split in ("train", "val"):
+        for name in ("a", "b"):
+            (folder / "photos" / split / name).mkdir(parents=True)
+    random = np.random.default_rng(0)
+    for i, (channels, encode) in enumerate(
+        ((3, tf.io.encode_jpeg), (1, tf.io.encode_jpeg), (4, tf.io.encode_png), (1, tf.io.encode_png))
+    ):
+        pixels = random.integers(0, 256, (91 + 40 * i, 133, channels), dtype=np.uint8)
+        for split in ("train", "val"):
+            file = folder / "photos" / split / "ab"[i % 2] / f"{split}{i}.{encode.__name__[-4:].replace('_', '')}"
+            tf.io.write_file(str(file), encode(pixels if split == "val" else pixels[::-1]))
+    source = open_source(str(folder / "photos"))
+    inspection = inspect_source(source)
+    splits = split_source(source, inspection, validation_fraction=0.5, test_fraction=0, seed=0)
+    run = RunDirectory(folder / "run")
+    run.begin(config={}, data_hash=inspection.data_hash, splits=splits.to_json(source), labels=source.class_names)
+    (export,) = hand_over(
+        student, run, source, splits, formats=("saved_model",), answers=answers_of(student, source, global_batch_size=2)
+    )["export"]
+    assert export["images_compared"] == 4
+    assert fingerprint(load_model(run.model).model) == fingerprint(student.model)

@@ -21,7 +21,7 @@ from tl_keras.errors import BackboneError, ConfigError, DataError, WorkdirError
 from tl_keras.serving.model_file import load_model
 from tl_keras.training.loop import _crop_loss, train_and_evaluate
 
-FILES = {"config.json", "splits.json", "metrics.jsonl", "result.json", "labels.txt", "model.keras"}
+FILES = {"config.json", "splits.json", "metrics.jsonl", "result.json", "labels.txt", "model.keras", "proof.npz"}
 
 
 def a_config(**changes):
@@ -106,7 +106,7 @@ def test_the_saved_model_answers_as_the_model_does(finished):
     from tl_keras.serving.predictor import load_predictor
 
     workdir, result = finished
-    assert result["export"]["largest_difference"] <= 1e-5
+    assert result["export"][0]["largest_difference"] <= 1e-5
     source = open_source("digits")
     images = source.images(np.arange(64)).map(lambda element: element["image"])
     by_model = load_predictor(workdir).probabilities(images, batch_size=16)

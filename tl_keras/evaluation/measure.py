@@ -64,7 +64,7 @@ def evaluate_run(workdir: str | os.PathLike[str], *, split: str = "test", batch_
     """
     run = RunDirectory(workdir)
     begun, splits = run.read_config(), run.read_splits()
-    if begun is None:
+    if begun is None or splits is None:
         raise DataError(f"workdir: expected a run directory. Received: {run.path}, which holds no run.")
     config = from_json(begun["config"])
     source = open_source(config.data.source, data_dir=config.data.data_dir)

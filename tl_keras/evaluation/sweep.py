@@ -56,7 +56,7 @@ def sweep(
     variants = cut_variants(config, unfreeze=unfreeze, learning_rates=learning_rates)
     rows = compare(variants, path, seeds=seeds, measure_test=False)
     chosen = max(rows, key=lambda row: (row.validation.mean(), -row.parameters_trained))
-    if RunDirectory(chosen.workdirs[0]).read_splits()["test"]:
+    if (RunDirectory(chosen.workdirs[0]).read_splits() or {}).get("test"):
         test = np.array([evaluate_run(each)["accuracy"] for each in chosen.workdirs])
         chosen = dataclasses.replace(chosen, test=test)
     found = Sweep(rows, chosen)

@@ -1,21 +1,64 @@
-"""Asks a SavedModel in a process of its own that imports TensorFlow and nothing of tl_keras or Keras.
+"""Asks an exported model in a process of its own that imports the model's runtime and nothing of tl_keras or Keras.
 
-A script, not a module of the library: `python answer_alone.py SAVED_MODEL IMAGES_NPZ ANSWERS_NPY`.
-`IMAGES_NPZ` holds encoded images as uint8 arrays `image_0`, `image_1`, ...; `ANSWERS_NPY` gets float32 (n, classes).
+A script: `python answer_alone.py RUNTIME MODEL QUESTIONS_NPZ ANSWERS_NPY`, with RUNTIME among saved_model, litert, onnx
+and openvino. `QUESTIONS_NPZ` holds arrays `image_0`, `image_1`, ...: for saved_model the bytes of an image file, uint8
+(length,), else pixels, float32 (height, width, 3). `ANSWERS_NPY` gets the probabilities, float32 (n, classes).
 """
 
 import sys
+from collections.abc import Callable
 
 import numpy as np
-import tensorflow as tf
+
+Ask = Callable[[list[np.ndarray]], np.ndarray]
 
 
-def main(saved_model: str, images: str, answers: str) -> None:
-    """Writes the probabilities that the SavedModel gives."""
-    with np.load(images) as archive:
-        encoded = [archive[f"image_{i}"].tobytes() for i in range(len(archive.files))]
-    serve = tf.saved_model.load(saved_model).signatures["serving_default"]
-    np.save(answers, serve(image_bytes=tf.constant(encoded))["probabilities"].numpy())
+def load_saved_model(path: str) -> Ask:
+    """Loads a model into TensorFlow."""
+    import tensorflow as tf
+
+    serve = tf.saved_model.load(path).signatures["serving_default"]
+    return lambda files: serve(image_bytes=tf.constant([file.tobytes() for file in files]))["probabilities"].numpy()
+
+
+def load_litert(path: str) -> Ask:
+    """Loads a model into LiteRT."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    runner = Interpreter(path).get_signature_runner()
+    return lambda images: runner(images=np.stack(images))["probabilities"]
+
+
+def load_onnx(path: str) -> Ask:
+    """Loads a model into ONNX Runtime."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return lambda images: session.run(["probabilities"], {"images": np.stack(images)})[0]
+
+
+def load_openvino(path: str) -> Ask:
+    """Loads a model into OpenVINO, in float32: left to itself it takes bfloat16 where the processor has it."""
+    import openvino
+
+    compiled = openvino.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return lambda images: compiled({"images": np.stack(images)})["probabilities"]
+
+
+RUNTIMES: dict[str, Callable[[str], Ask]] = {
+    "saved_model": load_saved_model,
+    "litert": load_litert,
+    "onnx": load_onnx,
+    "openvino": load_openvino,
+}
+
+
+def main(runtime: str, model: str, questions: str, answers: str) -> None:
+    """Writes the probabilities that the model gives."""
+    sys.modules.update({"keras": None, "tl_keras": None})  # type: ignore[dict-item]  # importing what is None fails
+    with np.load(questions) as archive:
+        images = [archive[f"image_{i}"] for i in range(len(archive.files))]
+    np.save(answers, RUNTIMES[runtime](model)(images))
 
 
 if __name__ == "__main__":

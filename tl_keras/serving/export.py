@@ -1,105 +1,136 @@
-"""Export to a SavedModel that answers image bytes, and the proof that it gives training's numbers."""
+"""Export of a finished run, in any format, proven to agree with training before a server can see it."""
 
 from __future__ import annotations
 
+import hashlib
+import importlib.metadata
+import json
+import os
 import pathlib
-import subprocess
-import sys
-import tempfile
+from collections.abc import Iterable
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
-from tl_keras.builder import Student
+from tl_keras.backbones.weights import fingerprint
+from tl_keras.config import from_json
 from tl_keras.data.decoding import decode_image
-from tl_keras.errors import ExportError
-from tl_keras.training.run_directory import replacing, writing
+from tl_keras.data.sources import Source, open_source
+from tl_keras.errors import DataError, WorkdirError
+from tl_keras.serving.formats import FORMATS, require_converters
+from tl_keras.serving.model_file import TrainedModel, load_model
+from tl_keras.serving.profile import evenly
+from tl_keras.serving.proof import Proof, answers_in_fresh_process, compare
+from tl_keras.training.run_directory import RunDirectory, replacing, writing
 
-# Float32 rounding differs between batch sizes and graphs by about 1e-7; another preprocessing shows at 1e-3 and more.
-_TOLERANCE = 1e-5
-_SECONDS_TO_ANSWER = 600
+# LiteRT's guide to quantisation asks for "around 100-500" samples.
+_CALIBRATION_IMAGES = 200
 
 
-def export_saved_model(
-    student: Student, folder: pathlib.Path, *, class_names: tuple[str, ...], images: list[bytes], logits: np.ndarray
-) -> dict[str, Any]:
-    """Writes `folder/1`, a version directory as TensorFlow Serving wants it, once it has proven to agree.
+def export_run(
+    workdir: str | os.PathLike[str], formats: Iterable[str], *, source: Source | None = None
+) -> list[dict[str, Any]]:
+    """Exports a run's `model.keras`, from the run directory alone.
 
-    The signature `serving_default` takes `image_bytes`, string (batch,): encoded JPEG, PNG, BMP or GIF of any size. It
-    gives `probabilities`, float32 (batch, classes); `label`, string (batch,); `score`, float32 (batch,), of that label.
-    It needs TensorFlow alone.
+    Each format gets a version directory, `WORKDIR/FORMAT/1`, then `2`, as TensorFlow Serving wants it. It is written
+    aside, asked in a fresh process for the probabilities of `proof.npz`, and only then renamed.
 
     Args:
-      student: What to export.
-      folder: Gets the version directory.
-      class_names: In the order of the logits.
-      images: Encoded images to try it on.
-      logits: float32 (len(images), classes), what the training pipeline gives for them.
+      workdir: A run directory with `model.keras` and `proof.npz`.
+      formats: Names of `tl_keras.serving.formats.FORMATS`.
+      source: The training images, which `litert_int8` is fitted to. None: what the run's config names.
 
     Returns:
-      For `result.json`: the path, the number of images tried and the largest difference of a probability.
+      For each format `format`, `path` in the run directory, `megabytes`, and what `proof.compare` gives.
 
     Raises:
-      ExportError: The exported model's probabilities differ by more than 1e-5; nothing is left in `folder/1`.
+      DependencyError: The converter of a format is not installed; nothing was exported.
+      BackboneError: The run directory lacks its model.
+      ExportError: An exported model does not agree; nothing new is left of it, and older versions stay.
+      DataError: The training images are needed and cannot be read.
       WorkdirError: The disk is full or the place cannot be written.
     """
-    version = folder / "1"
+    run, formats = RunDirectory(workdir), tuple(formats)
+    require_converters(formats)
+    begun, splits = run.read_config(), run.read_splits()
+    if begun is None or splits is None:
+        raise WorkdirError(f"workdir: expected a run directory, with config.json. Received: {run.path}.")
+    trained, proof = load_model(run.model), Proof.load(run.proof)
+    files = [np.frombuffer(image, np.uint8) for image in proof.images]
+    pixels = [_pixels(trained, image) for image in proof.images]
+    expected = tf.nn.softmax(proof.logits / trained.profile.temperature).numpy()
+
+    def read_training_pixels() -> np.ndarray:
+        data = from_json(begun["config"]).data
+        return _pixels_of(trained, source or open_source(data.source, data_dir=data.data_dir), splits["train"])
+
+    rows = []
+    for name in formats:
+        chosen = FORMATS[name]
+        version = _next_version(run.path / name)
+        try:
+            with replacing(version) as temporary:
+                model = temporary / chosen.file
+                model.parent.mkdir(exist_ok=True)
+                chosen.write(trained, model, read_training_pixels)
+                _write_facts(run, trained, temporary / ("" if chosen.file else "assets.extra"))
+                answers = answers_in_fresh_process(chosen.runtime, model, files if chosen.takes_files else pixels)
+                comparison = compare(answers, expected, tolerance=chosen.tolerance)
+        finally:
+            if not any(version.parent.iterdir()):
+                version.parent.rmdir()
+        size = sum(file.stat().st_size for file in version.rglob("*") if file.is_file())
+        path = version.relative_to(run.path).as_posix()
+        rows.append({"format": name, "path": path, "megabytes": round(size / 1e6, 2), **comparison})
+    return rows
+
+
+def newest_version(folder: pathlib.Path) -> pathlib.Path | None:
+    """Returns the version directory with the highest number, or None."""
+    versions = [path for path in folder.glob("[0-9]*") if path.name.isdecimal()]
+    return max(versions, key=lambda path: int(path.name), default=None)
+
+
+def _next_version(folder: pathlib.Path) -> pathlib.Path:
     with writing(folder):
         folder.mkdir(exist_ok=True)
-    with replacing(version) as temporary:
-        _write(student, temporary, class_names)
-        difference = _difference_in_fresh_process(temporary, images, tf.nn.softmax(logits).numpy())
-        if not difference <= _TOLERANCE:
-            raise ExportError(
-                f"export: expected the training pipeline's probabilities to {_TOLERANCE:g}. Received: a difference of "
-                f"{difference:.3g} over {len(images)} validation images. Nothing was exported."
-            )
-    return {"path": f"{folder.name}/1", "images_compared": len(images), "largest_difference": difference}
+    newest = newest_version(folder)
+    return folder / str(int(newest.name) + 1 if newest else 1)
 
 
-def _write(student: Student, path: pathlib.Path, class_names: tuple[str, ...]) -> None:
-    """Writes the SavedModel, with the class names among its assets."""
-    preprocess, model = student.preprocess, student.model
-    size = preprocess.image_size
-
-    def preprocessed(image_bytes):
-        return preprocess.evaluation_transform(decode_image(image_bytes))
-
-    def serve(image_bytes):
-        images = tf.map_fn(preprocessed, image_bytes, fn_output_signature=tf.TensorSpec((size, size, 3), tf.float32))
-        probabilities = tf.nn.softmax(model(images, training=False))
-        return {
-            "probabilities": probabilities,
-            "label": tf.gather(tf.constant(class_names), tf.argmax(probabilities, axis=-1)),
-            "score": tf.reduce_max(probabilities, axis=-1),
-        }
-
-    # The variables alone, not the Keras layers around them: half the time to write and to load.
-    exported = tf.Module()
-    exported.weights = [variable.value for variable in model.variables]
-    signature = tf.function(serve, input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
-    tf.saved_model.save(exported, str(path), signatures={"serving_default": signature.get_concrete_function()})
-    (path / "assets.extra").mkdir()
-    (path / "assets.extra" / "labels.txt").write_text("".join(f"{name}\n" for name in class_names), encoding="utf-8")
+def _write_facts(run: RunDirectory, trained: TrainedModel, folder: pathlib.Path) -> None:
+    """Writes `labels.txt` and `tl_keras.json`: what a client has to know of the model, and where it came from."""
+    folder.mkdir(exist_ok=True)
+    facts = {
+        "class_names": trained.class_names,
+        "preprocess": trained.preprocess.to_json(),
+        **trained.profile.to_json(),
+        "outlier": "distance from the training images; above 1: farther than 95% of the validation images",
+        "validation_answers": trained.profile.predicted_counts.tolist(),
+        "versions": {
+            "tl_keras": importlib.metadata.version("tl_keras"),
+            "keras": keras.__version__,
+            "tensorflow": tf.__version__,
+        },
+        "run_sha256": hashlib.sha256((run.path / "config.json").read_bytes()).hexdigest(),
+        "weights_sha256": fingerprint(trained.model),
+    }
+    (folder / "tl_keras.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    (folder / "labels.txt").write_text("".join(f"{name}\n" for name in trained.class_names), encoding="utf-8")
 
 
-def _difference_in_fresh_process(saved_model: pathlib.Path, images: list[bytes], expected: np.ndarray) -> float:
-    """Returns the largest difference between `expected` and what a process with TensorFlow alone answers."""
-    script = pathlib.Path(__file__).with_name("answer_alone.py")
-    with tempfile.TemporaryDirectory() as folder:
-        questions, answers = pathlib.Path(folder, "images.npz"), pathlib.Path(folder, "answers.npy")
-        np.savez(questions, **{f"image_{i}": np.frombuffer(image, np.uint8) for i, image in enumerate(images)})
-        process = subprocess.run(
-            [sys.executable, script, saved_model, questions, answers],
-            capture_output=True,
-            text=True,
-            timeout=_SECONDS_TO_ANSWER,
-            check=False,
-        )
-        if process.returncode != 0:
-            last_line = (process.stderr.strip().splitlines() or ["no message"])[-1]
-            raise ExportError(
-                f"export: expected an exported model that answers. Received: {last_line}. Nothing was exported."
-            )
-        return float(np.abs(np.load(answers) - expected).max())
+def _pixels_of(trained: TrainedModel, source: Source, ids: list[str]) -> np.ndarray:
+    """Returns at most 200 of the named images as the model takes them, float32 (n, image_size, image_size, 3)."""
+    named = set(ids)
+    indices = np.array([index for index, name in enumerate(source.ids) if name in named], np.int64)
+    if not len(indices):
+        raise DataError(f"export: expected the run's training images in {source.name}. Received a source without them.")
+    images = source.images(evenly(indices, _CALIBRATION_IMAGES))
+    return np.stack([_pixels(trained, element["image"]) for element in images])
+
+
+def _pixels(trained: TrainedModel, image: tf.Tensor | bytes) -> np.ndarray:
+    """Returns an image as the model takes it, float32 (image_size, image_size, 3), through training's own functions."""
+    return trained.preprocess.evaluation_transform(decode_image(tf.convert_to_tensor(image))).numpy()

@@ -1,6 +1,6 @@
-"""`model.keras`: an ordinary Keras file that also carries the preprocessing and the class names.
+"""`model.keras`: an ordinary Keras file that also carries the preprocessing, the class names and the student's profile.
 
-Plain Keras loads it; what tl_keras adds is one more entry in the archive, `tl_keras.json`.
+Plain Keras loads it; what tl_keras adds are two more entries in the archive, `tl_keras.json` and `tl_keras.npz`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ from tl_keras.backbones.specs import BackboneSpec
 from tl_keras.backbones.weights import load_keras_file
 from tl_keras.builder import Student
 from tl_keras.errors import BackboneError
+from tl_keras.serving.profile import Profile
 from tl_keras.training.run_directory import replacing
+
+_PROFILE = "tl_keras.npz"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,15 +33,17 @@ class TrainedModel:
       model: float32 (batch, image_size, image_size, 3), RGB, 0 to 255, to float32 (batch, classes) logits.
       preprocess: How an image becomes the model's input.
       class_names: In the order of the logits.
+      profile: Its temperature, and what its training images looked like to it.
     """
 
     model: keras.Model
     preprocess: PreprocessSpec
     class_names: tuple[str, ...]
+    profile: Profile
 
 
-def save_model(student: Student, path: pathlib.Path, *, class_names: tuple[str, ...]) -> None:
-    """Writes the student, its preprocessing and its class names to one `.keras` file, whole or not at all.
+def save_model(student: Student, path: pathlib.Path, *, class_names: tuple[str, ...], profile: Profile) -> None:
+    """Writes the student and what belongs to it to one `.keras` file, whole or not at all.
 
     Raises:
       WorkdirError: The disk is full or the place cannot be written.
@@ -50,6 +55,7 @@ def save_model(student: Student, path: pathlib.Path, *, class_names: tuple[str, 
         student.model.save(temporary)
         with zipfile.ZipFile(temporary, "a") as archive:
             archive.writestr(ENTRY, json.dumps(facts))
+            archive.writestr(_PROFILE, profile.to_bytes())
 
 
 def load_model(path: pathlib.Path) -> TrainedModel:
@@ -63,9 +69,12 @@ def load_model(path: pathlib.Path) -> TrainedModel:
     try:
         with zipfile.ZipFile(path) as archive:
             facts = json.loads(archive.read(ENTRY))
+            profile = Profile.from_bytes(archive.read(_PROFILE))
         names = tuple(facts["class_names"])
     except KeyError as error:
-        raise BackboneError(f"model: expected a .keras file written by tl_keras. Received: {path}.") from error
+        raise BackboneError(
+            f"model: expected a .keras file written by this version of tl_keras. Received: {path}."
+        ) from error
     except (zipfile.BadZipFile, ValueError, OSError) as error:
         raise BackboneError(f"model: expected a .keras file that can be read. Received: {path} ({error}).") from error
-    return TrainedModel(load_keras_file(path), PreprocessSpec.from_json(facts["preprocess"]), names)
+    return TrainedModel(load_keras_file(path), PreprocessSpec.from_json(facts["preprocess"]), names, profile)

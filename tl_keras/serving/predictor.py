@@ -14,6 +14,7 @@ import tensorflow as tf
 from tl_keras.data.decoding import decode_image
 from tl_keras.data.folder import IMAGE_SUFFIXES
 from tl_keras.errors import BackboneError, DataError
+from tl_keras.serving.export import newest_version
 from tl_keras.serving.model_file import TrainedModel, load_model
 
 
@@ -43,6 +44,7 @@ class KerasPredictor(Predictor):
         self.class_names = trained.class_names
         self._model = trained.model
         self._preprocess = trained.preprocess
+        self._temperature = trained.profile.temperature
 
     def probabilities(self, images: tf.data.Dataset, *, batch_size: int) -> np.ndarray:
         """See `Predictor`."""
@@ -51,7 +53,7 @@ class KerasPredictor(Predictor):
             num_parallel_calls=tf.data.AUTOTUNE,
         )
         logits = self._model.predict(ready.batch(batch_size).prefetch(tf.data.AUTOTUNE), verbose=0)
-        return tf.nn.softmax(logits).numpy()
+        return tf.nn.softmax(logits / self._temperature).numpy()
 
 
 class SavedModelPredictor(Predictor):
@@ -83,10 +85,7 @@ def load_predictor(path: str | os.PathLike[str]) -> Predictor:
     if (path / "model.keras").is_file():
         return KerasPredictor(load_model(path / "model.keras"))
     if path.is_dir():
-        versions = sorted(
-            (version for version in path.glob("[0-9]*/saved_model.pb")), key=lambda file: int(file.parent.name)
-        )
-        saved_model = versions[-1].parent if versions else path
+        saved_model = newest_version(path) or path
         if (saved_model / "saved_model.pb").is_file():
             return SavedModelPredictor(saved_model)
     if path.suffix == ".keras":
@@ -119,9 +118,9 @@ def predict_images(
       BackboneError: The model cannot be read.
       DataError: A path is not there, or no images are.
     """
-    files = _image_files(images)
+    files = image_files(images)
     predictor = load_predictor(model)
-    readable = _readable(files)
+    readable = readable_files(files)
     rows: dict[str, dict[str, Any]] = {
         file: {"file": file, "error": "expected a JPEG, PNG, BMP or GIF image that can be decoded"} for file in files
     }
@@ -135,7 +134,7 @@ def predict_images(
     return [rows[file] for file in files]
 
 
-def _image_files(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
+def image_files(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
     """Returns the files, with directories replaced by the images below them, sorted."""
     files: list[str] = []
     for path in map(pathlib.Path, paths):
@@ -153,7 +152,7 @@ def _image_files(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
     return list(dict.fromkeys(files))
 
 
-def _readable(files: list[str]) -> list[str]:
+def readable_files(files: list[str]) -> list[str]:
     """Returns the files that decode, in order."""
 
     def decodes(index, file):

@@ -20,15 +20,16 @@ import tensorflow as tf
 from tl_keras.backbones.preprocessing import PreprocessSpec
 from tl_keras.backbones.weights import fingerprint
 from tl_keras.builder import Student, TeacherChoice, choose_backbone
-from tl_keras.config import TransferConfig, resolve, to_json
+from tl_keras.config import TransferConfig, export_formats, resolve, to_json
 from tl_keras.data.inspection import Inspection, inspect_source
-from tl_keras.data.pipeline import evaluation_batches, evaluation_order, steps_per_epoch, training_batches
+from tl_keras.data.pipeline import evaluation_batches, steps_per_epoch, training_batches
 from tl_keras.data.sources import Source, open_source
 from tl_keras.data.splits import Splits, split_source
 from tl_keras.distribution.hardware import Hardware, resolve_hardware
 from tl_keras.freezing import FreezePlan
-from tl_keras.serving.export import export_saved_model
-from tl_keras.serving.model_file import save_model
+from tl_keras.serving.formats import require_converters
+from tl_keras.serving.handover import hand_over
+from tl_keras.serving.profile import FEATURES_LAYER, answers_of
 from tl_keras.training.callbacks import ProgressBar, RecordEpochs, StopOnNonFiniteLoss
 from tl_keras.training.checkpoints import Progress, read_checkpoint, restore, values_of
 from tl_keras.training.feature_cache import FeatureCache
@@ -44,9 +45,6 @@ from tl_keras.training.workshop import Workshop
 
 # A 3:2 photograph keeps 0.51 of its area in a centre crop of 7/8 of the short side, and no teacher minds.
 _KEPT_AREA_WORTH_A_WORD = 0.45
-
-# Validation images that the exported model answers again in a fresh process.
-_PARITY_IMAGES = 16
 
 
 def train_and_evaluate(
@@ -76,6 +74,7 @@ def train_and_evaluate(
     if source is not None:
         config = dataclasses.replace(config, data=dataclasses.replace(config.data, source=source.name))
     config = resolve(config)
+    require_converters(export_formats(config.export))
     teacher = choose_backbone(config.model)
     config.model.image_size, config.model.alpha = teacher.preprocess.image_size, teacher.alpha
     run.check_writable()
@@ -136,16 +135,14 @@ def train_and_evaluate(
             "data": inspection.data_hash,
         },
     }
-    save_model(student, run.model, class_names=source.class_names)
-    if config.export == "saved_model":
-        probes = evaluation_order(source, splits.validation[:_PARITY_IMAGES])
-        result["export"] = export_saved_model(
-            student,
-            run.saved_model,
-            class_names=source.class_names,
-            images=[source.encoded_image(int(index)) for index in probes],
-            logits=_logits(job, probes),
-        )
+    result |= hand_over(
+        student,
+        run,
+        source,
+        splits,
+        formats=export_formats(config.export),
+        answers=lambda indices: _answers(job, phases[-1], indices),
+    )
     run.write_json("result.json", result)
     return {**result, "resumed": resumed}
 
@@ -439,16 +436,19 @@ def _class_weights(job: _Job) -> np.ndarray | None:
     return balanced_class_weights(job.source.labels[job.splits.train], len(job.source.class_names))
 
 
-def _logits(job: _Job, indices: np.ndarray) -> np.ndarray:
-    """Returns what the whole student gives for a few images, float32 (n, classes), in the order of `evaluation_order`."""
-    batches = evaluation_batches(
-        job.source,
-        indices,
-        transform=job.student.preprocess.evaluation_transform,
-        num_classes=len(job.source.class_names),
-        global_batch_size=len(indices),
+def _answers(job: _Job, phase: Phase, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns pooled features, float32 (n, d), and logits, float32 (n, classes), in the order of `evaluation_order`."""
+    if phase.plan not in job.features:
+        batch_size = job.config.training.global_batch_size
+        return answers_of(job.student, job.source, global_batch_size=batch_size)(indices)
+    trained = job.workshop.cut(job.student, phase.plan).trained
+    pooled = trained.get_layer(FEATURES_LAYER).output if phase.plan.trained else trained.input
+    model = keras.Model(trained.input, [pooled, trained.output])
+    # Layer by layer: over few layers and images, tracing takes longer than it saves.
+    features, logits = zip(
+        *(model(inputs, training=False) for inputs, _ in _evaluation_batches(job, phase, indices)), strict=True
     )
-    return np.concatenate([job.student.model(images, training=False) for images, _ in batches])
+    return np.concatenate(features), np.concatenate(logits)
 
 
 def _evaluate(job: _Job, phase: Phase, trainer: keras.Model, progress: Progress, test: np.ndarray) -> dict[str, float]:

@@ -4,7 +4,8 @@
 config.json     everything resolved             model.keras    the student; takes pixels 0 to 255
 splits.json     which image is in which split   saved_model/1  answers image bytes; servable as it is
 metrics.jsonl   a line an epoch                 labels.txt     a class name a line, in the order of the outputs
-result.json     written last: the run is done   checkpoints/   to resume from      logs/  for TensorBoard
+result.json     written last: the run is done   proof.npz      images and answers that every export has to give again
+checkpoints/    to resume from                  logs/          for TensorBoard
 ```
 """
 
@@ -47,7 +48,7 @@ class RunDirectory:
         self.checkpoints = self.path / "checkpoints"
         self.logs = self.path / "logs"
         self.model = self.path / "model.keras"
-        self.saved_model = self.path / "saved_model"
+        self.proof = self.path / "proof.npz"
 
     def check_writable(self) -> None:
         """Raises a WorkdirError unless the directory, or the nearest parent that exists, can be written."""
@@ -67,13 +68,13 @@ class RunDirectory:
         """Returns what `begin` wrote, or None where no run has begun here."""
         return self._read_json("config.json")
 
-    def read_splits(self) -> dict[str, Any]:
-        """Returns which image is in which split, as `tl_keras.data.splits.Splits.to_json` gave it."""
-        return self._read_json("splits.json") or {}
-
     def read_result(self) -> dict[str, Any] | None:
         """Returns the result of the finished run, or None."""
         return self._read_json("result.json")
+
+    def read_splits(self) -> dict[str, Any] | None:
+        """Returns the ids of the images in each split, as `begin` wrote them, or None."""
+        return self._read_json("splits.json")
 
     def check_same_run(self, config: dict[str, Any]) -> None:
         """Raises a WorkdirError if a run with another config has begun here.

@@ -1,0 +1,53 @@
+"""One run directory for all tests of serving: the embedded teacher under an untrained head, on scikit-learn's digits."""
+
+import numpy as np
+import pytest
+
+from tl_keras.builder import build_student, choose_backbone
+from tl_keras.config import quick_start, resolve, to_json
+from tl_keras.data.arrays import ArraySource
+from tl_keras.data.inspection import inspect_source
+from tl_keras.data.sources import open_source
+from tl_keras.data.splits import split_source
+from tl_keras.serving.handover import hand_over
+from tl_keras.serving.profile import answers_of
+from tl_keras.training.run_directory import RunDirectory
+
+
+@pytest.fixture(scope="session")
+def source():
+    """Three digits, forty scans each, as a source in memory."""
+    digits = open_source("digits")
+    chosen = np.concatenate([np.flatnonzero(digits.labels == label)[:40] for label in (3, 5, 7)])
+    pixels = np.stack([element["image"].numpy() for element in digits.images(chosen)])
+    return ArraySource(
+        pixels, np.array(["three", "five", "seven"])[np.searchsorted([3, 5, 7], digits.labels[np.sort(chosen)])]
+    )
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory, source):
+    """A run directory with model.keras, proof.npz and saved_model/1, and images/ with ten PNG files."""
+    config = resolve(quick_start())
+    student = build_student(choose_backbone(config.model), config.model, num_classes=3)
+    inspection = inspect_source(source)
+    splits = split_source(source, inspection, validation_fraction=0.3, test_fraction=0.1, seed=0)
+    run = RunDirectory(tmp_path_factory.mktemp("runs") / "run")
+    run.begin(
+        config=to_json(config),
+        data_hash=inspection.data_hash,
+        splits=splits.to_json(source),
+        labels=source.class_names,
+    )
+    hand_over(
+        student,
+        run,
+        source,
+        splits,
+        formats=("saved_model",),
+        answers=answers_of(student, source, global_batch_size=32),
+    )
+    (run.path / "images").mkdir()
+    for index in range(10):
+        (run.path / "images" / f"{index}.png").write_bytes(source.encoded_image(index * 12))
+    return run

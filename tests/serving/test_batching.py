@@ -1,0 +1,62 @@
+"""Tests of tl_keras.serving.batching."""
+
+import asyncio
+
+import pytest
+
+from tl_keras.errors import DataError
+from tl_keras.serving.batching import MicroBatcher, OverloadError
+
+
+def answered(images, *, pixels=1, **options):
+    """Returns the answers for images asked at once, and the sizes of the batches."""
+    sizes = []
+
+    def ask(batch):
+        if b"broken" in batch:
+            raise DataError("image: broken")
+        return [image.decode() for image in batch]
+
+    async def all_of_them():
+        settings = {"max_batch": 4, "max_wait_seconds": 0.02, **options}
+        batcher = MicroBatcher(ask, observe=sizes.append, **settings)
+        running = asyncio.create_task(batcher.run())
+        asked = [batcher.answer(image, pixels=pixels) for image in images]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        running.cancel()
+        return answers
+
+    return asyncio.run(all_of_them()), sizes
+
+
+def test_images_share_batches_and_get_their_own_answers():
+    answers, sizes = answered([b"%d" % i for i in range(10)])
+    assert answers == [str(i) for i in range(10)]
+    assert sizes == [4, 4, 2]
+
+
+def test_a_broken_image_fails_alone():
+    answers, _ = answered([b"a", b"broken", b"c", b"d"])
+    assert isinstance(answers[1], DataError)
+    assert answers[:1] + answers[2:] == ["a", "c", "d"]
+
+
+def test_large_images_are_answered_in_smaller_batches():
+    _, sizes = answered([b"a"] * 4, pixels=20_000_000)
+    assert sizes == [2, 2]
+
+
+def test_whoever_comes_when_too_many_wait_is_refused():
+    answers, _ = answered([b"a"] * 300)
+    assert sum(isinstance(answer, OverloadError) for answer in answers) == 300 - 256
+
+
+def test_an_error_of_the_model_reaches_every_caller():
+    async def ask():
+        batcher = MicroBatcher(lambda batch: 1 / 0, max_batch=2, max_wait_seconds=0.01)
+        running = asyncio.create_task(batcher.run())
+        with pytest.raises(ZeroDivisionError):
+            await batcher.answer(b"a", pixels=1)
+        running.cancel()
+
+    asyncio.run(ask())

@@ -1,0 +1,64 @@
+"""Every format is written by its own converter and run in its real runtime."""
+
+import importlib.util
+
+import keras
+import numpy as np
+import pytest
+
+from tl_keras.backbones.preprocessing import PreprocessSpec
+from tl_keras.serving.export import export_run
+from tl_keras.serving.formats import FORMATS
+from tl_keras.serving.model_file import TrainedModel
+from tl_keras.serving.profile import fit_profile
+
+
+def require(name):
+    for module in FORMATS[name].modules:
+        if importlib.util.find_spec(module) is None:
+            pytest.skip(f"{module} is not installed: pip install 'tl_keras[{FORMATS[name].extra}]'")
+
+
+@pytest.fixture(scope="module")
+def with_swish():
+    """A tiny student with swish, which has a gradient of its own."""
+    images = keras.Input((8, 8, 3))
+    features = keras.layers.GlobalAveragePooling2D(name="features")(
+        keras.layers.Conv2D(4, 3, activation="swish")(images)
+    )
+    model = keras.Model(images, keras.layers.Dense(2)(features))
+    rows = np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32)
+    profile = fit_profile(
+        train_features=rows, validation_features=rows, validation_logits=rows[:, :2], validation_labels=np.arange(9) % 2
+    )
+    preprocess = PreprocessSpec(8, "squash", 1.0, "bilinear", True, "tf")
+    return TrainedModel(model, preprocess, ("a", "b"), profile)
+
+
+@pytest.mark.parametrize("name", ["saved_model", "litert", "onnx", "openvino"])
+def test_an_activation_with_a_gradient_of_its_own_is_written(name, with_swish, tmp_path):
+    require(name)
+    FORMATS[name].write(with_swish, tmp_path / (FORMATS[name].file or "saved_model"), lambda: np.zeros((1, 8, 8, 3)))
+    assert any(file.stat().st_size for file in tmp_path.rglob("*") if file.is_file())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in FORMATS if name != "saved_model"])
+def test_a_format_answers_in_its_runtime_as_training_did(name, run, source):
+    require(name)
+    (row,) = export_run(run.path, (name,), source=source)
+    assert row["largest_difference"] <= {"litert_float16": 0.05, "litert_int8": 0.5}.get(name, 1e-5)
+    assert row["top_1_agreement"] >= (0.8 if name == "litert_int8" else 0.95)
+    assert (run.path / row["path"] / "labels.txt").is_file()
+
+
+@pytest.mark.slow
+def test_fewer_bits_are_smaller_files(run):
+    sizes = {
+        name: (path / "model.tflite").stat().st_size
+        for name in ("litert", "litert_float16", "litert_int8")
+        if (path := run.path / name / "1").is_dir()
+    }
+    if len(sizes) < 3:
+        pytest.skip("LiteRT's runtime is not installed: pip install 'tl_keras[litert]'")
+    assert sizes["litert_int8"] < sizes["litert_float16"] < sizes["litert"]

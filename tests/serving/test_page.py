@@ -1,0 +1,76 @@
+"""The server's page in a headless Chromium: a person chooses a photo and sees labels and scores."""
+
+import asyncio
+import shutil
+import threading
+
+import pytest
+
+from tl_keras.serving.predictor import predict_images
+
+pytest.importorskip("starlette", reason="pip install 'tl_keras[serve]'")
+playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
+
+
+@pytest.fixture(scope="module")
+def address(run):
+    """The address of a server in this process."""
+    import uvicorn
+
+    from tl_keras.serving.server import Limits, make_app
+
+    app = make_app(run.path / "saved_model", name="digits", limits=Limits())
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve()))
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("Chromium is not installed")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+def test_a_chosen_photo_is_answered_and_nothing_comes_from_elsewhere(run, address, browser):
+    page, requests = browser.new_page(), []
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(address)
+    file = run.path / "images" / "0.png"
+    page.set_input_files("#file", file)
+    page.wait_for_selector("#answer tbody tr")
+    expected = predict_images(run.path, [file], top_k=3)[0]
+    assert page.locator("tbody th").all_inner_texts() == [best["label"] for best in expected["top_k"]]
+    assert page.locator("#status").inner_text() == f"{expected['label']}, {100 * expected['score']:.1f} %"
+    assert all(url.startswith((address, "blob:", "data:")) for url in requests)
+
+
+def test_what_is_no_image_is_said(address, browser, tmp_path):
+    (tmp_path / "a.png").write_bytes(b"no image")
+    page = browser.new_page()
+    page.goto(address)
+    page.set_input_files("#file", tmp_path / "a.png")
+    page.wait_for_function("document.getElementById('note').textContent")
+    assert "another kind of file" in page.locator("#note").inner_text()
+    assert not page.locator("#photo").is_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_follows_the_colour_scheme_and_labels_its_controls(address, browser, scheme):
+    page = browser.new_page(color_scheme=scheme)
+    page.goto(address)
+    background = page.evaluate("getComputedStyle(document.documentElement).colorScheme")
+    assert background == "light dark"
+    dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+    assert dark == (scheme == "dark")
+    assert page.get_by_label("Drop a photo here, or choose one").count() == 1
+    assert page.locator("html").get_attribute("lang") == "en"

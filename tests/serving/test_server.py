@@ -1,0 +1,205 @@
+"""Tests of tl_keras.serving.server, as a process of its own that real clients ask."""
+
+import base64
+import concurrent.futures
+import http.client
+import json
+import os
+import pathlib
+import socket
+import struct
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from tl_keras.serving.predictor import predict_images
+
+pytest.importorskip("starlette", reason="pip install 'tl_keras[serve]'")
+PREDICT = "/v1/models/digits:predict"
+
+
+@pytest.fixture(scope="module")
+def server(run):
+    """A server's port and process id."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = ["--name=digits", f"--port={port}", "--max_body_mb=2", "--timeout_seconds=2"]
+    with subprocess.Popen([sys.executable, "-m", "tl_keras.serve", f"--workdir={run.path}", *options]) as process:
+        try:
+            while True:
+                assert process.poll() is None
+                try:
+                    ask(port, "/healthz")
+                    break
+                except ConnectionRefusedError:
+                    time.sleep(0.1)
+            yield port, process.pid
+        finally:
+            process.terminate()
+
+
+def ask(port, path, body=None):
+    """Returns the status and the body of an answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        connection.request("GET" if body is None else "POST", path, body)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def refused_as_too_large(port, body):
+    """Whether the server answers 413, or closes while the client still sends, which http.client sees as a broken pipe."""
+    try:
+        return ask(port, PREDICT, body)[0] == 413
+    except (BrokenPipeError, ConnectionResetError):
+        return True
+
+
+def instances(*images, **more):
+    return json.dumps({"instances": [{"b64": base64.b64encode(image).decode()} for image in images], **more})
+
+
+def image(run, index):
+    return (run.path / "images" / f"{index}.png").read_bytes()
+
+
+def png_of(width, height):
+    """Returns the start of a PNG file that says it is so large."""
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", width, height) + bytes(30)
+
+
+def test_rows_and_columns_give_what_predict_gives(run, server):
+    files = [run.path / "images" / f"{index}.png" for index in range(10)]
+    expected = predict_images(run.path, files)
+    encoded = [{"b64": base64.b64encode(file.read_bytes()).decode()} for file in files]
+    _, by_row = ask(server[0], PREDICT, json.dumps({"instances": [{"image_bytes": value} for value in encoded]}))
+    _, by_column = ask(server[0], PREDICT, json.dumps({"inputs": {"image_bytes": encoded}}))
+    rows, columns = json.loads(by_row)["predictions"], json.loads(by_column)["outputs"]
+    assert [row["label"] for row in rows] == columns["label"] == [row["label"] for row in expected]
+    np.testing.assert_allclose([row["score"] for row in rows], [row["score"] for row in expected], atol=1e-5)
+
+
+def test_a_signature_with_one_output_goes_without_its_name(run, server):
+    status, answer = ask(server[0], PREDICT, instances(image(run, 0), signature_name="features"))
+    assert status == 200
+    assert len(json.loads(answer)["predictions"][0]) == 1280
+
+
+def test_status_and_metadata(server):
+    status = json.loads(ask(server[0], "/v1/models/digits")[1])
+    assert status["model_version_status"][0]["state"] == "AVAILABLE"
+    metadata = json.loads(ask(server[0], "/v1/models/digits/versions/1/metadata")[1])
+    signatures = metadata["metadata"]["signature_def"]["signature_def"]
+    assert set(signatures) == {"serving_default", "images", "tf_example", "features"}
+    assert signatures["serving_default"]["inputs"]["image_bytes"]["dtype"] == "DT_STRING"
+
+
+def test_status_and_metadata_are_tensorflow_servings_own_messages(server):
+    status = pytest.importorskip(
+        "tensorflow_serving.apis.get_model_status_pb2", reason="pip install --no-deps tensorflow-serving-api"
+    )
+    metadata = pytest.importorskip("tensorflow_serving.apis.get_model_metadata_pb2")
+    from google.protobuf import json_format
+
+    answered = json.loads(ask(server[0], "/v1/models/digits")[1])
+    json_format.ParseDict(answered, status.GetModelStatusResponse())
+    answered = json.loads(ask(server[0], "/v1/models/digits/metadata")[1])
+    json_format.ParseDict(answered["metadata"]["signature_def"], metadata.SignatureDefMap())
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "says"),
+    [
+        (PREDICT, "{", 400, "request: expected"),
+        (PREDICT, "[" * 100_000, 400, "request: expected"),
+        (PREDICT, '"text"', 400, "request: expected"),
+        (PREDICT, '{"instances": []}', 400, "1 to 64 images"),
+        (PREDICT, '{"instances": [{"b64": "%%"}]}', 400, "request: expected"),
+        (PREDICT, instances(b"no image"), 400, "another kind of file"),
+        (PREDICT, instances(png_of(8, 8)), 400, "damaged"),
+        (PREDICT, instances(png_of(10_000, 5_000)), 400, "10000 x 5000"),
+        (PREDICT, instances(b"", signature_name="none"), 400, "signature_name"),
+        (PREDICT, " " * 3_000_000, 413, "2,000,000 bytes"),
+        ("/v1/models/cats:predict", instances(b""), 404, "not found"),
+        ("/v1/models/digits/versions/7:predict", instances(b""), 404, "not found"),
+    ],
+)
+def test_what_cannot_be_answered_is_a_clear_4xx(server, path, body, status, says):
+    found, answer = ask(server[0], path, body)
+    assert found == status
+    assert says in json.loads(answer)["error"]
+
+
+def test_a_body_without_a_length_is_limited_too(server):
+    chunks = (b" " * 100_000 for _ in range(30))
+    assert refused_as_too_large(server[0], chunks)
+
+
+def slow_client(port):
+    """Sends half a request and waits; returns the status."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+        client.sendall(f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{{".encode())
+        return int(client.recv(100).split()[1])
+
+
+def test_a_slow_client_is_sent_away(server):
+    assert slow_client(server[0]) == 408
+
+
+def test_the_metrics_count_answers(run, server):
+    ask(server[0], PREDICT, instances(image(run, 0)))
+    metrics = ask(server[0], "/metrics")[1].decode()
+    assert 'tl_keras_requests_total{status="200"}' in metrics
+    assert "tl_keras_outliers_total" in metrics
+
+
+def test_the_page_is_one_file_that_asks_for_nothing_from_elsewhere(server):
+    status, page = ask(server[0], "/")
+    assert status == 200
+    assert b"/v1/models/digits:predict" in page
+    assert b"http" not in page
+
+
+def resident_megabytes(pid):
+    pages = int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+@pytest.mark.slow
+def test_under_load_the_right_are_answered_the_broken_refused_and_memory_stays_flat(run, server):
+    """3,000 requests, 32 at a time, a tenth of them broken in four ways; prints the latencies."""
+    port, pid = server
+    files = [run.path / "images" / f"{index}.png" for index in range(10)]
+    labels = [row["label"] for row in predict_images(run.path, files)]
+    good = [instances(file.read_bytes()) for file in files]
+    broken = [
+        lambda: ask(port, PREDICT, instances(b"no image"))[0] == 400,
+        lambda: ask(port, PREDICT, instances(png_of(10_000, 5_000)))[0] == 400,
+        lambda: refused_as_too_large(port, b" " * 20_000_000),
+        lambda: slow_client(port) == 408,
+    ]
+    seconds = []
+
+    def one(number):
+        if number % 10 == 9:
+            return broken[number // 10 % 4]()
+        start = time.monotonic()
+        status, answer = ask(port, PREDICT, good[number % 10])
+        seconds.append(time.monotonic() - start)
+        return status == 200 and json.loads(answer)["predictions"][0]["label"] == labels[number % 10]
+
+    with concurrent.futures.ThreadPoolExecutor(32) as clients:
+        assert all(clients.map(one, range(500)))
+        before = resident_megabytes(pid)
+        seconds.clear()
+        assert all(clients.map(one, range(3000)))
+    grown = resident_megabytes(pid) - before
+    p50, p99 = np.percentile(seconds, [50, 99]) * 1e3
+    print(f"\np50 {p50:.0f} ms, p99 {p99:.0f} ms; memory {before:.0f} MB, grown by {grown:.0f} MB")
+    assert grown < 0.1 * before

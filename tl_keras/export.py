@@ -1,0 +1,49 @@
+"""Exports a finished run, and proves that the export gives training's numbers.
+
+    python -m tl_keras.export --workdir=run1 --format=saved_model
+    python -m tl_keras.export --workdir=run1 --format=litert_int8,onnx,openvino
+
+Each format gets its next version directory, run1/FORMAT/1, 2, ...; a server that watches run1/FORMAT never sees half a
+model. An export that does not agree with training leaves nothing, and the exit status is 1.
+"""
+
+from __future__ import annotations
+
+import json
+
+from absl import flags
+
+from tl_keras import command_line
+from tl_keras.config import EXPORTS, export_formats
+from tl_keras.errors import ConfigError
+
+_WORKDIR = flags.DEFINE_string("workdir", None, "The run directory, with model.keras in it.")
+_FORMAT = flags.DEFINE_string("format", "saved_model", f"Any of {','.join(EXPORTS)}, comma-separated.")
+_JSON = flags.DEFINE_boolean("json", False, "Print JSON.")
+
+
+def main(arguments: list[str]) -> None:
+    """Exports and prints a row for each format on stdout."""
+    if arguments or not _WORKDIR.value:
+        raise ConfigError("flags: expected --workdir=RUN_DIRECTORY. Use --help to see what there is.")
+    formats = export_formats(_FORMAT.value)
+    if not formats:
+        raise ConfigError(f"format: expected one of {', '.join(EXPORTS)}. Received: none.")
+    from tl_keras.serving.export import export_run
+
+    rows = export_run(_WORKDIR.value, formats)
+    print(json.dumps(rows, indent=1) if _JSON.value else as_text(rows))
+
+
+def as_text(rows: list[dict]) -> str:
+    """Returns a line for each export: where it is, how large, and how it compares with training."""
+    width = max(len(row["path"]) for row in rows)
+    return "\n".join(
+        f"{row['path']:<{width}}  {row['megabytes']:7.2f} MB  largest difference {row['largest_difference']:.1e}  "
+        f"top-1 agreement {row['top_1_agreement']:.3f}  ({row['images_compared']} images)"
+        for row in rows
+    )
+
+
+if __name__ == "__main__":
+    command_line.run(main, usage=__doc__)

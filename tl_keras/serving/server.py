@@ -1,0 +1,338 @@
+"""A small server for trying a model out: TensorFlow Serving's REST API, metrics, and a page for dropping a photo.
+
+It speaks the paths of https://www.tensorflow.org/tfx/serving/api_rest for the signatures that take `image_bytes`. What
+cannot be answered is a 4xx with `{"error": "..."}`, as TensorFlow Serving's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import contextlib
+import dataclasses
+import functools
+import json
+import pathlib
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import numpy as np
+import prometheus_client
+import tensorflow as tf
+from google.protobuf import json_format
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+from tl_keras.errors import BackboneError, DataError
+from tl_keras.serving.batching import MicroBatcher, OverloadError
+from tl_keras.serving.export import newest_version
+from tl_keras.serving.image_header import read_image_size
+from tl_keras.serving.monitoring import Watch
+
+_SIGNATURES = ("serving_default", "features")
+_MAX_INSTANCES = 64
+# The page asks for nothing from elsewhere, and its photo stays between the browser and this server.
+_PAGE_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src blob:"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """What a client may ask for.
+
+    Attributes:
+      body_bytes: Of one request.
+      image_pixels: Height times width of one image, read from its header before anything is decoded.
+      seconds_to_send: For a client to send its request.
+      seconds_to_answer: For the server, from the last byte of the request.
+      max_batch: Images answered at a time.
+      max_wait_seconds: How long an image waits for others to share a batch with.
+    """
+
+    body_bytes: int = 10 * 2**20
+    image_pixels: int = 25_000_000
+    seconds_to_send: float = 10.0
+    seconds_to_answer: float = 30.0
+    max_batch: int = 32
+    max_wait_seconds: float = 0.005
+
+
+def make_app(saved_model: pathlib.Path, *, name: str, limits: Limits) -> Starlette:
+    """Returns the ASGI application.
+
+    Args:
+      saved_model: A folder of version directories, as `export_run` writes; the newest is served.
+      name: What clients call the model.
+      limits: What a client may ask for.
+
+    Raises:
+      BackboneError: There is no version of the model.
+    """
+    version = newest_version(saved_model)
+    if version is None:
+        raise BackboneError(
+            f"model: expected a version of a SavedModel in {saved_model}. Received: none. Use python -m tl_keras.export."
+        )
+    server = _Server(version, name=name, limits=limits)
+    model = "/v1/models/{name}"
+    routes = [
+        Route("/", server.page),
+        Route("/healthz", server.health),
+        Route("/metrics", server.metrics),
+    ]
+    for path in (model, f"{model}/versions/{{version:int}}"):
+        # The predict route comes first: "{name}" also matches "model:predict".
+        routes += [
+            Route(f"{path}:predict", server.predict, methods=["POST"]),
+            Route(f"{path}/metadata", server.metadata),
+            Route(path, server.status),
+        ]
+    return Starlette(
+        routes=routes, lifespan=server.lifespan, exception_handlers={HTTPException: _error, Exception: _unexpected}
+    )
+
+
+class _Server:
+    """One version of one model, and what is counted while it answers."""
+
+    def __init__(self, version: pathlib.Path, *, name: str, limits: Limits):
+        self._name, self._version, self._limits = name, int(version.name), limits
+        self._loaded = tf.saved_model.load(str(version))
+        self._metadata = _metadata(version, name=name)
+        facts = json.loads((version / "assets.extra" / "tl_keras.json").read_text(encoding="utf-8"))
+        self._watch = Watch(facts["class_names"], np.array(facts["validation_answers"], np.int64))
+        self._page = pathlib.Path(__file__).with_name("page.html").read_text(encoding="utf-8").replace("{{name}}", name)
+        self._registry = prometheus_client.CollectorRegistry()
+        counter = functools.partial(prometheus_client.Counter, registry=self._registry)
+        self._requests = counter("tl_keras_requests_total", "Predict requests, by HTTP status.", ["status"])
+        self._labels = counter("tl_keras_answers_total", "Images answered, by label.", ["label"])
+        self._outliers = counter("tl_keras_outliers_total", "Images unlike 95% of the validation images.")
+        self._seconds = prometheus_client.Histogram(
+            "tl_keras_request_seconds", "From a request's first byte to its answer.", registry=self._registry
+        )
+        self._batches = prometheus_client.Histogram(
+            "tl_keras_batch_images",
+            "Images answered at a time.",
+            registry=self._registry,
+            buckets=(1, 2, 4, 8, 16, 32, 64),
+        )
+        self._batchers: dict[str, MicroBatcher] = {}
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        """Answers from start to stop."""
+        self._batchers = {
+            signature: MicroBatcher(
+                functools.partial(_ask, self._loaded.signatures[signature]),
+                max_batch=self._limits.max_batch,
+                max_wait_seconds=self._limits.max_wait_seconds,
+                observe=self._batches.observe,
+            )
+            for signature in _SIGNATURES
+        }
+        tasks = [asyncio.create_task(batcher.run()) for batcher in self._batchers.values()]
+        yield
+        for task in tasks:
+            task.cancel()
+
+    async def page(self, request: Request) -> Response:
+        """The page for a person."""
+        return HTMLResponse(self._page, headers={"Content-Security-Policy": _PAGE_POLICY})
+
+    async def health(self, request: Request) -> Response:
+        """Says that requests are answered."""
+        return PlainTextResponse("ok\n")
+
+    async def metrics(self, request: Request) -> Response:
+        """The counters, as Prometheus reads them."""
+        return Response(
+            prometheus_client.generate_latest(self._registry), media_type=prometheus_client.CONTENT_TYPE_LATEST
+        )
+
+    async def status(self, request: Request) -> Response:
+        """The state of the model, as TensorFlow Serving's GetModelStatus."""
+        self._require_known(request)
+        state = {
+            "version": str(self._version),
+            "state": "AVAILABLE",
+            "status": {"error_code": "OK", "error_message": ""},
+        }
+        return JSONResponse({"model_version_status": [state]})
+
+    async def metadata(self, request: Request) -> Response:
+        """The signatures of the model, as TensorFlow Serving's GetModelMetadata."""
+        self._require_known(request)
+        return JSONResponse(self._metadata)
+
+    async def predict(self, request: Request) -> Response:
+        """Answers a predict request, in the row or the column format."""
+        start = time.monotonic()
+        status = 500
+        try:
+            self._require_known(request)
+            signature, images, by_row = _parse(await self._body(request))
+            answers = await self._answers(signature, images)
+            status = 200
+            if by_row:
+                only = len(answers[0]) == 1  # as TensorFlow Serving: an output alone goes without its name
+                rows = [next(iter(answer.values())) if only else answer for answer in answers]
+                return JSONResponse({"predictions": rows})
+            columns = {key: [answer[key] for answer in answers] for key in answers[0]}
+            return JSONResponse({"outputs": columns if len(columns) > 1 else next(iter(columns.values()))})
+        except HTTPException as error:
+            status = error.status_code
+            raise
+        except ClientDisconnect:
+            status = 400
+            return Response(status_code=status)
+        finally:
+            self._requests.labels(str(status)).inc()
+            self._seconds.observe(time.monotonic() - start)
+
+    async def _answers(self, signature: str, images: list[bytes]) -> list[dict[str, Any]]:
+        pixels = [self._pixels(image) for image in images]
+        batcher = self._batchers[signature]
+        answering = asyncio.gather(
+            *(batcher.answer(image, pixels=size) for image, size in zip(images, pixels, strict=True))
+        )
+        try:
+            answers = await asyncio.wait_for(answering, self._limits.seconds_to_answer)
+        except DataError as error:
+            raise HTTPException(400, str(error)) from error
+        except OverloadError as error:
+            raise HTTPException(503, str(error), headers={"Retry-After": "1"}) from error
+        except asyncio.TimeoutError as error:
+            raise HTTPException(504, "server: the answer took too long. Try again, with fewer images.") from error
+        if signature == "serving_default":
+            for answer in answers:
+                self._labels.labels(answer["label"]).inc()
+                self._outliers.inc(answer["outlier"] > 1)
+                if found := self._watch.add(answer["label"], answer["outlier"]):
+                    print(found, file=sys.stderr, flush=True)
+        return answers
+
+    def _pixels(self, image: bytes) -> int:
+        try:
+            height, width = read_image_size(image)
+        except DataError as error:
+            raise HTTPException(400, str(error)) from error
+        if not 0 < height * width <= self._limits.image_pixels:
+            raise HTTPException(
+                400,
+                f"image: expected 1 to {self._limits.image_pixels:,} pixels. Received: {width} x {height}. "
+                "Send a smaller one.",
+            )
+        return height * width
+
+    async def _body(self, request: Request) -> bytes:
+        """Returns the request's body, which may be neither too large nor too slow."""
+        limit = self._limits.body_bytes
+        too_large = HTTPException(
+            413, f"request: expected at most {limit:,} bytes. Received more. Send a smaller image."
+        )
+        length = request.headers.get("content-length", "0")
+        if not length.isdecimal() or int(length) > limit:
+            raise too_large
+
+        async def read() -> bytes:
+            body = bytearray()
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limit:
+                    raise too_large
+            return bytes(body)
+
+        try:
+            return await asyncio.wait_for(read(), self._limits.seconds_to_send)
+        except asyncio.TimeoutError as error:
+            raise HTTPException(
+                408,
+                f"request: expected it within {self._limits.seconds_to_send:g} seconds. Received: a part of it.",
+                headers={"Connection": "close"},
+            ) from error
+
+    def _require_known(self, request: Request) -> None:
+        name, version = request.path_params["name"], request.path_params.get("version", self._version)
+        if (name, version) != (self._name, self._version):
+            raise HTTPException(
+                404,
+                f"Servable not found for request: Specific({name}, {version}); there is {self._name}, {self._version}.",
+            )
+
+
+def _ask(signature: Any, images: Sequence[bytes]) -> list[dict[str, Any]]:
+    """Returns what a signature answers for each image, as JSON values."""
+    try:
+        answer = signature(image_bytes=tf.constant(images))
+    except tf.errors.InvalidArgumentError as error:
+        raise DataError("image: expected a file that can be decoded. Received: a damaged one.") from error
+    columns = {name: _json_values(value.numpy()) for name, value in answer.items()}
+    return [{name: column[row] for name, column in columns.items()} for row in range(len(images))]
+
+
+def _json_values(values: Any) -> list[Any]:
+    decoded = values.astype("U") if values.dtype == object else values
+    return decoded.tolist()
+
+
+def _parse(body: bytes) -> tuple[str, list[bytes], bool]:
+    """Returns the signature, the images, and whether the answer is to come by row.
+
+    Raises:
+      HTTPException: 400, where the request is not as TensorFlow Serving's REST API wants it.
+    """
+    expected = '{"instances": [{"b64": "..."}]} or {"inputs": [{"b64": "..."}]}'
+    try:
+        request = json.loads(body)
+        by_row = "instances" in request
+        if by_row == ("inputs" in request):
+            raise ValueError("neither or both of instances and inputs")
+        given = request["instances"] if by_row else request["inputs"]
+        if not by_row and isinstance(given, dict) and set(given) == {"image_bytes"}:
+            given = given["image_bytes"]
+        if not isinstance(given, list) or not 1 <= len(given) <= _MAX_INSTANCES:
+            raise ValueError(f"expected a list of 1 to {_MAX_INSTANCES} images")
+        values = [row.get("image_bytes", row) for row in given]
+        images = [base64.b64decode(value["b64"], validate=True) for value in values]
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError, binascii.Error) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise HTTPException(400, f"request: expected {expected}. Received something else ({reason[:200]}).") from error
+    signature = request.get("signature_name", _SIGNATURES[0])
+    if signature not in _SIGNATURES:
+        raise HTTPException(
+            400, f"signature_name: expected one of {', '.join(_SIGNATURES)}. Received: {signature!s:.50}."
+        )
+    return signature, images, by_row
+
+
+def _metadata(version: pathlib.Path, *, name: str) -> dict[str, Any]:
+    """Returns the signatures of a SavedModel as TensorFlow Serving's REST API shows them."""
+    saved = SavedModel.FromString((version / "saved_model.pb").read_bytes())
+    signatures = {
+        key: json_format.MessageToDict(
+            signature, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+        )
+        for key, signature in saved.meta_graphs[0].signature_def.items()
+        if not key.startswith("__")
+    }
+    return {
+        "model_spec": {"name": name, "signature_name": "", "version": version.name},
+        "metadata": {"signature_def": {"signature_def": signatures}},
+    }
+
+
+async def _error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": error.detail}, status_code=error.status_code, headers=error.headers)
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": "server: an error of its own; its log has it"}, status_code=500)
