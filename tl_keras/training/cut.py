@@ -20,28 +20,36 @@ class Cut:
         at most edges, a list of them in NASNet, the pooled features where the head alone trains. Run it with
         `training=False`. None where training begins at the first layer.
       trained: The activations (the images, where nothing is frozen) to float32 (batch, classes) logits.
+      pooled: The same, to the list of pooled features, float32 (batch, feature_dim), and logits.
     """
 
     position: int
     frozen: keras.Model | None
     trained: keras.Model
+    pooled: keras.Model
 
 
 def cut_student(student: Student, plan: FreezePlan) -> Cut:
     """Parts a student in front of the first layer that the plan trains."""
     backbone = student.backbone
+    pooling, *after = student.head
     position = plan.first_trained(backbone)
     if not any(layer.weights for layer in backbone.layers[:position]):
-        return Cut(0, None, keras.Model(student.model.inputs, student.model.outputs))
-    if position == len(backbone.layers):
-        pooling, *after = student.head
-        return Cut(position, _from_images(student, pooling(backbone.output)), _chain(pooling.output, after))
-    crossing = _crossing(backbone, position)
-    inputs = keras.tree.map_structure(lambda tensor: keras.Input(tensor.shape[1:], dtype=tensor.dtype), crossing)
-    logits = keras.Model(crossing, backbone.output)(inputs)
-    for layer in student.head:
+        inputs = keras.Input(student.model.input_shape[1:])
+        frozen, pooled = None, pooling(backbone(student.preprocess.normalize(inputs)))
+    elif position == len(backbone.layers):
+        pooled = pooling(backbone.output)
+        frozen = _from_images(student, pooled)
+        inputs = pooled = keras.Input(pooled.shape[1:], dtype=pooled.dtype)
+    else:
+        crossing = _crossing(backbone, position)
+        frozen = _from_images(student, crossing)
+        inputs = keras.tree.map_structure(lambda tensor: keras.Input(tensor.shape[1:], dtype=tensor.dtype), crossing)
+        pooled = pooling(keras.Model(crossing, backbone.output)(inputs))
+    logits = pooled
+    for layer in after:
         logits = layer(logits)
-    return Cut(position, _from_images(student, crossing), keras.Model(inputs, logits))
+    return Cut(position, frozen, keras.Model(inputs, logits), keras.Model(inputs, [pooled, logits]))
 
 
 def between(student: Student, shallow: Cut, deep: Cut) -> keras.Model:
@@ -56,13 +64,6 @@ def _from_images(student: Student, ends) -> keras.Model:
     images = keras.Input(student.model.input_shape[1:])
     below = keras.Model(student.backbone.inputs, ends)
     return keras.Model(images, below(student.preprocess.normalize(images)))
-
-
-def _chain(start, layers: list[keras.layers.Layer]) -> keras.Model:
-    inputs = outputs = keras.Input(start.shape[1:], dtype=start.dtype)
-    for layer in layers:
-        outputs = layer(outputs)
-    return keras.Model(inputs, outputs)
 
 
 def _crossing(backbone: keras.Model, position: int):

@@ -29,7 +29,7 @@ from tl_keras.distribution.hardware import Hardware, resolve_hardware
 from tl_keras.freezing import FreezePlan
 from tl_keras.serving.formats import require_converters
 from tl_keras.serving.handover import hand_over
-from tl_keras.serving.profile import FEATURES_LAYER, answers_of
+from tl_keras.serving.profile import answers_of
 from tl_keras.training.callbacks import ProgressBar, RecordEpochs, StopOnNonFiniteLoss
 from tl_keras.training.checkpoints import Progress, read_checkpoint, restore, values_of
 from tl_keras.training.feature_cache import FeatureCache
@@ -441,13 +441,10 @@ def _answers(job: _Job, phase: Phase, indices: np.ndarray) -> tuple[np.ndarray, 
     if phase.plan not in job.features:
         batch_size = job.config.training.global_batch_size
         return answers_of(job.student, job.source, global_batch_size=batch_size)(indices)
-    trained = job.workshop.cut(job.student, phase.plan).trained
-    pooled = trained.get_layer(FEATURES_LAYER).output if phase.plan.trained else trained.input
-    model = keras.Model(trained.input, [pooled, trained.output])
-    # Layer by layer: over few layers and images, tracing takes longer than it saves.
-    features, logits = zip(
-        *(model(inputs, training=False) for inputs, _ in _evaluation_batches(job, phase, indices)), strict=True
-    )
+    model = job.workshop.cut(job.student, phase.plan).pooled
+    batches = _evaluation_batches(job, phase, indices)
+    # Layer by layer: over few layers, tracing takes longer than it saves.
+    features, logits = zip(*(model(inputs, training=False) for inputs, _ in batches), strict=True)
     return np.concatenate(features), np.concatenate(logits)
 
 
