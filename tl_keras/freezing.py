@@ -102,6 +102,36 @@ class FreezePlan:
             (position for position in self.trained if backbone.layers[position].weights), default=len(backbone.layers)
         )
 
+    def table(self, *, layer_decay: float, batch_norm: str) -> str:
+        """Returns the plan as lines: blocks, layers, parameters, what happens to them; frozen blocks in a row are one line.
+
+        Args:
+          layer_decay: Factor on the learning rate for each block further from the head.
+          batch_norm: The policy, `freeze`, `train` or `recalibrate`, in the layers that train.
+        """
+        lines = [f"{'blocks':<28}{'layers':>8}{'parameters':>13}  {'':<10}{'rate':>8}  BatchNorm"]
+        frozen_for = [
+            (is_trained, list(blocks))
+            for is_trained, blocks in itertools.groupby(self.blocks, lambda b: b.trained_layers > 0)
+        ]
+        from_output = len(self.blocks)
+        for is_trained, group in frozen_for:
+            for blocks in [[block] for block in group] if is_trained else [group]:
+                from_output -= len(blocks)
+                name = blocks[0].name + (f" to {blocks[-1].name}" if len(blocks) > 1 else "")
+                layers = sum(block.layers for block in blocks)
+                parameters = sum(block.parameters for block in blocks)
+                part = (
+                    "" if blocks[0].trained_layers in (0, blocks[0].layers) else f" ({blocks[0].trained_layers} layers)"
+                )
+                state = (
+                    f"{f'trained{part}':<10}{layer_decay ** (from_output + 1):>8.3g}  {batch_norm}"
+                    if is_trained
+                    else "frozen"
+                )
+                lines.append(f"{name:<28}{layers:>8}{parameters:>13,}  {state}")
+        return "\n".join(lines)
+
     def describe(self) -> str:
         """Returns a sentence such as `4 of 19 blocks train (block 14 to top conv)`."""
         touched = [block for block in self.blocks if block.trained_layers]

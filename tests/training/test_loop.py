@@ -18,6 +18,7 @@ from tl_keras.data.arrays import ArraySource
 from tl_keras.data.inspection import inspect_source
 from tl_keras.data.sources import open_source
 from tl_keras.errors import BackboneError, ConfigError, DataError, WorkdirError
+from tl_keras.evaluation.measure import evaluate_run
 from tl_keras.serving.model_file import load_model
 from tl_keras.training.loop import _crop_loss, train_and_evaluate
 
@@ -224,3 +225,31 @@ def test_a_crop_that_loses_much_of_elongated_images_is_said(resize, said):
     preprocess = backbone_spec("ResNet50").default_weights.preprocess.with_resize(resize)
     assert said in "".join(_crop_loss(preprocess, inspection))
     assert bool(said) == bool(_crop_loss(preprocess, inspection))
+
+
+def test_every_regulariser_at_once(tmp_path):
+    config = a_config(
+        model__method="fine_tune",
+        model__unfreeze_schedule="blocks:1@0,blocks:2@1",
+        model__batch_norm="recalibrate",
+        training__layer_decay=0.7,
+        training__teacher_decay=0.01,
+        training__ema_momentum=0.9,
+        training__label_smoothing=0.1,
+        training__class_weights="balanced",
+        training__find_learning_rate=True,
+        data__augmentation="light",
+        data__augmented_views=1,
+        export="none",
+    )
+    result = train_and_evaluate(config, tmp_path / "run")
+    assert [proof["phase"] for proof in result["freeze_proof"]] == [
+        "head",
+        "fine-tuning blocks:1",
+        "fine-tuning blocks:2",
+    ]
+    assert set(result["seconds"]) == {"head", "fine-tuning blocks:1", "fine-tuning blocks:2"}
+    # What was evaluated, an average of the weights, is what was kept and written.
+    measured = evaluate_run(tmp_path / "run", split="validation")
+    assert measured["accuracy"] == pytest.approx(result["validation_accuracy"], abs=1e-6)
+    assert result["test_accuracy"] > 0.3

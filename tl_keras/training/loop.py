@@ -46,6 +46,9 @@ from tl_keras.training.workshop import Workshop
 # A 3:2 photograph keeps 0.51 of its area in a centre crop of 7/8 of the short side, and no teacher minds.
 _KEPT_AREA_WORTH_A_WORD = 0.45
 
+# AdamW at 1e-3 took fine-tuned students of ten photos a class from 0.69 to 0.53, at 3e-4 to 0.71 (docs/benchmarks.md).
+_SAFE_RATE = 3e-4
+
 
 def train_and_evaluate(
     config: TransferConfig,
@@ -178,6 +181,14 @@ def describe(
         lines.append(f"weights=none: {config.model.method} from random weights transfers nothing; use it to test only.")
     if student.plan.note:
         lines.append(f"{student.plan.note}.")
+    rate = config.training.learning_rate * phases[-1].rate_factor
+    if config.model.method == "fine_tune" and rate > _SAFE_RATE and teacher.weights != "none":
+        lines.append(
+            f"learning rate: {rate:.2g} is likely to erase what the teacher has learnt; 1e-5 to {_SAFE_RATE:g} is safe "
+            "for pre-trained layers (--learning_rate, --config.training.fine_tune_learning_rate_factor)."
+        )
+    if config.model.method == "fine_tune":
+        lines.append(phases[-1].plan.table(layer_decay=config.training.layer_decay, batch_norm=config.model.batch_norm))
     return "\n".join(lines)
 
 
