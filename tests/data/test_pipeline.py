@@ -19,7 +19,7 @@ def unchanged(image, seed):
     return shrunk(image)
 
 
-def train(source, *, transform=unchanged, seed=0, first_epoch=0, last_epoch=2):
+def train(source, *, transform=unchanged, seed=0, first_epoch=0, last_epoch=2, **options):
     return training_batches(
         source,
         INDICES,
@@ -29,6 +29,7 @@ def train(source, *, transform=unchanged, seed=0, first_epoch=0, last_epoch=2):
         seed=seed,
         first_epoch=first_epoch,
         last_epoch=last_epoch,
+        **options,
     )
 
 
@@ -103,6 +104,24 @@ def test_the_seed_of_an_image_changes_with_run_epoch_and_index(digits):
 
     drawn = np.concatenate([pixels_of(train(digits, transform=seed_only, seed=seed)) for seed in (0, 1)])
     assert len(np.unique(drawn[:, 0, 0, 0])) > 0.99 * 2 * 2 * len(INDICES)
+
+
+def test_views_are_shown_in_turn_and_the_first_is_plain(digits):
+    def shifted(image, seed):
+        return shrunk(image) + 1000 + tf.cast(seed[0] % 1000, tf.float32)
+
+    batches = train(digits, transform=shifted, last_epoch=5, views=3, plain=shrunk)
+    pixels = np.sort(pixels_of(batches).reshape(5, 70, -1).mean(axis=2), axis=1)
+    np.testing.assert_allclose(pixels[[0, 1]], pixels[[3, 4]], rtol=1e-6)
+    assert pixels[0].max() <= 255
+    assert pixels[1].min() > 999 and not np.allclose(pixels[1], pixels[2])
+
+
+def test_mixed_labels_are_soft(digits):
+    for images, labels in train(digits, mixup=1.0, last_epoch=1):
+        assert images.shape[1:] == (8, 8, 3)
+        np.testing.assert_allclose(np.sum(labels, axis=1), 1, rtol=1e-5)
+        assert 0 < np.max(labels[0]) < 1
 
 
 def test_evaluation_keeps_the_order_it_tells(source):
