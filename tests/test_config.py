@@ -25,14 +25,18 @@ def test_json_of_another_version_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("method", "unfreeze", "learning_rate", "head_epochs"),
-    [("replicate", "all", 1e-3, 0), ("feature_extraction", "none", 1e-2, 0), ("fine_tune", "blocks:4", 1e-2, 10)],
+    ("method", "unfreeze", "learning_rate", "augmentation"),
+    [
+        ("replicate", "all", 1e-3, "light"),
+        ("feature_extraction", "none", 1e-2, "none"),
+        ("fine_tune", "blocks:4", 1e-2, "light"),
+    ],
 )
-def test_resolve_fills_in_what_the_method_decides(method, unfreeze, learning_rate, head_epochs):
+def test_resolve_fills_in_what_the_method_decides(method, unfreeze, learning_rate, augmentation):
     resolved = config.resolve(a_config(model=ModelConfig(method=method)))
     assert resolved.model.unfreeze == unfreeze
     assert resolved.training.learning_rate == learning_rate
-    assert resolved.training.head_epochs == head_epochs
+    assert resolved.data.augmentation == augmentation
 
 
 def test_resolve_keeps_what_the_user_chose_and_leaves_the_original_alone():
@@ -59,7 +63,7 @@ def test_resolve_twice_is_resolve_once():
         ({"data": DataConfig(source="digits", augmentation="heavy")}, "augmentation"),
         ({"data": DataConfig(source="digits", validation_fraction=0.0)}, "validation_fraction"),
         ({"data": DataConfig(source="digits", validation_fraction=0.5, test_fraction=0.5)}, "test_fraction"),
-        ({"training": TrainingConfig(epochs=0)}, "epochs"),
+        ({"training": TrainingConfig(epochs=-1)}, "epochs"),
         ({"training": TrainingConfig(global_batch_size=0)}, "batch_size"),
         ({"training": TrainingConfig(learning_rate=float("nan"))}, "learning_rate"),
         ({"training": TrainingConfig(fine_tune_learning_rate_factor=0.5)}, "fine_tune_learning_rate_factor"),
@@ -88,3 +92,20 @@ def test_differences_name_the_field_and_both_values():
 
 def test_the_quick_start_is_valid():
     config.validate(config.quick_start())
+
+
+@pytest.mark.parametrize(("images", "epochs"), [(43, 250), (345, 46), (100_000, 10)])
+def test_left_open_epochs_make_at_least_so_many_steps_and_ten_epochs(images, epochs):
+    assert config.epochs_for(images, global_batch_size=32, steps=500) == epochs
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (ModelConfig(unfreeze_schedule="blocks:1@0", method="feature_extraction"), "in place of unfreeze"),
+        (ModelConfig(unfreeze_schedule="blocks:1@0", unfreeze="all"), "in place of unfreeze"),
+    ],
+)
+def test_a_schedule_stands_alone(model, message):
+    with pytest.raises(ConfigError, match=message):
+        config.validate(a_config(model=model, training=TrainingConfig(epochs=4)))

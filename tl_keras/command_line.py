@@ -5,10 +5,13 @@ Nothing here imports TensorFlow, so that `--help` answers at once.
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import importlib.util
 import os
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 
 from absl import flags
 
@@ -29,10 +32,10 @@ def run(main: Callable[[list[str]], int | None], *, usage: str, arguments: list[
       arguments: Of the command, without its name. None: those of the process.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    if _HELP & set(arguments):
-        print(f"{usage.strip()}\n\nFlags:\n{flags.FLAGS.main_module_help().partition(':')[2].strip(chr(10))}")
-        sys.exit(0)
     try:
+        if _HELP & set(arguments):
+            print(f"{usage.strip()}\n\nFlags:\n{flags.FLAGS.main_module_help().partition(':')[2].strip(chr(10))}")
+            sys.exit(0)
         rest = _parsed(arguments)
         require_tensorflow()
         sys.exit(main(rest) or 0)
@@ -57,7 +60,7 @@ def _parsed(arguments: list[str]) -> list[str]:
 
 
 def require_tensorflow() -> None:
-    """Sets what TensorFlow reads when it is imported, unless the user has.
+    """Sets what TensorFlow reads when it is imported, unless the user has, and imports it.
 
     Raises:
       DependencyError: It is not installed.
@@ -66,7 +69,30 @@ def require_tensorflow() -> None:
         raise DependencyError(
             "TensorFlow is not installed. Run: pip install 'tl_keras[cpu]'  (or tl_keras[gpu], tl_keras[tpu])"
         )
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its INFO and WARNING lines are not about the user's work
     # oneDNN's kernels. TensorFlow takes them by itself on the newest processors only; on an AVX-512 one without VNNI they
     # make a MobileNetV2 three times faster (benchmarks/forward.py).
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        importlib.import_module("tensorflow")
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"  # its INFO and WARNING lines are not about the user's work
+    with _quiet():
+        importlib.import_module("tensorflow")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps back what compiled code writes to stderr, where no log level applies yet; gives it out after an error."""
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as kept:
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            kept.seek(0)
+            os.write(stderr, kept.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)

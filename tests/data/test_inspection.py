@@ -117,8 +117,10 @@ def test_the_summary_is_json(folder):
     assert summary["heights"] == {"min": 12, "median": 12.0, "max": 12}
 
 
-def test_progress_goes_to_stderr(folder, capsys):
+@pytest.mark.parametrize("terminal", [True, False])
+def test_progress_goes_to_a_terminal_alone(folder, capsys, monkeypatch, terminal):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
     inspect_source(FolderSource(str(folder)), show_progress=True)
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert "looking at the images" in captured.err
+    assert ("looking at the images" in captured.err) == terminal

@@ -55,7 +55,7 @@ def test_cuts_and_rates_are_crossed():
 
 
 def test_a_name_becomes_a_directory_on_every_system():
-    assert directory_name("regex:^block_(9|12) at 0.01") == "regex_block_9_12_at_0.01"
+    assert directory_name("regex:^block_(9|12) at 0.01") == "regex_block__9_12_at_0.01"
 
 
 @pytest.mark.slow

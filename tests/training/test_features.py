@@ -31,7 +31,7 @@ def run(tmp_path, capfd, workshop, images):
         config = quick_start()
         config.export, config.seed, config.model.method = "none", seed, method
         config.training.epochs, config.data.train_examples_per_class = 3, 0
-        config.data.augmentation, config.data.augmented_views = "light" if views else "none", views
+        config.data.augmentation, config.data.augmented_views = "light" if views else "none", max(views, 1)
         config.cache.enabled, config.cache.folder, config.cache.limit_gib = enabled, str(tmp_path / "cache"), limit_gib
         workdir = tmp_path / f"run_{next(runs)}"
         source = ArraySource(images, np.arange(len(images)) % 2)

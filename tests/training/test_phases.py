@@ -16,7 +16,8 @@ def phases(**model):
             training=TrainingConfig(epochs=6, head_epochs=2),
         )
     )
-    return plan_phases(config, build_student(choose_backbone(config.model), config.model, num_classes=2))
+    student = build_student(choose_backbone(config.model), config.model, num_classes=2)
+    return plan_phases(config, student, images=100)
 
 
 def test_replicate_trains_everything_at_once():
