@@ -7,20 +7,26 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check uv &&
   { VIRTUAL_ENV=$(VENV) UV_NATIVE_TLS=1 $(BIN)/python -m uv pip install --quiet $(1) || \
     $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check $(1); }
 
-.PHONY: demo test test-slow test-oldest check format clean
+# What the benchmarks measure against.
+PEERS = torch==2.13.0 timm==1.0.22
+
+.PHONY: demo test test-slow test-oldest bench check format clean
 
 demo: $(VENV)/installed  ## trains, compares the three methods and exports, with no download
 	$(BIN)/python -m tl_keras.demo --workdir=demo_run
 
 test: $(VENV)/installed-dev  ## the default suite, offline
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist=loadfile
 
 test-slow: $(VENV)/installed-dev  ## every backbone, and what takes minutes
 	$(BIN)/python -m pytest -m slow
 
 test-oldest:  ## the default suite on the oldest supported TensorFlow and Keras
 	$(MAKE) VENV=.venv-oldest .venv-oldest/installed-oldest
-	.venv-oldest/bin/python -m pytest
+	.venv-oldest/bin/python -m pytest -n auto --maxprocesses=4 --dist=loadfile
+
+bench: $(VENV)/installed-bench  ## every measurement of docs/benchmarks.md, against peers; an hour or so
+	$(BIN)/python -m benchmarks --torch_python=$(VENV)-peers/bin/python
 
 check: $(VENV)/installed-dev  ## format, lint, types
 	$(BIN)/ruff format --check .
@@ -32,7 +38,7 @@ format: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf .venv .venv-oldest demo_run
+	rm -rf .venv .venv-oldest .venv-peers demo_run
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
@@ -50,3 +56,9 @@ $(VENV)/installed-dev: setup.cfg | $(VENV)/bin/python
 $(VENV)/installed-oldest: setup.cfg requirements-oldest.txt | $(VENV)/bin/python
 	$(call INSTALL,--editable '.[dev]' --constraint requirements-oldest.txt)
 	@touch $@
+
+$(VENV)/installed-bench: setup.cfg | $(VENV)/bin/python
+	$(call INSTALL,--editable '.[dev,litert,onnx,openvino]')
+	$(MAKE) VENV=$(VENV)-peers $(VENV)-peers/bin/python
+	$(VENV)-peers/bin/python -m pip install --quiet --disable-pip-version-check $(PEERS)
+	@touch $@ $(VENV)/installed-dev $(VENV)/installed

@@ -1,23 +1,16 @@
 """(e) A training step with all weights trained: tl_keras's trainer against PyTorch, AdamW, batches of 32.
 
-```
-python -m benchmarks.fine_tune_step --torch_python=/tmp/venv_torch/bin/python [--repetitions=3]
-```
-
 Both keep batch normalisation in training mode and start from random weights: the numbers of operations are the same.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
-import os
-import pathlib
 import statistics
 import sys
 from collections.abc import Callable
 
-from benchmarks.measuring import Row, answer_requests, answering, interleave, per_second, report
+from benchmarks.measuring import Options, Row, answer_requests, answering, interleave, per_second
 
 # Keras's name, timm's name.
 _NETWORKS = (("MobileNetV2", "mobilenetv2_100"), ("ResNet50", "resnet50"))
@@ -27,35 +20,23 @@ _NUM_CLASSES = 5
 _SECONDS = 3.0
 
 
-def main() -> None:
-    """Measures and prints, or, as `--measure`, is one of the processes that are measured."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--torch_python", help="an interpreter with torch and timm")
-    parser.add_argument("--repetitions", type=int, default=3)
-    parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path("benchmarks/results/fine_tune_step.json"))
-    parser.add_argument("--measure", nargs=2, metavar=("NETWORK", "PIXELS"), help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.measure:
-        network, pixels = arguments.measure
-        step = _step(network, int(pixels))
-        answer_requests(lambda: per_second(step, amount=_BATCH_SIZE, seconds=_SECONDS))
-        return
-    if not arguments.torch_python:
+def measure(options: Options) -> list[Row]:
+    """Returns the ratios of images a second; none without PyTorch."""
+    if not options.torch_python:
         print("no --torch_python: there is nothing to measure against", file=sys.stderr)
-        return
-
+        return []
     rows = []
     for keras_name, timm_name in _NETWORKS:
         for pixels in _PIXELS:
-            figures = _measure(keras_name, timm_name, pixels, arguments.torch_python, arguments.repetitions)
+            figures = _measure(keras_name, timm_name, pixels, options.torch_python, options.repetitions)
             best = max((name for name in figures if name != "ours"), key=lambda name: statistics.median(figures[name]))
             name = f"{keras_name} {pixels} px: training step, against PyTorch's best, {best}"
             rows.append(Row(name, figures["ours"], figures[best], "images/s", 0.9))
-    report(rows, arguments.output, peers=[arguments.torch_python])
+    return rows
 
 
 def _measure(keras_name: str, timm_name: str, pixels: int, torch: str, repetitions: int) -> dict[str, list[float]]:
-    commands = {"ours": [sys.executable, "-m", __spec__.name, "--measure", keras_name, str(pixels)]}
+    commands = {"ours": [sys.executable, "-m", __name__, keras_name, str(pixels)]}
     for kind in ("float32", "float32-compiled"):
         peer = [torch, "-m", "benchmarks.torch_peer", "train", timm_name, str(pixels), str(_BATCH_SIZE), kind]
         commands[kind] = peer
@@ -66,7 +47,9 @@ def _measure(keras_name: str, timm_name: str, pixels: int, torch: str, repetitio
 
 def _step(name: str, pixels: int) -> Callable[[], object]:
     """Returns a step of the trainer that a run of `--method=replicate` makes: all weights train, and all statistics."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from tl_keras.command_line import require_tensorflow
+
+    require_tensorflow()
     import keras
     import numpy as np
 
@@ -81,8 +64,10 @@ def _step(name: str, pixels: int) -> Callable[[], object]:
     config = resolve(config)
     workshop = Workshop()
     student = workshop.student(choose_backbone(config.model), config.model, num_classes=_NUM_CLASSES)
-    phase = plan_phases(config, student)[0]
-    trainer = workshop.trainer(student, phase, config.training, steps=1000, class_weights=None)
+    plan = plan_phases(config, student, images=_BATCH_SIZE)[0].plan
+    workshop.remember(student, workshop.cut(student, plan).trained.variables)
+    trainer = workshop.trainer(student, plan, config.training, on_features=False, class_weights=None)
+    trainer.optimizer.begin(learning_rate=1e-3, steps=1000, warmup_fraction=0.1)
     images = np.random.default_rng(0).uniform(0, 255, (_BATCH_SIZE, pixels, pixels, 3)).astype(np.float32)
     labels = keras.utils.to_categorical(np.arange(_BATCH_SIZE) % _NUM_CLASSES, _NUM_CLASSES)
     for _ in range(2):
@@ -91,4 +76,5 @@ def _step(name: str, pixels: int) -> Callable[[], object]:
 
 
 if __name__ == "__main__":
-    main()
+    step = _step(sys.argv[1], int(sys.argv[2]))
+    answer_requests(lambda: per_second(step, amount=_BATCH_SIZE, seconds=_SECONDS))

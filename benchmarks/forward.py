@@ -1,24 +1,19 @@
 """(c) Images a second through a frozen network: our fastest forward pass against Keras, PyTorch and OpenVINO by hand.
 
-```
-python -m benchmarks.forward [--torch_python=/tmp/venv_torch/bin/python] [--repetitions=3]
-```
-
 The peers are no dependency of tl_keras: OpenVINO is measured where it is installed, PyTorch (with timm) where
-`--torch_python` names an interpreter that has it. The weights are random, the numbers of operations the same.
+`--torch_python` names an interpreter that has it. Keras is as its users have it: TensorFlow decides on oneDNN. The weights
+are random, the numbers of operations the same.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import importlib.util
 import os
-import pathlib
 import sys
 from collections.abc import Callable
 
-from benchmarks.measuring import Row, answer_requests, answering, interleave, per_second, report
+from benchmarks.measuring import Options, Row, answer_requests, answering, interleave, per_second
 
 # Keras's name, timm's name, image size.
 _NETWORKS = (("MobileNetV2", "mobilenetv2_100", 224), ("ResNet50", "resnet50", 160))
@@ -26,44 +21,33 @@ _BATCH_SIZE = 32
 _SECONDS = 3.0
 
 
-def main() -> None:
-    """Measures and prints, or, as `--measure=KIND`, is one of the processes that are measured."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--torch_python", help="an interpreter with torch and timm")
-    parser.add_argument("--repetitions", type=int, default=3)
-    parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path("benchmarks/results/forward.json"))
-    parser.add_argument("--measure", nargs=3, metavar=("KIND", "NETWORK", "PIXELS"), help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.measure:
-        kind, network, pixels = arguments.measure
-        batch = {"keras": _keras, "openvino_by_hand": _openvino}.get(kind, _ours)(kind, network, int(pixels))
-        answer_requests(lambda: per_second(batch, amount=_BATCH_SIZE, seconds=_SECONDS))
-        return
-
-    openvino, torch = importlib.util.find_spec("openvino") is not None, arguments.torch_python
+def measure(options: Options) -> list[Row]:
+    """Returns the ratios of images a second."""
+    openvino, torch = importlib.util.find_spec("openvino") is not None, options.torch_python
     if not openvino:
         print("OpenVINO is not installed: its rows are left out. pip install 'tl_keras[openvino]'", file=sys.stderr)
     if not torch:
         print("no --torch_python: PyTorch's rows are left out", file=sys.stderr)
     rows = []
     for keras_name, timm_name, pixels in _NETWORKS:
-        figures = _measure(keras_name, timm_name, pixels, openvino, torch, arguments.repetitions)
+        figures = _measure(keras_name, timm_name, pixels, openvino, torch, options.repetitions)
         name = f"{keras_name} {pixels} px:"
-        row = [Row(f"{name} tf_graph, against Keras predict", figures["tf_graph"], figures["keras"], "images/s", 1.3)]
+        rows.append(
+            Row(f"{name} tf_graph, against Keras predict", figures["tf_graph"], figures["keras"], "images/s", 1.3)
+        )
         best = "openvino" if openvino else "tf_graph"
         if openvino:
             by_hand = figures["openvino by hand"]
-            row.append(Row(f"{name} openvino, against OpenVINO by hand", figures[best], by_hand, "images/s", 0.9))
+            rows.append(Row(f"{name} openvino, against OpenVINO by hand", figures[best], by_hand, "images/s", 0.9))
         for peer in (peer for peer in figures if peer.startswith("torch")):
-            row.append(Row(f"{name} {best}, against {peer}", figures[best], figures[peer], "images/s", 1.0))
-        rows += row
-    report(rows, arguments.output, peers=[torch] if torch else [])
+            rows.append(Row(f"{name} {best}, against {peer}", figures[best], figures[peer], "images/s", 1.0))
+    return rows
 
 
 def _measure(
     keras_name: str, timm_name: str, pixels: int, openvino: bool, torch: str | None, repetitions: int
 ) -> dict[str, list[float]]:
-    here = [sys.executable, "-m", __spec__.name, "--measure"]
+    here = [sys.executable, "-m", __name__]
     commands = {
         "keras": [*here, "keras", keras_name, str(pixels)],
         "tf_graph": [*here, "tf_graph", keras_name, str(pixels)],
@@ -100,6 +84,9 @@ def _keras(kind: str, name: str, pixels: int) -> Callable[[], object]:
 
 
 def _ours(engine: str, name: str, pixels: int) -> Callable[[], object]:
+    from tl_keras.command_line import require_tensorflow
+
+    require_tensorflow()
     from tl_keras.training.forward import fastest_forward
 
     model, images = _network(name, pixels)
@@ -120,4 +107,6 @@ def _openvino(kind: str, name: str, pixels: int) -> Callable[[], object]:
 
 
 if __name__ == "__main__":
-    main()
+    _kind, _name, _size = sys.argv[1:]
+    batch = {"keras": _keras, "openvino_by_hand": _openvino}.get(_kind, _ours)(_kind, _name, int(_size))
+    answer_requests(lambda: per_second(batch, amount=_BATCH_SIZE, seconds=_SECONDS))

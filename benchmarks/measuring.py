@@ -23,6 +23,27 @@ from typing import Any
 _PACKAGES = ("tl_keras", "keras", "tensorflow", "tensorflow-cpu", "openvino", "torch", "timm", "numpy")
 
 
+# Real weights and photos; shared/data/README says what.
+TEST_DATA = pathlib.Path(
+    os.environ.get("TL_KERAS_TEST_DATA", pathlib.Path(__file__).resolve().parents[2] / "shared" / "data")
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What every part is told.
+
+    Attributes:
+      folder: An empty one, for data sets, runs and caches; removed at the end.
+      repetitions: Figures of each measurement.
+      torch_python: An interpreter with torch and timm; None: PyTorch's rows are left out.
+    """
+
+    folder: pathlib.Path
+    repetitions: int
+    torch_python: str | None
+
+
 @dataclasses.dataclass(frozen=True)
 class Row:
     """A ratio of two series that were measured in turns.
@@ -82,10 +103,15 @@ def interleave(measurements: Mapping[str, Callable[[], float]], *, repetitions: 
     return figures
 
 
-def seconds_of(command: Sequence[str | os.PathLike[str]]) -> float:
+def environment() -> dict[str, str]:
+    """Returns the variables of a process that is measured: ours, and where the real weights are."""
+    return {**os.environ, "KERAS_HOME": str(TEST_DATA / "keras_home")}
+
+
+def seconds_of(command: Sequence[str | os.PathLike[str]], variables: Mapping[str, str]) -> float:
     """Returns the wall seconds of a whole process, start-up included; its stdout goes to stderr."""
     start = time.perf_counter()
-    subprocess.run(command, check=True, stdout=sys.stderr)
+    subprocess.run(command, check=True, stdout=sys.stderr, env=variables)
     return time.perf_counter() - start
 
 

@@ -1,6 +1,6 @@
 """Labelled image sets for benchmarks, made from the test data: near the teacher's task, and far from it.
 
-    python benchmarks/sets.py FOLDER
+    python -m benchmarks.sets FOLDER
 
 leaves FOLDER/NAME/{train,test}/CLASS/*.png for each name in `SETS`. The test data are found through TL_KERAS_TEST_DATA,
 or in ../shared/data. Everything follows from seed 0.
@@ -9,7 +9,6 @@ or in ../shared/data. Everything follows from seed 0.
 from __future__ import annotations
 
 import io
-import os
 import pathlib
 import sys
 from collections.abc import Callable, Iterator
@@ -17,9 +16,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from PIL import Image
 
-TEST_DATA = pathlib.Path(
-    os.environ.get("TL_KERAS_TEST_DATA", pathlib.Path(__file__).resolve().parents[2] / "shared" / "data")
-)
+from benchmarks.measuring import TEST_DATA
 
 # (split, class, image): what a set is made of.
 Example = tuple[str, str, Image.Image]

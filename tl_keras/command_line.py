@@ -36,9 +36,7 @@ def run(main: Callable[[list[str]], int | None], *, usage: str, arguments: list[
         if _HELP & set(arguments):
             print(f"{usage.strip()}\n\nFlags:\n{flags.FLAGS.main_module_help().partition(':')[2].strip(chr(10))}")
             sys.exit(0)
-        rest = _parsed(arguments)
-        require_tensorflow()
-        sys.exit(main(rest) or 0)
+        sys.exit(main(_parsed(arguments)) or 0)
     except TransferError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_status)
@@ -60,7 +58,7 @@ def _parsed(arguments: list[str]) -> list[str]:
 
 
 def require_tensorflow() -> None:
-    """Sets what TensorFlow reads when it is imported, unless the user has, and imports it.
+    """Imports TensorFlow, after setting what it reads then unless the user has. Commands call it once their flags are right.
 
     Raises:
       DependencyError: It is not installed.
@@ -72,11 +70,8 @@ def require_tensorflow() -> None:
     # oneDNN's kernels. TensorFlow takes them by itself on the newest processors only; on an AVX-512 one without VNNI they
     # make a MobileNetV2 three times faster (benchmarks/forward.py).
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
-        importlib.import_module("tensorflow")
-        return
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"  # its INFO and WARNING lines are not about the user's work
-    with _quiet():
+    level = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # INFO and WARNING lines are not about the user's work
+    with contextlib.nullcontext() if level in ("0", "1") else _quiet():
         importlib.import_module("tensorflow")
 
 

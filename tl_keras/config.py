@@ -19,6 +19,7 @@ CLASS_WEIGHTS = ("none", "balanced")
 RESIZE_RULES = ("original", "squash", "pad")
 STRATEGIES = ("auto", "cpu", "gpu")
 ENGINES = ("auto", "keras", "tf_graph", "tf_graph_bf16", "openvino", "openvino_bf16")
+CACHE_DTYPES = ("float32", "float16")
 EXPORTS = ("saved_model", "litert", "litert_float16", "litert_int8", "onnx", "openvino")
 
 # A head starts from random weights and wants a large step; a whole network from random weights takes Adam's
@@ -98,6 +99,7 @@ class CacheConfig:
     folder: str = ""  # empty: tl_keras in XDG_CACHE_HOME, or in ~/.cache
     limit_gib: float = 20.0  # what the folder may take, over all runs that share it
     engine: str = "auto"  # what computes them: auto, or keras, tf_graph, tf_graph_bf16, openvino, openvino_bf16
+    dtype: str = "float32"  # how they are stored: float32, or float16 in half the room
 
 
 @dataclasses.dataclass
@@ -110,6 +112,7 @@ class TransferConfig:
     cache: CacheConfig = dataclasses.field(default_factory=CacheConfig)
     strategy: str = "auto"  # auto, cpu or gpu
     seed: int = 0
+    price_per_hour: float = 0.0  # of the machine, in any currency, for `time_to_accuracy` in result.json; 0: unknown
     export: str = "saved_model"  # any of saved_model, litert, litert_float16, litert_int8, onnx, openvino; or none
 
 
@@ -176,6 +179,7 @@ def validate(config: TransferConfig) -> None:
     _require_one_of("class_weights", training.class_weights, CLASS_WEIGHTS)
     _require_one_of("strategy", config.strategy, STRATEGIES)
     _require_one_of("engine", config.cache.engine, ENGINES)
+    _require_one_of("cache dtype", config.cache.dtype, CACHE_DTYPES)
     export_formats(config.export)
 
     _require("epochs", training.epochs, training.epochs >= 0, "0 (by the number of images) or more")
@@ -202,6 +206,7 @@ def validate(config: TransferConfig) -> None:
     _require("teacher_decay", training.teacher_decay, 0 <= training.teacher_decay < 1, "from 0 to below 1")
     _require("ema_momentum", training.ema_momentum, 0 <= training.ema_momentum < 1, "from 0 to below 1")
     _require("cache_gib", config.cache.limit_gib, config.cache.limit_gib > 0, "above 0")
+    _require("price_per_hour", config.price_per_hour, config.price_per_hour >= 0, "0 (unknown) or more")
     _require("seed", config.seed, 0 <= config.seed < 2**31, "from 0 to 2147483647")
     _require("validation_fraction", data.validation_fraction, 0 < data.validation_fraction < 1, "between 0 and 1")
     _require("test_fraction", data.test_fraction, 0 <= data.test_fraction < 1, "from 0 to below 1")
@@ -308,6 +313,7 @@ def from_json(values: dict[str, Any]) -> TransferConfig:
             cache=CacheConfig(**values["cache"]),
             strategy=values["strategy"],
             seed=values["seed"],
+            price_per_hour=values["price_per_hour"],
             export=values["export"],
         )
     except (KeyError, TypeError) as error:

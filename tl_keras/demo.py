@@ -35,6 +35,7 @@ print(answer["label"][0].numpy().decode(), f"{answer['score'][0].numpy():.3f}")
 def main(arguments: list[str]) -> None:
     """Prints the comparison and the answer on stdout."""
     del arguments
+    command_line.require_tensorflow()
     from tl_keras.data.sources import open_source
     from tl_keras.evaluation.comparison import compare, method_variants, table
 

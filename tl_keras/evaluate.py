@@ -31,6 +31,7 @@ def main(arguments: list[str]) -> None:
     """Prints the measures on stdout."""
     if arguments or not _MODEL.value or not _DATA.value:
         raise ConfigError("flags: expected --model=RUN_DIRECTORY and --data=SOURCE. Use --help to see what there is.")
+    command_line.require_tensorflow()
     from tl_keras.evaluation.measure import evaluate_model
 
     metrics = evaluate_model(

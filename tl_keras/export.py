@@ -29,6 +29,7 @@ def main(arguments: list[str]) -> None:
     formats = export_formats(_FORMAT.value)
     if not formats:
         raise ConfigError(f"format: expected one of {', '.join(EXPORTS)}. Received: none.")
+    command_line.require_tensorflow()
     from tl_keras.serving.export import export_run
 
     rows = export_run(_WORKDIR.value, formats)

@@ -28,6 +28,7 @@ def main(arguments: list[str]) -> int:
         raise ConfigError(
             "flags: expected --reference=RUN_DIRECTORY and --data=FOLDER. Use --help to see what there is."
         )
+    command_line.require_tensorflow()
     from tl_keras.serving.monitoring import compare_images
 
     report = compare_images(_REFERENCE.value, _DATA.value, batch_size=_BATCH_SIZE.value)

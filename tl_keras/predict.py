@@ -29,6 +29,7 @@ def main(arguments: list[str]) -> int:
         raise ConfigError(
             "flags: expected --model=RUN_DIRECTORY and image files or directories. Use --help to see what there is."
         )
+    command_line.require_tensorflow()
     from tl_keras.serving.predictor import predict_images
 
     rows = predict_images(_MODEL.value, arguments, top_k=_TOP_K.value, batch_size=_BATCH_SIZE.value)

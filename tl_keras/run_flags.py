@@ -10,7 +10,7 @@ from typing import Any
 from absl import flags
 from ml_collections import config_flags
 
-from tl_keras.config import EXPORTS, TransferConfig
+from tl_keras.config import EXPORTS, TransferConfig, validate
 from tl_keras.errors import ConfigError
 
 flags.disclaim_key_flags()  # they are listed by --help of the command that calls `define`
@@ -94,7 +94,7 @@ def config_from(holder: flags.FlagHolder) -> TransferConfig:
     """Returns the recipe's config with what the other flags set.
 
     Raises:
-      ConfigError: The recipe gives no TransferConfig.
+      ConfigError: The recipe gives no TransferConfig, or a field is out of its range.
     """
     config = holder.value
     if not isinstance(config, TransferConfig):
@@ -109,6 +109,7 @@ def config_from(holder: flags.FlagHolder) -> TransferConfig:
             for parent in parents:
                 part = getattr(part, parent)
             setattr(part, last, flags.FLAGS[name].value)
+    validate(config)
     return config
 
 

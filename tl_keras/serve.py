@@ -42,6 +42,7 @@ def main(arguments: list[str]) -> None:
     for package in ("starlette", "uvicorn", "prometheus_client"):
         if importlib.util.find_spec(package) is None:
             raise DependencyError(f"server: expected the package {package}. Run: pip install 'tl_keras[serve]'")
+    command_line.require_tensorflow()
     import uvicorn
 
     from tl_keras.serving.server import Limits, make_app

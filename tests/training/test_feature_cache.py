@@ -131,3 +131,9 @@ def test_two_processes_fill_the_same_cache(tmp_path):
     positions = rows.find(keys(*range(150)))
     assert sorted(positions.tolist()) == list(range(150))
     np.testing.assert_array_equal(rows.reader()(positions[[149]])[0], tensors(1, seed=149)[0])
+
+
+def test_what_is_too_large_for_float16_is_noticed():
+    large = [np.full((1, 2, 3), 7e4, np.float32), np.ones((1, 4), np.float32)]
+    assert SPEC.holds(large)
+    assert not RowSpec(SPEC.shapes, "float16").holds(large)

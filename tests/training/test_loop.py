@@ -28,7 +28,12 @@ FILES = {"config.json", "splits.json", "metrics.jsonl", "result.json", "labels.t
 def a_config(**changes):
     """Returns the quick start, shortened, with dotted fields replaced."""
     config = quick_start()
-    fields = {"model.method": "feature_extraction", "training.epochs": 2, "data.train_examples_per_class": 5}
+    fields = {
+        "model.method": "feature_extraction",
+        "training.epochs": 2,
+        "training.head_epochs": 2,
+        "data.train_examples_per_class": 5,
+    }
     for name, value in {**fields, **{name.replace("__", "."): value for name, value in changes.items()}}.items():
         *parents, last = name.split(".")
         part = config
@@ -60,8 +65,15 @@ def test_the_result_says_what_was_done(finished):
     assert 0.5 < written["test_accuracy"] <= 1
     assert written["parameters_trained"] == 1280 * 10 + 10
     assert written["parameters_frozen"] == 410_208
-    assert set(written["seconds"]) == {"head"}
+    assert set(written["seconds"]) == {"preparing", "head"}
     assert written["images"]["train"] == 50
+
+
+def test_the_result_says_when_each_accuracy_was_reached(finished):
+    reached = finished[1]["time_to_accuracy"]
+    assert reached[-1]["validation_accuracy"] >= finished[1]["validation_accuracy"]
+    assert finished[1]["seconds"]["preparing"] < reached[0]["seconds"]
+    assert reached[-1]["seconds"] <= sum(finished[1]["seconds"].values()) + 0.01
 
 
 def test_the_frozen_teacher_is_bit_identical_afterwards(finished):
@@ -185,7 +197,8 @@ def test_a_full_disk_is_one_line_and_what_was_written_is_whole(tmp_path):
         subprocess.run(["umount", tmp_path], check=True)
 
 
-FINE_TUNE = ["--method=fine_tune", "--epochs=2", "--export=none"]
+# The head's phase takes some seconds, so that checkpoints are written in it.
+FINE_TUNE = ["--method=fine_tune", "--config.training.head_epochs=36", "--epochs=2", "--export=none"]
 
 
 def a_training_process(workdir: pathlib.Path) -> subprocess.Popen:
@@ -204,7 +217,7 @@ def epochs_done(workdir: pathlib.Path) -> int:
 def test_a_run_killed_in_each_phase_ends_as_one_that_was_not(tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert a_training_process(whole).wait() == 0
-    for epoch in (1, 73):  # in the head's phase, which has 72, then in fine-tuning
+    for epoch in (1, 37):  # in the head's phase, then in fine-tuning
         process = a_training_process(killed)
         while epochs_done(killed) < epoch:
             assert process.poll() is None
@@ -215,7 +228,7 @@ def test_a_run_killed_in_each_phase_ends_as_one_that_was_not(tmp_path):
     expected, found = (json.loads((path / "result.json").read_text()) for path in (whole, killed))
     for name in ("validation_accuracy", "test_accuracy", "validation_loss", "kept_epoch", "freeze_proof", "hashes"):
         assert found[name] == expected[name]
-    assert epochs_done(killed) == epochs_done(whole) == 74
+    assert epochs_done(killed) == epochs_done(whole) == 38
 
 
 @pytest.mark.parametrize(("resize", "said"), [("original", "keeps 19% of the images' area"), ("pad", "")])
@@ -248,7 +261,7 @@ def test_every_regulariser_at_once(tmp_path):
         "fine-tuning blocks:1",
         "fine-tuning blocks:2",
     ]
-    assert set(result["seconds"]) == {"head", "fine-tuning blocks:1", "fine-tuning blocks:2"}
+    assert set(result["seconds"]) == {"preparing", "head", "fine-tuning blocks:1", "fine-tuning blocks:2"}
     # What was evaluated, an average of the weights, is what was kept and written.
     measured = evaluate_run(tmp_path / "run", split="validation")
     assert measured["accuracy"] == pytest.approx(result["validation_accuracy"], abs=1e-6)

@@ -96,6 +96,7 @@ def shown(backbone: str) -> str:
     Raises:
       BackboneError: There is no such backbone or file.
     """
+    command_line.require_tensorflow()
     from tl_keras.builder import blocks_of_teacher, build_backbone, choose_backbone
     from tl_keras.config import ModelConfig
     from tl_keras.freezing import plan_freezing

@@ -39,6 +39,7 @@ class Progress:
       kept_epoch: Epoch of the run, from 1, whose weights are kept.
       history: A dictionary for each epoch of the run, as in metrics.jsonl.
       proofs: A dictionary for each phase that is over: what the freeze plan was seen to do.
+      preparing_seconds: Until the first step, over all processes that have worked on the run.
     """
 
     learning_rate: float = 0.0
@@ -52,6 +53,7 @@ class Progress:
     kept_epoch: int = 0
     history: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     proofs: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    preparing_seconds: float = 0.0
 
     def at_start_of(self, phase: int) -> Progress:
         """Returns the progress with which a phase begins: the run's best and history so far, nothing of the phase."""

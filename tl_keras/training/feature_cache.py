@@ -51,6 +51,10 @@ class RowSpec:
         """Bytes of a row on disk."""
         return sum(math.prod(shape) for shape in self.shapes) * np.dtype(self.dtype).itemsize
 
+    def holds(self, tensors: Sequence[np.ndarray]) -> bool:
+        """Returns whether no value is too large for the type; float16 ends at 65,504 and rounds to 11 bits."""
+        return all(np.abs(tensor).max(initial=0) <= np.finfo(self.dtype).max for tensor in tensors)
+
 
 class FeatureCache:
     """A directory of cached activations that several runs share.

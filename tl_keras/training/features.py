@@ -140,13 +140,15 @@ class FeatureStore:
       images: Of the run.
       kind: What decides activations besides image, weights and cut, as JSON's own types.
       engine: What computes them: `auto` or one of `tl_keras.training.forward.ENGINES`.
+      dtype: As they are stored, `float32` or `float16`.
     """
 
-    def __init__(self, cache: FeatureCache, images: ViewsOfImages, kind: dict, *, engine: str):
+    def __init__(self, cache: FeatureCache, images: ViewsOfImages, kind: dict, *, engine: str, dtype: str):
         self._cache = cache
         self._images = images
         self._kind = {**kind, "bfloat16": engine.endswith("bf16")}
         self._engine = engine
+        self._dtype = dtype
 
     def at(self, student: Student, cut: Cut, *, others: Iterable[Cut] = ()) -> Features | None:
         """Returns the features at a cut; None, after a line that says why, where keeping them does not pay.
@@ -184,7 +186,8 @@ class FeatureStore:
 
     def _rows(self, frozen: keras.Model, position: int) -> FeatureRows:
         kind = {**self._kind, "position": position, "weights": fingerprint(frozen)}
-        return self._cache.rows(kind, RowSpec(tuple(tuple(tensor.shape[1:]) for tensor in frozen.outputs)))
+        shapes = tuple(tuple(tensor.shape[1:]) for tensor in frozen.outputs)
+        return self._cache.rows(kind, RowSpec(shapes, self._dtype))
 
     def _start(self, cut: Cut, others: Iterable[Cut], found: np.ndarray) -> tuple[Cut, Features] | None:
         """Returns the deepest cut in front of another at which everything that is missing there is cached, if any."""
@@ -227,7 +230,10 @@ class FeatureStore:
             for view, batch, tensors in self._inputs(found, start):
                 if forward is None:
                     forward = self._forward(model, tensors, total)
-                rows.append([self._images.key(view, index) for index in batch.tolist()], forward.call(tensors))
+                activations = forward.call(tensors)
+                if not rows.spec.holds(activations):
+                    return f"{self._dtype} (--config.cache.dtype) does not hold activations as large as theirs"
+                rows.append([self._images.key(view, index) for index in batch.tolist()], activations)
                 bar.update(len(batch))
                 seconds_an_image.append((time.perf_counter() - began) / len(batch))
                 began = time.perf_counter()

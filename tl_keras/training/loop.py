@@ -10,6 +10,7 @@ import os
 import pathlib
 import platform
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -73,6 +74,7 @@ def train_and_evaluate(
     Raises:
       TransferError: One of its kinds; the message is one line, and says what was expected, received, and the remedy.
     """
+    began = time.perf_counter()
     run, workshop = RunDirectory(workdir), workshop or Workshop()
     if source is not None:
         config = dataclasses.replace(config, data=dataclasses.replace(config.data, source=source.name))
@@ -113,7 +115,8 @@ def train_and_evaluate(
     _say(describe(config, teacher, student, phases, splits, hardware))
 
     store = _feature_store(config, student, phases, source, inspection, splits)
-    job = _Job(config, student, source, splits, run, workshop, _features_of_phases(workshop, store, student, phases))
+    features = _features_of_phases(workshop, store, student, phases)
+    job = _Job(config, student, source, splits, run, workshop, features, began)
     progress, trainer = _train(job, phases)
     trained = sum(math.prod(weight.shape) for weight in student.model.trainable_weights)
     result = {
@@ -125,7 +128,8 @@ def train_and_evaluate(
         "kept_phase": progress.kept_phase,
         "kept_epoch": progress.kept_epoch,
         "freeze_proof": progress.proofs,
-        **_speed(progress.history),
+        **_speed(progress),
+        "time_to_accuracy": _time_to_accuracy(progress, price_per_hour=config.price_per_hour),
         "parameters_trained": trained,
         "parameters_frozen": student.model.count_params() - trained,
         "images": {"train": len(splits.train), "validation": len(splits.validation), "test": len(splits.test)},
@@ -214,6 +218,7 @@ class _Job:
     run: RunDirectory
     workshop: Workshop
     features: dict[FreezePlan, Features]  # of the plans whose frozen layers are cached
+    began: float  # by time.perf_counter
 
     @property
     def checkpoint(self) -> pathlib.Path:
@@ -259,9 +264,8 @@ def _feature_store(
         "versions": versions(),
     }
     folder = pathlib.Path(config.cache.folder or _default_cache_folder()).expanduser()
-    return FeatureStore(
-        FeatureCache(folder, limit_gib=config.cache.limit_gib), images, kind, engine=config.cache.engine
-    )
+    cache = FeatureCache(folder, limit_gib=config.cache.limit_gib)
+    return FeatureStore(cache, images, kind, engine=config.cache.engine, dtype=config.cache.dtype)
 
 
 def _default_cache_folder() -> pathlib.Path:
@@ -294,6 +298,7 @@ def _train(job: _Job, phases: tuple[Phase, ...]) -> tuple[Progress, keras.Model]
     variables = _changing(job, phases)
     job.workshop.remember(job.student, variables)
     kept = saved.kept if saved else values_of(variables)
+    progress.preparing_seconds += time.perf_counter() - job.began
     if progress.history:
         _say(f"going on after epoch {len(progress.history)}")
     trainer: keras.Model = None
@@ -474,15 +479,30 @@ def _write_metrics(run: RunDirectory, history: list[dict[str, Any]]) -> None:
     run.write_text("metrics.jsonl", "".join(f"{json.dumps(epoch)}\n" for epoch in history))
 
 
-def _speed(history: list[dict[str, Any]]) -> dict[str, Any]:
+def _speed(progress: Progress) -> dict[str, Any]:
     """Returns seconds by phase and the median of images a second, which the slow first epoch does not move."""
-    seconds: dict[str, float] = {}
-    for epoch in history:
-        seconds[epoch["phase"]] = round(seconds.get(epoch["phase"], 0.0) + epoch["seconds"], 3)
+    seconds = {"preparing": progress.preparing_seconds}
+    for epoch in progress.history:
+        seconds[epoch["phase"]] = seconds.get(epoch["phase"], 0.0) + epoch["seconds"]
     return {
-        "seconds": seconds,
-        "images_per_second": float(np.median([epoch["images_per_second"] for epoch in history])),
+        "seconds": {name: round(value, 3) for name, value in seconds.items()},
+        "images_per_second": float(np.median([epoch["images_per_second"] for epoch in progress.history])),
     }
+
+
+def _time_to_accuracy(progress: Progress, *, price_per_hour: float) -> list[dict[str, float]]:
+    """Returns each best validation accuracy so far, the seconds after which it was reached and, at a price, what they cost.
+
+    Seconds count from the start of the run, preparing included, as DAWNBench does (Coleman et al. 2017).
+    """
+    reached: list[dict[str, float]] = []
+    seconds = progress.preparing_seconds
+    for epoch in progress.history:
+        seconds += epoch["seconds"]
+        if not reached or epoch["validation_accuracy"] > reached[-1]["validation_accuracy"]:
+            cost = {"cost": round(seconds / 3600 * price_per_hour, 6)} if price_per_hour else {}
+            reached.append({"validation_accuracy": epoch["validation_accuracy"], "seconds": round(seconds, 3), **cost})
+    return reached
 
 
 def _crop_loss(preprocess: PreprocessSpec, inspection: Inspection) -> list[str]:
