@@ -8,7 +8,7 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check uv &&
     $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check $(1); }
 
 # What the benchmarks measure against.
-PEERS = torch==2.13.0 timm==1.0.22
+PEERS = torch==2.13.0 timm==1.0.31
 
 .PHONY: demo test test-slow test-oldest bench check format clean
 

@@ -8,15 +8,14 @@ from __future__ import annotations
 import json
 import sys
 
-from benchmarks.measuring import Options, Row, environment, interleave, seconds_of
-from benchmarks.sets import write_set
+from benchmarks.measuring import TEST_DATA, Options, Row, environment, interleave, seconds_of
 
 _CUTS = ("none", "blocks:1", "blocks:2", "blocks:4", "blocks:6")
 
 
 def measure(options: Options) -> list[Row]:
     """Returns the ratio of seconds, and how many validation images the two answer differently."""
-    flowers = write_set("flowers", options.folder)
+    flowers = TEST_DATA / "flowers5"
     shared = [f"--data={flowers}", "--epochs=10"]
     turns = {"sweep": 0, "runs": 0}
     differences: list[float] = []
