@@ -40,8 +40,8 @@ def hand_over(
       ExportError: An exported model does not agree with the student.
       WorkdirError: The disk is full or the place cannot be written.
     """
-    profile, validation_logits = profile_student(answers, source, splits)
+    profile, validation, validation_logits = profile_student(answers, source, splits)
     save_model(student, run.model, class_names=source.class_names, profile=profile)
-    proof_of(source, splits.validation, validation_logits).save(run.proof)
+    proof_of(source, validation, validation_logits).save(run.proof)
     exported = export_run(run.path, formats, source=source) if formats else []  # it reads the model again
     return {"calibration": profile.to_json(), "export": exported}

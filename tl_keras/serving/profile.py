@@ -20,7 +20,7 @@ from tl_keras.serving.outlier import OutlierModel, fit_outlier_model
 
 FEATURES_LAYER = "features"
 # More images move neither the Gaussian nor the comparison of later images; a pass over all of ImageNet takes hours.
-_MAX_TRAIN_IMAGES = 2000
+_MAX_TRAIN_IMAGES = _MAX_VALIDATION_IMAGES = 2000
 _MAX_REFERENCE_IMAGES = 1000
 
 # From indices of images, int64 (k,), to pooled features, float32 (k, d), and logits, float32 (k, classes), in the order of
@@ -110,8 +110,8 @@ def fit_profile(
     )
 
 
-def profile_student(answers: Answers, source: Source, splits: Splits) -> tuple[Profile, np.ndarray]:
-    """Looks at what a trained student gives for its validation images and at most 2,000 of its training images.
+def profile_student(answers: Answers, source: Source, splits: Splits) -> tuple[Profile, np.ndarray, np.ndarray]:
+    """Looks at what a trained student gives for at most 2,000 of its validation images, and of its training images.
 
     Args:
       answers: The student.
@@ -119,18 +119,20 @@ def profile_student(answers: Answers, source: Source, splits: Splits) -> tuple[P
       splits: Of the source.
 
     Returns:
-      The profile, and the logits of the validation images, float32 (m, classes), in the order of `evaluation_order`.
+      The profile; the validation images looked at, int64 (m,), in the order of `evaluation_order`; and their logits,
+      float32 (m, classes).
     """
     few = np.random.default_rng(splits.seed).permutation(splits.train)[:_MAX_TRAIN_IMAGES]
     train_features, _ = answers(few)
-    validation_features, validation_logits = answers(splits.validation)
+    validation = evenly(evaluation_order(source, splits.validation), _MAX_VALIDATION_IMAGES)
+    validation_features, validation_logits = answers(validation)
     profile = fit_profile(
         train_features=train_features,
         validation_features=validation_features,
         validation_logits=validation_logits,
-        validation_labels=source.labels[evaluation_order(source, splits.validation)],
+        validation_labels=source.labels[validation],
     )
-    return profile, validation_logits
+    return profile, validation, validation_logits
 
 
 def answers_of(student: Student, source: Source, *, global_batch_size: int) -> Answers:

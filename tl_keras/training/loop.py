@@ -47,6 +47,9 @@ from tl_keras.training.workshop import Workshop
 # A 3:2 photograph keeps 0.51 of its area in a centre crop of 7/8 of the short side, and no teacher minds.
 _KEPT_AREA_WORTH_A_WORD = 0.45
 
+# Bytes: what a laptop does not notice.
+_MEMORY_FOR_VALIDATION = 2**27
+
 # AdamW at 1e-3 took fine-tuned students of ten photos a class from 0.69 to 0.53, at 3e-4 to 0.71 (docs/benchmarks.md).
 _SAFE_RATE = 3e-4
 
@@ -393,7 +396,7 @@ def _fit(
             steps_per_epoch=steps_per_epoch(images, training.global_batch_size),
             initial_epoch=first_epoch,
             epochs=last_epoch,
-            validation_data=_evaluation_batches(job, phase, job.splits.validation).cache(),
+            validation_data=_validation_batches(job, phase),
             shuffle=False,  # the pipeline shuffles; Keras warns otherwise
             verbose=0,
             callbacks=callbacks,
@@ -444,6 +447,14 @@ def _evaluation_batches(job: _Job, phase: Phase, indices: np.ndarray) -> tf.data
         num_classes=len(job.source.class_names),
         global_batch_size=batch_size,
     )
+
+
+def _validation_batches(job: _Job, phase: Phase) -> tf.data.Dataset:
+    """Returns the validation images, kept in memory over the epochs where they take little."""
+    indices, size = job.splits.validation, job.student.preprocess.image_size
+    nbytes = job.features[phase.plan].reader.spec.nbytes if phase.plan in job.features else 4 * 3 * size**2
+    batches = _evaluation_batches(job, phase, indices)
+    return batches.cache() if len(indices) * nbytes <= _MEMORY_FOR_VALIDATION else batches
 
 
 def _class_weights(job: _Job) -> np.ndarray | None:
