@@ -32,11 +32,29 @@ def test_every_rule_gives_the_square_from_any_size(rule, size):
     assert 0 <= float(tf.reduce_min(square)) <= float(tf.reduce_max(square)) <= 255
 
 
+def in_an_export(function, argument, folder):
+    """Returns what a function gives after it was saved and loaded as a SavedModel."""
+    module = tf.Module()
+    shapes = tf.TensorSpec([None if size > 3 else size for size in argument.shape], argument.dtype)
+    module.serve = tf.function(function, input_signature=[shapes])
+    tf.saved_model.save(module, folder)
+    return tf.saved_model.load(folder).serve(argument)
+
+
+@pytest.mark.parametrize(("interpolation", "antialias"), [("bilinear", False), ("bilinear", True), ("bicubic", True)])
 @pytest.mark.parametrize("rule", RULES)
-def test_eagerly_and_in_a_pipeline_the_values_are_the_same(rule):
-    spec, image = a_spec(rule, interpolation="bicubic"), an_image(50, 70)
+def test_eagerly_in_a_pipeline_and_in_an_export_the_values_are_the_same(rule, interpolation, antialias, tmp_path):
+    spec, image = a_spec(rule, interpolation=interpolation, antialias=antialias), tf.constant(an_image(50, 70))
+    eager = spec.evaluation_transform(image)
     images = tf.data.Dataset.from_tensors(image).map(spec.evaluation_transform)
-    np.testing.assert_array_equal(next(iter(images)), spec.evaluation_transform(image))
+    np.testing.assert_array_equal(next(iter(images)), eager)
+    np.testing.assert_array_equal(in_an_export(spec.evaluation_transform, image, tmp_path), eager)
+
+
+@pytest.mark.parametrize("mode", ["tf", "torch", "caffe"])
+def test_normalisation_is_the_same_eagerly_and_in_an_export(mode, tmp_path):
+    spec, images = a_spec(normalization=mode), tf.cast(an_image(32, 32)[None], tf.float32)
+    np.testing.assert_allclose(in_an_export(spec.normalize, images, tmp_path), spec.normalize(images), atol=1e-5)
 
 
 @pytest.mark.parametrize("rule", ["short_side", "crop_first", "squash"])

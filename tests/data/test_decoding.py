@@ -88,3 +88,14 @@ def test_a_truncated_file_raises(kind):
 def test_something_else_raises(file):
     with pytest.raises(tf.errors.InvalidArgumentError):
         decode_image(tf.constant(file))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "GIF"])
+def test_eagerly_in_a_pipeline_and_in_an_export_the_pixels_are_the_same(kind, tmp_path):
+    file = tf.constant(encoded(RGB, kind))
+    module = tf.Module()
+    module.serve = tf.function(decode_image, input_signature=[tf.TensorSpec((), tf.string)])
+    tf.saved_model.save(module, tmp_path)
+    eager = decode_image(file)
+    np.testing.assert_array_equal(next(iter(tf.data.Dataset.from_tensors(file).map(decode_image))), eager)
+    np.testing.assert_array_equal(tf.saved_model.load(tmp_path).serve(file), eager)
