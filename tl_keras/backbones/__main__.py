@@ -3,10 +3,12 @@
 python -m tl_keras.backbones --sort=top1
 python -m tl_keras.backbones --show=ResNet50
 python -m tl_keras.backbones --show=run1/model.keras        (a student, or any model file, as the next teacher)
+python -m tl_keras.backbones --from_hub=resnet_50_imagenet --output=teacher.keras
 """
 
 from __future__ import annotations
 
+import pathlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -27,6 +29,8 @@ _ORDERS: dict[str, Callable[[BackboneSpec], Any]] = {
 
 _SORT = flags.DEFINE_enum("sort", "name", list(_ORDERS), "What to sort by; top1: the best first.")
 _SHOW = flags.DEFINE_string("show", None, "A backbone or a .keras file: its blocks, cuts, preprocessing and sources.")
+_FROM_HUB = flags.DEFINE_string("from_hub", None, "A preset of KerasHub, to write as a teacher to --output.")
+_OUTPUT = flags.DEFINE_string("output", "teacher.keras", "With --from_hub: the file, for --backbone=FILE.")
 _MARKDOWN = flags.DEFINE_boolean("markdown", False, "Print docs/backbones.md.")
 
 _INTRODUCTION = """\
@@ -58,6 +62,9 @@ _ELSEWHERE = """
   (there below the key `preprocess`): {example}. `rule` is
   `short_side`, `crop_first`, `central_fraction`, `squash` or `pad`; `normalization` is `tf`, `torch`, `caffe` or
   `inside_the_model`. Its blocks are found from its graph; `--show=FILE.keras` prints them.
+- A preset of KerasHub, where that is installed (`pip install 'tl_keras[hub]'`): `python -m tl_keras.backbones
+  --from_hub=resnet_50_imagenet --output=teacher.keras` writes it as such a file, its scaling of pixels inside, its crop and
+  interpolation declared. Its layers must be Keras's own, so convolutional networks.
 
 AlexNet: `--backbone=AlexNet --weights=alexnet-owt-7be5be79.pth`, with PyTorch installed, which reads the file without executing
 anything in it.
@@ -70,6 +77,12 @@ def main(arguments: list[str]) -> None:
         raise ConfigError(f"flags: expected --name=value. Received: {' '.join(arguments)}. Use --help to see them.")
     if _SHOW.value:
         print(shown(_SHOW.value))
+    elif _FROM_HUB.value:
+        command_line.require_tensorflow()
+        from tl_keras.backbones.hub import write_teacher_from_hub
+
+        write_teacher_from_hub(_FROM_HUB.value, pathlib.Path(_OUTPUT.value))
+        print(shown(_OUTPUT.value))
     elif _MARKDOWN.value:
         print(markdown(), end="")
     else:
