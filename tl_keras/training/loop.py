@@ -86,7 +86,8 @@ def train_and_evaluate(
         _say(f"{run.path} holds this run, finished; nothing is left to do")
         return {**finished, "resumed": True}
 
-    hardware = resolve_hardware(config.strategy)
+    hardware = resolve_hardware(config.strategy, replicas=config.replicas)
+    hardware.require_divisible(config.training.global_batch_size)
     keras.utils.set_random_seed(config.seed)
     if source is None:
         source = open_source(config.data.source, data_dir=config.data.data_dir)
@@ -187,6 +188,8 @@ def describe(
             f"learning rate: {rate:.2g} is likely to erase what the teacher has learnt; 1e-5 to {_SAFE_RATE:g} is safe "
             "for pre-trained layers (--learning_rate, --config.training.fine_tune_learning_rate_factor)."
         )
+    if advice := hardware.scaling_rule(config.training.global_batch_size, config.training.learning_rate):
+        lines.append(advice)
     if config.model.method == "fine_tune":
         lines.append(phases[-1].plan.table(layer_decay=config.training.layer_decay, batch_norm=config.model.batch_norm))
     return "\n".join(lines)
