@@ -19,7 +19,7 @@ def answer() -> dict:
     except ImportError as error:
         return {"failure": "no_tensorflow", "detail": _first_line(error)}
     try:
-        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(os.environ.get("TPU_NAME") or "local")
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver("local")
         tf.config.experimental_connect_to_cluster(resolver)
         tf.tpu.experimental.initialize_tpu_system(resolver)
         cores = len(tf.config.list_logical_devices("TPU"))
