@@ -17,7 +17,7 @@ BATCH_NORM_POLICIES = ("freeze", "train", "recalibrate")
 AUGMENTATIONS = ("none", "light", "strong")
 CLASS_WEIGHTS = ("none", "balanced")
 RESIZE_RULES = ("original", "squash", "pad")
-STRATEGIES = ("auto", "cpu", "gpu")
+STRATEGIES = ("auto", "cpu", "gpu", "mirrored", "tpu")
 ENGINES = ("auto", "keras", "tf_graph", "tf_graph_bf16", "openvino", "openvino_bf16")
 CACHE_DTYPES = ("float32", "float16")
 EXPORTS = ("saved_model", "litert", "litert_float16", "litert_int8", "onnx", "openvino")
@@ -110,7 +110,8 @@ class TransferConfig:
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
     training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
     cache: CacheConfig = dataclasses.field(default_factory=CacheConfig)
-    strategy: str = "auto"  # auto, cpu or gpu
+    strategy: str = "auto"  # auto, cpu, gpu, mirrored or tpu
+    replicas: int = 0  # devices that train together, with mirrored; 0: every one there is
     seed: int = 0
     price_per_hour: float = 0.0  # of the machine, in any currency, for `time_to_accuracy` in result.json; 0: unknown
     export: str = "saved_model"  # any of saved_model, litert, litert_float16, litert_int8, onnx, openvino; or none
@@ -207,6 +208,7 @@ def validate(config: TransferConfig) -> None:
     _require("ema_momentum", training.ema_momentum, 0 <= training.ema_momentum < 1, "from 0 to below 1")
     _require("cache_gib", config.cache.limit_gib, config.cache.limit_gib > 0, "above 0")
     _require("price_per_hour", config.price_per_hour, config.price_per_hour >= 0, "0 (unknown) or more")
+    _require("replicas", config.replicas, 0 <= config.replicas <= 4096, "from 0 (every device) up")
     _require("seed", config.seed, 0 <= config.seed < 2**31, "from 0 to 2147483647")
     _require("validation_fraction", data.validation_fraction, 0 < data.validation_fraction < 1, "between 0 and 1")
     _require("test_fraction", data.test_fraction, 0 <= data.test_fraction < 1, "from 0 to below 1")
@@ -312,6 +314,7 @@ def from_json(values: dict[str, Any]) -> TransferConfig:
             training=TrainingConfig(**values["training"]),
             cache=CacheConfig(**values["cache"]),
             strategy=values["strategy"],
+            replicas=values["replicas"],
             seed=values["seed"],
             price_per_hour=values["price_per_hour"],
             export=values["export"],

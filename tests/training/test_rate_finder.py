@@ -17,7 +17,7 @@ def a_trainer(scale):
     model.compile(optimizer, keras.losses.CategoricalCrossentropy(from_logits=True), jit_compile=False)
     inputs = np.random.default_rng(0).normal(size=(256, 8)).astype("float32")
     labels = np.eye(2, dtype="float32")[(inputs[:, 0] > 0).astype(int)]
-    return model, tf.data.Dataset.from_tensor_slices((inputs * scale, labels)).batch(32)
+    return model, tf.data.Dataset.from_tensor_slices((inputs * scale, labels)).batch(32).repeat()
 
 
 def test_larger_inputs_want_a_smaller_rate():

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tl_keras.builder import build_backbone, build_student, choose_backbone, plan_student
 from tl_keras.config import ModelConfig, TrainingConfig
+from tl_keras.distribution.hardware import resolve_hardware
 from tl_keras.training.proof import ProveFreezing
 from tl_keras.training.workshop import Workshop
 
@@ -27,7 +28,9 @@ def trained(request):
     for plan in (student.plan.frozen(), student.plan):
         cut = workshop.cut(student, plan)
         workshop.remember(student, cut.trained.variables)
-        trainer = workshop.trainer(student, plan, TrainingConfig(), on_features=True, class_weights=None)
+        trainer = workshop.trainer(
+            student, plan, TrainingConfig(), on_features=True, class_weights=None, hardware=resolve_hardware("cpu")
+        )
         trainer.optimizer.begin(learning_rate=1e-3, steps=10, warmup_fraction=0)
         features = cut.frozen(images, training=False)
         inputs = tuple(features) if isinstance(features, list) else features

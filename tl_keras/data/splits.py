@@ -53,6 +53,23 @@ class Splits:
             **{name: [source.ids[index] for index in getattr(self, name)] for name in ("train", "validation", "test")},
         }
 
+    @classmethod
+    def from_json(cls, values: dict[str, Any], source: Source) -> Splits:
+        """Returns the assignment that `to_json` wrote.
+
+        Raises:
+          DataError: The source lacks one of the images.
+        """
+        positions = {image_id: index for index, image_id in enumerate(source.ids)}
+        parts = {name: values[name] for name in ("train", "validation", "test")}
+        if missing := [image_id for ids in parts.values() for image_id in ids if image_id not in positions]:
+            raise DataError(
+                f"{source.name}: expected the images of the run's splits. Received: {missing[0]} is not there."
+            )
+        indices = {name: np.array([positions[image_id] for image_id in ids], np.int64) for name, ids in parts.items()}
+        asked = ("seed", "validation_fraction", "test_fraction", "train_examples_per_class")
+        return cls(**indices, **{name: values[name] for name in asked})
+
 
 def split_source(
     source: Source,

@@ -1,14 +1,23 @@
-"""Decides the device of a run once, into a frozen record that is printed and kept."""
+"""Decides what a run computes on, once, into a frozen record that is printed and kept."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
+import math
 import os
 import pathlib
 import platform
+from collections.abc import Callable
 from typing import Any
 
-from tl_keras.errors import DependencyError
+from tl_keras.distribution.tpu_probe import TPU_SECONDS, find_tpu
+from tl_keras.errors import ConfigError, DependencyError
+
+# What Google Cloud, Colab and Kubernetes set, and what a TPU's driver makes: cheap to look for, where the probe is not.
+_TPU_VARIABLES = ("TPU_NAME", "COLAB_TPU_ADDR", "TPU_ACCELERATOR_TYPE", "TPU_WORKER_HOSTNAMES")
+_TPU_DEVICES = "accel*"
+_PCI_OF_GOOGLE = "0x1ae0"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,53 +25,236 @@ class Hardware:
     """What a run computes on, and why.
 
     Attributes:
-      engine: `tensorflow`.
-      device: `cpu` or `gpu`.
-      description: The processor's or graphics card's name, as the system gives it.
-      replicas: Copies of the model that train together.
-      reason: A sentence.
+      engine: What Keras runs on: `tensorflow` or `jax`.
+      strategy: How replicas are kept together: `one_device`, `mirrored`, `tpu`, `multi_worker` or `data_parallel`.
+      device: `cpu`, `gpu` or `tpu`.
+      devices: The names that TensorFlow or JAX has for those of this process.
+      description: The name of the processor, graphics card or TPU, as the system gives it.
+      replicas: Copies of the model that train together, over all processes; each takes as many images of a batch.
+      process: Number of this process, from 0; 0 writes the run directory.
+      processes: How many train together.
+      precision: Keras's dtype policy.
+      jit_compile: Whether XLA compiles the training step: `auto` (Keras decides), `on` or `off`.
+      steps_per_execution: Steps between two returns to Python.
+      reason: Why this hardware; a clause that follows "because".
     """
 
     engine: str
+    strategy: str
     device: str
+    devices: tuple[str, ...]
     description: str
     replicas: int
     reason: str
+    process: int = 0
+    processes: int = 1
+    precision: str = "float32"
+    jit_compile: str = "auto"
+    # Keras's loop over several steps fails with more than one replica (keras issue 19246), and what proves the freeze plan
+    # and guards the loss looks at every step.
+    steps_per_execution: int = 1
+
+    @property
+    def remainder(self) -> str:
+        """What happens to a batch that does not divide by the replicas."""
+        return (
+            "a shorter step"
+            if self.replicas == 1
+            else "repeated in training, padded in evaluation; each image counts once"
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Returns the record as a dictionary of JSON's own types."""
-        return dataclasses.asdict(self)
+        return {**json.loads(json.dumps(dataclasses.asdict(self))), "remainder": self.remainder}
+
+    def require_divisible(self, global_batch_size: int) -> None:
+        """Raises a ConfigError unless each replica gets as many images of a batch as any other."""
+        below = global_batch_size // self.replicas * self.replicas
+        if below != global_batch_size:
+            sizes = " or ".join(str(size) for size in (below, below + self.replicas) if size)
+            raise ConfigError(
+                f"batch_size: expected a multiple of the {self.replicas} replicas. Received: {global_batch_size}. Use {sizes}."
+            )
+
+    def scaling_rule(self, global_batch_size: int, learning_rate: float) -> str:
+        """Returns what is customary for more replicas, in a sentence; empty for one. It is offered and never applied."""
+        if self.replicas == 1:
+            return ""
+        # Adam's rate goes with the square root of the batch (Malladi et al. 2022, "On the SDEs and scaling rules for
+        # adaptive gradient algorithms"), not with the batch as SGD's does (Goyal et al. 2017).
+        rate = learning_rate * math.sqrt(self.replicas)
+        return (
+            f"batch: {global_batch_size} images over {self.replicas} replicas, {global_batch_size // self.replicas} each. As many "
+            f"for each as one had would be --batch_size={global_batch_size * self.replicas}, with Adam's square-root rule "
+            f"--learning_rate={rate:.2g}; neither is applied unless you ask."
+        )
 
 
-def resolve_hardware(strategy: str) -> Hardware:
-    """Chooses the device, before TensorFlow has used any.
+def resolve_hardware(strategy: str, *, replicas: int = 0) -> Hardware:
+    """Chooses the devices, before TensorFlow or JAX has used any.
+
+    `auto` takes the TPU where something says that there is one and it answers, else the first GPU, else the CPU. Every other
+    strategy is what it says or an error.
 
     Args:
-      strategy: `auto` (the first GPU that TensorFlow sees, else the CPU), `cpu` or `gpu`.
+      strategy: One of `tl_keras.config.STRATEGIES`.
+      replicas: Devices that train together, with `mirrored` and `jax`. Without a GPU or TPU they are parts of the CPU.
+        0: one on the CPU, else every device there is.
 
     Raises:
-      DependencyError: `gpu` was asked for and TensorFlow sees none.
+      DependencyError: The hardware, or a package that it needs, is not there.
+      ConfigError: The number of replicas cannot be had with this strategy, or Keras runs on another backend.
     """
+    _require_backend(strategy)
+    if replicas and strategy not in ("mirrored", "jax"):
+        raise ConfigError(
+            f"replicas: expected --strategy=mirrored or jax, which share a batch among devices. Received: replicas={replicas} "
+            f"with --strategy={strategy}. Leave one of them out."
+        )
+    if strategy == "auto":
+        return _auto()
+    resolvers: dict[str, Callable[[], Hardware]] = {
+        "cpu": lambda: _cpu("the CPU was asked for"),
+        "gpu": _gpu,
+        "mirrored": lambda: _mirrored(replicas),
+        "tpu": lambda: _tpu("the TPU was asked for"),
+    }
+    return resolvers[strategy]()
+
+
+def tpu_hint() -> str:
+    """Returns what says that this machine has a TPU, or an empty string; looks at the environment and /dev alone."""
+    for name in _TPU_VARIABLES:
+        if os.environ.get(name):
+            return f"{name} is set"
+    for device in pathlib.Path("/dev").glob(_TPU_DEVICES):
+        return f"{device} is there"
+    # Newer TPUs are handed through by VFIO, as other cards are too: the vendor tells them apart.
+    for vendor in pathlib.Path("/sys/bus/pci/drivers/vfio-pci").glob("*:*/vendor"):
+        if vendor.read_text().strip() == _PCI_OF_GOOGLE:
+            return f"{vendor.parent.name} is a device of Google's behind /dev/vfio"
+    return ""
+
+
+def _require_backend(strategy: str) -> None:
+    """Raises a ConfigError where Keras was imported on a backend that the strategy cannot use."""
+    import keras
+
+    expected = "jax" if strategy == "jax" else "tensorflow"
+    if keras.backend.backend() != expected:
+        raise ConfigError(
+            f"strategy: {strategy} needs Keras on {expected}. Received: Keras on {keras.backend.backend()}, which cannot be "
+            f"changed once it is imported. Set KERAS_BACKEND={expected} before."
+        )
+
+
+def _auto() -> Hardware:
+    hint, failure = tpu_hint(), ""
+    if hint:
+        try:
+            return _tpu(hint)
+        except DependencyError as error:
+            failure = f"; {hint}, but: {error}"
+    return _first_gpu(f"TensorFlow sees a GPU{failure}") or _cpu(f"TensorFlow sees no GPU{failure}")
+
+
+def _cpu(reason: str) -> Hardware:
     import tensorflow as tf
 
-    if strategy == "cpu":
-        tf.config.set_visible_devices([], "GPU")
-        return Hardware("tensorflow", "cpu", _processor(), 1, "the CPU was asked for")
-    gpus = tf.config.list_physical_devices("GPU")
-    if gpus:
-        name = tf.config.experimental.get_device_details(gpus[0]).get("device_name", gpus[0].name)
-        reason = "the GPU was asked for" if strategy == "gpu" else "TensorFlow sees a GPU"
-        tf.config.set_visible_devices(gpus[:1], "GPU")
-        return Hardware("tensorflow", "gpu", name, 1, reason)
-    if strategy == "gpu":
+    tf.config.set_visible_devices([], "GPU")
+    return Hardware("tensorflow", "one_device", "cpu", ("CPU:0",), processor(), 1, reason)
+
+
+def _gpu() -> Hardware:
+    hardware = _first_gpu("the GPU was asked for")
+    if hardware is None:
         raise DependencyError(
             "strategy: expected a GPU that TensorFlow sees. Received: none. Install tl_keras[gpu] on a machine with a GPU "
             "and its driver, or use --strategy=cpu."
         )
-    return Hardware("tensorflow", "cpu", _processor(), 1, "TensorFlow sees no GPU")
+    return hardware
 
 
-def _processor() -> str:
+def _first_gpu(reason: str) -> Hardware | None:
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    if not gpus:
+        return None
+    tf.config.set_visible_devices(gpus[:1], "GPU")
+    return Hardware("tensorflow", "one_device", "gpu", ("GPU:0",), _card(gpus[0]), 1, reason)
+
+
+def _mirrored(replicas: int) -> Hardware:
+    import tensorflow as tf
+
+    # XLA does not compile a step over several replicas of MirroredStrategy.
+    fixed: dict[str, Any] = {"engine": "tensorflow", "strategy": "mirrored", "jit_compile": "off"}
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        if replicas > len(gpus):
+            raise DependencyError(
+                f"replicas: expected at most as many as TensorFlow sees GPUs. Received: {replicas}, of {len(gpus)} GPUs. Use "
+                f"--replicas={len(gpus)}."
+            )
+        chosen = gpus[: replicas or len(gpus)]
+        tf.config.set_visible_devices(chosen, "GPU")
+        names = tuple(f"GPU:{i}" for i in range(len(chosen)))
+        reason = f"{len(names)} GPUs were asked for" if replicas else "every GPU that TensorFlow sees was asked for"
+        return Hardware(
+            device="gpu", devices=names, description=_card(gpus[0]), replicas=len(names), reason=reason, **fixed
+        )
+    if not replicas:
+        raise DependencyError(
+            "strategy: mirrored expected GPUs that TensorFlow sees. Received: none. Use --strategy=cpu, or --replicas=4 to share "
+            "the CPU among four replicas, which tests such a run and is no faster."
+        )
+    _part_cpu(replicas)
+    names = tuple(f"CPU:{i}" for i in range(replicas))
+    reason = f"{replicas} replicas were asked for and TensorFlow sees no GPU: each is a part of the CPU"
+    return Hardware(device="cpu", devices=names, description=processor(), replicas=replicas, reason=reason, **fixed)
+
+
+def _part_cpu(replicas: int) -> None:
+    """Makes logical devices of the CPU."""
+    import tensorflow as tf
+
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    parts = tf.config.get_logical_device_configuration(cpu)
+    if parts is None or len(parts) != replicas:
+        try:
+            tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * replicas)
+        except RuntimeError as error:
+            raise ConfigError(
+                f"replicas: expected a process in which TensorFlow has computed nothing yet. Received: replicas={replicas} in one "
+                "in which it has. Start anew."
+            ) from error
+
+
+def _tpu(reason: str) -> Hardware:
+    system = find_tpu(seconds=TPU_SECONDS)
+    names = tuple(f"TPU:{i}" for i in range(system.cores))
+    return Hardware(
+        "tensorflow",
+        "tpu",
+        "tpu",
+        names,
+        system.description,
+        system.cores,
+        reason,
+        precision="mixed_bfloat16",
+        jit_compile="on",
+    )
+
+
+def _card(gpu: Any) -> str:
+    import tensorflow as tf
+
+    return tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
+
+
+def processor() -> str:
+    """Returns the number of processors and their name, as the system gives it."""
     try:
         with pathlib.Path("/proc/cpuinfo").open() as file:
             names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]

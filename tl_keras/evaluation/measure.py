@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from tl_keras.config import from_json
+from tl_keras.config import TransferConfig, from_json
 from tl_keras.data.inspection import inspect_source
 from tl_keras.data.pipeline import evaluation_order
 from tl_keras.data.sources import Source, open_source
+from tl_keras.data.splits import Splits
 from tl_keras.errors import DataError, nearest
 from tl_keras.evaluation.metrics import classification_metrics
 from tl_keras.serving.predictor import load_predictor
@@ -62,19 +63,32 @@ def evaluate_run(workdir: str | os.PathLike[str], *, split: str = "test", batch_
     Raises:
       DataError: The run's source cannot be read any more, or lacks an image of the split, or has none in it.
     """
+    _, source, splits = open_run(workdir)
+    indices = getattr(splits, split)
+    if not len(indices):
+        raise DataError(f"{source.name}: expected images of split {split} of {workdir}. Received: none in it.")
+    return _measure(workdir, source, indices, batch_size=batch_size)
+
+
+def open_run(workdir: str | os.PathLike[str]) -> tuple[TransferConfig, Source, Splits]:
+    """Opens a run's images once more.
+
+    Args:
+      workdir: The run directory.
+
+    Returns:
+      The run's resolved config, its source and its splits.
+
+    Raises:
+      DataError: It is no run directory, or its source cannot be read any more or lacks an image.
+    """
     run = RunDirectory(workdir)
     begun, splits = run.read_config(), run.read_splits()
     if begun is None or splits is None:
         raise DataError(f"workdir: expected a run directory. Received: {run.path}, which holds no run.")
     config = from_json(begun["config"])
     source = open_source(config.data.source, data_dir=config.data.data_dir)
-    positions = {image_id: index for index, image_id in enumerate(source.ids)}
-    missing = [image_id for image_id in splits[split] if image_id not in positions]
-    if missing or not splits[split]:
-        received = f"{missing[0]} is not there" if missing else "none in it"
-        raise DataError(f"{source.name}: expected the images of split {split} of {run.path}. Received: {received}.")
-    indices = np.array([positions[image_id] for image_id in splits[split]], np.int64)
-    return _measure(workdir, source, indices, batch_size=batch_size)
+    return config, source, Splits.from_json(splits, source)
 
 
 def _measure(model: str | os.PathLike[str], source: Source, indices: np.ndarray, *, batch_size: int) -> dict[str, Any]:

@@ -7,12 +7,14 @@ import json
 import os
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from tl_keras.config import TransferConfig
 from tl_keras.evaluation.comparison import Row, compare, cut_variants, table
 from tl_keras.evaluation.measure import evaluate_run
+from tl_keras.evaluation.soup import make_soup
 from tl_keras.training.run_directory import RunDirectory, replacing
 
 
@@ -24,10 +26,12 @@ class Sweep:
       rows: One a cut and rate, in the order asked for; without test accuracies.
       chosen: The row with the best mean accuracy on validation; of equals, the one that trains least. Its test accuracies
         are measured, where there is a test split.
+      soup: What `make_soup` gave of the first seed's runs: None where no average of them is better on validation.
     """
 
     rows: tuple[Row, ...]
     chosen: Row
+    soup: dict[str, Any] | None = None
 
 
 def sweep(
@@ -59,7 +63,7 @@ def sweep(
     if (RunDirectory(chosen.workdirs[0]).read_splits() or {}).get("test"):
         test = np.array([evaluate_run(each)["accuracy"] for each in chosen.workdirs])
         chosen = dataclasses.replace(chosen, test=test)
-    found = Sweep(rows, chosen)
+    found = Sweep(rows, chosen, make_soup([row.workdirs[0] for row in rows], path / "soup"))
     for name, text in (("sweep.json", _as_json(found)), ("sweep.txt", describe(found))):
         with replacing(path / name) as temporary:
             temporary.write_text(f"{text}\n", encoding="utf-8")
@@ -71,10 +75,16 @@ def describe(found: Sweep) -> str:
     """Returns the table, and the choice in a sentence."""
     chosen = found.chosen
     test = "" if chosen.test is None else f"; on the test images, looked at only now: {chosen.test.mean():.3f}"
+    soup = ""
+    if found.soup:
+        soup = (
+            f"\nthe average of {len(found.soup['of'])} of the first seed's runs is better on validation, "
+            f"{found.soup['validation_accuracy']:.3f}: {found.soup['workdir']}"
+        )
     return (
         f"{table(found.rows, heading='unfreeze')}\n"
         f"chosen by validation: {chosen.name} ({chosen.validation.mean():.3f}){test}\n"
-        f"its first run: {chosen.workdirs[0]}"
+        f"its first run: {chosen.workdirs[0]}{soup}"
     )
 
 
@@ -90,7 +100,7 @@ def _as_json(found: Sweep) -> str:
         for row in found.rows
     ]
     test = None if found.chosen.test is None else found.chosen.test.tolist()
-    return json.dumps({"rows": rows, "chosen": found.chosen.name, "test_accuracy": test}, indent=1)
+    return json.dumps({"rows": rows, "chosen": found.chosen.name, "test_accuracy": test, "soup": found.soup}, indent=1)
 
 
 def _plot(found: Sweep, path: pathlib.Path) -> None:

@@ -26,6 +26,7 @@ from tl_keras.data.inspection import Inspection, inspect_source
 from tl_keras.data.pipeline import evaluation_batches, steps_per_epoch, training_batches
 from tl_keras.data.sources import Source, open_source
 from tl_keras.data.splits import Splits, split_source
+from tl_keras.distribution.engine import Engine, open_engine
 from tl_keras.distribution.hardware import Hardware, resolve_hardware
 from tl_keras.freezing import FreezePlan
 from tl_keras.serving.formats import require_converters
@@ -91,7 +92,8 @@ def train_and_evaluate(
         _say(f"{run.path} holds this run, finished; nothing is left to do")
         return {**finished, "resumed": True}
 
-    hardware = resolve_hardware(config.strategy)
+    hardware = resolve_hardware(config.strategy, replicas=config.replicas)
+    hardware.require_divisible(config.training.global_batch_size)
     keras.utils.set_random_seed(config.seed)
     if source is None:
         source = open_source(config.data.source, data_dir=config.data.data_dir)
@@ -106,7 +108,9 @@ def train_and_evaluate(
     )
     for remark in (*source.notes, *inspection.findings, *_crop_loss(teacher.preprocess, inspection)):
         _say(f"data: {remark}")
-    student = workshop.student(teacher, config.model, num_classes=len(source.class_names), seed=config.seed)
+    engine = open_engine(hardware)
+    with engine.scope():
+        student = workshop.student(teacher, config.model, num_classes=len(source.class_names), seed=config.seed)
     weights_hash = fingerprint(student.backbone)
     resumed = run.begin(
         config=to_json(config),
@@ -119,7 +123,7 @@ def train_and_evaluate(
 
     store = _feature_store(config, student, phases, source, inspection, splits)
     features = _features_of_phases(workshop, store, student, phases)
-    job = _Job(config, student, source, splits, run, workshop, features, began)
+    job = _Job(config, student, source, splits, run, workshop, engine, features, began)
     progress, trainer = _train(job, phases)
     trained = sum(math.prod(weight.shape) for weight in student.model.trainable_weights)
     result = {
@@ -194,6 +198,8 @@ def describe(
             f"learning rate: {rate:.2g} is likely to erase what the teacher has learnt; 1e-5 to {_SAFE_RATE:g} is safe "
             "for pre-trained layers (--learning_rate, --config.training.fine_tune_learning_rate_factor)."
         )
+    if advice := hardware.scaling_rule(config.training.global_batch_size, config.training.learning_rate):
+        lines.append(advice)
     if config.model.method == "fine_tune":
         lines.append(phases[-1].plan.table(layer_decay=config.training.layer_decay, batch_norm=config.model.batch_norm))
     return "\n".join(lines)
@@ -220,6 +226,7 @@ class _Job:
     splits: Splits
     run: RunDirectory
     workshop: Workshop
+    engine: Engine
     features: dict[FreezePlan, Features]  # of the plans whose frozen layers are cached
     began: float  # by time.perf_counter
 
@@ -308,13 +315,14 @@ def _train(job: _Job, phases: tuple[Phase, ...]) -> tuple[Progress, keras.Model]
     for position in range(progress.phase, len(phases)):
         phase = phases[position]
         trainer = _trainer(job, phase)
-        if saved is not None and position == progress.phase:
-            restore(job.checkpoint, [*variables, *trainer.optimizer.variables], saved.values)
-        else:
-            progress = progress.at_start_of(position)
-            _begin(job, phase, trainer, progress)
-        if not progress.phase_over and progress.phase_epochs < phase.epochs:
-            _fit(job, phase, trainer, progress, variables, kept)
+        with job.engine.fitting(trainer):
+            if saved is not None and position == progress.phase:
+                restore(job.checkpoint, [*variables, *trainer.optimizer.variables], saved.values)
+            else:
+                progress = progress.at_start_of(position)
+                _begin(job, phase, trainer, progress)
+            if not progress.phase_over and progress.phase_epochs < phase.epochs:
+                _fit(job, phase, trainer, progress, variables, kept)
         restore(job.checkpoint, variables, kept)
         saved = None
     return progress, trainer
@@ -327,13 +335,15 @@ def _changing(job: _Job, phases: tuple[Phase, ...]) -> list[keras.Variable]:
 
 
 def _trainer(job: _Job, phase: Phase) -> keras.Model:
-    return job.workshop.trainer(
-        job.student,
-        phase.plan,
-        job.config.training,
-        on_features=phase.plan in job.features,
-        class_weights=_class_weights(job),
-    )
+    with job.engine.scope():
+        return job.workshop.trainer(
+            job.student,
+            phase.plan,
+            job.config.training,
+            on_features=phase.plan in job.features,
+            class_weights=_class_weights(job),
+            hardware=job.engine.hardware,
+        )
 
 
 def _begin(job: _Job, phase: Phase, trainer: keras.Model, progress: Progress) -> None:
@@ -341,7 +351,9 @@ def _begin(job: _Job, phase: Phase, trainer: keras.Model, progress: Progress) ->
     training = job.config.training
     steps = steps_per_epoch(len(job.splits.train), training.global_batch_size) * phase.epochs
     if training.find_learning_rate and not progress.learning_rate:
-        progress.learning_rate = find_learning_rate(trainer, _training_batches(job, phase, 0, 1))
+        progress.learning_rate = find_learning_rate(
+            trainer, job.engine.training(_training_batches(job, phase, 0, 1).repeat())
+        )
         _say(f"learning rate: {progress.learning_rate:.2g}, by a range test")
     if phase.recalibrate:
         recalibrate(trainer, phase.plan, job.student.backbone, _training_batches(job, phase, 0, 1))
@@ -392,11 +404,12 @@ def _fit(
     trainer.stop_training = False
     with writing(job.run.path):
         trainer.fit(
-            _training_batches(job, phase, first_epoch, last_epoch),
+            job.engine.training(_training_batches(job, phase, first_epoch, last_epoch)),
             steps_per_epoch=steps_per_epoch(images, training.global_batch_size),
             initial_epoch=first_epoch,
             epochs=last_epoch,
-            validation_data=_validation_batches(job, phase),
+            validation_data=job.engine.evaluation(_validation_batches(job, phase)),
+            validation_steps=steps_per_epoch(len(job.splits.validation), training.global_batch_size),
             shuffle=False,  # the pipeline shuffles; Keras warns otherwise
             verbose=0,
             callbacks=callbacks,
@@ -480,8 +493,9 @@ def _evaluate(job: _Job, phase: Phase, trainer: keras.Model, progress: Progress,
     kept = progress.history[progress.kept_epoch - 1]
     measured = {"validation_accuracy": kept["validation_accuracy"], "validation_loss": kept["validation_loss"]}
     if len(test):
-        batches = _evaluation_batches(job, phase, test)
-        figures = trainer.evaluate(batches, verbose=0, return_dict=True)
+        batches = job.engine.evaluation(_evaluation_batches(job, phase, test))
+        steps = steps_per_epoch(len(test), job.config.training.global_batch_size)
+        figures = trainer.evaluate(batches, steps=steps, verbose=0, return_dict=True)
         measured |= {"test_accuracy": figures["accuracy"], "test_loss": figures["loss"]}
     return {**measured, "loss": kept["validation_loss"]}
 

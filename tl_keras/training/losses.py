@@ -26,6 +26,22 @@ def make_loss(*, label_smoothing: float, class_weights: np.ndarray | None):
     return loss
 
 
+class MeanOverImages(keras.losses.Loss):
+    """The mean of a loss over the images of a batch, by their weights where there are any.
+
+    Args:
+      loss: As `make_loss` gives it.
+    """
+
+    def __init__(self, loss):
+        super().__init__(reduction="mean_with_sample_weight")
+        self._loss = loss
+
+    def call(self, y_true, y_pred):
+        """Returns a loss for each image; see `keras.losses.Loss.call`."""
+        return self._loss(y_true, y_pred)
+
+
 def balanced_class_weights(labels: np.ndarray, num_classes: int) -> np.ndarray:
     """Returns float32 (num_classes,): inverse frequencies, scaled so that the mean over the examples is 1.
 

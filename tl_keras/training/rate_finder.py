@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from tl_keras.training.checkpoints import values_of
 
@@ -20,12 +20,12 @@ _STEPS = 50
 _BELOW_LOWEST_LOSS = 10
 
 
-def find_learning_rate(trainer: keras.Model, batches: tf.data.Dataset) -> float:
+def find_learning_rate(trainer: keras.Model, batches: Any) -> float:
     """Raises the rate from step to step, and returns a tenth of the one at which the smoothed loss was lowest.
 
     Args:
       trainer: Compiled with a `TransferAdam`. Its weights and state are the same afterwards.
-      batches: Of an epoch; repeated where there are fewer than the test has steps.
+      batches: What `fit` takes, at least 50; of an epoch, repeated where it has fewer.
 
     Returns:
       A peak for the schedule, from 1e-6 to 0.1.
@@ -35,7 +35,7 @@ def find_learning_rate(trainer: keras.Model, batches: tf.data.Dataset) -> float:
     rates = np.geomspace(_LOWEST, _HIGHEST, _STEPS)
     test = _RangeTest(rates)
     trainer.optimizer.begin(learning_rate=_LOWEST, steps=math.inf, warmup_fraction=0)
-    trainer.fit(batches.repeat(), steps_per_epoch=_STEPS, shuffle=False, verbose=0, callbacks=[test])
+    trainer.fit(batches, steps_per_epoch=_STEPS, shuffle=False, verbose=0, callbacks=[test])
     for variable, value in zip(variables, before, strict=True):
         variable.assign(value)
     losses = np.convolve(np.pad(test.losses, 2, mode="edge"), np.full(5, 0.2), mode="valid")

@@ -85,8 +85,9 @@ class RunDirectory:
         begun = self.read_config()
         if begun is None:
             return
-        # Where features are cached decides how fast a run goes on, not what comes of it.
-        ours, theirs = ({**values, "cache": None} for values in (config, begun["config"]))
+        # Where features are cached, what computes and what that costs decide how a run goes on, not what comes of it.
+        speed = {"cache": None, "strategy": None, "replicas": None, "price_per_hour": None}
+        ours, theirs = ({**values, **speed} for values in (config, begun["config"]))
         different = differences(ours, theirs)
         if different:
             raise WorkdirError(

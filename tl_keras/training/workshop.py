@@ -13,11 +13,12 @@ import numpy as np
 
 from tl_keras.builder import Student, TeacherChoice, build_student, plan_student
 from tl_keras.config import ModelConfig, TrainingConfig
+from tl_keras.distribution.hardware import Hardware
 from tl_keras.freezing import FreezePlan
 from tl_keras.heads import initialize_head
 from tl_keras.training.checkpoints import values_of
 from tl_keras.training.cut import Cut, cut_student
-from tl_keras.training.losses import make_loss
+from tl_keras.training.losses import MeanOverImages, make_loss
 from tl_keras.training.optimizers import TransferAdam, VariableTreatment
 
 # Neither biases nor the weights of normalisation decay (He et al. 2019, "Bag of tricks", section 3.1).
@@ -81,6 +82,7 @@ class Workshop:
         *,
         on_features: bool,
         class_weights: np.ndarray | None,
+        hardware: Hardware,
     ) -> keras.Model:
         """Returns a compiled model over the student's layers; call `begin` of its optimizer, a `TransferAdam`, before use.
 
@@ -92,6 +94,7 @@ class Workshop:
           config: Of the run.
           on_features: Whether it takes the activations at the plan's cut, and not images.
           class_weights: float32 (classes,), or None.
+          hardware: How the step is compiled.
         """
         plan.apply(student.backbone)
         weights_key = None if class_weights is None else class_weights.tobytes()
@@ -110,10 +113,17 @@ class Workshop:
             optimizer = TransferAdam(treatments, ema_momentum=config.ema_momentum)
             # Before the first step: variables made while tracing would have Keras trace twice.
             optimizer.build(model.trainable_variables)
+            loss = make_loss(label_smoothing=config.label_smoothing, class_weights=class_weights)
             model.compile(
                 optimizer=optimizer,
-                loss=make_loss(label_smoothing=config.label_smoothing, class_weights=class_weights),
-                metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
+                loss=MeanOverImages(loss),
+                weighted_metrics=[
+                    # In place of Keras's own, which has no weights: it would count images that stand in for a remainder.
+                    keras.metrics.MeanMetricWrapper(loss, name="loss"),
+                    keras.metrics.CategoricalAccuracy(name="accuracy"),
+                ],
+                jit_compile={"auto": "auto", "on": True, "off": False}[hardware.jit_compile],
+                steps_per_execution=hardware.steps_per_execution,
             )
             self._trainers[key] = model
         return self._trainers[key]

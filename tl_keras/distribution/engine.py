@@ -1,0 +1,111 @@
+"""What training asks of the hardware: where variables are made, and how batches reach the replicas.
+
+```
+Engine                  one device: what Keras does by itself
+└── tf_engine.Replicated    several replicas through tf.distribute
+```
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tl_keras.distribution.hardware import Hardware
+
+
+class Engine:
+    """One device.
+
+    Args:
+      hardware: The decision that it carries out.
+    """
+
+    def __init__(self, hardware: Hardware):
+        self.hardware = hardware
+
+    @contextlib.contextmanager
+    def scope(self) -> Iterator[None]:
+        """Wherein students, optimizers and trainers are made, so that all replicas have them."""
+        yield
+
+    @contextlib.contextmanager
+    def fitting(self, model: keras.Model) -> Iterator[None]:
+        """Wherein a model is trained."""
+        yield
+
+    def training(self, batches: tf.data.Dataset) -> Any:
+        """Returns what `fit` takes, from batches of (inputs, labels)."""
+        return batches
+
+    def evaluation(self, batches: tf.data.Dataset) -> Any:
+        """Returns what `evaluate` takes, from batches of (inputs, labels)."""
+        return batches
+
+
+@functools.cache
+def open_engine(hardware: Hardware) -> Engine:
+    """Returns the engine of a decision; the same one for the same decision, so that runs can share what was made in it."""
+    if hardware.strategy == "one_device":
+        return Engine(hardware)
+    from tl_keras.distribution.tf_engine import Replicated
+
+    return Replicated(hardware)
+
+
+def repeated(batches: tf.data.Dataset, replicas: int) -> tf.data.Dataset:
+    """Repeats each batch that does not divide by the replicas until it does, so that every replica gets as many images.
+
+    A repeated batch has the mean loss, the gradient and the batch statistics of the batch itself, which a padded one has
+    not. It costs memory: at worst, a replica takes the whole of the last batch.
+
+    Args:
+      batches: Of (inputs, labels).
+      replicas: Copies of the model.
+
+    Returns:
+      Batches of (inputs, labels, weights float32 (batch,)): an image that is there k times weighs 1 / k.
+    """
+    # By what is left over, how often to repeat.
+    times = tf.constant([replicas // math.gcd(left, replicas) for left in range(replicas)])
+
+    def repeat(inputs: Any, labels: tf.Tensor) -> tuple:
+        size = tf.shape(labels)[0]
+        copies = tf.gather(times, size % replicas)
+
+        def tile(tensor: tf.Tensor) -> tf.Tensor:
+            return tf.tile(tensor, tf.concat([[copies], tf.ones([tf.rank(tensor) - 1], tf.int32)], 0))
+
+        weights = tf.fill([size * copies], 1 / tf.cast(copies, tf.float32))
+        return tf.nest.map_structure(tile, inputs), tile(labels), weights
+
+    return batches.map(repeat)
+
+
+def padded(batches: tf.data.Dataset, replicas: int) -> tf.data.Dataset:
+    """Pads each batch that does not divide by the replicas with blank images of weight 0.
+
+    Args:
+      batches: Of (inputs, labels).
+      replicas: Copies of the model.
+
+    Returns:
+      Batches of (inputs, labels, weights float32 (batch,)).
+    """
+
+    def pad(inputs: Any, labels: tf.Tensor) -> tuple:
+        size = tf.shape(labels)[0]
+        blanks = -size % replicas
+
+        def with_blanks(tensor: tf.Tensor) -> tf.Tensor:
+            return tf.concat([tensor, tf.zeros([blanks, *tensor.shape[1:]], tensor.dtype)], 0)
+
+        return tf.nest.map_structure(with_blanks, inputs), with_blanks(labels), with_blanks(tf.ones([size]))
+
+    return batches.map(pad)

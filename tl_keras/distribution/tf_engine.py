@@ -1,0 +1,82 @@
+"""Several replicas on TensorFlow, through `tf.distribute`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tl_keras.distribution.engine import Engine, padded, repeated
+from tl_keras.distribution.hardware import Hardware
+
+
+class Replicated(Engine):
+    """Replicas that take equal parts of each batch and sum their gradients.
+
+    Args:
+      hardware: The decision that it carries out.
+    """
+
+    def __init__(self, hardware: Hardware):
+        super().__init__(hardware)
+        self._strategy = _strategy(hardware)
+
+    @contextlib.contextmanager
+    def scope(self) -> Iterator[None]:
+        """See `Engine.scope`."""
+        with self._strategy.scope():
+            yield
+
+    @contextlib.contextmanager
+    def fitting(self, model: keras.Model) -> Iterator[None]:
+        """See `Engine.fitting`."""
+        norms = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+        self._build_metrics(model)
+        for layer in norms:
+            layer.synchronized = True  # statistics over all replicas; read when the step is traced
+        yield
+        for layer in norms:
+            layer.synchronized = False  # goes into model.keras, and Keras on JAX refuses it
+
+    def training(self, batches: tf.data.Dataset) -> Any:
+        """See `Engine.training`."""
+        return self._dealt(repeated(batches, self.hardware.replicas))
+
+    def evaluation(self, batches: tf.data.Dataset) -> Any:
+        """See `Engine.evaluation`."""
+        return self._dealt(padded(batches, self.hardware.replicas))
+
+    def _build_metrics(self, model: keras.Model) -> None:
+        """Builds what `fit` and `evaluate` would build from their first batch, each time that they are called.
+
+        Keras 3.15 takes that batch from an iterator that is used up at the second validation, and reduces it over the
+        workers where it has no replica dimension (keras issue 20585).
+        """
+        replicas = self.hardware.replicas
+        blank = tuple(tf.zeros([replicas, *tensor.shape[1:]], tensor.dtype) for tensor in model.inputs)
+        labels = tf.zeros([replicas, *model.output_shape[1:]])
+        with self._strategy.scope():
+            model._symbolic_build(data_batch=(blank if len(blank) > 1 else blank[0], labels, labels[:, 0]))
+        model._maybe_symbolic_build = lambda **_: None
+
+    def _dealt(self, batches: tf.data.Dataset) -> Any:
+        """Gives the replicas their parts of each batch in order; `tf.distribute`'s own cut lets parts of two batches mix."""
+        replicas = self.hardware.replicas
+
+        def cut(tensor: tf.Tensor) -> tf.Tensor:
+            return tf.reshape(tensor, [replicas, tf.shape(tensor)[0] // replicas, *tensor.shape[1:]])
+
+        parts = batches.map(lambda *batch: tf.nest.map_structure(cut, batch)).unbatch()
+        return self._strategy.distribute_datasets_from_function(lambda context: parts)
+
+
+def _strategy(hardware: Hardware) -> tf.distribute.Strategy:
+    if hardware.strategy == "mirrored":
+        return tf.distribute.MirroredStrategy([f"/{name}" for name in hardware.devices])
+    resolver = tf.distribute.cluster_resolver.TPUClusterResolver("local")
+    tf.config.experimental_connect_to_cluster(resolver)
+    tf.tpu.experimental.initialize_tpu_system(resolver)
+    return tf.distribute.TPUStrategy(resolver)

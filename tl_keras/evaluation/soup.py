@@ -1,0 +1,69 @@
+"""A soup: one model whose weights are the average of several runs' (Wortsman et al. 2022, "Model soups").
+
+Runs from the same teacher and seed lie in one basin of the loss: they begin with the same weights, and differ in what they
+train. The average costs nothing when it serves, as an ensemble of them would.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tl_keras.builder import build_student, choose_backbone
+from tl_keras.config import to_json
+from tl_keras.data.pipeline import evaluation_order
+from tl_keras.evaluation.measure import open_run
+from tl_keras.serving.handover import hand_over
+from tl_keras.serving.model_file import load_model
+from tl_keras.serving.profile import answers_of
+from tl_keras.training.run_directory import RunDirectory
+
+
+def make_soup(workdirs: Sequence[pathlib.Path], workdir: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """Averages runs greedily: the best first, each kept where validation accuracy does not fall (algorithm 1 of the paper).
+
+    Args:
+      workdirs: Finished runs on the same images, with the same seed and teacher.
+      workdir: Gets a run directory without exports, if the soup is better than every run in it.
+
+    Returns:
+      `of`, the runs in it; `validation_accuracy`; and `workdir`. None where no average beats the best run on validation.
+
+    Raises:
+      DataError: The images cannot be read any more.
+    """
+    runs = [RunDirectory(path) for path in workdirs]
+    if finished := RunDirectory(workdir).read_result():
+        return finished
+    accuracies = {run.path: (run.read_result() or {})["validation_accuracy"] for run in runs}
+    runs.sort(key=lambda run: accuracies[run.path], reverse=True)
+    config, source, splits = open_run(runs[0].path)
+    student = build_student(choose_backbone(config.model), config.model, num_classes=len(source.class_names))
+    answers = answers_of(student, source, global_batch_size=config.training.global_batch_size)
+    labels = source.labels[evaluation_order(source, splits.validation)]
+
+    best_run = accuracies[runs[0].path]
+    soup, accuracy, of = load_model(runs[0].model).model.get_weights(), best_run, [runs[0]]
+    for run in runs[1:]:
+        weights = load_model(run.model).model.get_weights()
+        mixed = [(one * len(of) + other) / (len(of) + 1) for one, other in zip(soup, weights, strict=True)]
+        student.model.set_weights(mixed)
+        found = float(np.mean(answers(splits.validation)[1].argmax(-1) == labels))
+        if found >= accuracy:
+            soup, accuracy, of = mixed, found, [*of, run]
+    if accuracy <= best_run:
+        return None
+    student.model.set_weights(soup)
+    made = RunDirectory(workdir)
+    begun = runs[0].read_config() or {}
+    made.begin(
+        config=to_json(config), data_hash=begun["data_hash"], splits=splits.to_json(source), labels=source.class_names
+    )
+    hand_over(student, made, source, splits, formats=(), answers=answers)
+    result = {"of": [str(run.path) for run in of], "validation_accuracy": accuracy, "workdir": str(made.path)}
+    made.write_json("result.json", result)
+    return result
