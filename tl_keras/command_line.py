@@ -9,13 +9,14 @@ import contextlib
 import importlib
 import importlib.util
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 
 from absl import flags
 
-from tl_keras.errors import ConfigError, DependencyError, TransferError
+from tl_keras.errors import ConfigError, DependencyError, Terminated, TransferError
 
 _HELP = {"--help", "-h", "-help", "--h", "--helpshort", "--helpfull"}
 
@@ -23,8 +24,8 @@ _HELP = {"--help", "-h", "-help", "--h", "--helpshort", "--helpfull"}
 def run(main: Callable[[list[str]], int | None], *, usage: str, arguments: list[str] | None = None) -> None:
     """Parses the flags, calls `main` with what is left, and exits.
 
-    Exit status: 0 done; 2 bad arguments or bad input; 1 where training or export itself failed; 130 on Ctrl-C. A user's
-    mistake is one line on stderr.
+    Exit status: 0 done; 2 bad arguments or bad input; 1 where training or export itself failed; 130 on Ctrl-C and
+    143 on SIGTERM, with the last epoch saved. A user's mistake is one line on stderr.
 
     Args:
       main: Gets the arguments that are not flags; may return an exit status.
@@ -37,6 +38,7 @@ def run(main: Callable[[list[str]], int | None], *, usage: str, arguments: list[
             print(f"{usage.strip()}\n\nFlags:\n{flags.FLAGS.main_module_help().partition(':')[2].strip(chr(10))}")
             sys.exit(0)
         rest = _parsed(arguments)
+        signal.signal(signal.SIGTERM, _terminate)
         require_tensorflow()
         sys.exit(main(rest) or 0)
     except TransferError as error:
@@ -45,9 +47,15 @@ def run(main: Callable[[list[str]], int | None], *, usage: str, arguments: list[
     except BrokenPipeError:  # `... | head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print("stopped; the same command goes on from the last epoch", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(stop.exit_status if isinstance(stop, Terminated) else 130)
+
+
+def _terminate(number: int, frame: object) -> None:
+    """Raises `Terminated` where the main thread is; what it was writing is left as it was."""
+    signal.signal(number, signal.SIG_IGN)  # saving is not to be disturbed by a second one
+    raise Terminated
 
 
 def _parsed(arguments: list[str]) -> list[str]:
