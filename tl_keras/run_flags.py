@@ -11,6 +11,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from tl_keras.config import EXPORTS, TransferConfig
+from tl_keras.distribution.backend import choose_backend
 from tl_keras.errors import ConfigError
 
 flags.disclaim_key_flags()  # they are listed by --help of the command that calls `define`
@@ -68,8 +69,13 @@ _FIELDS = (
         "cache.engine",
         "What computes them: auto, keras, tf_graph, openvino, or one of these with _bf16.",
     ),
-    ("strategy", "string", "strategy", "auto, cpu, gpu, mirrored (several GPUs) or tpu."),
-    ("replicas", "integer", "replicas", "With mirrored: how many devices; without a GPU, parts of the CPU."),
+    ("strategy", "string", "strategy", "auto, cpu, gpu, mirrored (several GPUs), tpu, or jax (any of them, on JAX)."),
+    (
+        "replicas",
+        "integer",
+        "replicas",
+        "With mirrored and jax: how many devices; without a GPU or TPU, parts of the CPU.",
+    ),
     ("seed", "integer", "seed", "Decides splits, initial weights, order and augmentation."),
     ("export", "string", "export", f"Any of {','.join(EXPORTS)}, comma-separated; or none."),
 )
@@ -92,10 +98,11 @@ def define(*, without: tuple[str, ...] = ()) -> flags.FlagHolder:
 
 
 def config_from(holder: flags.FlagHolder) -> TransferConfig:
-    """Returns the recipe's config with what the other flags set.
+    """Returns the recipe's config with what the other flags set; Keras will come up on the backend of its strategy.
 
     Raises:
       ConfigError: The recipe gives no TransferConfig.
+      DependencyError: The backend of the strategy is not installed.
     """
     config = holder.value
     if not isinstance(config, TransferConfig):
@@ -110,6 +117,7 @@ def config_from(holder: flags.FlagHolder) -> TransferConfig:
             for parent in parents:
                 part = getattr(part, parent)
             setattr(part, last, flags.FLAGS[name].value)
+    choose_backend(config.strategy)
     return config
 
 

@@ -263,6 +263,7 @@ def _feature_store(
     )
     kind = {
         "backbone": student.teacher.spec.name,
+        "backend": keras.backend.backend(),
         "preprocess": student.preprocess.to_json(),
         "versions": versions(),
     }
