@@ -16,12 +16,19 @@ from collections.abc import Callable, Iterator
 
 from absl import flags
 
+from tl_keras.distribution.backend import choose_backend
 from tl_keras.errors import ConfigError, DependencyError, Terminated, TransferError
 
 _HELP = {"--help", "-h", "-help", "--h", "--helpshort", "--helpfull"}
 
 
-def run(main: Callable[[list[str]], int | None], *, usage: str, arguments: list[str] | None = None) -> None:
+def run(
+    main: Callable[[list[str]], int | None],
+    *,
+    usage: str,
+    arguments: list[str] | None = None,
+    strategy: Callable[[], str] | None = None,
+) -> None:
     """Parses the flags, calls `main` with what is left, and exits.
 
     Exit status: 0 done; 2 bad arguments or bad input; 1 where training or export itself failed; 130 on Ctrl-C and
@@ -31,6 +38,7 @@ def run(main: Callable[[list[str]], int | None], *, usage: str, arguments: list[
       main: Gets the arguments that are not flags; may return an exit status.
       usage: What `--help` prints before the flags.
       arguments: Of the command, without its name. None: those of the process.
+      strategy: Gives the strategy once the flags are parsed; Keras comes up on its backend.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
@@ -39,7 +47,9 @@ def run(main: Callable[[list[str]], int | None], *, usage: str, arguments: list[
             sys.exit(0)
         rest = _parsed(arguments)
         signal.signal(signal.SIGTERM, _terminate)
-        require_tensorflow()
+        if strategy is not None:
+            choose_backend(strategy())
+        require_tensorflow()  # which imports Keras
         sys.exit(main(rest) or 0)
     except TransferError as error:
         print(f"error: {error}", file=sys.stderr)

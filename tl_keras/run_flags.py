@@ -11,7 +11,6 @@ from absl import flags
 from ml_collections import config_flags
 
 from tl_keras.config import EXPORTS, TransferConfig
-from tl_keras.distribution.backend import choose_backend
 from tl_keras.errors import ConfigError
 
 flags.disclaim_key_flags()  # they are listed by --help of the command that calls `define`
@@ -98,11 +97,10 @@ def define(*, without: tuple[str, ...] = ()) -> flags.FlagHolder:
 
 
 def config_from(holder: flags.FlagHolder) -> TransferConfig:
-    """Returns the recipe's config with what the other flags set; Keras will come up on the backend of its strategy.
+    """Returns the recipe's config with what the other flags set.
 
     Raises:
       ConfigError: The recipe gives no TransferConfig.
-      DependencyError: The backend of the strategy is not installed.
     """
     config = holder.value
     if not isinstance(config, TransferConfig):
@@ -117,7 +115,6 @@ def config_from(holder: flags.FlagHolder) -> TransferConfig:
             for parent in parents:
                 part = getattr(part, parent)
             setattr(part, last, flags.FLAGS[name].value)
-    choose_backend(config.strategy)
     return config
 
 

@@ -75,4 +75,4 @@ def summary(result: dict, workdir: str) -> str:
 
 if __name__ == "__main__":
     run_flags.add_recipe_to_arguments()
-    command_line.run(main, usage=__doc__)
+    command_line.run(main, usage=__doc__, strategy=lambda: run_flags.config_from(_CONFIG).strategy)
