@@ -133,7 +133,7 @@ def _refusing(topology: str, global_batch_size: int) -> Iterator[None]:
     except Exception as error:  # JaxRuntimeError, whose text alone says what it is
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise ConfigError(f"tpu_check: {topology} cannot compile the step: {_first_line(error)}.") from error
-        sizes = re.search(r"Used (\S+) of (\S+) hbm", str(error)) or re.search(r"(\d\S*) ?exceeds (\S+)", str(error))
+        sizes = re.search(r"\((\S+)\) exceeds available HBM \((\S+)\)", str(error))
         used = f"{sizes[1]} of {sizes[2]}" if sizes else _first_line(error)
         raise DoesNotFitError(
             f"tpu_check: expected a step that fits in the memory of a chip of {topology}. Received: {used} with "
