@@ -9,13 +9,15 @@ import contextlib
 import importlib
 import importlib.util
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 
 from absl import flags
 
-from tl_keras.errors import ConfigError, DependencyError, TransferError
+from tl_keras.distribution.backend import choose_backend
+from tl_keras.errors import ConfigError, DependencyError, Terminated, TransferError
 
 _HELP = {"--help", "-h", "-help", "--h", "--helpshort", "--helpfull"}
 
@@ -23,8 +25,8 @@ _HELP = {"--help", "-h", "-help", "--h", "--helpshort", "--helpfull"}
 def run(main: Callable[[list[str]], int | None], *, usage: str, arguments: list[str] | None = None) -> None:
     """Parses the flags, calls `main` with what is left, and exits.
 
-    Exit status: 0 done; 2 bad arguments or bad input; 1 where training or export itself failed; 130 on Ctrl-C. A user's
-    mistake is one line on stderr.
+    Exit status: 0 done; 2 bad arguments or bad input; 1 where training or export itself failed; 130 on Ctrl-C and
+    143 on SIGTERM, with the last epoch saved. A user's mistake is one line on stderr.
 
     Args:
       main: Gets the arguments that are not flags; may return an exit status.
@@ -36,16 +38,24 @@ def run(main: Callable[[list[str]], int | None], *, usage: str, arguments: list[
         if _HELP & set(arguments):
             print(f"{usage.strip()}\n\nFlags:\n{flags.FLAGS.main_module_help().partition(':')[2].strip(chr(10))}")
             sys.exit(0)
-        sys.exit(main(_parsed(arguments)) or 0)
+        rest = _parsed(arguments)
+        signal.signal(signal.SIGTERM, _terminate)
+        sys.exit(main(rest) or 0)
     except TransferError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_status)
     except BrokenPipeError:  # `... | head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print("stopped; the same command goes on from the last epoch", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(stop.exit_status if isinstance(stop, Terminated) else 130)
+
+
+def _terminate(number: int, frame: object) -> None:
+    """Raises `Terminated` where the main thread is; what it was writing is left as it was."""
+    signal.signal(number, signal.SIG_IGN)  # saving is not to be disturbed by a second one
+    raise Terminated
 
 
 def _parsed(arguments: list[str]) -> list[str]:
@@ -57,12 +67,16 @@ def _parsed(arguments: list[str]) -> list[str]:
         raise ConfigError(f"flags: {' '.join(str(error).split())} Use --help to see what there is.") from error
 
 
-def require_tensorflow() -> None:
+def require_tensorflow(strategy: str = "auto") -> None:
     """Imports TensorFlow, after setting what it reads then unless the user has. Commands call it once their flags are right.
 
+    Args:
+      strategy: Of the run; Keras comes up on its backend.
+
     Raises:
-      DependencyError: It is not installed.
+      DependencyError: TensorFlow, or the backend, is not installed.
     """
+    choose_backend(strategy)
     if importlib.util.find_spec("tensorflow") is None:
         raise DependencyError(
             "TensorFlow is not installed. Run: pip install 'tl_keras[cpu]'  (or tl_keras[gpu], tl_keras[tpu])"

@@ -59,6 +59,12 @@ class ExportError(TransferError):
     exit_status = 1
 
 
+class Terminated(KeyboardInterrupt):
+    """The process was asked to end, by SIGTERM; like Ctrl-C, it is no error, and nothing that catches errors catches it."""
+
+    exit_status = 143  # 128 + 15, as shells report the signal
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Returns "Did you mean A or B? " for the known names closest to `name`, or an empty string."""
     by_lower_case = {candidate.lower(): candidate for candidate in known}

@@ -36,6 +36,6 @@ def initialize_head(layers: Iterable[keras.layers.Layer], *, seed: int) -> None:
     for position, layer in enumerate(layers):
         if isinstance(layer, keras.layers.Dense):
             layer.kernel.assign(keras.initializers.GlorotUniform(seed + position)(layer.kernel.shape))
-            layer.bias.assign(keras.ops.zeros_like(layer.bias))
+            layer.bias.assign(keras.ops.zeros_like(layer.bias.value))
         elif isinstance(layer, keras.layers.Dropout):
             layer.seed_generator.state.assign([seed, position])

@@ -68,8 +68,13 @@ _FIELDS = (
         "cache.engine",
         "What computes them: auto, keras, tf_graph, openvino, or one of these with _bf16.",
     ),
-    ("strategy", "string", "strategy", "auto, cpu, gpu, mirrored (several GPUs) or tpu."),
-    ("replicas", "integer", "replicas", "With mirrored: how many devices; without a GPU, parts of the CPU."),
+    ("strategy", "string", "strategy", "auto, cpu, gpu, mirrored (several GPUs), tpu, or jax (any of them, on JAX)."),
+    (
+        "replicas",
+        "integer",
+        "replicas",
+        "With mirrored and jax: how many devices; without a GPU or TPU, parts of the CPU.",
+    ),
     ("seed", "integer", "seed", "Decides splits, initial weights, order and augmentation."),
     ("export", "string", "export", f"Any of {','.join(EXPORTS)}, comma-separated; or none."),
 )

@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> None:
     except ValueError as error:
         raise ConfigError(f"learning_rates: expected numbers. Received: {','.join(_LEARNING_RATES.value)}.") from error
 
-    command_line.require_tensorflow()
+    command_line.require_tensorflow(config.strategy)
     from tl_keras.evaluation.sweep import describe, sweep
 
     print(describe(sweep(config, _WORKDIR.value, unfreeze=_UNFREEZE.value, seeds=_SEEDS.value, learning_rates=rates)))

@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> None:
         config.training.find_learning_rate = True
     elif _LEARNING_RATE.value:
         config.training.learning_rate = _as_rate(_LEARNING_RATE.value)
-    command_line.require_tensorflow()
+    command_line.require_tensorflow(config.strategy)
     if _COMPARE.value == "methods":
         from tl_keras.evaluation.comparison import compare, method_variants, table
 

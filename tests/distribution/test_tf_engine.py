@@ -19,6 +19,7 @@ def small_run(strategy: str, replicas: int) -> dict:
     return json.loads(printed.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_four_replicas_train_and_count_as_one_does():
     one, four = small_run("cpu", 0), small_run("mirrored", 4)
     assert one["accuracy"] == four["accuracy"]

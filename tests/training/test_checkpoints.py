@@ -1,5 +1,7 @@
 """Tests of tl_keras.training.checkpoints."""
 
+import resource
+
 import keras
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ def variables(*values):
 def test_values_come_back_bit_for_bit(tmp_path):
     saved = values_of(variables(np.float32([1 / 3, np.pi]), np.int64(7), np.uint32([1, 2**32 - 1])))
     save_checkpoint(tmp_path / "c.npz", values=saved, kept=saved[:1], progress=Progress())
-    checkpoint = read_checkpoint(tmp_path / "c.npz")
+    checkpoint, _ = read_checkpoint(tmp_path / "c.npz")
     for before, after in zip([*saved, saved[0]], [*checkpoint.values, *checkpoint.kept], strict=True):
         np.testing.assert_array_equal(before, after)
 
@@ -31,11 +33,11 @@ def test_progress_comes_back(tmp_path):
         phase=1, phase_epochs=2, phase_best_score=(0.5, -1.25), kept_phase="head", history=[{"epoch": 1}]
     )
     save_checkpoint(tmp_path / "c.npz", values=[], kept=[], progress=progress)
-    assert read_checkpoint(tmp_path / "c.npz").progress == progress
+    assert read_checkpoint(tmp_path / "c.npz")[0].progress == progress
 
 
 def test_without_a_file_there_is_no_checkpoint(tmp_path):
-    assert read_checkpoint(tmp_path / "c.npz") is None
+    assert read_checkpoint(tmp_path / "c.npz") == (None, "")
 
 
 def test_the_start_of_a_phase_keeps_the_runs_best_and_forgets_the_phases():
@@ -43,12 +45,65 @@ def test_the_start_of_a_phase_keeps_the_runs_best_and_forgets_the_phases():
     assert progress.at_start_of(1) == Progress(phase=1, best_accuracy=1.0)
 
 
-def test_a_damaged_file_is_named(tmp_path):
+def save_epochs(path, *epochs):
+    for epoch in epochs:
+        values = [np.full(1000, epoch, np.float32)]
+        save_checkpoint(path, values=values, kept=values, progress=Progress(phase_epochs=epoch))
+
+
+def torn(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def altered(content: bytes) -> bytes:
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize("damage", [torn, altered, lambda content: b""])
+def test_a_damaged_file_is_named_and_the_one_before_is_used(tmp_path, damage):
     path = tmp_path / "c.npz"
-    save_checkpoint(path, values=[np.zeros(1000, np.float32)], kept=[], progress=Progress())
-    path.write_bytes(path.read_bytes()[:500])
-    with pytest.raises(WorkdirError, match=r"c\.npz is damaged"):
+    save_epochs(path, 1, 2, 3)
+    path.write_bytes(damage(path.read_bytes()))
+    checkpoint, said = read_checkpoint(path)
+    assert checkpoint.progress.phase_epochs == 2
+    assert checkpoint.values[0][0] == 2
+    assert f"{path} is damaged" in said
+    assert "\n" not in said
+
+
+def test_a_damaged_file_does_not_take_the_place_of_the_one_before(tmp_path):
+    path = tmp_path / "c.npz"
+    save_epochs(path, 1, 2)
+    path.write_bytes(b"")
+    read_checkpoint(path)
+    assert not path.exists()
+    assert read_checkpoint(path)[0].progress.phase_epochs == 1
+
+
+def test_where_both_are_damaged_it_is_one_line(tmp_path):
+    path = tmp_path / "c.npz"
+    save_epochs(path, 1, 2)
+    for file in tmp_path.iterdir():
+        file.write_bytes(torn(file.read_bytes()))
+    with pytest.raises(WorkdirError, match=r"c\.npz is damaged.*c\.previous\.npz is damaged.*Remove") as raised:
         read_checkpoint(path)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_full_disk_loses_nothing(tmp_path):
+    path = tmp_path / "c.npz"
+    save_epochs(path, 1, 2)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))  # writing more is refused, as on a full disk
+    try:
+        with pytest.raises(WorkdirError, match="disk is full") as raised:
+            save_epochs(path, 3)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "\n" not in str(raised.value)
+    assert read_checkpoint(path)[0].progress.phase_epochs == 2
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["c.npz", "c.previous.npz"]
 
 
 def test_values_of_another_model_are_refused(tmp_path):

@@ -2,7 +2,8 @@
 
 ```
 Engine                  one device: what Keras does by itself
-└── tf_engine.Replicated    several replicas through tf.distribute
+├── tf_engine.Replicated      several replicas through tf.distribute
+└── jax_engine.DataParallel   several replicas through keras.distribution
 ```
 """
 
@@ -54,9 +55,19 @@ def open_engine(hardware: Hardware) -> Engine:
     """Returns the engine of a decision; the same one for the same decision, so that runs can share what was made in it."""
     if hardware.strategy == "one_device":
         return Engine(hardware)
+    if hardware.engine == "jax":
+        from tl_keras.distribution.jax_engine import DataParallel
+
+        return DataParallel(hardware)
     from tl_keras.distribution.tf_engine import Replicated
 
     return Replicated(hardware)
+
+
+def settle(model: keras.Model) -> None:
+    """Puts what the last step made of a model's variables back into them: Keras on JAX does so after an epoch only."""
+    if keras.backend.backend() == "jax":
+        model.jax_state_sync()
 
 
 def repeated(batches: tf.data.Dataset, replicas: int) -> tf.data.Dataset:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import json
 import math
 import os
@@ -11,6 +12,7 @@ import platform
 from collections.abc import Callable
 from typing import Any
 
+from tl_keras.distribution.backend import require_backend
 from tl_keras.distribution.tpu_probe import TPU_SECONDS, find_tpu
 from tl_keras.errors import ConfigError, DependencyError
 
@@ -105,19 +107,20 @@ def resolve_hardware(strategy: str, *, replicas: int = 0) -> Hardware:
       DependencyError: The hardware, or a package that it needs, is not there.
       ConfigError: The number of replicas cannot be had with this strategy, or Keras runs on another backend.
     """
-    _require_backend(strategy)
+    backend = require_backend(strategy)
     if replicas and strategy not in ("mirrored", "jax"):
         raise ConfigError(
             f"replicas: expected --strategy=mirrored or jax, which share a batch among devices. Received: replicas={replicas} "
             f"with --strategy={strategy}. Leave one of them out."
         )
     if strategy == "auto":
-        return _auto()
+        return _jax(0, "KERAS_BACKEND is jax") if backend == "jax" else _auto()
     resolvers: dict[str, Callable[[], Hardware]] = {
         "cpu": lambda: _cpu("the CPU was asked for"),
         "gpu": _gpu,
         "mirrored": lambda: _mirrored(replicas),
         "tpu": lambda: _tpu("the TPU was asked for"),
+        "jax": lambda: _jax(replicas, "JAX was asked for"),
     }
     return resolvers[strategy]()
 
@@ -134,18 +137,6 @@ def tpu_hint() -> str:
         if vendor.read_text().strip() == _PCI_OF_GOOGLE:
             return f"{vendor.parent.name} is a device of Google's behind /dev/vfio"
     return ""
-
-
-def _require_backend(strategy: str) -> None:
-    """Raises a ConfigError where Keras was imported on a backend that the strategy cannot use."""
-    import keras
-
-    expected = "jax" if strategy == "jax" else "tensorflow"
-    if keras.backend.backend() != expected:
-        raise ConfigError(
-            f"strategy: {strategy} needs Keras on {expected}. Received: Keras on {keras.backend.backend()}, which cannot be "
-            f"changed once it is imported. Set KERAS_BACKEND={expected} before."
-        )
 
 
 def _auto() -> Hardware:
@@ -225,10 +216,14 @@ def _part_cpu(replicas: int) -> None:
         try:
             tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * replicas)
         except RuntimeError as error:
-            raise ConfigError(
-                f"replicas: expected a process in which TensorFlow has computed nothing yet. Received: replicas={replicas} in one "
-                "in which it has. Start anew."
-            ) from error
+            raise _in_use("TensorFlow", replicas) from error
+
+
+def _in_use(engine: str, replicas: int) -> ConfigError:
+    return ConfigError(
+        f"replicas: expected a process in which {engine} has computed nothing yet. Received: replicas={replicas} in one in which "
+        "it has. Start anew."
+    )
 
 
 def _tpu(reason: str) -> Hardware:
@@ -242,9 +237,42 @@ def _tpu(reason: str) -> Hardware:
         system.description,
         system.cores,
         reason,
-        precision="mixed_bfloat16",
         jit_compile="on",
     )
+
+
+def _jax(replicas: int, reason: str) -> Hardware:
+    import jax
+    import tensorflow as tf
+
+    tf.config.set_visible_devices([], "GPU")  # it feeds and exports only, and would take the memory
+    if not (tpu_hint() or _has_cuda_plugin()):
+        jax.config.update("jax_platforms", "cpu")  # where libtpu is installed for tpu_check, JAX would look for a TPU
+        try:
+            jax.config.update("jax_num_cpu_devices", replicas or 1)
+        except RuntimeError as error:
+            raise _in_use("JAX", replicas) from error
+    found = jax.devices()
+    if replicas > len(found):
+        raise DependencyError(
+            f"replicas: expected at most as many as JAX sees devices. Received: {replicas}, of {len(found)}. Use "
+            f"--replicas={len(found)}."
+        )
+    chosen = found[: replicas or len(found)]
+    device = {"cuda": "gpu"}.get(chosen[0].platform, chosen[0].platform)
+    return Hardware(
+        "jax",
+        "data_parallel" if len(chosen) > 1 else "one_device",
+        device,
+        tuple(f"{device}:{each.id}" for each in chosen),
+        processor() if device == "cpu" else chosen[0].device_kind,
+        len(chosen),
+        f"{reason}, and it sees {len(found)} of {device}",
+    )
+
+
+def _has_cuda_plugin() -> bool:
+    return any(importlib.util.find_spec(f"jax_cuda{version}_plugin") for version in (12, 13))
 
 
 def _card(gpu: Any) -> str:

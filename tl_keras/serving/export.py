@@ -7,6 +7,8 @@ import importlib.metadata
 import json
 import os
 import pathlib
+import subprocess
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,7 +20,7 @@ from tl_keras.backbones.weights import fingerprint
 from tl_keras.config import from_json
 from tl_keras.data.decoding import decode_image
 from tl_keras.data.sources import Source, open_source
-from tl_keras.errors import DataError, WorkdirError
+from tl_keras.errors import DataError, ExportError, WorkdirError
 from tl_keras.serving.formats import FORMATS, require_converters
 from tl_keras.serving.model_file import TrainedModel, load_model
 from tl_keras.serving.profile import evenly
@@ -85,6 +87,31 @@ def export_run(
         path = version.relative_to(run.path).as_posix()
         rows.append({"format": name, "path": path, "megabytes": round(size / 1e6, 2), **comparison})
     return rows
+
+
+def export_on_tensorflow(workdir: pathlib.Path, formats: Iterable[str]) -> list[dict[str, Any]]:
+    """Does what `export_run` does in a process in which Keras is on TensorFlow: every format is made from its graph.
+
+    Raises:
+      ExportError: The process failed; its last line says how.
+    """
+    if not (formats := tuple(formats)):
+        return []
+    # It needs no accelerator, and this process holds it.
+    environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": ""}
+    command = [
+        sys.executable,
+        "-m",
+        "tl_keras.export",
+        f"--workdir={workdir}",
+        f"--format={','.join(formats)}",
+        "--json",
+    ]
+    process = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if process.returncode != 0:
+        last_line = (process.stderr.strip().splitlines() or ["no message"])[-1]
+        raise ExportError(f"export: expected an export by Keras on TensorFlow. Received: {last_line}")
+    return json.loads(process.stdout)
 
 
 def newest_version(folder: pathlib.Path) -> pathlib.Path | None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
+
 from tl_keras.builder import Student
 from tl_keras.data.base import Source
 from tl_keras.data.splits import Splits
-from tl_keras.serving.export import export_run
+from tl_keras.serving.export import export_on_tensorflow, export_run
 from tl_keras.serving.model_file import save_model
 from tl_keras.serving.profile import Answers, profile_student
 from tl_keras.serving.proof import proof_of
@@ -43,5 +45,10 @@ def hand_over(
     profile, validation, validation_logits = profile_student(answers, source, splits)
     save_model(student, run.model, class_names=source.class_names, profile=profile)
     proof_of(source, validation, validation_logits).save(run.proof)
-    exported = export_run(run.path, formats, source=source) if formats else []  # it reads the model again
-    return {"calibration": profile.to_json(), "export": exported}
+    if not formats:  # an export reads the model again
+        rows = []
+    elif keras.backend.backend() == "tensorflow":
+        rows = export_run(run.path, formats, source=source)
+    else:
+        rows = export_on_tensorflow(run.path, formats)
+    return {"calibration": profile.to_json(), "export": rows}

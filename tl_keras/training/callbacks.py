@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import pathlib
 import sys
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -134,6 +136,7 @@ class RecordEpochs(keras.callbacks.Callback):
         self._write_history = write_history
         self._began = self._trained = 0.0
         self._written = time.perf_counter()
+        self._unwritten: dict[str, Any] = {}
 
     def on_epoch_begin(self, epoch, logs=None):
         self._began = time.perf_counter()
@@ -165,18 +168,25 @@ class RecordEpochs(keras.callbacks.Callback):
         if self._patience and progress.epochs_since_best >= self._patience:
             progress.phase_over = True
             self.model.stop_training = True
-        now = time.perf_counter()
-        if now - self._written >= _SECONDS_BETWEEN_CHECKPOINTS or progress.phase_over:
-            self._write()
-            self._written = now
+        self._take()
+        if time.perf_counter() - self._written >= _SECONDS_BETWEEN_CHECKPOINTS or progress.phase_over:
+            self.write()
 
     def on_train_end(self, logs=None):
-        self._write()
+        self._take()
+        self.write()
 
-    def _write(self) -> None:
+    def write(self) -> None:
+        """Writes the checkpoint of the last epoch that is over, unless it is written."""
+        if self._unwritten:
+            save_checkpoint(self._checkpoint, **self._unwritten)
+            self._write_history(self._unwritten["progress"].history)
+            self._unwritten, self._written = {}, time.perf_counter()
+
+    def _take(self) -> None:
+        """Copies what the checkpoint is made of: the epoch that comes next changes it."""
         values = [*values_of(self._variables), *values_of(self._optimizer.variables)]
-        save_checkpoint(self._checkpoint, values=values, kept=self._kept, progress=self._progress)
-        self._write_history(self._progress.history)
+        self._unwritten = {"values": values, "kept": list(self._kept), "progress": copy.deepcopy(self._progress)}
 
     def _epoch_record(self, epoch: int, logs: dict) -> dict:
         seconds = time.perf_counter() - self._began

@@ -1,19 +1,17 @@
-"""Checkpoints: everything that a run needs to go on exactly, in one file that is replaced atomically.
+"""Checkpoints: everything that a run needs to go on exactly, in one file that is replaced atomically; the last two are kept.
 
 A checkpoint is an `.npz` archive: the variables of model and optimizer as arrays, and a JSON record of phase, epoch,
 best score and history. Keras's own weight files leave out the state of the random generators (dropout's), without
-which a resumed run is another run.
+which a resumed run is another run. The archive has a checksum of each array: a torn or altered file is found when it is
+read, and the one before it is used.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import pathlib
-import zipfile
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -85,7 +83,7 @@ def values_of(variables: Sequence[keras.Variable]) -> list[np.ndarray]:
 def save_checkpoint(
     path: pathlib.Path, *, values: Sequence[np.ndarray], kept: Sequence[np.ndarray], progress: Progress
 ) -> None:
-    """Writes one file, whole or not at all.
+    """Writes one file, whole or not at all; the one that was there becomes `previous_of(path)`.
 
     Raises:
       WorkdirError: The disk is full or the place cannot be written.
@@ -93,19 +91,47 @@ def save_checkpoint(
     arrays: dict[str, Any] = {f"value_{i}": value for i, value in enumerate(values)}
     arrays |= {f"kept_{i}": value for i, value in enumerate(kept)}
     record = json.dumps(dataclasses.asdict(progress))
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, record=np.asarray(record), **arrays)
+    with replacing(path) as temporary:
+        with temporary.open("wb") as file:
+            np.savez(file, record=np.asarray(record), **arrays)
+        if path.is_file():
+            path.replace(previous_of(path))
 
 
-def read_checkpoint(path: pathlib.Path) -> Checkpoint | None:
-    """Returns the checkpoint in a file, or None where there is none.
+def previous_of(path: pathlib.Path) -> pathlib.Path:
+    """Returns where the checkpoint before the one in a file is."""
+    return path.with_name(f"{path.stem}.previous{path.suffix}")
+
+
+def read_checkpoint(path: pathlib.Path) -> tuple[Checkpoint | None, str]:
+    """Returns the last checkpoint that is whole.
+
+    Returns:
+      The checkpoint, or None where none was written; and a line that names a damaged file which was passed over, or an
+      empty string.
 
     Raises:
-      WorkdirError: The file is damaged.
+      WorkdirError: Each file that is there is damaged.
     """
-    if not path.is_file():
-        return None
-    with _opened(path) as archive:
+    damage: list[str] = []
+    for candidate in (path, previous_of(path)):
+        if candidate.is_file():
+            try:
+                checkpoint = _read(candidate)
+            except Exception as error:  # zipfile, zlib, NumPy and json each raise their own kinds for a damaged file
+                damage.append(f"{candidate} is damaged ({str(error) or type(error).__name__})")
+                continue
+            if damage:  # out of the way, lest the next one written makes it the previous one
+                path.replace(path.with_name(f"{path.stem}.damaged{path.suffix}"))
+            return checkpoint, "; ".join(damage)
+    if damage:
+        raise WorkdirError(f"workdir: {'; '.join(damage)}. Remove {path.parent} to start the run anew.")
+    return None, ""
+
+
+def _read(path: pathlib.Path) -> Checkpoint:
+    """Reads every array of a file, and so its checksum; raises whatever the libraries do where it is damaged."""
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         record = json.loads(str(archive["record"]))
         values, kept = (
             [archive[f"{kind}_{i}"] for i in range(sum(name.startswith(f"{kind}_") for name in archive.files))]
@@ -126,13 +152,3 @@ def restore(path: pathlib.Path, variables: Sequence[keras.Variable], values: Seq
         raise WorkdirError(f"workdir: {path} belongs to another model. Remove it to start the run anew.")
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
-
-
-@contextlib.contextmanager
-def _opened(path: pathlib.Path) -> Iterator[np.lib.npyio.NpzFile]:
-    """Opens an archive; whatever damage shows, now or while it is read, is a WorkdirError that names the file."""
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            yield archive
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise WorkdirError(f"workdir: {path} is damaged ({error}). Remove it to start the run anew.") from error

@@ -270,6 +270,7 @@ def _feature_store(
     )
     kind = {
         "backbone": student.teacher.spec.name,
+        "backend": keras.backend.backend(),
         "preprocess": student.preprocess.to_json(),
         "versions": versions(),
     }
@@ -303,7 +304,9 @@ def _train(job: _Job, phases: tuple[Phase, ...]) -> tuple[Progress, keras.Model]
     """
     with writing(job.run.checkpoints):
         job.run.checkpoints.mkdir(exist_ok=True)
-    saved = read_checkpoint(job.checkpoint)
+    saved, damage = read_checkpoint(job.checkpoint)
+    if damage:
+        _say(f"checkpoint: {damage}; going on from the one before")
     progress = saved.progress if saved else Progress()
     variables = _changing(job, phases)
     job.workshop.remember(job.student, variables)
@@ -376,9 +379,22 @@ def _fit(
     training, images = job.config.training, len(job.splits.train)
     first_epoch = len(progress.history)
     last_epoch = first_epoch + phase.epochs - progress.phase_epochs
+    record = RecordEpochs(
+        progress=progress,
+        phase_name=phase.name,
+        variables=variables,
+        optimizer=trainer.optimizer,
+        checkpoint=job.checkpoint,
+        kept=kept,
+        patience=training.early_stopping_patience,
+        images_per_epoch=images,
+        validation_images=len(job.splits.validation),
+        write_history=lambda history: _write_metrics(job.run, history),
+    )
     callbacks = [
         StopOnNonFiniteLoss(phase.name),
         ProveFreezing(phase.name, job.student, phase.plan, proofs=progress.proofs),
+        record,  # before the line that says an epoch is over
         ProgressBar(
             phase.name,
             images_per_epoch=images,
@@ -386,34 +402,26 @@ def _fit(
             first_epoch=first_epoch,
             last_epoch=last_epoch,
         ),
-        RecordEpochs(
-            progress=progress,
-            phase_name=phase.name,
-            variables=variables,
-            optimizer=trainer.optimizer,
-            checkpoint=job.checkpoint,
-            kept=kept,
-            patience=training.early_stopping_patience,
-            images_per_epoch=images,
-            validation_images=len(job.splits.validation),
-            write_history=lambda history: _write_metrics(job.run, history),
-        ),
         *([keras.callbacks.SwapEMAWeights()] if training.ema_momentum else []),
         keras.callbacks.TensorBoard(job.run.logs, write_graph=False),
     ]
     trainer.stop_training = False
     with writing(job.run.path):
-        trainer.fit(
-            job.engine.training(_training_batches(job, phase, first_epoch, last_epoch)),
-            steps_per_epoch=steps_per_epoch(images, training.global_batch_size),
-            initial_epoch=first_epoch,
-            epochs=last_epoch,
-            validation_data=job.engine.evaluation(_validation_batches(job, phase)),
-            validation_steps=steps_per_epoch(len(job.splits.validation), training.global_batch_size),
-            shuffle=False,  # the pipeline shuffles; Keras warns otherwise
-            verbose=0,
-            callbacks=callbacks,
-        )
+        try:
+            trainer.fit(
+                job.engine.training(_training_batches(job, phase, first_epoch, last_epoch)),
+                steps_per_epoch=steps_per_epoch(images, training.global_batch_size),
+                initial_epoch=first_epoch,
+                epochs=last_epoch,
+                validation_data=job.engine.evaluation(_validation_batches(job, phase)),
+                validation_steps=steps_per_epoch(len(job.splits.validation), training.global_batch_size),
+                shuffle=False,  # the pipeline shuffles; Keras warns otherwise
+                verbose=0,
+                callbacks=callbacks,
+            )
+        except KeyboardInterrupt:  # Ctrl-C or SIGTERM, in the middle of an epoch
+            record.write()
+            raise
 
 
 def _training_batches(job: _Job, phase: Phase, first_epoch: int, last_epoch: int) -> tf.data.Dataset:

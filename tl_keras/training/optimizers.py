@@ -64,7 +64,7 @@ class TransferAdam(keras.optimizers.Adam):
         targets = {id(target) for target in self._targets}
         for variable in self.variables:
             if id(variable) not in targets:
-                variable.assign(keras.ops.zeros_like(variable))
+                variable.assign(keras.ops.zeros_like(variable.value))
         self.learning_rate = learning_rate
         self._steps.assign(steps)
         self._warmup_steps.assign(math.floor(warmup_fraction * steps) if math.isfinite(steps) else 0)

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from tl_keras.builder import Student
+from tl_keras.distribution.engine import settle
 from tl_keras.errors import TrainingError
 from tl_keras.freezing import FreezePlan
 
@@ -46,8 +47,10 @@ class ProveFreezing(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         if not self._stepped:
             self._stepped = True
+            settle(self.model)
             self._require_frozen()
         if self._still:
+            settle(self.model)
             self._still = {i: seen for i, seen in self._still.items() if _digest(self._trained[i]) == seen}
 
     def on_epoch_end(self, epoch, logs=None):

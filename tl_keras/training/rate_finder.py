@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tl_keras.distribution.engine import settle
 from tl_keras.training.checkpoints import values_of
 
 # From a rate at which nothing learns to one at which everything breaks.
@@ -50,6 +51,7 @@ class _RangeTest(keras.callbacks.Callback):
         self._total = 0.0
 
     def on_train_batch_begin(self, batch, logs=None):
+        settle(self.model)
         self.model.optimizer.learning_rate = self._rates[batch]
 
     def on_train_batch_end(self, batch, logs=None):

@@ -1,0 +1,49 @@
+"""Compiles the training step of a run for a TPU, without one: whether it compiles, whether it fits, and what it costs at least.
+
+    python -m tl_keras.tpu_check --data=photos/ --backbone=ResNet50 --topology=v5e:2x2
+    python -m tl_keras.tpu_check --config=configs/flowers.py --topology=v6e:1x1 --batch_size=256
+
+It takes the options of train, and Keras on JAX. The step is that of the last phase, the frozen layers computed in it. It needs
+tl_keras[tpu-check], takes a minute or two for a MobileNetV2, and runs nothing on a TPU: numerics and real speed it cannot
+know. Exit status: 0 it fits, 2 it does not or cannot be compiled.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+from absl import flags
+
+from tl_keras import command_line, run_flags
+from tl_keras.errors import ConfigError
+
+_CONFIG = run_flags.define(without=("strategy", "replicas", "export", "cache", "cache_dir", "cache_gib", "engine"))
+_TOPOLOGY = flags.DEFINE_string(
+    "topology", "v5e:2x2", "A chip among v4, v5e, v5p and v6e, and how many: 1x1, 2x2, 4x4."
+)
+_LARGEST = flags.DEFINE_boolean(
+    "largest", True, "Look for the largest batch that fits, which compiles some more steps."
+)
+_JSON = flags.DEFINE_boolean("json", False, "Print JSON.")
+
+
+def main(arguments: list[str]) -> None:
+    """Prints what the compiler says on stdout."""
+    if arguments:
+        raise ConfigError(f"flags: expected --name=value. Received: {' '.join(arguments)}. Use --help to see them.")
+    config = run_flags.config_from(_CONFIG)
+    from tl_keras.distribution.libtpu import chip_of, prepare_libtpu
+
+    chip_of(_TOPOLOGY.value)
+    prepare_libtpu()  # before JAX is imported
+    command_line.require_tensorflow("jax")
+    from tl_keras.training.tpu_report import report_step
+
+    report = report_step(config, topology=_TOPOLOGY.value, look_for_largest=_LARGEST.value)
+    print(json.dumps(dataclasses.asdict(report), indent=1) if _JSON.value else report.as_text())
+
+
+if __name__ == "__main__":
+    run_flags.add_recipe_to_arguments()
+    command_line.run(main, usage=__doc__)

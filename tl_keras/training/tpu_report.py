@@ -1,0 +1,122 @@
+"""What a run would be on a TPU, from its training step compiled for one."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import keras
+
+from tl_keras.builder import choose_backbone
+from tl_keras.config import TransferConfig, resolve
+from tl_keras.data.inspection import inspect_source
+from tl_keras.data.pipeline import steps_per_epoch
+from tl_keras.data.sources import open_source
+from tl_keras.data.splits import split_source
+from tl_keras.distribution.hardware import resolve_hardware
+from tl_keras.distribution.libtpu import chip_of
+from tl_keras.distribution.tpu_compile import CompiledStep, DoesNotFitError, compile_step, require_no_geometry
+from tl_keras.training.phases import plan_phases
+from tl_keras.training.workshop import Workshop
+
+# Of the batch that memory, straight in the batch, would allow: which parts are tried, the largest first.
+_TRIED = (1.0, 0.9, 0.8, 0.65)
+
+
+@dataclasses.dataclass(frozen=True)
+class TpuReport:
+    """What the compiler and the chip's data sheet say of a run.
+
+    Attributes:
+      topology: Chip and shape.
+      step: The step that was asked about.
+      largest_batch: Global; 0 where it was not looked for.
+      steps: Of the last phase.
+      least_seconds: A lower bound for all of them.
+      least_dollars: What the chips cost in that time.
+    """
+
+    topology: str
+    step: CompiledStep
+    largest_batch: int
+    steps: int
+    least_seconds: float
+    least_dollars: float
+
+    def as_text(self) -> str:
+        """Returns it in a few lines."""
+        step = self.step
+        largest = f"; the largest batch that fits is {self.largest_batch}" if self.largest_batch else ""
+        return (
+            f"compiled for TPU {self.topology} ({step.chips} chips) by Keras on JAX; not executed on one\n"
+            f"memory: {step.memory_bytes / 2**30:.2f} GiB a chip with a batch of {step.global_batch_size}: it fits{largest}\n"
+            f"a step, each chip: {step.flops / 1e9:.1f} GFLOP, {step.bytes_moved / 1e9:.2f} GB moved, {step.all_reduces} "
+            "all-reduces\n"
+            f"the last phase: {self.steps} steps, {self.least_seconds:.2g} s and ${self.least_dollars:.2g} at the very least, with "
+            "nothing waiting; less where frozen layers come from the cache\n"
+            "what this cannot know: whether the numbers come out right, the real speed, and whether the host feeds it fast enough"
+        )
+
+
+def report_step(config: TransferConfig, *, topology: str, look_for_largest: bool) -> TpuReport:
+    """Compiles the step of a run's last phase, on images: what is frozen is computed in it.
+
+    Raises:
+      TransferError: The config cannot work, or the step cannot be compiled or does not fit.
+    """
+    config = resolve(config)
+    source = open_source(config.data.source, data_dir=config.data.data_dir)
+    workshop = Workshop()
+    student = workshop.student(
+        choose_backbone(config.model), config.model, num_classes=len(source.class_names), seed=config.seed
+    )
+    require_no_geometry(student.model)
+    splits = split_source(
+        source,
+        inspect_source(source, show_progress=True),
+        validation_fraction=config.data.validation_fraction,
+        test_fraction=config.data.test_fraction,
+        seed=config.seed,
+        train_examples_per_class=config.data.train_examples_per_class,
+    )
+    last = plan_phases(config, student, images=len(splits.train))[-1]
+    plan = last.plan
+    workshop.remember(student, workshop.cut(student, plan).trained.variables)
+    trainer = workshop.trainer(
+        student,
+        plan,
+        config.training,
+        on_features=False,
+        class_weights=None,
+        hardware=resolve_hardware("jax"),
+    )
+    batch_size = config.training.global_batch_size
+    step = compile_step(trainer, topology=topology, global_batch_size=batch_size)
+    steps = steps_per_epoch(len(splits.train), batch_size) * last.epochs
+    seconds, chip = steps * step.least_seconds(chip_of(topology)), chip_of(topology)
+    return TpuReport(
+        topology=topology,
+        step=step,
+        largest_batch=_largest_batch(trainer, topology, step) if look_for_largest else 0,
+        steps=steps,
+        least_seconds=seconds,
+        least_dollars=seconds / 3600 * chip.dollars_per_hour * step.chips,
+    )
+
+
+def _largest_batch(trainer: keras.Model, topology: str, step: CompiledStep) -> int:
+    """Returns the largest global batch that was seen to fit: that of the line through two, or a little less."""
+    try:
+        double = compile_step(trainer, topology=topology, global_batch_size=2 * step.global_batch_size)
+    except DoesNotFitError:
+        return step.global_batch_size
+    bytes_an_image = max(1.0, (double.memory_bytes - step.memory_bytes) / step.global_batch_size)
+    free = chip_of(topology).memory_bytes - double.memory_bytes
+    for part in _TRIED:
+        batch = int(part * (double.global_batch_size + free / bytes_an_image)) // step.chips * step.chips
+        if batch <= double.global_batch_size:
+            break
+        try:
+            return compile_step(trainer, topology=topology, global_batch_size=batch).global_batch_size
+        except DoesNotFitError:
+            continue
+    return double.global_batch_size
