@@ -43,7 +43,7 @@ _FIELDS = (
     ("alpha", "float", "model.alpha", "Width of MobileNet and MobileNetV2."),
     ("image_size", "integer", "model.image_size", "Height and width in pixels; the teacher's own unless given."),
     ("resize", "string", "model.resize", "original (as the teacher was evaluated), squash or pad."),
-    ("method", "string", "model.method", "replicate, feature_extraction or fine_tune."),
+    ("method", "string", "model.method", "replicate, feature_extraction or fine_tune; train also takes auto."),
     (
         "unfreeze",
         "string",

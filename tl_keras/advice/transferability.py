@@ -18,9 +18,9 @@ FOLDS = 5
 # Neighbours that vote. One is noisy, and the smallest classes have few images.
 _NEIGHBOURS = 5
 
-# Inverse strength of the probe's L2 penalty, for features of mean squared length 1 (Kornblith et al. 2019, appendix A.5,
-# search it between 1e-6 and 1e5). On flowers, digits and CIFAR-10 accuracies at 30 and 300 were within a point of it.
-_PROBE_C = 100.0
+# Inverse strength of the probe's L2 penalty, for features of mean squared length 1. At 1, 3, 10, 30 and 100 the probe on
+# MobileNetV2's features of 550 flowers gets 0.850, 0.862, 0.859, 0.860 and 0.855 right, on the pixels of 1,000 digits 0.952 to 0.964.
+_PROBE_C = 10.0
 
 # The probe of 2,000 images and 1,280 features has converged to its accuracy by then.
 _PROBE_STEPS = 100
