@@ -20,16 +20,21 @@ from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
+from scipy.stats import weightedtau
 
 from benchmarks.measuring import machine
 from benchmarks.sets import TEST_DATA
 from tl_keras import command_line
+from tl_keras.advice.advisor import advise
+from tl_keras.advice.candidates import Candidate
+from tl_keras.advice.rehearsal import rehearse
 from tl_keras.config import DataConfig, TransferConfig, from_json, to_json
+from tl_keras.data.sources import open_source
 from tl_keras.evaluation.comparison import directory_name
 from tl_keras.training.loop import train_and_evaluate
 from tl_keras.training.workshop import Workshop
 
-# name of --candidates: see `tl_keras.advise`.
+# What is tried with each teacher; `none` is feature_extraction.
 CUTS = ("none", "blocks:2", "blocks:4")
 _TEST_IMAGES = 500
 
@@ -41,6 +46,11 @@ class Teacher:
     backbone: str
     weights: str
     alpha: float
+
+    @property
+    def candidate(self) -> Candidate:
+        """The same for `advise`."""
+        return Candidate(self.backbone, self.weights, 0.0 if self.weights == "embedded" else self.alpha)
 
 
 TEACHERS = (
@@ -129,19 +139,91 @@ def train_all(name: str, data: DataConfig, folder: pathlib.Path) -> list[dict]:
     return rows
 
 
+def advise_on(name: str, data: DataConfig, folder: pathlib.Path) -> dict:
+    """Returns the advice on a set, from a cache of its own, and how long what it recommends takes in truth."""
+    file = folder / name / "advice.json"
+    if file.exists():
+        return json.loads(file.read_text())
+    config = TransferConfig(data=dataclasses.replace(data), export="none")
+    config.cache.folder = str(folder / "advice_cache")
+    advice = advise(config, [teacher.candidate for teacher in TEACHERS], measure_time=False)
+    recommended = advice.recommendation.config
+    recommended.data.augmentation = "none"  # as in the runs that it is compared with
+    source = open_source(data.source)
+    estimate = rehearse(recommended, source, training_images=advice.training_images)
+    began = time.perf_counter()
+    result = train_and_evaluate(recommended, folder / name / "recommended", source=source, measure_test=False)
+    measured = {"wall_seconds": time.perf_counter() - began, "training_seconds": sum(result["seconds"].values())}
+    values = {"advice": advice.to_json(), "estimated": dataclasses.asdict(estimate), "measured": measured}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(values, indent=1))
+    return values
+
+
+def compare(rows: list[dict], advised: dict) -> dict:
+    """Returns how well the advice on a set agrees with what every run came to.
+
+    Returns:
+      `tau`, of the expected against the measured test accuracies, weighted so that the best count most; the same for a few
+      scores alone; `regret`, in points; `cost`, of the advice with its rehearsal against all runs; `seconds_ratio`,
+      estimated over measured, of the recommended run; `within`, the part of test accuracies within their intervals.
+    """
+    advice = advised["advice"]
+    teachers = {_name(row): row["test_accuracy"] for row in rows}
+    options = [option for option in advice["options"] if _key(option) in teachers]
+    measured = [teachers[_key(option)] for option in options]
+    recommended = advice["recommended"]["teacher"], advice["recommended"]["unfreeze"]
+    frozen = [(t["teacher"], t["depths"][-1]) for t in advice["teachers"]]
+    scores = {
+        score: float(weightedtau([d[score] for _, d in frozen], [teachers[(t, "none")] for t, _ in frozen]).statistic)
+        for score in ("probe_accuracy", "neighbours", "log_me", "h_score")
+    }
+    return {
+        "tau": float(weightedtau([option["accuracy"] for option in options], measured).statistic),
+        "tau_of_teachers": scores,
+        "regret": 100 * (max(teachers.values()) - teachers[recommended]),
+        "recommended": recommended,
+        "cost": (advice["seconds"] + advised["estimated"]["rehearsal_seconds"])
+        / sum(row["wall_seconds"] for row in rows),
+        "seconds_ratio": advised["estimated"]["seconds"] / advised["measured"]["wall_seconds"],
+        "training_seconds_ratio": advised["estimated"]["training_seconds"] / advised["measured"]["training_seconds"],
+        "within": float(
+            np.mean([a["interval"][0] <= m <= a["interval"][1] for a, m in zip(options, measured, strict=True)])
+        ),
+    }
+
+
+def _key(option: dict) -> tuple[str, str]:
+    return option["teacher"], option["unfreeze"]
+
+
+def _name(row: dict) -> tuple[str, str]:
+    return Teacher(row["backbone"], row["weights"], row["alpha"]).candidate.name, row["unfreeze"]
+
+
 def main() -> None:
-    """Runs what is asked for."""
+    """Runs what is asked for, and prints a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=pathlib.Path, required=True, help="gets data, caches and runs")
     parser.add_argument("--out", type=pathlib.Path, required=True, help="the JSON file")
     parser.add_argument("--sets", default=",".join(SETS))
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    document = {"machine": machine(), "sets": {}}
+    document: dict = {"machine": machine(), "sets": {}}
+    print("| set | recommended | tau | regret, points | cost | estimated over measured seconds | within interval |")
+    print("|---|---|---|---|---|---|---|")
     for name in arguments.sets.split(","):
         data = SETS[name](arguments.folder)
-        document["sets"][name] = train_all(name, data, arguments.folder)
+        advised = advise_on(name, data, arguments.folder)
+        rows = train_all(name, data, arguments.folder)
+        found = compare(rows, advised)
+        document["sets"][name] = {"runs": rows, **advised, **found}
         arguments.out.write_text(json.dumps(document, indent=1))
+        print(
+            f"| {name} | {' '.join(found['recommended'])} | {found['tau']:.2f} | {found['regret']:.1f} | {found['cost']:.2f} | "
+            f"{found['seconds_ratio']:.2f} | {found['within']:.2f} |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

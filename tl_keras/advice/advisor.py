@@ -34,6 +34,7 @@ class Advice:
       time: Of the recommended run; None where it was not asked for.
       too_long: Options that promise more and take longer than the budget, with the seconds estimated for them.
       images: Training images that were looked at.
+      training_images: That the run trains on.
       seconds: That the advice took.
     """
 
@@ -44,6 +45,7 @@ class Advice:
     time: TimeEstimate | None
     too_long: tuple[tuple[Option, float], ...]
     images: int
+    training_images: int
     seconds: float
 
     def to_json(self) -> dict[str, Any]:
@@ -124,6 +126,7 @@ def advise(
         time=estimate,
         too_long=tuple(too_long),
         images=len(sample.indices),
+        training_images=len(sample.splits.train),
         seconds=time.perf_counter() - began,
     )
 
