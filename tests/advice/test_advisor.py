@@ -94,6 +94,14 @@ def test_the_imagenet_teacher_says_what_it_takes_the_flowers_for(shared_data):
 
 
 @pytest.mark.slow
+def test_of_options_that_all_take_too_long_the_shortest_seen_is_recommended():
+    advice = advise(quick_start(), [EMBEDDED, parse_candidate("MobileNetV2:none:0.35")], budget_seconds=1)
+    assert [candidate.name for candidate in advice.skipped] == ["MobileNetV2:none:0.35"]
+    assert advice.time.seconds > 1
+    assert all(seconds >= advice.time.seconds for _, seconds in advice.too_long)
+
+
+@pytest.mark.slow
 def test_method_auto_decides_once(tmp_path):
     config = quick_start()
     config.model.method, config.export = "auto", "none"

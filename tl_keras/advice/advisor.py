@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -32,7 +33,7 @@ class Advice:
       options: Of all teachers, the one to choose first.
       recommendation: The option that is recommended, with its config and command.
       time: Of the recommended run; None where it was not asked for.
-      too_long: Options that promise more and take longer than the budget, with the seconds estimated for them.
+      too_long: Options that were passed over because they take longer, with the seconds estimated for them.
       images: Training images that were looked at.
       training_images: That the run trains on.
       seconds: That the advice took.
@@ -108,27 +109,44 @@ def advise(
         evidence.append(look_at(candidate, config, sample))
         _say(f"looked at {candidate.name} in {evidence[-1].seconds:.0f} s")
     options = ranked(evidence)
-    too_long: list[tuple[Option, float]] = []
-    for option in options:
-        recommendation = recommend(option, options, config, sample)
-        if not (measure_time or budget_seconds):
-            estimate = None
-            break
-        estimate = rehearse(recommendation.config, sample.source, training_images=len(sample.splits.train))
-        if not budget_seconds or time.perf_counter() - began + estimate.seconds <= budget_seconds:
-            break
-        too_long.append((option, estimate.seconds))
+    recommendations = [recommend(option, options, config, sample) for option in options]
+    recommendation, estimate = recommendations[0], None
+    too_long: tuple[tuple[Option, float], ...] = ()
+    if measure_time or budget_seconds:
+        deadline = began + budget_seconds if budget_seconds else math.inf
+        recommendation, estimate, too_long = _first_in_time(recommendations, sample, deadline)
     return Advice(
         evidence=tuple(evidence),
         skipped=tuple(candidates[len(evidence) :]),
         options=options,
         recommendation=recommendation,
         time=estimate,
-        too_long=tuple(too_long),
+        too_long=too_long,
         images=len(sample.indices),
         training_images=len(sample.splits.train),
         seconds=time.perf_counter() - began,
     )
+
+
+def _first_in_time(
+    recommendations: Sequence[Recommendation], sample: Sample, deadline: float
+) -> tuple[Recommendation, TimeEstimate, tuple[tuple[Option, float], ...]]:
+    """Rehearses one after the other until one would be done in time, or the time is over; of none, the shortest.
+
+    Returns:
+      It, its time, and the options that promise more and take too long, with their seconds.
+    """
+    rehearsed: list[tuple[Recommendation, TimeEstimate]] = []
+    for recommendation in recommendations:
+        estimate = rehearse(recommendation.config, sample.source, training_images=len(sample.splits.train))
+        rehearsed.append((recommendation, estimate))
+        now = time.perf_counter()
+        if now + estimate.seconds <= deadline or now > deadline:
+            break
+    in_time = now + estimate.seconds <= deadline
+    chosen = rehearsed[-1] if in_time else min(rehearsed, key=lambda pair: pair[1].seconds)
+    others = tuple((each.option, took.seconds) for each, took in rehearsed if each is not chosen[0])
+    return *chosen, others
 
 
 def describe(advice: Advice) -> str:
@@ -158,7 +176,7 @@ def describe(advice: Advice) -> str:
             f"(rehearsed in {advice.time.rehearsal_seconds:.0f} s)"
         )
     lines += [
-        f"- beyond the budget: {o.candidate.name} {o.unfreeze}, about {seconds:.0f} s" for o, seconds in advice.too_long
+        f"- takes too long: {o.candidate.name} {o.unfreeze}, about {seconds:.0f} s" for o, seconds in advice.too_long
     ]
     if advice.skipped:
         lines.append(f"- not looked at, for want of time: {', '.join(candidate.name for candidate in advice.skipped)}")

@@ -107,16 +107,15 @@ def ranked(evidence: Iterable[Evidence]) -> tuple[Option, ...]:
     """Returns the options of all teachers, the one to choose first: the best, or one as good that trains less."""
     options = sorted((o for each in evidence for o in options_of(each)), key=lambda o: o.accuracy, reverse=True)
     best = options[0]
-    as_good = [o for o in options if best.accuracy - o.accuracy <= _CLEARLY_BETTER * _own_error(best, o)]
+    as_good = [o for o in options if best.accuracy - o.accuracy <= _CLEARLY_BETTER * _error_of_difference(best, o)]
     first = min(as_good, key=_effort)
     return (first, *(option for option in options if option is not first))
 
 
-def _own_error(best: Option, other: Option) -> float:
-    """Returns the standard error of the difference; the same images were looked at, so what is common is left out."""
-    a, b = (option.evidence.last.probe.right for option in (best, other))
-    paired = float(np.std(a.astype(float) - b) / np.sqrt(len(a)))
-    return paired
+def _error_of_difference(one: Option, other: Option) -> float:
+    """Returns the standard error of the difference of two teachers' probes on the same images; 0 for the same teacher."""
+    difference = one.evidence.last.probe.right.astype(float) - other.evidence.last.probe.right
+    return float(difference.std() / np.sqrt(len(difference)))
 
 
 def _effort(option: Option) -> tuple[int, float]:
