@@ -14,6 +14,7 @@ import argparse
 import dataclasses
 import json
 import pathlib
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -120,9 +121,11 @@ def train_all(name: str, data: DataConfig, folder: pathlib.Path) -> list[dict]:
     workshop = Workshop()
     for teacher, cut, config in configs(data, folder):
         workdir = folder / name / directory_name(f"{teacher.backbone}_{teacher.weights}_{cut}")
+        seconds_file = workdir / "wall_seconds.json"
+        if not seconds_file.exists():  # a run killed in the middle cannot be timed
+            shutil.rmtree(workdir, ignore_errors=True)
         began = time.perf_counter()
         result = train_and_evaluate(config, workdir, workshop=workshop)
-        seconds_file = workdir / "wall_seconds.json"
         if not result["resumed"]:
             seconds_file.write_text(json.dumps(time.perf_counter() - began))
         rows.append(

@@ -66,10 +66,13 @@ def test_the_interval_holds_the_estimate_and_stays_within_0_and_1(advice):
         assert 0 <= low < option.accuracy < high <= 1
 
 
-def test_of_teachers_as_good_the_one_that_trains_least_is_chosen(advice):
+def test_of_teachers_as_good_the_largest_with_imagenet_weights_is_chosen(advice):
     (evidence,) = advice.evidence
-    larger = dataclasses.replace(evidence, candidate=Candidate("Larger"), parameters=10 * evidence.parameters)
-    assert ranked([larger, evidence])[0].candidate == EMBEDDED
+    imagenet = dataclasses.replace(evidence, candidate=Candidate("Small"), parameters=1)
+    larger = dataclasses.replace(evidence, candidate=Candidate("Larger"), parameters=2)
+    chosen = ranked([evidence, larger, imagenet])[0]
+    assert chosen.candidate.name == "Larger"
+    assert chosen.accuracy == max(option.accuracy for option in advice.options)
 
 
 def test_a_teacher_whose_probe_is_worse_is_not_chosen(advice):

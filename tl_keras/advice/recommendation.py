@@ -30,7 +30,7 @@ _TOO_SMALL_TO_CROP = 16
 # Images of the largest class for each of the smallest from which on errors are weighed by class.
 _IMBALANCE = 10
 
-# Two estimates this close (standard errors of their difference) are no reason to train more.
+# Standard errors of the difference within which the images do not tell one teacher from another.
 _CLEARLY_BETTER = 1.0
 
 
@@ -104,11 +104,15 @@ def _option(evidence: Evidence, depth: Depth) -> Option:
 
 
 def ranked(evidence: Iterable[Evidence]) -> tuple[Option, ...]:
-    """Returns the options of all teachers, the one to choose first: the best, or one as good that trains less."""
+    """Returns the options of all teachers by the accuracy to expect, save that the one to choose comes first.
+
+    That is the best; of teachers that these images cannot tell from it, the best of the largest with ImageNet weights: what
+    the sample leaves open, ImageNet decides (Kornblith et al. 2019, section 4: better ImageNet networks transfer better).
+    """
     options = sorted((o for each in evidence for o in options_of(each)), key=lambda o: o.accuracy, reverse=True)
     best = options[0]
     as_good = [o for o in options if best.accuracy - o.accuracy <= _CLEARLY_BETTER * _error_of_difference(best, o)]
-    first = min(as_good, key=_effort)
+    first = max(as_good, key=lambda o: (o.candidate.weights == "imagenet", o.evidence.parameters, o.accuracy))
     return (first, *(option for option in options if option is not first))
 
 
@@ -116,10 +120,6 @@ def _error_of_difference(one: Option, other: Option) -> float:
     """Returns the standard error of the difference of two teachers' probes on the same images; 0 for the same teacher."""
     difference = one.evidence.last.probe.right.astype(float) - other.evidence.last.probe.right
     return float(difference.std() / np.sqrt(len(difference)))
-
-
-def _effort(option: Option) -> tuple[int, float]:
-    return int(option.unfreeze.partition(":")[2] or 0), option.evidence.parameters * option.evidence.image_size**2
 
 
 def recommend(option: Option, options: Sequence[Option], config: TransferConfig, sample: Sample) -> Recommendation:
@@ -192,9 +192,9 @@ def _teacher_reason(option: Option, options: Sequence[Option]) -> str:
     own = option.evidence.last
     others = ", ".join(f"{candidate.name} {evidence.last.probe.accuracy:.3f}" for candidate, evidence in rivals.items())
     against = f", against {others}" if others else "; no other was looked at"
-    return (
-        f"teacher {option.candidate.name}: a linear probe on its features gets {own.probe.accuracy:.3f} right{against}"
-    )
+    open_question = option.accuracy < max(o.accuracy for o in options)
+    larger = "; that is no clear difference, and the largest ImageNet teacher is taken" if open_question else ""
+    return f"teacher {option.candidate.name}: a linear probe on its features gets {own.probe.accuracy:.3f} right{against}{larger}"
 
 
 def _cut_reason(option: Option, options: Sequence[Option]) -> str:
