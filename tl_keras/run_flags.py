@@ -10,7 +10,7 @@ from typing import Any
 from absl import flags
 from ml_collections import config_flags
 
-from tl_keras.config import EXPORTS, TransferConfig, validate
+from tl_keras.config import EXPORTS, TransferConfig
 from tl_keras.errors import ConfigError
 
 flags.disclaim_key_flags()  # they are listed by --help of the command that calls `define`
@@ -43,7 +43,7 @@ _FIELDS = (
     ("alpha", "float", "model.alpha", "Width of MobileNet and MobileNetV2."),
     ("image_size", "integer", "model.image_size", "Height and width in pixels; the teacher's own unless given."),
     ("resize", "string", "model.resize", "original (as the teacher was evaluated), squash or pad."),
-    ("method", "string", "model.method", "replicate, feature_extraction or fine_tune."),
+    ("method", "string", "model.method", "replicate, feature_extraction or fine_tune; train also takes auto."),
     (
         "unfreeze",
         "string",
@@ -100,7 +100,7 @@ def config_from(holder: flags.FlagHolder) -> TransferConfig:
     """Returns the recipe's config with what the other flags set.
 
     Raises:
-      ConfigError: The recipe gives no TransferConfig, or a field is out of its range.
+      ConfigError: The recipe gives no TransferConfig.
     """
     config = holder.value
     if not isinstance(config, TransferConfig):
@@ -115,7 +115,6 @@ def config_from(holder: flags.FlagHolder) -> TransferConfig:
             for parent in parents:
                 part = getattr(part, parent)
             setattr(part, last, flags.FLAGS[name].value)
-    validate(config)
     return config
 
 

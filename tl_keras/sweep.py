@@ -12,6 +12,7 @@ from __future__ import annotations
 from absl import flags
 
 from tl_keras import command_line, run_flags
+from tl_keras.config import validate
 from tl_keras.errors import ConfigError
 
 _CONFIG = run_flags.define(without=("method", "unfreeze", "export"))
@@ -33,6 +34,7 @@ def main(arguments: list[str]) -> None:
     except ValueError as error:
         raise ConfigError(f"learning_rates: expected numbers. Received: {','.join(_LEARNING_RATES.value)}.") from error
 
+    validate(config)
     command_line.require_tensorflow(config.strategy)
     from tl_keras.evaluation.sweep import describe, sweep
 

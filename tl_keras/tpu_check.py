@@ -16,6 +16,7 @@ import json
 from absl import flags
 
 from tl_keras import command_line, run_flags
+from tl_keras.config import validate
 from tl_keras.errors import ConfigError
 
 _CONFIG = run_flags.define(without=("strategy", "replicas", "export", "cache", "cache_dir", "cache_gib", "engine"))
@@ -33,6 +34,7 @@ def main(arguments: list[str]) -> None:
     if arguments:
         raise ConfigError(f"flags: expected --name=value. Received: {' '.join(arguments)}. Use --help to see them.")
     config = run_flags.config_from(_CONFIG)
+    validate(config)
     from tl_keras.distribution.libtpu import chip_of, prepare_libtpu
 
     chip_of(_TOPOLOGY.value)

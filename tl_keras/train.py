@@ -3,6 +3,7 @@
     python -m tl_keras.train --data=photos/ --workdir=run1
     python -m tl_keras.train --data=photos/ --workdir=run2 --backbone=ResNet50 --method=fine_tune --unfreeze=blocks:2
     python -m tl_keras.train --config=configs/flowers.py --workdir=run3 --config.training.weight_decay=0.001
+    python -m tl_keras.train --data=photos/ --workdir=run4 --method=auto      (looks at the images first; see tl_keras.advise)
     python -m tl_keras.train                                (the quick start: nothing to download)
 
 A flag beats the config file, which beats the default. The same command on the same --workdir goes on where it was
@@ -15,6 +16,7 @@ from __future__ import annotations
 from absl import flags
 
 from tl_keras import command_line, run_flags
+from tl_keras.config import validate
 from tl_keras.errors import ConfigError
 
 _CONFIG = run_flags.define()
@@ -40,6 +42,12 @@ def main(arguments: list[str]) -> None:
         config.training.find_learning_rate = True
     elif _LEARNING_RATE.value:
         config.training.learning_rate = _as_rate(_LEARNING_RATE.value)
+    if config.model.method == "auto":
+        command_line.require_tensorflow(config.strategy)
+        from tl_keras.advice.automatic import with_advised_method
+
+        config = with_advised_method(config, _WORKDIR.value)
+    validate(config)  # before TensorFlow is imported, which takes seconds
     command_line.require_tensorflow(config.strategy)
     if _COMPARE.value == "methods":
         from tl_keras.evaluation.comparison import compare, method_variants, table

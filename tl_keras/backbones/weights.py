@@ -52,6 +52,11 @@ def check_official_weights(backbone: keras.Model, file: WeightsFile) -> None:
         )
 
 
+def is_downloaded(file: WeightsFile) -> bool:
+    """Returns whether an official file is in Keras's cache; what is in it is not looked at."""
+    return (_keras_home() / "models" / file.name).is_file()
+
+
 def _keras_home() -> pathlib.Path:
     return pathlib.Path(os.environ.get("KERAS_HOME") or pathlib.Path.home() / ".keras")
 

@@ -10,6 +10,7 @@ Source
 from __future__ import annotations
 
 import abc
+import os
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -109,6 +110,10 @@ class FileSource(RandomAccessSource):
     def __init__(self, *, paths: Sequence[bytes], **columns):
         super().__init__(**columns)
         self._paths = on_host(np.array(paths, object))
+
+    def path(self, index: int) -> str:
+        """Returns where the file of an image is."""
+        return os.fsdecode(self._paths[index].numpy())
 
     def _read(self, index: tf.Tensor) -> tf.Tensor:
         return tf.io.read_file(tf.gather(self._paths, index))

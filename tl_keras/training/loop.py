@@ -268,6 +268,11 @@ def _feature_store(
         augmentation=f"{data.augmentation} flip {data.horizontal_flip}",
         seed=config.seed,
     )
+    return open_feature_store(config, student, images)
+
+
+def open_feature_store(config: TransferConfig, student: Student, images: ViewsOfImages) -> FeatureStore:
+    """Returns the store in which runs with this config and student keep what frozen layers make of some images."""
     kind = {
         "backbone": student.teacher.spec.name,
         "backend": keras.backend.backend(),

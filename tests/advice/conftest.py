@@ -1,0 +1,71 @@
+"""A copy of the flowers with faults planted in it."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tl_keras.advice.candidates import Candidate
+from tl_keras.advice.data_report import DataReport, inspect_closely
+from tl_keras.config import TransferConfig
+from tl_keras.data.sources import open_source
+
+
+@dataclasses.dataclass(frozen=True)
+class Faults:
+    """The ids of what was planted."""
+
+    folder: pathlib.Path
+    copies: list[set[str]]
+    swapped: set[str]
+    truncated: set[str]
+    renamed: set[str]
+    small_class: set[str]
+
+
+@pytest.fixture(scope="session")
+def faults(shared_data, tmp_path_factory) -> Faults:
+    """20 copies across splits, 15 swapped labels, 5 truncated files, 3 PNGs named .jpg, and a class cut to 4 images."""
+    folder = tmp_path_factory.mktemp("planted") / "flowers"
+    shutil.copytree(shared_data / "flowers5", folder, copy_function=shutil.copyfile)
+    classes = sorted(path.name for path in (folder / "train").iterdir())
+    *whole, cut = classes
+    for split in ("train", "test"):
+        for path in sorted((folder / split / cut).iterdir())[4 if split == "train" else 0 :]:
+            path.unlink()
+    small = {f"train/{cut}/{path.name}" for path in (folder / "train" / cut).iterdir()}
+    random = np.random.default_rng(0)
+    photos = [path for name in whole for path in sorted((folder / "train" / name).iterdir())]
+    chosen = [photos[i] for i in random.permutation(len(photos))[:43]]
+    copies = []
+    for number, path in enumerate(chosen[:20]):
+        copy = folder / "test" / path.parent.name / f"again{number}.jpg"
+        if number < 10:
+            shutil.copyfile(path, copy)
+        else:
+            with Image.open(path) as image:
+                image.resize((image.width // 2, image.height // 2)).save(copy, quality=70)
+        copies.append({str(path.relative_to(folder)), str(copy.relative_to(folder))})
+    swapped = set()
+    for path in chosen[20:35]:
+        other = random.choice([name for name in whole if name != path.parent.name])
+        moved = path.rename(folder / "train" / other / f"moved_{path.name}")
+        swapped.add(str(moved.relative_to(folder)))
+    for path in chosen[35:40]:
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    for path in chosen[40:43]:
+        with Image.open(path) as image:
+            image.save(path, format="PNG")
+    truncated, renamed = ({str(p.relative_to(folder)) for p in part} for part in (chosen[35:40], chosen[40:43]))
+    return Faults(folder, copies, swapped, truncated, renamed, small)
+
+
+@pytest.fixture(scope="session")
+def report(faults) -> DataReport:
+    """What is found, with the real MobileNetV2."""
+    return inspect_closely(open_source(str(faults.folder)), Candidate("MobileNetV2"), TransferConfig())

@@ -1,0 +1,147 @@
+"""Tests of tl_keras.advice.advisor and what it is made of: real advice on scikit-learn's digits."""
+
+import dataclasses
+import json
+import shlex
+
+import numpy as np
+import pytest
+
+from tl_keras.advice.advisor import advise, describe
+from tl_keras.advice.automatic import with_advised_method
+from tl_keras.advice.candidates import Candidate, parse_candidate
+from tl_keras.advice.recommendation import options_of, ranked
+from tl_keras.advice.rehearsal import rehearse
+from tl_keras.advise import as_seconds
+from tl_keras.config import quick_start, resolve
+from tl_keras.data.arrays import digits_source
+from tl_keras.errors import ConfigError
+from tl_keras.training.loop import train_and_evaluate
+
+EMBEDDED = Candidate("MobileNetV2", "embedded")
+
+
+@pytest.fixture(scope="module")
+def advice():
+    return advise(quick_start(), [EMBEDDED], measure_time=False)
+
+
+def test_a_probe_at_each_depth_tells_digits_apart(advice):
+    (evidence,) = advice.evidence
+    assert [depth.unfreeze for depth in evidence.depths] == ["blocks:8", "blocks:4", "blocks:2", "none"]
+    assert all(depth.probe.accuracy > 0.6 for depth in evidence.depths)
+    assert evidence.last.pooled.shape == (100, 1280)
+
+
+def test_no_validation_or_test_image_is_looked_at(advice):
+    assert advice.images == 100
+
+
+def test_training_reads_the_features_that_the_advice_computed(advice, tmp_path, capfd):
+    config = quick_start()
+    config.model.method, config.training.epochs, config.export = "feature_extraction", 2, "none"
+    result = train_and_evaluate(config, tmp_path / "run")
+    held_out = result["images"]["validation"] + result["images"]["test"]
+    assert f"computed once for {held_out} images" in capfd.readouterr().err
+
+
+def test_the_command_is_one_that_train_takes(advice):
+    words = shlex.split(advice.recommendation.command)
+    assert words[:3] == ["python", "-m", "tl_keras.train"]
+    assert {"--data=digits", "--weights=embedded"} <= set(words)
+    assert resolve(advice.recommendation.config).model.method in ("feature_extraction", "fine_tune")
+
+
+def test_every_choice_has_a_reason_in_the_report(advice):
+    text = describe(advice)
+    for choice in ("teacher", "method", "learning rate", "epochs", "augmentation", "image size", "class weights"):
+        assert f"- {choice}" in text
+    assert text.endswith(advice.recommendation.command)
+    json.dumps(advice.to_json())
+
+
+def test_the_interval_holds_the_estimate_and_stays_within_0_and_1(advice):
+    for option in advice.options:
+        low, high = option.interval
+        assert 0 <= low < option.accuracy < high <= 1
+
+
+def test_of_teachers_as_good_the_largest_with_imagenet_weights_is_chosen(advice):
+    (evidence,) = advice.evidence
+    imagenet = dataclasses.replace(evidence, candidate=Candidate("Small"), parameters=1)
+    larger = dataclasses.replace(evidence, candidate=Candidate("Larger"), parameters=2)
+    chosen = ranked([evidence, larger, imagenet])[0]
+    assert chosen.candidate.name == "Larger"
+    assert chosen.accuracy == max(option.accuracy for option in advice.options)
+
+
+def test_a_teacher_whose_probe_is_worse_is_not_chosen(advice):
+    (evidence,) = advice.evidence
+    depths = tuple(
+        dataclasses.replace(depth, probe=dataclasses.replace(depth.probe, labels=np.roll(depth.probe.labels, 7)))
+        for depth in evidence.depths
+    )
+    worse = dataclasses.replace(evidence, candidate=Candidate("Worse"), parameters=1, depths=depths)
+    assert ranked([worse, evidence])[0].candidate == EMBEDDED
+    assert options_of(worse)[-1].accuracy < 0.5
+
+
+def test_the_imagenet_teacher_says_what_it_takes_the_flowers_for(shared_data):
+    config = quick_start()
+    config.data = dataclasses.replace(config.data, source=str(shared_data / "flowers5"), train_examples_per_class=10)
+    advice = advise(config, [parse_candidate("MobileNet:0.25")], measure_time=False)
+    closeness = advice.evidence[0].closeness
+    assert closeness.seen["daisy"][0][0] == "daisy"
+    assert closeness.leep < 0
+    assert closeness.nce < 0
+
+
+@pytest.mark.slow
+def test_of_options_that_all_take_too_long_the_shortest_seen_is_recommended():
+    advice = advise(quick_start(), [EMBEDDED, parse_candidate("MobileNetV2:none:0.35")], budget_seconds=1)
+    assert [candidate.name for candidate in advice.skipped] == ["MobileNetV2:none:0.35"]
+    assert advice.time.seconds > 1
+    assert all(seconds >= advice.time.seconds for _, seconds in advice.too_long)
+
+
+@pytest.mark.slow
+def test_method_auto_decides_once(tmp_path):
+    config = quick_start()
+    config.model.method, config.export = "auto", "none"
+    decided = with_advised_method(config, tmp_path / "run")
+    assert decided.model.method in ("feature_extraction", "fine_tune")
+    decided.training.epochs = decided.training.head_epochs = 1
+    train_and_evaluate(decided, tmp_path / "run")
+    config.training.epochs = config.training.head_epochs = 1
+    assert with_advised_method(config, tmp_path / "run").model.method == decided.model.method
+    assert train_and_evaluate(with_advised_method(config, tmp_path / "run"), tmp_path / "run")["resumed"]
+
+
+def test_method_auto_and_a_cut_contradict_each_other(tmp_path):
+    config = quick_start()
+    config.model.method, config.model.unfreeze = "auto", "blocks:2"
+    with pytest.raises(ConfigError, match="auto chooses the cut"):
+        with_advised_method(config, tmp_path)
+
+
+@pytest.mark.slow
+def test_a_longer_run_is_estimated_to_take_longer():
+    config = quick_start()
+    config.model.method, config.model.unfreeze = "feature_extraction", ""
+    config = resolve(config)
+    estimates = []
+    for epochs in (5, 200):
+        config.training.epochs = epochs
+        estimates.append(rehearse(config, digits_source(), training_images=100))
+    assert 0 < estimates[0].training_seconds < estimates[1].training_seconds < estimates[1].seconds
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("10min", 600), ("1.5h", 5400)])
+def test_a_budget_is_read(text, seconds):
+    assert as_seconds(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["10", "0s", "ten minutes"])
+def test_what_is_no_budget_is_refused(text):
+    with pytest.raises(ConfigError, match="budget"):
+        as_seconds(text)

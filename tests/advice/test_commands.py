@@ -1,0 +1,52 @@
+"""Tests of the commands `advise` and `inspect`, as processes."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+def run(command, *arguments):
+    return subprocess.run([sys.executable, "-m", f"tl_keras.{command}", *arguments], capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("command", ["advise", "inspect"])
+def test_without_data_it_says_so(command):
+    process = run(command)
+    assert process.returncode == 2
+    assert process.stderr.splitlines()[-1].startswith("error: flags: expected --data=SOURCE")
+    assert "Traceback" not in process.stderr
+
+
+def test_inspect_leaves_a_page_json_and_splits(tmp_path):
+    random = np.random.default_rng(0)
+    for label in ("cat", "dog"):
+        for i in range(12):
+            path = tmp_path / "photos" / label / f"{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(random.integers(0, 256, (40, 40, 3), np.uint8)).save(path)
+    (tmp_path / "photos" / "cat" / "0.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+    process = run(
+        "inspect",
+        f"--data={tmp_path / 'photos'}",
+        f"--out={tmp_path / 'report'}",
+        f"--write_splits={tmp_path / 'clean.csv'}",
+        "--teacher=MobileNetV2:embedded",
+    )
+    assert process.returncode == 0, process.stderr
+    assert "cat/0.png" in process.stdout
+    values = json.loads((tmp_path / "report" / "inspection.json").read_text())
+    assert values["problems"][0]["cases"] == [{"images": ["cat/0.png"], "remark": ""}]
+    assert "cat/0.png" in (tmp_path / "report" / "inspection.html").read_text()
+    assert len((tmp_path / "clean.csv").read_text().splitlines()) == 24
+
+
+@pytest.mark.slow
+def test_advise_prints_the_command_last():
+    process = run("advise", "--data=digits", "--candidates=MobileNetV2:embedded", "--budget=1h")
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.splitlines()[-1].startswith("python -m tl_keras.train --data=digits")
+    assert "- time: about" in process.stdout

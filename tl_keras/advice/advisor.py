@@ -1,0 +1,248 @@
+"""Advice on a run: which teacher, which method, which cut; the evidence first, then what follows from it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from tl_keras.advice.candidates import Candidate
+from tl_keras.advice.evidence import Evidence, Sample, draw_sample, look_at
+from tl_keras.advice.recommendation import Option, Recommendation, ranked, recommend
+from tl_keras.advice.rehearsal import TimeEstimate, rehearse
+from tl_keras.config import ModelConfig, TransferConfig, validate
+from tl_keras.data.inspection import inspect_source
+from tl_keras.data.sources import open_source
+from tl_keras.data.splits import split_source
+from tl_keras.errors import ConfigError
+
+# Of the time that advice and training may take together, the part after which no further teacher is looked at.
+_FOR_ADVICE = 0.3
+
+
+@dataclasses.dataclass(frozen=True)
+class Advice:
+    """What was seen, and what follows.
+
+    Attributes:
+      evidence: Of each teacher that was looked at.
+      skipped: The teachers for which the budget did not last.
+      options: Of all teachers, the one to choose first.
+      recommendation: The option that is recommended, with its config and command.
+      time: Of the recommended run; None where it was not asked for.
+      too_long: Options that were passed over because they take longer, with the seconds estimated for them.
+      images: Training images that were looked at.
+      training_images: That the run trains on.
+      seconds: That the advice took.
+    """
+
+    evidence: tuple[Evidence, ...]
+    skipped: tuple[Candidate, ...]
+    options: tuple[Option, ...]
+    recommendation: Recommendation
+    time: TimeEstimate | None
+    too_long: tuple[tuple[Option, float], ...]
+    images: int
+    training_images: int
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the advice as JSON values."""
+        return {
+            "images": self.images,
+            "teachers": [_evidence_as_json(each) for each in self.evidence],
+            "skipped": [candidate.name for candidate in self.skipped],
+            "options": [
+                {
+                    "teacher": option.candidate.name,
+                    "method": option.method,
+                    "unfreeze": option.unfreeze,
+                    "accuracy": option.accuracy,
+                    "interval": list(option.interval),
+                }
+                for option in self.options
+            ],
+            "recommended": {
+                "teacher": self.recommendation.option.candidate.name,
+                "unfreeze": self.recommendation.option.unfreeze,
+                "reasons": list(self.recommendation.reasons),
+                "command": self.recommendation.command,
+            },
+            "seconds_of_training": None if self.time is None else self.time.seconds,
+            "seconds": self.seconds,
+        }
+
+
+def advise(
+    config: TransferConfig, candidates: Sequence[Candidate], *, budget_seconds: float = 0.0, measure_time: bool = True
+) -> Advice:
+    """Looks at every candidate once and recommends.
+
+    Test images are not looked at, validation images only to fill the cache; estimates come from training images alone.
+
+    Args:
+      config: Of the run to advise on; its teacher, method, cut, rates and length are replaced.
+      candidates: The teachers, in the order in which they are looked at.
+      budget_seconds: That advice and training may take together; 0: any time.
+      measure_time: Whether the recommended run is rehearsed.
+
+    Raises:
+      ConfigError: There is no candidate, or the config cannot work.
+      DataError: The images cannot be used.
+      BackboneError: The weights of a candidate cannot be had.
+    """
+    began = time.perf_counter()
+    if not candidates:
+        raise ConfigError(
+            "candidates: expected a teacher at least. Received none, and no ImageNet weights are in KERAS_HOME. "
+            "Use --candidates=MobileNetV2, which is downloaded."
+        )
+    validate(dataclasses.replace(config, model=ModelConfig()))
+    sample = _sample(config)
+    evidence: list[Evidence] = []
+    for candidate in candidates:
+        if evidence and 0 < budget_seconds * _FOR_ADVICE < time.perf_counter() - began:
+            break
+        evidence.append(look_at(candidate, config, sample))
+        _say(f"looked at {candidate.name} in {evidence[-1].seconds:.0f} s")
+    options = ranked(evidence)
+    recommendations = [recommend(option, options, config, sample) for option in options]
+    recommendation, estimate = recommendations[0], None
+    too_long: tuple[tuple[Option, float], ...] = ()
+    if measure_time or budget_seconds:
+        deadline = began + budget_seconds if budget_seconds else math.inf
+        recommendation, estimate, too_long = _first_in_time(recommendations, sample, deadline)
+    return Advice(
+        evidence=tuple(evidence),
+        skipped=tuple(candidates[len(evidence) :]),
+        options=options,
+        recommendation=recommendation,
+        time=estimate,
+        too_long=too_long,
+        images=len(sample.indices),
+        training_images=len(sample.splits.train),
+        seconds=time.perf_counter() - began,
+    )
+
+
+def _first_in_time(
+    recommendations: Sequence[Recommendation], sample: Sample, deadline: float
+) -> tuple[Recommendation, TimeEstimate, tuple[tuple[Option, float], ...]]:
+    """Rehearses one after the other until one would be done in time, or the time is over; of none, the shortest.
+
+    Returns:
+      It, its time, and the options that promise more and take too long, with their seconds.
+    """
+    rehearsed: list[tuple[Recommendation, TimeEstimate]] = []
+    for recommendation in recommendations:
+        estimate = rehearse(recommendation.config, sample.source, training_images=len(sample.splits.train))
+        rehearsed.append((recommendation, estimate))
+        now = time.perf_counter()
+        if now + estimate.seconds <= deadline or now > deadline:
+            break
+    in_time = now + estimate.seconds <= deadline
+    chosen = rehearsed[-1] if in_time else min(rehearsed, key=lambda pair: pair[1].seconds)
+    others = tuple((each.option, took.seconds) for each, took in rehearsed if each is not chosen[0])
+    return *chosen, others
+
+
+def describe(advice: Advice) -> str:
+    """Returns the evidence, the recommendation and the command, for people."""
+    best = advice.recommendation.option
+    low, high = best.interval
+    lines = [
+        f"looked at {advice.images} training images in {advice.seconds:.0f} s; no validation or test image was scored",
+        "",
+    ]
+    for evidence in advice.evidence:
+        lines += [*_depth_table(evidence), *_closeness_lines(evidence), ""]
+    lines.append(f"{'teacher':<24}{'method':<20}{'unfreeze':<12}{'accuracy to expect':>20}")
+    for option in advice.options:
+        a, b = option.interval
+        expected = f"{option.accuracy:.3f} ({a:.2f} to {b:.2f})"
+        lines.append(f"{option.candidate.name:<24}{option.method:<20}{option.unfreeze:<12}{expected:>20}")
+    lines += [
+        "",
+        f"recommended: {best.candidate.name}, {best.method}{'' if best.unfreeze == 'none' else f', {best.unfreeze}'}",
+    ]
+    lines += [f"- {reason}" for reason in advice.recommendation.reasons]
+    lines.append(f"- accuracy to expect: {best.accuracy:.3f}, two standard errors {low:.2f} to {high:.2f}")
+    if advice.time is not None:
+        lines.append(
+            f"- time: about {advice.time.seconds:.0f} s on this machine as busy as it is now, start and export aside "
+            f"(rehearsed in {advice.time.rehearsal_seconds:.0f} s)"
+        )
+    lines += [
+        f"- takes too long: {o.candidate.name} {o.unfreeze}, about {seconds:.0f} s" for o, seconds in advice.too_long
+    ]
+    if advice.skipped:
+        lines.append(f"- not looked at, for want of time: {', '.join(candidate.name for candidate in advice.skipped)}")
+    lines += ["", advice.recommendation.command]
+    return "\n".join(lines)
+
+
+def _depth_table(evidence: Evidence) -> list[str]:
+    lines = [
+        f"{evidence.candidate.name}, {evidence.image_size} px, {evidence.parameters:,} parameters",
+        f"  {'features after':<16}{'linear probe':>16}{'5 neighbours':>14}{'LogME':>8}{'H-score':>9}",
+    ]
+    for depth in evidence.depths:
+        probe = f"{depth.probe.accuracy:.3f} ± {depth.probe.standard_error:.3f}"
+        lines.append(
+            f"  {depth.where:<16}{probe:>16}{depth.neighbours:>14.3f}{depth.log_me:>8.3f}{depth.h_score:>9.2f}"
+        )
+    return lines
+
+
+def _closeness_lines(evidence: Evidence) -> list[str]:
+    closeness = evidence.closeness
+    if closeness is None:
+        return ["  its own classes: not shown, its top is not at hand"]
+    lines = [f"  LEEP {closeness.leep:.3f}, NCE {closeness.nce:.3f} nats; what it takes the new classes for:"]
+    for name, seen in closeness.seen.items():
+        lines.append(f"    {name}: {', '.join(f'{answer} {share:.0%}' for answer, share in seen)}")
+    return lines
+
+
+def _evidence_as_json(evidence: Evidence) -> dict[str, Any]:
+    return {
+        "teacher": evidence.candidate.name,
+        "image_size": evidence.image_size,
+        "seconds": evidence.seconds,
+        "depths": [
+            {
+                "unfreeze": depth.unfreeze,
+                "where": depth.where,
+                "probe_accuracy": depth.probe.accuracy,
+                "probe_standard_error": depth.probe.standard_error,
+                "neighbours": depth.neighbours,
+                "log_me": depth.log_me,
+                "h_score": depth.h_score,
+            }
+            for depth in evidence.depths
+        ],
+        "closeness": None if evidence.closeness is None else dataclasses.asdict(evidence.closeness),
+    }
+
+
+def _sample(config: TransferConfig) -> Sample:
+    source = open_source(config.data.source, data_dir=config.data.data_dir)
+    inspection = inspect_source(source, show_progress=True)
+    splits = split_source(
+        source,
+        inspection,
+        validation_fraction=config.data.validation_fraction,
+        test_fraction=config.data.test_fraction,
+        seed=config.seed,
+        train_examples_per_class=config.data.train_examples_per_class,
+    )
+    for remark in (*source.notes, *inspection.findings):
+        _say(f"data: {remark}")
+    return draw_sample(source, inspection, splits, seed=config.seed)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

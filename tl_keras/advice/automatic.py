@@ -1,0 +1,44 @@
+"""`train --method=auto`: the teacher is the user's choice, method and cut are advised on."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from tl_keras.advice.advisor import advise
+from tl_keras.advice.candidates import Candidate
+from tl_keras.config import TransferConfig, from_json, to_json
+from tl_keras.errors import ConfigError
+from tl_keras.training.run_directory import RunDirectory
+
+
+def with_advised_method(config: TransferConfig, workdir: str | os.PathLike[str]) -> TransferConfig:
+    """Returns the config with method and cut filled in: those of the run that has begun in `workdir`, else the advised ones.
+
+    Args:
+      config: Whose method is `auto`.
+      workdir: The run directory.
+
+    Raises:
+      ConfigError: A cut was chosen as well.
+      TransferError: The advice cannot be had.
+    """
+    if config.model.unfreeze or config.model.unfreeze_schedule:
+        raise ConfigError(
+            "unfreeze: method auto chooses the cut. Received: "
+            f"{config.model.unfreeze or config.model.unfreeze_schedule}. Use --method=fine_tune, or leave it out."
+        )
+    decided = from_json(to_json(config))
+    if begun := RunDirectory(workdir).read_config():
+        model = from_json(begun["config"]).model
+        decided.model.method, decided.model.unfreeze = model.method, model.unfreeze
+        return decided
+    teacher = Candidate(config.model.backbone, config.model.weights, config.model.alpha)
+    advice = advise(config, [teacher], measure_time=False)
+    option = advice.recommendation.option
+    decided.model.method = option.method
+    decided.model.unfreeze = "" if option.unfreeze == "none" else option.unfreeze
+    low, high = option.interval
+    reason = advice.recommendation.reasons[1]
+    print(f"auto: {reason}; accuracy to expect {low:.2f} to {high:.2f}", file=sys.stderr, flush=True)
+    return decided

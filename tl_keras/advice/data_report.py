@@ -1,0 +1,365 @@
+"""What is wrong with a set of images: a closer look than the one that every run takes, and clean splits."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import os
+import pathlib
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.tree import DecisionTreeClassifier
+
+from tl_keras.advice.candidates import Candidate
+from tl_keras.advice.evidence import pooled_features
+from tl_keras.advice.suspects import THUMBNAIL, far_away, label_suspects, near_copies, thumbnails
+from tl_keras.advice.transferability import FOLDS, Probe, fold_of_each, linear_probe
+from tl_keras.config import TransferConfig
+from tl_keras.data.base import FileSource
+from tl_keras.data.inspection import Inspection, inspect_source
+from tl_keras.data.sources import Source
+from tl_keras.data.splits import Splits, split_source
+from tl_keras.errors import DataError
+from tl_keras.serving.outlier import fit_outlier_model
+from tl_keras.training.run_directory import replacing
+
+# What the first bytes of a file say that it is, by the specifications of the formats, and the extensions that go with it.
+_KINDS = (
+    (b"\xff\xd8\xff", (".jpg", ".jpeg")),
+    (b"\x89PNG\r\n\x1a\n", (".png",)),
+    (b"GIF8", (".gif",)),
+    (b"BM", (".bmp",)),
+)
+
+# Sides beyond this ratio leave a teacher's centre crop less than a third of the image.
+_ELONGATED = 3.0
+
+# Below, an image has less to see than the smallest network takes.
+_TINY = 32
+
+# Classes below have too few images for the five folds to say anything of their labels, and for a split.
+_FEW_IMAGES = 10
+
+# Height and width alone tell the classes apart where they are right so many standard errors above the commonest class.
+_CLEARLY_ABOVE_CHANCE = 4.0
+
+# Leaves of the tree that tries: a few thresholds, not one size for each image.
+_LEAVES = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """One kind of thing that is wrong.
+
+    Attributes:
+      kind: In one or two words, such as `label`.
+      meaning: What it is and what to do, in a sentence.
+      rows: A tuple of ids for each case, the worst first: one image, or several that belong together.
+      remarks: One a case, such as the class that the features speak for.
+    """
+
+    kind: str
+    meaning: str
+    rows: tuple[tuple[str, ...], ...]
+    remarks: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class DataReport:
+    """What was found.
+
+    Attributes:
+      source: The images.
+      inspection: What every run sees of them.
+      teacher: Whose features were used.
+      probe_accuracy: Of the out-of-fold answers with the labels as they are, 0 to 1.
+      problems: Of each kind that was found.
+      copies: int64 (n,), the same number for images that are copies of each other; another for each that has none.
+    """
+
+    source: Source
+    inspection: Inspection
+    teacher: str
+    probe_accuracy: float
+    problems: tuple[Problem, ...]
+    copies: np.ndarray
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the report as JSON values."""
+        return {
+            "source": self.source.name,
+            "teacher": self.teacher,
+            "probe_accuracy": self.probe_accuracy,
+            **self.inspection.to_json(),
+            "notes": list(self.source.notes),
+            "problems": [
+                {
+                    "kind": problem.kind,
+                    "meaning": problem.meaning,
+                    "cases": [
+                        {"images": list(ids), "remark": remark}
+                        for ids, remark in zip(problem.rows, problem.remarks, strict=True)
+                    ],
+                }
+                for problem in self.problems
+            ],
+        }
+
+
+def inspect_closely(source: Source, candidate: Candidate, config: TransferConfig) -> DataReport:
+    """Looks at every image, its pixels and what a teacher makes of them, all splits alike.
+
+    Args:
+      source: The images.
+      candidate: The teacher whose features judge labels and outliers.
+      config: Whose cache and seed are used.
+
+    Raises:
+      DataError: Fewer than two classes have a decodable image.
+      BackboneError: The teacher's weights cannot be had.
+    """
+    inspection = inspect_source(source, show_progress=True)
+    indices = np.flatnonzero(inspection.decodable)
+    sides = np.minimum(inspection.heights, inspection.widths)
+    copies = np.arange(len(source))
+    groups = near_copies(
+        thumbnails(source, indices), inspection.sha256[indices], comparable=sides[indices] >= THUMBNAIL
+    )
+    copies[indices] = indices[groups]
+    features = pooled_features(candidate, config, source, inspection, indices)
+    probe = linear_probe(
+        features, source.labels[indices], classes=len(source.class_names), groups=groups, seed=config.seed
+    )
+    problems = (
+        _undecodable(inspection),
+        _wrong_extensions(source, indices),
+        *_copies(source, copies),
+        _labels(source, indices, probe),
+        _outliers(source, indices, features),
+        _few(source, indices),
+        _odd_shapes(source, inspection, indices),
+        _size_tells_class(source, inspection, indices, copies, seed=config.seed),
+        _series_in_two_splits(source, indices),
+    )
+    return DataReport(
+        source=source,
+        inspection=inspection,
+        teacher=candidate.name,
+        probe_accuracy=probe.accuracy,
+        problems=tuple(problem for problem in problems if problem.rows),
+        copies=copies,
+    )
+
+
+def clean_splits(report: DataReport, config: TransferConfig) -> Splits:
+    """Returns splits without undecodable files and with one image of each set of copies.
+
+    Of copies, the one in test is kept, else that in validation, else the first; where they have two labels, none is. Splits
+    that the source declares are kept; otherwise they are drawn class by class. Suspect labels are left for a person.
+
+    Raises:
+      DataError: Nothing is left for training or for validation.
+    """
+    source, kept = report.source, report.inspection.decodable.copy()
+    order = {"test": 0, "validation": 1}
+    for number in np.flatnonzero(np.bincount(report.copies, minlength=len(source)) > 1).tolist():
+        members = np.flatnonzero((report.copies == number) & kept).tolist()
+        kept[members] = False
+        if len(set(source.labels[members].tolist())) == 1:
+            kept[min(members, key=lambda index: (order.get(str(source.declared_splits[index]), 2), index))] = True
+    return split_source(
+        source,
+        dataclasses.replace(report.inspection, decodable=kept),
+        validation_fraction=config.data.validation_fraction,
+        test_fraction=config.data.test_fraction,
+        seed=config.seed,
+    )
+
+
+def write_splits(report: DataReport, splits: Splits, path: pathlib.Path) -> None:
+    """Writes the splits as a CSV file that `--data=csv:PATH` reads; paths are relative to it.
+
+    Raises:
+      DataError: The source's images are in no files of their own.
+      WorkdirError: The place cannot be written.
+    """
+    source = report.source
+    if not isinstance(source, FileSource):
+        raise DataError(
+            f"write_splits: expected a source of image files, a directory or csv:FILE. Received: {source.name}. "
+            "Leave --write_splits out."
+        )
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["path", "label", "split"])
+    for split in ("train", "validation", "test"):
+        for index in getattr(splits, split).tolist():
+            place = os.path.relpath(source.path(index), path.parent or ".")
+            rows.writerow([place, source.class_names[source.labels[index]], split])
+    with replacing(path) as temporary:
+        temporary.write_text(text.getvalue(), encoding="utf-8", errors="surrogateescape")
+
+
+def describe(report: DataReport, *, shown: int = 30) -> str:
+    """Returns the report as lines, at most so many cases of a kind."""
+    lines = [
+        f"{len(report.source)} images of {len(report.source.class_names)} classes; features of {report.teacher}, "
+        f"on which a linear probe gets {report.probe_accuracy:.3f} of the labels right"
+    ]
+    lines += [f"- {remark}" for remark in (*report.source.notes, *report.inspection.findings)]
+    for problem in report.problems:
+        lines += ["", f"{problem.kind}, {len(problem.rows)}: {problem.meaning}"]
+        cases = [
+            f"  {' = '.join(ids)}{f'  {remark}' if remark else ''}"
+            for ids, remark in zip(problem.rows, problem.remarks, strict=True)
+        ]
+        lines += cases[:shown]
+        if len(cases) > shown:
+            lines.append(f"  and {len(cases) - shown} more")
+    if not report.problems:
+        lines.append("nothing else was found")
+    return "\n".join(lines)
+
+
+def _single(kind: str, meaning: str, ids: Sequence[str], remarks: Sequence[str] = ()) -> Problem:
+    return Problem(kind, meaning, tuple((each,) for each in ids), tuple(remarks) or ("",) * len(ids))
+
+
+def _undecodable(inspection: Inspection) -> Problem:
+    return _single("undecodable", "damaged, cut short or no image; training leaves them out", inspection.undecodable)
+
+
+def _wrong_extensions(source: Source, indices: np.ndarray) -> Problem:
+    ids, remarks = [], []
+    if not isinstance(source, FileSource):
+        return _single("extension", "", ())
+    for index in indices.tolist():
+        with pathlib.Path(source.path(index)).open("rb") as file:
+            start = file.read(8)
+        suffixes = next((suffixes for magic, suffixes in _KINDS if start.startswith(magic)), ())
+        if suffixes and pathlib.Path(source.ids[index]).suffix.lower() not in suffixes:
+            ids.append(source.ids[index])
+            remarks.append(f"is a {suffixes[0]}")
+    return _single(
+        "extension", "the content is of another kind than the name says; training reads the content", ids, remarks
+    )
+
+
+def _copies(source: Source, copies: np.ndarray) -> Iterator[Problem]:
+    """Yields the copies in two splits, those under two labels, and the others."""
+    cases: dict[str, list[tuple[str, ...]]] = {"across": [], "labels": [], "within": []}
+    for number in np.flatnonzero(np.bincount(copies, minlength=len(source)) > 1).tolist():
+        members = np.flatnonzero(copies == number)
+        ids = tuple(source.ids[index] for index in members.tolist())
+        across = len(np.unique(source.declared_splits[members])) > 1
+        if len(np.unique(source.labels[members])) > 1:
+            cases["labels"].append(ids)
+        if across:
+            cases["across"].append(ids)
+        elif ids not in cases["labels"]:
+            cases["within"].append(ids)
+    meanings = {
+        "across": ("copies across splits", "exact or nearly the same in two splits: the measured accuracy is too high"),
+        "labels": ("copies with two labels", "exact or nearly the same under two labels: one of them is wrong"),
+        "within": ("copies", "exact or nearly the same: they count twice"),
+    }
+    for name, (kind, meaning) in meanings.items():
+        yield Problem(kind, meaning, tuple(cases[name]), ("",) * len(cases[name]))
+
+
+def _labels(source: Source, indices: np.ndarray, probe: Probe) -> Problem:
+    suspects = label_suspects(probe)
+    names = source.class_names
+    remarks = [
+        f"labelled {names[probe.labels[row]]}, looks like {names[int(probe.probabilities[row].argmax())]} "
+        f"({probe.probabilities[row].max():.0%})"
+        for row in suspects.tolist()
+    ]
+    return _single(
+        "label",
+        "likely a wrong label, by a classifier that has not seen the image; many are hard images with a right one: look",
+        [source.ids[index] for index in indices[suspects].tolist()],
+        remarks,
+    )
+
+
+def _outliers(source: Source, indices: np.ndarray, features: np.ndarray) -> Problem:
+    distances = fit_outlier_model(features, features).score(features).numpy()
+    far = far_away(distances)
+    return _single(
+        "outlier",
+        "unlike all other images",
+        [source.ids[index] for index in indices[far].tolist()],
+        [f"distance {distances[row] / np.median(distances):.1f} times the median" for row in far.tolist()],
+    )
+
+
+def _few(source: Source, indices: np.ndarray) -> Problem:
+    counts = np.bincount(source.labels[indices], minlength=len(source.class_names))
+    few = np.flatnonzero(counts < _FEW_IMAGES).tolist()
+    return Problem(
+        "small class",
+        f"fewer than {_FEW_IMAGES} images: too few to split and to judge labels by",
+        tuple(tuple(source.ids[i] for i in indices[source.labels[indices] == label].tolist()) for label in few),
+        tuple(f"class {source.class_names[label]}: {counts[label]} images" for label in few),
+    )
+
+
+def _odd_shapes(source: Source, inspection: Inspection, indices: np.ndarray) -> Problem:
+    heights, widths = inspection.heights[indices], inspection.widths[indices]
+    elongated = np.maximum(heights / widths, widths / heights) > _ELONGATED
+    tiny = np.minimum(heights, widths) < _TINY
+    # Where most images are small, small is not odd.
+    odd = np.flatnonzero(elongated | (tiny & (tiny.mean() < 0.5)))
+    return _single(
+        "shape",
+        f"a side of less than {_TINY} pixels, or {_ELONGATED:g} times the other",
+        [source.ids[index] for index in indices[odd].tolist()],
+        [f"{widths[row]} by {heights[row]}" for row in odd.tolist()],
+    )
+
+
+def _size_tells_class(
+    source: Source, inspection: Inspection, indices: np.ndarray, copies: np.ndarray, *, seed: int
+) -> Problem:
+    """Returns a case where height and width alone tell the classes apart: a network can learn that in place of the content."""
+    labels = source.labels[indices]
+    sizes = np.stack([inspection.heights[indices], inspection.widths[indices]], axis=1)
+    folds = fold_of_each(labels, copies[indices], seed=seed)
+    right: np.ndarray = np.zeros(len(labels), bool)
+    for fold in range(FOLDS):
+        asked = folds == fold
+        if asked.any() and not asked.all():
+            tree = DecisionTreeClassifier(max_leaf_nodes=_LEAVES, random_state=seed).fit(sizes[~asked], labels[~asked])
+            right[asked] = tree.predict(sizes[asked]) == labels[asked]
+    chance = np.bincount(labels).max() / len(labels)
+    leaks = right.mean() - chance > _CLEARLY_ABOVE_CHANCE * np.sqrt(chance * (1 - chance) / len(labels))
+    remark = f"height and width alone get {right.mean():.2f} right, the commonest class {chance:.2f}"
+    meaning = "the size of an image gives its class away: resize them alike before the network learns it"
+    return Problem("leak by size", meaning, ((),) if leaks else (), (remark,) if leaks else ())
+
+
+def _series_in_two_splits(source: Source, indices: np.ndarray) -> Problem:
+    """Returns the series of file names, `video12_0001` and the like, that declared splits tear apart."""
+    if len(np.unique(source.declared_splits[indices])) < 2 or not isinstance(source, FileSource):
+        return Problem("leak by name", "", (), ())
+    series: dict[str, list[int]] = {}
+    for index in indices.tolist():
+        stem = pathlib.Path(source.ids[index]).stem
+        if match := re.fullmatch(r"(.*\d.*?)[^0-9a-zA-Z]+\d+", stem):
+            series.setdefault(match[1], []).append(index)
+    torn = [
+        tuple(source.ids[index] for index in members)
+        for members in series.values()
+        if len(np.unique(source.declared_splits[members])) > 1
+    ]
+    return Problem(
+        "leak by name",
+        "names of one series in two splits: frames of a video, or photos of one object, should be in one",
+        tuple(torn),
+        ("",) * len(torn),
+    )

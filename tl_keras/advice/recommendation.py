@@ -1,0 +1,235 @@
+"""From evidence to a recommendation: teacher, method, cut, rates, length, augmentation and size, each with its reason."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from tl_keras.advice.candidates import Candidate
+from tl_keras.advice.evidence import Depth, Evidence, Sample
+from tl_keras.config import FEWEST_STEPS, TransferConfig, epochs_for, from_json, resolve, to_json
+
+# The part of a frozen teacher's test errors that fine-tuning its last two and four blocks took away: means over seven pairs
+# of set and teacher of benchmarks/advice.py (-5% to 32%), and their standard deviation.
+_ERRORS_REMOVED = {"none": 0.0, "blocks:2": 0.06, "blocks:4": 0.10}
+_ERRORS_REMOVED_DEVIATION = 0.12
+
+# BiT-HyperRule (Kolesnikov et al. 2020, section 3.3): fewer than 20,000 images are a small task, 500,000 a large one.
+_SMALL_TASK = 20_000
+
+# BiT-HyperRule: images below 96 x 96 pixels are resized to 160 and cropped to 128, all others to 512 and 480. We keep the
+# teacher's own size, as Kornblith et al. 2019 (section 3) do for all sets, those of 32 pixels included.
+_SMALL_IMAGES = 96
+
+# A scan of 8 x 8 pixels has nothing to spare for a crop (`tl_keras.config.quick_start`).
+_TOO_SMALL_TO_CROP = 16
+
+# Images of the largest class for each of the smallest from which on errors are weighed by class.
+_IMBALANCE = 10
+
+# Standard errors of the difference within which the images do not tell one teacher from another.
+_CLEARLY_BETTER = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Option:
+    """A teacher, a method and a cut, and the accuracy to expect of them.
+
+    Attributes:
+      evidence: Of the teacher.
+      unfreeze: `none`, which is feature_extraction, or the cut of fine_tune.
+      accuracy: Expected on images that were not trained on, 0 to 1.
+      standard_error: Of that.
+    """
+
+    evidence: Evidence
+    unfreeze: str
+    accuracy: float
+    standard_error: float
+
+    @property
+    def candidate(self) -> Candidate:
+        """The teacher."""
+        return self.evidence.candidate
+
+    @property
+    def method(self) -> str:
+        """`feature_extraction` or `fine_tune`."""
+        return "feature_extraction" if self.unfreeze == "none" else "fine_tune"
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Two standard errors to either side, within 0 to 1: about 19 times of 20."""
+        return max(0.0, self.accuracy - 2 * self.standard_error), min(1.0, self.accuracy + 2 * self.standard_error)
+
+
+@dataclasses.dataclass(frozen=True)
+class Recommendation:
+    """What to do, and why.
+
+    Attributes:
+      option: Teacher, method and cut.
+      config: Of the run.
+      reasons: A sentence for each choice.
+      command: The `train` command.
+    """
+
+    option: Option
+    config: TransferConfig
+    reasons: tuple[str, ...]
+    command: str
+
+
+def options_of(evidence: Evidence) -> tuple[Option, ...]:
+    """Returns what can be done with a teacher: its features as they are, and the cuts that were measured."""
+    return tuple(_option(evidence, depth) for depth in evidence.depths if depth.unfreeze in _ERRORS_REMOVED)
+
+
+def _option(evidence: Evidence, depth: Depth) -> Option:
+    # Fine-tuning starts from the head on the last features, and is undone where it does harm: no worse than the probe there.
+    # Where a depth tells the classes apart better, the blocks behind it are what stands in the way.
+    best = max(evidence.last.probe, depth.probe, key=lambda probe: probe.accuracy)
+    removed = _ERRORS_REMOVED[depth.unfreeze]
+    deviation = 0.0 if depth.unfreeze == "none" else _ERRORS_REMOVED_DEVIATION
+    errors = 1 - best.accuracy
+    return Option(
+        evidence=evidence,
+        unfreeze=depth.unfreeze,
+        accuracy=1 - errors * (1 - removed),
+        standard_error=float(np.hypot(best.standard_error * (1 - removed), errors * deviation)),
+    )
+
+
+def ranked(evidence: Iterable[Evidence]) -> tuple[Option, ...]:
+    """Returns the options of all teachers by the accuracy to expect, save that the one to choose comes first.
+
+    That is the best; of teachers that these images cannot tell from it, the best of the largest with ImageNet weights: what
+    the sample leaves open, ImageNet decides (Kornblith et al. 2019, section 4: better ImageNet networks transfer better).
+    """
+    options = sorted((o for each in evidence for o in options_of(each)), key=lambda o: o.accuracy, reverse=True)
+    best = options[0]
+    as_good = [o for o in options if best.accuracy - o.accuracy <= _CLEARLY_BETTER * _error_of_difference(best, o)]
+    first = max(as_good, key=lambda o: (o.candidate.weights == "imagenet", o.evidence.parameters, o.accuracy))
+    return (first, *(option for option in options if option is not first))
+
+
+def _error_of_difference(one: Option, other: Option) -> float:
+    """Returns the standard error of the difference of two teachers' probes on the same images; 0 for the same teacher."""
+    difference = one.evidence.last.probe.right.astype(float) - other.evidence.last.probe.right
+    return float(difference.std() / np.sqrt(len(difference)))
+
+
+def recommend(option: Option, options: Sequence[Option], config: TransferConfig, sample: Sample) -> Recommendation:
+    """Fills a config with an option and with what the number, size and balance of the images ask for.
+
+    Args:
+      option: One of the options.
+      options: All of them.
+      config: What the user has chosen; teacher, method, cut, rates, length, augmentation and weights are replaced.
+      sample: Of the data.
+    """
+    config = from_json(to_json(config))
+    config.model = dataclasses.replace(
+        option.candidate.choose(config.model),
+        method=option.method,
+        unfreeze="" if option.unfreeze == "none" else option.unfreeze,
+    )
+    config.data.augmentation = ""
+    config.training.learning_rate = 0.0
+    small = _median_side(sample) <= _TOO_SMALL_TO_CROP
+    if small:
+        config.data.augmentation = "none"
+    counts = np.bincount(sample.source.labels[sample.splits.train], minlength=len(sample.source.class_names))
+    imbalance = counts.max() / max(counts.min(), 1)
+    config.training.class_weights = "balanced" if imbalance > _IMBALANCE else "none"
+    config = resolve(config)
+    images = len(sample.splits.train)
+    length = {"none": "head"}.get(option.unfreeze, "fine-tuning")
+    training = config.training
+    training.epochs = epochs_for(images, global_batch_size=training.global_batch_size, steps=FEWEST_STEPS[length])
+    if option.method == "fine_tune":
+        training.head_epochs = epochs_for(
+            images, global_batch_size=training.global_batch_size, steps=FEWEST_STEPS["head"]
+        )
+    reasons = (
+        _teacher_reason(option, options),
+        _cut_reason(option, options),
+        _rate_reason(option, config),
+        f"epochs: {training.epochs}, by the {images} training images (at least {FEWEST_STEPS[length]} steps; BiT-HyperRule "
+        f"trains 500 on a {'small' if images < _SMALL_TASK else 'larger'} task, below {_SMALL_TASK:,} images)",
+        _augmentation_reason(config, images_are_tiny=small),
+        _size_reason(option, sample),
+        f"class weights: {training.class_weights}, because the largest class has {imbalance:.1f} times the images of the smallest",
+    )
+    return Recommendation(option, config, reasons, command(config, option.candidate))
+
+
+def command(config: TransferConfig, candidate: Candidate) -> str:
+    """Returns the `train` command of a recommended config."""
+    data, training = config.data, config.training
+    flags = [f"--data={data.source}", "--workdir=tl_keras_run", *candidate.flags(), f"--method={config.model.method}"]
+    flags += [f"--learning_rate={training.learning_rate:g}", f"--epochs={training.epochs}"]
+    flags += [f"--augmentation={data.augmentation}"]
+    if config.model.method == "fine_tune":
+        flags += [f"--unfreeze={config.model.unfreeze}", f"--config.training.head_epochs={training.head_epochs}"]
+    if training.class_weights != "none":
+        flags += [f"--config.training.class_weights={training.class_weights}"]
+    if data.data_dir:
+        flags += [f"--data_dir={data.data_dir}"]
+    return shlex.join(["python", "-m", "tl_keras.train", *flags])
+
+
+def _median_side(sample: Sample) -> float:
+    inspection = sample.inspection
+    return float(np.median(np.minimum(inspection.heights, inspection.widths)[inspection.decodable]))
+
+
+def _teacher_reason(option: Option, options: Sequence[Option]) -> str:
+    rivals = {o.candidate: o.evidence for o in options if o.candidate != option.candidate}
+    own = option.evidence.last
+    others = ", ".join(f"{candidate.name} {evidence.last.probe.accuracy:.3f}" for candidate, evidence in rivals.items())
+    against = f", against {others}" if others else "; no other was looked at"
+    open_question = option.accuracy < max(o.accuracy for o in options)
+    larger = "; that is no clear difference, and the largest ImageNet teacher is taken" if open_question else ""
+    return f"teacher {option.candidate.name}: a linear probe on its features gets {own.probe.accuracy:.3f} right{against}{larger}"
+
+
+def _cut_reason(option: Option, options: Sequence[Option]) -> str:
+    depths = option.evidence.depths
+    by_depth = ", ".join(f"{depth.where} {depth.probe.accuracy:.3f}" for depth in depths)
+    if option.unfreeze == "none":
+        return (
+            f"method feature_extraction: training layers of the teacher promises no more than noise here; "
+            f"the probe by depth: {by_depth}"
+        )
+    return (
+        f"method fine_tune, unfreeze {option.unfreeze}: expected to beat the features as they are; "
+        f"the probe by depth: {by_depth}"
+    )
+
+
+def _rate_reason(option: Option, config: TransferConfig) -> str:
+    training = config.training
+    head = f"learning rate: {training.learning_rate:g} for the new head, which starts from random weights"
+    if option.unfreeze == "none":
+        return head
+    rate = training.learning_rate * training.fine_tune_learning_rate_factor
+    return f"{head}; {rate:g} for the teacher's layers, which larger steps erase"
+
+
+def _augmentation_reason(config: TransferConfig, *, images_are_tiny: bool) -> str:
+    if images_are_tiny:
+        return f"augmentation: none, because images of {_TOO_SMALL_TO_CROP} pixels or fewer have nothing to crop"
+    if config.data.augmentation == "none":
+        return "augmentation: none, because frozen layers then see each image once"
+    return f"augmentation: {config.data.augmentation}, random crops and flips, as BiT-HyperRule has for every task but counting"
+
+
+def _size_reason(option: Option, sample: Sample) -> str:
+    size, side = option.evidence.image_size, _median_side(sample)
+    small = f", below BiT-HyperRule's line of {_SMALL_IMAGES}, and they are enlarged" if side < _SMALL_IMAGES else ""
+    own = f"image size: {size}, the teacher's own (Kornblith et al. 2019)"
+    return f"{own}; the median short side of your images is {side:.0f}{small}"

@@ -1,0 +1,63 @@
+"""Says which teacher, method and cut suit your images, and why; prints the `train` command.
+
+    python -m tl_keras.advise --data=photos/
+    python -m tl_keras.advise --data=photos/ --candidates=MobileNetV2,MobileNet:0.25,MobileNetV2:embedded --budget=10min
+
+Each teacher runs once over a sample of the training images, and what it computes is what training will read.
+Candidates are BACKBONE[:WEIGHTS][:ALPHA]; without --candidates, those whose weights need no download.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+from absl import flags
+
+from tl_keras import command_line
+from tl_keras.config import TransferConfig
+from tl_keras.errors import ConfigError
+
+_DATA = flags.DEFINE_string(
+    "data", None, "A directory, csv:FILE, tfrecord:GLOB, tfds:NAME[/config], npz:FILE or digits."
+)
+_DATA_DIR = flags.DEFINE_string("data_dir", "", "Where prepared TFDS datasets lie.")
+_CANDIDATES = flags.DEFINE_list("candidates", [], "Teachers to look at, BACKBONE[:WEIGHTS][:ALPHA], comma-separated.")
+_BUDGET = flags.DEFINE_string("budget", "", "What advice and training may take together, such as 90s, 10min or 2h.")
+_CACHE_DIR = flags.DEFINE_string("cache_dir", "", "Where what frozen layers compute is kept, as for train.")
+_SEED = flags.DEFINE_integer("seed", 0, "Of splits and folds, as for train.")
+_JSON = flags.DEFINE_boolean("json", False, "Print JSON.")
+
+_SECONDS = {"s": 1, "min": 60, "h": 3600}
+
+
+def main(arguments: list[str]) -> None:
+    """Prints the evidence and the recommendation on stdout."""
+    if arguments or not _DATA.value:
+        raise ConfigError("flags: expected --data=SOURCE. Use --help to see what there is.")
+    budget = as_seconds(_BUDGET.value) if _BUDGET.value else 0.0
+    config = TransferConfig(seed=_SEED.value)
+    config.data.source, config.data.data_dir, config.cache.folder = _DATA.value, _DATA_DIR.value, _CACHE_DIR.value
+    command_line.require_tensorflow()
+    from tl_keras.advice.advisor import advise, describe
+    from tl_keras.advice.candidates import candidates_at_hand, parse_candidate
+
+    candidates = [parse_candidate(text) for text in _CANDIDATES.value] or candidates_at_hand()
+    advice = advise(config, candidates, budget_seconds=budget)
+    print(json.dumps(advice.to_json(), indent=1) if _JSON.value else describe(advice))
+
+
+def as_seconds(text: str) -> float:
+    """Returns the seconds of a time such as 90s, 10min or 2h.
+
+    Raises:
+      ConfigError: It is none.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|min|h)", text)
+    if match is None or not float(match[1]):
+        raise ConfigError(f"budget: expected a time such as 90s, 10min or 2h. Received: {text}.")
+    return float(match[1]) * _SECONDS[match[2]]
+
+
+if __name__ == "__main__":
+    command_line.run(main, usage=__doc__)

@@ -1,0 +1,70 @@
+"""Says what is wrong with your images: damaged files, copies, likely wrong labels, outliers, leaks between splits.
+
+    python -m tl_keras.inspect --data=photos/ --out=report
+    python -m tl_keras.inspect --data=photos/ --out=report --write_splits=clean.csv
+
+writes report/inspection.json and report/inspection.html, a page with thumbnails that needs nothing else. --write_splits
+leaves a CSV file of clean, stratified splits without copies, for --data=csv:clean.csv. No image is moved or changed.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+
+from absl import flags
+
+from tl_keras import command_line
+from tl_keras.config import TransferConfig
+from tl_keras.errors import ConfigError
+
+_DATA = flags.DEFINE_string(
+    "data", None, "A directory, csv:FILE, tfrecord:GLOB, tfds:NAME[/config], npz:FILE or digits."
+)
+_DATA_DIR = flags.DEFINE_string("data_dir", "", "Where prepared TFDS datasets lie.")
+_OUT = flags.DEFINE_string(
+    "out", "", "A directory for inspection.json and inspection.html; nothing is written without."
+)
+_WRITE_SPLITS = flags.DEFINE_string("write_splits", "", "A CSV file for clean splits.")
+_TEACHER = flags.DEFINE_string(
+    "teacher", "", "Whose features judge labels, BACKBONE[:WEIGHTS][:ALPHA]; MobileNetV2, else what is here."
+)
+_CACHE_DIR = flags.DEFINE_string("cache_dir", "", "Where what frozen layers compute is kept, as for train.")
+_SEED = flags.DEFINE_integer("seed", 0, "Of folds and splits.")
+
+
+def main(arguments: list[str]) -> None:
+    """Prints the report on stdout."""
+    if arguments or not _DATA.value:
+        raise ConfigError("flags: expected --data=SOURCE. Use --help to see what there is.")
+    command_line.require_tensorflow()
+    from tl_keras.advice.candidates import parse_candidate, preferred_candidate
+    from tl_keras.advice.data_page import page
+    from tl_keras.advice.data_report import clean_splits, describe, inspect_closely, write_splits
+    from tl_keras.data.sources import open_source
+    from tl_keras.training.run_directory import RunDirectory
+
+    config = TransferConfig(seed=_SEED.value)
+    config.cache.folder = _CACHE_DIR.value
+    source = open_source(_DATA.value, data_dir=_DATA_DIR.value)
+    out = RunDirectory(_OUT.value) if _OUT.value else None
+    if out:
+        out.check_writable()
+    teacher = parse_candidate(_TEACHER.value) if _TEACHER.value else preferred_candidate()
+    report = inspect_closely(source, teacher, config)
+    print(describe(report))
+    if out:
+        out.path.mkdir(parents=True, exist_ok=True)
+        out.write_text("inspection.json", json.dumps(report.to_json(), indent=1) + "\n")
+        out.write_text("inspection.html", page(report))
+        print(f"wrote: {out.path}/inspection.html, {out.path}/inspection.json")
+    if _WRITE_SPLITS.value:
+        path = pathlib.Path(_WRITE_SPLITS.value)
+        splits = clean_splits(report, config)
+        write_splits(report, splits, path)
+        kept = f"{len(splits.train)} train, {len(splits.validation)} validation, {len(splits.test)} test"
+        print(f"wrote: {path} ({kept}); python -m tl_keras.train --data=csv:{path}")
+
+
+if __name__ == "__main__":
+    command_line.run(main, usage=__doc__)
