@@ -30,6 +30,7 @@ def measure(options: Options) -> list[Row]:
     def guide() -> float:
         command = [sys.executable, "benchmarks/keras_guide.py", _FLOWERS, "--fine_tune", f"--seed={len(guides)}"]
         guides.append(json.loads(_run(command)[1].splitlines()[-1]))
+        print(f"the guide: {guides[-1]}", file=sys.stderr)
         return guides[-1]["fine_tuned_seconds"]
 
     def run(kind: str, *how: str) -> float:
@@ -46,6 +47,7 @@ def measure(options: Options) -> list[Row]:
         ]
         seconds, _ = _run([*command, *how, "--export=none", f"--cache_dir={cache}"])
         ours[kind].append(json.loads((workdir / "result.json").read_text()))
+        print(f"ours, {kind}: test accuracy {ours[kind][-1]['test_accuracy']:.4f}", file=sys.stderr)
         return seconds
 
     ten_frozen = ("--method=feature_extraction", f"--epochs={_EPOCHS}")

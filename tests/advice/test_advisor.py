@@ -1,5 +1,6 @@
 """Tests of tl_keras.advice.advisor and what it is made of: real advice on scikit-learn's digits."""
 
+import copy
 import dataclasses
 import json
 import shlex
@@ -22,8 +23,16 @@ EMBEDDED = Candidate("MobileNetV2", "embedded")
 
 
 @pytest.fixture(scope="module")
-def advice():
-    return advise(quick_start(), [EMBEDDED], measure_time=False)
+def settings(tmp_path_factory):
+    """With a cache of its own: what other tests have computed is not in it."""
+    config = quick_start()
+    config.cache.dir = str(tmp_path_factory.mktemp("features"))
+    return config
+
+
+@pytest.fixture(scope="module")
+def advice(settings):
+    return advise(settings, [EMBEDDED], measure_time=False)
 
 
 def test_a_probe_at_each_depth_tells_digits_apart(advice):
@@ -37,8 +46,8 @@ def test_no_validation_or_test_image_is_looked_at(advice):
     assert advice.images == 100
 
 
-def test_training_reads_the_features_that_the_advice_computed(advice, tmp_path, capfd):
-    config = quick_start()
+def test_training_reads_the_features_that_the_advice_computed(advice, settings, tmp_path, capfd):
+    config = copy.deepcopy(settings)
     config.model.method, config.training.epochs, config.export = "feature_extraction", 2, "none"
     result = train_and_evaluate(config, tmp_path / "run")
     held_out = result["images"]["validation"] + result["images"]["test"]

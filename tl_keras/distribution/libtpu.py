@@ -18,21 +18,19 @@ class ChipSpec:
       flops: Floating-point operations a second, bfloat16, at best.
       bytes_per_second: Of its memory, at best.
       memory_bytes: What a program can have of it; below the round number by what the system keeps.
-      dollars_per_hour: Google Cloud's list price of a chip, on demand, in the United States, autumn 2025.
     """
 
     flops: float
     bytes_per_second: float
     memory_bytes: float
-    dollars_per_hour: float
 
 
-# https://cloud.google.com/tpu/docs/v4, /v5e, /v5p, /v6e and https://cloud.google.com/tpu/pricing.
+# https://cloud.google.com/tpu/docs/v4, /v5e, /v5p, /v6e; of v5e and v6e the memory is what libtpu names when it refuses.
 CHIPS = {
-    "v4": ChipSpec(275e12, 1228e9, 31.5 * 2**30, 3.22),
-    "v5e": ChipSpec(197e12, 819e9, 15.75 * 2**30, 1.20),
-    "v5p": ChipSpec(459e12, 2765e9, 95 * 2**30, 4.20),
-    "v6e": ChipSpec(918e12, 1640e9, 31.25 * 2**30, 2.70),
+    "v4": ChipSpec(275e12, 1228e9, 31.5 * 2**30),
+    "v5e": ChipSpec(197e12, 819e9, 15.75 * 2**30),
+    "v5p": ChipSpec(459e12, 2765e9, 95 * 2**30),
+    "v6e": ChipSpec(918e12, 1640e9, 31.25 * 2**30),
 }
 
 

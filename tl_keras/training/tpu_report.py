@@ -32,7 +32,7 @@ class TpuReport:
       largest_batch: Global; 0 where it was not looked for.
       steps: Of the last phase.
       least_seconds: A lower bound for all of them.
-      least_dollars: What the chips cost in that time.
+      least_cost: At the config's `price_per_hour` of all chips together; None where it has none.
     """
 
     topology: str
@@ -40,18 +40,19 @@ class TpuReport:
     largest_batch: int
     steps: int
     least_seconds: float
-    least_dollars: float
+    least_cost: float | None
 
     def as_text(self) -> str:
         """Returns it in a few lines."""
         step = self.step
+        cost = "" if self.least_cost is None else f", {self.least_cost:.2g} at your price,"
         largest = f"; the largest batch that fits is {self.largest_batch}" if self.largest_batch else ""
         return (
             f"compiled for TPU {self.topology} ({step.chips} chips) by Keras on JAX; not executed on one\n"
             f"memory: {step.memory_bytes / 2**30:.2f} GiB a chip with a batch of {step.global_batch_size}: it fits{largest}\n"
             f"a step, each chip: {step.flops / 1e9:.1f} GFLOP, {step.bytes_moved / 1e9:.2f} GB moved, {step.all_reduces} "
             "all-reduces\n"
-            f"the last phase: {self.steps} steps, {self.least_seconds:.2g} s and ${self.least_dollars:.2g} at the very least, with "
+            f"the last phase: {self.steps} steps, {self.least_seconds:.2g} s{cost} at the very least, with "
             "nothing waiting; less where frozen layers come from the cache\n"
             "what this cannot know: whether the numbers come out right, the real speed, and whether the host feeds it fast enough"
         )
@@ -92,14 +93,14 @@ def report_step(config: TransferConfig, *, topology: str, look_for_largest: bool
     batch_size = config.training.global_batch_size
     step = compile_step(trainer, topology=topology, global_batch_size=batch_size)
     steps = steps_per_epoch(len(splits.train), batch_size) * last.epochs
-    seconds, chip = steps * step.least_seconds(chip_of(topology)), chip_of(topology)
+    seconds = steps * step.least_seconds(chip_of(topology))
     return TpuReport(
         topology=topology,
         step=step,
         largest_batch=_largest_batch(trainer, topology, step) if look_for_largest else 0,
         steps=steps,
         least_seconds=seconds,
-        least_dollars=seconds / 3600 * chip.dollars_per_hour * step.chips,
+        least_cost=seconds / 3600 * config.price_per_hour if config.price_per_hour else None,
     )
 
 
