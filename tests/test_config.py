@@ -17,6 +17,12 @@ def test_json_there_and_back():
     assert config.from_json(config.to_json(chosen)) == chosen
 
 
+def test_what_an_older_version_did_not_write_has_its_default():
+    values = config.to_json(a_config(seed=3))
+    del values["price_per_hour"], values["cache"]["dtype"]
+    assert config.from_json(values) == a_config(seed=3)
+
+
 def test_json_of_another_version_is_refused():
     values = config.to_json(a_config())
     values["model"]["colour"] = "red"

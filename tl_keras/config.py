@@ -93,13 +93,16 @@ class TrainingConfig:
 
 @dataclasses.dataclass
 class CacheConfig:
-    """Where activations of frozen layers are kept. It decides how fast a run is, not what comes out of it."""
+    """What is computed once and kept. It decides how fast a run is, not what comes out of it."""
 
     enabled: bool = True
-    folder: str = ""  # empty: tl_keras in XDG_CACHE_HOME, or in ~/.cache
+    folder: str = ""  # of activations of frozen layers; empty: tl_keras in XDG_CACHE_HOME, or in ~/.cache
     limit_gib: float = 20.0  # what the folder may take, over all runs that share it
     engine: str = "auto"  # what computes them: auto, or keras, tf_graph, tf_graph_bf16, openvino, openvino_bf16
     dtype: str = "float32"  # how they are stored: float32, or float16 in half the room
+    decoded_gib: float = (
+        1.0  # of memory for decoded images, where each epoch reads them; larger data is decoded each time
+    )
 
 
 @dataclasses.dataclass
@@ -207,6 +210,7 @@ def validate(config: TransferConfig) -> None:
     _require("teacher_decay", training.teacher_decay, 0 <= training.teacher_decay < 1, "from 0 to below 1")
     _require("ema_momentum", training.ema_momentum, 0 <= training.ema_momentum < 1, "from 0 to below 1")
     _require("cache_gib", config.cache.limit_gib, config.cache.limit_gib > 0, "above 0")
+    _require("decoded_gib", config.cache.decoded_gib, config.cache.decoded_gib >= 0, "0 or more")
     _require("price_per_hour", config.price_per_hour, config.price_per_hour >= 0, "0 (unknown) or more")
     _require("replicas", config.replicas, 0 <= config.replicas <= 4096, "from 0 (every device) up")
     _require("seed", config.seed, 0 <= config.seed < 2**31, "from 0 to 2147483647")
@@ -302,24 +306,17 @@ def to_json(config: TransferConfig) -> dict[str, Any]:
 
 
 def from_json(values: dict[str, Any]) -> TransferConfig:
-    """Returns the config that `to_json` wrote.
+    """Returns the config that `to_json` wrote; what an older version did not write has its default.
 
     Raises:
       ConfigError: A field is unknown, for example because another version of tl_keras wrote it.
     """
+    parts = {"data": DataConfig, "model": ModelConfig, "training": TrainingConfig, "cache": CacheConfig}
     try:
         return TransferConfig(
-            data=DataConfig(**values["data"]),
-            model=ModelConfig(**values["model"]),
-            training=TrainingConfig(**values["training"]),
-            cache=CacheConfig(**values["cache"]),
-            strategy=values["strategy"],
-            replicas=values["replicas"],
-            seed=values["seed"],
-            price_per_hour=values["price_per_hour"],
-            export=values["export"],
+            **{name: parts[name](**value) if name in parts else value for name, value in values.items()}
         )
-    except (KeyError, TypeError) as error:
+    except TypeError as error:
         raise ConfigError(f"config: expected the fields of this version of tl_keras. Received: {error}.") from error
 
 

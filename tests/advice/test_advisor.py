@@ -26,7 +26,7 @@ EMBEDDED = Candidate("MobileNetV2", "embedded")
 def settings(tmp_path_factory):
     """With a cache of its own: what other tests have computed is not in it."""
     config = quick_start()
-    config.cache.dir = str(tmp_path_factory.mktemp("features"))
+    config.cache.folder = str(tmp_path_factory.mktemp("features"))
     return config
 
 

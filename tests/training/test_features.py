@@ -62,7 +62,7 @@ def hash_of_weights(workdir):
     return json.loads((workdir / "result.json").read_text())["hashes"]["student_weights"]
 
 
-@pytest.mark.parametrize("views", [0, 2])
+@pytest.mark.parametrize("views", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_with_and_without_the_cache_the_weights_are_the_same(run, views):
     cached, said = run(views=views, method="fine_tune")
     assert len([line for line in said if line.startswith("computed once")]) == 2  # at the cut of either phase
@@ -99,6 +99,7 @@ def test_what_does_not_fit_is_computed_at_every_step(run):
     assert "more than --cache_gib=1e-06" in said[0]
 
 
+@pytest.mark.slow
 def test_float16_takes_half_the_room_and_ends_nearly_alike(run, tmp_path):
     exact, _ = run()
     rounded, said = run(dtype="float16")

@@ -5,15 +5,17 @@ import json
 
 import pytest
 
+from tl_keras.config import CacheConfig, TransferConfig, to_json
 from tl_keras.errors import WorkdirError
 from tl_keras.training.run_directory import RunDirectory, replacing, writing
 
-BEGIN = {"config": {"seed": 0}, "data_hash": "ab", "splits": {"train": ["a.jpg"]}, "labels": ("cat", "dog")}
+CONFIG = to_json(TransferConfig())
+BEGIN = {"config": CONFIG, "data_hash": "ab", "splits": {"train": ["a.jpg"]}, "labels": ("cat", "dog")}
 
 
 def test_begin_says_what_the_run_is(tmp_path):
     assert RunDirectory(tmp_path / "run").begin(**BEGIN) is False
-    assert json.loads((tmp_path / "run" / "config.json").read_text())["config"] == {"seed": 0}
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["config"] == CONFIG
     assert (tmp_path / "run" / "labels.txt").read_text() == "cat\ndog\n"
     assert json.loads((tmp_path / "run" / "splits.json").read_text()) == {"train": ["a.jpg"]}
 
@@ -34,7 +36,20 @@ def test_what_a_killed_process_left_half_written_is_removed(tmp_path):
 def test_a_run_with_another_config_is_refused_and_the_field_named(tmp_path):
     RunDirectory(tmp_path).begin(**BEGIN)
     with pytest.raises(WorkdirError, match="seed: 0 there, 1 now"):
-        RunDirectory(tmp_path).begin(**{**BEGIN, "config": {"seed": 1}})
+        RunDirectory(tmp_path).begin(**{**BEGIN, "config": {**CONFIG, "seed": 1}})
+
+
+def test_what_computes_may_change_on_the_way(tmp_path):
+    RunDirectory(tmp_path).begin(**BEGIN)
+    elsewhere = to_json(TransferConfig(strategy="jax", cache=CacheConfig(folder="elsewhere")))
+    assert RunDirectory(tmp_path).begin(**{**BEGIN, "config": elsewhere}) is True
+
+
+def test_how_features_are_rounded_may_not(tmp_path):
+    RunDirectory(tmp_path).begin(**BEGIN)
+    rounded = to_json(TransferConfig(cache=CacheConfig(dtype="float16")))
+    with pytest.raises(WorkdirError, match=r"cache\.dtype: float32 there, float16 now"):
+        RunDirectory(tmp_path).begin(**{**BEGIN, "config": rounded})
 
 
 def test_other_images_are_refused(tmp_path):

@@ -22,6 +22,7 @@ from tl_keras.backbones.preprocessing import PreprocessSpec
 from tl_keras.backbones.weights import fingerprint
 from tl_keras.builder import Student, TeacherChoice, choose_backbone
 from tl_keras.config import TransferConfig, export_formats, resolve, to_json
+from tl_keras.data.decoded import held_decoded
 from tl_keras.data.inspection import Inspection, inspect_source
 from tl_keras.data.pipeline import evaluation_batches, steps_per_epoch, training_batches
 from tl_keras.data.sources import Source, open_source
@@ -123,6 +124,9 @@ def train_and_evaluate(
 
     store = _feature_store(config, student, phases, source, inspection, splits)
     features = _features_of_phases(workshop, store, student, phases)
+    if any(phase.plan not in features for phase in phases):
+        every_epoch = np.concatenate([splits.train, splits.validation])
+        source = held_decoded(source, every_epoch, inspection, limit_gib=config.cache.decoded_gib)
     job = _Job(config, student, source, splits, run, workshop, engine, features, began)
     progress, trainer = _train(job, phases)
     trained = sum(math.prod(weight.shape) for weight in student.model.trainable_weights)

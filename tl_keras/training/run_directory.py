@@ -20,7 +20,7 @@ import shutil
 from collections.abc import Iterator
 from typing import Any
 
-from tl_keras.config import differences
+from tl_keras.config import differences, from_json, to_json
 from tl_keras.errors import WorkdirError
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -85,10 +85,7 @@ class RunDirectory:
         begun = self.read_config()
         if begun is None:
             return
-        # Where features are cached, what computes and what that costs decide how a run goes on, not what comes of it.
-        speed = {"cache": None, "strategy": None, "replicas": None, "price_per_hour": None}
-        ours, theirs = ({**values, **speed} for values in (config, begun["config"]))
-        different = differences(ours, theirs)
+        different = differences(_deciding(config), _deciding(to_json(from_json(begun["config"]))))
         if different:
             raise WorkdirError(
                 f"workdir: {self.path} holds a run with another config ({'; '.join(different[:3])}"
@@ -194,3 +191,9 @@ def writing(path: pathlib.Path) -> Iterator[None]:
                 f"workdir: cannot write {path} ({os.strerror(number)}). Use another --workdir."
             ) from error
         raise
+
+
+def _deciding(config: dict[str, Any]) -> dict[str, Any]:
+    """Returns the part of a config that decides what comes of a run; where features are, what computes, costs may change."""
+    cache = {name: config["cache"][name] for name in ("dtype", "decoded_gib")}
+    return {**config, "cache": cache, "strategy": None, "replicas": None, "price_per_hour": None}

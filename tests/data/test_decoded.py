@@ -1,0 +1,60 @@
+"""Tests of tl_keras.data.decoded."""
+
+import numpy as np
+import pytest
+
+from tl_keras.data.decoded import DecodedSource, held_decoded
+from tl_keras.data.inspection import inspect_source
+from tl_keras.data.pipeline import evaluation_batches
+from tl_keras.data.sources import open_source
+
+
+@pytest.fixture
+def photos(folder):
+    return open_source(str(folder))
+
+
+def pixels_of(source, indices):
+    batches = evaluation_batches(source, indices, transform=lambda image: image, num_classes=2, global_batch_size=8)
+    return np.concatenate([images for images, _ in batches])
+
+
+def test_the_pixels_are_those_of_the_files(photos):
+    indices = np.array([7, 3, 30])
+    held = held_decoded(photos, indices, inspect_source(photos), limit_gib=1)
+    assert isinstance(held, DecodedSource)
+    np.testing.assert_array_equal(pixels_of(held, indices), pixels_of(photos, indices))
+
+
+def test_files_are_not_read_again(photos, folder):
+    held = DecodedSource(photos, np.arange(40))
+    before = pixels_of(held, np.arange(40))
+    for file in folder.glob("*/*"):
+        file.unlink()
+    np.testing.assert_array_equal(pixels_of(held, np.arange(40)), before)
+
+
+def test_the_order_of_files_is_the_same(photos):
+    indices = np.arange(40)
+    orders = [
+        [int(element["index"]) for element in source.images(indices, shuffle_seed=np.int64(5))]
+        for source in (photos, DecodedSource(photos, indices))
+    ]
+    assert orders[0] == orders[1]
+
+
+def test_other_images_are_read_from_the_source(photos):
+    held = DecodedSource(photos, np.arange(5))
+    np.testing.assert_array_equal(pixels_of(held, np.arange(9)), pixels_of(photos, np.arange(9)))
+
+
+def test_what_takes_too_much_is_left_where_it_is(photos):
+    inspection = inspect_source(photos)
+    nbytes = 40 * 12 * 16 * 3
+    assert held_decoded(photos, np.arange(40), inspection, limit_gib=(nbytes - 1) / 2**30) is photos
+    assert held_decoded(photos, np.arange(40), inspection, limit_gib=nbytes / 2**30) is not photos
+
+
+def test_pixels_in_memory_are_left_as_they_are():
+    digits = open_source("digits")
+    assert held_decoded(digits, np.arange(9), inspect_source(digits), limit_gib=1) is digits

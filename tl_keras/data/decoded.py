@@ -1,0 +1,69 @@
+"""Images held in memory as pixels: what is decoded once need not be decoded in every epoch."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from tl_keras.data.base import RandomAccessSource, Source, on_host
+from tl_keras.data.decoding import decode_image
+from tl_keras.data.inspection import Inspection
+
+
+def held_decoded(source: Source, indices: np.ndarray, inspection: Inspection, *, limit_gib: float) -> Source:
+    """Returns the source with some of its images decoded and in memory, or as it is where they are pixels or too many.
+
+    Args:
+      source: The images.
+      indices: int64 (k,), those that are read in every epoch; all decodable.
+      inspection: Of the source; knows the size of every image.
+      limit_gib: What the pixels may take, in GiB, at one byte a value. It decides the order of a stream of records too,
+        which is shuffled in blocks but fully in memory: the same limit gives the same run.
+    """
+    nbytes = 3 * np.sum(inspection.heights[indices] * inspection.widths[indices])
+    is_encoded = source.images(indices).element_spec["image"].dtype == tf.string
+    return DecodedSource(source, indices) if is_encoded and nbytes <= limit_gib * 2**30 else source
+
+
+class DecodedSource(RandomAccessSource):
+    """Some images of another source, decoded and in memory; the rest are read from there.
+
+    Args:
+      source: The other.
+      indices: int64 (k,), those to hold; all decodable.
+    """
+
+    def __init__(self, source: Source, indices: np.ndarray):
+        super().__init__(
+            name=source.name,
+            class_names=source.class_names,
+            ids=source.ids,
+            labels=source.labels,
+            declared_splits=source.declared_splits,
+            notes=source.notes,
+        )
+        self._source = source
+        self._positions = np.full(len(source), -1)
+        self._positions[np.sort(indices)] = np.arange(len(indices))
+        # Images differ in size; serialised, they make one tensor, and bring their shapes along.
+        decoded = source.images(indices).map(
+            lambda element: tf.io.serialize_tensor(decode_image(element["image"])),
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
+        )
+        with tf.device("CPU:0"):
+            self._pixels = tf.stack(list(decoded))
+
+    def images(self, indices: np.ndarray, *, shuffle_seed: tf.Tensor | None = None) -> tf.data.Dataset:
+        """See `Source.images`."""
+        if np.any(self._positions[indices] < 0):
+            return self._source.images(indices, shuffle_seed=shuffle_seed)
+        return super().images(indices, shuffle_seed=shuffle_seed)
+
+    def _read(self, index: tf.Tensor) -> tf.Tensor:
+        position = tf.gather(on_host(self._positions), index)
+        return tf.ensure_shape(tf.io.parse_tensor(tf.gather(self._pixels, position), tf.uint8), (None, None, 3))
+
+    def encoded_image(self, index: int) -> bytes:
+        """See `Source.encoded_image`."""
+        return self._source.encoded_image(index)
