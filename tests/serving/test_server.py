@@ -113,6 +113,27 @@ def test_status_and_metadata_are_tensorflow_servings_own_messages(server):
     json_format.ParseDict(answered["metadata"]["signature_def"], metadata.SignatureDefMap())
 
 
+def test_what_predict_asks_and_answers_fits_tensorflow_servings_messages(run, server):
+    predict = pytest.importorskip(
+        "tensorflow_serving.apis.predict_pb2", reason="pip install --no-deps tensorflow-serving-api"
+    )
+    import tensorflow as tf
+
+    request = predict.PredictRequest()
+    request.inputs["image_bytes"].CopyFrom(tf.make_tensor_proto([image(run, index) for index in range(3)]))
+    request = predict.PredictRequest.FromString(request.SerializeToString())
+    asked = {name: tf.constant(tf.make_ndarray(tensor)) for name, tensor in request.inputs.items()}
+    answers = tf.saved_model.load(str(run.path / "saved_model" / "1")).signatures["serving_default"](**asked)
+
+    rows = json.loads(ask(server[0], PREDICT, instances(*(image(run, index) for index in range(3))))[1])["predictions"]
+    assert set(rows[0]) == set(answers)
+    for name, tensor in answers.items():
+        answer = tf.make_ndarray(tf.make_tensor_proto(tensor))
+        assert answer.shape == (3, *np.shape(rows[0][name]))
+        if answer.dtype.kind == "f":
+            np.testing.assert_allclose([row[name] for row in rows], answer, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("path", "body", "status", "says"),
     [
