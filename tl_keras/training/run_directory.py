@@ -5,6 +5,7 @@ config.json     everything resolved             model.keras    the student; take
 splits.json     which image is in which split   saved_model/1  answers image bytes; servable as it is
 metrics.jsonl   a line an epoch                 labels.txt     a class name a line, in the order of the outputs
 result.json     written last: the run is done   proof.npz      images and answers that every export has to give again
+report.html     made of the finished run
 checkpoints/    to resume from                  logs/          for TensorBoard
 ```
 """
