@@ -3,8 +3,8 @@
     python -m tl_keras.report run1                              writes run1/report.html
     python -m tl_keras.report run1 run2 run3 --out=three.html   compares them
 
-The page of one run measures its model once more on the images that it held out, so they have to be where they were. A
-comparison reads the run directories alone.
+The page of one run shows images that it held out, so they have to be where they were. A comparison reads the run
+directories alone.
 """
 
 from __future__ import annotations

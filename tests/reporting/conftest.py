@@ -42,8 +42,8 @@ def in_memory(tmp_path_factory, source):
 
 @pytest.fixture(scope="session")
 def compared(tmp_path_factory):
-    """A directory with two runs of one seed, as a comparison leaves them."""
+    """A directory with two runs, as a comparison leaves them; their test images were not looked at. And a page of one."""
     workdir = tmp_path_factory.mktemp("runs") / "compared"
     for method in ("feature_extraction", "fine_tune"):
-        train_and_evaluate(a_config(method=method), workdir / method / "seed_0")
-    return workdir
+        train_and_evaluate(a_config(method=method), workdir / method / "seed_0", measure_test=False)
+    return workdir, write_report(workdir / "fine_tune" / "seed_0").read_text()

@@ -89,6 +89,7 @@ def curves(history: Sequence[dict[str, Any]], *, kept_epoch: int) -> Picture:
             axes[0].annotate(
                 phases[start], (epochs[start] - 0.4, 1.0), xycoords=("data", "axes fraction"), va="bottom", fontsize=8
             )
+        axes[1].set_xlim(0.5, len(epochs) + 0.5)
         axes[1].set_xlabel("epoch (dotted: the one that was kept)")
         axes[1].legend()
         axes[1].xaxis.get_major_locator().set_params(integer=True)

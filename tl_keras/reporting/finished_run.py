@@ -8,6 +8,8 @@ import os
 import pathlib
 from typing import Any
 
+import numpy as np
+
 from tl_keras.config import TransferConfig, from_json
 from tl_keras.errors import DataError
 from tl_keras.evaluation.metrics import accuracy_interval
@@ -68,6 +70,11 @@ class FinishedRun:
         lines = (self.path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
         return [json.loads(line) for line in lines]
 
+    def logits(self) -> np.ndarray:
+        """Returns what the student answers, float32 (n, classes), for the images of `split` in the order of the source."""
+        with np.load(RunDirectory(self.path).answers) as file:
+            return file["logits"]
+
     def compared_with(self) -> list[FinishedRun]:
         """Returns the finished runs of the comparison or sweep that it belongs to, itself among them; none where there is none."""
         path = self.path.resolve()
@@ -88,7 +95,7 @@ def read_run(workdir: str | os.PathLike[str]) -> FinishedRun:
     begun, result, splits = run.read_config(), run.read_result(), run.read_splits()
     if begun is None or splits is None or result is None or "seconds" not in result:  # a soup was not trained
         raise DataError(
-            f"report: expected the directory of a finished run. Received: {run.path}, which has none. Train first, or give "
+            f"report: expected the directory of a finished run. Received: {run.path}, which is none. Train first, or give "
             "the same command again where training was stopped."
         )
     return FinishedRun(run.path, from_json(begun["config"]), result, splits)

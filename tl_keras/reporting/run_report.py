@@ -1,4 +1,4 @@
-"""`report.html`: what a finished run came to, measured once more on the images that it held out."""
+"""`report.html`: what a finished run came to on the images that it held out, and where its student looks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ from tl_keras.reporting.finished_run import FinishedRun, read_run
 from tl_keras.reporting.grad_cam import grad_cam
 from tl_keras.reporting.page import jpeg_uri, render
 from tl_keras.serving.model_file import load_model
-from tl_keras.serving.profile import answers_of
 from tl_keras.training.phases import Phase, plan_phases
 from tl_keras.training.run_directory import replacing
 
@@ -83,8 +82,7 @@ def write_report(
     path = pathlib.Path(out or run.path / REPORT)
     student, temperature = _student(run)
     indices = evaluation_order(source, getattr(splits, run.split))
-    _, logits = answers_of(student, source, global_batch_size=config.training.global_batch_size)(indices)
-    answers = _Answers(indices, source.labels[indices], logits, temperature)
+    answers = _Answers(indices, source.labels[indices], run.logits(), temperature)
     phases = plan_phases(config, student, images=len(splits.train))
     text = render(
         "run.html",
