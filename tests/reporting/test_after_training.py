@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 from tl_keras.reporting.after_training import report_run
 
 FLAGS = ("--epochs=2", "--config.training.head_epochs=2", "--config.data.train_examples_per_class=5")
@@ -15,15 +17,11 @@ def command(name, *arguments):
     )
 
 
-def test_train_leaves_the_page_small_and_writes_it_again_where_it_is_missing(tmp_path):
+def test_train_leaves_the_page_and_it_is_small(tmp_path):
     first = command("train", f"--workdir={tmp_path}", "--config.export=none")
     assert f"wrote: {tmp_path}/report.html" in first.stdout, first.stderr
-    page = (tmp_path / "report.html").read_text()
     assert len(json.loads((tmp_path / "splits.json").read_text())["test"]) > 800
-    assert len(page) < 5e6
-    (tmp_path / "report.html").unlink()
-    assert command("train", f"--workdir={tmp_path}", "--config.export=none").returncode == 0
-    assert len((tmp_path / "report.html").read_text()) == len(page)
+    assert 1e5 < (tmp_path / "report.html").stat().st_size < 5e6
 
 
 def test_a_page_that_is_there_is_left_alone(in_memory, capsys):
@@ -32,6 +30,7 @@ def test_a_page_that_is_there_is_left_alone(in_memory, capsys):
     assert (in_memory[0] / "report.html").read_text() == in_memory[1]
 
 
+@pytest.mark.slow
 def test_a_sweep_leaves_a_comparison_and_the_page_of_its_choice(tmp_path):
     done = command("sweep", f"--workdir={tmp_path}", "--unfreeze=none,blocks:1")
     assert done.returncode == 0, done.stderr
