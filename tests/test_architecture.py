@@ -15,6 +15,7 @@ ROWS = (
     {"builder"},
     {"distribution"},
     {"training", "serving", "evaluation"},
+    {"reporting"},
     {"advice"},
 )
 COMMANDS = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"} - set().union(*ROWS)

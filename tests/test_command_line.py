@@ -5,7 +5,19 @@ import sys
 
 import pytest
 
-COMMANDS = ("train", "tpu_check", "evaluate", "predict", "export", "serve", "monitor", "demo", "backbones")
+COMMANDS = (
+    "train",
+    "sweep",
+    "report",
+    "tpu_check",
+    "evaluate",
+    "predict",
+    "export",
+    "serve",
+    "monitor",
+    "demo",
+    "backbones",
+)
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess:

@@ -28,6 +28,7 @@ from tl_keras.errors import TransferError
 if TYPE_CHECKING:
     from tl_keras.data.arrays import ArraySource
     from tl_keras.evaluation.measure import evaluate_model
+    from tl_keras.reporting.run_report import write_report
     from tl_keras.serving.predictor import predict_images
     from tl_keras.training.loop import train_and_evaluate
 
@@ -42,6 +43,7 @@ __all__ = [
     "predict_images",
     "quick_start",
     "train_and_evaluate",
+    "write_report",
 ]
 
 _NEEDS_TENSORFLOW = {
@@ -49,6 +51,7 @@ _NEEDS_TENSORFLOW = {
     "evaluate_model": "tl_keras.evaluation.measure",
     "predict_images": "tl_keras.serving.predictor",
     "train_and_evaluate": "tl_keras.training.loop",
+    "write_report": "tl_keras.reporting.run_report",
 }
 
 

@@ -6,7 +6,7 @@ Zero and the empty string mean "not chosen": `resolve` fills such fields from th
 
 import dataclasses
 import json
-from collections.abc import Iterable
+import shlex
 from typing import Any
 
 from tl_keras.errors import ConfigError, nearest
@@ -290,7 +290,7 @@ def export_formats(export: str) -> tuple[str, ...]:
 
 def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
     """Returns the dotted names of the fields in which two `to_json` dictionaries differ, each with both values."""
-    flat_ours, flat_theirs = dict(_flatten(ours)), dict(_flatten(theirs))
+    flat_ours, flat_theirs = flatten(ours), flatten(theirs)
     names = sorted(flat_ours.keys() | flat_theirs.keys())
     missing = "(absent)"
     return [
@@ -298,6 +298,27 @@ def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
         for name in names
         if flat_ours.get(name, missing) != flat_theirs.get(name, missing)
     ]
+
+
+def flatten(values: dict[str, Any]) -> dict[str, Any]:
+    """Returns what `to_json` gave under dotted names, such as `training.epochs`."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        inner = (
+            {f"{name}.{key}": each for key, each in flatten(value).items()}
+            if isinstance(value, dict)
+            else {name: value}
+        )
+        flat |= inner
+    return flat
+
+
+def train_command(config: TransferConfig, workdir: str) -> str:
+    """Returns the command that trains with exactly this config, whatever the defaults become for a method or a source."""
+    defaults = flatten(to_json(TransferConfig()))
+    chosen = {name: value for name, value in flatten(to_json(config)).items() if value != defaults[name]}
+    flags = [f"--config.{name}={value}" for name, value in chosen.items()]
+    return shlex.join(["python", "-m", "tl_keras.train", f"--workdir={workdir}", *flags])
 
 
 def to_json(config: TransferConfig) -> dict[str, Any]:
@@ -330,11 +351,3 @@ def _require_one_of(name: str, value: str, known: tuple[str, ...]) -> None:
         raise ConfigError(
             f"{name}: expected one of {', '.join(known)}. Received: {value}. {nearest(value, known)}".strip()
         )
-
-
-def _flatten(values: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
-    for name, value in values.items():
-        if isinstance(value, dict):
-            yield from _flatten(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value

@@ -4,7 +4,8 @@
     python -m tl_keras.sweep --data=photos/ --workdir=sweep2 --unfreeze=none,blocks:2,all --seeds=3 --learning_rates=0.003,0.01
 
 The runs share everything that can be shared. The same command goes on where it was killed. --workdir then holds
-`sweep.txt`, `sweep.json`, `sweep.png` and a run directory for each cut and seed.
+`sweep.txt`, `sweep.json`, `sweep.png`, `report.html` and a run directory for each cut and seed; that of the choice has a
+`report.html` of its own.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ _UNFREEZE = flags.DEFINE_list(
 _SEEDS = flags.DEFINE_integer("seeds", 1, "Runs of each, with seeds from --seed up.", lower_bound=1)
 _LEARNING_RATES = flags.DEFINE_list("learning_rates", [], "Peak rates of the random weights to try with each cut.")
 
+_REPORT = flags.DEFINE_boolean("report", True, "Write report.html; --noreport leaves it to python -m tl_keras.report.")
+
 
 def main(arguments: list[str]) -> None:
     """Prints the table and the choice on stdout."""
@@ -38,7 +41,13 @@ def main(arguments: list[str]) -> None:
     command_line.require_tensorflow(config.strategy)
     from tl_keras.evaluation.sweep import describe, sweep
 
-    print(describe(sweep(config, _WORKDIR.value, unfreeze=_UNFREEZE.value, seeds=_SEEDS.value, learning_rates=rates)))
+    found = sweep(config, _WORKDIR.value, unfreeze=_UNFREEZE.value, seeds=_SEEDS.value, learning_rates=rates)
+    print(describe(found))
+    if _REPORT.value:
+        from tl_keras.reporting.after_training import report_comparison
+
+        runs = [run for row in found.rows for run in row.workdirs]
+        report_comparison(_WORKDIR.value, runs, in_full=[found.chosen.workdirs[0]])
 
 
 if __name__ == "__main__":

@@ -32,6 +32,8 @@ _COMPARE = flags.DEFINE_enum(
 )
 _SEEDS = flags.DEFINE_integer("seeds", 1, "With --compare: runs of each, with seeds from --seed up.", lower_bound=1)
 
+_REPORT = flags.DEFINE_boolean("report", True, "Write report.html; --noreport leaves it to python -m tl_keras.report.")
+
 
 def main(arguments: list[str]) -> None:
     """Trains what the flags say and prints the result on stdout."""
@@ -52,13 +54,23 @@ def main(arguments: list[str]) -> None:
     if _COMPARE.value == "methods":
         from tl_keras.evaluation.comparison import compare, method_variants, table
 
-        print(table(compare(method_variants(config), _WORKDIR.value, seeds=_SEEDS.value), heading="method"))
+        rows = compare(method_variants(config), _WORKDIR.value, seeds=_SEEDS.value)
+        print(table(rows, heading="method"))
+        if _REPORT.value:
+            from tl_keras.reporting.after_training import report_comparison
+
+            runs = [run for row in rows for run in row.workdirs]
+            report_comparison(_WORKDIR.value, runs, in_full=[row.workdirs[0] for row in rows])
         return
 
     from tl_keras.training.loop import train_and_evaluate
 
     result = train_and_evaluate(config, _WORKDIR.value)
     print(summary(result, _WORKDIR.value))
+    if _REPORT.value:
+        from tl_keras.reporting.after_training import report_run
+
+        report_run(_WORKDIR.value)
 
 
 def _as_rate(text: str) -> float:

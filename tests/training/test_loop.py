@@ -22,7 +22,16 @@ from tl_keras.evaluation.measure import evaluate_run
 from tl_keras.serving.model_file import load_model
 from tl_keras.training.loop import _crop_loss, train_and_evaluate
 
-FILES = {"config.json", "splits.json", "metrics.jsonl", "result.json", "labels.txt", "model.keras", "proof.npz"}
+FILES = {
+    "config.json",
+    "splits.json",
+    "metrics.jsonl",
+    "result.json",
+    "labels.txt",
+    "model.keras",
+    "proof.npz",
+    "answers.npz",
+}
 
 
 def a_config(**changes):

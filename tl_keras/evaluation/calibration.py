@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
@@ -33,8 +35,28 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     return float(np.exp(minimize_scalar(loss, bounds=np.log(_TEMPERATURES), method="bounded").x))
 
 
-def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Returns how far scores lie from accuracy, 0 to 1: Guo et al. 2017, equation 3, with 15 bins of equal width.
+@dataclasses.dataclass(frozen=True)
+class Reliability:
+    """Scores beside what came of them, in 15 bins of equal width from 0 to 1; all arrays (15,).
+
+    Attributes:
+      images: int64, whose best score falls into the bin.
+      score: float64, mean best score of those images; 0 where there are none.
+      accuracy: float64, the part of them that is right; 0 where there are none.
+    """
+
+    images: np.ndarray
+    score: np.ndarray
+    accuracy: np.ndarray
+
+    @property
+    def error(self) -> float:
+        """The expected calibration error, 0 to 1: Guo et al. 2017, equation 3."""
+        return float((self.images * np.abs(self.accuracy - self.score)).sum() / self.images.sum())
+
+
+def reliability(probabilities: np.ndarray, labels: np.ndarray) -> Reliability:
+    """Returns how often scores are right: Guo et al. 2017, figure 1.
 
     Args:
       probabilities: float32 (n, classes), rows that sum to 1, n at least 1.
@@ -42,5 +64,11 @@ def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray) ->
     """
     scores, right = probabilities.max(axis=-1), probabilities.argmax(axis=-1) == labels
     bins = np.minimum((scores * _BINS).astype(np.int64), _BINS - 1)
-    gaps = np.bincount(bins, weights=right - scores, minlength=_BINS)
-    return float(np.abs(gaps).sum() / len(labels))
+    images = np.bincount(bins, minlength=_BINS)
+    sums = (np.bincount(bins, weights=values, minlength=_BINS) for values in (scores, right))
+    return Reliability(images, *(each / np.maximum(images, 1) for each in sums))
+
+
+def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Returns how far scores lie from accuracy, 0 to 1; see `reliability`."""
+    return reliability(probabilities, labels).error

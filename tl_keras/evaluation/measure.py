@@ -70,11 +70,12 @@ def evaluate_run(workdir: str | os.PathLike[str], *, split: str = "test", batch_
     return _measure(workdir, source, indices, batch_size=batch_size)
 
 
-def open_run(workdir: str | os.PathLike[str]) -> tuple[TransferConfig, Source, Splits]:
+def open_run(workdir: str | os.PathLike[str], *, source: Source | None = None) -> tuple[TransferConfig, Source, Splits]:
     """Opens a run's images once more.
 
     Args:
       workdir: The run directory.
+      source: The images, where they are in memory. None: what the run's config names.
 
     Returns:
       The run's resolved config, its source and its splits.
@@ -87,7 +88,8 @@ def open_run(workdir: str | os.PathLike[str]) -> tuple[TransferConfig, Source, S
     if begun is None or splits is None:
         raise DataError(f"workdir: expected a run directory. Received: {run.path}, which holds no run.")
     config = from_json(begun["config"])
-    source = open_source(config.data.source, data_dir=config.data.data_dir)
+    if source is None:
+        source = open_source(config.data.source, data_dir=config.data.data_dir)
     return config, source, Splits.from_json(splits, source)
 
 

@@ -1,10 +1,11 @@
-"""Accuracy, top-5, and precision and recall for each class, from probabilities."""
+"""Accuracy and its interval, top-5, and precision, recall and F1 for each class, from probabilities."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+from scipy.stats import binomtest
 
 # With fewer classes, five guesses are right too often to say anything.
 _TOP_5_FROM_CLASSES = 10
@@ -22,7 +23,8 @@ def classification_metrics(
 
     Returns:
       `examples`; `accuracy`; `top_5_accuracy` from ten classes on; `classes`, for each class its `class`, `precision`
-      (None where it was never predicted), `recall` (None where there is no example) and `examples`. All from 0 to 1.
+      (None where it was never predicted), `recall` (None where there is no example), `f1`, the harmonic mean of the two
+      (None where there is neither), and `examples`. All from 0 to 1.
     """
     predicted = probabilities.argmax(axis=-1)
     metrics: dict[str, Any] = {"examples": len(labels), "accuracy": float(np.mean(predicted == labels))}
@@ -37,8 +39,19 @@ def classification_metrics(
             "class": name,
             "precision": float(right[i] / guessed[i]) if guessed[i] else None,
             "recall": float(right[i] / shown[i]) if shown[i] else None,
+            "f1": float(2 * right[i] / (shown[i] + guessed[i])) if shown[i] + guessed[i] else None,
             "examples": int(shown[i]),
         }
         for i, name in enumerate(class_names)
     ]
     return metrics
+
+
+def accuracy_interval(accuracy: float, images: int) -> tuple[float, float]:
+    """Returns the 95% interval of an accuracy that was measured on so many images, 0 to 1.
+
+    Wilson's score interval (Wilson 1927), which Brown, Cai and DasGupta 2001 recommend: it holds its level for few images
+    and does not collapse where every answer is right.
+    """
+    interval = binomtest(round(accuracy * images), images).proportion_ci(0.95, method="wilson")
+    return float(interval.low), float(interval.high)

@@ -42,7 +42,7 @@ from tl_keras.training.phases import Phase, plan_phases
 from tl_keras.training.proof import ProveFreezing
 from tl_keras.training.rate_finder import find_learning_rate
 from tl_keras.training.recalibration import recalibrate
-from tl_keras.training.run_directory import RunDirectory, writing
+from tl_keras.training.run_directory import RunDirectory, replacing, writing
 from tl_keras.training.transforms import training_transform
 from tl_keras.training.workshop import Workshop
 
@@ -129,9 +129,12 @@ def train_and_evaluate(
         source = held_decoded(source, every_epoch, inspection, limit_gib=config.cache.decoded_gib)
     job = _Job(config, student, source, splits, run, workshop, engine, features, began)
     progress, trainer = _train(job, phases)
+    test = splits.test if measure_test else splits.test[:0]
+    with replacing(run.answers) as temporary:
+        np.savez(temporary, logits=_answers(job, phases[-1], test if len(test) else splits.validation)[1])
     trained = sum(math.prod(weight.shape) for weight in student.model.trainable_weights)
     result = {
-        **_evaluate(job, phases[-1], trainer, progress, splits.test if measure_test else splits.test[:0]),
+        **_evaluate(job, phases[-1], trainer, progress, test),
         "method": config.model.method,
         "backbone": teacher.spec.name,
         "weights": teacher.weights,

@@ -5,6 +5,7 @@ config.json     everything resolved             model.keras    the student; take
 splits.json     which image is in which split   saved_model/1  answers image bytes; servable as it is
 metrics.jsonl   a line an epoch                 labels.txt     a class name a line, in the order of the outputs
 result.json     written last: the run is done   proof.npz      images and answers that every export has to give again
+report.html     made of the finished run       answers.npz    logits of the images that the accuracy was measured on
 checkpoints/    to resume from                  logs/          for TensorBoard
 ```
 """
@@ -49,6 +50,7 @@ class RunDirectory:
         self.logs = self.path / "logs"
         self.model = self.path / "model.keras"
         self.proof = self.path / "proof.npz"
+        self.answers = self.path / "answers.npz"
 
     def check_writable(self) -> None:
         """Raises a WorkdirError unless the directory, or the nearest parent that exists, can be written."""

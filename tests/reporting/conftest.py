@@ -1,0 +1,49 @@
+"""Finished runs for all tests of reporting: small, on scikit-learn's digits, three of them with awkward names."""
+
+import numpy as np
+import pytest
+
+from tl_keras.config import quick_start
+from tl_keras.data.arrays import ArraySource
+from tl_keras.data.sources import open_source
+from tl_keras.reporting.run_report import write_report
+from tl_keras.training.loop import train_and_evaluate
+
+NAMES = ("<script>three</script>", "$5 & $6", "七")
+
+
+def a_config(**model):
+    """Returns the quick start, shortened and without exports."""
+    config = quick_start()
+    config.training.epochs = config.training.head_epochs = 2
+    config.data.train_examples_per_class = 5
+    config.export = "none"
+    for name, value in model.items():
+        setattr(config.model, name, value)
+    return config
+
+
+@pytest.fixture(scope="session")
+def source():
+    """Three digits, thirty scans each, as a source in memory; a page has to escape the names of two."""
+    digits = open_source("digits")
+    chosen = np.sort(np.concatenate([np.flatnonzero(digits.labels == label)[:30] for label in (3, 5, 7)]))
+    pixels = np.stack([element["image"].numpy() for element in digits.images(chosen)])
+    return ArraySource(pixels, np.array(NAMES)[np.searchsorted([3, 5, 7], digits.labels[chosen])])
+
+
+@pytest.fixture(scope="session")
+def in_memory(tmp_path_factory, source):
+    """A run on images in memory, and its page."""
+    workdir = tmp_path_factory.mktemp("runs") / "in_memory"
+    train_and_evaluate(a_config(), workdir, source=source)
+    return workdir, write_report(workdir, source=source).read_text()
+
+
+@pytest.fixture(scope="session")
+def compared(tmp_path_factory):
+    """A directory with two runs, as a comparison leaves them; their test images were not looked at. And a page of one."""
+    workdir = tmp_path_factory.mktemp("runs") / "compared"
+    for method in ("feature_extraction", "fine_tune"):
+        train_and_evaluate(a_config(method=method), workdir / method / "seed_0", measure_test=False)
+    return workdir, write_report(workdir / "fine_tune" / "seed_0").read_text()

@@ -1,0 +1,74 @@
+"""Tests of tl_keras.reporting.figures: every drawing is well-formed SVG that stands alone."""
+
+import xml.etree.ElementTree
+
+import numpy as np
+import pytest
+
+from tl_keras.evaluation.calibration import reliability
+from tl_keras.reporting import figures
+
+EPOCH = {"loss": 1.0, "accuracy": 0.5, "validation_loss": 1.1, "validation_accuracy": 0.4}
+ROWS = [
+    {"name": "stem", "parameters": 0, "rate": 0.0},
+    {"name": "block 1", "parameters": 1000, "rate": 0.005},
+    {"name": "head", "parameters": 10, "rate": 0.01},
+]
+PROBABILITIES = np.random.default_rng(0).dirichlet(np.ones(3), 50)
+BINS = reliability(PROBABILITIES, np.zeros(50, np.int64))
+
+DRAWN = {
+    "one epoch": lambda: figures.curves([{"epoch": 1, "phase": "head", **EPOCH}], kept_epoch=1),
+    "two phases": lambda: figures.curves(
+        [{"epoch": 1, "phase": "head", **EPOCH}, {"epoch": 2, "phase": "fine-tuning", **EPOCH}], kept_epoch=2
+    ),
+    "network": lambda: figures.network(ROWS),
+    "long names": lambda: figures.network([{**row, "name": 60 * "w"} for row in ROWS]),
+    "few classes": lambda: figures.confusion(np.eye(3, dtype=np.int64), ["$5 & $6", "<b>", "七"]),
+    "many classes": lambda: figures.confusion(np.eye(200, dtype=np.int64), [str(i) for i in range(200)]),
+    "a class without images": lambda: figures.confusion(np.array([[3, 1], [0, 0]]), ["a", "b"]),
+    "calibration": lambda: figures.calibration(BINS, BINS),
+    "time": lambda: figures.time_spent({"preparing": 1.0, "head": 2.0}),
+    "reached": lambda: figures.accuracy_by_time([{"seconds": 1.0, "validation_accuracy": 0.5}], seconds=3.0),
+    "accuracies": lambda: figures.accuracies(["a", "b"], [0.5, 1.0], [(0.4, 0.6), (0.9, 1.0)]),
+}
+
+
+@pytest.fixture(params=DRAWN)
+def picture(request):
+    return DRAWN[request.param]()
+
+
+def test_a_drawing_is_well_formed_and_takes_the_colour_of_the_page(picture):
+    root = xml.etree.ElementTree.fromstring(picture.svg)
+    assert root.tag.endswith("svg")
+    assert "currentColor" in picture.svg
+    assert "#010203" not in picture.svg
+    assert picture.description.endswith(".")
+
+
+def test_text_stays_text():
+    assert ">block 1<" in DRAWN["network"]().svg
+    assert "$5 &amp; $6" in DRAWN["few classes"]().svg
+
+
+def test_frozen_and_trained_blocks_are_told_apart():
+    svg = figures.network(ROWS).svg
+    assert svg.count(">frozen<") == 1
+    assert svg.count(">trained, rate times 0.005<") == 1
+    assert "1 parts are frozen, 2 are trained, from block 1 to head" in figures.network(ROWS).description
+
+
+def test_two_figures_share_no_name():
+    names = [
+        {element.get("id") for element in xml.etree.ElementTree.fromstring(DRAWN[each]().svg).iter()} - {None}
+        for each in ("network", "two phases", "few classes", "calibration", "time", "reached")
+    ]
+    assert sum(map(len, names)) == len(set().union(*names))
+
+
+def test_heat_is_bright_and_no_heat_is_dark():
+    image = np.full((2, 2, 3), 200, np.float32)
+    laid = figures.overlay(image, np.array([[0, 1], [0, 1]], np.float32))
+    assert laid[:, 1].mean() > laid[:, 0].mean() + 50
+    assert laid.min() >= 0 and laid.max() <= 255

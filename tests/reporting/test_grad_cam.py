@@ -1,0 +1,108 @@
+"""Tests of tl_keras.reporting.grad_cam."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tl_keras.backbones.specs import backbone_spec
+from tl_keras.builder import build_student, choose_backbone
+from tl_keras.config import ModelConfig
+from tl_keras.data.decoding import decode_image
+from tl_keras.reporting.grad_cam import grad_cam
+
+# The smallest network of each family.
+FAMILIES = (
+    "MobileNet",
+    "MobileNetV2",
+    "MobileNetV3Small",
+    "ResNet50",
+    "ResNet50V2",
+    "InceptionV3",
+    "InceptionResNetV2",
+    "Xception",
+    "AlexNet",
+    "VGG16",
+    "DenseNet121",
+    "NASNetMobile",
+    "EfficientNetB0",
+    "EfficientNetV2B0",
+    "ConvNeXtTiny",
+)
+
+
+def a_student(name, *, head="linear", image_size=0):
+    size = image_size or backbone_spec(name).min_image_size
+    config = ModelConfig(backbone=name, weights="none", image_size=size, head=head, unfreeze="all")
+    return build_student(choose_backbone(config), config, num_classes=3)
+
+
+@pytest.mark.parametrize(
+    "name", [name if name == "AlexNet" else pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES]
+)
+def test_it_works_on_every_family(name):
+    student = a_student(name, image_size=max(96, backbone_spec(name).min_image_size))
+    images = np.random.default_rng(0).uniform(0, 255, (2, *student.model.input_shape[1:])).astype(np.float32)
+    heat = grad_cam(student.model, images, np.array([0, 2]))
+    assert heat.shape == (2, *student.backbone.output_shape[1:3])
+    assert np.isfinite(heat).all()
+    assert heat.min() >= 0
+    assert heat.max() <= 1
+
+
+@pytest.fixture(scope="module")
+def linear():
+    return a_student("MobileNetV2", image_size=64)
+
+
+def test_with_a_linear_head_it_is_the_map_weighted_by_the_kernel(linear):
+    """Then Grad-CAM is CAM (Zhou et al. 2016), as section 3 of its paper proves."""
+    images = np.random.default_rng(0).uniform(0, 255, (1, 64, 64, 3)).astype(np.float32)
+    maps = keras.Model(linear.model.input, linear.head[0].input)(images, training=False).numpy()
+    expected = np.maximum(maps @ linear.model.get_layer("logits").get_weights()[0][:, 1], 0)
+    heat = grad_cam(linear.model, images, np.array([1]))
+    np.testing.assert_allclose(heat, expected / expected.max(), atol=1e-5)
+
+
+def test_where_nothing_speaks_for_the_class_there_is_no_heat(linear):
+    logits = linear.model.get_layer("logits")
+    kernel, bias = logits.get_weights()
+    logits.set_weights([-np.abs(kernel), bias])  # and the maps are not negative
+    images = np.random.default_rng(0).uniform(0, 255, (1, 64, 64, 3)).astype(np.float32)
+    assert grad_cam(linear.model, images, np.array([0])).max() == 0
+    logits.set_weights([kernel, bias])
+
+
+def test_a_head_with_a_hidden_layer_is_followed_too():
+    student = a_student("MobileNetV2", head="mlp", image_size=64)
+    images = np.random.default_rng(0).uniform(0, 255, (9, 64, 64, 3)).astype(np.float32)
+    heat = grad_cam(student.model, images, np.arange(9) % 3)
+    assert heat.shape == (9, 2, 2)
+    assert heat.max() > 0
+
+
+@pytest.fixture(scope="module")
+def imagenet_student(shared_data):
+    """MobileNetV2 with its ImageNet weights, and its own classifier as the head."""
+    config = ModelConfig(backbone="MobileNetV2", image_size=224, unfreeze="all", dropout=0.0)
+    student = build_student(choose_backbone(config), config, num_classes=1000)
+    top = keras.applications.MobileNetV2(classifier_activation=None).layers[-1]
+    student.model.get_layer("logits").set_weights(top.get_weights())
+    return student
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_most_of_the_heat_lies_where_the_object_is(imagenet_student, shared_data, side):
+    """ImageNet photos, shrunk, on one half of a grey picture; those that the network still recognises."""
+    files = sorted((shared_data / "imagenet_samples").iterdir())[::10]
+    classes = np.array([int(file.name.split("_")[0]) for file in files])
+    images = np.full((len(files), 224, 224, 3), 128, np.float32)
+    columns = slice(0, 112) if side == "left" else slice(112, 224)
+    for image, file in zip(images, files, strict=True):
+        photo = decode_image(tf.io.read_file(str(file)))
+        image[56:168, columns] = tf.image.resize(photo, (112, 112), antialias=True)
+    recognised = imagenet_student.model.predict(images, verbose=0).argmax(axis=-1) == classes
+    heat = grad_cam(imagenet_student.model, images[recognised], classes[recognised])
+    on_its_side = heat[:, :, :3] if side == "left" else heat[:, :, 4:]  # of seven columns
+    assert recognised.sum() >= 5
+    assert (on_its_side.sum(axis=(1, 2)) > 0.6 * heat.sum(axis=(1, 2))).all()

@@ -1,0 +1,120 @@
+"""Tests of tl_keras.reporting.run_report, on the page of a real run."""
+
+import html.parser
+import json
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from tl_keras.errors import DataError
+from tl_keras.reporting.run_report import write_report
+
+VOID = ("meta", "link", "img", "br")  # elements that are never closed
+
+
+class Page(html.parser.HTMLParser):
+    """Elements of a page with their attributes, its text, and whether every element that was opened was closed."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.texts, self.open = [], [], []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+    def of(self, tag):
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+@pytest.fixture(scope="module")
+def page(in_memory):
+    return Page(in_memory[1])
+
+
+def test_every_element_is_closed(page):
+    assert page.open == []
+
+
+def test_it_loads_nothing_from_elsewhere(page, in_memory):
+    links = [
+        value
+        for _, attributes in page.elements
+        for name, value in attributes.items()
+        if name in ("src", "href", "xlink:href")
+    ]
+    assert links
+    assert all(link.startswith(("data:", "#")) for link in links)
+    assert all(link.startswith("#") for link in re.findall(r"url\(([^)]*)\)", in_memory[1]))
+    assert not page.of("script")
+
+
+def test_text_from_the_data_is_escaped(in_memory):
+    text = in_memory[1]
+    assert "<script" not in text
+    assert all(name in text for name in ("&lt;script&gt;three&lt;/script&gt;", "$5 &amp; $6", "七"))
+
+
+def test_headings_pictures_and_tables_are_named(page):
+    assert [tag for tag, _ in page.elements if re.fullmatch("h[12]", tag)][:2] == ["h1", "h2"]
+    assert all(image["alt"] for image in page.of("img"))
+    assert len([each for each in page.of("div") if each.get("role") == "img" and each["aria-label"]]) == len(
+        page.of("svg")
+    )
+    assert len(page.of("caption")) == len(page.of("table"))
+
+
+def test_it_says_what_result_json_says(page, in_memory):
+    result = json.loads((in_memory[0] / "result.json").read_text())
+    text = " ".join(page.texts)
+    assert f"{result['test_accuracy']:.1%} of {result['images']['test']} test images" in text
+    assert f"{result['test_accuracy']:.1%}" in page.texts  # counted anew from the answers
+    assert f"{result['parameters_trained']:,}" in text
+    assert result["hashes"]["student_weights"] in text
+
+
+def test_where_no_test_image_was_looked_at_it_is_about_validation_and_says_so(compared):
+    workdir, text = compared
+    result = json.loads((workdir / "fine_tune" / "seed_0" / "result.json").read_text())
+    assert f"{result['validation_accuracy']:.1%} of {result['images']['validation']} validation images" in text
+    assert "a little too good" in text
+
+
+def test_the_page_of_a_compared_run_has_the_others(compared):
+    assert "Beside the other runs" in compared[1]
+    assert "feature_extraction/seed_0" in compared[1]
+
+
+def test_the_command_has_exactly_the_config_of_the_run(compared):
+    run = compared[0] / "fine_tune" / "seed_0"
+    command = next(text for text in Page(compared[1]).texts if text.startswith("python -m tl_keras.train"))
+    flags = [flag for flag in shlex.split(command)[3:] if not flag.startswith("--workdir")]
+    again = [sys.executable, "-m", "tl_keras.train", f"--workdir={run}", "--noreport", *flags]
+    done = subprocess.run(again, capture_output=True, text=True, check=False)
+    assert "holds this run, finished" in done.stderr  # another config is refused
+
+
+def test_where_the_images_are_gone_it_is_one_line(in_memory):
+    with pytest.raises(DataError) as raised:
+        write_report(in_memory[0])
+    assert "\n" not in str(raised.value)
+
+
+def test_a_directory_without_a_finished_run_is_one_line(tmp_path):
+    with pytest.raises(DataError, match="finished run"):
+        write_report(tmp_path)

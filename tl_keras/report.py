@@ -1,0 +1,41 @@
+"""Writes the page of a finished run, or one that compares several: one HTML file that needs no network.
+
+    python -m tl_keras.report run1                              writes run1/report.html
+    python -m tl_keras.report run1 run2 run3 --out=three.html   compares them
+
+The page of one run shows images that it held out, so they have to be where they were. A comparison reads the run
+directories alone.
+"""
+
+from __future__ import annotations
+
+from absl import flags
+
+from tl_keras import command_line
+from tl_keras.errors import ConfigError
+
+_OUT = flags.DEFINE_string(
+    "out", "", "The page; report.html in the run directory, or comparison.html here, unless given."
+)
+
+
+def main(arguments: list[str]) -> None:
+    """Prints where the page is on stdout."""
+    if not arguments:
+        raise ConfigError(
+            "report: expected one run directory or more. Received: none. Use python -m tl_keras.report RUN."
+        )
+    if len(arguments) > 1:
+        from tl_keras.reporting.comparison_report import write_comparison
+
+        print(f"wrote: {write_comparison(arguments, _OUT.value or 'comparison.html')}")
+        return
+
+    command_line.require_tensorflow()
+    from tl_keras.reporting.run_report import write_report
+
+    print(f"wrote: {write_report(arguments[0], _OUT.value)}")
+
+
+if __name__ == "__main__":
+    command_line.run(main, usage=__doc__)

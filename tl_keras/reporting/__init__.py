@@ -1,0 +1,1 @@
+"""What a person looks at: pages of HTML that need no network, with their figures."""

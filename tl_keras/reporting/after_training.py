@@ -1,0 +1,41 @@
+"""The pages that training leaves behind: the runs are finished, so what goes wrong here is said and no more."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import sys
+from collections.abc import Sequence
+
+from tl_keras.errors import TransferError
+from tl_keras.reporting.comparison_report import write_comparison
+from tl_keras.reporting.run_report import REPORT, write_report
+
+
+def report_run(workdir: str | os.PathLike[str]) -> None:
+    """Writes the page of a finished run and says where it is, unless it is there."""
+    page = pathlib.Path(workdir, REPORT)
+    if page.exists():
+        return
+    try:
+        print(f"wrote: {write_report(workdir)}")
+    except TransferError as error:
+        print(f"no {page}: {error}", file=sys.stderr)
+
+
+def report_comparison(
+    workdir: str | os.PathLike[str], runs: Sequence[pathlib.Path], *, in_full: Sequence[pathlib.Path]
+) -> None:
+    """Writes a page that compares finished runs, and those of some of them.
+
+    Args:
+      workdir: Gets the page.
+      runs: Their directories.
+      in_full: Those that get a page of their own.
+    """
+    for run in in_full:
+        report_run(run)
+    try:
+        print(f"wrote: {write_comparison(runs, pathlib.Path(workdir, REPORT))}")
+    except TransferError as error:
+        print(f"no {workdir}/{REPORT}: {error}", file=sys.stderr)

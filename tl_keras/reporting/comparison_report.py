@@ -1,0 +1,59 @@
+"""Finished runs side by side, from what their directories say: no model is loaded and no image read."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+from tl_keras.config import flatten, to_json
+from tl_keras.reporting import figures
+from tl_keras.reporting.finished_run import FinishedRun, read_run
+from tl_keras.reporting.page import render
+from tl_keras.training.run_directory import replacing
+
+
+def write_comparison(workdirs: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str]) -> pathlib.Path:
+    """Writes a page that compares finished runs.
+
+    Args:
+      workdirs: Two run directories or more.
+      out: Where to.
+
+    Returns:
+      Where it is.
+
+    Raises:
+      DataError: One of them holds no finished run.
+      WorkdirError: The disk is full or the place cannot be written.
+    """
+    text = render("comparison.html", comparison=comparison_facts([read_run(workdir) for workdir in workdirs]))
+    path = pathlib.Path(out)
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return path
+
+
+def comparison_facts(runs: Sequence[FinishedRun]) -> dict[str, Any]:
+    """Returns what a page shows of runs side by side; an empty dictionary for none."""
+    if not runs:
+        return {}
+    names = _names(runs)
+    configs = [flatten(to_json(run.config)) for run in runs]
+    return {
+        "rows": list(zip(names, runs, strict=True)),
+        "accuracies": figures.accuracies(names, [run.accuracy for run in runs], [run.interval for run in runs]),
+        "same_images": len({tuple(run.splits[run.split]) for run in runs}) == 1,
+        "settings": {
+            field: [config[field] for config in configs]
+            for field in configs[0]
+            if len({config[field] for config in configs}) > 1
+        },
+    }
+
+
+def _names(runs: Sequence[FinishedRun]) -> list[str]:
+    """Returns the short names where they tell the runs apart, else the paths."""
+    names = [run.name for run in runs]
+    return names if len(set(names)) == len(names) else [str(run.path) for run in runs]

@@ -1,0 +1,276 @@
+"""The figures of the reports: matplotlib's drawings as SVG inside the page, in the colours of the page."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from markupsafe import Markup
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
+
+from tl_keras.evaluation.calibration import Reliability
+
+# All three have a contrast of 3 and more to the page, light (#ffffff) and dark (#15181c), as WCAG 2.2, 1.4.11, asks of graphics.
+_BLUE, _ORANGE, _GREY = "#3f7ddb", "#c4621f", "#7f7f7f"
+
+# Stands for the colour of the page's text until the drawing is in the page.
+_INK = "#010203"
+
+# Inches: at 96 pixels an inch the text of a figure keeps 10 pixels on a phone of 360.
+_WIDTH = 5.0
+_LONGEST_NAME = 24
+
+# Above, counts and names of a confusion matrix run into each other.
+_MOST_COUNTED = 15
+_MOST_NAMED = 40
+# The strongest cell; text in the page's colour stays readable on it.
+_STRONGEST = 0.65
+
+# Square points, of the bin with the most images.
+_LARGEST_MARK = 120
+
+_STYLE: dict[Any, Any] = {
+    **dict.fromkeys(
+        ("text.color", "axes.edgecolor", "axes.labelcolor", "axes.titlecolor", "xtick.color", "ytick.color"), _INK
+    ),
+    **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor", "legend.facecolor"), "none"),
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "font.size": 9,
+    "legend.frameon": False,
+    "svg.fonttype": "none",  # text stays text: it can be searched, read aloud, and takes the page's font
+    "text.parse_math": False,  # a class may be called $5
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """A figure in a page.
+
+    Attributes:
+      svg: The drawing; its colour for text is that of the page.
+      description: What it shows, in words, for those who cannot see it.
+    """
+
+    svg: Markup
+    description: str
+
+
+def curves(history: Sequence[dict[str, Any]], *, kept_epoch: int) -> Picture:
+    """Draws loss and accuracy by epoch, with the phases.
+
+    Args:
+      history: As in `metrics.jsonl`; at least one epoch.
+      kept_epoch: Whose weights were kept, from 1.
+    """
+    epochs = [row["epoch"] for row in history]
+    phases = [row["phase"] for row in history]
+    starts = [i for i in range(len(phases)) if i == 0 or phases[i] != phases[i - 1]]
+    with _drawing("curves", 4.6) as drawing:
+        axes = drawing.figure.subplots(2, 1, sharex=True)
+        for each, quantity in zip(axes, ("loss", "accuracy"), strict=True):
+            for prefix, color, style in (("", _ORANGE, "--"), ("validation_", _BLUE, "-")):
+                name = "validation" if prefix else "training"
+                values = [row[prefix + quantity] for row in history]
+                each.plot(epochs, values, style, color=color, label=name, marker="o" if len(epochs) == 1 else "")
+            each.set_ylabel(quantity)
+            each.axvline(kept_epoch, color=_GREY, linestyle=":")
+            for start in starts[1:]:
+                each.axvline(epochs[start] - 0.5, color=_GREY, linewidth=0.8)
+        for start in starts:
+            axes[0].annotate(
+                phases[start], (epochs[start] - 0.4, 1.0), xycoords=("data", "axes fraction"), va="bottom", fontsize=8
+            )
+        axes[1].set_xlim(0.5, len(epochs) + 0.5)
+        axes[1].set_xlabel("epoch (dotted: the one that was kept)")
+        axes[1].legend()
+        axes[1].xaxis.get_major_locator().set_params(integer=True)
+    first, last, kept = history[0], history[-1], history[kept_epoch - 1]
+    return Picture(
+        drawing.svg,
+        f"Loss and accuracy over {len(history)} epochs. Validation accuracy goes from {first['validation_accuracy']:.3f} to "
+        f"{last['validation_accuracy']:.3f}; epoch {kept_epoch} was kept, with {kept['validation_accuracy']:.3f}.",
+    )
+
+
+def network(rows: Sequence[dict[str, Any]]) -> Picture:
+    """Draws the network from input to output: which blocks are frozen, which are trained and at which rate.
+
+    Args:
+      rows: For each block and the head `name`, `parameters`, and `rate`, the factor on the learning rate, 0 where frozen.
+    """
+    with _drawing("network", 0.7 + 0.2 * len(rows)) as drawing:
+        axes = drawing.figure.subplots()
+        places = np.arange(len(rows))
+        bars = axes.barh(
+            places,
+            [max(row["parameters"], 1) for row in rows],
+            color=[_BLUE if row["rate"] else "none" for row in rows],
+            edgecolor=[_BLUE if row["rate"] else _GREY for row in rows],
+        )
+        for bar, row in zip(bars, rows, strict=True):
+            bar.set_hatch("" if row["rate"] else "////")
+            text = f"trained, rate times {row['rate']:.2g}" if row["rate"] else "frozen"
+            axes.annotate(
+                text, (1.0, bar.get_y() + bar.get_height() / 2), xycoords=("axes fraction", "data"), va="center"
+            )
+        axes.set(xscale="log", xlabel="parameters", ylim=(len(rows) - 0.4, -0.6))
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+        axes.set_yticks(places, [_short(row["name"]) for row in rows])
+    trained = [row for row in rows if row["rate"]]
+    return Picture(
+        drawing.svg,
+        f"The network from input to output: {len(rows) - len(trained)} parts are frozen, {len(trained)} are trained, from "
+        f"{trained[0]['name']} to {trained[-1]['name']}.",
+    )
+
+
+def confusion(matrix: np.ndarray, names: Sequence[str]) -> Picture:
+    """Draws which classes are taken for which.
+
+    Args:
+      matrix: int64 (classes, classes), images by right class (rows) and answer (columns).
+      names: Of the classes.
+    """
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    colours = np.zeros((*matrix.shape, 4))
+    colours[..., :3], colours[..., 3] = mpl.colors.to_rgb(_BLUE), shares * _STRONGEST
+    with _drawing("confusion", _WIDTH) as drawing:
+        axes = drawing.figure.subplots()
+        axes.imshow(colours, interpolation="none")
+        axes.set(xlabel="answer", ylabel="right class")
+        if len(names) <= _MOST_NAMED:
+            axes.set_xticks(range(len(names)), map(_short, names), rotation=90)
+            axes.set_yticks(range(len(names)), map(_short, names))
+        if len(names) <= _MOST_COUNTED:
+            for (row, column), count in np.ndenumerate(matrix):
+                if count:
+                    axes.text(column, row, str(count), ha="center", va="center")
+    right = int(matrix.trace())
+    return Picture(
+        drawing.svg, f"Confusion matrix of {len(names)} classes: {right} of {int(matrix.sum())} images on the diagonal."
+    )
+
+
+def calibration(before: Reliability, after: Reliability) -> Picture:
+    """Draws how often scores are right, before and after the temperature."""
+    with _drawing("calibration", 3.6) as drawing:
+        axes = drawing.figure.subplots()
+        axes.plot([0, 1], [0, 1], color=_GREY, linestyle=":", label="as it should be")
+        for name, found, color, marker in (("before", before, _ORANGE, "o"), ("after", after, _BLUE, "s")):
+            filled = found.images > 0
+            areas = _LARGEST_MARK * found.images[filled] / found.images.max()
+            axes.scatter(
+                found.score[filled], found.accuracy[filled], areas, color=color, marker=marker, label=name, alpha=0.8
+            )
+        axes.set(
+            xlabel="mean score of the answers in a bin", ylabel="part that is right", xlim=(0, 1.02), ylim=(0, 1.02)
+        )
+        drawing.figure.legend(loc="outside upper center", ncols=3)
+    return Picture(
+        drawing.svg,
+        f"Scores against the part that is right. The expected calibration error is {before.error:.3f} before and "
+        f"{after.error:.3f} after calibration.",
+    )
+
+
+def time_spent(seconds: dict[str, float]) -> Picture:
+    """Draws the seconds of each phase."""
+    with _drawing("time", 0.8 + 0.3 * len(seconds)) as drawing:
+        axes = drawing.figure.subplots()
+        bars = axes.barh(list(map(_short, seconds)), list(seconds.values()), color=_BLUE)
+        axes.bar_label(bars, fmt="%.1f s", padding=3)
+        axes.invert_yaxis()
+        axes.margins(x=0.15)
+        axes.set_xlabel("seconds")
+    listed = ", ".join(f"{name} {value:.1f}" for name, value in seconds.items())
+    return Picture(drawing.svg, f"Seconds by phase: {listed}.")
+
+
+def accuracy_by_time(reached: Sequence[dict[str, float]], *, seconds: float) -> Picture:
+    """Draws the best validation accuracy so far over the seconds since the run began.
+
+    Args:
+      reached: As in `result.json`, `time_to_accuracy`.
+      seconds: Of the whole run.
+    """
+    times = [row["seconds"] for row in reached]
+    accuracies = [row["validation_accuracy"] for row in reached]
+    with _drawing("reached", 2.6) as drawing:
+        axes = drawing.figure.subplots()
+        axes.step([*times, seconds], [*accuracies, accuracies[-1]], where="post", color=_BLUE)
+        axes.plot(times, accuracies, "o", color=_BLUE)
+        axes.set(xlabel="seconds since the run began", ylabel="best validation accuracy")
+        axes.set_xlim(left=0)
+    return Picture(
+        drawing.svg, f"The best validation accuracy, {accuracies[-1]:.3f}, was reached after {times[-1]:.1f} seconds."
+    )
+
+
+def accuracies(names: Sequence[str], values: Sequence[float], intervals: Sequence[tuple[float, float]]) -> Picture:
+    """Draws the accuracies of several runs with their 95% intervals."""
+    lows, highs = np.array(intervals).T
+    with _drawing("accuracies", 0.8 + 0.3 * len(names)) as drawing:
+        axes = drawing.figure.subplots()
+        places = np.arange(len(names))
+        axes.errorbar(values, places, xerr=(values - lows, highs - values), fmt="o", color=_BLUE, capsize=3)
+        axes.set_yticks(places, map(_short, names))
+        axes.set(xlabel="accuracy, with its 95% interval", ylim=(len(names) - 0.5, -0.5))
+    listed = ", ".join(f"{name} {value:.3f}" for name, value in zip(names, values, strict=True))
+    return Picture(drawing.svg, f"Accuracies: {listed}.")
+
+
+def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    """Lays heat over an image: where there is none, the image is dark.
+
+    Args:
+      image: float32 (height, width, 3), RGB, 0 to 255.
+      heat: float32 (height, width), 0 to 1.
+
+    Returns:
+      float32 (height, width, 3), RGB, 0 to 255.
+    """
+    colours = mpl.colormaps["inferno"](heat)[..., :3] * 255
+    return (0.5 * image + 0.5 * colours).astype(np.float32)
+
+
+@dataclasses.dataclass
+class _Drawing:
+    """What is drawn on, and the drawing once `_drawing` is over."""
+
+    figure: Figure
+    svg: Markup = dataclasses.field(default_factory=Markup)
+
+
+@contextlib.contextmanager
+def _drawing(name: str, height: float) -> Iterator[_Drawing]:
+    """Gives a figure to draw on, and turns it into SVG.
+
+    Args:
+      name: Tells its marks from those of the other figures in a page.
+      height: In inches.
+    """
+    with mpl.rc_context({**_STYLE, "svg.hashsalt": name}), warnings.catch_warnings():
+        # A class may be named in any script: the browser has the glyphs that matplotlib's font lacks.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        drawing = _Drawing(Figure(figsize=(_WIDTH, height), layout="constrained"))
+        yield drawing
+        file = io.StringIO()
+        drawing.figure.savefig(file, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+    svg = file.getvalue()
+    svg = svg[svg.index("<svg") :].replace(_INK, "currentColor")
+    svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)  # it would hold for the whole page
+    svg = re.sub(r' id="[\w.]+_\d+"', "", svg)  # the same in every figure
+    drawing.svg = Markup(svg)  # matplotlib has escaped the text in it
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"

@@ -1,0 +1,101 @@
+"""What a finished run directory says of itself, read without TensorFlow."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from tl_keras.config import TransferConfig, from_json
+from tl_keras.errors import DataError
+from tl_keras.evaluation.metrics import accuracy_interval
+from tl_keras.training.run_directory import RunDirectory
+
+_SEED = "seed_"  # how a comparison calls the directories of its runs, below that of their variant
+
+
+@dataclasses.dataclass(frozen=True)
+class FinishedRun:
+    """A run that is over.
+
+    Attributes:
+      path: Its directory.
+      config: Resolved.
+      result: What `result.json` holds.
+      splits: What `splits.json` holds.
+    """
+
+    path: pathlib.Path
+    config: TransferConfig
+    result: dict[str, Any]
+    splits: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """What a comparison calls it: its directory, with that of its variant where a comparison made it."""
+        path = self.path.resolve()
+        return f"{path.parent.name}/{path.name}" if path.name.startswith(_SEED) else path.name
+
+    @property
+    def split(self) -> str:
+        """What its accuracy was measured on: `test` where that was looked at, else `validation`."""
+        return "test" if "test_accuracy" in self.result else "validation"
+
+    @property
+    def accuracy(self) -> float:
+        """On the images of `split`, 0 to 1."""
+        return self.result[f"{self.split}_accuracy"]
+
+    @property
+    def images(self) -> int:
+        """Number of images in `split`."""
+        return self.result["images"][self.split]
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95% interval of the accuracy."""
+        return accuracy_interval(self.accuracy, self.images)
+
+    @property
+    def seconds(self) -> float:
+        """Of preparing and training."""
+        return sum(self.result["seconds"].values())
+
+    def history(self) -> list[dict[str, Any]]:
+        """Returns a dictionary for each epoch, as the run wrote them to `metrics.jsonl`."""
+        lines = (self.path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines]
+
+    def logits(self) -> np.ndarray:
+        """Returns what the student answers, float32 (n, classes), for the images of `split` in the order of the source."""
+        with np.load(RunDirectory(self.path).answers) as file:
+            return file["logits"]
+
+    def compared_with(self) -> list[FinishedRun]:
+        """Returns the finished runs of the comparison or sweep that it belongs to, itself among them; none where there is none."""
+        path = self.path.resolve()
+        if not path.name.startswith(_SEED):
+            return []
+        results = sorted(path.parent.parent.glob(f"*/{_SEED}*/result.json"))
+        return [read_run(result.parent) for result in results] if len(results) > 1 else []
+
+
+def read_run(workdir: str | os.PathLike[str]) -> FinishedRun:
+    """Reads a run directory.
+
+    Raises:
+      DataError: There is no run in it, or one that is not finished.
+      ConfigError: Another version of tl_keras wrote it.
+    """
+    run = RunDirectory(workdir)
+    begun, result, splits = run.read_config(), run.read_result(), run.read_splits()
+    if begun is None or splits is None or result is None or "seconds" not in result:  # a soup was not trained
+        raise DataError(
+            f"report: expected the directory of a finished run. Received: {run.path}, which is none. Train first, or give "
+            "the same command again where training was stopped."
+        )
+    return FinishedRun(run.path, from_json(begun["config"]), result, splits)

@@ -1,0 +1,63 @@
+"""Where a student looks: Grad-CAM (Selvaraju et al. 2017, "Grad-CAM: Visual Explanations from Deep Networks")."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+
+from tl_keras.serving.profile import FEATURES_LAYER
+
+# Images at a time; the largest networks take 600 pixels.
+_BATCH = 8
+
+
+def grad_cam(model: keras.Model, images: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Returns how much each place of some images speaks for a class.
+
+    The maps are those that the backbone gives to the head. A channel weighs what the mean of the logit's gradient over its
+    places is (equation 1 of the paper); the weighted sum is cut off at 0 (equation 2) and divided by its maximum.
+
+    Args:
+      model: A student.
+      images: float32 (n, image_size, image_size, 3), RGB, 0 to 255.
+      classes: int64 (n,), the class that is asked about, for each image.
+
+    Returns:
+      float32 (n, height, width) of the feature map, 0 to 1; 0 everywhere where nothing speaks for the class.
+    """
+    pooling = model.get_layer(FEATURES_LAYER)
+    below = keras.Model(model.input, pooling.input)
+    # Layer by layer: for a few images, tracing takes longer than it saves.
+    batches = [below(images[start : start + _BATCH], training=False) for start in range(0, len(images), _BATCH)]
+    maps = np.concatenate([keras.ops.convert_to_numpy(batch) for batch in batches])
+    head = model.layers[model.layers.index(pooling) :]
+    chosen = keras.ops.one_hot(classes, model.output_shape[-1])
+
+    def logits_of_classes(maps):
+        outputs = maps
+        for layer in head:
+            outputs = layer(outputs, training=False) if isinstance(layer, keras.layers.Dropout) else layer(outputs)
+        return keras.ops.sum(outputs * chosen)
+
+    gradients = _gradient(logits_of_classes, maps)
+    weights = gradients.mean(axis=(1, 2), keepdims=True)
+    heat = np.maximum((weights * maps).sum(axis=-1), 0)
+    highest = heat.max(axis=(1, 2), keepdims=True)
+    return np.divide(heat, highest, out=np.zeros_like(heat), where=highest > 0)
+
+
+def _gradient(function: Callable, at: np.ndarray) -> np.ndarray:
+    """Returns the gradient of a scalar function, by what Keras runs on."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return np.asarray(jax.grad(function)(at))
+    import tensorflow as tf
+
+    point = tf.constant(at)
+    with tf.GradientTape() as tape:
+        tape.watch(point)
+        value = function(point)
+    return tape.gradient(value, point).numpy()

@@ -1,0 +1,48 @@
+"""One way to write pages: Jinja2 templates that share a base, text from data escaped, images inside the page."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+
+if TYPE_CHECKING:
+    import numpy as np
+
+# A photo at this quality cannot be told from the original at the size of a thumbnail.
+_JPEG_QUALITY = 80
+
+_ENVIRONMENT = jinja2.Environment(
+    loader=jinja2.PackageLoader("tl_keras.reporting"),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_ENVIRONMENT.filters["percent"] = lambda part: "-" if part is None else f"{part:.1%}"
+_ENVIRONMENT.filters["grouped"] = lambda number: f"{number:,}"
+
+
+def render(template: str, **values: Any) -> str:
+    """Returns a page.
+
+    Args:
+      template: A file of `templates/`.
+      values: What it names; all text in it is escaped.
+    """
+    return _ENVIRONMENT.get_template(template).render(values)
+
+
+def jpeg_uri(pixels: np.ndarray, side: int) -> str:
+    """Returns a picture as a `data:` address.
+
+    Args:
+      pixels: (height, width, 3), RGB, 0 to 255, of any type.
+      side: Longest side of the picture in pixels; the aspect is kept.
+    """
+    import tensorflow as tf  # not at the top: a page without pictures is written without it
+
+    small = tf.image.resize(pixels, (side, side), preserve_aspect_ratio=True, antialias=True)
+    jpeg = tf.io.encode_jpeg(tf.cast(tf.clip_by_value(small, 0, 255), tf.uint8), quality=_JPEG_QUALITY).numpy()
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"

@@ -1,0 +1,213 @@
+"""`report.html`: what a finished run came to on the images that it held out, and where its student looks."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from scipy.special import softmax
+from sklearn.metrics import confusion_matrix
+
+from tl_keras.builder import Student, choose_backbone, plan_student
+from tl_keras.config import train_command
+from tl_keras.data.pipeline import evaluation_batches, evaluation_order
+from tl_keras.data.sources import Source
+from tl_keras.evaluation.calibration import reliability
+from tl_keras.evaluation.measure import open_run
+from tl_keras.evaluation.metrics import accuracy_interval, classification_metrics
+from tl_keras.reporting import figures
+from tl_keras.reporting.comparison_report import comparison_facts
+from tl_keras.reporting.finished_run import FinishedRun, read_run
+from tl_keras.reporting.grad_cam import grad_cam
+from tl_keras.reporting.page import jpeg_uri, render
+from tl_keras.serving.model_file import load_model
+from tl_keras.training.phases import Phase, plan_phases
+from tl_keras.training.run_directory import replacing
+
+REPORT = "report.html"
+
+# Predictions that are shown of each kind, best and worst: two pictures each of about 5 KiB.
+_SHOWN = 8
+_SIDE = 144  # of a picture, in pixels
+
+_MOST_PAIRS = 5  # of classes that are confused, in words
+
+
+@dataclasses.dataclass(frozen=True)
+class _Answers:
+    """What the student answers for the images of one split, in the order of `evaluation_order`.
+
+    Attributes:
+      indices: int64 (n,), positions in the source.
+      labels: int64 (n,).
+      logits: float32 (n, classes).
+      temperature: Fitted on validation, at the end of training.
+    """
+
+    indices: np.ndarray
+    labels: np.ndarray
+    logits: np.ndarray
+    temperature: float
+
+    @property
+    def scores(self) -> np.ndarray:
+        """Calibrated, float32 (n, classes), as the exported model gives them."""
+        return softmax(self.logits / self.temperature, axis=-1)
+
+
+def write_report(
+    workdir: str | os.PathLike[str], out: str | os.PathLike[str] = "", *, source: Source | None = None
+) -> pathlib.Path:
+    """Writes the page of a finished run.
+
+    Args:
+      workdir: The run directory.
+      out: Where to; `report.html` in the run directory unless given.
+      source: The images of the run, where they are in memory. None: what its config names.
+
+    Returns:
+      Where it is.
+
+    Raises:
+      DataError: The run is not finished, or its images cannot be read any more.
+      BackboneError: The model cannot be read.
+      WorkdirError: The disk is full or the place cannot be written.
+    """
+    run = read_run(workdir)
+    config, source, splits = open_run(workdir, source=source)
+    path = pathlib.Path(out or run.path / REPORT)
+    student, temperature = _student(run)
+    indices = evaluation_order(source, getattr(splits, run.split))
+    answers = _Answers(indices, source.labels[indices], run.logits(), temperature)
+    phases = plan_phases(config, student, images=len(splits.train))
+    text = render(
+        "run.html",
+        run=run,
+        sentence=_sentence(run, student, classes=len(source.class_names)),
+        **_measured(answers, source.class_names),
+        **_examples(student, source, answers),
+        **_training(run, student, phases),
+        comparison=comparison_facts(run.compared_with()),
+        command=train_command(config, f"{run.path.name}_again"),
+    )
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return path
+
+
+def _student(run: FinishedRun) -> tuple[Student, float]:
+    """Returns the student of a run, read back, and its temperature."""
+    trained = load_model(run.path / "model.keras")
+    teacher = choose_backbone(run.config.model)
+    backbone = trained.model.get_layer("backbone")
+    plan = plan_student(teacher, backbone, run.config.model)
+    return Student(trained.model, backbone, trained.preprocess, plan, teacher), trained.profile.temperature
+
+
+def _sentence(run: FinishedRun, student: Student, *, classes: int) -> str:
+    """Returns what was trained on what, and what it came to."""
+    name, weights = run.result["backbone"], run.result["weights"]
+    origin = {"imagenet": "ImageNet weights", "embedded": "the embedded weights", "none": "random weights"}
+    teacher = f"{name} with {origin.get(weights, f'weights from {weights}')}"
+    done = {
+        "replicate": f"The architecture of {name} was trained from random weights",
+        "feature_extraction": f"{teacher} got a new head, the rest stayed frozen",
+        "fine_tune": f"{teacher} got a new head and was fine-tuned: {student.plan.describe()}",
+    }[run.config.model.method]
+    return (
+        f"{done}. Trained on {run.result['images']['train']:,} images of {classes} classes from {run.config.data.source}, it "
+        f"answers {run.accuracy:.1%} of {run.images:,} {run.split} images correctly."
+    )
+
+
+def _measured(answers: _Answers, names: tuple[str, ...]) -> dict[str, Any]:
+    """Returns accuracy, figures by class, what is confused with what, and calibration."""
+    metrics = classification_metrics(answers.labels, answers.logits, names)
+    matrix = confusion_matrix(answers.labels, answers.logits.argmax(axis=-1), labels=range(len(names)))
+    wrong = matrix - np.diag(matrix.diagonal())
+    pairs = np.dstack(np.unravel_index(np.argsort(-wrong, axis=None, kind="stable")[:_MOST_PAIRS], wrong.shape))[0]
+    before = reliability(softmax(answers.logits, axis=-1), answers.labels)
+    after = reliability(answers.scores, answers.labels)
+    return {
+        "metrics": metrics,
+        "interval": accuracy_interval(metrics["accuracy"], metrics["examples"]),
+        "confusion": figures.confusion(matrix, names),
+        "confused": [
+            (names[right], names[answer], wrong[right, answer]) for right, answer in pairs if wrong[right, answer]
+        ],
+        "calibration": figures.calibration(before, after),
+        "calibration_errors": (before.error, after.error),
+        "temperature": answers.temperature,
+    }
+
+
+def _examples(student: Student, source: Source, answers: _Answers) -> dict[str, Any]:
+    """Returns the predictions with the lowest and the highest score of the right class, as the network sees them."""
+    of_right_class = answers.scores[np.arange(len(answers.labels)), answers.labels]
+    order = np.argsort(of_right_class, kind="stable")
+    worst, best = order[:_SHOWN], order[_SHOWN:][::-1][:_SHOWN]
+    rows = np.sort(np.concatenate([worst, best]))
+    images = np.concatenate(
+        [
+            batch
+            for batch, _ in evaluation_batches(
+                source,
+                answers.indices[rows],
+                transform=student.preprocess.evaluation_transform,
+                num_classes=len(source.class_names),
+                global_batch_size=len(rows),
+            )
+        ]
+    )
+    heat = grad_cam(student.model, images, answers.logits[rows].argmax(axis=-1))
+    enlarged = tf.image.resize(heat[..., None], images.shape[1:3], method="bicubic").numpy().clip(0, 1)
+    shown = {
+        row: _example(source, answers, row, image=image, heat=places[..., 0])
+        for row, image, places in zip(rows.tolist(), images, enlarged, strict=True)
+    }
+    return {"worst": [shown[row] for row in worst.tolist()], "best": [shown[row] for row in best.tolist()]}
+
+
+def _example(source: Source, answers: _Answers, row: int, *, image: np.ndarray, heat: np.ndarray) -> dict[str, Any]:
+    answer = int(answers.logits[row].argmax())
+    return {
+        "id": source.ids[int(answers.indices[row])],
+        "label": source.class_names[answers.labels[row]],
+        "answer": source.class_names[answer],
+        "score": float(answers.scores[row, answer]),
+        "photo": jpeg_uri(image, _SIDE),
+        "heat": jpeg_uri(figures.overlay(image, heat), _SIDE),
+    }
+
+
+def _training(run: FinishedRun, student: Student, phases: tuple[Phase, ...]) -> dict[str, Any]:
+    """Returns the phases, the network as the last of them trains it, the curves, and where the time went."""
+    reached = run.result["time_to_accuracy"]
+    return {
+        "phases": phases,
+        "blocks": (blocks := _blocks(student, phases[-1], layer_decay=run.config.training.layer_decay)),
+        "network": figures.network(blocks),
+        "curves": figures.curves(run.history(), kept_epoch=run.result["kept_epoch"]),
+        "time_spent": figures.time_spent(run.result["seconds"]),
+        "reached": reached[-1],
+        "accuracy_by_time": figures.accuracy_by_time(reached, seconds=run.seconds),
+    }
+
+
+def _blocks(student: Student, phase: Phase, *, layer_decay: float) -> list[dict[str, Any]]:
+    """Returns name, parameters and factor on the learning rate, 0 where frozen, of each block and of the head."""
+    blocks = phase.plan.blocks
+    rows = [
+        {
+            "name": block.name,
+            "parameters": block.parameters,
+            "rate": phase.rate_factor * layer_decay ** (len(blocks) - i) if block.trained_layers else 0.0,
+        }
+        for i, block in enumerate(blocks)
+    ]
+    head = sum(layer.count_params() for layer in student.head)
+    return [*rows, {"name": "head", "parameters": head, "rate": phase.rate_factor}]
