@@ -26,8 +26,8 @@ def free_port() -> int:
 
 def execute(name: str, folder: pathlib.Path, monkeypatch, **settings):
     """Executes a notebook in `folder` with other settings, as papermill does it; any error in a cell is one here."""
-    monkeypatch.setenv("PATH", f"{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in (str(ROOT), os.environ.get("PYTHONPATH")) if path))
+    monkeypatch.setenv("PATH", str(pathlib.Path(sys.executable).parent), prepend=os.pathsep)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
     monkeypatch.setenv("IPYTHONDIR", str(folder / ".ipython"))
     monkeypatch.setenv("JUPYTER_PLATFORM_DIRS", "1")
     for proxy in ("http_proxy", "https_proxy"):  # where nobody listens: a download fails
