@@ -10,7 +10,7 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check uv &&
 # What the benchmarks measure against.
 PEERS = torch==2.13.0 timm==1.0.31
 
-.PHONY: demo test test-slow test-oldest bench check format clean
+.PHONY: demo test test-slow test-oldest bench check format docs clean
 
 demo: $(VENV)/installed  ## trains, compares the three methods and exports, with no download
 	$(BIN)/python -m tl_keras.demo --workdir=demo_run
@@ -37,8 +37,12 @@ format: $(VENV)/installed-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+docs: $(VENV)/installed-docs  ## the pages and docstrings as a site, in site/
+	$(BIN)/python tools/list_errors.py
+	$(BIN)/mkdocs build
+
 clean:
-	rm -rf .venv .venv-oldest .venv-peers demo_run
+	rm -rf .venv .venv-oldest .venv-peers demo_run site
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
@@ -52,6 +56,10 @@ $(VENV)/installed: setup.cfg | $(VENV)/bin/python
 $(VENV)/installed-dev: setup.cfg | $(VENV)/bin/python
 	$(call INSTALL,--editable '.[dev]')
 	@touch $@ $(VENV)/installed
+
+$(VENV)/installed-docs: setup.cfg | $(VENV)/bin/python
+	$(call INSTALL,--editable '.[docs]')
+	@touch $@
 
 $(VENV)/installed-oldest: setup.cfg requirements-oldest.txt | $(VENV)/bin/python
 	$(call INSTALL,--editable '.[dev]' --constraint requirements-oldest.txt)

@@ -3,7 +3,9 @@
     python -m tl_keras.train --config=configs/digits.py --workdir=digits --compare=methods --seeds=5
 
 Nothing is downloaded: the scans come with scikit-learn, the teacher with the package (`configs/embedded_mnist.py`).
-docs/benchmarks.md has the measured accuracy and time of each method.
+
+Accuracy: fine_tune 0.882 ± 0.007, feature_extraction 0.875 ± 0.010, replicate 0.124 ± 0.019 (five seeds), in 16, 6 and 18
+seconds of training on two cores (docs/benchmarks.md).
 """
 
 from tl_keras.config import TransferConfig, quick_start

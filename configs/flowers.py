@@ -2,8 +2,9 @@
 
     python -m tl_keras.train --config=configs/flowers.py --data=flowers/ --workdir=flowers_run
 
-For example TensorFlow's flower_photos (3,670 photos), or `--data=tfds:tf_flowers`. docs/benchmarks.md has what was
-measured on 400 training photos of it.
+For example TensorFlow's flower_photos (3,670 photos), or `--data=tfds:tf_flowers`.
+
+Accuracy: 0.873 on 150 test photos, measured with 345 training photos of it and ten epochs (docs/benchmarks.md).
 """
 
 from tl_keras.config import ModelConfig, TransferConfig

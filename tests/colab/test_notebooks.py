@@ -1,0 +1,91 @@
+"""The notebooks of colab/, executed from top to bottom with small settings, the embedded teacher and no network."""
+
+import importlib.util
+import os
+import pathlib
+import socket
+import sys
+
+import pytest
+
+nbformat = pytest.importorskip("nbformat", reason="pip install 'tl_keras[dev]'")
+nbclient = pytest.importorskip("nbclient", reason="pip install 'tl_keras[dev]'")
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+NOTEBOOKS = sorted(ROOT.glob("colab/*.ipynb"))
+NO_JAX = pytest.mark.skipif(
+    importlib.util.find_spec("jax") is None, reason="JAX is not installed: pip install 'tl_keras[jax]'"
+)
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def execute(name: str, folder: pathlib.Path, monkeypatch, **settings):
+    """Executes a notebook in `folder` with other settings, as papermill does it; any error in a cell is one here."""
+    monkeypatch.setenv("PATH", str(pathlib.Path(sys.executable).parent), prepend=os.pathsep)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
+    monkeypatch.setenv("IPYTHONDIR", str(folder / ".ipython"))
+    monkeypatch.setenv("JUPYTER_PLATFORM_DIRS", "1")
+    for proxy in ("http_proxy", "https_proxy"):  # where nobody listens: a download fails
+        monkeypatch.setenv(proxy, "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "127.0.0.1,localhost")
+    notebook = nbformat.read(ROOT / "colab" / f"{name}.ipynb", as_version=4)
+    given = "\n".join(f"{key} = {value!r}" for key, value in settings.items())
+    cells = []
+    for cell in notebook.cells:
+        cells.append(cell)
+        if "parameters" in cell.metadata.get("tags", []):
+            assert all(f"\n{key} = " in f"\n{cell.source}" for key in settings)
+            cells.append(nbformat.v4.new_code_cell(given))
+        elif cell.cell_type == "code" and "\n!" in f"\n{cell.source}":
+            cells.append(nbformat.v4.new_code_cell("assert _exit_code == 0"))  # that of the last ! command
+    notebook.cells = cells
+    nbclient.NotebookClient(
+        notebook, timeout=1200, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+    ).execute()
+    return notebook
+
+
+SMALL = {"DATA": "digits", "WEIGHTS": "embedded"}
+
+
+def test_quickstart(tmp_path, monkeypatch):
+    few = {"METHOD": "feature_extraction", "IMAGES_PER_CLASS": 5, "EPOCHS": 1, "PORT": free_port()}
+    execute("quickstart", tmp_path, monkeypatch, **SMALL, **few)
+    assert (tmp_path / "run1" / "saved_model" / "1").is_dir()
+
+
+@pytest.mark.slow
+def test_methods_compared(tmp_path, monkeypatch):
+    few = {"IMAGES_PER_CLASS": 5, "EPOCHS": 1, "SEEDS": 2, "CUTS": ["none", "blocks:2"]}
+    execute("methods_compared", tmp_path, monkeypatch, **SMALL, **few)
+    assert (tmp_path / "cuts" / "sweep.png").is_file()
+
+
+@pytest.mark.slow
+def test_serving(tmp_path, monkeypatch):
+    few = {"IMAGES_PER_CLASS": 10, "EPOCHS": 5, "FORMATS": "saved_model", "PORT": free_port()}
+    executed = execute("serving", tmp_path, monkeypatch, **SMALL, **few)
+    assert "exit status 3" in str(executed.cells[-1].outputs)
+
+
+@pytest.mark.slow
+@NO_JAX
+def test_tpu_on_the_cpu(tmp_path, monkeypatch):
+    options = "--config.data.train_examples_per_class=5 --config.training.head_epochs=1"
+    few = {"EPOCHS": 1, "BATCH_SIZE": 32, "OPTIONS": options}
+    executed = execute("tpu", tmp_path, monkeypatch, **SMALL, **few)
+    assert "'engine': 'jax'" in str(executed.cells)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_no_output_is_kept_and_the_badge_opens_the_notebook(path):
+    notebook = nbformat.read(path, as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert all(cell.outputs == [] and cell.execution_count is None for cell in code)
+    assert notebook.cells[0].source.startswith("[![Open in Colab]")
+    assert f"/github/tl-keras/tl_keras/blob/main/colab/{path.name})" in notebook.cells[0].source

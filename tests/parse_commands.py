@@ -1,0 +1,41 @@
+"""Reads command lines and prints for each `understood`, or what the command says against it.
+
+A command goes as far as it does before it needs TensorFlow, which is after its flags and its config are found right.
+"""
+
+import contextlib
+import io
+import runpy
+import shlex
+import sys
+
+from absl import flags
+
+from tl_keras import command_line
+from tl_keras.distribution import libtpu
+
+
+class Understood(BaseException):
+    """Nothing that catches errors catches it."""
+
+
+def stop(*_):
+    raise Understood
+
+
+command_line.require_tensorflow = stop
+libtpu.prepare_libtpu = stop  # what comes first in tpu_check
+
+for line in sys.stdin:
+    python, _, module, *arguments = shlex.split(line.partition(" > ")[0], comments=True)
+    sys.argv = [python, *arguments]
+    for name in list(flags.FLAGS):  # those of the command before
+        delattr(flags.FLAGS, name)
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
+            runpy.run_module(module, run_name="__main__")
+    except Understood:
+        print("understood")
+    except SystemExit as end:
+        print(said.getvalue().strip() if end.code else "understood")
