@@ -30,6 +30,7 @@ def measure(options: Options) -> list[Row]:
             "--unfreeze=blocks:2",
             "--epochs=2",
             "--export=none",
+            "--noreport",
             f"--cache_dir={workdir}_cache",
         ]
         process = subprocess.Popen([*command, *how], env=environment(), stdout=sys.stderr)

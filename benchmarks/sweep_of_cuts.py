@@ -16,7 +16,7 @@ _CUTS = ("none", "blocks:1", "blocks:2", "blocks:4", "blocks:6")
 def measure(options: Options) -> list[Row]:
     """Returns the ratio of seconds, and how many validation images the two answer differently."""
     flowers = TEST_DATA / "flowers5"
-    shared = [f"--data={flowers}", "--epochs=10"]
+    shared = [f"--data={flowers}", "--epochs=10", "--noreport"]
     turns = {"sweep": 0, "runs": 0}
     differences: list[float] = []
 

@@ -45,7 +45,7 @@ def measure(options: Options) -> list[Row]:
             f"--workdir={workdir}",
             f"--seed={seed}",
         ]
-        seconds, _ = _run([*command, *how, "--export=none", f"--cache_dir={cache}"])
+        seconds, _ = _run([*command, *how, "--export=none", "--noreport", f"--cache_dir={cache}"])
         ours[kind].append(json.loads((workdir / "result.json").read_text()))
         print(f"ours, {kind}: test accuracy {ours[kind][-1]['test_accuracy']:.4f}", file=sys.stderr)
         return seconds

@@ -13,6 +13,7 @@ from absl import flags
 
 from tl_keras import command_line
 from tl_keras.distribution import libtpu
+from tl_keras.reporting import finished_run
 
 
 class Understood(BaseException):
@@ -25,6 +26,7 @@ def stop(*_):
 
 command_line.require_tensorflow = stop
 libtpu.prepare_libtpu = stop  # what comes first in tpu_check
+finished_run.read_run = stop  # and in report
 
 for line in sys.stdin:
     python, _, module, *arguments = shlex.split(line.partition(" > ")[0], comments=True)

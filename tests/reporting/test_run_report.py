@@ -90,18 +90,18 @@ def test_it_says_what_result_json_says(page, in_memory):
 
 def test_where_no_test_image_was_looked_at_it_is_about_validation_and_says_so(compared):
     workdir, text = compared
-    result = json.loads((workdir / "fine_tune" / "seed_0" / "result.json").read_text())
+    result = json.loads((workdir / "long" / "seed_0" / "result.json").read_text())
     assert f"{result['validation_accuracy']:.1%} of {result['images']['validation']} validation images" in text
     assert "a little too good" in text
 
 
 def test_the_page_of_a_compared_run_has_the_others(compared):
     assert "Beside the other runs" in compared[1]
-    assert "feature_extraction/seed_0" in compared[1]
+    assert "short/seed_0" in compared[1]
 
 
 def test_the_command_has_exactly_the_config_of_the_run(compared):
-    run = compared[0] / "fine_tune" / "seed_0"
+    run = compared[0] / "long" / "seed_0"
     command = next(text for text in Page(compared[1]).texts if text.startswith("python -m tl_keras.train"))
     flags = [flag for flag in shlex.split(command)[3:] if not flag.startswith("--workdir")]
     again = [sys.executable, "-m", "tl_keras.train", f"--workdir={run}", "--noreport", *flags]

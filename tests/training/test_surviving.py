@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-OPTIONS = ["--method=fine_tune", "--epochs=3", "--unfreeze=blocks:2", "--nocache", "--export=none"]
+OPTIONS = ["--method=fine_tune", "--epochs=3", "--unfreeze=blocks:2", "--nocache", "--export=none", "--noreport"]
 OPTIONS += ["--config.training.head_epochs=3"]
 SAME = ("validation_accuracy", "test_accuracy", "validation_loss", "kept_epoch", "freeze_proof", "hashes")
 

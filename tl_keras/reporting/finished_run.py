@@ -71,8 +71,15 @@ class FinishedRun:
         return [json.loads(line) for line in lines]
 
     def logits(self) -> np.ndarray:
-        """Returns what the student answers, float32 (n, classes), for the images of `split` in the order of the source."""
-        with np.load(RunDirectory(self.path).answers) as file:
+        """Returns what the student answers, float32 (n, classes), for the images of `split` in the order of the source.
+
+        Raises:
+          DataError: The run has not written them.
+        """
+        answers = RunDirectory(self.path).answers
+        if not answers.exists():
+            raise DataError(f"report: expected {answers}, which training writes. Received: a directory without it.")
+        with np.load(answers) as file:
             return file["logits"]
 
     def compared_with(self) -> list[FinishedRun]:
