@@ -17,7 +17,7 @@ from tl_keras.evaluation.sweep import Sweep, describe, sweep
 from tl_keras.training.loop import train_and_evaluate
 
 FLAGS = [
-    "--unfreeze=none,blocks:1",
+    "--unfreeze=none,blocks:1,blocks:2",
     "--epochs=2",
     "--config.training.head_epochs=2",
     "--config.data.train_examples_per_class=5",
@@ -34,21 +34,27 @@ def a_config():
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("sweeps") / "sweep"
-    return workdir, sweep(a_config(), workdir, unfreeze=["none", "blocks:1"])
+    return workdir, sweep(a_config(), workdir, unfreeze=["none", "blocks:1", "blocks:2"])
 
 
 def test_it_leaves_a_table_a_plot_and_the_runs(swept):
     workdir, found = swept
-    assert {path.name for path in workdir.iterdir()} == {"sweep.json", "sweep.txt", "sweep.png", "none", "blocks_1"}
-    assert [row.name for row in found.rows] == ["none", "blocks:1"]
-    assert found.rows[0].parameters_trained < found.rows[1].parameters_trained
+    assert {path.name for path in workdir.iterdir()} >= {"sweep.json", "sweep.txt", "sweep.png", "none", "blocks_1"}
+    assert [row.name for row in found.rows] == ["none", "blocks:1", "blocks:2"]
+    parameters = [row.parameters_trained for row in found.rows]
+    assert parameters == sorted(set(parameters))
+
+
+def test_the_head_is_trained_once_for_all_cuts(swept):
+    heads = [json.loads((row.workdirs[0] / "result.json").read_text())["seconds"]["head"] for row in swept[1].rows]
+    assert heads[1] == heads[2] != heads[0]
 
 
 def test_test_images_are_looked_at_for_the_chosen_alone(swept):
     workdir, found = swept
     results = [json.loads((row.workdirs[0] / "result.json").read_text()) for row in found.rows]
     assert all("test_accuracy" not in result for result in results)
-    assert [row.test for row in found.rows] == [None, None]
+    assert [row.test for row in found.rows] == [None, None, None]
     assert json.loads((workdir / "sweep.json").read_text())["test_accuracy"] == found.chosen.test.tolist()
     assert 0.5 < found.chosen.test[0] < 1
 
@@ -77,13 +83,13 @@ def test_a_sweep_killed_in_the_middle_ends_as_one_that_was_not(swept, tmp_path):
     workdir, _ = swept
     command = [sys.executable, "-m", "tl_keras.sweep", f"--workdir={tmp_path / 'killed'}", *FLAGS]
     process = subprocess.Popen(command)
-    while not (tmp_path / "killed" / "blocks_1" / "seed_0" / "result.json").exists():
+    while not (tmp_path / "killed" / "blocks_2" / "seed_0" / "result.json").exists():
         assert process.poll() is None
         time.sleep(0.02)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert subprocess.run(command, check=False).returncode == 0
-    for run in ("none", "blocks_1"):
+    for run in ("none", "blocks_1", "blocks_2"):
         whole, killed = (
             json.loads((path / run / "seed_0" / "result.json").read_text()) for path in (workdir, tmp_path / "killed")
         )

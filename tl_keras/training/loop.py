@@ -127,7 +127,7 @@ def train_and_evaluate(
     if any(phase.plan not in features for phase in phases):
         every_epoch = np.concatenate([splits.train, splits.validation])
         source = held_decoded(source, every_epoch, inspection, limit_gib=config.cache.decoded_gib)
-    job = _Job(config, student, source, splits, run, workshop, engine, features, began)
+    job = _Job(config, student, source, splits, run, workshop, engine, features, inspection.data_hash, began)
     progress, trainer = _train(job, phases)
     test = splits.test if measure_test else splits.test[:0]
     with replacing(run.answers) as temporary:
@@ -235,11 +235,18 @@ class _Job:
     workshop: Workshop
     engine: Engine
     features: dict[FreezePlan, Features]  # of the plans whose frozen layers are cached
+    data_hash: str
     began: float  # by time.perf_counter
 
     @property
     def checkpoint(self) -> pathlib.Path:
         return self.run.checkpoints / "last.npz"
+
+    def recipe_of_head(self, phases: tuple[Phase, ...]) -> str:
+        """Returns all that decides what the first phase of several makes of the head: not where it is cut afterwards."""
+        config = to_json(self.config)
+        config["model"] |= {"unfreeze": "", "unfreeze_schedule": ""}
+        return json.dumps([config, self.data_hash, phases[0].epochs, len(phases) > 1])
 
 
 def _views(config: TransferConfig) -> int:
@@ -323,11 +330,15 @@ def _train(job: _Job, phases: tuple[Phase, ...]) -> tuple[Progress, keras.Model]
     variables = _changing(job, phases)
     job.workshop.remember(job.student, variables)
     kept = saved.kept if saved else values_of(variables)
-    progress.preparing_seconds += time.perf_counter() - job.began
+    first, preparing_seconds = progress.phase, progress.preparing_seconds + time.perf_counter() - job.began
     if progress.history:
         _say(f"going on after epoch {len(progress.history)}")
+    elif shared := job.workshop.take_head(job.student, job.recipe_of_head(phases)):
+        progress, first, kept = shared, 1, values_of(variables)
+        _say(f"head: as another run has trained it in {len(progress.history)} epochs")
+    progress.preparing_seconds = preparing_seconds
     trainer: keras.Model = None
-    for position in range(progress.phase, len(phases)):
+    for position in range(first, len(phases)):
         phase = phases[position]
         trainer = _trainer(job, phase)
         with job.engine.fitting(trainer):
@@ -339,6 +350,8 @@ def _train(job: _Job, phases: tuple[Phase, ...]) -> tuple[Progress, keras.Model]
             if not progress.phase_over and progress.phase_epochs < phase.epochs:
                 _fit(job, phase, trainer, progress, variables, kept)
         restore(job.checkpoint, variables, kept)
+        if position == 0 and len(phases) > 1:
+            job.workshop.remember_head(job.student, job.recipe_of_head(phases), progress)
         saved = None
     return progress, trainer
 

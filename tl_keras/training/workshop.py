@@ -6,6 +6,7 @@ length share the traced functions; what they compute is the same as without.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 
 import keras
@@ -16,7 +17,7 @@ from tl_keras.config import ModelConfig, TrainingConfig
 from tl_keras.distribution.hardware import Hardware
 from tl_keras.freezing import FreezePlan
 from tl_keras.heads import initialize_head
-from tl_keras.training.checkpoints import values_of
+from tl_keras.training.checkpoints import Progress, values_of
 from tl_keras.training.cut import Cut, cut_student
 from tl_keras.training.losses import MeanOverImages, make_loss
 from tl_keras.training.optimizers import TransferAdam, VariableTreatment
@@ -34,6 +35,7 @@ class Workshop:
         self._trainers: dict[tuple, keras.Model] = {}
         # Of each student's model, by `id`: the variables that runs change, and the values that they had before.
         self._before: dict[int, list[tuple[keras.Variable, np.ndarray]]] = {}
+        self._heads: dict[tuple, tuple[Progress, list[np.ndarray]]] = {}
 
     def student(self, teacher: TeacherChoice, config: ModelConfig, *, num_classes: int, seed: int) -> Student:
         """Returns what `build_student` gives; students that differ in seed and freeze plan only are the same network."""
@@ -62,6 +64,23 @@ class Workshop:
             for variable, value in zip(variables, values_of(variables), strict=True)
             if id(variable) not in seen
         ]
+
+    def remember_head(self, student: Student, recipe: str, progress: Progress) -> None:
+        """Keeps a head that has been trained on the frozen teacher, and how that went; `recipe` decides all of it."""
+        values = values_of(self._variables_of_head(student))
+        self._heads[id(student.model), recipe] = (copy.deepcopy(progress), values)
+
+    def take_head(self, student: Student, recipe: str) -> Progress | None:
+        """Gives a student the head that another run has trained by the same recipe, and returns how that went, if any has."""
+        if (id(student.model), recipe) not in self._heads:
+            return None
+        progress, values = self._heads[id(student.model), recipe]
+        for variable, value in zip(self._variables_of_head(student), values, strict=True):
+            variable.assign(value)
+        return copy.deepcopy(progress)
+
+    def _variables_of_head(self, student: Student) -> list[keras.Variable]:
+        return self.cut(student, student.plan.frozen()).trained.variables
 
     def cut(self, student: Student, plan: FreezePlan) -> Cut:
         """Returns `cut_student` of the two."""
