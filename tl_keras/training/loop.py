@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import importlib.metadata
 import json
 import math
@@ -28,6 +29,7 @@ from tl_keras.data.sources import Source, open_source
 from tl_keras.data.splits import Splits, split_source
 from tl_keras.distribution.engine import Engine, open_engine
 from tl_keras.distribution.hardware import Hardware, resolve_hardware
+from tl_keras.errors import ConfigError
 from tl_keras.freezing import FreezePlan
 from tl_keras.serving.formats import require_converters
 from tl_keras.serving.handover import hand_over
@@ -94,6 +96,10 @@ def train_and_evaluate(
 
     hardware = resolve_hardware(config.strategy, replicas=config.replicas)
     hardware.require_divisible(config.training.global_batch_size)
+    engine = open_engine(hardware)  # before TensorFlow computes: afterwards it joins no other workers
+    writes = hardware.process == 0
+    if not writes:
+        run = run.thrown_away()
     keras.utils.set_random_seed(config.seed)
     if source is None:
         source = open_source(config.data.source, data_dir=config.data.data_dir)
@@ -108,7 +114,7 @@ def train_and_evaluate(
     )
     for remark in (*source.notes, *inspection.findings, *_crop_loss(teacher.preprocess, inspection)):
         _say(f"data: {remark}")
-    engine = open_engine(hardware)
+    _require_same_work(engine, config, inspection, run)
     with engine.scope():
         student = workshop.student(teacher, config.model, num_classes=len(source.class_names), seed=config.seed)
     weights_hash = fingerprint(student.backbone)
@@ -122,12 +128,14 @@ def train_and_evaluate(
     _say(describe(config, teacher, student, phases, splits, hardware))
 
     store = _feature_store(config, student, phases, source, inspection, splits)
-    features = _features_of_phases(workshop, store, student, phases)
+    features = _features_of_phases(engine, workshop, store, student, phases)
     job = _Job(config, student, source, splits, run, workshop, engine, features, began)
-    progress, trainer = _train(job, phases)
+    with engine.together():
+        progress, trainer = _train(job, phases)
+        measured = _evaluate(job, phases[-1], trainer, progress, splits.test if measure_test else splits.test[:0])
     trained = sum(math.prod(weight.shape) for weight in student.model.trainable_weights)
     result = {
-        **_evaluate(job, phases[-1], trainer, progress, splits.test if measure_test else splits.test[:0]),
+        **measured,
         "method": config.model.method,
         "backbone": teacher.spec.name,
         "weights": teacher.weights,
@@ -154,7 +162,7 @@ def train_and_evaluate(
         run,
         source,
         splits,
-        formats=export_formats(config.export),
+        formats=export_formats(config.export) if writes else (),
         answers=lambda indices: _answers(job, phases[-1], indices),
     )
     run.write_json("result.json", result)
@@ -230,9 +238,17 @@ class _Job:
     features: dict[FreezePlan, Features]  # of the plans whose frozen layers are cached
     began: float  # by time.perf_counter
 
-    @property
-    def checkpoint(self) -> pathlib.Path:
-        return self.run.checkpoints / "last.npz"
+
+def _require_same_work(engine: Engine, config: TransferConfig, inspection: Inspection, run: RunDirectory) -> None:
+    """Raises a ConfigError unless every process has the same options, images and checkpoint: they take the same steps."""
+    options = {**to_json(config), "cache": None}  # where features are kept is each machine's own
+    checkpoint = run.checkpoint.read_bytes() if run.checkpoint.is_file() else b""
+    work = hashlib.sha256(json.dumps([options, inspection.data_hash]).encode() + checkpoint).digest()
+    if len(set(engine.gathered(int.from_bytes(work[:3], "big")))) > 1:
+        raise ConfigError(
+            "workers: expected the same options, images and --workdir, on a disk that all of them share, for each. Received: "
+            "different ones. Start each with the same command."
+        )
 
 
 def _views(config: TransferConfig) -> int:
@@ -290,7 +306,7 @@ def _default_cache_folder() -> pathlib.Path:
 
 
 def _features_of_phases(
-    workshop: Workshop, store: FeatureStore | None, student: Student, phases: tuple[Phase, ...]
+    engine: Engine, workshop: Workshop, store: FeatureStore | None, student: Student, phases: tuple[Phase, ...]
 ) -> dict[FreezePlan, Features]:
     """Returns the features at the cut of each plan that has any, the shallowest computed first."""
     if store is None:
@@ -298,7 +314,10 @@ def _features_of_phases(
     cuts = {phase.plan: workshop.cut(student, phase.plan) for phase in phases}
     by_depth = sorted(cuts.items(), key=lambda item: item[1].position)
     features = {plan: store.at(student, cut, others=workshop.cuts(student)) for plan, cut in by_depth}
-    return {plan: found for plan, found in features.items() if found is not None}
+    # Whether it pays is measured: on slow disks perhaps not on every machine, and all of them take the same steps.
+    return {
+        plan: found for plan, found in features.items() if all(engine.gathered(found is not None)) and found is not None
+    }
 
 
 def _train(job: _Job, phases: tuple[Phase, ...]) -> tuple[Progress, keras.Model]:
@@ -309,7 +328,7 @@ def _train(job: _Job, phases: tuple[Phase, ...]) -> tuple[Progress, keras.Model]
     """
     with writing(job.run.checkpoints):
         job.run.checkpoints.mkdir(exist_ok=True)
-    saved, damage = read_checkpoint(job.checkpoint)
+    saved, damage = read_checkpoint(job.run.checkpoint)
     if damage:
         _say(f"checkpoint: {damage}; going on from the one before")
     progress = saved.progress if saved else Progress()
@@ -325,13 +344,13 @@ def _train(job: _Job, phases: tuple[Phase, ...]) -> tuple[Progress, keras.Model]
         trainer = _trainer(job, phase)
         with job.engine.fitting(trainer):
             if saved is not None and position == progress.phase:
-                restore(job.checkpoint, [*variables, *trainer.optimizer.variables], saved.values)
+                restore(job.run.checkpoint, [*variables, *trainer.optimizer.variables], saved.values)
             else:
                 progress = progress.at_start_of(position)
                 _begin(job, phase, trainer, progress)
             if not progress.phase_over and progress.phase_epochs < phase.epochs:
                 _fit(job, phase, trainer, progress, variables, kept)
-        restore(job.checkpoint, variables, kept)
+        restore(job.run.checkpoint, variables, kept)
         saved = None
     return progress, trainer
 
@@ -389,7 +408,7 @@ def _fit(
         phase_name=phase.name,
         variables=variables,
         optimizer=trainer.optimizer,
-        checkpoint=job.checkpoint,
+        checkpoint=job.run.checkpoint,
         kept=kept,
         patience=training.early_stopping_patience,
         images_per_epoch=images,

@@ -11,12 +11,14 @@ checkpoints/    to resume from                  logs/          for TensorBoard
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import errno
 import json
 import os
 import pathlib
 import shutil
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -46,9 +48,25 @@ class RunDirectory:
     def __init__(self, path: str | os.PathLike[str]):
         self.path = pathlib.Path(path)
         self.checkpoints = self.path / "checkpoints"
+        self.checkpoint = self.checkpoints / "last.npz"
         self.logs = self.path / "logs"
         self.model = self.path / "model.keras"
         self.proof = self.path / "proof.npz"
+
+    def thrown_away(self) -> RunDirectory:
+        """Returns a copy of what a run goes on from, for a process that trains along with the one that writes.
+
+        It is gone when the process ends.
+        """
+        folder = tempfile.TemporaryDirectory(prefix="tl_keras_worker_")
+        atexit.register(folder.cleanup)
+        copy = RunDirectory(pathlib.Path(folder.name, self.path.name))
+        if self.read_config():
+            copy.path.mkdir()
+            shutil.copyfile(self.path / "config.json", copy.path / "config.json")
+        if self.checkpoints.is_dir():
+            shutil.copytree(self.checkpoints, copy.checkpoints)
+        return copy
 
     def check_writable(self) -> None:
         """Raises a WorkdirError unless the directory, or the nearest parent that exists, can be written."""
