@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-COMMANDS = ("train", "tpu_check", "evaluate", "predict", "export", "serve", "monitor", "demo", "backbones")
+COMMANDS = ("train", "tpu_check", "tpu_smoke", "evaluate", "predict", "export", "serve", "monitor", "demo", "backbones")
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
