@@ -10,6 +10,7 @@ COMMANDS = (
     "sweep",
     "report",
     "tpu_check",
+    "tpu_smoke",
     "evaluate",
     "predict",
     "export",

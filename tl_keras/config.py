@@ -17,7 +17,7 @@ BATCH_NORM_POLICIES = ("freeze", "train", "recalibrate")
 AUGMENTATIONS = ("none", "light", "strong")
 CLASS_WEIGHTS = ("none", "balanced")
 RESIZE_RULES = ("original", "squash", "pad")
-STRATEGIES = ("auto", "cpu", "gpu", "mirrored", "tpu", "jax")
+STRATEGIES = ("auto", "cpu", "gpu", "mirrored", "multi_worker", "tpu", "jax")
 ENGINES = ("auto", "keras", "tf_graph", "tf_graph_bf16", "openvino", "openvino_bf16")
 CACHE_DTYPES = ("float32", "float16")
 EXPORTS = ("saved_model", "litert", "litert_float16", "litert_int8", "onnx", "openvino")
@@ -113,8 +113,8 @@ class TransferConfig:
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
     training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
     cache: CacheConfig = dataclasses.field(default_factory=CacheConfig)
-    strategy: str = "auto"  # auto, cpu, gpu, mirrored, tpu or jax
-    replicas: int = 0  # devices that train together, with mirrored and jax; 0: every one there is
+    strategy: str = "auto"  # auto, cpu, gpu, mirrored, multi_worker, tpu or jax
+    replicas: int = 0  # devices that train together, with mirrored and jax, over all processes; 0: every one there is
     seed: int = 0
     price_per_hour: float = 0.0  # of the machine, in any currency, for `time_to_accuracy` in result.json; 0: unknown
     export: str = "saved_model"  # any of saved_model, litert, litert_float16, litert_int8, onnx, openvino; or none

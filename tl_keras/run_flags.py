@@ -68,7 +68,12 @@ _FIELDS = (
         "cache.engine",
         "What computes them: auto, keras, tf_graph, openvino, or one of these with _bf16.",
     ),
-    ("strategy", "string", "strategy", "auto, cpu, gpu, mirrored (several GPUs), tpu, or jax (any of them, on JAX)."),
+    (
+        "strategy",
+        "string",
+        "strategy",
+        "auto, cpu, gpu, mirrored (several GPUs), multi_worker (the machines of TF_CONFIG), tpu, or jax (any, on JAX).",
+    ),
     (
         "replicas",
         "integer",

@@ -67,7 +67,7 @@ def main(arguments: list[str]) -> None:
 
     result = train_and_evaluate(config, _WORKDIR.value)
     print(summary(result, _WORKDIR.value))
-    if _REPORT.value:
+    if _REPORT.value and not result["hardware"].get("process"):  # of several, the one that writes
         from tl_keras.reporting.after_training import report_run
 
         report_run(_WORKDIR.value)

@@ -40,7 +40,12 @@ def train(strategy: str, replicas: int) -> dict:
             verbose=0,
         )
     evaluated = model.evaluate(engine.evaluation(batches), steps=STEPS, verbose=0, return_dict=True)
-    return {**history.history, **{f"test_{name}": [value] for name, value in evaluated.items()}}
+    weights = np.concatenate([keras.ops.convert_to_numpy(variable).ravel() for variable in model.variables])
+    return {
+        **history.history,
+        **{f"test_{name}": [value] for name, value in evaluated.items()},
+        "weights": weights.tolist(),
+    }
 
 
 def a_model(jit_compile: str) -> keras.Model:

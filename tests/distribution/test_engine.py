@@ -1,10 +1,12 @@
 """Tests of tl_keras.distribution.engine."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tl_keras.distribution.engine import open_engine, padded, repeated
+from tl_keras.distribution.engine import open_engine, padded, repeated, share
 from tl_keras.distribution.hardware import resolve_hardware
 
 
@@ -36,6 +38,17 @@ def test_a_batch_that_divides_stays_as_it_is():
         inputs, _, weights = next(iter(divided(batches_of(16, 16), 4)))
         assert inputs[:, 0].numpy().tolist() == list(range(16))
         assert set(weights.numpy()) == {1.0}
+
+
+def test_each_process_takes_its_rows_of_every_batch():
+    batches = padded(batches_of(21, 8), 4)
+    shares = [
+        share(batches, dataclasses.replace(resolve_hardware("cpu"), replicas=4, process=process, processes=2))
+        for process in range(2)
+    ]
+    for whole, first, second in zip(batches, *shares, strict=True):
+        for tensor, *parts in zip(whole, first, second, strict=True):
+            np.testing.assert_array_equal(tf.concat(parts, 0), tensor)
 
 
 def test_several_inputs_stay_together():

@@ -33,6 +33,17 @@ def test_what_a_killed_process_left_half_written_is_removed(tmp_path):
     assert (tmp_path / "config.json").exists()
 
 
+def test_what_a_worker_writes_is_thrown_away(tmp_path):
+    RunDirectory(tmp_path).begin(**BEGIN)
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "last.npz").write_text("a checkpoint")
+    copy = RunDirectory(tmp_path).thrown_away()
+    assert copy.begin(**BEGIN) is True
+    assert copy.checkpoint.read_text() == "a checkpoint"
+    copy.write_text("labels.txt", "")
+    assert (tmp_path / "labels.txt").read_text() == "cat\ndog\n"
+
+
 def test_a_run_with_another_config_is_refused_and_the_field_named(tmp_path):
     RunDirectory(tmp_path).begin(**BEGIN)
     with pytest.raises(WorkdirError, match="seed: 0 there, 1 now"):

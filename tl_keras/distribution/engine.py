@@ -2,9 +2,11 @@
 
 ```
 Engine                  one device: what Keras does by itself
-├── tf_engine.Replicated      several replicas through tf.distribute
-└── jax_engine.DataParallel   several replicas through keras.distribution
+├── tf_engine.Replicated      several replicas through tf.distribute, in one process or several
+└── jax_engine.DataParallel   several replicas through keras.distribution, in one process or several
 ```
+
+Several processes run the same program. Each makes the same batches and takes its rows of them.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import keras
 import tensorflow as tf
 
 from tl_keras.distribution.hardware import Hardware
+from tl_keras.errors import TrainingError
 
 
 class Engine:
@@ -40,6 +43,15 @@ class Engine:
     def fitting(self, model: keras.Model) -> Iterator[None]:
         """Wherein a model is trained."""
         yield
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """Wherein processes wait for each other; a TrainingError, of one line, where one of them is gone."""
+        yield
+
+    def gathered(self, number: int) -> list[int]:
+        """Returns what each process gives, 0 to 2**31 - 1, in their order; they wait for each other."""
+        return [number]
 
     def training(self, batches: tf.data.Dataset) -> Any:
         """Returns what `fit` takes, from batches of (inputs, labels)."""
@@ -68,6 +80,26 @@ def settle(model: keras.Model) -> None:
     """Puts what the last step made of a model's variables back into them: Keras on JAX does so after an epoch only."""
     if keras.backend.backend() == "jax":
         model.jax_state_sync()
+
+
+def share(batches: tf.data.Dataset, hardware: Hardware) -> tf.data.Dataset:
+    """Leaves of each batch, which divides by the replicas, the rows of this process."""
+    if hardware.processes == 1:
+        return batches
+
+    def rows(tensor: tf.Tensor) -> tf.Tensor:
+        size = tf.shape(tensor)[0] // hardware.processes
+        return tensor[hardware.process * size : (hardware.process + 1) * size]
+
+    return batches.map(lambda *batch: tf.nest.map_structure(rows, batch))
+
+
+def worker_lost(hardware: Hardware) -> TrainingError:
+    """Returns what is said where another process is gone, or no longer answers."""
+    return TrainingError(
+        f"workers: expected all {hardware.processes} to train on. Received: one that has stopped or no longer answers. Start "
+        "each of them with its command again: the run goes on from its last checkpoint."
+    )
 
 
 def repeated(batches: tf.data.Dataset, replicas: int) -> tf.data.Dataset:

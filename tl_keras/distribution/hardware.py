@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tl_keras.distribution.backend import require_backend
+from tl_keras.distribution.cluster import Cluster, read_cluster
 from tl_keras.distribution.tpu_probe import TPU_SECONDS, find_tpu
 from tl_keras.errors import ConfigError, DependencyError
 
@@ -30,7 +31,7 @@ class Hardware:
       engine: What Keras runs on: `tensorflow` or `jax`.
       strategy: How replicas are kept together: `one_device`, `mirrored`, `tpu`, `multi_worker` or `data_parallel`.
       device: `cpu`, `gpu` or `tpu`.
-      devices: The names that TensorFlow or JAX has for those of this process.
+      devices: The names that TensorFlow has for those of this process, or JAX for those of all.
       description: The name of the processor, graphics card or TPU, as the system gives it.
       replicas: Copies of the model that train together, over all processes; each takes as many images of a batch.
       process: Number of this process, from 0; 0 writes the run directory.
@@ -95,13 +96,13 @@ class Hardware:
 def resolve_hardware(strategy: str, *, replicas: int = 0) -> Hardware:
     """Chooses the devices, before TensorFlow or JAX has used any.
 
-    `auto` takes the TPU where something says that there is one and it answers, else the first GPU, else the CPU. Every other
-    strategy is what it says or an error.
+    `auto` takes the other workers where TF_CONFIG names any, else the TPU where something says that there is one and it
+    answers, else the first GPU, else the CPU. Every other strategy is what it says or an error.
 
     Args:
       strategy: One of `tl_keras.config.STRATEGIES`.
-      replicas: Devices that train together, with `mirrored` and `jax`. Without a GPU or TPU they are parts of the CPU.
-        0: one on the CPU, else every device there is.
+      replicas: Devices that train together, with `mirrored` and `jax`, over all processes. Without a GPU or TPU they are
+        parts of the CPU. 0: one on the CPU of each process, else every device there is.
 
     Raises:
       DependencyError: The hardware, or a package that it needs, is not there.
@@ -113,6 +114,11 @@ def resolve_hardware(strategy: str, *, replicas: int = 0) -> Hardware:
             f"replicas: expected --strategy=mirrored or jax, which share a batch among devices. Received: replicas={replicas} "
             f"with --strategy={strategy}. Leave one of them out."
         )
+    if strategy in ("cpu", "gpu", "mirrored", "tpu") and read_cluster():
+        raise ConfigError(
+            f"strategy: TF_CONFIG names several workers, and with {strategy} each would train alone into the same --workdir. "
+            f"Received: --strategy={strategy}. Use --strategy=multi_worker, or unset TF_CONFIG."
+        )
     if strategy == "auto":
         return _jax(0, "KERAS_BACKEND is jax") if backend == "jax" else _auto()
     resolvers: dict[str, Callable[[], Hardware]] = {
@@ -120,6 +126,7 @@ def resolve_hardware(strategy: str, *, replicas: int = 0) -> Hardware:
         "gpu": _gpu,
         "mirrored": lambda: _mirrored(replicas),
         "tpu": lambda: _tpu("the TPU was asked for"),
+        "multi_worker": _multi_worker,
         "jax": lambda: _jax(replicas, "JAX was asked for"),
     }
     return resolvers[strategy]()
@@ -140,6 +147,8 @@ def tpu_hint() -> str:
 
 
 def _auto() -> Hardware:
+    if cluster := read_cluster():
+        return _workers(cluster, f"TF_CONFIG names {len(cluster.addresses)} workers")
     hint, failure = tpu_hint(), ""
     if hint:
         try:
@@ -206,6 +215,36 @@ def _mirrored(replicas: int) -> Hardware:
     return Hardware(device="cpu", devices=names, description=processor(), replicas=replicas, reason=reason, **fixed)
 
 
+def _multi_worker() -> Hardware:
+    cluster = read_cluster()
+    if cluster is None:
+        raise ConfigError(
+            "strategy: multi_worker expected TF_CONFIG to name several workers. Received: "
+            f"{os.environ.get('TF_CONFIG') or 'none'}. Set it for each of them (docs/hardware.md), or use another --strategy."
+        )
+    return _workers(cluster, f"{len(cluster.addresses)} workers were asked for")
+
+
+def _workers(cluster: Cluster, reason: str) -> Hardware:
+    """Takes every GPU of this process, and as many of each of the others; without a GPU, the CPU."""
+    import tensorflow as tf
+
+    gpus, processes = tf.config.list_physical_devices("GPU"), len(cluster.addresses)
+    device, local = ("gpu", len(gpus)) if gpus else ("cpu", 1)
+    return Hardware(
+        "tensorflow",
+        "multi_worker",
+        device,
+        tuple(f"{device.upper()}:{i}" for i in range(local)),
+        _card(gpus[0]) if gpus else processor(),
+        local * processes,
+        f"{reason}, and this is number {cluster.process}",
+        process=cluster.process,
+        processes=processes,
+        jit_compile="off",  # as with several replicas of MirroredStrategy
+    )
+
+
 def _part_cpu(replicas: int) -> None:
     """Makes logical devices of the CPU."""
     import tensorflow as tf
@@ -246,12 +285,23 @@ def _jax(replicas: int, reason: str) -> Hardware:
     import tensorflow as tf
 
     tf.config.set_visible_devices([], "GPU")  # it feeds and exports only, and would take the memory
-    if not (tpu_hint() or _has_cuda_plugin()):
-        jax.config.update("jax_platforms", "cpu")  # where libtpu is installed for tpu_check, JAX would look for a TPU
-        try:
-            jax.config.update("jax_num_cpu_devices", replicas or 1)
-        except RuntimeError as error:
-            raise _in_use("JAX", replicas) from error
+    cluster = read_cluster() or Cluster(("this process",), 0)
+    processes = len(cluster.addresses)
+    if replicas % processes:
+        raise ConfigError(
+            f"replicas: expected a multiple of the {processes} workers of TF_CONFIG. Received: {replicas}. Use {processes}."
+        )
+    try:
+        if not (tpu_hint() or _has_cuda_plugin()):
+            jax.config.update(
+                "jax_platforms", "cpu"
+            )  # where libtpu is installed for tpu_check, JAX would look for a TPU
+            jax.config.update("jax_num_cpu_devices", replicas // processes or 1)
+        if processes > 1 and not jax.distributed.is_initialized():
+            jax.config.update("jax_cpu_collectives_implementation", "gloo")
+            jax.distributed.initialize(cluster.addresses[0], processes, cluster.process)
+    except RuntimeError as error:
+        raise _in_use("JAX", replicas) from error
     found = jax.devices()
     if replicas > len(found):
         raise DependencyError(
@@ -267,7 +317,10 @@ def _jax(replicas: int, reason: str) -> Hardware:
         tuple(f"{device}:{each.id}" for each in chosen),
         processor() if device == "cpu" else chosen[0].device_kind,
         len(chosen),
-        f"{reason}, and it sees {len(found)} of {device}",
+        f"{reason}, and it sees {len(found)} of {device}"
+        + (f" in {processes} processes, of which this is number {cluster.process}" if processes > 1 else ""),
+        process=cluster.process,
+        processes=processes,
     )
 
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-import keras
-import tensorflow as tf
+import contextlib
+from collections.abc import Iterator
 
-from tl_keras.distribution.engine import Engine, padded, repeated
+import jax
+import keras
+import numpy as np
+import tensorflow as tf
+from jax.experimental import multihost_utils
+
+from tl_keras.distribution.engine import Engine, padded, repeated, share, worker_lost
 from tl_keras.distribution.hardware import Hardware
 
 
@@ -13,17 +19,38 @@ class DataParallel(Engine):
     """Replicas as parts of one array: losses, gradients and the statistics of BatchNorm are those of the whole batch.
 
     Args:
-      hardware: The decision that it carries out; every variable of Keras that is made from now on is on all its devices.
+      hardware: The decision that it carries out; every variable of Keras that is made from now on is on all devices of all
+        processes.
     """
 
     def __init__(self, hardware: Hardware):
         super().__init__(hardware)
-        keras.distribution.set_distribution(keras.distribution.DataParallel(devices=list(hardware.devices)))
+        # Each process gives its share of a batch: Keras is not to take a part of it once more.
+        keras.distribution.set_distribution(
+            keras.distribution.DataParallel(devices=list(hardware.devices), auto_shard_dataset=False)
+        )
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """See `Engine.together`."""
+        try:
+            yield
+        except jax.errors.JaxRuntimeError as error:
+            if self.hardware.processes == 1:
+                raise
+            raise worker_lost(self.hardware) from error
+
+    def gathered(self, number: int) -> list[int]:
+        """See `Engine.gathered`."""
+        if self.hardware.processes == 1:
+            return [number]
+        with self.together():
+            return np.ravel(multihost_utils.process_allgather(np.int32(number))).tolist()
 
     def training(self, batches: tf.data.Dataset) -> tf.data.Dataset:
         """See `Engine.training`."""
-        return repeated(batches, self.hardware.replicas)
+        return share(repeated(batches, self.hardware.replicas), self.hardware)
 
     def evaluation(self, batches: tf.data.Dataset) -> tf.data.Dataset:
         """See `Engine.evaluation`."""
-        return padded(batches, self.hardware.replicas)
+        return share(padded(batches, self.hardware.replicas), self.hardware)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import keras
 import tensorflow as tf
+from keras.src.backend.tensorflow import trainer
 
-from tl_keras.distribution.engine import Engine, padded, repeated
+from tl_keras.distribution.engine import Engine, padded, repeated, share, worker_lost
 from tl_keras.distribution.hardware import Hardware
+from tl_keras.errors import ConfigError
 
 
 class Replicated(Engine):
@@ -27,8 +30,31 @@ class Replicated(Engine):
     @contextlib.contextmanager
     def scope(self) -> Iterator[None]:
         """See `Engine.scope`."""
-        with self._strategy.scope():
+        with self.together(), self._strategy.scope():
             yield
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """See `Engine.together`. A worker that is killed is missed at once, one that hangs after TensorFlow's 10 seconds."""
+        try:
+            yield
+        except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.FailedPreconditionError) as error:
+            if self.hardware.processes == 1:
+                raise
+            raise worker_lost(self.hardware) from error
+
+    def gathered(self, number: int) -> list[int]:
+        """See `Engine.gathered`."""
+        if self.hardware.processes == 1:
+            return [number]
+
+        @tf.function
+        def of_replicas() -> tf.Tensor:
+            given = self._strategy.run(lambda: tf.constant([number], tf.int32))
+            return self._strategy.gather(given, axis=0)
+
+        with self.together():
+            return of_replicas().numpy().tolist()[:: len(self.hardware.devices)]
 
     @contextlib.contextmanager
     def fitting(self, model: keras.Model) -> Iterator[None]:
@@ -64,19 +90,46 @@ class Replicated(Engine):
 
     def _dealt(self, batches: tf.data.Dataset) -> Any:
         """Gives the replicas their parts of each batch in order; `tf.distribute`'s own cut lets parts of two batches mix."""
-        replicas = self.hardware.replicas
+        replicas = len(self.hardware.devices)
 
         def cut(tensor: tf.Tensor) -> tf.Tensor:
             return tf.reshape(tensor, [replicas, tf.shape(tensor)[0] // replicas, *tensor.shape[1:]])
 
-        parts = batches.map(lambda *batch: tf.nest.map_structure(cut, batch)).unbatch()
+        parts = share(batches, self.hardware).map(lambda *batch: tf.nest.map_structure(cut, batch)).unbatch()
         return self._strategy.distribute_datasets_from_function(lambda context: parts)
 
 
 def _strategy(hardware: Hardware) -> tf.distribute.Strategy:
     if hardware.strategy == "mirrored":
         return tf.distribute.MirroredStrategy([f"/{name}" for name in hardware.devices])
+    if hardware.strategy == "multi_worker":
+        return _multi_worker(hardware)
     resolver = tf.distribute.cluster_resolver.TPUClusterResolver("local")
     tf.config.experimental_connect_to_cluster(resolver)
     tf.tpu.experimental.initialize_tpu_system(resolver)
     return tf.distribute.TPUStrategy(resolver)
+
+
+def _multi_worker(hardware: Hardware) -> tf.distribute.Strategy:
+    """Waits for the other workers.
+
+    Raises:
+      ConfigError: This process has used TensorFlow before, or another worker has another number of GPUs.
+    """
+    # Keras 3.15 sums what the replicas of a step give, metrics as they stand over all workers, along an axis that they do
+    # not have (keras issue 20585). Without this it takes those of one worker, as it does with MirroredStrategy.
+    trainer._collective_all_reduce_multi_worker = lambda strategy: False
+    print(f"waiting for {hardware.processes - 1} other workers of TF_CONFIG", file=sys.stderr, flush=True)
+    try:
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    except RuntimeError as error:
+        raise ConfigError(
+            "strategy: multi_worker expected a process in which TensorFlow has computed nothing yet. Received: one in which it "
+            "has, as with --method=auto. Name the method (python -m tl_keras.advise tells which)."
+        ) from error
+    if strategy.num_replicas_in_sync != hardware.replicas:
+        raise ConfigError(
+            f"workers: expected as many GPUs on each. Received: {strategy.num_replicas_in_sync} in all, and "
+            f"{len(hardware.devices)} here. Hide the others with CUDA_VISIBLE_DEVICES."
+        )
+    return strategy

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import importlib.metadata
 import json
 import math
@@ -29,6 +30,7 @@ from tl_keras.data.sources import Source, open_source
 from tl_keras.data.splits import Splits, split_source
 from tl_keras.distribution.engine import Engine, open_engine
 from tl_keras.distribution.hardware import Hardware, resolve_hardware
+from tl_keras.errors import ConfigError
 from tl_keras.freezing import FreezePlan
 from tl_keras.serving.formats import require_converters
 from tl_keras.serving.handover import hand_over
@@ -42,7 +44,7 @@ from tl_keras.training.phases import Phase, plan_phases
 from tl_keras.training.proof import ProveFreezing
 from tl_keras.training.rate_finder import find_learning_rate
 from tl_keras.training.recalibration import recalibrate
-from tl_keras.training.run_directory import RunDirectory, replacing, writing
+from tl_keras.training.run_directory import RunDirectory, deciding, replacing, writing
 from tl_keras.training.transforms import training_transform
 from tl_keras.training.workshop import Workshop
 
@@ -95,6 +97,10 @@ def train_and_evaluate(
 
     hardware = resolve_hardware(config.strategy, replicas=config.replicas)
     hardware.require_divisible(config.training.global_batch_size)
+    engine = open_engine(hardware)  # before TensorFlow computes: afterwards it joins no other workers
+    writes = hardware.process == 0
+    if not writes:
+        run = run.thrown_away()
     keras.utils.set_random_seed(config.seed)
     if source is None:
         source = open_source(config.data.source, data_dir=config.data.data_dir)
@@ -109,7 +115,7 @@ def train_and_evaluate(
     )
     for remark in (*source.notes, *inspection.findings, *_crop_loss(teacher.preprocess, inspection)):
         _say(f"data: {remark}")
-    engine = open_engine(hardware)
+    _require_same_work(engine, config, inspection, run)
     with engine.scope():
         student = workshop.student(teacher, config.model, num_classes=len(source.class_names), seed=config.seed)
     weights_hash = fingerprint(student.backbone)
@@ -123,18 +129,20 @@ def train_and_evaluate(
     _say(describe(config, teacher, student, phases, splits, hardware))
 
     store = _feature_store(config, student, phases, source, inspection, splits)
-    features = _features_of_phases(workshop, store, student, phases)
+    features = _features_of_phases(engine, workshop, store, student, phases)
     if any(phase.plan not in features for phase in phases):
         every_epoch = np.concatenate([splits.train, splits.validation])
         source = held_decoded(source, every_epoch, inspection, limit_gib=config.cache.decoded_gib)
     job = _Job(config, student, source, splits, run, workshop, engine, features, inspection.data_hash, began)
-    progress, trainer = _train(job, phases)
     test = splits.test if measure_test else splits.test[:0]
+    with engine.together():
+        progress, trainer = _train(job, phases)
+        measured = _evaluate(job, phases[-1], trainer, progress, test)
     with replacing(run.answers) as temporary:
         np.savez(temporary, logits=_answers(job, phases[-1], test if len(test) else splits.validation)[1])
     trained = sum(math.prod(weight.shape) for weight in student.model.trainable_weights)
     result = {
-        **_evaluate(job, phases[-1], trainer, progress, test),
+        **measured,
         "method": config.model.method,
         "backbone": teacher.spec.name,
         "weights": teacher.weights,
@@ -161,7 +169,7 @@ def train_and_evaluate(
         run,
         source,
         splits,
-        formats=export_formats(config.export),
+        formats=export_formats(config.export) if writes else (),
         answers=lambda indices: _answers(job, phases[-1], indices),
     )
     run.write_json("result.json", result)
@@ -238,15 +246,23 @@ class _Job:
     data_hash: str
     began: float  # by time.perf_counter
 
-    @property
-    def checkpoint(self) -> pathlib.Path:
-        return self.run.checkpoints / "last.npz"
-
     def recipe_of_head(self, phases: tuple[Phase, ...]) -> str:
         """Returns all that decides what the first phase of several makes of the head: not where it is cut afterwards."""
         config = to_json(self.config)
         config["model"] |= {"unfreeze": "", "unfreeze_schedule": ""}
         return json.dumps([config, self.data_hash, phases[0].epochs, len(phases) > 1])
+
+
+def _require_same_work(engine: Engine, config: TransferConfig, inspection: Inspection, run: RunDirectory) -> None:
+    """Raises a ConfigError unless every process has the same options, images and checkpoint: they take the same steps."""
+    options = deciding(to_json(config))  # where features are kept is each machine's own
+    checkpoint = run.checkpoint.read_bytes() if run.checkpoint.is_file() else b""
+    work = hashlib.sha256(json.dumps([options, inspection.data_hash]).encode() + checkpoint).digest()
+    if len(set(engine.gathered(int.from_bytes(work[:3], "big")))) > 1:
+        raise ConfigError(
+            "workers: expected the same options, images and --workdir, on a disk that all of them share, for each. Received: "
+            "different ones. Start each with the same command."
+        )
 
 
 def _views(config: TransferConfig) -> int:
@@ -304,7 +320,7 @@ def _default_cache_folder() -> pathlib.Path:
 
 
 def _features_of_phases(
-    workshop: Workshop, store: FeatureStore | None, student: Student, phases: tuple[Phase, ...]
+    engine: Engine, workshop: Workshop, store: FeatureStore | None, student: Student, phases: tuple[Phase, ...]
 ) -> dict[FreezePlan, Features]:
     """Returns the features at the cut of each plan that has any, the shallowest computed first."""
     if store is None:
@@ -312,7 +328,10 @@ def _features_of_phases(
     cuts = {phase.plan: workshop.cut(student, phase.plan) for phase in phases}
     by_depth = sorted(cuts.items(), key=lambda item: item[1].position)
     features = {plan: store.at(student, cut, others=workshop.cuts(student)) for plan, cut in by_depth}
-    return {plan: found for plan, found in features.items() if found is not None}
+    # Whether it pays is measured: on slow disks perhaps not on every machine, and all of them take the same steps.
+    return {
+        plan: found for plan, found in features.items() if all(engine.gathered(found is not None)) and found is not None
+    }
 
 
 def _train(job: _Job, phases: tuple[Phase, ...]) -> tuple[Progress, keras.Model]:
@@ -323,7 +342,7 @@ def _train(job: _Job, phases: tuple[Phase, ...]) -> tuple[Progress, keras.Model]
     """
     with writing(job.run.checkpoints):
         job.run.checkpoints.mkdir(exist_ok=True)
-    saved, damage = read_checkpoint(job.checkpoint)
+    saved, damage = read_checkpoint(job.run.checkpoint)
     if damage:
         _say(f"checkpoint: {damage}; going on from the one before")
     progress = saved.progress if saved else Progress()
@@ -343,13 +362,13 @@ def _train(job: _Job, phases: tuple[Phase, ...]) -> tuple[Progress, keras.Model]
         trainer = _trainer(job, phase)
         with job.engine.fitting(trainer):
             if saved is not None and position == progress.phase:
-                restore(job.checkpoint, [*variables, *trainer.optimizer.variables], saved.values)
+                restore(job.run.checkpoint, [*variables, *trainer.optimizer.variables], saved.values)
             else:
                 progress = progress.at_start_of(position)
                 _begin(job, phase, trainer, progress)
             if not progress.phase_over and progress.phase_epochs < phase.epochs:
                 _fit(job, phase, trainer, progress, variables, kept)
-        restore(job.checkpoint, variables, kept)
+        restore(job.run.checkpoint, variables, kept)
         if position == 0 and len(phases) > 1:
             job.workshop.remember_head(job.student, job.recipe_of_head(phases), progress)
         saved = None
@@ -409,7 +428,7 @@ def _fit(
         phase_name=phase.name,
         variables=variables,
         optimizer=trainer.optimizer,
-        checkpoint=job.checkpoint,
+        checkpoint=job.run.checkpoint,
         kept=kept,
         patience=training.early_stopping_patience,
         images_per_epoch=images,

@@ -12,12 +12,14 @@ checkpoints/    to resume from                  logs/          for TensorBoard
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import errno
 import json
 import os
 import pathlib
 import shutil
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -47,10 +49,26 @@ class RunDirectory:
     def __init__(self, path: str | os.PathLike[str]):
         self.path = pathlib.Path(path)
         self.checkpoints = self.path / "checkpoints"
+        self.checkpoint = self.checkpoints / "last.npz"
         self.logs = self.path / "logs"
         self.model = self.path / "model.keras"
         self.proof = self.path / "proof.npz"
         self.answers = self.path / "answers.npz"
+
+    def thrown_away(self) -> RunDirectory:
+        """Returns a copy of what a run goes on from, for a process that trains along with the one that writes.
+
+        It is gone when the process ends.
+        """
+        folder = tempfile.TemporaryDirectory(prefix="tl_keras_worker_")
+        atexit.register(folder.cleanup)
+        copy = RunDirectory(pathlib.Path(folder.name, self.path.name))
+        if self.read_config():
+            copy.path.mkdir()
+            shutil.copyfile(self.path / "config.json", copy.path / "config.json")
+        if self.checkpoints.is_dir():
+            shutil.copytree(self.checkpoints, copy.checkpoints)
+        return copy
 
     def check_writable(self) -> None:
         """Raises a WorkdirError unless the directory, or the nearest parent that exists, can be written."""
@@ -87,7 +105,7 @@ class RunDirectory:
         begun = self.read_config()
         if begun is None:
             return
-        different = differences(_deciding(config), _deciding(to_json(from_json(begun["config"]))))
+        different = differences(deciding(config), deciding(to_json(from_json(begun["config"]))))
         if different:
             raise WorkdirError(
                 f"workdir: {self.path} holds a run with another config ({'; '.join(different[:3])}"
@@ -195,7 +213,7 @@ def writing(path: pathlib.Path) -> Iterator[None]:
         raise
 
 
-def _deciding(config: dict[str, Any]) -> dict[str, Any]:
+def deciding(config: dict[str, Any]) -> dict[str, Any]:
     """Returns the part of a config that decides what comes of a run; where features are, what computes, costs may change."""
     cache = {name: config["cache"][name] for name in ("dtype", "decoded_gib")}
     return {**config, "cache": cache, "strategy": None, "replicas": None, "price_per_hour": None}
