@@ -34,7 +34,7 @@ from tl_keras.errors import ConfigError
 from tl_keras.freezing import FreezePlan
 from tl_keras.serving.formats import require_converters
 from tl_keras.serving.handover import hand_over
-from tl_keras.serving.profile import answers_of
+from tl_keras.serving.profile import answers_of, with_features
 from tl_keras.training.callbacks import ProgressBar, RecordEpochs, StopOnNonFiniteLoss
 from tl_keras.training.checkpoints import Progress, read_checkpoint, restore, values_of
 from tl_keras.training.feature_cache import FeatureCache
@@ -530,10 +530,13 @@ def _class_weights(job: _Job) -> np.ndarray | None:
 
 def _answers(job: _Job, phase: Phase, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns pooled features, float32 (n, d), and logits, float32 (n, classes), in the order of `evaluation_order`."""
-    if phase.plan not in job.features:
+    if phase.plan in job.features:
+        model = job.workshop.cut(job.student, phase.plan).pooled
+    elif job.engine.hardware.processes > 1:  # of which `predict` would leave each with a part of the answers
+        model = with_features(job.student.model)
+    else:
         batch_size = job.config.training.global_batch_size
         return answers_of(job.student, job.source, global_batch_size=batch_size)(indices)
-    model = job.workshop.cut(job.student, phase.plan).pooled
     batches = _evaluation_batches(job, phase, indices)
     # Layer by layer: over few layers, tracing takes longer than it saves.
     features, logits = zip(*(model(inputs, training=False) for inputs, _ in batches), strict=True)
