@@ -64,7 +64,7 @@ def _step(name: str, pixels: int) -> Callable[[], object]:
     config.model.image_size, config.data.source = pixels, "digits"  # which images does not matter
     config = resolve(config)
     workshop = Workshop()
-    student = workshop.student(choose_backbone(config.model), config.model, num_classes=_NUM_CLASSES)
+    student = workshop.student(choose_backbone(config.model), config.model, num_classes=_NUM_CLASSES, seed=0)
     plan = plan_phases(config, student, images=_BATCH_SIZE)[0].plan
     workshop.remember(student, workshop.cut(student, plan).trained.variables)
     trainer = workshop.trainer(

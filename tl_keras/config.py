@@ -93,7 +93,7 @@ class TrainingConfig:
 
 @dataclasses.dataclass
 class CacheConfig:
-    """What is computed once and kept. It decides how fast a run is, not what comes out of it."""
+    """What is computed once and kept. Rounding apart, it decides how fast a run is, not what comes out of it."""
 
     enabled: bool = True
     folder: str = ""  # of activations of frozen layers; empty: tl_keras in XDG_CACHE_HOME, or in ~/.cache

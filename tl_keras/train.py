@@ -66,8 +66,10 @@ def main(arguments: list[str]) -> None:
     from tl_keras.training.loop import train_and_evaluate
 
     result = train_and_evaluate(config, _WORKDIR.value)
+    if result["hardware"].get("process"):  # of several, one that does not write
+        return
     print(summary(result, _WORKDIR.value))
-    if _REPORT.value and not result["hardware"].get("process"):  # of several, the one that writes
+    if _REPORT.value:
         from tl_keras.reporting.after_training import report_run
 
         report_run(_WORKDIR.value)

@@ -17,6 +17,8 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.config import METHODS, TransferConfig, from_json, to_json
+from tl_keras.distribution.cluster import read_cluster
+from tl_keras.errors import ConfigError
 from tl_keras.training.loop import train_and_evaluate
 from tl_keras.training.run_directory import writing
 from tl_keras.training.workshop import Workshop
@@ -104,6 +106,8 @@ def compare(
     Returns:
       A row a variant, in their order.
     """
+    if read_cluster():
+        raise ConfigError("compare: expected one process. Received: TF_CONFIG with several workers. Unset it.")
     folders = [pathlib.Path(workdir) / directory_name(variant.name) for variant in variants]
     arguments = [
         _Runs(to_json(variant.config), folder, seeds, measure_test, optimize_graphs)

@@ -36,9 +36,9 @@ def make_soup(workdirs: Sequence[pathlib.Path], workdir: str | os.PathLike[str])
       DataError: The images cannot be read any more.
     """
     runs = [RunDirectory(path) for path in workdirs]
-    if finished := RunDirectory(workdir).read_result():
-        return finished
     accuracies = {run.path: (run.read_result() or {})["validation_accuracy"] for run in runs}
+    if finished := RunDirectory(workdir).read_result():  # of fewer runs, perhaps
+        return finished if finished["validation_accuracy"] > max(accuracies.values()) else None
     runs.sort(key=lambda run: accuracies[run.path], reverse=True)
     config, source, splits = open_run(runs[0].path)
     student = build_student(choose_backbone(config.model), config.model, num_classes=len(source.class_names))

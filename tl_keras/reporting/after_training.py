@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import pathlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from tl_keras.errors import TransferError
 from tl_keras.reporting.comparison_report import write_comparison
 from tl_keras.reporting.run_report import REPORT, write_report
 
@@ -17,10 +16,7 @@ def report_run(workdir: str | os.PathLike[str]) -> None:
     page = pathlib.Path(workdir, REPORT)
     if page.exists():
         return
-    try:
-        print(f"wrote: {write_report(workdir)}")
-    except TransferError as error:
-        print(f"no {page}: {error}", file=sys.stderr)
+    _write(page, lambda: write_report(workdir))
 
 
 def report_comparison(
@@ -35,7 +31,13 @@ def report_comparison(
     """
     for run in in_full:
         report_run(run)
+    page = pathlib.Path(workdir, REPORT)
+    _write(page, lambda: write_comparison(runs, page))
+
+
+def _write(page: pathlib.Path, write: Callable[[], pathlib.Path]) -> None:
     try:
-        print(f"wrote: {write_comparison(runs, pathlib.Path(workdir, REPORT))}")
-    except TransferError as error:
-        print(f"no {workdir}/{REPORT}: {error}", file=sys.stderr)
+        print(f"wrote: {write()}")
+    except Exception as error:  # whatever it is, training is over and its result is there
+        said = str(error).splitlines()[:1] or [type(error).__name__]
+        print(f"no {page}: {said[0]}", file=sys.stderr)

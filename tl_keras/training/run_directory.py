@@ -215,5 +215,7 @@ def writing(path: pathlib.Path) -> Iterator[None]:
 
 def deciding(config: dict[str, Any]) -> dict[str, Any]:
     """Returns the part of a config that decides what comes of a run; where features are, what computes, costs may change."""
-    cache = {name: config["cache"][name] for name in ("dtype", "decoded_gib")}
+    asked, unrounded = config["cache"], {"dtype": "float32", "bfloat16": False}
+    rounded = {"dtype": asked["dtype"], "bfloat16": asked["engine"].endswith("_bf16")}
+    cache = {**(rounded if asked["enabled"] else unrounded), "decoded_gib": asked["decoded_gib"]}
     return {**config, "cache": cache, "strategy": None, "replicas": None, "price_per_hour": None}
