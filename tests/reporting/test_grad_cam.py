@@ -50,6 +50,35 @@ def test_it_works_on_every_family(name):
     assert heat.max() <= 1
 
 
+# What normalisation makes 0 of; where a network normalises itself, with ImageNet's mean too, by 1/127.5 - 1, or not without
+# weights.
+BLANK = {"tf": (127.5,) * 3, "torch": (123.675, 116.28, 103.53), "caffe": (123.68, 116.779, 103.939)}
+BLANK_INSIDE = {"MobileNetV3Small": BLANK["tf"], "EfficientNetB0": (0,) * 3}
+
+
+@pytest.mark.parametrize("columns", [slice(0, 80), slice(80, 160)], ids=["left", "right"])
+@pytest.mark.parametrize(
+    "name", [name if name == "AlexNet" else pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES]
+)
+def test_most_of_the_heat_lies_where_there_is_something_to_see(name, columns):
+    """Noise on one half, nothing on the other, and a classifier by class means for which of the two an image shows."""
+    size = max(160, backbone_spec(name).min_image_size)
+    student = a_student(name, image_size=size)
+    blank = np.empty((1, size, size, 3), np.float32)
+    blank[:] = BLANK.get(student.preprocess.normalization, BLANK_INSIDE.get(name, BLANK["torch"]))
+    noise = np.random.default_rng(0).uniform(0, 255, (2, *blank.shape)).astype(np.float32)
+    features = keras.Model(student.model.input, student.model.get_layer("features").output)
+    kernel = (features(noise[0]) - features(blank)).numpy().T
+    student.model.get_layer("logits").set_weights([np.repeat(kernel, 3, axis=1), np.zeros(3)])
+    seen = slice(columns.start * size // 160, columns.stop * size // 160)
+    image = blank.copy()
+    image[:, :, seen] = noise[1][:, :, seen]
+    heat = grad_cam(student.model, image, np.array([0])).sum(axis=(0, 1))
+    half = len(heat) // 2
+    there, elsewhere = (heat[:half], heat[-half:]) if columns.start == 0 else (heat[-half:], heat[:half])
+    assert there.sum() > 1.2 * elsewhere.sum()
+
+
 @pytest.fixture(scope="module")
 def linear():
     return a_student("MobileNetV2", image_size=64)
