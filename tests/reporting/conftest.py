@@ -39,11 +39,11 @@ def audit():
     whole = {"accuracy": 0.7, "interval": (0.6, 0.8)}
     conditions = [
         Condition("corruption", "Gaussian noise", 3.0, "deviation 0.18", 0.5, (0.4, 0.6), 0.6, 0.3),
-        Condition("attack", "FGSM", 1.0, "grey levels of 255 1", 0.2, (0.1, 0.3), 0.2, 0.1),
+        Condition("attack", "FGSM", 1.0, "1/255", 0.2, (0.1, 0.3), 0.2, 0.1),
     ]
     mimicry = [
         Mimicry(4, "block 3", True, 4.0, 0.5, (0.4, 0.6), 0.3, 0.2),
-        Mimicry(19, "pooled features", False, 4.0, 0.6, (0.5, 0.7), 0.2, 0.4),
+        Mimicry(19, "the pooling", False, 4.0, 0.6, (0.5, 0.7), 0.2, 0.4),
     ]
     found = Audit("test", 100, 0, **whole, conditions=conditions, mimicry=mimicry, chance=0.1, remark="", seconds=9.0)
     return json.loads(json.dumps(found.to_json()))

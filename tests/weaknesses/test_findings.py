@@ -12,7 +12,7 @@ def condition(name, accuracy, *, kind="corruption", strength=3.0):
     return Condition(kind, name, strength, "", accuracy, accuracy_interval(accuracy, 100), accuracy, None)
 
 
-def match(taken, depth="pooled features"):
+def match(taken, depth="the pooling"):
     return Mimicry(19, depth, True, 4.0, taken, accuracy_interval(taken, 100), 0.1, None)
 
 
@@ -23,11 +23,11 @@ def audit(conditions, mimicry=()):
 
 
 @pytest.mark.parametrize(
-    ("name", "remedy"), [("defocus blur", "among those to train on"), ("low contrast", "augmentation=strong")]
+    ("name", "remedy"), [("defocus blur", "train on such photos, too"), ("low contrast", "augmentation=strong")]
 )
 def test_the_corruption_that_costs_most_is_named_with_its_remedy(name, remedy):
     advice = audit([condition("brightness", 0.88), condition(name, 0.5)]).advice
-    assert f"{name} costs most, 90% correct become 50%".lower() in advice.lower()
+    assert f"{name} costs most (90% correct, 50% at severity 3)".lower() in advice.lower()
     assert remedy in advice
 
 
@@ -37,11 +37,11 @@ def test_a_loss_within_the_interval_is_none():
 
 def test_mimicry_that_succeeds_is_named_with_its_depth():
     advice = audit([condition("defocus blur", 0.9)], [match(0.1), match(0.7, "block 13")]).advice
-    assert "chooses the answer for 70% of the images (features matched after block 13)" in advice
+    assert "matched after block 13, lets a stranger choose the answer for 70%" in advice
 
 
 def test_mimicry_no_better_than_chance_is_not_named():
-    assert "teacher" not in audit([condition("defocus blur", 0.9)], [match(0.06)]).advice
+    assert "stranger" not in audit([condition("defocus blur", 0.9)], [match(0.06)]).advice
 
 
 def test_the_weakest_attack_that_costs_accuracy_is_named():

@@ -41,5 +41,5 @@ def test_depths_are_spread_and_mark_the_cut_of_the_student(public, backbone):
     depths = spread_depths(public, backbone, CONFIG)
     assert [depth.blocks for depth in depths] == [4, 8, 11, 14, 15, 19]
     assert [depth.name for depth in depths if depth.is_cut] == ["block 12"]  # after stem and block 0
-    assert depths[-1].name == "pooled features"
+    assert depths[-1].name == "the pooling"
     assert depths[-1].below.output_shape == (None, public.network.backbone.output_shape[-1])

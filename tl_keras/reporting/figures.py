@@ -239,7 +239,7 @@ def under_strain(audit: dict[str, Any]) -> Picture:
         rows_of.setdefault(row["name"], []).append(row)
     with _drawing("strain", 1.7 * -(-len(rows_of) // 2)) as drawing:
         panels = drawing.figure.subplots(-(-len(rows_of) // 2), 2, sharey=True).flat
-        for axes, (name, rows) in zip(panels, rows_of.items(), strict=False):
+        for (name, rows), axes in zip(rows_of.items(), panels, strict=False):
             places = range(len(rows) + 1)
             left = [audit["accuracy"], *(row["accuracy"] for row in rows)]
             lows, highs = np.array([audit["interval"], *(row["interval"] for row in rows)]).T

@@ -25,7 +25,7 @@ class Corruption:
 
     Attributes:
       name: What a person calls it.
-      quantity: What its constants are.
+      quantity: What its constants are: deviations and what is added are parts of the range, radii pixels of 224.
       constants: One for each severity, from 1.
       apply: From an image, float32 (height, width, 3), RGB, 0 to 255, a constant, and a seed, int32 or int64 (2,), to an image
         like it; it may leave 0 to 255.
@@ -101,9 +101,9 @@ def _brightness(image: tf.Tensor, added: float, seed: tf.Tensor) -> tf.Tensor:
 
 
 CORRUPTIONS = (
-    Corruption("Gaussian noise", "standard deviation, of the range", (0.08, 0.12, 0.18, 0.26, 0.38), _noise),
-    Corruption("defocus blur", "radius in pixels, of 224", (3, 4, 6, 8, 10), _blur),
+    Corruption("Gaussian noise", "deviation", (0.08, 0.12, 0.18, 0.26, 0.38), _noise),
+    Corruption("defocus blur", "radius", (3, 4, 6, 8, 10), _blur),
     Corruption("JPEG compression", "quality", (25, 18, 15, 10, 7), _jpeg),
     Corruption("low contrast", "factor", (0.4, 0.3, 0.2, 0.1, 0.05), _contrast),
-    Corruption("brightness", "added to the value, of the range", (0.1, 0.2, 0.3, 0.4, 0.5), _brightness),
+    Corruption("brightness", "added", (0.1, 0.2, 0.3, 0.4, 0.5), _brightness),
 )

@@ -43,7 +43,7 @@ class Mimicry:
 
     Attributes:
       blocks: Of the teacher below the features.
-      depth: Name of the last of them, or `pooled features` where it is all.
+      depth: Name of the last of them, or `the pooling` where it is all.
       is_cut: Whether up to here, and no further, the student has the teacher's weights.
       strength: By how many grey levels of 255 every pixel may change.
       taken: Part of the images that the student answers as the target's class, 0 to 1.
@@ -109,29 +109,26 @@ class Audit:
         remedy = (
             "train with --config.data.augmentation=strong"
             if worst.name in _IN_AUGMENTATION
-            else "if photos in use have it, put such photos among those to train on"
+            else "where photos in use have it, train on such photos, too"
         )
-        return (
-            f"{worst.name} costs most, {self.accuracy:.0%} correct become {worst.accuracy:.0%} at severity "
-            f"{worst.strength:g}: {remedy}"
-        )
+        loss = f"{self.accuracy:.0%} correct, {worst.accuracy:.0%} at severity {worst.strength:g}"
+        return f"{worst.name} costs most ({loss}): {remedy}"
 
     def _against_mimicry(self) -> str:
         worst = max(self.mimicry, key=lambda match: match.taken, default=None)
         if worst is None or worst.interval[0] <= self.chance:
             return ""
         return (
-            f"who knows the teacher, and nothing of the student, chooses the answer for {worst.taken:.0%} of the images "
-            f"(features matched after {worst.depth}): do not tell which teacher it is, and where it matters have a student "
-            "of another teacher answer, too"
+            f"the public teacher alone, matched after {worst.depth}, lets a stranger choose the answer for {worst.taken:.0%} of "
+            "the images: do not name it, and where it matters ask a second student, of another teacher"
         )
 
     def _against_the_whole_network(self) -> str:
-        strongest = [each for each in self.conditions if each.kind == "attack" and each.interval[1] < self.accuracy]
-        if not strongest:
+        harmful = [each for each in self.conditions if each.kind == "attack" and each.interval[1] < self.accuracy]
+        if not harmful:
             return ""
-        first = min(strongest, key=lambda condition: condition.strength)
+        weakest = min(harmful, key=lambda condition: condition.strength)
         return (
-            f"who has model.keras changes answers by {first.strength:g} of 255 grey levels: keep the file to yourself, and "
-            "let no answer decide alone where somebody gains by a wrong one"
+            f"who has model.keras changes answers by {weakest.strength:g} of 255 grey levels: keep it to yourself, and let no "
+            "answer decide alone where somebody gains by a wrong one"
         )

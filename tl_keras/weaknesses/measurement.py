@@ -226,7 +226,7 @@ def _under_attack(
             kind="attack",
             name=name,
             strength=strength,
-            setting=f"grey levels of 255 {strength:g}",
+            setting=f"{strength:g}/255",
             # An image that was wrong before needs no attack.
             **_accuracy((given == sample.labels) & (student.clean == sample.labels)),
             unchanged=ours,
@@ -272,7 +272,7 @@ def _under_mimicry(depth: Depth, student: _Classifier, teacher: _Classifier | No
     )
     given = student.answers(images)
     taken = float(np.mean(given == sample.labels[sample.targets]))
-    _say(f"mimicry by {depth.name}: {taken:.2f} of the images are answered as their target's class")
+    _say(f"mimicry, matched after {depth.name}: {taken:.2f} of the images are answered as their target's class")
     return Mimicry(
         blocks=depth.blocks,
         depth=depth.name,

@@ -35,7 +35,7 @@ class Depth:
 
     Attributes:
       blocks: Of the teacher below it.
-      name: Of the last of them, or `pooled features` where it is all.
+      name: Of the last of them, or `the pooling` where it is all.
       is_cut: Whether up to here, and no further, the student has the teacher's weights.
       below: Images, float32 (batch, image_size, image_size, 3), RGB, 0 to 255, to the activations there.
     """
@@ -66,7 +66,7 @@ def load_public_teacher(config: ModelConfig) -> PublicTeacher | None:
 
 
 def spread_depths(public: PublicTeacher, backbone: keras.Model, config: ModelConfig) -> list[Depth]:
-    """Returns four edges between blocks, spread over the teacher, the student's own cut, and the pooled features.
+    """Returns four edges between blocks, spread over the teacher, the student's own cut, and the pooling behind all of it.
 
     Args:
       public: The teacher.
@@ -82,7 +82,7 @@ def spread_depths(public: PublicTeacher, backbone: keras.Model, config: ModelCon
         plan = plan_student(
             network.teacher, network.backbone, config, unfreeze=f"blocks:{trained}" if trained else "none"
         )
-        name = blocks[number - 1].name if trained else "pooled features"
+        name = blocks[number - 1].name if trained else "the pooling"
         depths.append(Depth(number, name, number == shared, cut_student(network, plan).frozen))
     return depths
 
