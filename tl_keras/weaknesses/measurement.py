@@ -36,8 +36,8 @@ _STEPS = 10  # of PGD and of mimicry, which took 77% of 30 flowers with 10 steps
 
 _BATCH = 32  # images at a time
 
-# For the estimate of the time: slopes that PGD takes for an image until its answer has changed, at all strengths together,
-# and what a slope through the layers below an edge costs of one through all, on average. As on MobileNetV2.
+# For the estimate of the time, roughly: slopes that PGD takes for an image until its answer has changed, at all strengths
+# together, and what a slope through the layers below an edge costs of one through all.
 _PGD_SLOPES = 12
 _PART_BELOW_AN_EDGE = 0.8
 
