@@ -16,7 +16,7 @@ ROWS = (
     {"distribution"},
     {"training", "serving", "evaluation"},
     {"reporting"},
-    {"advice"},
+    {"advice", "weaknesses"},
 )
 COMMANDS = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"} - set().union(*ROWS)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tl_keras.backbones.weights import fingerprint
-from tl_keras.builder import build_backbone, build_student, choose_backbone, load_backbone
+from tl_keras.builder import build_backbone, build_student, choose_backbone, load_backbone, load_top
 from tl_keras.config import ModelConfig
 from tl_keras.errors import BackboneError
 
@@ -145,3 +145,17 @@ def test_the_real_weights_have_the_recorded_fingerprint(shared_data, name, alpha
     choice = choose_backbone(ModelConfig(backbone=name, alpha=alpha))
     recorded = choice.spec.default_weights.file_for(alpha=alpha, image_size=224).weights_sha256
     assert fingerprint(load_backbone(choice)) == recorded
+
+
+def test_the_top_gives_the_answers_of_imagenets_network(shared_data):
+    teacher = choose_backbone(ModelConfig(backbone="MobileNet", alpha=0.25, method="feature_extraction"))
+    kernel, bias = load_top(teacher)
+    images = np.random.default_rng(0).uniform(-1, 1, (2, 224, 224, 3)).astype(np.float32)
+    pooled = load_backbone(teacher)(images).numpy().mean(axis=(1, 2))
+    expected = keras.applications.MobileNet(alpha=0.25, weights="imagenet")(images)
+    np.testing.assert_allclose(keras.ops.softmax(pooled @ kernel + bias), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("weights", ["embedded", "none"])
+def test_weights_without_a_top_have_none(weights):
+    assert load_top(choose_backbone(ModelConfig(weights=weights))) is None

@@ -9,6 +9,7 @@ COMMANDS = (
     "train",
     "sweep",
     "report",
+    "audit",
     "tpu_check",
     "tpu_smoke",
     "evaluate",

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tl_keras.reporting.run_report import write_report
     from tl_keras.serving.predictor import predict_images
     from tl_keras.training.loop import train_and_evaluate
+    from tl_keras.weaknesses.measurement import audit_run
 
 __all__ = [
     "ArraySource",
@@ -39,6 +40,7 @@ __all__ = [
     "TrainingConfig",
     "TransferConfig",
     "TransferError",
+    "audit_run",
     "evaluate_model",
     "predict_images",
     "quick_start",
@@ -48,6 +50,7 @@ __all__ = [
 
 _NEEDS_TENSORFLOW = {
     "ArraySource": "tl_keras.data.arrays",
+    "audit_run": "tl_keras.weaknesses.measurement",
     "evaluate_model": "tl_keras.evaluation.measure",
     "predict_images": "tl_keras.serving.predictor",
     "train_and_evaluate": "tl_keras.training.loop",

@@ -1,5 +1,7 @@
 """Finished runs for all tests of reporting: small, on scikit-learn's digits, three of them with awkward names."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from tl_keras.data.arrays import ArraySource
 from tl_keras.data.sources import open_source
 from tl_keras.reporting.run_report import write_report
 from tl_keras.training.loop import train_and_evaluate
+from tl_keras.weaknesses.findings import Audit, Condition, Mimicry
 
 NAMES = ("<script>three</script>", "$5 & $6", "七")
 
@@ -28,6 +31,22 @@ def source():
     chosen = np.sort(np.concatenate([np.flatnonzero(digits.labels == label)[:30] for label in (3, 5, 7)]))
     pixels = np.stack([element["image"].numpy() for element in digits.images(chosen)])
     return ArraySource(pixels, np.array(NAMES)[np.searchsorted([3, 5, 7], digits.labels[chosen])])
+
+
+@pytest.fixture(scope="session")
+def audit():
+    """What `audit.json` holds: one corruption, one attack, mimicry at two depths."""
+    whole = {"accuracy": 0.7, "interval": (0.6, 0.8)}
+    conditions = [
+        Condition("corruption", "Gaussian noise", 3.0, "deviation 0.18", 0.5, (0.4, 0.6), 0.6, 0.3),
+        Condition("attack", "FGSM", 1.0, "1/255", 0.2, (0.1, 0.3), 0.2, 0.1),
+    ]
+    mimicry = [
+        Mimicry(4, "block 3", True, 4.0, 0.5, (0.4, 0.6), 0.3, 0.2),
+        Mimicry(19, "the pooling", False, 4.0, 0.6, (0.5, 0.7), 0.2, 0.4),
+    ]
+    found = Audit("test", 100, 0, **whole, conditions=conditions, mimicry=mimicry, chance=0.1, remark="", seconds=9.0)
+    return json.loads(json.dumps(found.to_json()))
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,14 @@ ROWS = [
 ]
 PROBABILITIES = np.random.default_rng(0).dirichlet(np.ones(3), 50)
 BINS = reliability(PROBABILITIES, np.zeros(50, np.int64))
+LEFT = {"strength": 1.0, "accuracy": 0.5, "interval": (0.4, 0.6), "unchanged": 0.6}
+AUDIT = {
+    "accuracy": 0.7,
+    "interval": (0.6, 0.8),
+    "chance": 0.1,
+    "conditions": [{**LEFT, "name": name, "teacher_unchanged": 0.3} for name in ("blur", "FGSM", "PGD")],
+    "mimicry": [{"depth": "block 3", "is_cut": True, "taken": 0.5, "interval": (0.4, 0.6), "teacher_taken": 0.2}],
+}
 
 DRAWN = {
     "one epoch": lambda: figures.curves([{"epoch": 1, "phase": "head", **EPOCH}], kept_epoch=1),
@@ -28,6 +36,11 @@ DRAWN = {
     "many classes": lambda: figures.confusion(np.eye(200, dtype=np.int64), [str(i) for i in range(200)]),
     "a class without images": lambda: figures.confusion(np.array([[3, 1], [0, 0]]), ["a", "b"]),
     "calibration": lambda: figures.calibration(BINS, BINS),
+    "under strain": lambda: figures.under_strain(AUDIT),
+    "under strain, without a teacher": lambda: figures.under_strain(
+        {**AUDIT, "conditions": [{**row, "teacher_unchanged": None} for row in AUDIT["conditions"]]}
+    ),
+    "mimicry": lambda: figures.mimicry(AUDIT),
     "time": lambda: figures.time_spent({"preparing": 1.0, "head": 2.0}),
     "reached": lambda: figures.accuracy_by_time([{"seconds": 1.0, "validation_accuracy": 0.5}], seconds=3.0),
     "accuracies": lambda: figures.accuracies(["a", "b"], [0.5, 1.0], [(0.4, 0.6), (0.9, 1.0)]),
@@ -62,7 +75,16 @@ def test_frozen_and_trained_blocks_are_told_apart():
 def test_two_figures_share_no_name():
     names = [
         {element.get("id") for element in xml.etree.ElementTree.fromstring(DRAWN[each]().svg).iter()} - {None}
-        for each in ("network", "two phases", "few classes", "calibration", "time", "reached")
+        for each in (
+            "network",
+            "two phases",
+            "few classes",
+            "calibration",
+            "time",
+            "reached",
+            "under strain",
+            "mimicry",
+        )
     ]
     assert sum(map(len, names)) == len(set().union(*names))
 

@@ -4,6 +4,7 @@ import html.parser
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 
@@ -93,6 +94,23 @@ def test_where_no_test_image_was_looked_at_it_is_about_validation_and_says_so(co
     result = json.loads((workdir / "long" / "seed_0" / "result.json").read_text())
     assert f"{result['validation_accuracy']:.1%} of {result['images']['validation']} validation images" in text
     assert "a little too good" in text
+
+
+def test_without_an_audit_it_says_how_to_make_one(in_memory):
+    assert f"python -m tl_keras.audit --workdir={in_memory[0]}" in in_memory[1]
+
+
+def test_what_an_audit_found_is_on_the_page(in_memory, source, audit, tmp_path):
+    shutil.copytree(in_memory[0], tmp_path / "run")
+    (tmp_path / "run" / "audit.json").write_text(json.dumps(audit))
+    page = Page(write_report(tmp_path / "run", source=source).read_text())
+    text = " ".join(page.texts)
+    assert audit["advice"] in page.texts
+    assert "70.0% of which are answered correctly" in text
+    assert "block 3 (the cut)" in text
+    assert "python -m tl_keras.audit" not in text
+    assert page.open == []
+    assert len(page.of("caption")) == len(page.of("table"))
 
 
 def test_the_page_of_a_compared_run_has_the_others(compared):

@@ -19,9 +19,7 @@ from tl_keras.advice.transferability import (
     nce,
     nearest_neighbour_accuracy,
 )
-from tl_keras.backbones.specs import BackboneSpec
-from tl_keras.backbones.weights import is_downloaded
-from tl_keras.builder import Student, choose_backbone, plan_student
+from tl_keras.builder import Student, choose_backbone, load_top, plan_student
 from tl_keras.config import TransferConfig, from_json, to_json
 from tl_keras.data.inspection import Inspection
 from tl_keras.data.sources import Source
@@ -165,7 +163,7 @@ def look_at(candidate: Candidate, config: TransferConfig, sample: Sample) -> Evi
         parameters=student.backbone.count_params(),
         image_size=student.preprocess.image_size,
         depths=depths,
-        closeness=_closeness(candidate, student, depths[-1].pooled, sample),
+        closeness=_closeness(student, depths[-1].pooled, sample),
         seconds=time.perf_counter() - began,
     )
 
@@ -254,8 +252,8 @@ def _depth(unfreeze: str, where: str, pooled: np.ndarray, sample: Sample, *, see
     )
 
 
-def _closeness(candidate: Candidate, student: Student, pooled: np.ndarray, sample: Sample) -> Closeness | None:
-    top = _imagenet_top(candidate, student, feature_dim=pooled.shape[1])
+def _closeness(student: Student, pooled: np.ndarray, sample: Sample) -> Closeness | None:
+    top = load_top(student.teacher)
     if top is None:
         return None
     kernel, bias = top
@@ -268,24 +266,6 @@ def _closeness(candidate: Candidate, student: Student, pooled: np.ndarray, sampl
         most = [int(answer) for answer in np.argsort(-counts, kind="stable")[:3] if counts[answer]]
         seen[name] = tuple((names[answer], float(counts[answer] / counts.sum())) for answer in most)
     return Closeness(leep(probabilities, sample.labels), nce(answers, sample.labels), seen)
-
-
-def _imagenet_top(candidate: Candidate, student: Student, *, feature_dim: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """Returns kernel (feature_dim, 1000) and bias (1000,) of the teacher's classifier; None where it is not at hand.
-
-    Only a classifier of one layer on the pooled features will do, which VGG and AlexNet do not have.
-    """
-    spec, teacher = student.teacher.spec, student.teacher
-    if candidate.weights != "imagenet" or not isinstance(spec, BackboneSpec):
-        return None
-    file = spec.default_weights.file_for(alpha=teacher.alpha, image_size=teacher.preprocess.image_size)
-    with_top = dataclasses.replace(file, name=file.name.replace("_no_top", "").replace("_notop", ""))
-    if with_top.name == file.name or not is_downloaded(with_top):
-        return None
-    widths = {"alpha": teacher.alpha} if len(spec.alphas) > 1 else {}
-    *_, kernel, bias = getattr(keras.applications, spec.name)(weights="imagenet", **widths).get_weights()
-    kernel = kernel.reshape(-1, kernel.shape[-1])
-    return (kernel, bias) if kernel.shape[0] == feature_dim else None
 
 
 def _imagenet_names() -> list[str]:

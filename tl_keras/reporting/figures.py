@@ -228,6 +228,66 @@ def accuracies(names: Sequence[str], values: Sequence[float], intervals: Sequenc
     return Picture(drawing.svg, f"Accuracies: {listed}.")
 
 
+def under_strain(audit: dict[str, Any]) -> Picture:
+    """Draws what is left of the student's accuracy, and of its answers and its teacher's, the more is done to the images.
+
+    Args:
+      audit: As in `audit.json`.
+    """
+    rows_of: dict[str, list[dict[str, Any]]] = {}
+    for row in audit["conditions"]:
+        rows_of.setdefault(row["name"], []).append(row)
+    with _drawing("strain", 1.7 * -(-len(rows_of) // 2)) as drawing:
+        panels = drawing.figure.subplots(-(-len(rows_of) // 2), 2, sharey=True).flat
+        for (name, rows), axes in zip(rows_of.items(), panels, strict=False):
+            places = range(len(rows) + 1)
+            left = [audit["accuracy"], *(row["accuracy"] for row in rows)]
+            lows, highs = np.array([audit["interval"], *(row["interval"] for row in rows)]).T
+            axes.errorbar(
+                places, left, yerr=(left - lows, highs - left), color=_BLUE, marker="o", capsize=2, label="accuracy"
+            )
+            axes.plot(places, [1, *(row["unchanged"] for row in rows)], ":", color=_BLUE, label="answers unchanged")
+            if rows[0]["teacher_unchanged"] is not None:
+                theirs = [1, *(row["teacher_unchanged"] for row in rows)]
+                axes.plot(places, theirs, "--", color=_ORANGE, label="the teacher's unchanged")
+            axes.set_xticks(places, ["0", *(f"{row['strength']:g}" for row in rows)])
+            axes.set(title=name, ylim=(-0.05, 1.05))
+            lines = axes.get_legend_handles_labels()
+        for axes in panels:  # those that are left over
+            axes.set_axis_off()
+        drawing.figure.legend(*lines, loc="outside upper center", ncols=3)
+    last = {name: rows[-1]["accuracy"] for name, rows in rows_of.items()}
+    listed = ", ".join(f"{name} {accuracy:.3f}" for name, accuracy in last.items())
+    return Picture(
+        drawing.svg, f"Accuracy {audit['accuracy']:.3f} on the images as they are; at the largest strength: {listed}."
+    )
+
+
+def mimicry(audit: dict[str, Any]) -> Picture:
+    """Draws how often the attack by the public teacher alone has its way, by the depth at which features are matched.
+
+    Args:
+      audit: As in `audit.json`; with such an attack.
+    """
+    rows = audit["mimicry"]
+    taken = np.array([row["taken"] for row in rows])
+    lows, highs = np.array([row["interval"] for row in rows]).T
+    with _drawing("mimicry", 1.2 + 0.3 * len(rows)) as drawing:
+        axes = drawing.figure.subplots()
+        places = np.arange(len(rows))
+        axes.errorbar(
+            taken, places, xerr=(taken - lows, highs - taken), fmt="o", color=_BLUE, capsize=3, label="student"
+        )
+        if rows[0]["teacher_taken"] is not None:
+            axes.plot([row["teacher_taken"] for row in rows], places, "s", color=_ORANGE, label="teacher")
+        axes.axvline(audit["chance"], color=_GREY, linestyle=":", label="without attack")
+        axes.set_yticks(places, [_short(row["depth"]) + (" (cut)" if row["is_cut"] else "") for row in rows])
+        axes.set(xlabel="part answered as the target is", xlim=(-0.02, 1.02), ylim=(len(rows) - 0.5, -0.5))
+        drawing.figure.legend(loc="outside upper center", ncols=3)
+    listed = ", ".join(f"{row['depth']} {row['taken']:.3f}" for row in rows)
+    return Picture(drawing.svg, f"Part of the images answered as their target is, by the depth of the match: {listed}.")
+
+
 def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
     """Lays heat over an image: where there is none, the image is dark.
 

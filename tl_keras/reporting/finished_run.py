@@ -82,6 +82,10 @@ class FinishedRun:
         with np.load(answers) as file:
             return file["logits"]
 
+    def audit(self) -> dict[str, Any] | None:
+        """Returns what `python -m tl_keras.audit` measured, `tl_keras.weaknesses.findings.Audit` as JSON; None where it has not."""
+        return RunDirectory(self.path).read_audit()
+
     def compared_with(self) -> list[FinishedRun]:
         """Returns the finished runs of the comparison or sweep that it belongs to, itself among them; none where there is none."""
         path = self.path.resolve()

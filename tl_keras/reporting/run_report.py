@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
+import shlex
 from typing import Any
 
 import numpy as np
@@ -91,6 +92,7 @@ def write_report(
         **_measured(answers, source.class_names),
         **_examples(student, source, answers),
         **_training(run, student, phases),
+        **_weaknesses(run),
         comparison=comparison_facts(run.compared_with()),
         command=train_command(config, f"{run.path.name}_again"),
     )
@@ -179,6 +181,18 @@ def _example(source: Source, answers: _Answers, row: int, *, image: np.ndarray, 
         "score": float(answers.scores[row, answer]),
         "photo": jpeg_uri(image, _SIDE),
         "heat": jpeg_uri(figures.overlay(image, heat), _SIDE),
+    }
+
+
+def _weaknesses(run: FinishedRun) -> dict[str, Any]:
+    """Returns what the audit found, and its figures; or the command that makes one."""
+    audit = run.audit()
+    if audit is None:
+        return {"audit": None, "audit_command": shlex.join(["python", "-m", "tl_keras.audit", f"--workdir={run.path}"])}
+    return {
+        "audit": audit,
+        "under_strain": figures.under_strain(audit),
+        "mimicry": figures.mimicry(audit) if audit["mimicry"] else None,
     }
 
 

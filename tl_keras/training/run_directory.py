@@ -7,6 +7,7 @@ metrics.jsonl   a line an epoch                 labels.txt     a class name a li
 result.json     written last: the run is done   proof.npz      images and answers that every export has to give again
 report.html     made of the finished run       answers.npz    logits of the images that the accuracy was measured on
 checkpoints/    to resume from                  logs/          for TensorBoard
+audit.json      what an audit measured
 ```
 """
 
@@ -91,6 +92,10 @@ class RunDirectory:
     def read_result(self) -> dict[str, Any] | None:
         """Returns the result of the finished run, or None."""
         return self._read_json("result.json")
+
+    def read_audit(self) -> dict[str, Any] | None:
+        """Returns what `tl_keras.audit` measured, or None where it has not."""
+        return self._read_json("audit.json")
 
     def read_splits(self) -> dict[str, Any] | None:
         """Returns the ids of the images in each split, as `begin` wrote them, or None."""

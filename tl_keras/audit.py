@@ -1,0 +1,79 @@
+"""Measures what a student inherited and accuracy does not show: worse photos, attacks, and the attack by its public teacher.
+
+    python -m tl_keras.audit --workdir=run1
+    python -m tl_keras.audit --workdir=run1 --images=30 --noteacher --json
+
+writes run1/audit.json; python -m tl_keras.report run1 then shows it. The images that the run held out have to be where they were.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+
+from absl import flags
+
+from tl_keras import command_line
+from tl_keras.errors import ConfigError
+
+_WORKDIR = flags.DEFINE_string("workdir", None, "The run directory; audit.json is written to it.")
+_IMAGES = flags.DEFINE_integer(
+    "images", 100, "Test images, of each class in proportion; of validation without a test split.", lower_bound=2
+)
+_TEACHER = flags.DEFINE_boolean(
+    "teacher", True, "Measure the teacher, too, where KERAS_HOME has its weights with the 1000 classes."
+)
+_JSON = flags.DEFINE_boolean("json", False, "Print JSON.")
+
+
+def main(arguments: list[str]) -> None:
+    """Prints a row for each corruption and attack on stdout, and what to do about them."""
+    if arguments or not _WORKDIR.value:
+        raise ConfigError("flags: expected --workdir=RUN_DIRECTORY. Use --help to see what there is.")
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # whose gradients the attacks climb, whatever the student was trained on
+    command_line.require_tensorflow()
+    from tl_keras.training.run_directory import RunDirectory
+    from tl_keras.weaknesses.measurement import audit_run
+
+    run = RunDirectory(_WORKDIR.value)
+    run.check_writable()
+    audit = audit_run(run.path, images=_IMAGES.value, with_teacher=_TEACHER.value).to_json()
+    run.write_json("audit.json", audit)
+    print(json.dumps(audit, indent=1) if _JSON.value else as_text(audit))
+
+
+def as_text(audit: dict) -> str:
+    """Returns the figures as tables, and the advice."""
+    lines = [
+        f"{audit['images']} {audit['split']} images, accuracy {_with_interval(audit['accuracy'], audit['interval'])}"
+    ]
+    depths = [row["depth"] + (" (cut)" if row["is_cut"] else "") for row in audit["mimicry"]]
+    matched = "mimicry, matched after"
+    width = max(map(len, [*depths, matched, *(row["name"] for row in audit["conditions"])]))
+    lines.append(f"{'':<{width}} {'strength':>8}  {'accuracy (95% interval)':<25}{'unchanged':>10}{'teacher':>9}")
+    lines += [
+        f"{row['name']:<{width}} {row['strength']:>8g}  {_with_interval(row['accuracy'], row['interval']):<25}"
+        f"{row['unchanged']:>10.3f}{_or_dash(row['teacher_unchanged']):>9}"
+        for row in audit["conditions"]
+    ]
+    if audit["mimicry"]:
+        lines.append(f"{matched:<{width}} {'strength':>8}  {'taken (95% interval)':<25}{'accuracy':>10}{'teacher':>9}")
+        lines.append(f"{'(nothing)':<{width}} {0:>8}  {audit['chance']:.3f}")
+    lines += [
+        f"{depth:<{width}} {row['strength']:>8g}  "
+        f"{_with_interval(row['taken'], row['interval']):<25}{row['accuracy']:>10.3f}{_or_dash(row['teacher_taken']):>9}"
+        for depth, row in zip(depths, audit["mimicry"], strict=True)
+    ]
+    return "\n".join([*lines, *([audit["remark"]] if audit["remark"] else []), audit["advice"]])
+
+
+def _with_interval(share: float, interval: tuple[float, float]) -> str:
+    return f"{share:.3f} ({interval[0]:.3f} to {interval[1]:.3f})"
+
+
+def _or_dash(share: float | None) -> str:
+    return "-" if share is None else f"{share:.3f}"
+
+
+if __name__ == "__main__":
+    command_line.run(main, usage=__doc__)

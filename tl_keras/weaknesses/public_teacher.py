@@ -1,0 +1,99 @@
+"""The teacher as anybody can get it, the places at which it can be cut, and up to which of them a student still has its weights."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+
+import keras
+import numpy as np
+
+from tl_keras.builder import Student, build_student, choose_backbone, load_top, plan_student
+from tl_keras.config import ModelConfig
+from tl_keras.training.cut import cut_student
+
+# ImageNet's. Without the top that goes with them the logits mean nothing, and are not looked at.
+_CLASSES = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class PublicTeacher:
+    """What a stranger has.
+
+    Attributes:
+      network: The teacher under a head of its 1000 classes.
+      knows_its_classes: Whether that head is its own; else it is random.
+    """
+
+    network: Student
+    knows_its_classes: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Depth:
+    """A place at which features can be matched.
+
+    Attributes:
+      blocks: Of the teacher below it.
+      name: Of the last of them, or `the pooling` where it is all.
+      is_cut: Whether up to here, and no further, the student has the teacher's weights.
+      below: Images, float32 (batch, image_size, image_size, 3), RGB, 0 to 255, to the activations there.
+    """
+
+    blocks: int
+    name: str
+    is_cut: bool
+    below: keras.Model
+
+
+def load_public_teacher(config: ModelConfig) -> PublicTeacher | None:
+    """Builds the teacher of a student from its published weights; None where the student inherited none.
+
+    Args:
+      config: The model's part of the run's config.
+
+    Raises:
+      BackboneError: The weights cannot be had.
+    """
+    if config.method == "replicate" or config.weights == "none":
+        return None
+    bare = dataclasses.replace(config, method="feature_extraction", unfreeze="none", head="linear")
+    network = build_student(choose_backbone(bare), bare, num_classes=_CLASSES)
+    top = load_top(network.teacher)
+    if top is not None:
+        network.head[-1].set_weights(top)
+    return PublicTeacher(network, knows_its_classes=top is not None)
+
+
+def spread_depths(public: PublicTeacher, backbone: keras.Model, config: ModelConfig) -> list[Depth]:
+    """Returns four edges between blocks, spread over the teacher, the student's own cut, and the pooling behind all of it.
+
+    Args:
+      public: The teacher.
+      backbone: The student's, of the same architecture.
+      config: The model's part of the run's config.
+    """
+    network = public.network
+    blocks, shared = network.plan.blocks, shared_blocks(public, backbone)
+    numbers = {round(len(blocks) * fifths / 5) for fifths in range(1, 5)} | {shared, len(blocks)}
+    depths = []
+    for number in sorted(numbers - {0}):
+        trained = len(blocks) - number
+        plan = plan_student(
+            network.teacher, network.backbone, config, unfreeze=f"blocks:{trained}" if trained else "none"
+        )
+        name = blocks[number - 1].name if trained else "the pooling"
+        depths.append(Depth(number, name, number == shared, cut_student(network, plan).frozen))
+    return depths
+
+
+def shared_blocks(public: PublicTeacher, backbone: keras.Model) -> int:
+    """Returns how many blocks, from the input on, a student's backbone has as the teacher has them, weight for weight."""
+    theirs = public.network.backbone.layers
+    same = [
+        all(np.array_equal(a, b) for a, b in zip(their.get_weights(), our.get_weights(), strict=True))
+        for their, our in zip(theirs, backbone.layers, strict=True)
+    ]
+    first_changed = same.index(False) if False in same else len(same)
+    ends = itertools.accumulate(block.layers for block in public.network.plan.blocks)
+    return sum(end <= first_changed for end in ends)
