@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tl_keras.distribution.hardware import Hardware
@@ -80,6 +81,13 @@ def settle(model: keras.Model) -> None:
     """Puts what the last step made of a model's variables back into them: Keras on JAX does so after an epoch only."""
     if keras.backend.backend() == "jax":
         model.jax_state_sync()
+
+
+def blank_batch(model: keras.Model, images: int) -> tuple:
+    """Returns the (inputs, labels, weights) of so many images as a step takes them, zeros: what its metrics are built from."""
+    inputs = tuple(np.zeros((images, *tensor.shape[1:]), tensor.dtype) for tensor in model.inputs)
+    labels = np.zeros((images, *model.output_shape[1:]), np.float32)
+    return inputs if len(inputs) > 1 else inputs[0], labels, labels[:, 0]
 
 
 def share(batches: tf.data.Dataset, hardware: Hardware) -> tf.data.Dataset:

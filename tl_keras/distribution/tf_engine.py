@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 from keras.src.backend.tensorflow import trainer
 
-from tl_keras.distribution.engine import Engine, padded, repeated, share, worker_lost
+from tl_keras.distribution.engine import Engine, blank_batch, padded, repeated, share, worker_lost
 from tl_keras.distribution.hardware import Hardware
 from tl_keras.errors import ConfigError
 
@@ -59,13 +59,9 @@ class Replicated(Engine):
     @contextlib.contextmanager
     def fitting(self, model: keras.Model) -> Iterator[None]:
         """See `Engine.fitting`."""
-        norms = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
         self._build_metrics(model)
-        for layer in norms:
-            layer.synchronized = True  # statistics over all replicas; read when the step is traced
-        yield
-        for layer in norms:
-            layer.synchronized = False  # goes into model.keras, and Keras on JAX refuses it
+        with synchronized(model):
+            yield
 
     def training(self, batches: tf.data.Dataset) -> Any:
         """See `Engine.training`."""
@@ -81,11 +77,8 @@ class Replicated(Engine):
         Keras 3.15 takes that batch from an iterator that is used up at the second validation, and reduces it over the
         workers where it has no replica dimension (keras issue 20585).
         """
-        replicas = self.hardware.replicas
-        blank = tuple(tf.zeros([replicas, *tensor.shape[1:]], tensor.dtype) for tensor in model.inputs)
-        labels = tf.zeros([replicas, *model.output_shape[1:]])
         with self._strategy.scope():
-            model._symbolic_build(data_batch=(blank if len(blank) > 1 else blank[0], labels, labels[:, 0]))
+            model._symbolic_build(data_batch=blank_batch(model, self.hardware.replicas))
         model._maybe_symbolic_build = lambda **_: None
 
     def _dealt(self, batches: tf.data.Dataset) -> Any:
@@ -97,6 +90,17 @@ class Replicated(Engine):
 
         parts = share(batches, self.hardware).map(lambda *batch: tf.nest.map_structure(cut, batch)).unbatch()
         return self._strategy.distribute_datasets_from_function(lambda context: parts)
+
+
+@contextlib.contextmanager
+def synchronized(model: keras.Model) -> Iterator[None]:
+    """Wherein BatchNorm that trains takes its statistics over all replicas, in steps that are traced."""
+    norms = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+    for layer in norms:
+        layer.synchronized = True
+    yield
+    for layer in norms:
+        layer.synchronized = False  # goes into model.keras, and Keras on JAX refuses it
 
 
 def _strategy(hardware: Hardware) -> tf.distribute.Strategy:
