@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import shutil
 
 # Before Keras is imported: nothing is downloaded, and nothing in the home directory is read.
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -22,6 +23,19 @@ def shared_data() -> pathlib.Path:
     if not _SHARED.is_dir():
         pytest.skip(f"real weights and photos are not there: set TL_KERAS_TEST_DATA, or put them into {_SHARED}")
     return _SHARED
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A headless Chromium, driven by Playwright; the test is skipped where either is not there."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("Chromium is not installed")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session", autouse=True)

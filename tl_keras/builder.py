@@ -34,6 +34,11 @@ class TeacherChoice:
     alpha: float
     preprocess: PreprocessSpec
 
+    def describe(self) -> str:
+        """Returns it in words, such as `MobileNetV2 with ImageNet weights`."""
+        known = {"imagenet": "ImageNet weights", "embedded": "the embedded weights", "none": "random weights"}
+        return f"{self.spec.name} with {known.get(self.weights, f'weights from {self.weights}')}"
+
 
 @dataclasses.dataclass(frozen=True)
 class Student:

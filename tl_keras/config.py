@@ -304,12 +304,10 @@ def flatten(values: dict[str, Any]) -> dict[str, Any]:
     """Returns what `to_json` gave under dotted names, such as `training.epochs`."""
     flat: dict[str, Any] = {}
     for name, value in values.items():
-        inner = (
-            {f"{name}.{key}": each for key, each in flatten(value).items()}
-            if isinstance(value, dict)
-            else {name: value}
-        )
-        flat |= inner
+        if isinstance(value, dict):
+            flat |= {f"{name}.{key}": each for key, each in flatten(value).items()}
+        else:
+            flat[name] = value
     return flat
 
 

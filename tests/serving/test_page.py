@@ -1,7 +1,6 @@
 """The server's page in a headless Chromium: a person chooses a photo and sees labels and scores."""
 
 import asyncio
-import shutil
 import threading
 
 import pytest
@@ -9,7 +8,7 @@ import pytest
 from tl_keras.serving.predictor import predict_images
 
 pytest.importorskip("starlette", reason="pip install 'tl_keras[serve]'")
-playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
+pytest.importorskip("playwright.sync_api", reason="pip install playwright")
 
 
 @pytest.fixture(scope="module")
@@ -28,17 +27,6 @@ def address(run):
     yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
     server.should_exit = True
     thread.join()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("Chromium is not installed")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 def test_a_chosen_photo_is_answered_and_nothing_comes_from_elsewhere(run, address, browser):

@@ -16,8 +16,8 @@ from tl_keras.advice.rehearsal import TimeEstimate, rehearse
 from tl_keras.config import ModelConfig, TransferConfig, validate
 from tl_keras.data.inspection import inspect_source
 from tl_keras.data.sources import open_source
-from tl_keras.data.splits import split_source
 from tl_keras.errors import ConfigError
+from tl_keras.training.loop import split_by
 
 # Of the time that advice and training may take together, the part after which no further teacher is looked at.
 _FOR_ADVICE = 0.3
@@ -231,14 +231,7 @@ def _evidence_as_json(evidence: Evidence) -> dict[str, Any]:
 def _sample(config: TransferConfig) -> Sample:
     source = open_source(config.data.source, data_dir=config.data.data_dir)
     inspection = inspect_source(source, show_progress=True)
-    splits = split_source(
-        source,
-        inspection,
-        validation_fraction=config.data.validation_fraction,
-        test_fraction=config.data.test_fraction,
-        seed=config.seed,
-        train_examples_per_class=config.data.train_examples_per_class,
-    )
+    splits = split_by(config, source, inspection)
     for remark in (*source.notes, *inspection.findings):
         _say(f"data: {remark}")
     return draw_sample(source, inspection, splits, seed=config.seed)

@@ -32,6 +32,9 @@ class Engine:
       hardware: The decision that it carries out.
     """
 
+    # What is raised where another process is gone.
+    _signs_of_loss: tuple[type[Exception], ...] = ()
+
     def __init__(self, hardware: Hardware):
         self.hardware = hardware
 
@@ -48,11 +51,26 @@ class Engine:
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
         """Wherein processes wait for each other; a TrainingError, of one line, where one of them is gone."""
-        yield
+        try:
+            yield
+        except self._signs_of_loss as error:
+            if self.hardware.processes == 1:
+                raise
+            raise TrainingError(
+                f"workers: expected all {self.hardware.processes} to train on. Received: one that has stopped or no longer "
+                "answers. Start each of them with its command again: the run goes on from its last checkpoint."
+            ) from error
 
     def gathered(self, number: int) -> list[int]:
         """Returns what each process gives, 0 to 2**31 - 1, in their order; they wait for each other."""
-        return [number]
+        if self.hardware.processes == 1:
+            return [number]
+        with self.together():
+            return self._gather(number)
+
+    def _gather(self, number: int) -> list[int]:
+        """Does what `gathered` says, where there are several processes."""
+        raise NotImplementedError
 
     def training(self, batches: tf.data.Dataset) -> Any:
         """Returns what `fit` takes, from batches of (inputs, labels)."""
@@ -100,14 +118,6 @@ def share(batches: tf.data.Dataset, hardware: Hardware) -> tf.data.Dataset:
         return tensor[hardware.process * size : (hardware.process + 1) * size]
 
     return batches.map(lambda *batch: tf.nest.map_structure(rows, batch))
-
-
-def worker_lost(hardware: Hardware) -> TrainingError:
-    """Returns what is said where another process is gone, or no longer answers."""
-    return TrainingError(
-        f"workers: expected all {hardware.processes} to train on. Received: one that has stopped or no longer answers. Start "
-        "each of them with its command again: the run goes on from its last checkpoint."
-    )
 
 
 def repeated(batches: tf.data.Dataset, replicas: int) -> tf.data.Dataset:

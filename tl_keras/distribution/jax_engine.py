@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-
 import jax
 import keras
 import numpy as np
 import tensorflow as tf
 from jax.experimental import multihost_utils
 
-from tl_keras.distribution.engine import Engine, padded, repeated, share, worker_lost
+from tl_keras.distribution.engine import Engine, padded, repeated, share
 from tl_keras.distribution.hardware import Hardware
 
 
@@ -23,6 +20,8 @@ class DataParallel(Engine):
         processes.
     """
 
+    _signs_of_loss = (jax.errors.JaxRuntimeError,)
+
     def __init__(self, hardware: Hardware):
         super().__init__(hardware)
         # Each process gives its share of a batch: Keras is not to take a part of it once more.
@@ -30,22 +29,8 @@ class DataParallel(Engine):
             keras.distribution.DataParallel(devices=list(hardware.devices), auto_shard_dataset=False)
         )
 
-    @contextlib.contextmanager
-    def together(self) -> Iterator[None]:
-        """See `Engine.together`."""
-        try:
-            yield
-        except jax.errors.JaxRuntimeError as error:
-            if self.hardware.processes == 1:
-                raise
-            raise worker_lost(self.hardware) from error
-
-    def gathered(self, number: int) -> list[int]:
-        """See `Engine.gathered`."""
-        if self.hardware.processes == 1:
-            return [number]
-        with self.together():
-            return np.ravel(multihost_utils.process_allgather(np.int32(number))).tolist()
+    def _gather(self, number: int) -> list[int]:
+        return np.ravel(multihost_utils.process_allgather(np.int32(number))).tolist()
 
     def training(self, batches: tf.data.Dataset) -> tf.data.Dataset:
         """See `Engine.training`."""

@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 from keras.src.backend.tensorflow import trainer
 
-from tl_keras.distribution.engine import Engine, blank_batch, padded, repeated, share, worker_lost
+from tl_keras.distribution.engine import Engine, blank_batch, padded, repeated, share
 from tl_keras.distribution.hardware import Hardware
 from tl_keras.errors import ConfigError
 
@@ -23,6 +23,9 @@ class Replicated(Engine):
       hardware: The decision that it carries out.
     """
 
+    # A worker that is killed is missed at once, one that hangs after TensorFlow's 10 seconds.
+    _signs_of_loss = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.FailedPreconditionError)
+
     def __init__(self, hardware: Hardware):
         super().__init__(hardware)
         self._strategy = _strategy(hardware)
@@ -33,28 +36,13 @@ class Replicated(Engine):
         with self.together(), self._strategy.scope():
             yield
 
-    @contextlib.contextmanager
-    def together(self) -> Iterator[None]:
-        """See `Engine.together`. A worker that is killed is missed at once, one that hangs after TensorFlow's 10 seconds."""
-        try:
-            yield
-        except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.FailedPreconditionError) as error:
-            if self.hardware.processes == 1:
-                raise
-            raise worker_lost(self.hardware) from error
-
-    def gathered(self, number: int) -> list[int]:
-        """See `Engine.gathered`."""
-        if self.hardware.processes == 1:
-            return [number]
-
+    def _gather(self, number: int) -> list[int]:
         @tf.function
         def of_replicas() -> tf.Tensor:
             given = self._strategy.run(lambda: tf.constant([number], tf.int32))
             return self._strategy.gather(given, axis=0)
 
-        with self.together():
-            return of_replicas().numpy().tolist()[:: len(self.hardware.devices)]
+        return of_replicas().numpy().tolist()[:: len(self.hardware.devices)]
 
     @contextlib.contextmanager
     def fitting(self, model: keras.Model) -> Iterator[None]:

@@ -110,11 +110,9 @@ def _student(run: FinishedRun) -> tuple[Student, float]:
 
 def _sentence(run: FinishedRun, student: Student, *, classes: int) -> str:
     """Returns what was trained on what, and what it came to."""
-    name, weights = run.result["backbone"], run.result["weights"]
-    origin = {"imagenet": "ImageNet weights", "embedded": "the embedded weights", "none": "random weights"}
-    teacher = f"{name} with {origin.get(weights, f'weights from {weights}')}"
+    teacher = student.teacher.describe()
     done = {
-        "replicate": f"The architecture of {name} was trained from random weights",
+        "replicate": f"The architecture of {student.teacher.spec.name} was trained from random weights",
         "feature_extraction": f"{teacher} got a new head, the rest stayed frozen",
         "fine_tune": f"{teacher} got a new head and was fine-tuned: {student.plan.describe()}",
     }[run.config.model.method]

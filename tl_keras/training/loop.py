@@ -25,7 +25,7 @@ from tl_keras.builder import Student, TeacherChoice, choose_backbone
 from tl_keras.config import TransferConfig, export_formats, resolve, to_json
 from tl_keras.data.decoded import held_decoded
 from tl_keras.data.inspection import Inspection, inspect_source
-from tl_keras.data.pipeline import evaluation_batches, steps_per_epoch, training_batches
+from tl_keras.data.pipeline import evaluation_batches, evaluation_order, steps_per_epoch, training_batches
 from tl_keras.data.sources import Source, open_source
 from tl_keras.data.splits import Splits, split_source
 from tl_keras.distribution.engine import Engine, open_engine
@@ -39,7 +39,7 @@ from tl_keras.training.callbacks import ProgressBar, RecordEpochs, StopOnNonFini
 from tl_keras.training.checkpoints import Progress, read_checkpoint, restore, values_of
 from tl_keras.training.feature_cache import FeatureCache
 from tl_keras.training.features import Features, FeatureStore, ViewsOfImages
-from tl_keras.training.losses import balanced_class_weights
+from tl_keras.training.losses import balanced_class_weights, make_loss
 from tl_keras.training.phases import Phase, plan_phases
 from tl_keras.training.proof import ProveFreezing
 from tl_keras.training.rate_finder import find_learning_rate
@@ -105,14 +105,7 @@ def train_and_evaluate(
     if source is None:
         source = open_source(config.data.source, data_dir=config.data.data_dir)
     inspection = inspect_source(source, show_progress=True)
-    splits = split_source(
-        source,
-        inspection,
-        validation_fraction=config.data.validation_fraction,
-        test_fraction=config.data.test_fraction,
-        seed=config.seed,
-        train_examples_per_class=config.data.train_examples_per_class,
-    )
+    splits = split_by(config, source, inspection)
     for remark in (*source.notes, *inspection.findings, *_crop_loss(teacher.preprocess, inspection)):
         _say(f"data: {remark}")
     _require_same_work(engine, config, inspection, run)
@@ -136,13 +129,14 @@ def train_and_evaluate(
     job = _Job(config, student, source, splits, run, workshop, engine, features, inspection.data_hash, began)
     test = splits.test if measure_test else splits.test[:0]
     with engine.together():
-        progress, trainer = _train(job, phases)
-        measured = _evaluate(job, phases[-1], trainer, progress, test)
+        progress = _train(job, phases)
+    _, logits = _answers(job, phases[-1], test if len(test) else splits.validation)
     with replacing(run.answers) as temporary:
-        np.savez(temporary, logits=_answers(job, phases[-1], test if len(test) else splits.validation)[1])
+        np.savez(temporary, logits=logits)
     trained = sum(math.prod(weight.shape) for weight in student.model.trainable_weights)
     result = {
-        **measured,
+        **_measured(progress),
+        **(_measured_on(job, test, logits) if len(test) else {}),
         "method": config.model.method,
         "backbone": teacher.spec.name,
         "weights": teacher.weights,
@@ -176,6 +170,22 @@ def train_and_evaluate(
     return {**result, "resumed": resumed}
 
 
+def split_by(config: TransferConfig, source: Source, inspection: Inspection) -> Splits:
+    """Returns the splits of a run with this config.
+
+    Raises:
+      DataError: They cannot be made.
+    """
+    return split_source(
+        source,
+        inspection,
+        validation_fraction=config.data.validation_fraction,
+        test_fraction=config.data.test_fraction,
+        seed=config.seed,
+        train_examples_per_class=config.data.train_examples_per_class,
+    )
+
+
 def describe(
     config: TransferConfig,
     teacher: TeacherChoice,
@@ -190,15 +200,13 @@ def describe(
         f"{phase.plan.describe()}."
         for phase in phases
     )
-    origin = {"imagenet": "ImageNet weights", "embedded": "the embedded weights", "none": "random weights"}
-    weights = origin.get(teacher.weights, f"weights from {teacher.weights}")
     reason = {
         "replicate": "the architecture alone is kept, its weights are random: the measure of what transfer is worth",
         "feature_extraction": "only the new head is trained: right where the new images resemble the teacher's or are few",
         "fine_tune": "the head first, then the last layers at a small rate: right where the new images differ",
     }[config.model.method]
     lines = [
-        f"teacher {teacher.spec.name} with {weights}, {teacher.preprocess.image_size} px; method {config.model.method}: {reason}.",
+        f"teacher {teacher.describe()}, {teacher.preprocess.image_size} px; method {config.model.method}: {reason}.",
         f"{steps[0].upper()}{steps[1:]}",
         f"images: {len(splits.train)} train, {len(splits.validation)} validation, {len(splits.test)} test. "
         f"Device: {hardware.description}, because {hardware.reason}.",
@@ -334,12 +342,8 @@ def _features_of_phases(
     }
 
 
-def _train(job: _Job, phases: tuple[Phase, ...]) -> tuple[Progress, keras.Model]:
-    """Trains all phases from where the last checkpoint stands; leaves the weights that are kept in the student.
-
-    Returns:
-      How it went, and the trainer of the last phase, to evaluate with.
-    """
+def _train(job: _Job, phases: tuple[Phase, ...]) -> Progress:
+    """Trains all phases from where the last checkpoint stands; leaves the weights that are kept in the student."""
     with writing(job.run.checkpoints):
         job.run.checkpoints.mkdir(exist_ok=True)
     saved, damage = read_checkpoint(job.run.checkpoint)
@@ -356,7 +360,6 @@ def _train(job: _Job, phases: tuple[Phase, ...]) -> tuple[Progress, keras.Model]
         progress, first, kept = shared, 1, values_of(variables)
         _say(f"head: as another run has trained it in {len(progress.history)} epochs")
     progress.preparing_seconds = preparing_seconds
-    trainer: keras.Model = None
     for position in range(first, len(phases)):
         phase = phases[position]
         trainer = _trainer(job, phase)
@@ -372,7 +375,7 @@ def _train(job: _Job, phases: tuple[Phase, ...]) -> tuple[Progress, keras.Model]
         if position == 0 and len(phases) > 1:
             job.workshop.remember_head(job.student, job.recipe_of_head(phases), progress)
         saved = None
-    return progress, trainer
+    return progress
 
 
 def _changing(job: _Job, phases: tuple[Phase, ...]) -> list[keras.Variable]:
@@ -543,16 +546,25 @@ def _answers(job: _Job, phase: Phase, indices: np.ndarray) -> tuple[np.ndarray, 
     return np.concatenate(features), np.concatenate(logits)
 
 
-def _evaluate(job: _Job, phase: Phase, trainer: keras.Model, progress: Progress, test: np.ndarray) -> dict[str, float]:
-    """Returns accuracy and loss of the kept weights: on validation as recorded, on test, if there are any, measured now."""
+def _measured(progress: Progress) -> dict[str, float]:
+    """Returns accuracy and loss of the kept weights on validation, as recorded."""
     kept = progress.history[progress.kept_epoch - 1]
-    measured = {"validation_accuracy": kept["validation_accuracy"], "validation_loss": kept["validation_loss"]}
-    if len(test):
-        batches = job.engine.evaluation(_evaluation_batches(job, phase, test))
-        steps = steps_per_epoch(len(test), job.config.training.global_batch_size)
-        figures = trainer.evaluate(batches, steps=steps, verbose=0, return_dict=True)
-        measured |= {"test_accuracy": figures["accuracy"], "test_loss": figures["loss"]}
-    return {**measured, "loss": kept["validation_loss"]}
+    return {
+        "validation_accuracy": kept["validation_accuracy"],
+        "validation_loss": kept["validation_loss"],
+        "loss": kept["validation_loss"],
+    }
+
+
+def _measured_on(job: _Job, test: np.ndarray, logits: np.ndarray) -> dict[str, float]:
+    """Returns accuracy and loss on the test images, from what `_answers` gives for them."""
+    labels = job.source.labels[evaluation_order(job.source, test)]
+    loss = make_loss(label_smoothing=job.config.training.label_smoothing, class_weights=_class_weights(job))
+    losses = loss(keras.ops.one_hot(labels, logits.shape[-1]), logits)
+    return {
+        "test_accuracy": float(np.mean(logits.argmax(axis=-1) == labels)),
+        "test_loss": float(keras.ops.mean(losses)),
+    }
 
 
 def _write_metrics(run: RunDirectory, history: list[dict[str, Any]]) -> None:

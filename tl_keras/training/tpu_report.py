@@ -11,10 +11,10 @@ from tl_keras.config import TransferConfig, resolve
 from tl_keras.data.inspection import inspect_source
 from tl_keras.data.pipeline import steps_per_epoch
 from tl_keras.data.sources import open_source
-from tl_keras.data.splits import split_source
 from tl_keras.distribution.hardware import resolve_hardware
 from tl_keras.distribution.libtpu import chip_of
 from tl_keras.distribution.tpu_compile import CompiledStep, DoesNotFitError, compile_step, require_no_geometry
+from tl_keras.training.loop import split_by
 from tl_keras.training.phases import plan_phases
 from tl_keras.training.workshop import Workshop
 
@@ -77,14 +77,7 @@ def report_step(config: TransferConfig, *, topology: str, look_for_largest: bool
         choose_backbone(config.model), config.model, num_classes=len(source.class_names), seed=config.seed
     )
     require_no_geometry(student.model)
-    splits = split_source(
-        source,
-        inspect_source(source, show_progress=True),
-        validation_fraction=config.data.validation_fraction,
-        test_fraction=config.data.test_fraction,
-        seed=config.seed,
-        train_examples_per_class=config.data.train_examples_per_class,
-    )
+    splits = split_by(config, source, inspect_source(source, show_progress=True))
     last = plan_phases(config, student, images=len(splits.train))[-1]
     plan = last.plan
     workshop.remember(student, workshop.cut(student, plan).trained.variables)
