@@ -32,9 +32,6 @@ class Engine:
       hardware: The decision that it carries out.
     """
 
-    # What is raised where another process is gone.
-    _signs_of_loss: tuple[type[Exception], ...] = ()
-
     def __init__(self, hardware: Hardware):
         self.hardware = hardware
 
@@ -53,13 +50,20 @@ class Engine:
         """Wherein processes wait for each other; a TrainingError, of one line, where one of them is gone."""
         try:
             yield
-        except self._signs_of_loss as error:
-            if self.hardware.processes == 1:
+        except Exception as error:
+            if self.hardware.processes == 1 or not self._is_loss(error):
                 raise
-            raise TrainingError(
-                f"workers: expected all {self.hardware.processes} to train on. Received: one that has stopped or no longer "
-                "answers. Start each of them with its command again: the run goes on from its last checkpoint."
-            ) from error
+            raise self._lost() from error
+
+    def _is_loss(self, error: Exception) -> bool:
+        """Returns whether an error says that another process is gone."""
+        raise NotImplementedError
+
+    def _lost(self) -> TrainingError:
+        return TrainingError(
+            f"workers: expected all {self.hardware.processes} to train on. Received: one that has stopped or no longer "
+            "answers. Start each of them with its command again: the run goes on from its last checkpoint."
+        )
 
     def gathered(self, number: int) -> list[int]:
         """Returns what each process gives, 0 to 2**31 - 1, in their order; they wait for each other."""

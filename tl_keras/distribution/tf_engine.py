@@ -23,9 +23,6 @@ class Replicated(Engine):
       hardware: The decision that it carries out.
     """
 
-    # A worker that is killed is missed at once, one that hangs after TensorFlow's 10 seconds.
-    _signs_of_loss = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.FailedPreconditionError)
-
     def __init__(self, hardware: Hardware):
         super().__init__(hardware)
         self._strategy = _strategy(hardware)
@@ -35,6 +32,11 @@ class Replicated(Engine):
         """See `Engine.scope`."""
         with self.together(), self._strategy.scope():
             yield
+
+    def _is_loss(self, error: Exception) -> bool:
+        # A worker that is killed is missed at once, one that hangs after TensorFlow's 10 seconds.
+        signs = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.FailedPreconditionError)
+        return isinstance(error, signs)
 
     def _gather(self, number: int) -> list[int]:
         @tf.function
