@@ -34,7 +34,7 @@ def claim(run, accuracy):
 def test_an_average_that_is_better_is_a_run_of_its_own(runs, tmp_path):
     for run in runs:
         claim(run, 0.1)  # so that any average is better
-    soup = make_soup(runs, tmp_path / "soup")
+    soup = make_soup(runs, tmp_path / "soup", workshop=Workshop())
     assert sorted(soup["of"]) == sorted(map(str, runs))
     weights = [load_model(run / "model.keras").model.get_weights() for run in (*runs, tmp_path / "soup")]
     for one, other, average in zip(*weights, strict=True):
@@ -46,5 +46,5 @@ def test_an_average_that_is_better_is_a_run_of_its_own(runs, tmp_path):
 def test_no_soup_where_none_is_better(runs, tmp_path):
     for run in runs:
         claim(run, 1.0)
-    assert make_soup(runs, tmp_path / "soup") is None
+    assert make_soup(runs, tmp_path / "soup", workshop=Workshop()) is None
     assert not (tmp_path / "soup").exists()

@@ -22,8 +22,8 @@ from tl_keras.training.workshop import Workshop
 # Training images of the rehearsal: 30 batches are enough to tell the time of one.
 _MAX_IMAGES = 1000
 
-# The first epoch of a phase, with its tracing, is measured apart; the median of these is as all others are.
-_EPOCHS = 3
+# The first epoch of a phase, with its tracing, is measured apart; the median of the others is as all others are.
+_EPOCHS = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +44,7 @@ class TimeEstimate:
 def rehearse(config: TransferConfig, source: Source, *, training_images: int) -> TimeEstimate:
     """Trains a few epochs of each phase, in a directory that is removed, and extrapolates.
 
-    A first run of one epoch traces and fills the cache of frozen layers, which is not lost: training reads it from there.
+    What it computes of frozen layers is not lost: training reads it from the cache.
 
     Args:
       config: Of the run, resolved, with its epochs.
@@ -57,34 +57,33 @@ def rehearse(config: TransferConfig, source: Source, *, training_images: int) ->
     if training_images > _MAX_IMAGES:
         per_class = max(1, _MAX_IMAGES // len(source.class_names))
         short.data.train_examples_per_class = min(per_class, config.data.train_examples_per_class or per_class)
+    short.training.epochs = min(_EPOCHS, config.training.epochs)
+    short.training.head_epochs = min(_EPOCHS, config.training.head_epochs)
     workshop = Workshop()
+    workshop.images(source, data_dir=short.data.data_dir)
     workshop.student(choose_backbone(short.model), short.model, num_classes=len(source.class_names), seed=short.seed)
-    building = time.perf_counter() - began
-    with tempfile.TemporaryDirectory(prefix="tl_keras_rehearsal_") as folder:
-        _, first, _ = _run(short, source, pathlib.Path(folder) / "first", workshop, epochs=1)
-        result, later, seconds = _run(short, source, pathlib.Path(folder) / "second", workshop, epochs=_EPOCHS)
+    preparing = time.perf_counter() - began
+    result, metrics, seconds = _run(short, source, workshop)
     scale = training_images / result["images"]["train"]
     wanted = {"head": config.training.head_epochs or config.training.epochs, "fine-tuning": config.training.epochs}
     training_seconds = 0.0
-    for phase in dict.fromkeys(epoch["phase"] for epoch in later):
-        tracing, *_ = (epoch["seconds"] for epoch in first if epoch["phase"] == phase)
-        measured = [epoch["seconds"] for epoch in later if epoch["phase"] == phase]
-        an_epoch = float(np.median(measured))
-        training_seconds += max(tracing - an_epoch, 0.0) + scale * wanted[phase] * an_epoch
-        seconds -= sum(measured)
-    return TimeEstimate(building + seconds + training_seconds, training_seconds, time.perf_counter() - began)
+    for phase in dict.fromkeys(epoch["phase"] for epoch in metrics):
+        with_tracing, *others = (epoch["seconds"] for epoch in metrics if epoch["phase"] == phase)
+        an_epoch = float(np.median(others or [with_tracing]))
+        training_seconds += max(with_tracing - an_epoch, 0.0) + scale * wanted[phase] * an_epoch
+    ending = seconds - sum(result["seconds"].values())
+    return TimeEstimate(preparing + training_seconds + ending, training_seconds, time.perf_counter() - began)
 
 
 def _run(
-    config: TransferConfig, source: Source, workdir: pathlib.Path, workshop: Workshop, *, epochs: int
+    config: TransferConfig, source: Source, workshop: Workshop
 ) -> tuple[dict[str, Any], list[dict[str, Any]], float]:
-    """Trains at most so many epochs of each phase; returns result, metrics and seconds."""
-    few = from_json(to_json(config))
-    few.training.epochs = min(epochs, config.training.epochs)
-    few.training.head_epochs = min(epochs, config.training.head_epochs)
+    """Trains in a directory that is removed; returns result, metrics and seconds."""
     began = time.perf_counter()
-    with contextlib.redirect_stderr(io.StringIO()):  # it would look like the run itself
-        result = train_and_evaluate(few, workdir, source=source, workshop=workshop, measure_test=False)
-    seconds = time.perf_counter() - began
-    metrics = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-    return result, metrics, seconds
+    with tempfile.TemporaryDirectory(prefix="tl_keras_rehearsal_") as folder:
+        workdir = pathlib.Path(folder) / "run"
+        with contextlib.redirect_stderr(io.StringIO()):  # it would look like the run itself
+            result = train_and_evaluate(config, workdir, source=source, workshop=workshop, measure_test=False)
+        seconds = time.perf_counter() - began
+        lines = (workdir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    return result, [json.loads(line) for line in lines], seconds

@@ -88,6 +88,7 @@ def compare(
     measure_test: bool = True,
     processes: int = 1,
     optimize_graphs: bool = True,
+    workshop: Workshop | None = None,
 ) -> tuple[Row, ...]:
     """Trains every variant with each seed, every run in a directory of its own.
 
@@ -102,6 +103,7 @@ def compare(
       processes: Variants trained at the same time, each in a process of its own that writes what it has to say to
         `NAME/log.txt`. 1: in this process, one after the other, sharing networks, traced functions and features.
       optimize_graphs: Whether TensorFlow optimises the graphs; for runs of seconds that takes longer than it saves.
+      workshop: That of one process, to go on with afterwards.
 
     Returns:
       A row a variant, in their order.
@@ -114,7 +116,7 @@ def compare(
         for variant, folder in zip(variants, folders, strict=True)
     ]
     if processes == 1:
-        workshop = Workshop()
+        workshop = workshop or Workshop()
         # The last, which trains most, first: what it computes at its cut is where the others start.
         results = [_train_seeds(each, workshop) for each in reversed(arguments)][::-1]
     else:

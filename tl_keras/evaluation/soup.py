@@ -13,21 +13,23 @@ from typing import Any
 
 import numpy as np
 
-from tl_keras.builder import Student, build_student, choose_backbone
-from tl_keras.config import to_json
+from tl_keras.builder import Student
 from tl_keras.data.pipeline import evaluation_order
-from tl_keras.evaluation.measure import open_run
 from tl_keras.serving.handover import hand_over
-from tl_keras.serving.profile import answers_of
+from tl_keras.training.loop import reopen
 from tl_keras.training.run_directory import RunDirectory
+from tl_keras.training.workshop import Workshop
 
 
-def make_soup(workdirs: Sequence[pathlib.Path], workdir: str | os.PathLike[str]) -> dict[str, Any] | None:
+def make_soup(
+    workdirs: Sequence[pathlib.Path], workdir: str | os.PathLike[str], *, workshop: Workshop
+) -> dict[str, Any] | None:
     """Averages runs greedily: the best first, each kept where validation accuracy does not fall (algorithm 1 of the paper).
 
     Args:
       workdirs: Finished runs on the same images, with the same seed and teacher.
       workdir: Gets a run directory without exports, if the soup is better than every run in it.
+      workshop: That of the runs, if they were trained in this process.
 
     Returns:
       `of`, the runs in it; `validation_accuracy`; and `workdir`. None where no average beats the best run on validation.
@@ -36,13 +38,14 @@ def make_soup(workdirs: Sequence[pathlib.Path], workdir: str | os.PathLike[str])
       DataError: The images cannot be read any more.
     """
     runs = [RunDirectory(path) for path in workdirs]
-    accuracies = {run.path: (run.read_result() or {})["validation_accuracy"] for run in runs}
+    results = {run.path: run.read_result() or {} for run in runs}
+    accuracies = {path: result["validation_accuracy"] for path, result in results.items()}
     if finished := RunDirectory(workdir).read_result():  # of fewer runs, perhaps
         return finished if finished["validation_accuracy"] > max(accuracies.values()) else None
     runs.sort(key=lambda run: accuracies[run.path], reverse=True)
-    config, source, splits = open_run(runs[0].path)
-    student = build_student(choose_backbone(config.model), config.model, num_classes=len(source.class_names))
-    answers = answers_of(student, source, global_batch_size=config.training.global_batch_size)
+    # What is frozen in the run that trains most is the same in all of them.
+    most = reopen(max(results, key=lambda path: results[path]["parameters_trained"]), workshop)
+    student, source, splits = most.student, most.source, most.splits
     labels = source.labels[evaluation_order(source, splits.validation)]
 
     best_run = accuracies[runs[0].path]
@@ -51,7 +54,7 @@ def make_soup(workdirs: Sequence[pathlib.Path], workdir: str | os.PathLike[str])
         weights = _weights_of(run, student)
         mixed = [(one * len(of) + other) / (len(of) + 1) for one, other in zip(soup, weights, strict=True)]
         student.model.set_weights(mixed)
-        found = float(np.mean(answers(splits.validation)[1].argmax(-1) == labels))
+        found = float(np.mean(most.answers(splits.validation)[1].argmax(-1) == labels))
         if found >= accuracy:
             soup, accuracy, of = mixed, found, [*of, run]
     if accuracy <= best_run:
@@ -60,9 +63,9 @@ def make_soup(workdirs: Sequence[pathlib.Path], workdir: str | os.PathLike[str])
     made = RunDirectory(workdir)
     begun = runs[0].read_config() or {}
     made.begin(
-        config=to_json(config), data_hash=begun["data_hash"], splits=splits.to_json(source), labels=source.class_names
+        config=begun["config"], data_hash=begun["data_hash"], splits=splits.to_json(source), labels=source.class_names
     )
-    hand_over(student, made, source, splits, formats=(), answers=answers)
+    hand_over(student, made, source, splits, formats=(), answers=most.answers)
     result = {"of": [str(run.path) for run in of], "validation_accuracy": accuracy, "workdir": str(made.path)}
     made.write_json("result.json", result)
     return result

@@ -22,11 +22,11 @@ import tensorflow as tf
 from tl_keras.backbones.preprocessing import PreprocessSpec
 from tl_keras.backbones.weights import fingerprint
 from tl_keras.builder import Student, TeacherChoice, choose_backbone
-from tl_keras.config import TransferConfig, export_formats, resolve, to_json
+from tl_keras.config import TransferConfig, export_formats, from_json, resolve, to_json
 from tl_keras.data.decoded import held_decoded
-from tl_keras.data.inspection import Inspection, inspect_source
+from tl_keras.data.inspection import Inspection
 from tl_keras.data.pipeline import evaluation_batches, evaluation_order, steps_per_epoch, training_batches
-from tl_keras.data.sources import Source, open_source
+from tl_keras.data.sources import Source
 from tl_keras.data.splits import Splits, split_source
 from tl_keras.distribution.engine import Engine, open_engine
 from tl_keras.distribution.hardware import Hardware, resolve_hardware
@@ -34,7 +34,7 @@ from tl_keras.errors import ConfigError
 from tl_keras.freezing import FreezePlan
 from tl_keras.serving.formats import require_converters
 from tl_keras.serving.handover import hand_over
-from tl_keras.serving.profile import answers_of, with_features
+from tl_keras.serving.profile import Answers, answers_of, with_features
 from tl_keras.training.callbacks import ProgressBar, RecordEpochs, StopOnNonFiniteLoss
 from tl_keras.training.checkpoints import Progress, read_checkpoint, restore, values_of
 from tl_keras.training.feature_cache import FeatureCache
@@ -102,9 +102,7 @@ def train_and_evaluate(
     if not writes:
         run = run.thrown_away()
     keras.utils.set_random_seed(config.seed)
-    if source is None:
-        source = open_source(config.data.source, data_dir=config.data.data_dir)
-    inspection = inspect_source(source, show_progress=True)
+    source, inspection = workshop.images(source or config.data.source, data_dir=config.data.data_dir)
     splits = split_by(config, source, inspection)
     for remark in (*source.notes, *inspection.findings, *_crop_loss(teacher.preprocess, inspection)):
         _say(f"data: {remark}")
@@ -121,16 +119,16 @@ def train_and_evaluate(
     phases = plan_phases(config, student, images=len(splits.train))
     _say(describe(config, teacher, student, phases, splits, hardware))
 
-    store = _feature_store(config, student, phases, source, inspection, splits)
-    features = _features_of_phases(engine, workshop, store, student, phases)
-    if any(phase.plan not in features for phase in phases):
+    job = _job(config, student, phases, source, inspection, splits, run, workshop, engine)
+    if any(phase.plan not in job.features for phase in phases):
         every_epoch = np.concatenate([splits.train, splits.validation])
-        source = held_decoded(source, every_epoch, inspection, limit_gib=config.cache.decoded_gib)
-    job = _Job(config, student, source, splits, run, workshop, engine, features, inspection.data_hash, began)
+        decoded = held_decoded(source, every_epoch, inspection, limit_gib=config.cache.decoded_gib)
+        job = dataclasses.replace(job, source=decoded)
     test = splits.test if measure_test else splits.test[:0]
     with engine.together():
-        progress = _train(job, phases)
-    _, logits = _answers(job, phases[-1], test if len(test) else splits.validation)
+        progress = _train(job, phases, began=began)
+    answers = _answers(job, phases[-1])
+    _, logits = answers(test if len(test) else splits.validation)
     with replacing(run.answers) as temporary:
         np.savez(temporary, logits=logits)
     trained = sum(math.prod(weight.shape) for weight in student.model.trainable_weights)
@@ -161,13 +159,54 @@ def train_and_evaluate(
     result |= hand_over(
         student,
         run,
-        source,
+        job.source,
         splits,
         formats=export_formats(config.export) if writes else (),
-        answers=lambda indices: _answers(job, phases[-1], indices),
+        answers=answers,
     )
     run.write_json("result.json", result)
     return {**result, "resumed": resumed}
+
+
+@dataclasses.dataclass(frozen=True)
+class Reopened:
+    """A finished run once more.
+
+    Attributes:
+      config: Resolved.
+      student: With the weights that the run kept.
+      source: Its images.
+      splits: Of the source.
+      answers: What the student, with the weights that it has when asked, gives for images of the source.
+    """
+
+    config: TransferConfig
+    student: Student
+    source: Source
+    splits: Splits
+    answers: Answers
+
+
+def reopen(workdir: str | os.PathLike[str], workshop: Workshop) -> Reopened:
+    """Opens a finished run again; what its frozen layers make of the images is in the cache.
+
+    Args:
+      workdir: The run directory.
+      workshop: That of the run, if that was in this process, and nothing is built twice.
+    """
+    run = RunDirectory(workdir)
+    config = from_json((run.read_config() or {})["config"])
+    source, inspection = workshop.images(config.data.source, data_dir=config.data.data_dir)
+    splits = split_by(config, source, inspection)
+    student = workshop.student(
+        choose_backbone(config.model), config.model, num_classes=len(source.class_names), seed=config.seed
+    )
+    phases = plan_phases(config, student, images=len(splits.train))
+    engine = open_engine(resolve_hardware(config.strategy, replicas=config.replicas))
+    job = _job(config, student, phases, source, inspection, splits, run, workshop, engine)
+    workshop.remember(student, _changing(job, phases))
+    student.model.load_weights(run.model)
+    return Reopened(config, student, source, splits, _answers(job, phases[-1]))
 
 
 def split_by(config: TransferConfig, source: Source, inspection: Inspection) -> Splits:
@@ -252,13 +291,29 @@ class _Job:
     engine: Engine
     features: dict[FreezePlan, Features]  # of the plans whose frozen layers are cached
     data_hash: str
-    began: float  # by time.perf_counter
 
     def recipe_of_head(self, phases: tuple[Phase, ...]) -> str:
         """Returns all that decides what the first phase of several makes of the head: not where it is cut afterwards."""
         config = to_json(self.config)
         config["model"] |= {"unfreeze": "", "unfreeze_schedule": ""}
         return json.dumps([config, self.data_hash, phases[0].epochs, len(phases) > 1])
+
+
+def _job(
+    config: TransferConfig,
+    student: Student,
+    phases: tuple[Phase, ...],
+    source: Source,
+    inspection: Inspection,
+    splits: Splits,
+    run: RunDirectory,
+    workshop: Workshop,
+    engine: Engine,
+) -> _Job:
+    """Returns the job, the features of frozen layers computed."""
+    store = _feature_store(config, student, phases, source, inspection, splits)
+    features = _features_of_phases(engine, workshop, store, student, phases)
+    return _Job(config, student, source, splits, run, workshop, engine, features, inspection.data_hash)
 
 
 def _require_same_work(engine: Engine, config: TransferConfig, inspection: Inspection, run: RunDirectory) -> None:
@@ -342,8 +397,14 @@ def _features_of_phases(
     }
 
 
-def _train(job: _Job, phases: tuple[Phase, ...]) -> Progress:
-    """Trains all phases from where the last checkpoint stands; leaves the weights that are kept in the student."""
+def _train(job: _Job, phases: tuple[Phase, ...], *, began: float) -> Progress:
+    """Trains all phases from where the last checkpoint stands; leaves the weights that are kept in the student.
+
+    Args:
+      job: What they share.
+      phases: In their order.
+      began: When the run did, by `time.perf_counter`.
+    """
     with writing(job.run.checkpoints):
         job.run.checkpoints.mkdir(exist_ok=True)
     saved, damage = read_checkpoint(job.run.checkpoint)
@@ -353,7 +414,7 @@ def _train(job: _Job, phases: tuple[Phase, ...]) -> Progress:
     variables = _changing(job, phases)
     job.workshop.remember(job.student, variables)
     kept = saved.kept if saved else values_of(variables)
-    first, preparing_seconds = progress.phase, progress.preparing_seconds + time.perf_counter() - job.began
+    first, preparing_seconds = progress.phase, progress.preparing_seconds + time.perf_counter() - began
     if progress.history:
         _say(f"going on after epoch {len(progress.history)}")
     elif shared := job.workshop.take_head(job.student, job.recipe_of_head(phases)):
@@ -531,19 +592,22 @@ def _class_weights(job: _Job) -> np.ndarray | None:
     return balanced_class_weights(job.source.labels[job.splits.train], len(job.source.class_names))
 
 
-def _answers(job: _Job, phase: Phase, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns pooled features, float32 (n, d), and logits, float32 (n, classes), in the order of `evaluation_order`."""
+def _answers(job: _Job, phase: Phase) -> Answers:
+    """Returns what the student gives for images of the source, from what is cached at the phase's cut where there is any."""
     if phase.plan in job.features:
         model = job.workshop.cut(job.student, phase.plan).pooled
     elif job.engine.hardware.processes > 1:  # of which `predict` would leave each with a part of the answers
         model = with_features(job.student.model)
     else:
-        batch_size = job.config.training.global_batch_size
-        return answers_of(job.student, job.source, global_batch_size=batch_size)(indices)
-    batches = _evaluation_batches(job, phase, indices)
-    # Layer by layer: over few layers, tracing takes longer than it saves.
-    features, logits = zip(*(model(inputs, training=False) for inputs, _ in batches), strict=True)
-    return np.concatenate(features), np.concatenate(logits)
+        return answers_of(job.student, job.source, global_batch_size=job.config.training.global_batch_size)
+
+    def answers(indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        batches = _evaluation_batches(job, phase, indices)
+        # Layer by layer: over few layers, tracing takes longer than it saves.
+        features, logits = zip(*(model(inputs, training=False) for inputs, _ in batches), strict=True)
+        return np.concatenate(features), np.concatenate(logits)
+
+    return answers
 
 
 def _measured(progress: Progress) -> dict[str, float]:
@@ -557,7 +621,7 @@ def _measured(progress: Progress) -> dict[str, float]:
 
 
 def _measured_on(job: _Job, test: np.ndarray, logits: np.ndarray) -> dict[str, float]:
-    """Returns accuracy and loss on the test images, from what `_answers` gives for them."""
+    """Returns accuracy and loss on the test images, from the logits of the kept weights."""
     labels = job.source.labels[evaluation_order(job.source, test)]
     loss = make_loss(label_smoothing=job.config.training.label_smoothing, class_weights=_class_weights(job))
     losses = loss(keras.ops.one_hot(labels, logits.shape[-1]), logits)

@@ -1,4 +1,4 @@
-"""Keeps what is costly to make, students and compiled trainers, for the next run of the same shape.
+"""Keeps what is costly to make, inspections, students and compiled trainers, for the next run of the same shape.
 
 Tracing a network for training takes longer than ten epochs over a hundred images. Runs that differ in seed, data, rate or
 length share the traced functions; what they compute is the same as without.
@@ -14,6 +14,9 @@ import numpy as np
 
 from tl_keras.builder import Student, TeacherChoice, build_student, plan_student
 from tl_keras.config import ModelConfig, TrainingConfig
+from tl_keras.data.base import Source
+from tl_keras.data.inspection import Inspection, inspect_source
+from tl_keras.data.sources import open_source
 from tl_keras.distribution.hardware import Hardware
 from tl_keras.freezing import FreezePlan
 from tl_keras.heads import initialize_head
@@ -27,15 +30,28 @@ _NOT_DECAYED = ("bias", "gamma", "beta")
 
 
 class Workshop:
-    """Makes students, cuts and trainers, and hands the same ones out again."""
+    """Makes students, cuts and trainers, inspects images, and hands the same ones out again."""
 
     def __init__(self) -> None:
+        self._images: dict[tuple[Source | str, str], tuple[Source, Inspection]] = {}
         self._students: dict[tuple, Student] = {}
         self._cuts: dict[tuple, Cut] = {}
         self._trainers: dict[tuple, keras.Model] = {}
         # Of each student's model, by `id`: the variables that runs change, and the values that they had before.
         self._before: dict[int, list[tuple[keras.Variable, np.ndarray]]] = {}
         self._heads: dict[tuple, tuple[Progress, list[np.ndarray]]] = {}
+
+    def images(self, source: Source | str, *, data_dir: str) -> tuple[Source, Inspection]:
+        """Returns a source, opened by `open_source` where it is a name, and what the inspection saw in it.
+
+        Raises:
+          DataError: It cannot be read.
+        """
+        key = (source, data_dir)
+        if key not in self._images:
+            opened = open_source(source, data_dir=data_dir) if isinstance(source, str) else source
+            self._images[key] = (opened, inspect_source(opened, show_progress=True))
+        return self._images[key]
 
     def student(self, teacher: TeacherChoice, config: ModelConfig, *, num_classes: int, seed: int) -> Student:
         """Returns what `build_student` gives; students that differ in seed and freeze plan only are the same network."""
