@@ -8,6 +8,8 @@ import sys
 import keras
 import pytest
 
+from tl_keras.backbones.elsewhere import EXAMPLE
+
 missing = [name for name in ("jax", "libtpu") if importlib.util.find_spec(name) is None]
 pytestmark = [
     pytest.mark.slow,
@@ -38,6 +40,7 @@ def test_a_whole_backbone_compiles_for_a_tpu(strategy, backbone, flops, topology
 def test_a_teacher_that_rotates_images_is_refused(strategy, tmp_path):
     layers = [keras.Input((32, 32, 3)), keras.layers.RandomRotation(0.1), keras.layers.Conv2D(4, 3)]
     keras.Sequential([*layers, keras.layers.GlobalAveragePooling2D()]).save(tmp_path / "teacher.keras")
+    (tmp_path / "teacher.preprocess.json").write_text(json.dumps({**EXAMPLE.to_json(), "image_size": 32}))
     done = tpu_check(
         f"--strategy={strategy}", f"--backbone={tmp_path / 'teacher.keras'}", "--method=feature_extraction"
     )
