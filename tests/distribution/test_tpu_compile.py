@@ -45,11 +45,11 @@ def test_a_step_over_four_chips_has_all_reduces_and_over_one_none(engine, chip):
 @needs_libtpu
 @pytest.mark.slow
 @on_both_engines
-@pytest.mark.parametrize(("chip", "memory"), [("v5e", "15.75G"), ("v6e", "31.25G")])
-def test_a_step_too_large_for_the_chip_is_refused_with_its_size(engine, chip, memory):
+@pytest.mark.parametrize("chip", ["v5e", "v6e"])
+def test_a_step_too_large_for_the_chip_is_refused_with_its_size(engine, chip):
     error = compiled(engine, f"{chip}:1x1", 2**25)["error"]
     assert error.startswith("DoesNotFitError: tpu_check: expected a step that fits")
-    assert memory in error
+    assert f" of {CHIPS[chip].memory_bytes / 2**30:.2f}G with" in error
     assert "\n" not in error
 
 
