@@ -1,9 +1,10 @@
 """Compiles the training step of a run for a TPU, without one: whether it compiles, whether it fits, and what it costs at least.
 
     python -m tl_keras.tpu_check --data=photos/ --backbone=ResNet50 --topology=v5e:2x2
-    python -m tl_keras.tpu_check --config=configs/flowers.py --topology=v6e:1x1 --batch_size=256
+    python -m tl_keras.tpu_check --config=configs/flowers.py --topology=v6e:1x1 --batch_size=256 --strategy=tpu
 
-It takes the options of train, and Keras on JAX. The step is that of the last phase, the frozen layers computed in it. It needs
+It takes the options of train. The step is that of the last phase, the frozen layers computed in it: with --strategy=jax the whole
+program of Keras on JAX, with --strategy=tpu the program that TensorFlow has each chip run, sums over all chips included. It needs
 tl_keras[tpu-check], takes a minute or two for a MobileNetV2, and runs nothing on a TPU: numerics and real speed it cannot
 know. Exit status: 0 it fits, 2 it does not or cannot be compiled.
 """
@@ -23,6 +24,9 @@ _CONFIG = run_flags.define(without=("strategy", "replicas", "export", "cache", "
 _TOPOLOGY = flags.DEFINE_string(
     "topology", "v5e:2x2", "A chip among v4, v5e, v5p and v6e, and how many: 1x1, 2x2, 4x4."
 )
+_STRATEGY = flags.DEFINE_enum(
+    "strategy", "jax", ["jax", "tpu"], "Of the run: Keras on JAX, or TensorFlow's TPUStrategy."
+)
 _LARGEST = flags.DEFINE_boolean(
     "largest", True, "Look for the largest batch that fits, which compiles some more steps."
 )
@@ -39,7 +43,7 @@ def main(arguments: list[str]) -> None:
 
     chip_of(_TOPOLOGY.value)
     prepare_libtpu()  # before JAX is imported
-    command_line.require_tensorflow("jax")
+    command_line.require_tensorflow(_STRATEGY.value)
     from tl_keras.training.tpu_report import report_step
 
     report = report_step(config, topology=_TOPOLOGY.value, look_for_largest=_LARGEST.value)

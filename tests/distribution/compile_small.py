@@ -1,4 +1,4 @@
-"""Compiles a small step for a TPU, with Keras on JAX: `python compile_small.py TOPOLOGY BATCH [SIZE]` prints JSON or an error."""
+"""Compiles a small step for a TPU, on the backend of Keras: `python compile_small.py TOPOLOGY BATCH` prints JSON or an error."""
 
 import dataclasses
 import json

@@ -18,20 +18,24 @@ without_libtpu = importlib.util.find_spec("libtpu") is None or importlib.util.fi
 needs_libtpu = pytest.mark.skipif(without_libtpu, reason="libtpu is not installed: pip install 'tl_keras[tpu-check]'")
 
 
-def compiled(topology: str, batch: int) -> dict:
+on_both_engines = pytest.mark.parametrize("engine", ["jax", "tensorflow"])
+
+
+def compiled(engine: str, topology: str, batch: int) -> dict:
     """Returns what `compile_small.py` prints."""
     script = pathlib.Path(__file__).with_name("compile_small.py")
-    environment = {**os.environ, "KERAS_BACKEND": "jax"}
+    environment = {**os.environ, "KERAS_BACKEND": engine}
     printed = subprocess.check_output([sys.executable, script, topology, str(batch)], text=True, env=environment)
     return json.loads(printed.splitlines()[-1])
 
 
 @needs_libtpu
 @pytest.mark.slow
+@on_both_engines
 @pytest.mark.parametrize("chip", ["v5e", "v6e"])
-def test_a_step_over_four_chips_has_all_reduces_and_over_one_none(chip):
-    one, four = compiled(f"{chip}:1x1", 32), compiled(f"{chip}:2x2", 32)
-    assert (one["chips"], four["chips"]) == (1, 4)
+def test_a_step_over_four_chips_has_all_reduces_and_over_one_none(engine, chip):
+    one, four = compiled(engine, f"{chip}:1x1", 32), compiled(engine, f"{chip}:2x2", 32)
+    assert (four["engine"], one["chips"], four["chips"]) == (engine, 1, 4)
     assert one["all_reduces"] == 0
     assert four["all_reduces"] > 0
     assert 0 < four["flops"] < one["flops"]
@@ -40,17 +44,19 @@ def test_a_step_over_four_chips_has_all_reduces_and_over_one_none(chip):
 
 @needs_libtpu
 @pytest.mark.slow
-def test_a_step_too_large_for_the_chip_is_refused_with_its_size():
-    error = compiled("v5e:1x1", 2**24)["error"]
+@on_both_engines
+@pytest.mark.parametrize("chip", ["v5e", "v6e"])
+def test_a_step_too_large_for_the_chip_is_refused_with_its_size(engine, chip):
+    error = compiled(engine, f"{chip}:1x1", 2**25)["error"]
     assert error.startswith("DoesNotFitError: tpu_check: expected a step that fits")
-    assert "15.75G" in error
+    assert f" of {CHIPS[chip].memory_bytes / 2**30:.2f}G with" in error
     assert "\n" not in error
 
 
 @needs_libtpu
 @pytest.mark.slow
 def test_a_batch_that_does_not_divide_by_the_chips_is_refused():
-    assert "multiple of the 4 chips" in compiled("v5e:2x2", 30)["error"]
+    assert "multiple of the 4 chips" in compiled("jax", "v5e:2x2", 30)["error"]
 
 
 def test_rotation_inside_the_model_is_refused():
@@ -67,7 +73,7 @@ def test_an_unknown_topology_is_one_line(topology):
 
 def test_the_bound_is_that_of_what_takes_longer():
     step = CompiledStep(
-        1, 32, 0, flops=CHIPS["v5e"].flops, bytes_moved=2 * CHIPS["v5e"].bytes_per_second, all_reduces=0
+        "jax", 1, 32, 0, flops=CHIPS["v5e"].flops, bytes_moved=2 * CHIPS["v5e"].bytes_per_second, all_reduces=0
     )
     assert step.least_seconds(CHIPS["v5e"]) == 2
 

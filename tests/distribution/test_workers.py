@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import signal
 import socket
 import subprocess
 import sys
@@ -109,6 +110,42 @@ def test_a_killed_worker_ends_the_other_and_the_same_commands_end_as_one_process
     assert (resumed["test_accuracy"], resumed["kept_epoch"]) == (whole["test_accuracy"], whole["kept_epoch"])
     np.testing.assert_allclose(resumed["losses"], whole["losses"], atol=1e-4)
     np.testing.assert_allclose(resumed["test_loss"], whole["test_loss"], atol=1e-4)
+
+
+GATHERING = """
+from tl_keras import command_line
+command_line.require_tensorflow("jax")
+from tl_keras.distribution.engine import open_engine
+from tl_keras.distribution.hardware import resolve_hardware
+
+def main(arguments):
+    engine = open_engine(resolve_hardware("jax"))
+    print(engine.gathered(1), flush=True)
+    while True:
+        engine.gathered(1)
+
+command_line.run(main, usage="", arguments=[])
+"""
+
+
+@needs_jax
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("lost", "number", "seconds"), [(0, signal.SIGKILL, 15), (1, signal.SIGKILL, 15), (1, signal.SIGSTOP, 60)]
+)
+def test_a_worker_that_is_lost_ends_the_other_on_jax_in_one_line(lost, number, seconds):
+    workers = two_workers(["-c", GATHERING])
+    assert "[1, 1]\n" in workers[lost].stdout  # reads until it comes
+    workers[lost].send_signal(number)
+    began = time.perf_counter()
+    _, said = workers[1 - lost].communicate(timeout=120)
+    assert time.perf_counter() - began < seconds
+    workers[lost].kill()
+    workers[lost].communicate()
+    assert workers[1 - lost].returncode == 1
+    assert said.splitlines()[-1].startswith(
+        "error: workers: expected all 2 to train on. Received: one that has stopped"
+    )
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tl_keras.distribution.hardware import Hardware
@@ -30,9 +31,6 @@ class Engine:
     Args:
       hardware: The decision that it carries out.
     """
-
-    # What is raised where another process is gone.
-    _signs_of_loss: tuple[type[Exception], ...] = ()
 
     def __init__(self, hardware: Hardware):
         self.hardware = hardware
@@ -52,13 +50,20 @@ class Engine:
         """Wherein processes wait for each other; a TrainingError, of one line, where one of them is gone."""
         try:
             yield
-        except self._signs_of_loss as error:
-            if self.hardware.processes == 1:
+        except Exception as error:
+            if self.hardware.processes == 1 or not self._is_loss(error):
                 raise
-            raise TrainingError(
-                f"workers: expected all {self.hardware.processes} to train on. Received: one that has stopped or no longer "
-                "answers. Start each of them with its command again: the run goes on from its last checkpoint."
-            ) from error
+            raise self._lost() from error
+
+    def _is_loss(self, error: Exception) -> bool:
+        """Returns whether an error says that another process is gone."""
+        raise NotImplementedError
+
+    def _lost(self) -> TrainingError:
+        return TrainingError(
+            f"workers: expected all {self.hardware.processes} to train on. Received: one that has stopped or no longer "
+            "answers. Start each of them with its command again: the run goes on from its last checkpoint."
+        )
 
     def gathered(self, number: int) -> list[int]:
         """Returns what each process gives, 0 to 2**31 - 1, in their order; they wait for each other."""
@@ -98,6 +103,13 @@ def settle(model: keras.Model) -> None:
     """Puts what the last step made of a model's variables back into them: Keras on JAX does so after an epoch only."""
     if keras.backend.backend() == "jax":
         model.jax_state_sync()
+
+
+def blank_batch(model: keras.Model, images: int) -> tuple:
+    """Returns the (inputs, labels, weights) of so many images as a step takes them, zeros: what its metrics are built from."""
+    inputs = tuple(np.zeros((images, *tensor.shape[1:]), tensor.dtype) for tensor in model.inputs)
+    labels = np.zeros((images, *model.output_shape[1:]), np.float32)
+    return inputs if len(inputs) > 1 else inputs[0], labels, labels[:, 0]
 
 
 def share(batches: tf.data.Dataset, hardware: Hardware) -> tf.data.Dataset:

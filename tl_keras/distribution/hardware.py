@@ -22,6 +22,9 @@ _TPU_VARIABLES = ("TPU_NAME", "COLAB_TPU_ADDR", "TPU_ACCELERATOR_TYPE", "TPU_WOR
 _TPU_DEVICES = "accel*"
 _PCI_OF_GOOGLE = "0x1ae0"
 
+# After which JAX gives up a process that hangs; its own 100 is long to wait for a line. One that is killed is missed at once.
+_HEARTBEAT_SECONDS = 20
+
 
 @dataclasses.dataclass(frozen=True)
 class Hardware:
@@ -299,7 +302,9 @@ def _jax(replicas: int, reason: str) -> Hardware:
             jax.config.update("jax_num_cpu_devices", replicas // processes or 1)
         if processes > 1 and not jax.distributed.is_initialized():
             jax.config.update("jax_cpu_collectives_implementation", "gloo")
-            jax.distributed.initialize(cluster.addresses[0], processes, cluster.process)
+            jax.distributed.initialize(
+                cluster.addresses[0], processes, cluster.process, heartbeat_timeout_seconds=_HEARTBEAT_SECONDS
+            )
     except RuntimeError as error:
         raise _in_use("JAX", replicas) from error
     found = jax.devices()

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
+import ctypes
+import os
+import signal
+import sys
+
 import jax
 import keras
 import numpy as np
@@ -10,6 +16,10 @@ from jax.experimental import multihost_utils
 
 from tl_keras.distribution.engine import Engine, padded, repeated, share
 from tl_keras.distribution.hardware import Hardware
+from tl_keras.errors import TrainingError
+
+# C's: Python's own handlers wait for the main thread, and the process is gone before.
+_HANDLER = ctypes.CFUNCTYPE(None, ctypes.c_int)
 
 
 class DataParallel(Engine):
@@ -20,14 +30,24 @@ class DataParallel(Engine):
         processes.
     """
 
-    _signs_of_loss = (jax.errors.JaxRuntimeError,)
-
     def __init__(self, hardware: Hardware):
         super().__init__(hardware)
         # Each process gives its share of a batch: Keras is not to take a part of it once more.
         keras.distribution.set_distribution(
             keras.distribution.DataParallel(devices=list(hardware.devices), auto_shard_dataset=False)
         )
+        if hardware.processes > 1:
+            # JAX aborts, from a thread of its own, where it learns first that process 0 is gone or that another hangs.
+            self._at_abort = _HANDLER(lambda _: _end(f"error: {self._lost()}\n"))
+            ctypes.CDLL(None).signal(signal.SIGABRT, self._at_abort)
+
+    def _is_loss(self, error: Exception) -> bool:
+        # Gloo's, which joins CPUs, come as ValueError.
+        return isinstance(error, jax.errors.JaxRuntimeError) or "Gloo" in str(error)
+
+    def _lost(self) -> TrainingError:
+        atexit.register(_end)  # before JAX's own, which would wait for the lost process and abort
+        return super()._lost()
 
     def _gather(self, number: int) -> list[int]:
         return np.ravel(multihost_utils.process_allgather(np.int32(number))).tolist()
@@ -39,3 +59,10 @@ class DataParallel(Engine):
     def evaluation(self, batches: tf.data.Dataset) -> tf.data.Dataset:
         """See `Engine.evaluation`."""
         return share(padded(batches, self.hardware.replicas), self.hardware)
+
+
+def _end(said: str = "") -> None:
+    """Ends this process as a training that failed does."""
+    print(said, end="", file=sys.stderr, flush=True)
+    sys.stdout.flush()
+    os._exit(TrainingError.exit_status)

@@ -30,7 +30,7 @@ CHIPS = {
     "v4": ChipSpec(275e12, 1228e9, 31.5 * 2**30),
     "v5e": ChipSpec(197e12, 819e9, 15.75 * 2**30),
     "v5p": ChipSpec(459e12, 2765e9, 95 * 2**30),
-    "v6e": ChipSpec(918e12, 1640e9, 31.25 * 2**30),
+    "v6e": ChipSpec(918e12, 1640e9, 31.24 * 2**30),
 }
 
 
@@ -52,11 +52,13 @@ def prepare_libtpu() -> None:
     """Sets what libtpu reads when it is loaded on a machine without a TPU; call it before JAX is imported.
 
     Raises:
-      DependencyError: It is not installed.
+      DependencyError: It, or JAX, through which it is called, is not installed.
     """
-    if importlib.util.find_spec("libtpu") is None:
+    missing = [name for name in ("libtpu", "jax") if importlib.util.find_spec(name) is None]
+    if missing:
         raise DependencyError(
-            "tpu_check: expected libtpu, which compiles. Received: none. Run: pip install 'tl_keras[tpu-check]'"
+            "tpu_check: expected libtpu, which compiles, and JAX, which calls it. Received: no "
+            f"{' and no '.join(missing)}. Run: pip install 'tl_keras[tpu-check]'"
         )
     os.environ |= {
         "JAX_PLATFORMS": "cpu",

@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 from keras.src.backend.tensorflow import trainer
 
-from tl_keras.distribution.engine import Engine, padded, repeated, share
+from tl_keras.distribution.engine import Engine, blank_batch, padded, repeated, share
 from tl_keras.distribution.hardware import Hardware
 from tl_keras.errors import ConfigError
 
@@ -23,9 +23,6 @@ class Replicated(Engine):
       hardware: The decision that it carries out.
     """
 
-    # A worker that is killed is missed at once, one that hangs after TensorFlow's 10 seconds.
-    _signs_of_loss = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.FailedPreconditionError)
-
     def __init__(self, hardware: Hardware):
         super().__init__(hardware)
         self._strategy = _strategy(hardware)
@@ -35,6 +32,11 @@ class Replicated(Engine):
         """See `Engine.scope`."""
         with self.together(), self._strategy.scope():
             yield
+
+    def _is_loss(self, error: Exception) -> bool:
+        # A worker that is killed is missed at once, one that hangs after TensorFlow's 10 seconds.
+        signs = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.FailedPreconditionError)
+        return isinstance(error, signs)
 
     def _gather(self, number: int) -> list[int]:
         @tf.function
@@ -47,13 +49,9 @@ class Replicated(Engine):
     @contextlib.contextmanager
     def fitting(self, model: keras.Model) -> Iterator[None]:
         """See `Engine.fitting`."""
-        norms = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
         self._build_metrics(model)
-        for layer in norms:
-            layer.synchronized = True  # statistics over all replicas; read when the step is traced
-        yield
-        for layer in norms:
-            layer.synchronized = False  # goes into model.keras, and Keras on JAX refuses it
+        with synchronized(model):
+            yield
 
     def training(self, batches: tf.data.Dataset) -> Any:
         """See `Engine.training`."""
@@ -69,11 +67,8 @@ class Replicated(Engine):
         Keras 3.15 takes that batch from an iterator that is used up at the second validation, and reduces it over the
         workers where it has no replica dimension (keras issue 20585).
         """
-        replicas = self.hardware.replicas
-        blank = tuple(tf.zeros([replicas, *tensor.shape[1:]], tensor.dtype) for tensor in model.inputs)
-        labels = tf.zeros([replicas, *model.output_shape[1:]])
         with self._strategy.scope():
-            model._symbolic_build(data_batch=(blank if len(blank) > 1 else blank[0], labels, labels[:, 0]))
+            model._symbolic_build(data_batch=blank_batch(model, self.hardware.replicas))
         model._maybe_symbolic_build = lambda **_: None
 
     def _dealt(self, batches: tf.data.Dataset) -> Any:
@@ -85,6 +80,17 @@ class Replicated(Engine):
 
         parts = share(batches, self.hardware).map(lambda *batch: tf.nest.map_structure(cut, batch)).unbatch()
         return self._strategy.distribute_datasets_from_function(lambda context: parts)
+
+
+@contextlib.contextmanager
+def synchronized(model: keras.Model) -> Iterator[None]:
+    """Wherein BatchNorm that trains takes its statistics over all replicas, in steps that are traced."""
+    norms = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+    for layer in norms:
+        layer.synchronized = True
+    yield
+    for layer in norms:
+        layer.synchronized = False  # goes into model.keras, and Keras on JAX refuses it
 
 
 def _strategy(hardware: Hardware) -> tf.distribute.Strategy:

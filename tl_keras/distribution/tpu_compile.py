@@ -1,15 +1,17 @@
-"""Compiles a training step of Keras on JAX for a TPU that is not there: libtpu's compiler needs none."""
+"""Compiles a training step for a TPU that is not there, of Keras on JAX or on TensorFlow: libtpu's compiler needs none."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 
+from tl_keras.distribution.engine import blank_batch
 from tl_keras.distribution.libtpu import ChipSpec
 from tl_keras.errors import ConfigError
 
@@ -29,6 +31,7 @@ class CompiledStep:
     """What the compiler says of one step on one of the chips.
 
     Attributes:
+      engine: What Keras ran on, as in `Hardware`.
       chips: Of the topology.
       global_batch_size: Images, over all of them.
       memory_bytes: At the peak.
@@ -37,6 +40,7 @@ class CompiledStep:
       all_reduces: Sums over the chips.
     """
 
+    engine: str
     chips: int
     global_batch_size: int
     memory_bytes: int
@@ -66,18 +70,19 @@ def require_no_geometry(model: keras.Model) -> None:
 def compile_step(model: keras.Model, *, topology: str, global_batch_size: int) -> CompiledStep:
     """Compiles the training step of a compiled model, data parallel over the chips of a topology.
 
+    On TensorFlow the step is lowered as `tf_lowering` does, that of one replica with its sums over all.
+
     Args:
-      model: Keras on JAX, its optimizer built.
+      model: Its optimizer built.
       topology: A chip and a shape, such as `v5e:2x2`.
       global_batch_size: Images over all chips, a multiple of their number.
 
     Raises:
-      ConfigError: The topology is not one that libtpu knows, or the batch does not divide by its chips.
+      ConfigError: The topology is not one that libtpu knows, the batch does not divide by its chips, or the step holds what a
+        TPU cannot do.
       DoesNotFitError: The chip has less memory than the step needs.
     """
-    import jax
     from jax.experimental import topologies
-    from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
     try:
         devices = topologies.get_topology_desc(platform="tpu", topology_name=topology).devices
@@ -89,34 +94,17 @@ def compile_step(model: keras.Model, *, topology: str, global_batch_size: int) -
         raise ConfigError(
             f"batch_size: expected a multiple of the {len(devices)} chips of {topology}. Received: {global_batch_size}."
         )
-    mesh = Mesh(np.array(devices), ("batch",))
-    everywhere, divided = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec("batch"))
-
-    def shape_of(variable: keras.Variable) -> jax.ShapeDtypeStruct:
-        return jax.ShapeDtypeStruct(variable.shape, variable.value.dtype, sharding=everywhere)
-
-    def batch_of(shape: tuple[int, ...]) -> jax.ShapeDtypeStruct:
-        return jax.ShapeDtypeStruct((global_batch_size, *shape), np.float32, sharding=divided)
-
-    shapes = ([tensor.shape[1:] for tensor in model.inputs], model.output_shape[1:], ())
-    blank = [np.zeros((1, *shape), np.float32) for shape in shapes[0]]
-    model._symbolic_build(
-        data_batch=(_one_or_all(blank), np.zeros((1, *shapes[1]), np.float32), np.ones(1, np.float32))
-    )
-    kinds = (
-        model.trainable_variables,
-        model.non_trainable_variables,
-        model.optimizer.variables,
-        model.metrics_variables,
-    )
-    state = tuple([shape_of(variable) for variable in variables] for variables in kinds)
-    batch = (_one_or_all([batch_of(shape) for shape in shapes[0]]), batch_of(shapes[1]), batch_of(shapes[2]))
-    lowered = jax.jit(model.train_step, donate_argnums=0).trace(state, batch).lower(lowering_platforms=("tpu",))
+    model._symbolic_build(data_batch=blank_batch(model, 1))
+    engine = keras.backend.backend()
     with _refusing(topology, global_batch_size):
-        compiled = lowered.compile()
-    memory, cost, text = compiled.memory_analysis(), compiled.cost_analysis(), compiled.as_text()
+        executable = {"jax": _compiled_of_jax, "tensorflow": _compiled_of_tensorflow}[engine](
+            model, devices, global_batch_size
+        )
+    memory, cost = executable.get_compiled_memory_stats(), executable.cost_analysis()
+    text = executable.hlo_modules()[0].to_string()
     used = memory.argument_size_in_bytes + memory.temp_size_in_bytes + memory.output_size_in_bytes
     return CompiledStep(
+        engine=engine,
         chips=len(devices),
         global_batch_size=global_batch_size,
         memory_bytes=used - memory.alias_size_in_bytes,
@@ -124,6 +112,63 @@ def compile_step(model: keras.Model, *, topology: str, global_batch_size: int) -
         bytes_moved=cost["bytes accessed"],
         all_reduces=text.count(" all-reduce(") + text.count("all-reduce-start("),
     )
+
+
+def _compiled_of_jax(model: keras.Model, devices: Sequence[Any], global_batch_size: int) -> Any:
+    """Returns jaxlib's executable of one program over all chips, the batch divided among them."""
+    import jax
+    from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+    mesh = Mesh(np.array(devices), ("batch",))
+    everywhere, divided = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec("batch"))
+    kinds = (
+        model.trainable_variables,
+        model.non_trainable_variables,
+        model.optimizer.variables,
+        model.metrics_variables,
+    )
+    state = tuple(
+        [jax.ShapeDtypeStruct(variable.shape, variable.value.dtype, sharding=everywhere) for variable in variables]
+        for variables in kinds
+    )
+    batch = jax.tree.map(
+        lambda blank: jax.ShapeDtypeStruct((global_batch_size, *blank.shape[1:]), blank.dtype, sharding=divided),
+        blank_batch(model, 1),
+    )
+    step = jax.jit(model.train_step, donate_argnums=0)
+    return step.trace(state, batch).lower(lowering_platforms=("tpu",)).compile().runtime_executable()
+
+
+def _compiled_of_tensorflow(model: keras.Model, devices: Sequence[Any], global_batch_size: int) -> Any:
+    """Returns jaxlib's executable of the program of one replica, of which each chip runs one."""
+    from jax.extend.mlir import hlo_to_stablehlo
+    from jax.interpreters.mlir import make_ir_context
+    from jaxlib import xla_client
+    from jaxlib.mlir import ir
+
+    from tl_keras.distribution.tf_lowering import lower_step
+
+    options = xla_client.CompileOptions()
+    options.num_replicas = len(devices)
+    ids = np.array([[device.id] for device in devices])
+    options.device_assignment = xla_client.DeviceAssignment.create(ids)  # (replicas, parts of one)
+    with make_ir_context():
+        program = ir.Module.parse(
+            hlo_to_stablehlo(lower_step(model, replicas=len(devices), global_batch_size=global_batch_size))
+        )
+        _drop_copies(program.operation)
+        return devices[0].client.compile(program, xla_client.DeviceList(tuple(devices)), options)
+
+
+def _drop_copies(operation: Any) -> None:
+    """Takes the copies of results out of a program: TensorFlow puts them in, and StableHLO has no word for them."""
+    for block in (block for region in operation.regions for block in region.blocks):
+        for inner in [view.operation for view in block.operations]:
+            if inner.name == "mhlo.copy":
+                inner.results[0].replace_all_uses_with(inner.operands[0])
+                inner.erase()
+            else:
+                _drop_copies(inner)
 
 
 @contextlib.contextmanager
@@ -139,10 +184,6 @@ def _refusing(topology: str, global_batch_size: int) -> Iterator[None]:
             f"tpu_check: expected a step that fits in the memory of a chip of {topology}. Received: {used} with "
             f"--batch_size={global_batch_size}. Use a smaller one, more chips or a smaller --image_size."
         ) from error
-
-
-def _one_or_all(values: list):
-    return values[0] if len(values) == 1 else tuple(values)
 
 
 def _first_line(error: Exception) -> str:

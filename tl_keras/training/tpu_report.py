@@ -18,6 +18,12 @@ from tl_keras.training.loop import split_by
 from tl_keras.training.phases import plan_phases
 from tl_keras.training.workshop import Workshop
 
+# What was compiled, by the engine.
+_COMPILED = {
+    "jax": "one program of Keras on JAX over all of them",
+    "tensorflow": "the program of each, of Keras on TensorFlow, its sums over all",
+}
+
 # Of the batch that memory, straight in the batch, would allow: which parts are tried, the largest first.
 _TRIED = (1.0, 0.9, 0.8, 0.65)
 
@@ -48,7 +54,7 @@ class TpuReport:
         cost = "" if self.least_cost is None else f", {self.least_cost:.2g} at your price,"
         largest = f"; the largest batch that fits is {self.largest_batch}" if self.largest_batch else ""
         return (
-            f"compiled for TPU {self.topology} ({step.chips} chips) by Keras on JAX; not executed on one\n"
+            f"compiled for TPU {self.topology} ({step.chips} chips), {_COMPILED[step.engine]}; not executed on one\n"
             f"memory: {step.memory_bytes / 2**30:.2f} GiB a chip with a batch of {step.global_batch_size}: it fits{largest}\n"
             f"a step, each chip: {step.flops / 1e9:.1f} GFLOP, {step.bytes_moved / 1e9:.2f} GB moved, {step.all_reduces} "
             "all-reduces\n"
@@ -59,7 +65,7 @@ class TpuReport:
 
 
 def report_step(config: TransferConfig, *, topology: str, look_for_largest: bool) -> TpuReport:
-    """Compiles the step of a run's last phase, on images: what is frozen is computed in it.
+    """Compiles the step of a run's last phase, on the backend of Keras, on images: what is frozen is computed in it.
 
     Raises:
       TransferError: The config cannot work, or the step cannot be compiled or does not fit.
@@ -81,7 +87,7 @@ def report_step(config: TransferConfig, *, topology: str, look_for_largest: bool
         config.training,
         on_features=False,
         class_weights=None,
-        hardware=resolve_hardware("jax"),
+        hardware=resolve_hardware("jax" if keras.backend.backend() == "jax" else "cpu"),  # where the step is traced
     )
     batch_size = config.training.global_batch_size
     step = compile_step(trainer, topology=topology, global_batch_size=batch_size)
