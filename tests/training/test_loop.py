@@ -207,7 +207,7 @@ def test_a_full_disk_is_one_line_and_what_was_written_is_whole(tmp_path):
 
 
 # The head's phase takes some seconds, so that checkpoints are written in it.
-FINE_TUNE = ["--method=fine_tune", "--config.training.head_epochs=36", "--epochs=2", "--export=none"]
+FINE_TUNE = ["--method=fine_tune", "--config.training.head_epochs=36", "--epochs=2", "--export=none", "--noreport"]
 
 
 def a_training_process(workdir: pathlib.Path) -> subprocess.Popen:
