@@ -52,6 +52,16 @@ def test_every_element_is_closed(page):
     assert page.open == []
 
 
+def test_it_shows_where_the_student_looks_unless_its_last_map_has_a_single_place(page, compared):
+    def bright(page):
+        return [image for image in page.of("img") if image["alt"].startswith("The same, bright where")]
+
+    assert len(bright(page)) == len([image for image in page.of("img") if image["alt"].endswith("the network sees it")])
+    small = Page(compared[1])
+    assert not bright(small)
+    assert "cannot be shown" in " ".join(small.texts)
+
+
 def test_it_loads_nothing_from_elsewhere(page, in_memory):
     links = [
         value

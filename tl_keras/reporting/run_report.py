@@ -163,16 +163,26 @@ def _examples(student: Student, source: Source, answers: _Answers) -> dict[str, 
             )
         ]
     )
-    heat = grad_cam(student.model, images, answers.logits[rows].argmax(axis=-1))
-    enlarged = tf.image.resize(heat[..., None], images.shape[1:3], method="bicubic").numpy().clip(0, 1)
+    overlays = _overlays(student, images, answers.logits[rows].argmax(axis=-1))
     shown = {
-        row: _example(source, answers, row, image=image, heat=places[..., 0])
-        for row, image, places in zip(rows.tolist(), images, enlarged, strict=True)
+        row: _example(source, answers, row, image=image, overlay=overlay)
+        for row, image, overlay in zip(rows.tolist(), images, overlays, strict=True)
     }
     return {"worst": [shown[row] for row in worst.tolist()], "best": [shown[row] for row in best.tolist()]}
 
 
-def _example(source: Source, answers: _Answers, row: int, *, image: np.ndarray, heat: np.ndarray) -> dict[str, Any]:
+def _overlays(student: Student, images: np.ndarray, classes: np.ndarray) -> list[np.ndarray | None]:
+    """Returns each image, bright where it speaks for a class; None where the network's last map has a single place."""
+    heat = grad_cam(student.model, images, classes)
+    if heat[0].size == 1:
+        return [None] * len(images)
+    enlarged = tf.image.resize(heat[..., None], images.shape[1:3], method="bicubic").numpy().clip(0, 1)
+    return [figures.overlay(image, places[..., 0]) for image, places in zip(images, enlarged, strict=True)]
+
+
+def _example(
+    source: Source, answers: _Answers, row: int, *, image: np.ndarray, overlay: np.ndarray | None
+) -> dict[str, Any]:
     answer = int(answers.logits[row].argmax())
     return {
         "id": source.ids[int(answers.indices[row])],
@@ -180,7 +190,7 @@ def _example(source: Source, answers: _Answers, row: int, *, image: np.ndarray, 
         "answer": source.class_names[answer],
         "score": float(answers.scores[row, answer]),
         "photo": jpeg_uri(image, _SIDE),
-        "heat": jpeg_uri(figures.overlay(image, heat), _SIDE),
+        "overlay": None if overlay is None else jpeg_uri(overlay, _SIDE),
     }
 
 
