@@ -41,7 +41,8 @@ def in_an_export(function, argument, folder):
     return tf.saved_model.load(folder).serve(argument)
 
 
-@pytest.mark.parametrize(("interpolation", "antialias"), [("bilinear", False), ("bilinear", True), ("bicubic", True)])
+@pytest.mark.parametrize("antialias", [False, True])
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
 @pytest.mark.parametrize("rule", RULES)
 def test_eagerly_in_a_pipeline_and_in_an_export_the_values_are_the_same(rule, interpolation, antialias, tmp_path):
     spec, image = a_spec(rule, interpolation=interpolation, antialias=antialias), tf.constant(an_image(50, 70))
@@ -68,6 +69,14 @@ def test_short_side_crops_the_centre_of_a_wide_image():
     image[:, 64:128] = 255  # the central square
     square = a_spec("short_side", crop_fraction=0.5).evaluation_transform(image)
     assert float(tf.reduce_min(square)) == 255
+
+
+def test_crop_first_drops_the_fraction_of_a_pixel_and_leaves_as_many_around_at_every_size():
+    spec = a_spec("crop_first", crop_fraction=0.5)  # 32 of 64: 32 pixels around
+    image = np.zeros((101, 101, 3), np.uint8)
+    image[26:76, 26:76] = 255  # 50 of 101, where 50.5 are the half
+    assert float(tf.reduce_min(spec.evaluation_transform(image))) == pytest.approx(255, abs=1e-3)
+    assert spec.with_image_size(96).crop_fraction == 0.75
 
 
 def test_pad_keeps_everything_and_adds_black():

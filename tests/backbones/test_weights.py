@@ -1,7 +1,9 @@
 """Tests of tl_keras.backbones.weights."""
 
+import json
 import pathlib
 import warnings
+import zipfile
 
 import keras
 import numpy as np
@@ -71,6 +73,28 @@ def test_a_keras_file_with_code_in_it_is_refused_in_one_line(tmp_path):
     with pytest.raises(BackboneError, match=r"safe mode\. Received: .*code\.keras") as raised:
         load_weights(a_backbone(), str(tmp_path / "code.keras"))
     assert "\n" not in str(raised.value)
+
+
+def test_a_keras_file_that_calls_a_function_is_refused_before_keras_reads_it(tmp_path):
+    """Keras 3.10 would have called it, and safe mode would have been off for the rest of the file."""
+    images = keras.Input((32, 32, 3))
+    keras.Model(images, keras.layers.ReLU()(images)).save(tmp_path / "whole.keras")
+    call = {"module": "keras.config", "class_name": "enable_unsafe_deserialization", "config": {}}
+    with (
+        zipfile.ZipFile(tmp_path / "whole.keras") as whole,
+        zipfile.ZipFile(tmp_path / "calls.keras", "w") as changed,
+    ):
+        for name in whole.namelist():
+            content = whole.read(name)
+            if name == "config.json":
+                config = json.loads(content)
+                config["config"]["layers"].insert(0, call)
+                content = json.dumps(config).encode()
+            changed.writestr(name, content)
+    with pytest.raises(
+        BackboneError, match=r"keras\.config\.enable_unsafe_deserialization, which is no part of a network"
+    ):
+        load_weights(a_backbone(), str(tmp_path / "calls.keras"))
 
 
 @pytest.mark.parametrize("name", ["imagnet", "weights.bin", "weights.pkl", "weights.pth", "missing.weights.h5"])

@@ -51,8 +51,15 @@ class PreprocessSpec:
         return self if resize == "original" else dataclasses.replace(self, rule=resize, crop_fraction=1.0)
 
     def with_image_size(self, image_size: int) -> PreprocessSpec:
-        """Returns the spec for another size in pixels; the crop rule scales with it."""
-        return dataclasses.replace(self, image_size=image_size)
+        """Returns the spec for another size in pixels; the crop rule scales with it.
+
+        What `crop_first` leaves around the crop are so many pixels at the final scale, at every size (EfficientNet's CROP_PADDING).
+        """
+        fraction = self.crop_fraction
+        if self.rule == "crop_first":
+            around = round(self.image_size / fraction) - self.image_size
+            fraction = image_size / (image_size + around)
+        return dataclasses.replace(self, image_size=image_size, crop_fraction=fraction)
 
     def describe(self) -> str:
         """Returns the spec in words, such as `short side to 256, centre 224, bicubic; normalisation caffe`."""
@@ -125,7 +132,9 @@ class PreprocessSpec:
             resized = self._resize(image, target)
             cropped = resized[(target[0] - size) // 2 :, (target[1] - size) // 2 :][:size, :size]
         elif self.rule == "crop_first":
-            side = tf.maximum(1, _scaled(short_side, self.crop_fraction))
+            # In float32, and the fraction of a pixel dropped, as EfficientNet's code does.
+            part = tf.constant(self.crop_fraction, tf.float32) * tf.cast(short_side, tf.float32)
+            side = tf.maximum(1, tf.cast(part, tf.int32))
             top, left = (height - side + 1) // 2, (width - side + 1) // 2
             cropped = self._resize(image[top : top + side, left : left + side], [size, size])
         elif self.rule == "central_fraction":

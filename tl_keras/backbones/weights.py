@@ -8,7 +8,9 @@ import json
 import os
 import pathlib
 import re
+import zipfile
 from collections.abc import Iterator
+from typing import Any
 
 import keras
 import numpy as np
@@ -19,6 +21,12 @@ from tl_keras.errors import BackboneError, TransferError
 
 _EMBEDDED = pathlib.Path(__file__).parent / "embedded"
 FILE_SUFFIXES = (".weights.h5", ".h5", ".keras")
+
+# Where the classes of networks lie. Before 3.11.3, Keras's safe mode let a file call functions of other modules, even the one that
+# turns safe mode off (CVE-2025-9906).
+_OF_NETWORKS = re.compile(
+    r"keras(_hub\..+|(\.src)?\.(layers|models|ops|initializers|regularizers|constraints|activations|dtype_policies)(\..+)?)?"
+)
 
 
 @contextlib.contextmanager
@@ -162,14 +170,30 @@ def load_keras_file(path: pathlib.Path) -> keras.Model:
     """Loads a .keras file in Keras's safe mode, which runs no code that the file brings.
 
     Raises:
-      BackboneError: The file is damaged, or holds a Lambda or a class that Keras does not know.
+      BackboneError: The file is damaged, or holds a Lambda, a class that Keras does not know, or one that is no part of a network.
     """
     try:
+        with zipfile.ZipFile(path) as archive:
+            _require_network_alone(json.loads(archive.read("config.json")))
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # zipfile, json, h5py and Keras each raise their own kinds
         raise BackboneError(
             f"model: expected a .keras file that Keras can load in safe mode. Received: {path} ({_first_line(error)})."
         ) from error
+
+
+def _require_network_alone(config: Any) -> None:
+    """Raises a ValueError if what Keras would make of a config needs anything but the parts of networks."""
+    if isinstance(config, dict):
+        module = config.get("module") if "class_name" in config else None
+        if module is not None and not _OF_NETWORKS.fullmatch(str(module)):
+            raise ValueError(f"it names {module}.{config['class_name']}, which is no part of a network")
+        for name, value in config.items():
+            if name != "compile_config":  # which is not loaded
+                _require_network_alone(value)
+    elif isinstance(config, list):
+        for value in config:
+            _require_network_alone(value)
 
 
 def _backbone_of(path: pathlib.Path) -> keras.Model:
