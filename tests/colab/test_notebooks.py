@@ -57,6 +57,7 @@ def test_quickstart(tmp_path, monkeypatch):
     few = {"METHOD": "feature_extraction", "IMAGES_PER_CLASS": 5, "EPOCHS": 1, "PORT": free_port()}
     execute("quickstart", tmp_path, monkeypatch, **SMALL, **few)
     assert (tmp_path / "run1" / "saved_model" / "1").is_dir()
+    assert (tmp_path / "run1" / "report.html").is_file()
 
 
 @pytest.mark.slow

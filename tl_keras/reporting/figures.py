@@ -26,7 +26,7 @@ _INK = "#010203"
 
 # Inches: at 96 pixels an inch the text of a figure keeps 10 pixels on a phone of 360.
 _WIDTH = 5.0
-_LONGEST_NAME = 24
+_LONGEST_NAME = 20
 
 # Above, counts and names of a confusion matrix run into each other.
 _MOST_COUNTED = 15
@@ -44,7 +44,7 @@ _STYLE: dict[Any, Any] = {
     **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor", "legend.facecolor"), "none"),
     "axes.spines.right": False,
     "axes.spines.top": False,
-    "font.size": 9,
+    "font.size": 11,
     "legend.frameon": False,
     "svg.fonttype": "none",  # text stays text: it can be searched, read aloud, and takes the page's font
     "text.parse_math": False,  # a class may be called $5
@@ -87,7 +87,7 @@ def curves(history: Sequence[dict[str, Any]], *, kept_epoch: int) -> Picture:
                 each.axvline(epochs[start] - 0.5, color=_GREY, linewidth=0.8)
         for start in starts:
             axes[0].annotate(
-                phases[start], (epochs[start] - 0.4, 1.0), xycoords=("data", "axes fraction"), va="bottom", fontsize=8
+                phases[start], (epochs[start] - 0.4, 1.0), xycoords=("data", "axes fraction"), va="bottom", fontsize=10
             )
         axes[1].set_xlim(0.5, len(epochs) + 0.5)
         axes[1].set_xlabel("epoch (dotted: the one that was kept)")

@@ -26,6 +26,7 @@ from tl_keras.reporting.finished_run import FinishedRun, read_run
 from tl_keras.reporting.grad_cam import grad_cam
 from tl_keras.reporting.page import jpeg_uri, render
 from tl_keras.serving.model_file import load_model
+from tl_keras.training.loop import views_of
 from tl_keras.training.phases import Phase, plan_phases
 from tl_keras.training.run_directory import replacing
 
@@ -78,7 +79,7 @@ def write_report(
       BackboneError: The model cannot be read.
       WorkdirError: The disk is full or the place cannot be written.
     """
-    run = read_run(workdir)
+    run, in_memory = read_run(workdir), source is not None
     config, source, splits = open_run(workdir, source=source)
     path = pathlib.Path(out or run.path / REPORT)
     student, temperature = _student(run)
@@ -94,11 +95,24 @@ def write_report(
         **_training(run, student, phases),
         **_weaknesses(run),
         comparison=comparison_facts(run.compared_with()),
-        command=train_command(config, f"{run.path.name}_again"),
+        in_memory=in_memory,
+        again=_in_python(run) if in_memory else train_command(config, f"{run.path.name}_again"),
     )
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return path
+
+
+def _in_python(run: FinishedRun) -> str:
+    """Returns the lines that train the same again on images that no command can name."""
+    return "\n".join(
+        [
+            "import json, pathlib, tl_keras",
+            "from tl_keras.config import from_json",
+            f"config = from_json(json.loads(pathlib.Path({str(run.path / 'config.json')!r}).read_text())['config'])",
+            f"tl_keras.train_and_evaluate(config, {f'{run.path.name}_again'!r}, source=source)",
+        ]
+    )
 
 
 def _student(run: FinishedRun) -> tuple[Student, float]:
@@ -216,6 +230,7 @@ def _training(run: FinishedRun, student: Student, phases: tuple[Phase, ...]) -> 
         "curves": figures.curves(run.history(), kept_epoch=run.result["kept_epoch"]),
         "time_spent": figures.time_spent(run.result["seconds"]),
         "reached": reached[-1],
+        "views": views_of(run.config),
         "accuracy_by_time": figures.accuracy_by_time(reached, seconds=run.seconds),
     }
 

@@ -328,7 +328,7 @@ def _require_same_work(engine: Engine, config: TransferConfig, inspection: Inspe
         )
 
 
-def _views(config: TransferConfig) -> int:
+def views_of(config: TransferConfig) -> int:
     """Returns the views of each training image that epochs show in turn; 0: a new one in each."""
     if config.data.augmentation == "none":
         return 1
@@ -344,7 +344,7 @@ def _feature_store(
     splits: Splits,
 ) -> FeatureStore | None:
     """Returns where the activations of frozen layers come from; None where each epoch must compute them."""
-    data, views = config.data, _views(config)
+    data, views = config.data, views_of(config)
     if not config.cache.enabled or config.model.method == "replicate":
         return None
     if data.mixup or data.cutmix or views > max(phase.epochs for phase in phases):
@@ -552,7 +552,7 @@ def _training_batches(job: _Job, phase: Phase, first_epoch: int, last_epoch: int
         seed=seed,
         first_epoch=first_epoch,
         last_epoch=last_epoch,
-        views=_views(job.config),
+        views=views_of(job.config),
         plain=None if job.config.model.method == "replicate" else job.student.preprocess.evaluation_transform,
         mixup=data.mixup,
         cutmix=data.cutmix,
