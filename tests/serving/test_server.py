@@ -1,5 +1,6 @@
 """Tests of tl_keras.serving.server, as a process of its own that real clients ask."""
 
+import asyncio
 import base64
 import concurrent.futures
 import http.client
@@ -18,6 +19,8 @@ import pytest
 from tl_keras.serving.predictor import predict_images
 
 pytest.importorskip("starlette", reason="pip install 'tl_keras[serve]'")
+from tl_keras.serving.server import Limits, make_app  # noqa: E402
+
 PREDICT = "/v1/models/digits:predict"
 
 
@@ -85,10 +88,41 @@ def test_rows_and_columns_give_what_predict_gives(run, server):
     np.testing.assert_allclose([row["score"] for row in rows], [row["score"] for row in expected], atol=1e-5)
 
 
+def test_labels_beyond_ascii_are_answered(run, server):
+    status, answer = ask(server[0], PREDICT, instances(image(run, 0)))
+    assert status == 200
+    assert "fünf" in json.loads(answer)["predictions"][0]["top_k_labels"]
+
+
 def test_a_signature_with_one_output_goes_without_its_name(run, server):
     status, answer = ask(server[0], PREDICT, instances(image(run, 0), signature_name="features"))
     assert status == 200
     assert len(json.loads(answer)["predictions"][0]) == 1280
+
+
+def test_health_says_when_nothing_is_answered_any_more(run):
+    app = make_app(run.path / "saved_model", name="digits", limits=Limits())
+    sent = []
+
+    async def receive():
+        return {"type": "http.request"}
+
+    async def send(message):
+        sent.append(message)
+
+    async def check():
+        await app({"type": "http", "method": "GET", "path": "/healthz", "headers": []}, receive, send)
+        return sent[-2]["status"]
+
+    async def check_before_and_after():
+        async with app.router.lifespan_context(app):
+            before = await check()
+            batcher = next(task for task in asyncio.all_tasks() if "MicroBatcher.run" in repr(task))
+            batcher.cancel()
+            await asyncio.sleep(0.01)
+            return before, await check()
+
+    assert asyncio.run(check_before_and_after()) == (200, 503)
 
 
 def test_status_and_metadata(server):

@@ -105,7 +105,7 @@ class MicroBatcher:
             )
         except DataError as error:
             if len(batch) == 1:
-                batch[0].answer.set_exception(error)
+                _give(batch[0], error)
             else:
                 middle = len(batch) // 2
                 await self._answer(batch[:middle])
@@ -113,9 +113,18 @@ class MicroBatcher:
             return
         except Exception as error:
             for waiting in batch:
-                waiting.answer.set_exception(error)
+                _give(waiting, error)
             return
         self._observe(len(batch))
         for waiting, answer in zip(batch, answers, strict=True):
-            if not waiting.answer.done():
-                waiting.answer.set_result(answer)
+            _give(waiting, answer)
+
+
+def _give(waiting: _Waiting, answer: Any) -> None:
+    """Gives an answer, or the error in its place, to a client that is still there."""
+    if waiting.answer.done():
+        return
+    if isinstance(answer, Exception):
+        waiting.answer.set_exception(answer)
+    else:
+        waiting.answer.set_result(answer)

@@ -125,6 +125,7 @@ class _Server:
             buckets=(1, 2, 4, 8, 16, 32, 64),
         )
         self._batchers: dict[str, MicroBatcher] = {}
+        self._answering: list[asyncio.Task] = []
 
     @contextlib.asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
@@ -138,9 +139,9 @@ class _Server:
             )
             for signature in _SIGNATURES
         }
-        tasks = [asyncio.create_task(batcher.run()) for batcher in self._batchers.values()]
+        self._answering = [asyncio.create_task(batcher.run()) for batcher in self._batchers.values()]
         yield
-        for task in tasks:
+        for task in self._answering:
             task.cancel()
 
     async def page(self, request: Request) -> Response:
@@ -148,7 +149,9 @@ class _Server:
         return HTMLResponse(self._page, headers={"Content-Security-Policy": _PAGE_POLICY})
 
     async def health(self, request: Request) -> Response:
-        """Says that requests are answered."""
+        """Says whether requests are answered."""
+        if any(task.done() for task in self._answering):
+            return PlainTextResponse("server: expected an answer to every request. Restart it.\n", status_code=503)
         return PlainTextResponse("ok\n")
 
     async def metrics(self, request: Request) -> Response:
@@ -279,7 +282,7 @@ def _ask(signature: Any, images: Sequence[bytes]) -> list[dict[str, Any]]:
 
 
 def _json_values(values: Any) -> list[Any]:
-    decoded = values.astype("U") if values.dtype == object else values
+    decoded = np.char.decode(values.astype(bytes), "utf-8") if values.dtype == object else values
     return decoded.tolist()
 
 
