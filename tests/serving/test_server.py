@@ -4,6 +4,7 @@ import asyncio
 import base64
 import concurrent.futures
 import http.client
+import io
 import json
 import os
 import pathlib
@@ -14,12 +15,13 @@ import sys
 import time
 
 import numpy as np
+import PIL.Image
 import pytest
 
 from tl_keras.serving.predictor import predict_images
 
 pytest.importorskip("starlette", reason="pip install 'tl_keras[serve]'")
-from tl_keras.serving.server import Limits, make_app  # noqa: E402
+from tl_keras.serving.server import Limits, make_app
 
 PREDICT = "/v1/models/digits:predict"
 
@@ -77,6 +79,13 @@ def png_of(width, height):
     return b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", width, height) + bytes(30)
 
 
+def grey_png(width, height):
+    """Returns a whole PNG file, small for what it holds."""
+    file = io.BytesIO()
+    PIL.Image.new("L", (width, height), 128).save(file, "PNG")
+    return file.getvalue()
+
+
 def test_rows_and_columns_give_what_predict_gives(run, server):
     files = [run.path / "images" / f"{index}.png" for index in range(10)]
     expected = predict_images(run.path, files)
@@ -130,7 +139,7 @@ def test_status_and_metadata(server):
     assert status["model_version_status"][0]["state"] == "AVAILABLE"
     metadata = json.loads(ask(server[0], "/v1/models/digits/versions/1/metadata")[1])
     signatures = metadata["metadata"]["signature_def"]["signature_def"]
-    assert set(signatures) == {"serving_default", "images", "tf_example", "features"}
+    assert set(signatures) == {"serving_default", "features"}  # those that predict answers
     assert signatures["serving_default"]["inputs"]["image_bytes"]["dtype"] == "DT_STRING"
 
 
@@ -178,7 +187,8 @@ def test_what_predict_asks_and_answers_fits_tensorflow_servings_messages(run, se
         (PREDICT, '{"instances": [{"b64": "%%"}]}', 400, "request: expected"),
         (PREDICT, instances(b"no image"), 400, "another kind of file"),
         (PREDICT, instances(png_of(8, 8)), 400, "damaged"),
-        (PREDICT, instances(png_of(10_000, 5_000)), 400, "10000 x 5000"),
+        (PREDICT, instances(png_of(1_000_000, 1)), 400, "1000000 x 1"),
+        (PREDICT, instances(png_of(0, 8)), 400, "1 to 25,000,000 pixels"),
         (PREDICT, instances(b"", signature_name="none"), 400, "signature_name"),
         (PREDICT, " " * 3_000_000, 413, "2,000,000 bytes"),
         ("/v1/models/cats:predict", instances(b""), 404, "not found"),
@@ -189,6 +199,12 @@ def test_what_cannot_be_answered_is_a_clear_4xx(server, path, body, status, says
     found, answer = ask(server[0], path, body)
     assert found == status
     assert says in json.loads(answer)["error"]
+
+
+def test_a_small_file_of_fifty_megapixels_is_refused(server):
+    status, answer = ask(server[0], PREDICT, instances(grey_png(10_000, 5_000)))
+    assert status == 400
+    assert "10000 x 5000" in json.loads(answer)["error"]
 
 
 def test_a_body_without_a_length_is_limited_too(server):
@@ -235,10 +251,11 @@ def test_under_load_the_right_are_answered_the_broken_refused_and_memory_stays_f
     good = [instances(file.read_bytes()) for file in files]
     broken = [
         lambda: ask(port, PREDICT, instances(b"no image"))[0] == 400,
-        lambda: ask(port, PREDICT, instances(png_of(10_000, 5_000)))[0] == 400,
+        lambda: ask(port, PREDICT, huge)[0] == 400,
         lambda: refused_as_too_large(port, b" " * 20_000_000),
         lambda: slow_client(port) == 408,
     ]
+    huge = instances(grey_png(10_000, 5_000))
     seconds = []
 
     def one(number):

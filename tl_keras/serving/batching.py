@@ -10,7 +10,8 @@ from typing import Any
 
 from tl_keras.errors import DataError, TransferError
 
-# Decoding and resizing take 16 bytes a pixel: 0.8 GB for a batch.
+# Decoding a large photo takes 16 bytes a pixel: 0.8 GB for a batch. Enlarging a narrow one takes 35, as measured at 24
+# megapixels, bicubic: 1.8 GB.
 _PIXELS_AT_A_TIME = 50e6
 # Eight batches of 32: whoever comes later would wait for longer than is worth it.
 _WAITING_IMAGES = 256
@@ -56,7 +57,7 @@ class MicroBatcher:
 
         Args:
           image: An encoded image.
-          pixels: Its height times its width; bounds the memory of a batch.
+          pixels: Of the largest image on its way to the network; bounds the memory of a batch.
 
         Raises:
           DataError: The image cannot be decoded.
