@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import concurrent.futures
+import contextlib
 import http.client
 import io
 import json
@@ -221,6 +222,39 @@ def slow_client(port):
 
 def test_a_slow_client_is_sent_away(server):
     assert slow_client(server[0]) == 408
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        "GET /healthz HTTP/1.1\r\nHost: x\r\nX-header: ",
+        "GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n",  # answered; nobody reads its body
+    ],
+)
+def test_a_connection_is_not_held_open_byte_by_byte(server, start):
+    with socket.create_connection(("127.0.0.1", server[0]), timeout=0.2) as client:
+        client.sendall(start.encode())
+        until = time.monotonic() + 10
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            while time.monotonic() < until:
+                try:
+                    if not client.recv(1000):
+                        break
+                except TimeoutError:
+                    client.sendall(b"a")
+        assert time.monotonic() < until
+
+
+def test_a_connection_is_kept_for_the_next_request(server):
+    connection = http.client.HTTPConnection("127.0.0.1", server[0], timeout=60)
+    connection.connect()
+    first = connection.sock
+    for _ in range(2):
+        connection.request("GET", "/healthz")
+        assert connection.getresponse().read() == b"ok\n"
+        time.sleep(1)
+    assert connection.sock is first
+    connection.close()
 
 
 def test_the_metrics_count_answers(run, server):
