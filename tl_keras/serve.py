@@ -1,7 +1,8 @@
 r"""Serves a run's SavedModel for trying it out: TensorFlow Serving's REST API, metrics, and a page for dropping a photo.
 
     python -m tl_keras.serve --workdir=run1
-    curl -d "{\"instances\": [{\"b64\": \"$(base64 -w0 photo.jpg)\"}]}" localhost:8501/v1/models/model:predict
+    { printf '{"instances": [{"b64": "'; base64 -w0 photo.jpg; printf '"}]}'; } |
+      curl -d @- localhost:8501/v1/models/model:predict
 
 http://localhost:8501/ is the page, /metrics is for Prometheus, /healthz for a load balancer. For production, TensorFlow
 Serving takes the same folder: see docs/serving.md.
@@ -10,6 +11,7 @@ Serving takes the same folder: see docs/serving.md.
 from __future__ import annotations
 
 import importlib.util
+import math
 import pathlib
 import re
 import sys
@@ -26,7 +28,9 @@ _PORT = flags.DEFINE_integer("port", 8501, "TensorFlow Serving's REST port unles
 _MAX_BATCH = flags.DEFINE_integer("max_batch", 32, "Images answered at a time.", lower_bound=1)
 _MAX_WAIT = flags.DEFINE_float("max_wait_ms", 5.0, "How long an image waits for others to share a batch with.", 0.0)
 _MAX_BODY = flags.DEFINE_float("max_body_mb", 10.0, "The largest request, in megabytes.", 0.001)
-_MAX_PIXELS = flags.DEFINE_float("max_megapixels", 25.0, "The largest image; each megapixel takes 16 MB.", 0.001)
+_MAX_PIXELS = flags.DEFINE_float(
+    "max_megapixels", 25.0, "The largest image, as sent and as resized; each megapixel takes 16 to 35 MB.", 0.001
+)
 _TIMEOUT = flags.DEFINE_float("timeout_seconds", 10.0, "For a client to send its request.", 0.1)
 
 # Half of the usual limit of 1,024 open files.
@@ -45,6 +49,7 @@ def main(arguments: list[str]) -> None:
     command_line.require_tensorflow()
     import uvicorn
 
+    from tl_keras.serving.connection import ImpatientProtocol
     from tl_keras.serving.server import Limits, make_app
 
     limits = Limits(
@@ -63,6 +68,8 @@ def main(arguments: list[str]) -> None:
         log_level="warning",
         access_log=False,
         limit_concurrency=_MAX_CONNECTIONS,
+        http=ImpatientProtocol,
+        timeout_keep_alive=math.ceil(_TIMEOUT.value),
     )
 
 

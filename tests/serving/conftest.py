@@ -16,12 +16,12 @@ from tl_keras.training.run_directory import RunDirectory
 
 @pytest.fixture(scope="session")
 def source():
-    """Three digits, forty scans each, as a source in memory."""
+    """Three digits, forty scans each, as a source in memory; a name beyond ASCII goes through all that serves it."""
     digits = open_source("digits")
     chosen = np.concatenate([np.flatnonzero(digits.labels == label)[:40] for label in (3, 5, 7)])
     pixels = np.stack([element["image"].numpy() for element in digits.images(chosen)])
     return ArraySource(
-        pixels, np.array(["three", "five", "seven"])[np.searchsorted([3, 5, 7], digits.labels[np.sort(chosen)])]
+        pixels, np.array(["three", "fünf", "seven"])[np.searchsorted([3, 5, 7], digits.labels[np.sort(chosen)])]
     )
 
 

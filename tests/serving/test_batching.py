@@ -1,6 +1,7 @@
 """Tests of tl_keras.serving.batching."""
 
 import asyncio
+import threading
 
 import pytest
 
@@ -39,6 +40,32 @@ def test_a_broken_image_fails_alone():
     answers, _ = answered([b"a", b"broken", b"c", b"d"])
     assert isinstance(answers[1], DataError)
     assert answers[:1] + answers[2:] == ["a", "c", "d"]
+
+
+@pytest.mark.parametrize("error", [DataError("image: broken"), ValueError("of the model")])
+def test_an_error_for_a_client_that_has_gone_stops_nobody_else(error):
+    asking, may_fail = threading.Event(), threading.Event()
+
+    def ask(batch):
+        if batch == [b"late"]:
+            asking.set()
+            may_fail.wait()
+            raise error
+        return ["answered"]
+
+    async def leave_and_ask_again():
+        batcher = MicroBatcher(ask, max_batch=1, max_wait_seconds=0.01)
+        running = asyncio.create_task(batcher.run())
+        leaving = asyncio.create_task(batcher.answer(b"late", pixels=1))
+        await asyncio.to_thread(asking.wait)
+        leaving.cancel()
+        await asyncio.sleep(0)
+        may_fail.set()
+        answer = await asyncio.wait_for(batcher.answer(b"good", pixels=1), 5)
+        running.cancel()
+        return answer
+
+    assert asyncio.run(leave_and_ask_again()) == "answered"
 
 
 def test_large_images_are_answered_in_smaller_batches():

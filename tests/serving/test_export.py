@@ -106,7 +106,11 @@ def test_the_graph_holds_standard_operations_only(run):
 def test_the_facts_go_with_the_export(run):
     folder = run.path / "saved_model" / "1" / "assets.extra"
     facts = json.loads((folder / "tl_keras.json").read_text())
-    assert (folder / "labels.txt").read_text().split() == facts["class_names"] == ["five", "seven", "three"]
+    assert (
+        (folder / "labels.txt").read_text(encoding="utf-8").split()
+        == facts["class_names"]
+        == ["fünf", "seven", "three"]
+    )
     assert facts["preprocess"]["image_size"] == 32
     assert facts["temperature"] == load_model(run.model).profile.temperature
     assert len(facts["run_sha256"]) == 64

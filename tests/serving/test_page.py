@@ -1,6 +1,7 @@
-"""The server's page in a headless Chromium: a person chooses a photo and sees labels and scores."""
+"""The server's page in a headless Chromium: a person chooses or drops a photo and sees labels and scores."""
 
 import asyncio
+import base64
 import threading
 
 import pytest
@@ -40,6 +41,24 @@ def test_a_chosen_photo_is_answered_and_nothing_comes_from_elsewhere(run, addres
     assert page.locator("tbody th").all_inner_texts() == [best["label"] for best in expected["top_k"]]
     assert page.locator("#status").inner_text() == f"{expected['label']}, {100 * expected['score']:.1f} %"
     assert all(url.startswith((address, "blob:", "data:")) for url in requests)
+
+
+def test_a_dropped_photo_is_answered(run, address, browser):
+    page, file = browser.new_page(), run.path / "images" / "0.png"
+    page.goto(address)
+    encoded = base64.b64encode(file.read_bytes()).decode()
+    dropped = page.evaluate_handle(
+        """encoded => {
+          const transfer = new DataTransfer();
+          transfer.items.add(new File([Uint8Array.from(atob(encoded), c => c.charCodeAt(0))], "0.png"));
+          return transfer;
+        }""",
+        encoded,
+    )
+    page.dispatch_event("#drop", "drop", {"dataTransfer": dropped})
+    page.wait_for_selector("#answer tbody tr")
+    expected = predict_images(run.path, [file])[0]
+    assert page.locator("#status").inner_text() == f"{expected['label']}, {100 * expected['score']:.1f} %"
 
 
 def test_what_is_no_image_is_said(address, browser, tmp_path):

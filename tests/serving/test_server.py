@@ -1,8 +1,11 @@
 """Tests of tl_keras.serving.server, as a process of its own that real clients ask."""
 
+import asyncio
 import base64
 import concurrent.futures
+import contextlib
 import http.client
+import io
 import json
 import os
 import pathlib
@@ -13,11 +16,14 @@ import sys
 import time
 
 import numpy as np
+import PIL.Image
 import pytest
 
 from tl_keras.serving.predictor import predict_images
 
 pytest.importorskip("starlette", reason="pip install 'tl_keras[serve]'")
+from tl_keras.serving.server import Limits, make_app
+
 PREDICT = "/v1/models/digits:predict"
 
 
@@ -74,6 +80,13 @@ def png_of(width, height):
     return b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", width, height) + bytes(30)
 
 
+def grey_png(width, height):
+    """Returns a whole PNG file, small for what it holds."""
+    file = io.BytesIO()
+    PIL.Image.new("L", (width, height), 128).save(file, "PNG")
+    return file.getvalue()
+
+
 def test_rows_and_columns_give_what_predict_gives(run, server):
     files = [run.path / "images" / f"{index}.png" for index in range(10)]
     expected = predict_images(run.path, files)
@@ -85,10 +98,41 @@ def test_rows_and_columns_give_what_predict_gives(run, server):
     np.testing.assert_allclose([row["score"] for row in rows], [row["score"] for row in expected], atol=1e-5)
 
 
+def test_labels_beyond_ascii_are_answered(run, server):
+    status, answer = ask(server[0], PREDICT, instances(image(run, 0)))
+    assert status == 200
+    assert "fünf" in json.loads(answer)["predictions"][0]["top_k_labels"]
+
+
 def test_a_signature_with_one_output_goes_without_its_name(run, server):
     status, answer = ask(server[0], PREDICT, instances(image(run, 0), signature_name="features"))
     assert status == 200
     assert len(json.loads(answer)["predictions"][0]) == 1280
+
+
+def test_health_says_when_nothing_is_answered_any_more(run):
+    app = make_app(run.path / "saved_model", name="digits", limits=Limits())
+    sent = []
+
+    async def receive():
+        return {"type": "http.request"}
+
+    async def send(message):
+        sent.append(message)
+
+    async def check():
+        await app({"type": "http", "method": "GET", "path": "/healthz", "headers": []}, receive, send)
+        return sent[-2]["status"]
+
+    async def check_before_and_after():
+        async with app.router.lifespan_context(app):
+            before = await check()
+            batcher = next(task for task in asyncio.all_tasks() if "MicroBatcher.run" in repr(task))
+            batcher.cancel()
+            await asyncio.sleep(0.01)
+            return before, await check()
+
+    assert asyncio.run(check_before_and_after()) == (200, 503)
 
 
 def test_status_and_metadata(server):
@@ -96,7 +140,7 @@ def test_status_and_metadata(server):
     assert status["model_version_status"][0]["state"] == "AVAILABLE"
     metadata = json.loads(ask(server[0], "/v1/models/digits/versions/1/metadata")[1])
     signatures = metadata["metadata"]["signature_def"]["signature_def"]
-    assert set(signatures) == {"serving_default", "images", "tf_example", "features"}
+    assert set(signatures) == {"serving_default", "features"}  # those that predict answers
     assert signatures["serving_default"]["inputs"]["image_bytes"]["dtype"] == "DT_STRING"
 
 
@@ -144,7 +188,8 @@ def test_what_predict_asks_and_answers_fits_tensorflow_servings_messages(run, se
         (PREDICT, '{"instances": [{"b64": "%%"}]}', 400, "request: expected"),
         (PREDICT, instances(b"no image"), 400, "another kind of file"),
         (PREDICT, instances(png_of(8, 8)), 400, "damaged"),
-        (PREDICT, instances(png_of(10_000, 5_000)), 400, "10000 x 5000"),
+        (PREDICT, instances(png_of(1_000_000, 1)), 400, "1000000 x 1"),
+        (PREDICT, instances(png_of(0, 8)), 400, "1 to 25,000,000 pixels"),
         (PREDICT, instances(b"", signature_name="none"), 400, "signature_name"),
         (PREDICT, " " * 3_000_000, 413, "2,000,000 bytes"),
         ("/v1/models/cats:predict", instances(b""), 404, "not found"),
@@ -155,6 +200,12 @@ def test_what_cannot_be_answered_is_a_clear_4xx(server, path, body, status, says
     found, answer = ask(server[0], path, body)
     assert found == status
     assert says in json.loads(answer)["error"]
+
+
+def test_a_small_file_of_fifty_megapixels_is_refused(server):
+    status, answer = ask(server[0], PREDICT, instances(grey_png(10_000, 5_000)))
+    assert status == 400
+    assert "10000 x 5000" in json.loads(answer)["error"]
 
 
 def test_a_body_without_a_length_is_limited_too(server):
@@ -171,6 +222,39 @@ def slow_client(port):
 
 def test_a_slow_client_is_sent_away(server):
     assert slow_client(server[0]) == 408
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        "GET /healthz HTTP/1.1\r\nHost: x\r\nX-header: ",
+        "GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n",  # answered; nobody reads its body
+    ],
+)
+def test_a_connection_is_not_held_open_byte_by_byte(server, start):
+    with socket.create_connection(("127.0.0.1", server[0]), timeout=0.2) as client:
+        client.sendall(start.encode())
+        until = time.monotonic() + 10
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            while time.monotonic() < until:
+                try:
+                    if not client.recv(1000):
+                        break
+                except TimeoutError:
+                    client.sendall(b"a")
+        assert time.monotonic() < until
+
+
+def test_a_connection_is_kept_for_the_next_request(server):
+    connection = http.client.HTTPConnection("127.0.0.1", server[0], timeout=60)
+    connection.connect()
+    first = connection.sock
+    for _ in range(2):
+        connection.request("GET", "/healthz")
+        assert connection.getresponse().read() == b"ok\n"
+        time.sleep(1)
+    assert connection.sock is first
+    connection.close()
 
 
 def test_the_metrics_count_answers(run, server):
@@ -201,10 +285,11 @@ def test_under_load_the_right_are_answered_the_broken_refused_and_memory_stays_f
     good = [instances(file.read_bytes()) for file in files]
     broken = [
         lambda: ask(port, PREDICT, instances(b"no image"))[0] == 400,
-        lambda: ask(port, PREDICT, instances(png_of(10_000, 5_000)))[0] == 400,
+        lambda: ask(port, PREDICT, huge)[0] == 400,
         lambda: refused_as_too_large(port, b" " * 20_000_000),
         lambda: slow_client(port) == 408,
     ]
+    huge = instances(grey_png(10_000, 5_000))
     seconds = []
 
     def one(number):

@@ -10,7 +10,8 @@ from typing import Any
 
 from tl_keras.errors import DataError, TransferError
 
-# Decoding and resizing take 16 bytes a pixel: 0.8 GB for a batch.
+# Decoding a large photo takes 16 bytes a pixel: 0.8 GB for a batch. Enlarging a narrow one takes 35, as measured at 24
+# megapixels, bicubic: 1.8 GB.
 _PIXELS_AT_A_TIME = 50e6
 # Eight batches of 32: whoever comes later would wait for longer than is worth it.
 _WAITING_IMAGES = 256
@@ -56,7 +57,7 @@ class MicroBatcher:
 
         Args:
           image: An encoded image.
-          pixels: Its height times its width; bounds the memory of a batch.
+          pixels: Of the largest image on its way to the network; bounds the memory of a batch.
 
         Raises:
           DataError: The image cannot be decoded.
@@ -105,7 +106,7 @@ class MicroBatcher:
             )
         except DataError as error:
             if len(batch) == 1:
-                batch[0].answer.set_exception(error)
+                _give(batch[0], error)
             else:
                 middle = len(batch) // 2
                 await self._answer(batch[:middle])
@@ -113,9 +114,18 @@ class MicroBatcher:
             return
         except Exception as error:
             for waiting in batch:
-                waiting.answer.set_exception(error)
+                _give(waiting, error)
             return
         self._observe(len(batch))
         for waiting, answer in zip(batch, answers, strict=True):
-            if not waiting.answer.done():
-                waiting.answer.set_result(answer)
+            _give(waiting, answer)
+
+
+def _give(waiting: _Waiting, answer: Any) -> None:
+    """Gives an answer, or the error in its place, to a client that is still there."""
+    if waiting.answer.done():
+        return
+    if isinstance(answer, Exception):
+        waiting.answer.set_exception(answer)
+    else:
+        waiting.answer.set_result(answer)

@@ -79,19 +79,25 @@ def answers_in_fresh_process(runtime: str, model: pathlib.Path, questions: list[
       questions: Bytes as uint8 (length,), or pixels, float32 (height, width, 3).
 
     Raises:
-      ExportError: The model cannot be loaded or does not answer.
+      ExportError: The model cannot be loaded, or does not answer in ten minutes.
     """
     script = pathlib.Path(__file__).with_name("answer_alone.py")
     with tempfile.TemporaryDirectory() as folder:
         asked, answered = pathlib.Path(folder, "questions.npz"), pathlib.Path(folder, "answers.npy")
         np.savez(asked, **_named(questions))
-        process = subprocess.run(
-            [sys.executable, script, runtime, model, asked, answered],
-            capture_output=True,
-            text=True,
-            timeout=_SECONDS_TO_ANSWER,
-            check=False,
-        )
+        try:
+            process = subprocess.run(
+                [sys.executable, script, runtime, model, asked, answered],
+                capture_output=True,
+                text=True,
+                timeout=_SECONDS_TO_ANSWER,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise ExportError(
+                f"export: expected an exported model that answers within {_SECONDS_TO_ANSWER:g} seconds. Received: no "
+                "answer. Nothing was exported; try again on a machine that is less busy, or another format."
+            ) from error
         if process.returncode != 0:
             last_line = (process.stderr.strip().splitlines() or ["no message"])[-1]
             raise ExportError(

@@ -30,10 +30,11 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
+from tl_keras.backbones.preprocessing import PreprocessSpec
 from tl_keras.errors import BackboneError, DataError
 from tl_keras.serving.batching import MicroBatcher, OverloadError
 from tl_keras.serving.export import newest_version
-from tl_keras.serving.image_header import read_image_size
+from tl_keras.serving.image_header import read_image_size, resized_pixels
 from tl_keras.serving.monitoring import Watch
 
 _SIGNATURES = ("serving_default", "features")
@@ -50,7 +51,7 @@ class Limits:
 
     Attributes:
       body_bytes: Of one request.
-      image_pixels: Height times width of one image, read from its header before anything is decoded.
+      image_pixels: Of one image, as decoded and as resized, worked out before anything is decoded.
       seconds_to_send: For a client to send its request.
       seconds_to_answer: For the server, from the last byte of the request.
       max_batch: Images answered at a time.
@@ -109,6 +110,7 @@ class _Server:
         self._metadata = _metadata(version, name=name)
         facts = json.loads((version / "assets.extra" / "tl_keras.json").read_text(encoding="utf-8"))
         self._watch = Watch(facts["class_names"], np.array(facts["validation_answers"], np.int64))
+        self._preprocess = PreprocessSpec.from_json(facts["preprocess"])
         self._page = pathlib.Path(__file__).with_name("page.html").read_text(encoding="utf-8").replace("{{name}}", name)
         self._registry = prometheus_client.CollectorRegistry()
         counter = functools.partial(prometheus_client.Counter, registry=self._registry)
@@ -125,6 +127,7 @@ class _Server:
             buckets=(1, 2, 4, 8, 16, 32, 64),
         )
         self._batchers: dict[str, MicroBatcher] = {}
+        self._answering: list[asyncio.Task] = []
 
     @contextlib.asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
@@ -138,9 +141,9 @@ class _Server:
             )
             for signature in _SIGNATURES
         }
-        tasks = [asyncio.create_task(batcher.run()) for batcher in self._batchers.values()]
+        self._answering = [asyncio.create_task(batcher.run()) for batcher in self._batchers.values()]
         yield
-        for task in tasks:
+        for task in self._answering:
             task.cancel()
 
     async def page(self, request: Request) -> Response:
@@ -148,7 +151,9 @@ class _Server:
         return HTMLResponse(self._page, headers={"Content-Security-Policy": _PAGE_POLICY})
 
     async def health(self, request: Request) -> Response:
-        """Says that requests are answered."""
+        """Says whether requests are answered."""
+        if any(task.done() for task in self._answering):
+            return PlainTextResponse("server: expected an answer to every request. Restart it.\n", status_code=503)
         return PlainTextResponse("ok\n")
 
     async def metrics(self, request: Request) -> Response:
@@ -220,17 +225,26 @@ class _Server:
         return answers
 
     def _pixels(self, image: bytes) -> int:
+        """Returns the pixels that answering an image takes, decoded or on its way to the network's size."""
         try:
-            height, width = read_image_size(image)
+            size = read_image_size(image)
         except DataError as error:
             raise HTTPException(400, str(error)) from error
-        if not 0 < height * width <= self._limits.image_pixels:
+        limit = self._limits.image_pixels
+        if not 0 < size.pixels <= limit:
             raise HTTPException(
                 400,
-                f"image: expected 1 to {self._limits.image_pixels:,} pixels. Received: {width} x {height}. "
-                "Send a smaller one.",
+                f"image: expected 1 to {limit:,} pixels. Received: {size.width} x {size.height}, {size.pixels:,} pixels "
+                "in all. Send a smaller one.",
             )
-        return height * width
+        resized = resized_pixels(self._preprocess, size)
+        if resized > limit:
+            raise HTTPException(
+                400,
+                f"image: expected at most {limit:,} pixels while it is resized for the model. Received: {size.width} x "
+                f"{size.height}, which takes {resized:,}. Send a less narrow one.",
+            )
+        return max(size.pixels, resized)
 
     async def _body(self, request: Request) -> bytes:
         """Returns the request's body, which may be neither too large nor too slow."""
@@ -279,7 +293,7 @@ def _ask(signature: Any, images: Sequence[bytes]) -> list[dict[str, Any]]:
 
 
 def _json_values(values: Any) -> list[Any]:
-    decoded = values.astype("U") if values.dtype == object else values
+    decoded = np.char.decode(values.astype(bytes), "utf-8") if values.dtype == object else values
     return decoded.tolist()
 
 
@@ -314,14 +328,14 @@ def _parse(body: bytes) -> tuple[str, list[bytes], bool]:
 
 
 def _metadata(version: pathlib.Path, *, name: str) -> dict[str, Any]:
-    """Returns the signatures of a SavedModel as TensorFlow Serving's REST API shows them."""
+    """Returns the signatures that are answered, as TensorFlow Serving's REST API shows them."""
     saved = SavedModel.FromString((version / "saved_model.pb").read_bytes())
     signatures = {
         key: json_format.MessageToDict(
             signature, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
         )
         for key, signature in saved.meta_graphs[0].signature_def.items()
-        if not key.startswith("__")
+        if key in _SIGNATURES
     }
     return {
         "model_spec": {"name": name, "signature_name": "", "version": version.name},
