@@ -22,6 +22,10 @@ from tl_keras.training.run_directory import RunDirectory
 
 QUICK = ("AlexNet",)
 
+# Deviation of the logits' difference over images: a hundred times what another crop has to change, and so little that the rounding
+# of a random EfficientNet, 1e-4 of it, stays below what an export may differ by.
+_SPREAD = 0.05
+
 
 @pytest.mark.parametrize(
     "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in backbone_names()]
@@ -48,6 +52,7 @@ def live(name, folder):
     student = build_student(choose_backbone(config), config, num_classes=2)
     only_the_head_trains(student)
     every_edge_is_a_cut(student)
+    answer_images_differently(student)
     it_saves_loads_and_exports(student, folder)
 
 
@@ -72,6 +77,33 @@ def every_edge_is_a_cut(student):
         assert not plan.note
         assert not any(layer.trainable_weights for layer in backbone.layers[:first])
         assert any(layer.trainable_weights for layer in backbone.layers[first:])
+
+
+def answer_images_differently(student):
+    """Most random networks answer every image alike, and then an export with another crop or BGR would agree with training.
+
+    BatchNorm gets the statistics of some images, and the head the scale of their features.
+    """
+    random = np.random.default_rng(0)
+    shades = random.uniform(0, 255, (16, 1, 1, 3))
+    images = (shades + random.uniform(-60, 60, (16, *student.model.input_shape[1:]))).clip(0, 255).astype(np.float32)
+    norms = [layer for layer in student.backbone.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    momenta = [layer.momentum for layer in norms]
+    student.backbone.trainable = True
+    for layer in norms:
+        layer.momentum = 0.0
+    student.model(images, training=True)
+    for layer, momentum in zip(norms, momenta, strict=True):
+        layer.momentum = momentum
+    student.plan.apply(student.backbone)
+    logits = student.model.get_layer("logits")
+    kernel = random.normal(size=logits.kernel.shape)
+    logits.set_weights([kernel, np.zeros(2)])
+    difference = np.diff(student.model(images, training=False).numpy())
+    scale = _SPREAD / difference.std()
+    logits.set_weights([scale * kernel, np.array([scale * difference.mean(), 0])])
+    given = [keras.ops.softmax(student.model(seen, training=False)).numpy() for seen in (images, images[..., ::-1])]
+    assert np.abs(given[0] - given[1]).max() > 1e-3
 
 
 def it_saves_loads_and_exports(student, folder):

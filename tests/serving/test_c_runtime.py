@@ -39,6 +39,6 @@ def test_a_c_program_reads_an_image_file_and_prints_the_label(run, program, inde
     takes = signature.inputs["image_bytes"].name.partition(":")[0]
     gives, _, position = signature.outputs["label"].name.partition(":")
     asked = subprocess.run(
-        [program, version, image, takes, gives, position], capture_output=True, text=True, check=True
+        [program, version, image, takes, gives, position], capture_output=True, text=True, encoding="utf-8", check=True
     )
     assert asked.stdout.strip() == predict_images(run.path, [image])[0]["label"]
