@@ -21,10 +21,11 @@ import math
 import os
 import pathlib
 import shutil
+import tempfile
 import weakref
 import zlib
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -125,35 +126,15 @@ class FeatureRows:
         Raises:
           WorkdirError: The place cannot be written.
         """
-        with writing(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
+        with writing(self.folder), _lock(self.folder / "lock"):
             (self.folder / "kind.json").write_text(self._described, encoding="utf-8")
-            with (self.folder / "lock").open("w") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                whole = min(
-                    _size(self.folder / "rows") // self.spec.nbytes, _size(self.folder / "index") // _RECORD.itemsize
-                )
-                for name, record_bytes in (("rows", self.spec.nbytes), ("index", _RECORD.itemsize)):
-                    with (self.folder / name).open("ab") as file:
-                        file.truncate(whole * record_bytes)
-                yield
-
-    def find(self, keys: Sequence[bytes]) -> np.ndarray:
-        """Returns the position of the row of each key, int64 (n,), and -1 where there is none that is intact."""
-        try:
-            with (self.folder / "rows").open("rb") as rows, (self.folder / "index").open("rb") as file:
-                os.utime(self.folder)  # now it was used
-                data = file.read()
-                index = np.frombuffer(data[: len(data) // _RECORD.itemsize * _RECORD.itemsize], _RECORD)
-                known = {key.tobytes(): position for position, key in enumerate(index["key"])}
-                positions = np.array([known.get(key, -1) for key in keys], np.int64)
-                for position in np.unique(positions[positions >= 0]):
-                    row = os.pread(rows.fileno(), self.spec.nbytes, int(position) * self.spec.nbytes)
-                    if zlib.crc32(row) != index["crc"][position] or len(row) < self.spec.nbytes:
-                        positions[positions == position] = -1
-                return positions
-        except FileNotFoundError:
-            return np.full(len(keys), -1, np.int64)
+            whole = min(
+                _size(self.folder / "rows") // self.spec.nbytes, _size(self.folder / "index") // _RECORD.itemsize
+            )
+            for name, record_bytes in (("rows", self.spec.nbytes), ("index", _RECORD.itemsize)):
+                with (self.folder / name).open("ab") as file:
+                    file.truncate(whole * record_bytes)
+            yield
 
     def append(self, keys: Sequence[bytes], tensors: Sequence[np.ndarray]) -> None:
         """Adds a row for each key. Call it within `locked`.
@@ -174,25 +155,43 @@ class FeatureRows:
                     file.write(records.tobytes())
 
     def reader(self) -> RowReader:
-        """Opens the rows for reading; they stay readable when the cache makes room for others."""
-        return RowReader(self.folder / "rows", self.spec)
+        """Opens the rows that are there now; where none were computed, a reader that finds none."""
+        try:
+            index = (self.folder / "index").read_bytes()
+            os.utime(self.folder)  # now it was used
+            rows = os.open(self.folder / "rows", os.O_RDONLY)
+        except FileNotFoundError:
+            index, rows = b"", os.open(os.devnull, os.O_RDONLY)
+        return RowReader(rows, index, self.spec)
 
 
 class RowReader:
-    """Reads rows by position.
+    """Finds rows and reads them. They stay what they are when the cache makes room for others and is filled anew.
 
     Rows are read, not mapped into memory: memory stays flat, and the system keeps what is read often.
 
     Args:
-      path: The file of rows.
+      rows: Descriptor of the open file of rows, which the reader closes.
+      index: What the file of that name held.
       spec: What a row holds.
     """
 
-    def __init__(self, path: pathlib.Path, spec: RowSpec):
-        self._file = os.open(path, os.O_RDONLY)
-        weakref.finalize(self, os.close, self._file)
+    def __init__(self, rows: int, index: bytes, spec: RowSpec):
+        self._file = rows
+        weakref.finalize(self, os.close, rows)
+        self._index = np.frombuffer(index[: len(index) // _RECORD.itemsize * _RECORD.itemsize], _RECORD)
         self.spec = spec
         self._ends = np.cumsum([math.prod(shape) for shape in spec.shapes])[:-1]
+
+    def find(self, keys: Sequence[bytes]) -> np.ndarray:
+        """Returns the position of the row of each key, int64 (n,), and -1 where there is none that is intact."""
+        known = {key.tobytes(): position for position, key in enumerate(self._index["key"])}
+        positions = np.array([known.get(key, -1) for key in keys], np.int64)
+        for position in np.unique(positions[positions >= 0]):
+            row = os.pread(self._file, self.spec.nbytes, int(position) * self.spec.nbytes)
+            if zlib.crc32(row) != self._index["crc"][position] or len(row) < self.spec.nbytes:
+                positions[positions == position] = -1
+        return positions
 
     def __call__(self, positions: np.ndarray) -> list[np.ndarray]:
         """Returns the tensors of some rows, float32 (len(positions), *shape) each."""
@@ -203,12 +202,26 @@ class RowReader:
         return [part.reshape(-1, *shape) for part, shape in zip(parts, self.spec.shapes, strict=True)]
 
 
+def _lock(path: pathlib.Path) -> TextIO:
+    """Waits for the lock of a file, which is made where it is missing; the lock is held until the file is closed."""
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError), contextlib.ExitStack() as files:
+            lock = files.enter_context(path.open("w"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if os.path.samestat(os.fstat(lock.fileno()), path.stat()):  # who had it before may have removed the folder
+                files.pop_all()
+                return lock
+
+
 def _remove_unless_locked(folder: pathlib.Path) -> bool:
     """Removes a kind that no process adds rows to; returns whether it did."""
     try:
         with (folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
+            # All of it goes at once, so that nobody adds rows to what is half removed.
+            removed = folder.rename(tempfile.mkdtemp(dir=folder.parent))
+            shutil.rmtree(removed, ignore_errors=True)
             return True
     except OSError:
         return False
