@@ -89,27 +89,55 @@ def test_what_was_not_used_for_longest_makes_room(cache):
         os.utime(each.folder, (1000 + age, 1000 + age))
     one = sum(path.stat().st_size for path in rows[0].folder.iterdir())
     tight = FeatureCache(cache.folder, limit_gib=2.5 * one / 2**30)
-    assert tight.make_room(one // 2, keep=rows[2]) == ""
+    assert tight.make_room(one // 2, needed=one, keep=rows[2]) == ""
     assert [each.folder.is_dir() for each in rows] == [False, True, True]
 
 
-def test_more_than_the_limit_is_refused_and_nothing_removed(cache):
-    rows, _ = filled(cache, "a")
-    assert "more than --cache_gib=1" in cache.make_room(2 * 2**30, keep=cache.rows({}, SPEC))
-    assert rows.folder.is_dir()
+def test_what_is_kept_makes_room_for_itself_and_not_before_it_must(cache):
+    rows, _ = filled(cache, "a", "b", "c")
+    four = rows.spec.nbytes_on_disk(4) + (rows.folder / "kind.json").stat().st_size
+    tight = FeatureCache(cache.folder, limit_gib=four / 2**30)
+    one = rows.spec.nbytes_on_disk(1)
+    assert tight.make_room(one, needed=4 * one, keep=rows) == ""
+    assert rows.reader().find(keys("a", "b", "c")).tolist() == [0, 1, 2]
+    assert tight.make_room(2 * one, needed=4 * one, keep=rows) == ""
+    assert rows.reader().find(keys("a", "b", "c")).tolist() == [-1, -1, -1]
+
+
+def test_what_has_no_room_beside_what_is_being_filled_is_refused(cache):
+    being_filled, _ = filled(cache, *range(5))
+    kept, _ = filled(cache, "a", kind={"cut": 2})
+    with being_filled.locked():
+        reason = FeatureCache(cache.folder, limit_gib=500 / 2**30).make_room(400, needed=440, keep=kept)
+    assert "what other runs are writing" in reason
+    assert kept.reader().find(keys("a")).tolist() == [0]
+
+
+def test_an_open_reader_survives_the_clearing(cache):
+    rows, values = filled(cache, "a")
+    reader = rows.reader()
+    with rows.locked():
+        rows.clear()
+        rows.append(keys("b"), tensors(1, seed=1))
+    np.testing.assert_array_equal(reader(reader.find(keys("a")))[0], values[0])
+
+
+def test_more_than_the_limit_is_refused(cache):
+    assert "more than --cache_gib=1" in cache.refusal(2 * 2**30)
+    assert cache.refusal(2**30) == ""
 
 
 def test_what_is_being_filled_is_not_removed(cache):
     rows, _ = filled(cache, "a")
     with rows.locked():
-        FeatureCache(cache.folder, limit_gib=1e-6).make_room(1000, keep=cache.rows({}, SPEC))
+        FeatureCache(cache.folder, limit_gib=1e-6).make_room(1000, needed=1000, keep=cache.rows({}, SPEC))
     assert rows.folder.is_dir()
 
 
 def test_an_open_reader_survives_the_removal(cache):
     rows, values = filled(cache, "a")
     reader = rows.reader()
-    FeatureCache(cache.folder, limit_gib=1e-6).make_room(1000, keep=cache.rows({}, SPEC))
+    FeatureCache(cache.folder, limit_gib=1e-6).make_room(1000, needed=1000, keep=cache.rows({}, SPEC))
     assert not rows.folder.exists()
     np.testing.assert_array_equal(reader(np.array([0]))[0], values[0])
 
@@ -118,7 +146,7 @@ def test_what_was_found_is_read_though_others_take_its_place(cache):
     rows, values = filled(cache, "a", "b")
     reader = rows.reader()
     positions = reader.find(keys("a", "b"))
-    FeatureCache(cache.folder, limit_gib=1e-6).make_room(1000, keep=cache.rows({}, SPEC))
+    FeatureCache(cache.folder, limit_gib=1e-6).make_room(1000, needed=1000, keep=cache.rows({}, SPEC))
     filled(cache, "b", "a")
     np.testing.assert_array_equal(reader(positions)[0], values[0])
 

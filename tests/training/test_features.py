@@ -93,6 +93,18 @@ def test_a_changed_image_alone_is_computed_again(run, images):
     assert [re.match(r"computed once for (\d+) images", line)[1] for line in said] == ["1"]
 
 
+def test_rows_that_no_run_needs_any_more_do_not_pass_the_limit(run, images, tmp_path):
+    def size():
+        return sum(path.stat().st_size for path in (tmp_path / "cache").glob("*/*"))
+
+    run()
+    changed, limit = images.copy(), size()
+    changed[7, 0, 0, 0] ^= 1
+    _, said = run(images=changed, limit_gib=limit / 2**30)
+    assert said[0].startswith("computed once for 40 images")
+    assert size() == limit
+
+
 def test_what_does_not_fit_is_computed_at_every_step(run):
     _, said = run(limit_gib=1e-6)
     assert len(said) == 1

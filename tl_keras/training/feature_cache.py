@@ -1,13 +1,15 @@
 """Activations of frozen layers on disk: computed once for an image, read by every epoch, run and sweep after.
 
 ```
+CACHE/lock           held by the one process that makes room
 CACHE/KIND/rows      the activations, one row of fixed size an image
            index     36 bytes a row: the key of what was computed (SHA-256), and the CRC-32 of the row
            lock      held by the one process that adds rows
            kind.json what the name KIND is the hash of: weights, cut, preprocessing
 ```
-Both files only grow, and rows are written before their index, so that whatever a kill leaves is a shorter cache. A row is
-found by the content of its image: a changed image has no row yet, and a renamed one keeps its own.
+Both files only grow, until they are removed to make room, and rows are written before their index, so that whatever a kill
+leaves is a shorter cache. A row is found by the content of its image: a changed image has no row yet, and a renamed one
+keeps its own.
 """
 
 from __future__ import annotations
@@ -49,8 +51,12 @@ class RowSpec:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of a row on disk."""
+        """Bytes of a row."""
         return sum(math.prod(shape) for shape in self.shapes) * np.dtype(self.dtype).itemsize
+
+    def nbytes_on_disk(self, rows: int) -> int:
+        """Returns what so many rows take, with their places in the index."""
+        return rows * (self.nbytes + _RECORD.itemsize)
 
     def holds(self, tensors: Sequence[np.ndarray]) -> bool:
         """Returns whether no value is too large for the type; float16 ends at 65,504 and rounds to 11 bits."""
@@ -67,7 +73,7 @@ class FeatureCache:
 
     def __init__(self, folder: pathlib.Path, *, limit_gib: float):
         self.folder = folder
-        self._limit_gib = limit_gib
+        self.limit_gib = limit_gib
 
     def rows(self, kind: dict[str, Any], spec: RowSpec) -> FeatureRows:
         """Returns the rows of one kind, which may not be on disk yet.
@@ -80,28 +86,45 @@ class FeatureCache:
         name = hashlib.sha256(described.encode()).hexdigest()[:32]
         return FeatureRows(self.folder / name, spec, described)
 
-    def make_room(self, nbytes: int, *, keep: FeatureRows) -> str:
-        """Removes what was not used for longest until `nbytes` more fit.
+    def refusal(self, nbytes: int) -> str:
+        """Returns why `nbytes` cannot be kept here whatever gives way, in a few words, or an empty string."""
+        if nbytes > self.limit_gib * 2**30:
+            return f"they take {nbytes / 2**30:.2g} GiB, more than --cache_gib={self.limit_gib:g}"
+        existing = next(path for path in [self.folder, *self.folder.parents] if path.is_dir())
+        if not os.access(existing, os.W_OK | os.X_OK):
+            return f"{self.folder} cannot be written (--cache_dir names another place)"
+        return ""
+
+    def make_room(self, missing: int, *, needed: int, keep: FeatureRows) -> str:
+        """Removes what was not used for longest until what is missing fits; where that is not enough, the rows of `keep`.
+
+        Call it within `keep.locked()`, and look for the rows again after it.
+
+        Args:
+          missing: Bytes of the rows that are to be added to those of `keep`.
+          needed: Bytes of the rows that are to be added where `keep` has none.
+          keep: The kind that is to be filled. Of it, all rows go or none.
 
         Returns:
           Why they do not fit, in a few words, or an empty string.
         """
-        limit = self._limit_gib * 2**30
-        if nbytes > limit:
-            return f"they take {nbytes / 2**30:.2g} GiB, more than --cache_gib={self._limit_gib:g}"
-        existing = next(path for path in [self.folder, *self.folder.parents] if path.is_dir())
-        if not os.access(existing, os.W_OK | os.X_OK):
-            return f"{self.folder} cannot be written (--cache_dir names another place)"
-        kinds = [path for path in self.folder.glob("*") if path.is_dir() and path != keep.folder]
-        kinds.sort(key=lambda path: path.stat().st_mtime, reverse=True)
-        sizes = {path: _size(path) for path in [*kinds, keep.folder]}
-        free = shutil.disk_usage(existing).free
-        while kinds and (sum(sizes.values()) + nbytes > limit or nbytes > free):
-            oldest = kinds.pop()
-            if _remove_unless_locked(oldest):
-                free += sizes.pop(oldest)
-        if nbytes > free:
-            return f"they take {nbytes / 2**30:.2g} GiB, and the disk of {self.folder} has {free / 2**30:.2g} GiB left"
+        with _lock(self.folder / "lock"):  # no other process removes what is measured here
+            sizes = {path: _size(path) for path in self.folder.glob("*") if path.is_dir()}
+            free = shutil.disk_usage(self.folder).free
+            room = min(self.limit_gib * 2**30 - sum(sizes.values()), free)
+            others = sorted(sizes.keys() - {keep.folder}, key=lambda path: path.stat().st_mtime, reverse=True)
+            while others and room < missing:
+                oldest = others.pop()
+                if _remove_unless_locked(oldest):
+                    room += sizes[oldest]
+            if room < missing:
+                room += keep.nbytes
+                if room < needed:
+                    return (
+                        f"they take {needed / 2**30:.2g} GiB, and its disk, or what other runs are writing, leaves "
+                        f"{self.folder} {max(room, 0) / 2**30:.2g} GiB"
+                    )
+                keep.clear()
         return ""
 
 
@@ -135,6 +158,16 @@ class FeatureRows:
                 with (self.folder / name).open("ab") as file:
                     file.truncate(whole * record_bytes)
             yield
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the rows which are there take on disk."""
+        return _size(self.folder / "rows") + _size(self.folder / "index")
+
+    def clear(self) -> None:
+        """Removes all rows; open readers keep theirs. Call it within `locked`."""
+        for name in ("rows", "index"):  # an index without rows finds none
+            (self.folder / name).unlink(missing_ok=True)
 
     def append(self, keys: Sequence[bytes], tensors: Sequence[np.ndarray]) -> None:
         """Adds a row for each key. Call it within `locked`.

@@ -175,14 +175,20 @@ class FeatureStore:
         if not features.missing:
             _say(f"frozen layers: computed before for these {len(self._images.contents)} images, in {rows.folder}")
             return features
-        reason = self._cache.make_room(features.missing * rows.spec.nbytes, keep=rows)
+        needed = rows.spec.nbytes_on_disk(int((features.rows != _NOT_NEEDED).sum()))
+        reason = self._cache.refusal(needed)
         if not reason:
             with rows.locked():
-                features = self._find(rows)  # another run may have computed some meanwhile
-                start = self._start(cut, others, features)
-                model = cut.frozen if start is None else between(student, start[0], cut)
-                reason = self._fill(rows, features, model, start[1] if start else None)
-                features = self._find(rows)
+                missing = rows.spec.nbytes_on_disk(
+                    self._find(rows).missing
+                )  # another run may have computed some meanwhile
+                reason = self._cache.make_room(missing, needed=needed, keep=rows)
+                if not reason:
+                    features = self._find(rows)  # what there was may have made room
+                    start = self._start(cut, others, features)
+                    model = cut.frozen if start is None else between(student, start[0], cut)
+                    reason = self._fill(rows, features, model, start[1] if start else None)
+                    features = self._find(rows)
         if reason:
             _say(f"frozen layers: computed at every step, because {reason}")
             return None
