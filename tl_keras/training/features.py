@@ -231,6 +231,8 @@ class FeatureStore:
           Why it was given up, in a few words, or an empty string.
         """
         total = features.missing
+        size, limit = rows.spec.nbytes_on_disk(total) / 2**20, self._cache.limit_gib
+        _say(f"frozen layers: {total:,} images, {size:,.1f} MiB (limit {limit:g} GiB), computed once")
         forward: Forward | None = None
         seconds_an_image: list[float] = []
         terminal = sys.stderr.isatty()
@@ -251,9 +253,7 @@ class FeatureStore:
                 if len(seconds_an_image) == _WARM_UP and rows.spec.nbytes / _SLOW_DISK > min(seconds_an_image):
                     size = rows.spec.nbytes / 2**20
                     return f"at this cut they give {size:.1f} MiB an image, which takes longer to read than to compute"
-        size = total * rows.spec.nbytes / 2**20
-        how = f"; {forward.reason}" if forward else ""
-        _say(f"frozen layers: computed once for {total} images, {size:.0f} MiB in {rows.folder}{how}")
+        _say(f"frozen layers: kept in {rows.folder}" + (f"; {forward.reason}" if forward else ""))
         return ""
 
     def _forward(self, model: keras.Model, tensors: list[np.ndarray], images: int) -> Forward:
