@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Iterator
 import keras
 import numpy as np
 import tensorflow as tf
-import tqdm
 
 from tl_keras.backbones.weights import fingerprint
 from tl_keras.builder import Student
 from tl_keras.data.base import Source, on_host, ordered
 from tl_keras.data.pipeline import epoch_shuffle_seed, over_epochs, steps_per_epoch, view_batches, view_of_epoch
+from tl_keras.data.progress_bar import progress_bar
 from tl_keras.training.cut import Cut, between
 from tl_keras.training.feature_cache import FeatureCache, FeatureRows, RowReader, RowSpec
 from tl_keras.training.forward import Forward, fastest_forward
@@ -235,10 +235,7 @@ class FeatureStore:
         _say(f"frozen layers: {total:,} images, {size:,.1f} MiB (limit {limit:g} GiB), computed once")
         forward: Forward | None = None
         seconds_an_image: list[float] = []
-        terminal = sys.stderr.isatty()
-        with tqdm.tqdm(
-            desc="frozen layers, once", total=total, unit=" images", leave=False, disable=not terminal
-        ) as bar:
+        with progress_bar("frozen layers, once", images=total) as bar:
             began = time.perf_counter()
             for view, batch, tensors in self._inputs(features, start):
                 if forward is None:
