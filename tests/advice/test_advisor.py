@@ -51,7 +51,7 @@ def test_training_reads_the_features_that_the_advice_computed(advice, settings, 
     config.model.method, config.training.epochs, config.export = "feature_extraction", 2, "none"
     result = train_and_evaluate(config, tmp_path / "run")
     held_out = result["images"]["validation"] + result["images"]["test"]
-    assert f"computed once for {held_out} images" in capfd.readouterr().err
+    assert f"frozen layers: {held_out:,} images, " in capfd.readouterr().err
 
 
 def test_the_command_is_one_that_train_takes(advice):

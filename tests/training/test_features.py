@@ -1,7 +1,6 @@
 """Tests of tl_keras.training.features: what is cached is what would be computed."""
 
 import json
-import re
 
 import numpy as np
 import pytest
@@ -65,11 +64,18 @@ def hash_of_weights(workdir):
 @pytest.mark.parametrize("views", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_with_and_without_the_cache_the_weights_are_the_same(run, views):
     cached, said = run(views=views, method="fine_tune")
-    assert len([line for line in said if line.startswith("computed once")]) == 2  # at the cut of either phase
+    assert len([line for line in said if line.endswith("computed once")]) == 2  # at the cut of either phase
     computed, said = run(views=views, method="fine_tune", enabled=False)
     assert said == []
     for one, other in zip(weights(cached), weights(computed), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_the_size_is_said_before_and_the_place_after(run, tmp_path):
+    _, said = run(limit_gib=0.5)
+    size = sum((path.stat().st_size for path in (tmp_path / "cache").glob("*/[ri]*")), 0) / 2**20
+    assert said[0] == f"40 images, {size:.1f} MiB (limit 0.5 GiB), computed once"
+    assert said[1].startswith(f"kept in {tmp_path}")
 
 
 def test_a_second_run_computes_nothing_and_ends_alike(run):
@@ -90,7 +96,19 @@ def test_a_changed_image_alone_is_computed_again(run, images):
     changed = images.copy()
     changed[7, 0, 0, 0] ^= 1
     _, said = run(images=changed)
-    assert [re.match(r"computed once for (\d+) images", line)[1] for line in said] == ["1"]
+    assert said[0].startswith("1 images, ")
+
+
+def test_rows_that_no_run_needs_any_more_do_not_pass_the_limit(run, images, tmp_path):
+    def size():
+        return sum(path.stat().st_size for path in (tmp_path / "cache").glob("*/*"))
+
+    run()
+    changed, limit = images.copy(), size()
+    changed[7, 0, 0, 0] ^= 1
+    _, said = run(images=changed, limit_gib=limit / 2**30)
+    assert said[0].startswith("40 images, ")
+    assert size() == limit
 
 
 def test_what_does_not_fit_is_computed_at_every_step(run):
@@ -103,7 +121,7 @@ def test_what_does_not_fit_is_computed_at_every_step(run):
 def test_float16_takes_half_the_room_and_ends_nearly_alike(run, tmp_path):
     exact, _ = run()
     rounded, said = run(dtype="float16")
-    assert said[0].startswith("computed once")
+    assert said[0].endswith("computed once")
     sizes = sorted(path.stat().st_size for path in (tmp_path / "cache").glob("*/rows"))
     assert sizes[1] == 2 * sizes[0]
     for one, other in zip(weights(exact), weights(rounded), strict=True):
@@ -115,5 +133,5 @@ def test_a_damaged_cache_is_computed_again(run, tmp_path):
     for rows in (tmp_path / "cache").glob("*/rows"):
         rows.write_bytes(b"\xff" * rows.stat().st_size)
     second, said = run()
-    assert said[0].startswith("computed once for 40")
+    assert said[0].startswith("40 images, ")
     assert hash_of_weights(first) == hash_of_weights(second)

@@ -55,6 +55,14 @@ def test_what_was_measured_is_remembered(model, openvino, tmp_path):
     assert "before" in remembered.reason
 
 
+@pytest.mark.parametrize(("devices", "hinted"), [([], True), (["GPU"], False)])
+def test_openvino_is_recommended_where_there_is_no_gpu(model, monkeypatch, devices, hinted):
+    monkeypatch.setattr(forward, "lacking", lambda engine: "" if engine in ("keras", "tf_graph") else "OpenVINO")
+    visible = forward.tf.config.get_visible_devices
+    monkeypatch.setattr(forward.tf.config, "get_visible_devices", lambda kind=None: devices if kind else visible())
+    assert ("openvino" in fastest_forward(model, [_IMAGES], images=5).reason) == hinted
+
+
 def test_a_damaged_memory_is_measured_again(model, openvino, tmp_path):
     (tmp_path / "engines.json").write_text("{")
     fastest_forward(model, [_IMAGES], images=10**9, memory=tmp_path / "engines.json")

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-import tqdm
 
 from tl_keras.data.base import Source
 from tl_keras.data.decoding import decode_image
+from tl_keras.data.progress_bar import progress_bar
 from tl_keras.errors import DataError
 
 # Images handed from TensorFlow to Python at a time.
@@ -105,8 +104,7 @@ def _read_all(source: Source, *, show_progress: bool) -> tuple[np.ndarray, np.nd
     # An image that raises is passed over; it is recognised by its absence.
     measured = source.images(np.arange(n)).map(measure, num_parallel_calls=tf.data.AUTOTUNE).ignore_errors()
     batches = measured.batch(_BATCH).prefetch(1).as_numpy_iterator()
-    quiet = not (show_progress and sys.stderr.isatty())
-    with tqdm.tqdm(desc="looking at the images", total=n, unit="image", leave=False, disable=quiet) as bar:
+    with progress_bar("looking at the images", images=n, shown=show_progress) as bar:
         for indices, images, shapes in batches:
             hashes[indices] = [_content_hash(image) for image in images]
             heights[indices], widths[indices] = shapes[:, 0], shapes[:, 1]

@@ -12,8 +12,8 @@ from typing import Any
 
 import keras
 import numpy as np
-import tqdm
 
+from tl_keras.data.progress_bar import progress_bar
 from tl_keras.errors import TrainingError
 from tl_keras.training.checkpoints import Progress, save_checkpoint, values_of
 
@@ -40,15 +40,7 @@ class ProgressBar(keras.callbacks.Callback):
         self._images_per_epoch = images_per_epoch
         self._global_batch_size = global_batch_size
         self._last_epoch = last_epoch
-        self._bar = tqdm.tqdm(
-            desc=description,
-            total=images_per_epoch * (last_epoch - first_epoch),
-            unit=" images",
-            file=sys.stderr,
-            dynamic_ncols=True,
-            leave=False,
-            disable=not sys.stderr.isatty(),  # a log file gets the line an epoch alone
-        )
+        self._bar = progress_bar(description, images=images_per_epoch * (last_epoch - first_epoch))
         self._began = time.perf_counter()
         self._first_epoch = first_epoch
 

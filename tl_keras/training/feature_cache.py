@@ -1,13 +1,15 @@
 """Activations of frozen layers on disk: computed once for an image, read by every epoch, run and sweep after.
 
 ```
+CACHE/lock           held by the one process that makes room
 CACHE/KIND/rows      the activations, one row of fixed size an image
            index     36 bytes a row: the key of what was computed (SHA-256), and the CRC-32 of the row
            lock      held by the one process that adds rows
            kind.json what the name KIND is the hash of: weights, cut, preprocessing
 ```
-Both files only grow, and rows are written before their index, so that whatever a kill leaves is a shorter cache. A row is
-found by the content of its image: a changed image has no row yet, and a renamed one keeps its own.
+Both files only grow, until they are removed to make room, and rows are written before their index, so that whatever a kill
+leaves is a shorter cache. A row is found by the content of its image: a changed image has no row yet, and a renamed one
+keeps its own.
 """
 
 from __future__ import annotations
@@ -21,10 +23,11 @@ import math
 import os
 import pathlib
 import shutil
+import tempfile
 import weakref
 import zlib
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -48,8 +51,12 @@ class RowSpec:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of a row on disk."""
+        """Bytes of a row."""
         return sum(math.prod(shape) for shape in self.shapes) * np.dtype(self.dtype).itemsize
+
+    def nbytes_on_disk(self, rows: int) -> int:
+        """Returns what so many rows take, with their places in the index."""
+        return rows * (self.nbytes + _RECORD.itemsize)
 
     def holds(self, tensors: Sequence[np.ndarray]) -> bool:
         """Returns whether no value is too large for the type; float16 ends at 65,504 and rounds to 11 bits."""
@@ -66,7 +73,7 @@ class FeatureCache:
 
     def __init__(self, folder: pathlib.Path, *, limit_gib: float):
         self.folder = folder
-        self._limit_gib = limit_gib
+        self.limit_gib = limit_gib
 
     def rows(self, kind: dict[str, Any], spec: RowSpec) -> FeatureRows:
         """Returns the rows of one kind, which may not be on disk yet.
@@ -79,28 +86,45 @@ class FeatureCache:
         name = hashlib.sha256(described.encode()).hexdigest()[:32]
         return FeatureRows(self.folder / name, spec, described)
 
-    def make_room(self, nbytes: int, *, keep: FeatureRows) -> str:
-        """Removes what was not used for longest until `nbytes` more fit.
+    def refusal(self, nbytes: int) -> str:
+        """Returns why `nbytes` cannot be kept here whatever gives way, in a few words, or an empty string."""
+        if nbytes > self.limit_gib * 2**30:
+            return f"they take {nbytes / 2**30:.2g} GiB, more than --cache_gib={self.limit_gib:g}"
+        existing = next(path for path in [self.folder, *self.folder.parents] if path.is_dir())
+        if not os.access(existing, os.W_OK | os.X_OK):
+            return f"{self.folder} cannot be written (--cache_dir names another place)"
+        return ""
+
+    def make_room(self, missing: int, *, needed: int, keep: FeatureRows) -> str:
+        """Removes what was not used for longest until what is missing fits; where that is not enough, the rows of `keep`.
+
+        Call it within `keep.locked()`, and look for the rows again after it.
+
+        Args:
+          missing: Bytes of the rows that are to be added to those of `keep`.
+          needed: Bytes of the rows that are to be added where `keep` has none.
+          keep: The kind that is to be filled. Of it, all rows go or none.
 
         Returns:
           Why they do not fit, in a few words, or an empty string.
         """
-        limit = self._limit_gib * 2**30
-        if nbytes > limit:
-            return f"they take {nbytes / 2**30:.2g} GiB, more than --cache_gib={self._limit_gib:g}"
-        existing = next(path for path in [self.folder, *self.folder.parents] if path.is_dir())
-        if not os.access(existing, os.W_OK | os.X_OK):
-            return f"{self.folder} cannot be written (--cache_dir names another place)"
-        kinds = [path for path in self.folder.glob("*") if path.is_dir() and path != keep.folder]
-        kinds.sort(key=lambda path: path.stat().st_mtime, reverse=True)
-        sizes = {path: _size(path) for path in [*kinds, keep.folder]}
-        free = shutil.disk_usage(existing).free
-        while kinds and (sum(sizes.values()) + nbytes > limit or nbytes > free):
-            oldest = kinds.pop()
-            if _remove_unless_locked(oldest):
-                free += sizes.pop(oldest)
-        if nbytes > free:
-            return f"they take {nbytes / 2**30:.2g} GiB, and the disk of {self.folder} has {free / 2**30:.2g} GiB left"
+        with _lock(self.folder / "lock"):  # no other process removes what is measured here
+            sizes = {path: _size(path) for path in self.folder.glob("*") if path.is_dir()}
+            free = shutil.disk_usage(self.folder).free
+            room = min(self.limit_gib * 2**30 - sum(sizes.values()), free)
+            others = sorted(sizes.keys() - {keep.folder}, key=lambda path: path.stat().st_mtime, reverse=True)
+            while others and room < missing:
+                oldest = others.pop()
+                if _remove_unless_locked(oldest):
+                    room += sizes[oldest]
+            if room < missing:
+                room += keep.nbytes
+                if room < needed:
+                    return (
+                        f"they take {needed / 2**30:.2g} GiB, and its disk, or what other runs are writing, leaves "
+                        f"{self.folder} {max(room, 0) / 2**30:.2g} GiB"
+                    )
+                keep.clear()
         return ""
 
 
@@ -125,35 +149,25 @@ class FeatureRows:
         Raises:
           WorkdirError: The place cannot be written.
         """
-        with writing(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
+        with writing(self.folder), _lock(self.folder / "lock"):
             (self.folder / "kind.json").write_text(self._described, encoding="utf-8")
-            with (self.folder / "lock").open("w") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                whole = min(
-                    _size(self.folder / "rows") // self.spec.nbytes, _size(self.folder / "index") // _RECORD.itemsize
-                )
-                for name, record_bytes in (("rows", self.spec.nbytes), ("index", _RECORD.itemsize)):
-                    with (self.folder / name).open("ab") as file:
-                        file.truncate(whole * record_bytes)
-                yield
+            whole = min(
+                _size(self.folder / "rows") // self.spec.nbytes, _size(self.folder / "index") // _RECORD.itemsize
+            )
+            for name, record_bytes in (("rows", self.spec.nbytes), ("index", _RECORD.itemsize)):
+                with (self.folder / name).open("ab") as file:
+                    file.truncate(whole * record_bytes)
+            yield
 
-    def find(self, keys: Sequence[bytes]) -> np.ndarray:
-        """Returns the position of the row of each key, int64 (n,), and -1 where there is none that is intact."""
-        try:
-            with (self.folder / "rows").open("rb") as rows, (self.folder / "index").open("rb") as file:
-                os.utime(self.folder)  # now it was used
-                data = file.read()
-                index = np.frombuffer(data[: len(data) // _RECORD.itemsize * _RECORD.itemsize], _RECORD)
-                known = {key.tobytes(): position for position, key in enumerate(index["key"])}
-                positions = np.array([known.get(key, -1) for key in keys], np.int64)
-                for position in np.unique(positions[positions >= 0]):
-                    row = os.pread(rows.fileno(), self.spec.nbytes, int(position) * self.spec.nbytes)
-                    if zlib.crc32(row) != index["crc"][position] or len(row) < self.spec.nbytes:
-                        positions[positions == position] = -1
-                return positions
-        except FileNotFoundError:
-            return np.full(len(keys), -1, np.int64)
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the rows which are there take on disk."""
+        return _size(self.folder / "rows") + _size(self.folder / "index")
+
+    def clear(self) -> None:
+        """Removes all rows; open readers keep theirs. Call it within `locked`."""
+        for name in ("rows", "index"):  # an index without rows finds none
+            (self.folder / name).unlink(missing_ok=True)
 
     def append(self, keys: Sequence[bytes], tensors: Sequence[np.ndarray]) -> None:
         """Adds a row for each key. Call it within `locked`.
@@ -174,25 +188,43 @@ class FeatureRows:
                     file.write(records.tobytes())
 
     def reader(self) -> RowReader:
-        """Opens the rows for reading; they stay readable when the cache makes room for others."""
-        return RowReader(self.folder / "rows", self.spec)
+        """Opens the rows that are there now; where none were computed, a reader that finds none."""
+        try:
+            index = (self.folder / "index").read_bytes()
+            os.utime(self.folder)  # now it was used
+            rows = os.open(self.folder / "rows", os.O_RDONLY)
+        except FileNotFoundError:
+            index, rows = b"", os.open(os.devnull, os.O_RDONLY)
+        return RowReader(rows, index, self.spec)
 
 
 class RowReader:
-    """Reads rows by position.
+    """Finds rows and reads them. They stay what they are when the cache makes room for others and is filled anew.
 
     Rows are read, not mapped into memory: memory stays flat, and the system keeps what is read often.
 
     Args:
-      path: The file of rows.
+      rows: Descriptor of the open file of rows, which the reader closes.
+      index: What the file of that name held.
       spec: What a row holds.
     """
 
-    def __init__(self, path: pathlib.Path, spec: RowSpec):
-        self._file = os.open(path, os.O_RDONLY)
-        weakref.finalize(self, os.close, self._file)
+    def __init__(self, rows: int, index: bytes, spec: RowSpec):
+        self._file = rows
+        weakref.finalize(self, os.close, rows)
+        self._index = np.frombuffer(index[: len(index) // _RECORD.itemsize * _RECORD.itemsize], _RECORD)
         self.spec = spec
         self._ends = np.cumsum([math.prod(shape) for shape in spec.shapes])[:-1]
+
+    def find(self, keys: Sequence[bytes]) -> np.ndarray:
+        """Returns the position of the row of each key, int64 (n,), and -1 where there is none that is intact."""
+        known = {key.tobytes(): position for position, key in enumerate(self._index["key"])}
+        positions = np.array([known.get(key, -1) for key in keys], np.int64)
+        for position in np.unique(positions[positions >= 0]):
+            row = os.pread(self._file, self.spec.nbytes, int(position) * self.spec.nbytes)
+            if zlib.crc32(row) != self._index["crc"][position] or len(row) < self.spec.nbytes:
+                positions[positions == position] = -1
+        return positions
 
     def __call__(self, positions: np.ndarray) -> list[np.ndarray]:
         """Returns the tensors of some rows, float32 (len(positions), *shape) each."""
@@ -203,12 +235,26 @@ class RowReader:
         return [part.reshape(-1, *shape) for part, shape in zip(parts, self.spec.shapes, strict=True)]
 
 
+def _lock(path: pathlib.Path) -> TextIO:
+    """Waits for the lock of a file, which is made where it is missing; the lock is held until the file is closed."""
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError), contextlib.ExitStack() as files:
+            lock = files.enter_context(path.open("w"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if os.path.samestat(os.fstat(lock.fileno()), path.stat()):  # who had it before may have removed the folder
+                files.pop_all()
+                return lock
+
+
 def _remove_unless_locked(folder: pathlib.Path) -> bool:
     """Removes a kind that no process adds rows to; returns whether it did."""
     try:
         with (folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
+            # All of it goes at once, so that nobody adds rows to what is half removed.
+            removed = folder.rename(tempfile.mkdtemp(dir=folder.parent))
+            shutil.rmtree(removed, ignore_errors=True)
             return True
     except OSError:
         return False

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Iterator
 import keras
 import numpy as np
 import tensorflow as tf
-import tqdm
 
 from tl_keras.backbones.weights import fingerprint
 from tl_keras.builder import Student
 from tl_keras.data.base import Source, on_host, ordered
 from tl_keras.data.pipeline import epoch_shuffle_seed, over_epochs, steps_per_epoch, view_batches, view_of_epoch
+from tl_keras.data.progress_bar import progress_bar
 from tl_keras.training.cut import Cut, between
 from tl_keras.training.feature_cache import FeatureCache, FeatureRows, RowReader, RowSpec
 from tl_keras.training.forward import Forward, fastest_forward
@@ -90,6 +90,11 @@ class Features:
 
     reader: RowReader
     rows: np.ndarray
+
+    @property
+    def missing(self) -> int:
+        """Of the rows that are needed, how many are not there: none, once they were computed."""
+        return int((self.rows == _MISSING).sum())
 
     def training_batches(
         self,
@@ -166,68 +171,73 @@ class FeatureStore:
         if cut.frozen is None:
             return None
         rows = self._rows(cut.frozen, cut.position)
-        found = self._find(rows)
-        missing = int((found == _MISSING).sum())
-        if missing:
-            reason = self._cache.make_room(missing * rows.spec.nbytes, keep=rows)
-            if not reason:
-                with rows.locked():
-                    found = self._find(rows)  # another run may have computed some meanwhile
-                    start = self._start(cut, others, found)
-                    model = cut.frozen if start is None else between(student, start[0], cut)
-                    reason = self._fill(rows, found, model, start[1] if start else None)
-                    found = self._find(rows)
-            if reason:
-                _say(f"frozen layers: computed at every step, because {reason}")
-                return None
-        else:
+        features = self._find(rows)
+        if not features.missing:
             _say(f"frozen layers: computed before for these {len(self._images.contents)} images, in {rows.folder}")
-        return Features(rows.reader(), found)
+            return features
+        needed = rows.spec.nbytes_on_disk(int((features.rows != _NOT_NEEDED).sum()))
+        reason = self._cache.refusal(needed)
+        if not reason:
+            with rows.locked():
+                missing = rows.spec.nbytes_on_disk(
+                    self._find(rows).missing
+                )  # another run may have computed some meanwhile
+                reason = self._cache.make_room(missing, needed=needed, keep=rows)
+                if not reason:
+                    features = self._find(rows)  # what there was may have made room
+                    start = self._start(cut, others, features)
+                    model = cut.frozen if start is None else between(student, start[0], cut)
+                    reason = self._fill(rows, features, model, start[1] if start else None)
+                    features = self._find(rows)
+        if reason:
+            _say(f"frozen layers: computed at every step, because {reason}")
+            return None
+        return features
 
     def _rows(self, frozen: keras.Model, position: int) -> FeatureRows:
         kind = {**self._kind, "position": position, "weights": fingerprint(frozen)}
         shapes = tuple(tuple(tensor.shape[1:]) for tensor in frozen.outputs)
         return self._cache.rows(kind, RowSpec(shapes, self._dtype))
 
-    def _start(self, cut: Cut, others: Iterable[Cut], found: np.ndarray) -> tuple[Cut, Features] | None:
+    def _start(self, cut: Cut, others: Iterable[Cut], features: Features) -> tuple[Cut, Features] | None:
         """Returns the deepest cut in front of another at which everything that is missing there is cached, if any."""
         for other in sorted(others, key=lambda other: other.position, reverse=True):
             if other.frozen is not None and other.position < cut.position:
                 rows = self._rows(other.frozen, other.position)
                 cached = self._find(rows)
-                if (cached[found == _MISSING] >= 0).all():
-                    return other, Features(rows.reader(), cached)
+                if (cached.rows[features.rows == _MISSING] >= 0).all():
+                    return other, cached
         return None
 
-    def _find(self, rows: FeatureRows) -> np.ndarray:
-        """Returns the row of every view of every image, as in `Features.rows`; `_MISSING` where it is needed and not there."""
+    def _find(self, rows: FeatureRows) -> Features:
+        """Returns what is cached of every view of every image."""
+        reader = rows.reader()
         found: np.ndarray = np.full((self._images.views, len(self._images.source)), _NOT_NEEDED, np.int64)
         for view, indices in enumerate(self._images.wanted()):
-            positions = rows.find([self._images.key(view, index) for index in indices.tolist()])
+            positions = reader.find([self._images.key(view, index) for index in indices.tolist()])
             found[view, indices] = np.where(positions < 0, _MISSING, positions)
-        return found
+        return Features(reader, found)
 
-    def _fill(self, rows: FeatureRows, found: np.ndarray, model: keras.Model, start: Features | None) -> str:
+    def _fill(self, rows: FeatureRows, features: Features, model: keras.Model, start: Features | None) -> str:
         """Computes what is missing.
 
         Args:
           rows: Where it goes, locked.
-          found: As `_find` gave it.
+          features: As `_find` gave them.
           model: From the images, or from the activations at the start, to those that are missing.
           start: Activations at a cut before, or None.
 
         Returns:
           Why it was given up, in a few words, or an empty string.
         """
-        total = int((found == _MISSING).sum())
+        total = features.missing
+        size, limit = rows.spec.nbytes_on_disk(total) / 2**20, self._cache.limit_gib
+        _say(f"frozen layers: {total:,} images, {size:,.1f} MiB (limit {limit:g} GiB), computed once")
         forward: Forward | None = None
         seconds_an_image: list[float] = []
-        terminal = sys.stderr.isatty()
-        with tqdm.tqdm(
-            desc="frozen layers, once", total=total, unit=" images", leave=False, disable=not terminal
-        ) as bar:
+        with progress_bar("frozen layers, once", images=total) as bar:
             began = time.perf_counter()
-            for view, batch, tensors in self._inputs(found, start):
+            for view, batch, tensors in self._inputs(features, start):
                 if forward is None:
                     forward = self._forward(model, tensors, total)
                 activations = forward.call(tensors)
@@ -240,9 +250,7 @@ class FeatureStore:
                 if len(seconds_an_image) == _WARM_UP and rows.spec.nbytes / _SLOW_DISK > min(seconds_an_image):
                     size = rows.spec.nbytes / 2**20
                     return f"at this cut they give {size:.1f} MiB an image, which takes longer to read than to compute"
-        size = total * rows.spec.nbytes / 2**20
-        how = f"; {forward.reason}" if forward else ""
-        _say(f"frozen layers: computed once for {total} images, {size:.0f} MiB in {rows.folder}{how}")
+        _say(f"frozen layers: kept in {rows.folder}" + (f"; {forward.reason}" if forward else ""))
         return ""
 
     def _forward(self, model: keras.Model, tensors: list[np.ndarray], images: int) -> Forward:
@@ -250,9 +258,9 @@ class FeatureStore:
             model, tensors, engine=self._engine, images=images, memory=self._cache.folder / "engines.json"
         )
 
-    def _inputs(self, found: np.ndarray, start: Features | None) -> Iterator[tuple[int, np.ndarray, list[np.ndarray]]]:
+    def _inputs(self, features: Features, start: Features | None) -> Iterator[tuple[int, np.ndarray, list[np.ndarray]]]:
         """Yields (view, indices, tensors) of what is missing: images, or their activations at the cut before."""
-        for view, rows in enumerate(found):
+        for view, rows in enumerate(features.rows):
             indices = np.flatnonzero(rows == _MISSING)
             if start is None:
                 for batch, images in self._images.batches(view, indices):
