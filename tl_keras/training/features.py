@@ -179,9 +179,8 @@ class FeatureStore:
         reason = self._cache.refusal(needed)
         if not reason:
             with rows.locked():
-                missing = rows.spec.nbytes_on_disk(
-                    self._find(rows).missing
-                )  # another run may have computed some meanwhile
+                # Another run may have computed some meanwhile.
+                missing = rows.spec.nbytes_on_disk(self._find(rows).missing)
                 reason = self._cache.make_room(missing, needed=needed, keep=rows)
                 if not reason:
                     features = self._find(rows)  # what there was may have made room
