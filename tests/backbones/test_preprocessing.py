@@ -79,6 +79,23 @@ def test_crop_first_drops_the_fraction_of_a_pixel_and_leaves_as_many_around_at_e
     assert spec.with_image_size(96).crop_fraction == 0.75
 
 
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_without_half_pixel_centres_it_is_the_resize_of_tensorflow_1(interpolation):
+    spec, image = (
+        a_spec("squash", interpolation=interpolation, antialias=False, half_pixel_centers=False),
+        an_image(50, 70),
+    )
+    of_tensorflow_1 = getattr(tf.compat.v1.image, f"resize_{interpolation}")(image[None], (32, 32))[0]
+    np.testing.assert_array_equal(spec.evaluation_transform(image), tf.clip_by_value(of_tensorflow_1, 0, 255))
+
+
+def test_what_tensorflow_1_trained_is_resized_as_it_did():
+    of_slim = ("MobileNet", "Inception", "NASNet", "ResNet50V2", "ResNet101V2", "ResNet152V2")
+    for name in backbone_names():
+        first = name.startswith((*of_slim, "EfficientNetB"))
+        assert backbone_spec(name).default_weights.preprocess.half_pixel_centers == (not first), name
+
+
 def test_pad_keeps_everything_and_adds_black():
     square = a_spec("pad").evaluation_transform(np.full((64, 32, 3), 255, np.uint8)).numpy()
     assert square[:, 8:24].min() == 255

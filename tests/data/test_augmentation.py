@@ -1,5 +1,6 @@
 """Tests of tl_keras.data.augmentation."""
 
+import dataclasses
 import functools
 
 import keras
@@ -8,6 +9,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.framework import op_def_registry
 
+from tl_keras.backbones.preprocessing import PreprocessSpec
 from tl_keras.data.augmentation import make_augmentation, random_resized_crop
 from tl_keras.errors import ConfigError
 
@@ -96,9 +98,9 @@ def test_an_unknown_preset_offers_the_nearest():
 
 
 def crops(image, *, count=200, min_area=0.25, **options):
-    options = {"image_size": 16, "interpolation": "bilinear", "antialias": True, **options}
+    preprocess = dataclasses.replace(PreprocessSpec(16, "squash", 1.0, "bilinear", True, "tf"), **options)
     dataset = tf.data.Dataset.range(count).map(
-        lambda n: random_resized_crop(image, seed_of(n), min_area=min_area, **options), num_parallel_calls=2
+        lambda n: random_resized_crop(image, seed_of(n), preprocess=preprocess, min_area=min_area), num_parallel_calls=2
     )
     return dataset, np.stack(list(dataset.as_numpy_iterator()))
 

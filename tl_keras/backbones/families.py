@@ -25,8 +25,10 @@ def all_specs() -> Iterable[BackboneSpec]:
 
 
 def _inception_crop(image_size: int, normalization: str = "tf") -> PreprocessSpec:
-    """TF-Slim's: the central 87.5% of each side, squashed to a square; TensorFlow 1 did not antialias."""
-    return PreprocessSpec(image_size, "central_fraction", 0.875, "bilinear", False, normalization)
+    """TF-Slim's, on TensorFlow 1: the central 87.5% of each side, squashed to a square."""
+    return PreprocessSpec(
+        image_size, "central_fraction", 0.875, "bilinear", False, normalization, half_pixel_centers=False
+    )
 
 
 def _centre_crop(
@@ -36,9 +38,12 @@ def _centre_crop(
     return PreprocessSpec(image_size, "short_side", 0.875, interpolation, antialias, normalization)
 
 
-def _padded_crop(image_size: int) -> PreprocessSpec:
-    """EfficientNet's: a central square with 32 pixels (CROP_PADDING) around it at the final scale."""
-    return PreprocessSpec(image_size, "crop_first", image_size / (image_size + 32), "bicubic", False, INSIDE_THE_MODEL)
+def _padded_crop(image_size: int, *, half_pixel_centers: bool) -> PreprocessSpec:
+    """EfficientNet's: a central square with 32 pixels (CROP_PADDING) around it at the final scale; V1 was made on TensorFlow 1."""
+    fraction = image_size / (image_size + 32)
+    return PreprocessSpec(
+        image_size, "crop_first", fraction, "bicubic", False, INSIDE_THE_MODEL, half_pixel_centers=half_pixel_centers
+    )
 
 
 _MOBILENET_V2_FILE = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels"
@@ -409,7 +414,7 @@ def _efficientnet() -> Iterable[BackboneSpec]:
     for number, image_size, features, parameters, with_top, top1, repeats, file_hash in rows:
         imagenet = WeightsSpec(
             "imagenet",
-            _padded_crop(image_size),
+            _padded_crop(image_size, half_pixel_centers=False),
             source,
             files=(WeightsFile(f"efficientnetb{number}_notop.h5", file_hash),),
         )
@@ -444,7 +449,7 @@ def _efficientnet_v2() -> Iterable[BackboneSpec]:
     for size, image_size, features, parameters, with_top, top1, repeats, file_hash in rows:
         small = size.startswith("B")
         preprocess = (
-            _padded_crop(image_size)
+            _padded_crop(image_size, half_pixel_centers=True)
             if small
             else PreprocessSpec(image_size, "squash", 1.0, "bilinear", False, INSIDE_THE_MODEL)
         )

@@ -37,6 +37,8 @@ class PreprocessSpec:
       antialias: Whether shrinking averages over the pixels that it drops.
       normalization: The mode of Keras's `preprocess_input`: `tf` (-1 to 1), `torch` (ImageNet's mean and deviation), `caffe`
         (BGR, minus ImageNet's mean); or `inside_the_model`, for networks that normalise themselves.
+      half_pixel_centers: Whether a pixel is taken at its centre, as everywhere but in TensorFlow 1, whose resize takes it at its
+        corner, and which trained some of the weights. Without it, shrinking is never antialiased.
     """
 
     image_size: int
@@ -45,6 +47,7 @@ class PreprocessSpec:
     interpolation: str
     antialias: bool
     normalization: str
+    half_pixel_centers: bool = True
 
     def with_resize(self, resize: str) -> PreprocessSpec:
         """Returns the spec with the user's `resize`: `original` changes nothing, `squash` and `pad` set the rule."""
@@ -72,7 +75,10 @@ class PreprocessSpec:
             "pad": f"long side to {size}, padded with black",
         }[self.rule]
         antialias = " with antialias" if self.antialias else ""
-        return f"{rule}, {self.interpolation}{antialias}; normalisation {self.normalization.replace('_', ' ')}"
+        sampling = "" if self.half_pixel_centers else " as TensorFlow 1 samples"
+        return (
+            f"{rule}, {self.interpolation}{antialias}{sampling}; normalisation {self.normalization.replace('_', ' ')}"
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Returns the spec as a dictionary of JSON's own types."""
@@ -92,7 +98,10 @@ class PreprocessSpec:
             "interpolation": ("bilinear or bicubic", lambda value: value in ("bilinear", "bicubic")),
             "antialias": ("true or false", lambda value: type(value) is bool),
             "normalization": (f"one of {', '.join(_NORMALIZATIONS)}", lambda value: value in _NORMALIZATIONS),
+            "half_pixel_centers": ("true or false", lambda value: type(value) is bool),
         }
+        if isinstance(values, dict):
+            values = {"half_pixel_centers": True, **values}  # it may be left out
         if not isinstance(values, dict) or set(values) != set(expected):
             raise BackboneError(
                 f"preprocess: expected the fields {', '.join(expected)}. Received: {json.dumps(values)}."
@@ -129,22 +138,22 @@ class PreprocessSpec:
         if self.rule == "short_side":
             scale = round(size / self.crop_fraction) / tf.cast(short_side, tf.float64)
             target = [_scaled(height, scale), _scaled(width, scale)]
-            resized = self._resize(image, target)
+            resized = self.resize(image, target)
             cropped = resized[(target[0] - size) // 2 :, (target[1] - size) // 2 :][:size, :size]
         elif self.rule == "crop_first":
             # In float32, and the fraction of a pixel dropped, as EfficientNet's code does.
             part = tf.constant(self.crop_fraction, tf.float32) * tf.cast(short_side, tf.float32)
             side = tf.maximum(1, tf.cast(part, tf.int32))
             top, left = (height - side + 1) // 2, (width - side + 1) // 2
-            cropped = self._resize(image[top : top + side, left : left + side], [size, size])
+            cropped = self.resize(image[top : top + side, left : left + side], [size, size])
         elif self.rule == "central_fraction":
-            cropped = self._resize(tf.image.central_crop(image, self.crop_fraction), [size, size])
+            cropped = self.resize(tf.image.central_crop(image, self.crop_fraction), [size, size])
         elif self.rule == "squash":
-            cropped = self._resize(image, [size, size])
+            cropped = self.resize(image, [size, size])
         else:
             scale = size / tf.cast(tf.maximum(height, width), tf.float64)
             target = [tf.maximum(1, _scaled(height, scale)), tf.maximum(1, _scaled(width, scale))]
-            cropped = tf.image.resize_with_crop_or_pad(self._resize(image, target), size, size)
+            cropped = tf.image.resize_with_crop_or_pad(self.resize(image, target), size, size)
         return tf.ensure_shape(cropped, (size, size, 3))
 
     def normalize(self, images):
@@ -162,14 +171,25 @@ class PreprocessSpec:
 
         return keras.applications.imagenet_utils.preprocess_input(images, mode=self.normalization)
 
-    def _resize(self, image, target):
+    def resize(self, image, target):
+        """Resizes one image, or a part of one, to a height and a width as the teacher's training did.
+
+        Args:
+          image: Tensor, uint8 or float32 (height, width, 3), RGB, 0 to 255.
+          target: Height and width.
+
+        Returns:
+          Tensor, float32 (*target, 3), 0 to 255.
+        """
         import tensorflow as tf
 
-        resized = tf.image.resize(image, target, method=self.interpolation, antialias=self.antialias)
-        if self.interpolation == "bilinear":
-            return resized
+        if self.half_pixel_centers:
+            resized = tf.image.resize(image, target, method=self.interpolation, antialias=self.antialias)
+        else:
+            legacy = {"bilinear": tf.raw_ops.ResizeBilinear, "bicubic": tf.raw_ops.ResizeBicubic}[self.interpolation]
+            resized = legacy(images=image[None], size=target)[0]
         # Bicubic overshoots beyond black and white, which no photograph that the teacher saw did.
-        return tf.clip_by_value(resized, 0.0, 255.0)
+        return tf.clip_by_value(tf.cast(resized, tf.float32), 0.0, 255.0)
 
 
 def _scaled(length, scale):

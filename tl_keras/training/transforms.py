@@ -20,7 +20,7 @@ def training_transform(
     """Returns the train-time transform of one image.
 
     Args:
-      preprocess: The teacher's; its size, interpolation and antialias are kept.
+      preprocess: The teacher's; its size and its way of resizing are kept.
       augmentation: `none` (exactly the evaluation transform), `light` or `strong` (a random resized crop in place of
         the centre crop, then the preset).
       horizontal_flip: Whether half of the images are mirrored.
@@ -37,14 +37,7 @@ def training_transform(
         crop_seed, augmentation_seed = tf.unstack(tf.random.split(seed, 2))
         if preprocess.rule in ("squash", "pad"):
             image = preprocess.evaluation_transform(image)
-        cropped = random_resized_crop(
-            image,
-            crop_seed,
-            image_size=preprocess.image_size,
-            min_area=_MIN_CROP_AREA[augmentation],
-            interpolation=preprocess.interpolation,
-            antialias=preprocess.antialias,
-        )
+        cropped = random_resized_crop(image, crop_seed, preprocess=preprocess, min_area=_MIN_CROP_AREA[augmentation])
         return augment(cropped, augmentation_seed)
 
     return transform
