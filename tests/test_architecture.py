@@ -54,3 +54,9 @@ def test_the_data_know_no_backbone():
 def test_importing_the_package_imports_neither_tensorflow_nor_keras():
     code = "import sys, tl_keras; print({'tensorflow', 'keras', 'numpy'} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"
+
+
+def test_no_two_test_files_share_a_name():
+    """Pytest would take one for the other."""
+    names = [path.name for path in pathlib.Path(__file__).parent.rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))

@@ -99,9 +99,8 @@ def test_an_unknown_preset_offers_the_nearest():
 
 def crops(image, *, count=200, min_area=0.25, **options):
     preprocess = dataclasses.replace(PreprocessSpec(16, "squash", 1.0, "bilinear", True, "tf"), **options)
-    dataset = tf.data.Dataset.range(count).map(
-        lambda n: random_resized_crop(image, seed_of(n), preprocess=preprocess, min_area=min_area), num_parallel_calls=2
-    )
+    crop = functools.partial(random_resized_crop, image_size=16, min_area=min_area, resize=preprocess.resize)
+    dataset = tf.data.Dataset.range(count).map(lambda n: crop(image, seed_of(n)), num_parallel_calls=2)
     return dataset, np.stack(list(dataset.as_numpy_iterator()))
 
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 
 import tensorflow as tf
 
-from tl_keras.backbones.preprocessing import PreprocessSpec
 from tl_keras.errors import ConfigError, nearest
 
 _BRIGHTNESS = 0.1  # of the range 0 to 255, up or down
@@ -50,20 +49,27 @@ def make_augmentation(preset: str, *, horizontal_flip: bool) -> Augmentation:
     )
 
 
-def random_resized_crop(image: tf.Tensor, seed: tf.Tensor, *, preprocess: PreprocessSpec, min_area: float) -> tf.Tensor:
+def random_resized_crop(
+    image: tf.Tensor,
+    seed: tf.Tensor,
+    *,
+    image_size: int,
+    min_area: float,
+    resize: Callable[[tf.Tensor, tuple[int, int]], tf.Tensor],
+) -> tf.Tensor:
     """Cuts out a random part and resizes it, as Inception's training did (Szegedy et al. 2015, section 6).
 
     Args:
       image: uint8 or float (height, width, 3).
       seed: int32 or int64 (2,); the crop follows from it alone.
-      preprocess: How it is resized, and to which size.
+      image_size: Height and width of the result.
       min_area: Smallest part of the area that is kept, above 0 to 1. The largest is 1; the width is 3/4 to 4/3 of the
         height. Where no such part fits in ten attempts, it is the largest central one.
+      resize: The teacher's, from an image and a height and width to an image, float32.
 
     Returns:
       float32 (image_size, image_size, 3), in the range of the image.
     """
-    image_size = preprocess.image_size
     height, width = tf.unstack(tf.shape(image)[:2])
     area_seed, shape_seed, place_seed = tf.unstack(tf.random.split(seed, 3))
     area = tf.random.stateless_uniform((_CROP_ATTEMPTS,), area_seed, min_area, 1.0) * tf.cast(
@@ -83,7 +89,7 @@ def random_resized_crop(image: tf.Tensor, seed: tf.Tensor, *, preprocess: Prepro
     room = tf.stack([height - crop_height, width - crop_width])
     offset = tf.minimum(tf.cast(place * tf.cast(room + 1, tf.float32), tf.int32), room)
     crop = tf.slice(image, tf.concat([offset, [0]], 0), tf.stack([crop_height, crop_width, 3]))
-    return tf.ensure_shape(preprocess.resize(crop, (image_size, image_size)), (image_size, image_size, 3))
+    return tf.ensure_shape(resize(crop, (image_size, image_size)), (image_size, image_size, 3))
 
 
 def _light(image: tf.Tensor, seed: tf.Tensor, *, horizontal_flip: bool) -> tf.Tensor:

@@ -37,7 +37,13 @@ def training_transform(
         crop_seed, augmentation_seed = tf.unstack(tf.random.split(seed, 2))
         if preprocess.rule in ("squash", "pad"):
             image = preprocess.evaluation_transform(image)
-        cropped = random_resized_crop(image, crop_seed, preprocess=preprocess, min_area=_MIN_CROP_AREA[augmentation])
+        cropped = random_resized_crop(
+            image,
+            crop_seed,
+            image_size=preprocess.image_size,
+            min_area=_MIN_CROP_AREA[augmentation],
+            resize=preprocess.resize,
+        )
         return augment(cropped, augmentation_seed)
 
     return transform
