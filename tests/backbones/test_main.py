@@ -32,7 +32,10 @@ def test_the_cuts_of_a_backbone_add_up_to_its_parameters():
     total = backbone_spec("MobileNet").parameters
     assert sum(int(parameters) for parameters, _, _ in cuts) == total
     assert all(int(below) + int(above) == total for _, below, above in cuts)
-    assert "weights imagenet: central 87.5% of each side, squashed to 224, bilinear; normalisation tf" in lines
+    assert (
+        "weights imagenet: central 87.5% of each side, squashed to 224, bilinear as TensorFlow 1 samples; normalisation tf"
+        in lines
+    )
 
 
 def test_showing_an_unknown_backbone_offers_the_nearest():
