@@ -5,7 +5,13 @@ import pytest
 import tensorflow as tf
 
 from tl_keras.data.augmentation import make_augmentation
-from tl_keras.data.pipeline import evaluation_batches, evaluation_order, steps_per_epoch, training_batches
+from tl_keras.data.pipeline import (
+    evaluation_batches,
+    evaluation_images,
+    evaluation_order,
+    steps_per_epoch,
+    training_batches,
+)
 from tl_keras.data.sources import open_source
 
 INDICES = np.arange(5, 75)
@@ -141,3 +147,9 @@ def test_a_file_damaged_during_training_raises(folder):
 @pytest.mark.parametrize(("images", "batch", "steps"), [(64, 32, 2), (65, 32, 3), (1, 32, 1)])
 def test_steps_count_the_short_batch(images, batch, steps):
     assert steps_per_epoch(images, batch) == steps
+
+
+def test_evaluation_images_are_those_of_the_batches():
+    source = open_source("digits")
+    batches = np.concatenate([images for images, _ in evaluate(source)])
+    np.testing.assert_array_equal(evaluation_images(source, INDICES, transform=shrunk), batches)

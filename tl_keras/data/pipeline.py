@@ -166,6 +166,16 @@ def evaluation_batches(
     return _finish(batches, steps_per_epoch(len(indices), global_batch_size))
 
 
+def evaluation_images(
+    source: Source, indices: np.ndarray, *, transform: Callable[[tf.Tensor], tf.Tensor]
+) -> np.ndarray:
+    """Returns the images of `evaluation_batches` at once, float32 (k, H, W, 3), k at least 1."""
+    ((images, _),) = evaluation_batches(
+        source, indices, transform=transform, num_classes=len(source.class_names), global_batch_size=len(indices)
+    )
+    return images.numpy()
+
+
 def evaluation_order(source: Source, indices: np.ndarray) -> np.ndarray:
     """Returns the index of every example of `evaluation_batches`, and of `source.images`, in order; int64 (k,)."""
     return np.sort(indices).astype(np.int64)

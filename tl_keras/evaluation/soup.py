@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from tl_keras.builder import Student
-from tl_keras.data.pipeline import evaluation_order
 from tl_keras.serving.handover import hand_over
 from tl_keras.training.loop import reopen
 from tl_keras.training.run_directory import RunDirectory
@@ -46,7 +45,6 @@ def make_soup(
     # What is frozen in the run that trains most is the same in all of them.
     most = reopen(max(results, key=lambda path: results[path]["parameters_trained"]), workshop)
     student, source, splits = most.student, most.source, most.splits
-    labels = source.labels[evaluation_order(source, splits.validation)]
 
     best_run = accuracies[runs[0].path]
     soup, accuracy, of = _weights_of(runs[0], student), best_run, [runs[0]]
@@ -54,7 +52,7 @@ def make_soup(
         weights = _weights_of(run, student)
         mixed = [(one * len(of) + other) / (len(of) + 1) for one, other in zip(soup, weights, strict=True)]
         student.model.set_weights(mixed)
-        found = float(np.mean(most.answers(splits.validation)[1].argmax(-1) == labels))
+        found = most.accuracy(splits.validation)
         if found >= accuracy:
             soup, accuracy, of = mixed, found, [*of, run]
     if accuracy <= best_run:

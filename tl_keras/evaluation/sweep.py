@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 
 from tl_keras.config import TransferConfig
-from tl_keras.data.pipeline import evaluation_order
 from tl_keras.evaluation.comparison import Row, compare, cut_variants, table
 from tl_keras.evaluation.soup import make_soup
-from tl_keras.training.loop import Reopened, reopen
+from tl_keras.training.loop import reopen
 from tl_keras.training.run_directory import RunDirectory, replacing
 from tl_keras.training.workshop import Workshop
 
@@ -64,19 +63,14 @@ def sweep(
     rows = compare(variants, path, seeds=seeds, measure_test=False, workshop=workshop)
     chosen = max(rows, key=lambda row: (row.validation.mean(), -row.parameters_trained))
     if (RunDirectory(chosen.workdirs[0]).read_splits() or {}).get("test"):
-        test = np.array([_test_accuracy(reopen(each, workshop)) for each in chosen.workdirs])
-        chosen = dataclasses.replace(chosen, test=test)
+        again = (reopen(each, workshop) for each in chosen.workdirs)
+        chosen = dataclasses.replace(chosen, test=np.array([run.accuracy(run.splits.test) for run in again]))
     found = Sweep(rows, chosen, make_soup([row.workdirs[0] for row in rows], path / "soup", workshop=workshop))
     for name, text in (("sweep.json", _as_json(found)), ("sweep.txt", describe(found))):
         with replacing(path / name) as temporary:
             temporary.write_text(f"{text}\n", encoding="utf-8")
     _plot(found, path / "sweep.png")
     return found
-
-
-def _test_accuracy(run: Reopened) -> float:
-    _, logits = run.answers(run.splits.test)
-    return float(np.mean(logits.argmax(axis=-1) == run.source.labels[evaluation_order(run.source, run.splits.test)]))
 
 
 def describe(found: Sweep) -> str:

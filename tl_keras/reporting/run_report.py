@@ -15,7 +15,7 @@ from sklearn.metrics import confusion_matrix
 
 from tl_keras.builder import Student, choose_backbone, plan_student
 from tl_keras.config import train_command
-from tl_keras.data.pipeline import evaluation_batches, evaluation_order
+from tl_keras.data.pipeline import evaluation_images, evaluation_order
 from tl_keras.data.sources import Source
 from tl_keras.evaluation.calibration import reliability
 from tl_keras.evaluation.measure import open_run
@@ -165,18 +165,7 @@ def _examples(student: Student, source: Source, answers: _Answers) -> dict[str, 
     order = np.argsort(of_right_class, kind="stable")
     worst, best = order[:_SHOWN], order[_SHOWN:][::-1][:_SHOWN]
     rows = np.sort(np.concatenate([worst, best]))
-    images = np.concatenate(
-        [
-            batch
-            for batch, _ in evaluation_batches(
-                source,
-                answers.indices[rows],
-                transform=student.preprocess.evaluation_transform,
-                num_classes=len(source.class_names),
-                global_batch_size=len(rows),
-            )
-        ]
-    )
+    images = evaluation_images(source, answers.indices[rows], transform=student.preprocess.evaluation_transform)
     overlays = _overlays(student, images, answers.logits[rows].argmax(axis=-1))
     shown = {
         row: _example(source, answers, row, image=image, overlay=overlay)

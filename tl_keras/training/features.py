@@ -179,11 +179,12 @@ class FeatureStore:
         reason = self._cache.refusal(needed)
         if not reason:
             with rows.locked():
-                # Another run may have computed some meanwhile.
-                missing = rows.spec.nbytes_on_disk(self._find(rows).missing)
+                features = self._find(rows)  # another run may have computed some meanwhile
+                missing = rows.spec.nbytes_on_disk(features.missing)
                 reason = self._cache.make_room(missing, needed=needed, keep=rows)
                 if not reason:
-                    features = self._find(rows)  # what there was may have made room
+                    if not rows.nbytes:  # what there was has made room
+                        features = self._find(rows)
                     start = self._start(cut, others, features)
                     model = cut.frozen if start is None else between(student, start[0], cut)
                     reason = self._fill(rows, features, model, start[1] if start else None)

@@ -173,18 +173,21 @@ class Reopened:
     """A finished run once more.
 
     Attributes:
-      config: Resolved.
       student: With the weights that the run kept.
       source: Its images.
       splits: Of the source.
       answers: What the student, with the weights that it has when asked, gives for images of the source.
     """
 
-    config: TransferConfig
     student: Student
     source: Source
     splits: Splits
     answers: Answers
+
+    def accuracy(self, indices: np.ndarray) -> float:
+        """Returns the part of some images, 0 to 1, that the student answers rightly."""
+        _, logits = self.answers(indices)
+        return float(np.mean(logits.argmax(axis=-1) == self.source.labels[evaluation_order(self.source, indices)]))
 
 
 def reopen(workdir: str | os.PathLike[str], workshop: Workshop) -> Reopened:
@@ -206,7 +209,7 @@ def reopen(workdir: str | os.PathLike[str], workshop: Workshop) -> Reopened:
     job = _job(config, student, phases, source, inspection, splits, run, workshop, engine)
     workshop.remember(student, _changing(job, phases))
     student.model.load_weights(run.model)
-    return Reopened(config, student, source, splits, _answers(job, phases[-1]))
+    return Reopened(student, source, splits, _answers(job, phases[-1]))
 
 
 def split_by(config: TransferConfig, source: Source, inspection: Inspection) -> Splits:

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tl_keras.data.pipeline import evaluation_batches, evaluation_order
+from tl_keras.data.pipeline import evaluation_images, evaluation_order
 from tl_keras.data.sources import Source
 from tl_keras.data.splits import Splits
 from tl_keras.errors import ConfigError, DataError
@@ -143,14 +143,7 @@ def _draw(source: Source, splits: Splits, trained: TrainedModel, *, images: int,
         raise DataError(
             f"audit: expected {split} images of two classes or more. Received: {len(labels)} of one. Use more --images."
         )
-    batches = evaluation_batches(
-        source,
-        drawn,
-        transform=trained.preprocess.evaluation_transform,
-        num_classes=len(source.class_names),
-        global_batch_size=_BATCH,
-    )
-    pixels = np.concatenate([batch.numpy() for batch, _ in batches])
+    pixels = evaluation_images(source, drawn, transform=trained.preprocess.evaluation_transform)
     targets = np.array([random.choice(np.flatnonzero(labels != label)) for label in labels])
     return _Sample(split, pixels, labels, targets, seed)
 
