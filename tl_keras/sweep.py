@@ -5,7 +5,7 @@
 
 The runs share everything that can be shared. The same command goes on where it was killed. --workdir then holds
 `sweep.txt`, `sweep.json`, `sweep.png`, `report.html` and a run directory for each cut and seed; that of the choice has a
-`report.html` of its own.
+`report.html` and exports of its own.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from __future__ import annotations
 from absl import flags
 
 from tl_keras import command_line, run_flags
-from tl_keras.config import validate
+from tl_keras.config import export_formats, validate
 from tl_keras.errors import ConfigError
 
-_CONFIG = run_flags.define(without=("method", "unfreeze", "export"))
+_CONFIG = run_flags.define(without=("method", "unfreeze"))
 _WORKDIR = flags.DEFINE_string("workdir", "tl_keras_sweep", "Gets a run directory for each cut and seed.")
 _UNFREEZE = flags.DEFINE_list(
     "unfreeze", ["none", "blocks:1", "blocks:2", "blocks:4", "all"], "Cuts, from the least to the most trained."
@@ -40,9 +40,12 @@ def main(arguments: list[str]) -> None:
     validate(config)
     command_line.require_tensorflow(config.strategy)
     from tl_keras.evaluation.sweep import describe, sweep
+    from tl_keras.serving.export import newest_version
 
     found = sweep(config, _WORKDIR.value, unfreeze=_UNFREEZE.value, seeds=_SEEDS.value, learning_rates=rates)
     print(describe(found))
+    for name in export_formats(config.export):
+        print(f"to serve: {newest_version(found.chosen.workdirs[0] / name)}")
     if _REPORT.value:
         from tl_keras.reporting.after_training import report_comparison
 

@@ -17,6 +17,7 @@ from tl_keras.evaluation.sweep import Sweep, describe, sweep
 from tl_keras.training.loop import train_and_evaluate
 
 FLAGS = [
+    "--export=none",
     "--unfreeze=none,blocks:1,blocks:2",
     "--epochs=2",
     "--config.training.head_epochs=2",
@@ -57,6 +58,11 @@ def test_test_images_are_looked_at_for_the_chosen_alone(swept):
     assert [row.test for row in found.rows] == [None, None, None]
     assert json.loads((workdir / "sweep.json").read_text())["test_accuracy"] == found.chosen.test.tolist()
     assert 0.5 < found.chosen.test[0] < 1
+
+
+def test_the_chosen_alone_is_exported(swept):
+    workdir, found = swept
+    assert list(workdir.glob("*/seed_*/saved_model/*")) == [found.chosen.workdirs[0] / "saved_model" / "1"]
 
 
 def test_a_run_of_the_sweep_is_what_train_makes_of_it(swept, tmp_path):

@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from tl_keras.config import TransferConfig
+from tl_keras.config import TransferConfig, export_formats
 from tl_keras.evaluation.comparison import Row, compare, cut_variants, table
 from tl_keras.evaluation.soup import make_soup
+from tl_keras.serving.export import export_finished, newest_version
+from tl_keras.serving.formats import require_converters
 from tl_keras.training.loop import reopen
 from tl_keras.training.run_directory import RunDirectory, replacing
 from tl_keras.training.workshop import Workshop
@@ -26,7 +28,7 @@ class Sweep:
     Attributes:
       rows: One a cut and rate, in the order asked for; without test accuracies.
       chosen: The row with the best mean accuracy on validation; of equals, the one that trains least. Its test accuracies
-        are measured, where there is a test split.
+        are measured, where there is a test split, and its first run is exported.
       soup: What `make_soup` gave of the first seed's runs: None where no average of them is better on validation.
     """
 
@@ -45,24 +47,27 @@ def sweep(
 ) -> Sweep:
     """Trains a run for each cut, rate and seed; leaves `sweep.json`, `sweep.txt` and `sweep.png` beside them.
 
-    The runs share networks, traced functions and the features of frozen layers. A killed sweep goes on where it was.
+    The runs share networks, traced functions and the features of frozen layers; one of them, the chosen one's first, is
+    exported. A killed sweep goes on where it was.
 
     Args:
-      config: What the runs share.
+      config: What the runs share; `export` is what the chosen one becomes.
       workdir: Gets the directories `CUT/seed_N`.
       unfreeze: In the `unfreeze` language, from the least to the most trained; `none` trains the head alone.
       seeds: How many, from the config's seed up.
       learning_rates: Peaks for random weights; none: that of the config.
 
     Raises:
-      TransferError: A run cannot be trained.
+      TransferError: A run cannot be trained, or the chosen one cannot be exported.
     """
-    path = pathlib.Path(workdir)
+    path, formats = pathlib.Path(workdir), export_formats(config.export)
+    require_converters(formats)
     variants = cut_variants(config, unfreeze=unfreeze, learning_rates=learning_rates)
     workshop = Workshop()
     rows = compare(variants, path, seeds=seeds, measure_test=False, workshop=workshop)
     chosen = max(rows, key=lambda row: (row.validation.mean(), -row.parameters_trained))
-    if (RunDirectory(chosen.workdirs[0]).read_splits() or {}).get("test"):
+    first = chosen.workdirs[0]
+    if (RunDirectory(first).read_splits() or {}).get("test"):
         again = (reopen(each, workshop) for each in chosen.workdirs)
         chosen = dataclasses.replace(chosen, test=np.array([run.accuracy(run.splits.test) for run in again]))
     found = Sweep(rows, chosen, make_soup([row.workdirs[0] for row in rows], path / "soup", workshop=workshop))
@@ -70,6 +75,8 @@ def sweep(
         with replacing(path / name) as temporary:
             temporary.write_text(f"{text}\n", encoding="utf-8")
     _plot(found, path / "sweep.png")
+    # Last: a model that cannot be exported leaves the table.
+    export_finished(first, [name for name in formats if not newest_version(first / name)])
     return found
 
 

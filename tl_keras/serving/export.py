@@ -89,14 +89,23 @@ def export_run(
     return rows
 
 
-def export_on_tensorflow(workdir: pathlib.Path, formats: Iterable[str]) -> list[dict[str, Any]]:
+def export_finished(
+    workdir: str | os.PathLike[str], formats: Iterable[str], *, source: Source | None = None
+) -> list[dict[str, Any]]:
+    """Does what `export_run` does, whatever Keras runs on here; nothing at all where no format is asked for."""
+    if not (formats := tuple(formats)):  # an export reads the model again
+        return []
+    if keras.backend.backend() == "tensorflow":
+        return export_run(workdir, formats, source=source)
+    return _export_on_tensorflow(workdir, formats)
+
+
+def _export_on_tensorflow(workdir: str | os.PathLike[str], formats: Iterable[str]) -> list[dict[str, Any]]:
     """Does what `export_run` does in a process in which Keras is on TensorFlow: every format is made from its graph.
 
     Raises:
       ExportError: The process failed; its last line says how.
     """
-    if not (formats := tuple(formats)):
-        return []
     # It needs no accelerator, and this process holds it.
     environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": ""}
     command = [

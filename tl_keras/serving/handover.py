@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
-
 from tl_keras.builder import Student
 from tl_keras.data.base import Source
 from tl_keras.data.splits import Splits
-from tl_keras.serving.export import export_on_tensorflow, export_run
+from tl_keras.serving.export import export_finished
 from tl_keras.serving.model_file import save_model
 from tl_keras.serving.profile import Answers, profile_student
 from tl_keras.serving.proof import proof_of
@@ -45,10 +43,4 @@ def hand_over(
     profile, validation, validation_logits = profile_student(answers, source, splits)
     save_model(student, run.model, class_names=source.class_names, profile=profile)
     proof_of(source, validation, validation_logits).save(run.proof)
-    if not formats:  # an export reads the model again
-        rows = []
-    elif keras.backend.backend() == "tensorflow":
-        rows = export_run(run.path, formats, source=source)
-    else:
-        rows = export_on_tensorflow(run.path, formats)
-    return {"calibration": profile.to_json(), "export": rows}
+    return {"calibration": profile.to_json(), "export": export_finished(run.path, formats, source=source)}
