@@ -27,6 +27,7 @@ test-oldest:  ## the default suite on the oldest supported TensorFlow and Keras
 
 bench: $(VENV)/installed-bench  ## the parts of docs/benchmarks.md, against peers; an hour or so
 	$(BIN)/python -m benchmarks --torch_python=$(VENV)-peers/bin/python
+	$(BIN)/python -m benchmarks.table
 
 check: $(VENV)/installed-dev  ## format, lint, types
 	$(BIN)/ruff format --check .

@@ -170,24 +170,38 @@ def report(rows: Sequence[Row], path: pathlib.Path, *, peers: Sequence[str | os.
 
     Args:
       rows: What was measured.
-      path: The JSON file: machine, versions, rows with every single figure.
+      path: The JSON file: commit, machine, versions, rows with every single figure.
       peers: Interpreters of the peers, whose versions are written down too.
     """
-    interpreters = [pathlib.Path(sys.executable), *map(pathlib.Path, peers)]
+    interpreters = {"ours": pathlib.Path(sys.executable)} | {f"peer {i}": pathlib.Path(p) for i, p in enumerate(peers)}
     document = {
+        "commit": _commit(),
         "machine": machine(),
-        "versions": {str(interpreter): _versions(interpreter) for interpreter in interpreters},
+        "versions": {name: _versions(interpreter) for name, interpreter in interpreters.items()},
         "rows": [row.to_json() for row in rows],
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"{json.dumps(document, indent=2)}\n", encoding="utf-8")
-    print("| | median | against | ratio (spread) | target | met |\n|---|---|---|---|---|---|")
+    print(as_table(rows))
+
+
+def as_table(rows: Sequence[Row]) -> str:
+    """Returns the figures beside their targets, in Markdown."""
+    lines = ["| | median | against | ratio (spread) | target | met |", "|---|---|---|---|---|---|"]
     for row in rows:
-        print(
+        lines.append(
             f"| {row.name} | {_figure(row.numerator)} {row.unit} | {_figure(row.denominator)} {row.unit} | "
             f"{row.ratio:.2f} ({min(row.ratios):.2f} to {max(row.ratios):.2f}) | "
             f"{'at most' if row.at_most else 'at least'} {row.target:g} | {'yes' if row.met else '**no**'} |"
         )
+    return "\n".join(lines)
+
+
+def _commit() -> str:
+    """Returns what is measured, `git describe`; "unknown" outside of a repository."""
+    command = ["git", "describe", "--always", "--dirty"]
+    process = subprocess.run(command, capture_output=True, text=True, check=False, cwd=pathlib.Path(__file__).parent)
+    return process.stdout.strip() or "unknown"
 
 
 def machine() -> dict[str, Any]:
