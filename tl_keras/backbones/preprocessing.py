@@ -188,8 +188,9 @@ class PreprocessSpec:
         else:
             legacy = {"bilinear": tf.raw_ops.ResizeBilinear, "bicubic": tf.raw_ops.ResizeBicubic}[self.interpolation]
             resized = legacy(images=image[None], size=target)[0]
+        resized = tf.cast(resized, tf.float32)
         # Bicubic overshoots beyond black and white, which no photograph that the teacher saw did.
-        return tf.clip_by_value(tf.cast(resized, tf.float32), 0.0, 255.0)
+        return tf.clip_by_value(resized, 0.0, 255.0) if self.interpolation == "bicubic" else resized
 
 
 def _scaled(length, scale):
