@@ -28,7 +28,7 @@ def decode_image(image: tf.Tensor, window: Window | None = None) -> tf.Tensor:
       uint8 (height, width, 3), RGB, 0 to 255.
 
     Raises:
-      tf.errors.InvalidArgumentError: The file is damaged or of another kind.
+      tf.errors.InvalidArgumentError: The file is damaged or of another kind. What lies behind the window is not looked at.
     """
     if image.dtype != tf.string:
         return _seen(_to_rgb(image), window)
