@@ -25,7 +25,6 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.measuring import TEST_DATA, Options, Row, environment, interleave
-from tl_keras.data.decoding import decode_image
 from tl_keras.data.sources import open_source
 from tl_keras.serving.answer_alone import RUNTIMES
 from tl_keras.serving.export import newest_version
@@ -80,10 +79,7 @@ def read_images(trained: TrainedModel, data: str) -> tuple[list[np.ndarray], np.
     source = open_source(data)
     test = source.declared_splits == "test"
     indices = np.flatnonzero(test) if test.any() else np.arange(len(source))
-    images = [
-        trained.preprocess.evaluation_transform(decode_image(element["image"])).numpy()
-        for element in source.images(indices)
-    ]
+    images = [trained.preprocess.evaluation_transform(element["image"]).numpy() for element in source.images(indices)]
     return images, source.labels[indices]
 
 

@@ -18,7 +18,7 @@ AUGMENTATIONS = ("none", "light", "strong")
 CLASS_WEIGHTS = ("none", "balanced")
 RESIZE_RULES = ("original", "squash", "pad")
 STRATEGIES = ("auto", "cpu", "gpu", "mirrored", "multi_worker", "tpu", "jax")
-ENGINES = ("auto", "keras", "tf_graph", "tf_graph_bf16", "openvino", "openvino_bf16")
+ENGINES = ("auto", "keras", "tf_graph", "tf_graph_bf16", "xla", "openvino", "openvino_bf16")
 CACHE_DTYPES = ("float32", "float16")
 EXPORTS = ("saved_model", "litert", "litert_float16", "litert_int8", "onnx", "openvino")
 
@@ -98,7 +98,7 @@ class CacheConfig:
     enabled: bool = True
     folder: str = ""  # of activations of frozen layers; empty: tl_keras in XDG_CACHE_HOME, or in ~/.cache
     limit_gib: float = 20.0  # what the folder may take, over all runs that share it
-    engine: str = "auto"  # what computes them: auto, or keras, tf_graph, tf_graph_bf16, openvino, openvino_bf16
+    engine: str = "auto"  # what computes them: auto, or keras, tf_graph, tf_graph_bf16, xla, openvino, openvino_bf16
     dtype: str = "float32"  # how they are stored: float32, or float16 in half the room
     decoded_gib: float = (
         1.0  # of memory for decoded images, where each epoch reads them; larger data is decoded each time

@@ -66,7 +66,7 @@ _FIELDS = (
         "engine",
         "string",
         "cache.engine",
-        "What computes them: auto, keras, tf_graph, openvino, or one of these with _bf16.",
+        "What computes them: auto, keras, tf_graph, xla, openvino, or tf_graph_bf16 or openvino_bf16.",
     ),
     (
         "strategy",

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tl_keras.backbones.preprocessing import PreprocessSpec
 from tl_keras.backbones.specs import backbone_names, backbone_spec
+from tl_keras.data.decoding import decode_image
 
 RULES = ("short_side", "crop_first", "central_fraction", "squash", "pad")
 
@@ -69,6 +70,20 @@ def test_short_side_crops_the_centre_of_a_wide_image():
     image[:, 64:128] = 255  # the central square
     square = a_spec("short_side", crop_fraction=0.5).evaluation_transform(image)
     assert float(tf.reduce_min(square)) == 255
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_of_a_file_no_more_is_decoded_than_needed_and_the_values_are_those_of_its_pixels(rule):
+    file = tf.io.encode_jpeg(an_image(75, 53))
+    expected = a_spec(rule).evaluation_transform(decode_image(file))
+    np.testing.assert_array_equal(a_spec(rule).evaluation_transform(file), expected)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 300), (53, 74)])
+def test_the_central_part_is_that_of_tensorflow(size):
+    image = an_image(*size)
+    part = decode_image(image, a_spec("central_fraction")._central_part)
+    np.testing.assert_array_equal(part, tf.image.central_crop(image, 0.875))
 
 
 def test_crop_first_drops_the_fraction_of_a_pixel_and_leaves_as_many_around_at_every_size():

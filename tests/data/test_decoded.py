@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tl_keras.data.decoded import DecodedSource, held_decoded
+from tl_keras.data.decoding import decode_image
 from tl_keras.data.inspection import inspect_source
 from tl_keras.data.pipeline import evaluation_batches
 from tl_keras.data.sources import open_source
@@ -15,7 +16,7 @@ def photos(folder):
 
 
 def pixels_of(source, indices):
-    batches = evaluation_batches(source, indices, transform=lambda image: image, num_classes=2, global_batch_size=8)
+    batches = evaluation_batches(source, indices, transform=decode_image, num_classes=2, global_batch_size=8)
     return np.concatenate([images for images, _ in batches])
 
 

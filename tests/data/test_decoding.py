@@ -54,6 +54,23 @@ def test_a_jpeg_decodes_exactly_as_pillow_does(image):
     np.testing.assert_array_equal(decode_image(tf.constant(file)), Image.open(io.BytesIO(file)).convert("RGB"))
 
 
+@pytest.mark.parametrize("how", [{"subsampling": kind} for kind in (0, 1, 2)] + [{"progressive": True}], ids=str)
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_a_window_has_the_pixels_of_the_whole_image_wherever_it_is(mode, how):
+    file = tf.constant(encoded(RGB.resize((71, 53)).convert(mode), "JPEG", **how))
+    whole, rng = decode_image(file).numpy(), np.random.default_rng(0)
+    for height, width in rng.integers(1, (54, 72), (50, 2)):
+        top, left = rng.integers(0, (54 - height, 72 - width))
+        part = decode_image(file, lambda _, at=(top, left), size=(height, width): (tf.stack(at), tf.stack(size)))
+        np.testing.assert_array_equal(part, whole[top : top + height, left : left + width])
+
+
+@pytest.mark.parametrize("image", [PIXELS, encoded(RGBA, "PNG")], ids=["pixels", "png"])
+def test_a_window_of_what_is_no_jpeg(image):
+    part = decode_image(tf.constant(image), lambda whole: (whole // 2, whole // 3))
+    np.testing.assert_array_equal(part, PIXELS[6:10, 8:13, :3])
+
+
 def test_a_cmyk_jpeg_looks_as_in_pillow():
     smooth = RGB.resize((68, 52), Image.Resampling.BICUBIC).convert("CMYK")
     file = encoded(smooth, "JPEG", quality=95)

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tl_keras.data.augmentation import make_augmentation
+from tl_keras.data.decoding import decode_image
 from tl_keras.data.pipeline import (
     evaluation_batches,
     evaluation_images,
@@ -18,7 +19,7 @@ INDICES = np.arange(5, 75)
 
 
 def shrunk(image):
-    return tf.image.resize(image, (8, 8))
+    return tf.image.resize(decode_image(image), (8, 8))
 
 
 def unchanged(image, seed):

@@ -55,12 +55,21 @@ def test_what_was_measured_is_remembered(model, openvino, tmp_path):
     assert "before" in remembered.reason
 
 
-@pytest.mark.parametrize(("devices", "hinted"), [([], True), (["GPU"], False)])
-def test_openvino_is_recommended_where_there_is_no_gpu(model, monkeypatch, devices, hinted):
+def test_openvino_is_recommended_where_there_is_nothing_else(model, monkeypatch):
     monkeypatch.setattr(forward, "lacking", lambda engine: "" if engine in ("keras", "tf_graph") else "OpenVINO")
-    visible = forward.tf.config.get_visible_devices
-    monkeypatch.setattr(forward.tf.config, "get_visible_devices", lambda kind=None: devices if kind else visible())
-    assert ("openvino" in fastest_forward(model, [_IMAGES], images=5).reason) == hinted
+    assert "tl_keras[openvino] may be faster" in fastest_forward(model, [_IMAGES], images=5).reason
+
+
+@pytest.mark.parametrize(("accelerator", "tried"), [(None, False), ("CPU:0", True)])
+def test_xla_is_tried_where_there_is_an_accelerator(model, monkeypatch, accelerator, tried):
+    monkeypatch.setattr(forward, "lacking", lambda engine: "OpenVINO" if engine.startswith("openvino") else "")
+    monkeypatch.setattr(forward, "_accelerator", lambda: accelerator)
+    assert ("xla" in fastest_forward(model, [_IMAGES], images=10**9).reason) == tried
+
+
+def test_xla_takes_longer_and_shorter_batches_than_its_example(model):
+    call = fastest_forward(model, [_IMAGES[:3]], engine="xla", images=5).call
+    np.testing.assert_allclose(call([_IMAGES])[0][3:], call([_IMAGES[3:]])[0], atol=1e-6)
 
 
 def test_a_damaged_memory_is_measured_again(model, openvino, tmp_path):

@@ -125,36 +125,50 @@ class PreprocessSpec:
         """Resizes and crops one image as the teacher's evaluation did.
 
         Args:
-          image: Tensor, uint8 or float32 (height, width, 3), RGB, 0 to 255.
+          image: Tensor, an image as `tl_keras.data.decoding.decode_image` takes it: a file, of which no more is decoded than
+            needed, or pixels, uint8 or float32 (height, width, 3), RGB, 0 to 255.
 
         Returns:
           Tensor, float32 (image_size, image_size, 3), RGB, 0 to 255, not rounded.
         """
         import tensorflow as tf
 
+        from tl_keras.data.decoding import decode_image
+
+        windows = {"crop_first": self._central_square, "central_fraction": self._central_part}
+        image = decode_image(image, windows.get(self.rule))
         size = self.image_size
         height, width = tf.shape(image)[0], tf.shape(image)[1]
-        short_side = tf.minimum(height, width)
         if self.rule == "short_side":
-            scale = round(size / self.crop_fraction) / tf.cast(short_side, tf.float64)
+            scale = round(size / self.crop_fraction) / tf.cast(tf.minimum(height, width), tf.float64)
             target = [_scaled(height, scale), _scaled(width, scale)]
             resized = self.resize(image, target)
             cropped = resized[(target[0] - size) // 2 :, (target[1] - size) // 2 :][:size, :size]
-        elif self.rule == "crop_first":
-            # In float32, and the fraction of a pixel dropped, as EfficientNet's code does.
-            part = tf.constant(self.crop_fraction, tf.float32) * tf.cast(short_side, tf.float32)
-            side = tf.maximum(1, tf.cast(part, tf.int32))
-            top, left = (height - side + 1) // 2, (width - side + 1) // 2
-            cropped = self.resize(image[top : top + side, left : left + side], [size, size])
-        elif self.rule == "central_fraction":
-            cropped = self.resize(tf.image.central_crop(image, self.crop_fraction), [size, size])
-        elif self.rule == "squash":
-            cropped = self.resize(image, [size, size])
-        else:
+        elif self.rule == "pad":
             scale = size / tf.cast(tf.maximum(height, width), tf.float64)
             target = [tf.maximum(1, _scaled(height, scale)), tf.maximum(1, _scaled(width, scale))]
             cropped = tf.image.resize_with_crop_or_pad(self.resize(image, target), size, size)
+        else:
+            cropped = self.resize(image, [size, size])
         return tf.ensure_shape(cropped, (size, size, 3))
+
+    def _central_square(self, shape):
+        """The window, as `decode_image` takes it, of `crop_first`."""
+        import tensorflow as tf
+
+        # In float32, and the fraction of a pixel dropped, as EfficientNet's code does.
+        part = tf.constant(self.crop_fraction, tf.float32) * tf.cast(tf.reduce_min(shape), tf.float32)
+        side = tf.maximum(1, tf.cast(part, tf.int32))
+        return (shape - side + 1) // 2, tf.stack([side, side])
+
+    def _central_part(self, shape):
+        """The window, as `decode_image` takes it, of `central_fraction`."""
+        import tensorflow as tf
+
+        # As `tf.image.central_crop` rounds, which TF-Slim calls.
+        exact = tf.cast(shape, tf.float64)
+        start = tf.cast((exact - exact * self.crop_fraction) / 2, tf.int32)
+        return start, shape - 2 * start
 
     def normalize(self, images):
         """Applies the teacher's own `preprocess_input`.
@@ -188,8 +202,9 @@ class PreprocessSpec:
         else:
             legacy = {"bilinear": tf.raw_ops.ResizeBilinear, "bicubic": tf.raw_ops.ResizeBicubic}[self.interpolation]
             resized = legacy(images=image[None], size=target)[0]
+        resized = tf.cast(resized, tf.float32)
         # Bicubic overshoots beyond black and white, which no photograph that the teacher saw did.
-        return tf.clip_by_value(tf.cast(resized, tf.float32), 0.0, 255.0)
+        return tf.clip_by_value(resized, 0.0, 255.0) if self.interpolation == "bicubic" else resized
 
 
 def _scaled(length, scale):

@@ -2,31 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
+# From the height and width of an image, int32 (2,), to where a part of it starts, row and column, and how high and wide it is,
+# both int32 (2,).
+Window = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
-def decode_image(image: tf.Tensor) -> tf.Tensor:
+# A pixel at the edge of what is decoded of a JPEG lacks its neighbours' colour, which is stored for two by two of them: it
+# differs from the same pixel of the whole image, the next does not.
+_MARGIN = 2
+
+
+def decode_image(image: tf.Tensor, window: Window | None = None) -> tf.Tensor:
     """Returns the RGB pixels of an image, by TensorFlow operations only.
 
     Args:
       image: String scalar, a file: JPEG (greyscale, colour, CMYK), PNG (8 or 16 bits, greyscale, palette, with or
         without alpha), BMP (8, 24 or 32 bits) or GIF (the first frame). Or uint8 (height, width, channels): 1 is
         greyscale, 2 greyscale and alpha, 3 RGB, 4 RGB and alpha. Alpha is dropped.
+      window: The part that is wanted, exactly as it is in the whole image; of a JPEG little else is decoded. None: all.
 
     Returns:
       uint8 (height, width, 3), RGB, 0 to 255.
 
     Raises:
-      tf.errors.InvalidArgumentError: The file is damaged or of another kind.
+      tf.errors.InvalidArgumentError: The file is damaged or of another kind. What lies behind the window is not looked at.
     """
     if image.dtype != tf.string:
-        return _to_rgb(image)
-    return tf.cond(tf.io.is_jpeg(image), lambda: _decode_jpeg(image), lambda: _decode_other(image))
+        return _seen(_to_rgb(image), window)
+    return tf.cond(
+        tf.io.is_jpeg(image), lambda: _decode_jpeg(image, window), lambda: _seen(_decode_other(image), window)
+    )
 
 
-def _decode_jpeg(image: tf.Tensor) -> tf.Tensor:
+def _seen(pixels: tf.Tensor, window: Window | None) -> tf.Tensor:
+    return pixels if window is None else _part(pixels, *window(tf.shape(pixels)[:2]))
+
+
+def _part(pixels: tf.Tensor, start: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    return tf.slice(pixels, tf.concat([start, [0]], 0), tf.concat([size, [3]], 0))
+
+
+def _decode_jpeg(image: tf.Tensor, window: Window | None) -> tf.Tensor:
     # Exactly what Pillow, and so the training code of most teachers, decodes; the default is up to 21 levels off.
-    return tf.io.decode_jpeg(image, channels=3, dct_method="INTEGER_ACCURATE")
+    accurate = {"channels": 3, "dct_method": "INTEGER_ACCURATE"}
+    if window is None:
+        return tf.io.decode_jpeg(image, **accurate)
+    whole = tf.io.extract_jpeg_shape(image)[:2]
+    start, size = window(whole)
+    first, end = tf.maximum(start - _MARGIN, 0), tf.minimum(start + size + _MARGIN, whole)
+    decoded = tf.io.decode_and_crop_jpeg(image, tf.concat([first, end - first], 0), **accurate)
+    return _part(decoded, start - first, size)
 
 
 def _decode_other(image: tf.Tensor) -> tf.Tensor:

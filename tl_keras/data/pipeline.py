@@ -9,7 +9,6 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.data.base import Source, on_host
-from tl_keras.data.decoding import decode_image
 from tl_keras.data.mixing import mix
 
 
@@ -36,7 +35,7 @@ def training_batches(
     Args:
       source: Where the images lie.
       indices: int64 (k,), the images to train on; all decodable.
-      transform: From an image, uint8 (height, width, 3), and a seed, int32 (2,), to float32 (H, W, 3).
+      transform: From an image as the source has it, encoded or pixels, and a seed, int32 (2,), to float32 (H, W, 3).
       num_classes: Length of a label.
       global_batch_size: Images a step, over all replicas.
       seed: Of the run.
@@ -62,7 +61,7 @@ def training_batches(
             else:
                 image = tf.cond(
                     view == 0,
-                    lambda: plain(decode_image(element["image"])),
+                    lambda: plain(element["image"]),
                     lambda: _view(element, transform, seed_of_view),
                 )
             return image, tf.one_hot(tf.gather(labels, element["index"]), num_classes)
@@ -149,7 +148,7 @@ def evaluation_batches(
     Args:
       source: Where the images lie.
       indices: int64 (k,), which of them; all decodable.
-      transform: From an image, uint8 (height, width, 3), to float32 (H, W, 3).
+      transform: From an image as the source has it, encoded or pixels, to float32 (H, W, 3).
       num_classes: Length of a label.
       global_batch_size: Images a step, over all replicas.
 
@@ -159,7 +158,7 @@ def evaluation_batches(
     labels = on_host(source.labels)
 
     def to_example(element: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-        image = transform(decode_image(element["image"]))
+        image = transform(element["image"])
         return image, tf.one_hot(tf.gather(labels, element["index"]), num_classes)
 
     batches = _map(source.images(indices), to_example).batch(global_batch_size)
@@ -187,7 +186,7 @@ def steps_per_epoch(num_images: int, global_batch_size: int) -> int:
 
 
 def _view(element: dict[str, tf.Tensor], transform: Callable, seed_of_view: tf.Tensor) -> tf.Tensor:
-    return transform(decode_image(element["image"]), tf.random.fold_in(seed_of_view, element["index"]))
+    return transform(element["image"], tf.random.fold_in(seed_of_view, element["index"]))
 
 
 def _map(images: tf.data.Dataset, to_example: Callable) -> tf.data.Dataset:

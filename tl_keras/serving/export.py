@@ -18,7 +18,6 @@ import tensorflow as tf
 
 from tl_keras.backbones.weights import fingerprint
 from tl_keras.config import from_json
-from tl_keras.data.decoding import decode_image
 from tl_keras.data.sources import Source, open_source
 from tl_keras.errors import DataError, ExportError, WorkdirError
 from tl_keras.serving.formats import FORMATS, require_converters
@@ -169,4 +168,4 @@ def _pixels_of(trained: TrainedModel, source: Source, ids: list[str]) -> np.ndar
 
 def _pixels(trained: TrainedModel, image: tf.Tensor | bytes) -> np.ndarray:
     """Returns an image as the model takes it, float32 (image_size, image_size, 3), through training's own functions."""
-    return trained.preprocess.evaluation_transform(decode_image(tf.convert_to_tensor(image))).numpy()
+    return trained.preprocess.evaluation_transform(tf.convert_to_tensor(image)).numpy()

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from tl_keras.data.decoding import decode_image
 from tl_keras.serving.model_file import TrainedModel
 from tl_keras.serving.profile import with_features
 
@@ -49,11 +48,9 @@ def signatures(trained: TrainedModel) -> dict[str, tf.types.experimental.Concret
     answer = answering_function(trained)
     size = trained.preprocess.image_size
 
-    def prepared(image):
-        return trained.preprocess.evaluation_transform(decode_image(image))
-
     def answers(images):
-        return answer(tf.map_fn(prepared, images, fn_output_signature=tf.TensorSpec((size, size, 3), tf.float32)))
+        prepared = tf.TensorSpec((size, size, 3), tf.float32)
+        return answer(tf.map_fn(trained.preprocess.evaluation_transform, images, fn_output_signature=prepared))
 
     def labelled(images):
         answered = answers(images)

@@ -17,7 +17,6 @@ import numpy as np
 import tensorflow as tf
 from scipy.stats import binomtest, chi2_contingency, ks_2samp
 
-from tl_keras.data.decoding import decode_image
 from tl_keras.errors import DataError
 from tl_keras.serving.model_file import load_model
 from tl_keras.serving.predictor import image_files, readable_files
@@ -151,7 +150,7 @@ def compare_images(
     if not readable:
         raise DataError(f"data: expected images that can be decoded. Received: none of {len(files)} in {folder}.")
     pixels = tf.data.Dataset.from_tensor_slices(readable).map(
-        lambda file: trained.preprocess.evaluation_transform(decode_image(tf.io.read_file(file))),
+        lambda file: trained.preprocess.evaluation_transform(tf.io.read_file(file)),
         num_parallel_calls=tf.data.AUTOTUNE,
     )
     features, logits = with_features(trained.model).predict(pixels.batch(batch_size), verbose=0)

@@ -49,7 +49,7 @@ class KerasPredictor(Predictor):
     def probabilities(self, images: tf.data.Dataset, *, batch_size: int) -> np.ndarray:
         """See `Predictor`."""
         ready = images.map(
-            lambda image: self._preprocess.evaluation_transform(decode_image(image)),
+            self._preprocess.evaluation_transform,
             num_parallel_calls=tf.data.AUTOTUNE,
         )
         logits = self._model.predict(ready.batch(batch_size).prefetch(tf.data.AUTOTUNE), verbose=0)

@@ -45,7 +45,7 @@ class ViewsOfImages:
       evaluated: int64 (k,), the images that are only needed plain, as evaluation sees them.
       trained: int64 (m,), the images that are trained on.
       views: Of each of those, in turn; the first is plain, the others are augmented.
-      evaluation_transform: From an image, uint8 (height, width, 3), to the network's input.
+      evaluation_transform: From an image as the source has it, encoded or pixels, to the network's input.
       training_transform: The same with a seed.
       augmentation: Names what `training_transform` does.
       seed: Of the run.

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tl_keras.backbones.preprocessing import PreprocessSpec
 from tl_keras.data.augmentation import make_augmentation, random_resized_crop
+from tl_keras.data.decoding import decode_image
 
 # Part of the area that a random crop keeps at least. ImageNet's recipe takes 0.08 (Szegedy et al. 2015, section 6), for
 # a hundred epochs and more; a short run on few images wants the object in the picture.
@@ -26,8 +27,8 @@ def training_transform(
       horizontal_flip: Whether half of the images are mirrored.
 
     Returns:
-      A function of an image, uint8 (height, width, 3), and a seed, integer (2,), to float32 (image_size, image_size,
-      3), RGB, 0 to 255.
+      A function of an image, as `tl_keras.data.decoding.decode_image` takes it, and a seed, integer (2,), to float32
+      (image_size, image_size, 3), RGB, 0 to 255.
     """
     if augmentation == "none":
         return lambda image, seed: preprocess.evaluation_transform(image)
@@ -35,10 +36,9 @@ def training_transform(
 
     def transform(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         crop_seed, augmentation_seed = tf.unstack(tf.random.split(seed, 2))
-        if preprocess.rule in ("squash", "pad"):
-            image = preprocess.evaluation_transform(image)
+        pads_or_squashes = preprocess.rule in ("squash", "pad")
         cropped = random_resized_crop(
-            image,
+            preprocess.evaluation_transform(image) if pads_or_squashes else decode_image(image),
             crop_seed,
             image_size=preprocess.image_size,
             min_area=_MIN_CROP_AREA[augmentation],
