@@ -11,10 +11,9 @@ import sys
 import jax
 import keras
 import numpy as np
-import tensorflow as tf
 from jax.experimental import multihost_utils
 
-from tl_keras.distribution.engine import Engine, padded, repeated, share
+from tl_keras.distribution.engine import Engine
 from tl_keras.distribution.hardware import Hardware
 from tl_keras.errors import TrainingError
 
@@ -51,14 +50,6 @@ class DataParallel(Engine):
 
     def _gather(self, number: int) -> list[int]:
         return np.ravel(multihost_utils.process_allgather(np.int32(number))).tolist()
-
-    def training(self, batches: tf.data.Dataset) -> tf.data.Dataset:
-        """See `Engine.training`."""
-        return share(repeated(batches, self.hardware.replicas), self.hardware)
-
-    def evaluation(self, batches: tf.data.Dataset) -> tf.data.Dataset:
-        """See `Engine.evaluation`."""
-        return share(padded(batches, self.hardware.replicas), self.hardware)
 
 
 def _end(said: str = "") -> None:
