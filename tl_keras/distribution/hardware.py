@@ -14,6 +14,7 @@ from typing import Any
 
 from tl_keras.distribution.backend import require_backend
 from tl_keras.distribution.cluster import Cluster, read_cluster
+from tl_keras.distribution.precision import dtype_policy
 from tl_keras.distribution.tpu_probe import TPU_SECONDS, find_tpu
 from tl_keras.errors import ConfigError, DependencyError
 
@@ -39,7 +40,7 @@ class Hardware:
       replicas: Copies of the model that train together, over all processes; each takes as many images of a batch.
       process: Number of this process, from 0; 0 writes the run directory.
       processes: How many train together.
-      precision: Keras's dtype policy.
+      precision: Keras's dtype policy of the backbone while it trains; `mixed_bfloat16` keeps weights in float32.
       jit_compile: Whether XLA compiles the training step: `auto` (Keras decides), `on` or `off`.
       steps_per_execution: Steps between two returns to Python.
       reason: Why this hardware; a clause that follows "because".
@@ -96,7 +97,7 @@ class Hardware:
         )
 
 
-def resolve_hardware(strategy: str, *, replicas: int = 0) -> Hardware:
+def resolve_hardware(strategy: str, *, replicas: int = 0, precision: str = "auto") -> Hardware:
     """Chooses the devices, before TensorFlow or JAX has used any.
 
     `auto` takes the other workers where TF_CONFIG names any, else the TPU where something says that there is one and it
@@ -106,6 +107,7 @@ def resolve_hardware(strategy: str, *, replicas: int = 0) -> Hardware:
       strategy: One of `tl_keras.config.STRATEGIES`.
       replicas: Devices that train together, with `mirrored` and `jax`, over all processes. Without a GPU or TPU they are
         parts of the CPU. 0: one on the CPU of each process, else every device there is.
+      precision: One of `tl_keras.config.PRECISIONS`.
 
     Raises:
       DependencyError: The hardware, or a package that it needs, is not there.
@@ -122,9 +124,8 @@ def resolve_hardware(strategy: str, *, replicas: int = 0) -> Hardware:
             f"strategy: TF_CONFIG names several workers, and with {strategy} each would train alone into the same --workdir. "
             f"Received: --strategy={strategy}. Use --strategy=multi_worker, or unset TF_CONFIG."
         )
-    if strategy == "auto":
-        return _jax(0, "KERAS_BACKEND is jax") if backend == "jax" else _auto()
     resolvers: dict[str, Callable[[], Hardware]] = {
+        "auto": lambda: _jax(0, "KERAS_BACKEND is jax") if backend == "jax" else _auto(),
         "cpu": lambda: _cpu("the CPU was asked for"),
         "gpu": _gpu,
         "mirrored": lambda: _mirrored(replicas),
@@ -132,7 +133,8 @@ def resolve_hardware(strategy: str, *, replicas: int = 0) -> Hardware:
         "multi_worker": _multi_worker,
         "jax": lambda: _jax(replicas, "JAX was asked for"),
     }
-    return resolvers[strategy]()
+    hardware = resolvers[strategy]()
+    return dataclasses.replace(hardware, precision=dtype_policy(precision, hardware.device))
 
 
 def tpu_hint() -> str:

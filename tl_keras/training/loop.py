@@ -31,6 +31,7 @@ from tl_keras.data.sources import Source
 from tl_keras.data.splits import Splits, split_source
 from tl_keras.distribution.engine import Engine, open_engine
 from tl_keras.distribution.hardware import Hardware, resolve_hardware
+from tl_keras.distribution.precision import computing_in
 from tl_keras.errors import ConfigError
 from tl_keras.freezing import FreezePlan
 from tl_keras.serving.formats import require_converters
@@ -96,7 +97,7 @@ def train_and_evaluate(
         _say(f"{run.path} holds this run, finished; nothing is left to do")
         return {**finished, "resumed": True}
 
-    hardware = resolve_hardware(config.strategy, replicas=config.replicas)
+    hardware = resolve_hardware(config.strategy, replicas=config.replicas, precision=config.precision)
     hardware.require_divisible(config.training.global_batch_size)
     engine = open_engine(hardware)  # before TensorFlow computes: afterwards it joins no other workers
     writes = hardware.process == 0
@@ -206,7 +207,7 @@ def reopen(workdir: str | os.PathLike[str], workshop: Workshop) -> Reopened:
         choose_backbone(config.model), config.model, num_classes=len(source.class_names), seed=config.seed
     )
     phases = plan_phases(config, student, images=len(splits.train))
-    engine = open_engine(resolve_hardware(config.strategy, replicas=config.replicas))
+    engine = open_engine(resolve_hardware(config.strategy, replicas=config.replicas, precision=config.precision))
     job = _job(config, student, phases, source, inspection, splits, run, workshop, engine)
     workshop.remember(student, _changing(job, phases))
     student.model.load_weights(run.model)
@@ -263,6 +264,12 @@ def describe(
         lines.append(
             f"learning rate: {rate:.2g} is likely to erase what the teacher has learnt; 1e-5 to {_SAFE_RATE:g} is safe "
             "for pre-trained layers (--learning_rate, --config.training.fine_tune_learning_rate_factor)."
+        )
+    if hardware.precision != "float32":
+        slow = " Slow on a CPU without AMX or AVX512-BF16: --precision=float32." if hardware.device == "cpu" else ""
+        lines.append(
+            "precision: the backbone trains in bfloat16; weights, head and loss, and all that is measured afterwards and "
+            f"exported, are float32.{slow}"
         )
     if advice := hardware.scaling_rule(config.training.global_batch_size, config.training.learning_rate):
         lines.append(advice)
@@ -428,7 +435,7 @@ def _train(job: _Job, phases: tuple[Phase, ...], *, began: float) -> Progress:
     for position in range(first, len(phases)):
         phase = phases[position]
         trainer = _trainer(job, phase)
-        with job.engine.fitting(trainer):
+        with computing_in(job.engine.hardware.precision, job.student.backbone), job.engine.fitting(trainer):
             if saved is not None and position == progress.phase:
                 restore(job.run.checkpoint, [*variables, *trainer.optimizer.variables], saved.values)
             else:
