@@ -46,7 +46,7 @@ def train(strategy: str, replicas: int) -> dict:
             shuffle=False,
             verbose=0,
         )
-    evaluated = model.evaluate(engine.feed(share(training=False)), steps=STEPS, verbose=0, return_dict=True)
+        evaluated = model.evaluate(engine.feed(share(training=False)), steps=STEPS, verbose=0, return_dict=True)
     weights = np.concatenate([keras.ops.convert_to_numpy(variable).ravel() for variable in model.variables])
     return {
         **history.history,

@@ -1,14 +1,9 @@
 """Tests of tl_keras.distribution.precision."""
 
-import dataclasses
-import json
-import pathlib
-
 import keras
 import numpy as np
 import pytest
 
-from tl_keras.backbones.elsewhere import EXAMPLE
 from tl_keras.config import quick_start
 from tl_keras.distribution.hardware import resolve_hardware
 from tl_keras.distribution.precision import computing_in, dtype_policy
@@ -49,21 +44,10 @@ def test_the_backbone_alone_computes_in_it_and_its_weights_stay_float32():
     np.testing.assert_array_equal(whole(images), exact)
 
 
-@pytest.fixture
-def teacher(tmp_path) -> pathlib.Path:
-    """A teacher of two convolutions: bfloat16 is slow on most processors."""
-    images, file = keras.Input((16, 16, 3)), tmp_path / "teacher.keras"
-    x = keras.layers.BatchNormalization()(keras.layers.Conv2D(4, 3, strides=2)(images))
-    keras.Model(images, keras.layers.BatchNormalization()(keras.layers.Conv2D(8, 3)(x))).save(file)
-    preprocess = dataclasses.replace(EXAMPLE, image_size=16)
-    file.with_suffix(".preprocess.json").write_text(json.dumps(preprocess.to_json()))
-    return file
-
-
 @pytest.mark.slow
-def test_a_run_in_bfloat16_leaves_a_student_in_float32(tmp_path, teacher, capfd):
+def test_a_run_in_bfloat16_leaves_a_student_in_float32(tmp_path, small_teacher, capfd):
     config = quick_start()
-    config.precision, config.model.backbone, config.model.unfreeze = "bfloat16", str(teacher), "layers:2"
+    config.precision, config.model.backbone, config.model.unfreeze = "bfloat16", str(small_teacher), "layers:3"
     config.training.epochs = config.training.head_epochs = 2
     config.cache.enabled, config.export = False, "none"
     result = train_and_evaluate(config, tmp_path / "run")

@@ -42,7 +42,7 @@ class Engine:
 
     @contextlib.contextmanager
     def fitting(self, model: keras.Model) -> Iterator[None]:
-        """Wherein a model is trained."""
+        """Wherein a model is trained and evaluated on what `feed` gives."""
         yield
 
     @contextlib.contextmanager

@@ -26,6 +26,9 @@ _PCI_OF_GOOGLE = "0x1ae0"
 # After which JAX gives up a process that hangs; its own 100 is long to wait for a line. One that is killed is missed at once.
 _HEARTBEAT_SECONDS = 20
 
+# In which process 0, with the others waiting, has exported and written the report; JAX's own 300 is less than some exports take.
+_SECONDS_TO_EXPORT = 3600
+
 
 @dataclasses.dataclass(frozen=True)
 class Hardware:
@@ -305,7 +308,11 @@ def _jax(replicas: int, reason: str) -> Hardware:
         if processes > 1 and not jax.distributed.is_initialized():
             jax.config.update("jax_cpu_collectives_implementation", "gloo")
             jax.distributed.initialize(
-                cluster.addresses[0], processes, cluster.process, heartbeat_timeout_seconds=_HEARTBEAT_SECONDS
+                cluster.addresses[0],
+                processes,
+                cluster.process,
+                heartbeat_timeout_seconds=_HEARTBEAT_SECONDS,
+                shutdown_timeout_seconds=_SECONDS_TO_EXPORT,
             )
     except RuntimeError as error:
         raise _in_use("JAX", replicas) from error
