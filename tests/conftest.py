@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 import pathlib
 import shutil
@@ -23,6 +25,23 @@ def shared_data() -> pathlib.Path:
     if not _SHARED.is_dir():
         pytest.skip(f"real weights and photos are not there: set TL_KERAS_TEST_DATA, or put them into {_SHARED}")
     return _SHARED
+
+
+@pytest.fixture(scope="session")
+def small_teacher(tmp_path_factory) -> pathlib.Path:
+    """A teacher of two convolutions, in a file: starting takes a run longer than training."""
+    import keras
+
+    from tl_keras.backbones.elsewhere import EXAMPLE
+
+    file = tmp_path_factory.mktemp("teacher") / "teacher.keras"
+    images = keras.Input((16, 16, 3))
+    x = keras.layers.ReLU()(keras.layers.BatchNormalization()(keras.layers.Conv2D(8, 3, strides=2)(images)))
+    x = keras.layers.ReLU()(keras.layers.BatchNormalization()(keras.layers.Conv2D(16, 3)(x)))
+    keras.Model(images, x).save(file)
+    preprocess = dataclasses.replace(EXAMPLE, image_size=16)
+    file.with_suffix(".preprocess.json").write_text(json.dumps(preprocess.to_json()))
+    return file
 
 
 @pytest.fixture(scope="module")

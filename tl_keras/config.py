@@ -17,6 +17,7 @@ BATCH_NORM_POLICIES = ("freeze", "train", "recalibrate")
 AUGMENTATIONS = ("none", "light", "strong")
 CLASS_WEIGHTS = ("none", "balanced")
 RESIZE_RULES = ("original", "squash", "pad")
+PRECISIONS = ("auto", "float32", "bfloat16")
 STRATEGIES = ("auto", "cpu", "gpu", "mirrored", "multi_worker", "tpu", "jax")
 ENGINES = ("auto", "keras", "tf_graph", "tf_graph_bf16", "xla", "openvino", "openvino_bf16")
 CACHE_DTYPES = ("float32", "float16")
@@ -115,6 +116,7 @@ class TransferConfig:
     cache: CacheConfig = dataclasses.field(default_factory=CacheConfig)
     strategy: str = "auto"  # auto, cpu, gpu, mirrored, multi_worker, tpu or jax
     replicas: int = 0  # devices that train together, with mirrored and jax, over all processes; 0: every one there is
+    precision: str = "auto"  # of the backbone while it trains: float32, bfloat16, or auto, which is bfloat16 on a TPU
     seed: int = 0
     price_per_hour: float = 0.0  # of the machine, in any currency, for `time_to_accuracy` in result.json; 0: unknown
     export: str = "saved_model"  # any of saved_model, litert, litert_float16, litert_int8, onnx, openvino; or none
@@ -182,6 +184,7 @@ def validate(config: TransferConfig) -> None:
     _require_one_of("augmentation", data.augmentation or "none", AUGMENTATIONS)
     _require_one_of("class_weights", training.class_weights, CLASS_WEIGHTS)
     _require_one_of("strategy", config.strategy, STRATEGIES)
+    _require_one_of("precision", config.precision, PRECISIONS)
     _require_one_of("engine", config.cache.engine, ENGINES)
     _require_one_of("cache dtype", config.cache.dtype, CACHE_DTYPES)
     export_formats(config.export)

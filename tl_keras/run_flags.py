@@ -80,6 +80,12 @@ _FIELDS = (
         "replicas",
         "With mirrored and jax: how many devices; without a GPU or TPU, parts of the CPU.",
     ),
+    (
+        "precision",
+        "string",
+        "precision",
+        "Of the backbone while it trains: float32, bfloat16, or auto (bfloat16 on a TPU).",
+    ),
     ("seed", "integer", "seed", "Decides splits, initial weights, order and augmentation."),
     ("export", "string", "export", f"Any of {','.join(EXPORTS)}, comma-separated; or none."),
 )

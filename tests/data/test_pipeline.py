@@ -1,5 +1,7 @@
 """Tests of tl_keras.data.pipeline."""
 
+import pathlib
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -13,6 +15,7 @@ from tl_keras.data.pipeline import (
     steps_per_epoch,
     training_batches,
 )
+from tl_keras.data.share import Share
 from tl_keras.data.sources import open_source
 
 INDICES = np.arange(5, 75)
@@ -40,8 +43,8 @@ def train(source, *, transform=unchanged, seed=0, first_epoch=0, last_epoch=2, *
     )
 
 
-def evaluate(source):
-    return evaluation_batches(source, INDICES, transform=shrunk, num_classes=10, global_batch_size=32)
+def evaluate(source, **options):
+    return evaluation_batches(source, INDICES, transform=shrunk, num_classes=10, global_batch_size=32, **options)
 
 
 def pixels_of(batches):
@@ -154,3 +157,53 @@ def test_evaluation_images_are_those_of_the_batches():
     source = open_source("digits")
     batches = np.concatenate([images for images, _ in evaluate(source)])
     np.testing.assert_array_equal(evaluation_images(source, INDICES, transform=shrunk), batches)
+
+
+def require_shares_of(whole, shares):
+    """Checks that two processes with two replicas each take the rows of whole batches; the last stands for a remainder."""
+    for (images, labels), *parts in zip(whole, *shares, strict=True):
+        taken = [np.concatenate(tensors) for tensors in zip(*parts, strict=True)]
+        assert len(parts[0][0]) == len(parts[1][0]) == len(taken[0]) / 2
+        np.testing.assert_array_equal(taken[0][: len(images)], images)
+        np.testing.assert_array_equal(taken[1][: len(images)], labels)
+        np.testing.assert_allclose(np.sum(taken[2]), len(images))
+
+
+def test_two_processes_take_the_evaluated_batches(source):
+    require_shares_of(evaluate(source), [evaluate(source, share=Share(False, 4, process, 2)) for process in range(2)])
+
+
+def shaded(image, seed):
+    return shrunk(image) + tf.random.stateless_uniform((), seed)
+
+
+def test_two_processes_take_the_augmented_batches(source):
+    shares = [train(source, transform=shaded, share=Share(True, 4, process, 2)) for process in range(2)]
+    require_shares_of(train(source, transform=shaded), shares)
+
+
+def test_two_processes_take_the_mixed_batches(digits):
+    options = {"transform": shaded, "mixup": 1.0, "cutmix": 1.0}
+    shares = [train(digits, share=Share(True, 4, process, 2), **options) for process in range(2)]
+    require_shares_of(train(digits, **options), shares)
+
+
+def test_a_process_reads_the_files_of_its_share_alone(folder):
+    source, indices = open_source(str(folder)), np.arange(40)
+    for index in indices[indices % 8 >= 4]:  # the second half of each batch
+        pathlib.Path(source.path(index)).unlink()
+    batches = evaluation_batches(
+        source, indices, transform=shrunk, num_classes=2, global_batch_size=8, share=Share(False, 2, 0, 2)
+    )
+    assert [len(images) for images, *_ in batches] == [4] * 5
+
+
+def test_a_process_decodes_its_share_alone(source):
+    decoded = []
+
+    def noting(image, seed):
+        tf.py_function(lambda: decoded.append(1), [], [])
+        return shrunk(image)
+
+    list(train(source, transform=noting, last_epoch=1, share=Share(True, 2, 0, 2)))
+    assert len(decoded) == len(INDICES) // 2

@@ -27,19 +27,26 @@ def train(strategy: str, replicas: int) -> dict:
     rng = np.random.default_rng(0)
     images = rng.normal(size=(IMAGES, 8, 8, 3)).astype("float32")
     labels = np.eye(3, dtype="float32")[rng.integers(0, 3, IMAGES)]
-    batches = tf.data.Dataset.from_tensor_slices((images, labels)).batch(BATCH)
+
+    def share(*, training: bool) -> tf.data.Dataset:
+        batches, taken = (
+            tf.data.Dataset.from_tensor_slices((images, labels)).batch(BATCH),
+            engine.share(training=training),
+        )
+        return taken.of(batches, images=IMAGES, global_batch_size=BATCH) if taken else batches
+
     model.optimizer.begin(learning_rate=1e-2, steps=EPOCHS * STEPS, warmup_fraction=0.1)
     with engine.fitting(model):
         history = model.fit(
-            engine.training(batches.repeat(EPOCHS)),
+            engine.feed(share(training=True).repeat(EPOCHS)),
             steps_per_epoch=STEPS,
             epochs=EPOCHS,
-            validation_data=engine.evaluation(batches),
+            validation_data=engine.feed(share(training=False)),
             validation_steps=STEPS,
             shuffle=False,
             verbose=0,
         )
-    evaluated = model.evaluate(engine.evaluation(batches), steps=STEPS, verbose=0, return_dict=True)
+        evaluated = model.evaluate(engine.feed(share(training=False)), steps=STEPS, verbose=0, return_dict=True)
     weights = np.concatenate([keras.ops.convert_to_numpy(variable).ravel() for variable in model.variables])
     return {
         **history.history,

@@ -57,6 +57,14 @@ def test_a_whole_run_exports_on_tensorflow_what_jax_trained(tmp_path):
 
 
 @pytest.mark.slow
+def test_images_that_do_not_divide_by_the_replicas_are_answered(tmp_path, small_teacher):
+    options = ["--strategy=jax", "--replicas=4", f"--backbone={small_teacher}", "--unfreeze=layers:4", "--nocache"]
+    result = train(tmp_path / "run", *options, "--export=none", "--noreport")
+    assert result["images"]["test"] % 16 % 4 > 0
+    assert result["test_accuracy"] >= 0
+
+
+@pytest.mark.slow
 def test_the_real_teacher_gives_the_same_test_accuracy_on_both_engines(tmp_path, shared_data):
     options = [f"--data={shared_data / 'flowers5'}", "--backbone=MobileNetV2", "--weights=imagenet", "--export=none"]
     options += ["--method=feature_extraction", "--unfreeze=none", "--config.training.head_epochs=0", "--epochs=20"]

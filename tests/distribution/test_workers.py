@@ -112,6 +112,19 @@ def test_a_killed_worker_ends_the_other_and_the_same_commands_end_as_one_process
     np.testing.assert_allclose(resumed["test_loss"], whole["test_loss"], atol=1e-4)
 
 
+@needs_jax
+@pytest.mark.slow
+def test_the_first_of_two_workers_on_jax_exports_and_reports(tmp_path, small_teacher):
+    command = ["-m", "tl_keras.train", f"--workdir={tmp_path / 'run'}", "--strategy=jax", f"--backbone={small_teacher}"]
+    command += [*OPTIONS, "--unfreeze=layers:4", "--export=saved_model"]
+    outcomes = ended(two_workers(command))
+    assert [status for status, _, _ in outcomes] == [0, 0], outcomes
+    assert not [said for _, _, said in outcomes if "warning" in said.lower()]
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["export"][0]["largest_difference"] <= 1e-5
+    assert (tmp_path / "run" / "report.html").is_file()
+
+
 GATHERING = """
 from tl_keras import command_line
 command_line.require_tensorflow("jax")

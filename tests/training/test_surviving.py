@@ -1,6 +1,5 @@
 """Runs that are stopped from outside, at any moment, and end as one that was not."""
 
-import dataclasses
 import json
 import multiprocessing
 import os
@@ -12,27 +11,11 @@ import subprocess
 import sys
 import time
 
-import keras
 import pytest
-
-from tl_keras.backbones.elsewhere import EXAMPLE
 
 OPTIONS = ["--method=fine_tune", "--epochs=20", "--unfreeze=layers:4", "--nocache", "--export=none", "--noreport"]
 OPTIONS += ["--batch_norm=train", "--augmentation=light", "--config.training.head_epochs=10"]
 SAME = ("validation_accuracy", "test_accuracy", "validation_loss", "kept_epoch", "freeze_proof", "hashes")
-
-
-@pytest.fixture(scope="module")
-def teacher(tmp_path_factory) -> pathlib.Path:
-    """A teacher of two convolutions: starting takes a run longer than training."""
-    file = tmp_path_factory.mktemp("teacher") / "teacher.keras"
-    images = keras.Input((16, 16, 3))
-    x = keras.layers.ReLU()(keras.layers.BatchNormalization()(keras.layers.Conv2D(8, 3, strides=2)(images)))
-    x = keras.layers.ReLU()(keras.layers.BatchNormalization()(keras.layers.Conv2D(16, 3)(x)))
-    keras.Model(images, x).save(file)
-    preprocess = dataclasses.replace(EXAMPLE, image_size=16)
-    file.with_suffix(".preprocess.json").write_text(json.dumps(preprocess.to_json()))
-    return file
 
 
 def options(teacher: pathlib.Path, workdir: pathlib.Path) -> list[str]:
@@ -67,31 +50,31 @@ def result_of(workdir: pathlib.Path) -> dict:
 
 
 @pytest.fixture(scope="module")
-def whole(teacher, tmp_path_factory):
+def whole(small_teacher, tmp_path_factory):
     """The result of a run that nothing disturbed, and the seconds that it took."""
     first = forked.Process(target=int)  # waits until TensorFlow is imported
     first.start()
     first.join()
     workdir, began = tmp_path_factory.mktemp("whole") / "run", time.perf_counter()
-    assert ended(teacher, workdir) == 0
+    assert ended(small_teacher, workdir) == 0
     return result_of(workdir), time.perf_counter() - began
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.parametrize("seed", range(20))
-def test_a_run_stopped_at_any_moment_ends_as_one_that_was_not(teacher, tmp_path, whole, seed, number):
+def test_a_run_stopped_at_any_moment_ends_as_one_that_was_not(small_teacher, tmp_path, whole, seed, number):
     expected, seconds = whole
     moment = random.Random(seed).uniform(0, seconds)
-    assert ended(teacher, tmp_path / "run", number=number, seconds=moment) in (-number, 128 + number, 0)
-    assert ended(teacher, tmp_path / "run") == 0
+    assert ended(small_teacher, tmp_path / "run", number=number, seconds=moment) in (-number, 128 + number, 0)
+    assert ended(small_teacher, tmp_path / "run") == 0
     assert result_of(tmp_path / "run") == expected
 
 
-def test_sigterm_saves_the_last_epoch_and_has_a_status_of_its_own(teacher, tmp_path):
+def test_sigterm_saves_the_last_epoch_and_has_a_status_of_its_own(small_teacher, tmp_path):
     from tl_keras.training.checkpoints import read_checkpoint
 
-    command = [sys.executable, "-m", "tl_keras.train", *options(teacher, tmp_path / "run")]
+    command = [sys.executable, "-m", "tl_keras.train", *options(small_teacher, tmp_path / "run")]
     process, epochs = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True), 0
     for line in process.stderr:
         epochs += line.startswith("  epoch")

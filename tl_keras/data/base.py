@@ -65,13 +65,16 @@ class Source(abc.ABC):
         return len(self.ids)
 
     @abc.abstractmethod
-    def images(self, indices: np.ndarray, *, shuffle_seed: tf.Tensor | None = None) -> tf.data.Dataset:
+    def images(
+        self, indices: np.ndarray, *, shuffle_seed: tf.Tensor | None = None, positions: np.ndarray | None = None
+    ) -> tf.data.Dataset:
         """Reads some of the images, each once.
 
         Args:
           indices: int64 (k,), which images; their order does not matter.
           shuffle_seed: int64 scalar, possibly symbolic. The order follows from it alone, whatever the global seeds;
             None: storage order, which is ascending indices.
+          positions: int64 (m,), ascending, which of the images in that order are wanted; None: all of them.
 
         Returns:
           A dataset of {"index": int64 scalar, "image": string scalar (an encoded file) or uint8 (height, width,
@@ -90,9 +93,13 @@ class RandomAccessSource(Source):
     def _read(self, index: tf.Tensor) -> tf.Tensor:
         """Returns the image of an index, int64 scalar, by operations that can run in a tf.data pipeline."""
 
-    def images(self, indices: np.ndarray, *, shuffle_seed: tf.Tensor | None = None) -> tf.data.Dataset:
+    def images(
+        self, indices: np.ndarray, *, shuffle_seed: tf.Tensor | None = None, positions: np.ndarray | None = None
+    ) -> tf.data.Dataset:
         """See `Source.images`."""
-        return tf.data.Dataset.from_tensor_slices(ordered(indices, shuffle_seed=shuffle_seed)).map(
+        order = ordered(indices, shuffle_seed=shuffle_seed)
+        wanted = order if positions is None else tf.gather(order, on_host(positions))
+        return tf.data.Dataset.from_tensor_slices(wanted).map(
             lambda index: {"index": index, "image": self._read(index)},
             num_parallel_calls=tf.data.AUTOTUNE,
             deterministic=True,
@@ -139,12 +146,18 @@ class RecordSource(Source):
     def _stream(self, seed: tf.Tensor | None) -> tf.data.Dataset:
         """Returns all records as {"index", "image"}; in storage order, or roughly mixed by a seed, int64 (2,)."""
 
-    def images(self, indices: np.ndarray, *, shuffle_seed: tf.Tensor | None = None) -> tf.data.Dataset:
+    def images(
+        self, indices: np.ndarray, *, shuffle_seed: tf.Tensor | None = None, positions: np.ndarray | None = None
+    ) -> tf.data.Dataset:
         """See `Source.images`."""
         mask = on_host(np.isin(np.arange(len(self)), indices))
         seed = None if shuffle_seed is None else tf.stack([shuffle_seed, 0])
         records = self._stream(seed).filter(lambda record: tf.gather(mask, record["index"]))
-        return records if seed is None else shuffle_in_blocks(records, seed, block_size=self._block_images)
+        images = records if seed is None else shuffle_in_blocks(records, seed, block_size=self._block_images)
+        if positions is None:
+            return images
+        wanted = on_host(np.isin(np.arange(len(indices)), positions))
+        return images.enumerate().filter(lambda position, _: tf.gather(wanted, position)).map(lambda _, image: image)
 
 
 def ordered(indices: np.ndarray, *, shuffle_seed: tf.Tensor | None) -> tf.Tensor:

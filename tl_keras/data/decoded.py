@@ -54,11 +54,13 @@ class DecodedSource(RandomAccessSource):
         with tf.device("CPU:0"):
             self._pixels = tf.stack(list(decoded))
 
-    def images(self, indices: np.ndarray, *, shuffle_seed: tf.Tensor | None = None) -> tf.data.Dataset:
+    def images(
+        self, indices: np.ndarray, *, shuffle_seed: tf.Tensor | None = None, positions: np.ndarray | None = None
+    ) -> tf.data.Dataset:
         """See `Source.images`."""
         if np.any(self._positions[indices] < 0):
-            return self._source.images(indices, shuffle_seed=shuffle_seed)
-        return super().images(indices, shuffle_seed=shuffle_seed)
+            return self._source.images(indices, shuffle_seed=shuffle_seed, positions=positions)
+        return super().images(indices, shuffle_seed=shuffle_seed, positions=positions)
 
     def _read(self, index: tf.Tensor) -> tf.Tensor:
         position = tf.gather(on_host(self._positions), index)

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tl_keras.data.base import Source, on_host
 from tl_keras.data.mixing import mix
+from tl_keras.data.share import Share
 
 
 def training_batches(
@@ -26,6 +27,7 @@ def training_batches(
     plain: Callable[[tf.Tensor], tf.Tensor] | None = None,
     mixup: float = 0.0,
     cutmix: float = 0.0,
+    share: Share | None = None,
 ) -> tf.data.Dataset:
     """Returns the batches of several epochs, each shuffled anew and ended by a short batch where one is left over.
 
@@ -45,9 +47,10 @@ def training_batches(
       plain: The transform of the plain view; needed where `views` is not 0.
       mixup: As for `tl_keras.data.mixing.mix`.
       cutmix: As for `tl_keras.data.mixing.mix`.
+      share: What is taken of each batch; None: the whole.
 
     Returns:
-      A dataset of (images float32 (b, H, W, 3), one-hot labels float32 (b, num_classes)).
+      A dataset of (images float32 (b, H, W, 3), one-hot labels float32 (b, num_classes)); of a share also weights float32 (b,).
     """
     labels = on_host(source.labels)
 
@@ -66,16 +69,20 @@ def training_batches(
                 )
             return image, tf.one_hot(tf.gather(labels, element["index"]), num_classes)
 
-        shuffled = source.images(indices, shuffle_seed=epoch_shuffle_seed(seed, epoch))
-        batches = _map(shuffled, to_example).batch(global_batch_size)
-        if not (mixup or cutmix):
-            return batches
+        def examples(positions: np.ndarray | None = None) -> tf.data.Dataset:
+            shuffle_seed = epoch_shuffle_seed(seed, epoch)
+            return _map(source.images(indices, shuffle_seed=shuffle_seed, positions=positions), to_example)
+
         mixing_seed = tf.random.fold_in(tf.constant([seed, 1], tf.int64), epoch)
-        return batches.enumerate().map(
-            lambda number, batch: mix(
-                batch[0], batch[1], tf.random.fold_in(mixing_seed, number), mixup=mixup, cutmix=cutmix
+
+        def mixed(batches: tf.data.Dataset) -> tf.data.Dataset:
+            return batches.enumerate().map(
+                lambda number, batch: mix(
+                    batch[0], batch[1], tf.random.fold_in(mixing_seed, number), mixup=mixup, cutmix=cutmix
+                )
             )
-        )
+
+        return _batched(examples, mixed if mixup or cutmix else None, share, len(indices), global_batch_size)
 
     return over_epochs(batches_of_epoch, first_epoch, last_epoch, steps_per_epoch(len(indices), global_batch_size))
 
@@ -142,6 +149,7 @@ def evaluation_batches(
     transform: Callable[[tf.Tensor], tf.Tensor],
     num_classes: int,
     global_batch_size: int,
+    share: Share | None = None,
 ) -> tf.data.Dataset:
     """Returns every image once, in the order of `evaluation_order`.
 
@@ -151,9 +159,10 @@ def evaluation_batches(
       transform: From an image as the source has it, encoded or pixels, to float32 (H, W, 3).
       num_classes: Length of a label.
       global_batch_size: Images a step, over all replicas.
+      share: What is taken of each batch; None: the whole.
 
     Returns:
-      A dataset of (images float32 (b, H, W, 3), one-hot labels float32 (b, num_classes)).
+      A dataset of (images float32 (b, H, W, 3), one-hot labels float32 (b, num_classes)); of a share also weights float32 (b,).
     """
     labels = on_host(source.labels)
 
@@ -161,7 +170,10 @@ def evaluation_batches(
         image = transform(element["image"])
         return image, tf.one_hot(tf.gather(labels, element["index"]), num_classes)
 
-    batches = _map(source.images(indices), to_example).batch(global_batch_size)
+    def examples(positions: np.ndarray | None = None) -> tf.data.Dataset:
+        return _map(source.images(indices, positions=positions), to_example)
+
+    batches = _batched(examples, None, share, len(indices), global_batch_size)
     return _finish(batches, steps_per_epoch(len(indices), global_batch_size))
 
 
@@ -191,6 +203,20 @@ def _view(element: dict[str, tf.Tensor], transform: Callable, seed_of_view: tf.T
 
 def _map(images: tf.data.Dataset, to_example: Callable) -> tf.data.Dataset:
     return images.map(to_example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+
+
+def _batched(
+    examples: Callable[..., tf.data.Dataset],
+    mixed: Callable[[tf.data.Dataset], tf.data.Dataset] | None,
+    share: Share | None,
+    images: int,
+    global_batch_size: int,
+) -> tf.data.Dataset:
+    """Returns the batches of an epoch, or a share of them; `examples` and `mixed` as for `Share.read`."""
+    if share is not None:
+        return share.read(examples, mixed, images=images, global_batch_size=global_batch_size)
+    batches = examples().batch(global_batch_size)
+    return mixed(batches) if mixed else batches
 
 
 def _finish(batches: tf.data.Dataset, steps: int) -> tf.data.Dataset:

@@ -6,14 +6,13 @@ Engine                  one device: what Keras does by itself
 └── jax_engine.DataParallel   several replicas through keras.distribution, in one process or several
 ```
 
-Several processes run the same program. Each makes the same batches and takes its rows of them.
+Several processes run the same program. Each reads its share of every batch (`tl_keras.data.share`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +20,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tl_keras.data.share import Share
 from tl_keras.distribution.hardware import Hardware
 from tl_keras.errors import TrainingError
 
@@ -42,7 +42,7 @@ class Engine:
 
     @contextlib.contextmanager
     def fitting(self, model: keras.Model) -> Iterator[None]:
-        """Wherein a model is trained."""
+        """Wherein a model is trained and evaluated on what `feed` gives."""
         yield
 
     @contextlib.contextmanager
@@ -76,12 +76,14 @@ class Engine:
         """Does what `gathered` says, where there are several processes."""
         raise NotImplementedError
 
-    def training(self, batches: tf.data.Dataset) -> Any:
-        """Returns what `fit` takes, from batches of (inputs, labels)."""
-        return batches
+    def share(self, *, training: bool) -> Share | None:
+        """Returns what this process takes of each batch that is trained on, or evaluated; None: the whole."""
+        if self.hardware.replicas == 1:
+            return None
+        return Share(training, self.hardware.replicas, self.hardware.process, self.hardware.processes)
 
-    def evaluation(self, batches: tf.data.Dataset) -> Any:
-        """Returns what `evaluate` takes, from batches of (inputs, labels)."""
+    def feed(self, batches: tf.data.Dataset) -> Any:
+        """Returns what `fit` and `evaluate` take, from the share of batches."""
         return batches
 
 
@@ -110,67 +112,3 @@ def blank_batch(model: keras.Model, images: int) -> tuple:
     inputs = tuple(np.zeros((images, *tensor.shape[1:]), tensor.dtype) for tensor in model.inputs)
     labels = np.zeros((images, *model.output_shape[1:]), np.float32)
     return inputs if len(inputs) > 1 else inputs[0], labels, labels[:, 0]
-
-
-def share(batches: tf.data.Dataset, hardware: Hardware) -> tf.data.Dataset:
-    """Leaves of each batch, which divides by the replicas, the rows of this process."""
-    if hardware.processes == 1:
-        return batches
-
-    def rows(tensor: tf.Tensor) -> tf.Tensor:
-        size = tf.shape(tensor)[0] // hardware.processes
-        return tensor[hardware.process * size : (hardware.process + 1) * size]
-
-    return batches.map(lambda *batch: tf.nest.map_structure(rows, batch))
-
-
-def repeated(batches: tf.data.Dataset, replicas: int) -> tf.data.Dataset:
-    """Repeats each batch that does not divide by the replicas until it does, so that every replica gets as many images.
-
-    A repeated batch has the mean loss, the gradient and the batch statistics of the batch itself, which a padded one has
-    not. It costs memory: at worst, a replica takes the whole of the last batch.
-
-    Args:
-      batches: Of (inputs, labels).
-      replicas: Copies of the model.
-
-    Returns:
-      Batches of (inputs, labels, weights float32 (batch,)): an image that is there k times weighs 1 / k.
-    """
-    # By what is left over, how often to repeat.
-    times = tf.constant([replicas // math.gcd(left, replicas) for left in range(replicas)])
-
-    def repeat(inputs: Any, labels: tf.Tensor) -> tuple:
-        size = tf.shape(labels)[0]
-        copies = tf.gather(times, size % replicas)
-
-        def tile(tensor: tf.Tensor) -> tf.Tensor:
-            return tf.tile(tensor, tf.concat([[copies], tf.ones([tf.rank(tensor) - 1], tf.int32)], 0))
-
-        weights = tf.fill([size * copies], 1 / tf.cast(copies, tf.float32))
-        return tf.nest.map_structure(tile, inputs), tile(labels), weights
-
-    return batches.map(repeat)
-
-
-def padded(batches: tf.data.Dataset, replicas: int) -> tf.data.Dataset:
-    """Pads each batch that does not divide by the replicas with blank images of weight 0.
-
-    Args:
-      batches: Of (inputs, labels).
-      replicas: Copies of the model.
-
-    Returns:
-      Batches of (inputs, labels, weights float32 (batch,)).
-    """
-
-    def pad(inputs: Any, labels: tf.Tensor) -> tuple:
-        size = tf.shape(labels)[0]
-        blanks = -size % replicas
-
-        def with_blanks(tensor: tf.Tensor) -> tf.Tensor:
-            return tf.concat([tensor, tf.zeros([blanks, *tensor.shape[1:]], tensor.dtype)], 0)
-
-        return tf.nest.map_structure(with_blanks, inputs), with_blanks(labels), with_blanks(tf.ones([size]))
-
-    return batches.map(pad)

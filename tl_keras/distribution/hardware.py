@@ -14,6 +14,7 @@ from typing import Any
 
 from tl_keras.distribution.backend import require_backend
 from tl_keras.distribution.cluster import Cluster, read_cluster
+from tl_keras.distribution.precision import dtype_policy
 from tl_keras.distribution.tpu_probe import TPU_SECONDS, find_tpu
 from tl_keras.errors import ConfigError, DependencyError
 
@@ -24,6 +25,9 @@ _PCI_OF_GOOGLE = "0x1ae0"
 
 # After which JAX gives up a process that hangs; its own 100 is long to wait for a line. One that is killed is missed at once.
 _HEARTBEAT_SECONDS = 20
+
+# In which process 0, with the others waiting, has exported and written the report; JAX's own 300 is less than some exports take.
+_SECONDS_TO_EXPORT = 3600
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +43,7 @@ class Hardware:
       replicas: Copies of the model that train together, over all processes; each takes as many images of a batch.
       process: Number of this process, from 0; 0 writes the run directory.
       processes: How many train together.
-      precision: Keras's dtype policy.
+      precision: Keras's dtype policy of the backbone while it trains; `mixed_bfloat16` keeps weights in float32.
       jit_compile: Whether XLA compiles the training step: `auto` (Keras decides), `on` or `off`.
       steps_per_execution: Steps between two returns to Python.
       reason: Why this hardware; a clause that follows "because".
@@ -96,7 +100,7 @@ class Hardware:
         )
 
 
-def resolve_hardware(strategy: str, *, replicas: int = 0) -> Hardware:
+def resolve_hardware(strategy: str, *, replicas: int = 0, precision: str = "auto") -> Hardware:
     """Chooses the devices, before TensorFlow or JAX has used any.
 
     `auto` takes the other workers where TF_CONFIG names any, else the TPU where something says that there is one and it
@@ -106,6 +110,7 @@ def resolve_hardware(strategy: str, *, replicas: int = 0) -> Hardware:
       strategy: One of `tl_keras.config.STRATEGIES`.
       replicas: Devices that train together, with `mirrored` and `jax`, over all processes. Without a GPU or TPU they are
         parts of the CPU. 0: one on the CPU of each process, else every device there is.
+      precision: One of `tl_keras.config.PRECISIONS`.
 
     Raises:
       DependencyError: The hardware, or a package that it needs, is not there.
@@ -122,9 +127,8 @@ def resolve_hardware(strategy: str, *, replicas: int = 0) -> Hardware:
             f"strategy: TF_CONFIG names several workers, and with {strategy} each would train alone into the same --workdir. "
             f"Received: --strategy={strategy}. Use --strategy=multi_worker, or unset TF_CONFIG."
         )
-    if strategy == "auto":
-        return _jax(0, "KERAS_BACKEND is jax") if backend == "jax" else _auto()
     resolvers: dict[str, Callable[[], Hardware]] = {
+        "auto": lambda: _jax(0, "KERAS_BACKEND is jax") if backend == "jax" else _auto(),
         "cpu": lambda: _cpu("the CPU was asked for"),
         "gpu": _gpu,
         "mirrored": lambda: _mirrored(replicas),
@@ -132,7 +136,8 @@ def resolve_hardware(strategy: str, *, replicas: int = 0) -> Hardware:
         "multi_worker": _multi_worker,
         "jax": lambda: _jax(replicas, "JAX was asked for"),
     }
-    return resolvers[strategy]()
+    hardware = resolvers[strategy]()
+    return dataclasses.replace(hardware, precision=dtype_policy(precision, hardware.device))
 
 
 def tpu_hint() -> str:
@@ -303,7 +308,11 @@ def _jax(replicas: int, reason: str) -> Hardware:
         if processes > 1 and not jax.distributed.is_initialized():
             jax.config.update("jax_cpu_collectives_implementation", "gloo")
             jax.distributed.initialize(
-                cluster.addresses[0], processes, cluster.process, heartbeat_timeout_seconds=_HEARTBEAT_SECONDS
+                cluster.addresses[0],
+                processes,
+                cluster.process,
+                heartbeat_timeout_seconds=_HEARTBEAT_SECONDS,
+                shutdown_timeout_seconds=_SECONDS_TO_EXPORT,
             )
     except RuntimeError as error:
         raise _in_use("JAX", replicas) from error

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import ctypes
 import os
 import signal
 import sys
+from collections.abc import Iterator
 
 import jax
 import keras
 import numpy as np
-import tensorflow as tf
 from jax.experimental import multihost_utils
 
-from tl_keras.distribution.engine import Engine, padded, repeated, share
+from tl_keras.distribution.engine import Engine
 from tl_keras.distribution.hardware import Hardware
 from tl_keras.errors import TrainingError
 
@@ -26,20 +27,33 @@ class DataParallel(Engine):
     """Replicas as parts of one array: losses, gradients and the statistics of BatchNorm are those of the whole batch.
 
     Args:
-      hardware: The decision that it carries out; every variable of Keras that is made from now on is on all devices of all
-        processes.
+      hardware: The decision that it carries out.
     """
 
     def __init__(self, hardware: Hardware):
         super().__init__(hardware)
         # Each process gives its share of a batch: Keras is not to take a part of it once more.
-        keras.distribution.set_distribution(
-            keras.distribution.DataParallel(devices=list(hardware.devices), auto_shard_dataset=False)
-        )
+        self._distribution = keras.distribution.DataParallel(devices=list(hardware.devices), auto_shard_dataset=False)
         if hardware.processes > 1:
             # JAX aborts, from a thread of its own, where it learns first that process 0 is gone or that another hangs.
             self._at_abort = _HANDLER(lambda _: _end(f"error: {self._lost()}\n"))
             ctypes.CDLL(None).signal(signal.SIGABRT, self._at_abort)
+
+    @contextlib.contextmanager
+    def scope(self) -> Iterator[None]:
+        """See `Engine.scope`."""
+        with self.together(), self._distribution.scope():
+            yield
+
+    @contextlib.contextmanager
+    def fitting(self, model: keras.Model) -> Iterator[None]:
+        """See `Engine.fitting`.
+
+        Only here are batches divided: `predict` takes none that does not divide, and a variable that one process makes alone,
+        for the report say, would wait for the others.
+        """
+        with self._distribution.scope():
+            yield
 
     def _is_loss(self, error: Exception) -> bool:
         # Gloo's, which joins CPUs, come as ValueError.
@@ -51,14 +65,6 @@ class DataParallel(Engine):
 
     def _gather(self, number: int) -> list[int]:
         return np.ravel(multihost_utils.process_allgather(np.int32(number))).tolist()
-
-    def training(self, batches: tf.data.Dataset) -> tf.data.Dataset:
-        """See `Engine.training`."""
-        return share(repeated(batches, self.hardware.replicas), self.hardware)
-
-    def evaluation(self, batches: tf.data.Dataset) -> tf.data.Dataset:
-        """See `Engine.evaluation`."""
-        return share(padded(batches, self.hardware.replicas), self.hardware)
 
 
 def _end(said: str = "") -> None:

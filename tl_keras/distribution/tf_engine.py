@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 from keras.src.backend.tensorflow import trainer
 
-from tl_keras.distribution.engine import Engine, blank_batch, padded, repeated, share
+from tl_keras.distribution.engine import Engine, blank_batch
 from tl_keras.distribution.hardware import Hardware
 from tl_keras.errors import ConfigError
 
@@ -53,13 +53,15 @@ class Replicated(Engine):
         with synchronized(model):
             yield
 
-    def training(self, batches: tf.data.Dataset) -> Any:
-        """See `Engine.training`."""
-        return self._dealt(repeated(batches, self.hardware.replicas))
+    def feed(self, batches: tf.data.Dataset) -> Any:
+        """Gives the replicas their parts of each batch in order; `tf.distribute`'s own cut lets parts of two batches mix."""
+        replicas = len(self.hardware.devices)
 
-    def evaluation(self, batches: tf.data.Dataset) -> Any:
-        """See `Engine.evaluation`."""
-        return self._dealt(padded(batches, self.hardware.replicas))
+        def cut(tensor: tf.Tensor) -> tf.Tensor:
+            return tf.reshape(tensor, [replicas, tf.shape(tensor)[0] // replicas, *tensor.shape[1:]])
+
+        parts = batches.map(lambda *batch: tf.nest.map_structure(cut, batch)).unbatch()
+        return self._strategy.distribute_datasets_from_function(lambda context: parts)
 
     def _build_metrics(self, model: keras.Model) -> None:
         """Builds what `fit` and `evaluate` would build from their first batch, each time that they are called.
@@ -70,16 +72,6 @@ class Replicated(Engine):
         with self._strategy.scope():
             model._symbolic_build(data_batch=blank_batch(model, self.hardware.replicas))
         model._maybe_symbolic_build = lambda **_: None
-
-    def _dealt(self, batches: tf.data.Dataset) -> Any:
-        """Gives the replicas their parts of each batch in order; `tf.distribute`'s own cut lets parts of two batches mix."""
-        replicas = len(self.hardware.devices)
-
-        def cut(tensor: tf.Tensor) -> tf.Tensor:
-            return tf.reshape(tensor, [replicas, tf.shape(tensor)[0] // replicas, *tensor.shape[1:]])
-
-        parts = share(batches, self.hardware).map(lambda *batch: tf.nest.map_structure(cut, batch)).unbatch()
-        return self._strategy.distribute_datasets_from_function(lambda context: parts)
 
 
 @contextlib.contextmanager

@@ -154,7 +154,7 @@ def answers_of(student: Student, source: Source, *, global_batch_size: int) -> A
 
 def with_features(model: keras.Model) -> keras.Model:
     """Returns the student with two outputs: pooled features, float32 (n, d), and logits, float32 (n, classes)."""
-    return keras.Model(model.inputs, [model.get_layer(FEATURES_LAYER).output, model.output])
+    return keras.Model(model.input, [model.get_layer(FEATURES_LAYER).output, model.output])
 
 
 def evenly(rows: np.ndarray, limit: int) -> np.ndarray:

@@ -17,6 +17,7 @@ from tl_keras.builder import Student
 from tl_keras.data.base import Source, on_host, ordered
 from tl_keras.data.pipeline import epoch_shuffle_seed, over_epochs, steps_per_epoch, view_batches, view_of_epoch
 from tl_keras.data.progress_bar import progress_bar
+from tl_keras.data.share import Share
 from tl_keras.training.cut import Cut, between
 from tl_keras.training.feature_cache import FeatureCache, FeatureRows, RowReader, RowSpec
 from tl_keras.training.forward import Forward, fastest_forward
@@ -105,6 +106,7 @@ class Features:
         seed: int,
         first_epoch: int,
         last_epoch: int,
+        share: Share | None = None,
     ) -> tf.data.Dataset:
         """Returns what `tl_keras.data.pipeline.training_batches` gives, behind the frozen layers."""
         rows, to_example = on_host(self.rows), self._to_example(source)
@@ -113,26 +115,29 @@ class Features:
             order = ordered(indices, shuffle_seed=epoch_shuffle_seed(seed, epoch))
             rows_of_view = rows[view_of_epoch(epoch, len(self.rows))]
             examples = tf.data.Dataset.from_tensor_slices((order, tf.gather(rows_of_view, order)))
-            return examples.batch(global_batch_size).map(to_example)
+            return _shared(examples, share, len(indices), global_batch_size).map(to_example)
 
         return over_epochs(batches_of_epoch, first_epoch, last_epoch, steps_per_epoch(len(indices), global_batch_size))
 
-    def evaluation_batches(self, source: Source, indices: np.ndarray, *, global_batch_size: int) -> tf.data.Dataset:
+    def evaluation_batches(
+        self, source: Source, indices: np.ndarray, *, global_batch_size: int, share: Share | None = None
+    ) -> tf.data.Dataset:
         """Returns what `tl_keras.data.pipeline.evaluation_batches` gives, behind the frozen layers."""
         order = np.sort(indices)
         examples = tf.data.Dataset.from_tensor_slices((order, self.rows[0, order]))
-        return examples.batch(global_batch_size).map(self._to_example(source)).prefetch(1)
+        batches = _shared(examples, share, len(order), global_batch_size)
+        return batches.map(self._to_example(source)).prefetch(1)
 
     def _to_example(self, source: Source) -> Callable:
         labels, shapes = on_host(source.labels), self.reader.spec.shapes
 
-        def to_example(indices: tf.Tensor, rows: tf.Tensor) -> tuple:
+        def to_example(indices: tf.Tensor, rows: tf.Tensor, *weights: tf.Tensor) -> tuple:
             tensors = tf.numpy_function(self.reader, [rows], [tf.float32] * len(shapes))
             tensors = tuple(
                 tf.ensure_shape(tensor, (None, *shape)) for tensor, shape in zip(tensors, shapes, strict=True)
             )
             one_hot = tf.one_hot(tf.gather(labels, indices), len(source.class_names))
-            return tensors if len(tensors) > 1 else tensors[0], one_hot
+            return tensors if len(tensors) > 1 else tensors[0], one_hot, *weights
 
         return to_example
 
@@ -269,6 +274,12 @@ class FeatureStore:
             for first in range(0, len(indices), _BATCH):
                 batch = indices[first : first + _BATCH]
                 yield view, batch, start.reader(start.rows[view, batch])
+
+
+def _shared(examples: tf.data.Dataset, share: Share | None, images: int, global_batch_size: int) -> tf.data.Dataset:
+    """Returns the batches of an epoch, or a share of them; nothing is read yet."""
+    batches = examples.batch(global_batch_size)
+    return share.of(batches, images=images, global_batch_size=global_batch_size) if share else batches
 
 
 def _say(text: str) -> None:

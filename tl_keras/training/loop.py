@@ -26,10 +26,12 @@ from tl_keras.config import TransferConfig, export_formats, from_json, resolve, 
 from tl_keras.data.decoded import held_decoded
 from tl_keras.data.inspection import Inspection
 from tl_keras.data.pipeline import evaluation_batches, evaluation_order, steps_per_epoch, training_batches
+from tl_keras.data.share import Share
 from tl_keras.data.sources import Source
 from tl_keras.data.splits import Splits, split_source
 from tl_keras.distribution.engine import Engine, open_engine
 from tl_keras.distribution.hardware import Hardware, resolve_hardware
+from tl_keras.distribution.precision import computing_in
 from tl_keras.errors import ConfigError
 from tl_keras.freezing import FreezePlan
 from tl_keras.serving.formats import require_converters
@@ -95,7 +97,7 @@ def train_and_evaluate(
         _say(f"{run.path} holds this run, finished; nothing is left to do")
         return {**finished, "resumed": True}
 
-    hardware = resolve_hardware(config.strategy, replicas=config.replicas)
+    hardware = resolve_hardware(config.strategy, replicas=config.replicas, precision=config.precision)
     hardware.require_divisible(config.training.global_batch_size)
     engine = open_engine(hardware)  # before TensorFlow computes: afterwards it joins no other workers
     writes = hardware.process == 0
@@ -205,7 +207,7 @@ def reopen(workdir: str | os.PathLike[str], workshop: Workshop) -> Reopened:
         choose_backbone(config.model), config.model, num_classes=len(source.class_names), seed=config.seed
     )
     phases = plan_phases(config, student, images=len(splits.train))
-    engine = open_engine(resolve_hardware(config.strategy, replicas=config.replicas))
+    engine = open_engine(resolve_hardware(config.strategy, replicas=config.replicas, precision=config.precision))
     job = _job(config, student, phases, source, inspection, splits, run, workshop, engine)
     workshop.remember(student, _changing(job, phases))
     student.model.load_weights(run.model)
@@ -262,6 +264,12 @@ def describe(
         lines.append(
             f"learning rate: {rate:.2g} is likely to erase what the teacher has learnt; 1e-5 to {_SAFE_RATE:g} is safe "
             "for pre-trained layers (--learning_rate, --config.training.fine_tune_learning_rate_factor)."
+        )
+    if hardware.precision != "float32":
+        slow = " Slow on a CPU without AMX or AVX512-BF16: --precision=float32." if hardware.device == "cpu" else ""
+        lines.append(
+            "precision: the backbone trains in bfloat16; weights, head and loss, and all that is measured afterwards and "
+            f"exported, are float32.{slow}"
         )
     if advice := hardware.scaling_rule(config.training.global_batch_size, config.training.learning_rate):
         lines.append(advice)
@@ -427,7 +435,7 @@ def _train(job: _Job, phases: tuple[Phase, ...], *, began: float) -> Progress:
     for position in range(first, len(phases)):
         phase = phases[position]
         trainer = _trainer(job, phase)
-        with job.engine.fitting(trainer):
+        with computing_in(job.engine.hardware.precision, job.student.backbone), job.engine.fitting(trainer):
             if saved is not None and position == progress.phase:
                 restore(job.run.checkpoint, [*variables, *trainer.optimizer.variables], saved.values)
             else:
@@ -466,7 +474,7 @@ def _begin(job: _Job, phase: Phase, trainer: keras.Model, progress: Progress) ->
     steps = steps_per_epoch(len(job.splits.train), training.global_batch_size) * phase.epochs
     if training.find_learning_rate and not progress.learning_rate:
         progress.learning_rate = find_learning_rate(
-            trainer, job.engine.training(_training_batches(job, phase, 0, 1).repeat())
+            trainer, job.engine.feed(_training_batches(job, phase, 0, 1, job.engine.share(training=True)).repeat())
         )
         _say(f"learning rate: {progress.learning_rate:.2g}, by a range test")
     if phase.recalibrate:
@@ -520,11 +528,13 @@ def _fit(
     with writing(job.run.path):
         try:
             trainer.fit(
-                job.engine.training(_training_batches(job, phase, first_epoch, last_epoch)),
+                job.engine.feed(
+                    _training_batches(job, phase, first_epoch, last_epoch, job.engine.share(training=True))
+                ),
                 steps_per_epoch=steps_per_epoch(images, training.global_batch_size),
                 initial_epoch=first_epoch,
                 epochs=last_epoch,
-                validation_data=job.engine.evaluation(_validation_batches(job, phase)),
+                validation_data=job.engine.feed(_validation_batches(job, phase)),
                 validation_steps=steps_per_epoch(len(job.splits.validation), training.global_batch_size),
                 shuffle=False,  # the pipeline shuffles; Keras warns otherwise
                 verbose=0,
@@ -535,7 +545,9 @@ def _fit(
             raise
 
 
-def _training_batches(job: _Job, phase: Phase, first_epoch: int, last_epoch: int) -> tf.data.Dataset:
+def _training_batches(
+    job: _Job, phase: Phase, first_epoch: int, last_epoch: int, share: Share | None = None
+) -> tf.data.Dataset:
     data, batch_size, seed = job.config.data, job.config.training.global_batch_size, job.config.seed
     if phase.plan in job.features:
         return job.features[phase.plan].training_batches(
@@ -545,6 +557,7 @@ def _training_batches(job: _Job, phase: Phase, first_epoch: int, last_epoch: int
             seed=seed,
             first_epoch=first_epoch,
             last_epoch=last_epoch,
+            share=share,
         )
     return training_batches(
         job.source,
@@ -559,6 +572,7 @@ def _training_batches(job: _Job, phase: Phase, first_epoch: int, last_epoch: int
         plain=None if job.config.model.method == "replicate" else job.student.preprocess.evaluation_transform,
         mixup=data.mixup,
         cutmix=data.cutmix,
+        share=share,
     )
 
 
@@ -568,24 +582,27 @@ def _training_transform(config: TransferConfig, student: Student) -> Callable[[t
     )
 
 
-def _evaluation_batches(job: _Job, phase: Phase, indices: np.ndarray) -> tf.data.Dataset:
+def _evaluation_batches(job: _Job, phase: Phase, indices: np.ndarray, share: Share | None = None) -> tf.data.Dataset:
     batch_size = job.config.training.global_batch_size
     if phase.plan in job.features:
-        return job.features[phase.plan].evaluation_batches(job.source, indices, global_batch_size=batch_size)
+        return job.features[phase.plan].evaluation_batches(
+            job.source, indices, global_batch_size=batch_size, share=share
+        )
     return evaluation_batches(
         job.source,
         indices,
         transform=job.student.preprocess.evaluation_transform,
         num_classes=len(job.source.class_names),
         global_batch_size=batch_size,
+        share=share,
     )
 
 
 def _validation_batches(job: _Job, phase: Phase) -> tf.data.Dataset:
-    """Returns the validation images, kept in memory over the epochs where they take little."""
+    """Returns this process's share of the validation images, kept in memory over the epochs where they take little."""
     indices, size = job.splits.validation, job.student.preprocess.image_size
     nbytes = job.features[phase.plan].reader.spec.nbytes if phase.plan in job.features else 4 * 3 * size**2
-    batches = _evaluation_batches(job, phase, indices)
+    batches = _evaluation_batches(job, phase, indices, job.engine.share(training=False))
     return batches.cache() if len(indices) * nbytes <= _MEMORY_FOR_VALIDATION else batches
 
 

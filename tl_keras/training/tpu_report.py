@@ -13,6 +13,7 @@ from tl_keras.data.pipeline import steps_per_epoch
 from tl_keras.data.sources import open_source
 from tl_keras.distribution.hardware import resolve_hardware
 from tl_keras.distribution.libtpu import chip_of
+from tl_keras.distribution.precision import computing_in, dtype_policy
 from tl_keras.distribution.tpu_compile import CompiledStep, DoesNotFitError, compile_step, require_no_geometry
 from tl_keras.training.loop import split_by
 from tl_keras.training.phases import plan_phases
@@ -34,6 +35,7 @@ class TpuReport:
 
     Attributes:
       topology: Chip and shape.
+      precision: Keras's dtype policy of the backbone.
       step: The step that was asked about.
       largest_batch: Global; 0 where it was not looked for.
       steps: Of the last phase.
@@ -42,6 +44,7 @@ class TpuReport:
     """
 
     topology: str
+    precision: str
     step: CompiledStep
     largest_batch: int
     steps: int
@@ -54,7 +57,8 @@ class TpuReport:
         cost = "" if self.least_cost is None else f", {self.least_cost:.2g} at your price,"
         largest = f"; the largest batch that fits is {self.largest_batch}" if self.largest_batch else ""
         return (
-            f"compiled for TPU {self.topology} ({step.chips} chips), {_COMPILED[step.engine]}; not executed on one\n"
+            f"compiled for TPU {self.topology} ({step.chips} chips), {_COMPILED[step.engine]}, in "
+            f"{self.precision}; not executed on one\n"
             f"memory: {step.memory_bytes / 2**30:.2f} GiB a chip with a batch of {step.global_batch_size}: it fits{largest}\n"
             f"a step, each chip: {step.flops / 1e9:.1f} GFLOP, {step.bytes_moved / 1e9:.2f} GB moved, {step.all_reduces} "
             "all-reduces\n"
@@ -89,14 +93,17 @@ def report_step(config: TransferConfig, *, topology: str, look_for_largest: bool
         class_weights=None,
         hardware=resolve_hardware("jax" if keras.backend.backend() == "jax" else "cpu"),  # where the step is traced
     )
-    batch_size = config.training.global_batch_size
-    step = compile_step(trainer, topology=topology, global_batch_size=batch_size)
+    batch_size, precision = config.training.global_batch_size, dtype_policy(config.precision, "tpu")
+    with computing_in(precision, student.backbone):
+        step = compile_step(trainer, topology=topology, global_batch_size=batch_size)
+        largest_batch = _largest_batch(trainer, topology, step) if look_for_largest else 0
     steps = steps_per_epoch(len(splits.train), batch_size) * last.epochs
     seconds = steps * step.least_seconds(chip_of(topology))
     return TpuReport(
         topology=topology,
+        precision=precision,
         step=step,
-        largest_batch=_largest_batch(trainer, topology, step) if look_for_largest else 0,
+        largest_batch=largest_batch,
         steps=steps,
         least_seconds=seconds,
         least_cost=seconds / 3600 * config.price_per_hour if config.price_per_hour else None,

@@ -129,7 +129,7 @@ class Workshop:
           config: Of the run.
           on_features: Whether it takes the activations at the plan's cut, and not images.
           class_weights: float32 (classes,), or None.
-          hardware: How the step is compiled.
+          hardware: How the step is compiled. Trace it within `computing_in` its precision.
         """
         plan.apply(student.backbone)
         weights_key = None if class_weights is None else class_weights.tobytes()
@@ -140,7 +140,7 @@ class Workshop:
             config.ema_momentum,
             config.label_smoothing,
         )
-        key = (id(student.model), plan, on_features, recipe, weights_key)
+        key = (id(student.model), plan, on_features, recipe, weights_key, hardware.precision)
         if key not in self._trainers:
             cut = self.cut(student, plan)
             model = _on_features(cut) if on_features else _on_images(cut, student)
