@@ -2,13 +2,12 @@
 
 import json
 import shutil
-import subprocess
-import sys
 import zipfile
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from forked_commands import run_command
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from tl_keras.errors import ConfigError, DependencyError, ExportError, WorkdirError
@@ -173,8 +172,7 @@ def test_nan_does_not_pass_for_agreement():
 
 
 def test_the_command_exports_and_says_how_it_compares(copy):
-    command = [sys.executable, "-m", "tl_keras.export", f"--workdir={copy.path}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = run_command("export", f"--workdir={copy.path}")
     assert done.returncode == 0, done.stderr
     assert "saved_model/2" in done.stdout
     assert "top-1 agreement 1.000" in done.stdout

@@ -1,11 +1,10 @@
 """Tests of tl_keras.serving.predictor and the predict command."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from forked_commands import run_command
 
 from tl_keras.errors import BackboneError, DataError
 from tl_keras.serving.predictor import load_predictor, predict_images
@@ -37,8 +36,8 @@ def test_a_file_that_is_no_image_is_named_and_the_others_are_answered(run, tmp_p
 
 def test_the_command_prints_json_lines_and_ends_with_2_where_a_file_is_broken(run, tmp_path):
     (tmp_path / "b.png").write_bytes(b"not an image")
-    command = [sys.executable, "-m", "tl_keras.predict", f"--model={run.path}", "--format=jsonl", "--top_k=2"]
-    done = subprocess.run([*command, tmp_path, run.path / "images"], capture_output=True, text=True, check=False)
+    flags = [f"--model={run.path}", "--format=jsonl", "--top_k=2"]
+    done = run_command("predict", *flags, tmp_path, run.path / "images")
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert [len(row.get("top_k", [])) for row in rows] == [0, *[2] * 10]
     assert done.returncode == 2

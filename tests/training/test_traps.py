@@ -12,7 +12,7 @@ from tl_keras.training.proof import ProveFreezing
 from tl_keras.training.workshop import Workshop
 
 # With BatchNorm; nested, with LayerNorm; and two whose layers are called otherwise in a second build.
-KINDS = ["MobileNetV2", "ConvNeXtTiny", "InceptionV3", "NASNetMobile"]
+KINDS = ["MobileNetV2", "ConvNeXtTiny", pytest.param("InceptionV3", marks=pytest.mark.slow), "NASNetMobile"]
 
 
 @pytest.fixture(scope="module", params=KINDS)
