@@ -10,6 +10,7 @@ from tl_keras.data.inspection import inspect_source
 from tl_keras.data.sources import open_source
 from tl_keras.data.splits import split_source
 from tl_keras.serving.handover import hand_over
+from tl_keras.serving.predictor import predict_images
 from tl_keras.serving.profile import answers_of
 from tl_keras.training.run_directory import RunDirectory
 
@@ -29,6 +30,12 @@ def source():
 def run(made_once, source):
     """A run directory with model.keras, proof.npz and saved_model/1, and images/ with ten PNG files."""
     return RunDirectory(made_once("served", lambda path: make_run(path, source)))
+
+
+@pytest.fixture(scope="session")
+def predicted(run):
+    """What `predict_images` gives for images/, in the order of their names, with the three best labels of each."""
+    return predict_images(run.path, [run.path / "images"], top_k=3)
 
 
 def make_run(path, source):

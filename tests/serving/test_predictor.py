@@ -10,17 +10,24 @@ from tl_keras.errors import BackboneError, DataError
 from tl_keras.serving.predictor import load_predictor, predict_images
 
 
+@pytest.fixture(scope="module")
+def expected(run, source):
+    """What the run directory's model gives for twenty images."""
+    return load_predictor(run.path).probabilities(twenty(source), batch_size=8)
+
+
+def twenty(source):
+    return source.images(np.arange(20)).map(lambda element: element["image"])
+
+
 @pytest.mark.parametrize("model", ["model.keras", "saved_model", "saved_model/1"])
-def test_every_form_of_the_model_gives_the_same_calibrated_probabilities(run, source, model):
-    images = source.images(np.arange(20)).map(lambda element: element["image"])
-    expected, found = (
-        load_predictor(path).probabilities(images, batch_size=8) for path in (run.path, run.path / model)
-    )
+def test_every_form_of_the_model_gives_the_same_calibrated_probabilities(run, source, expected, model):
+    found = load_predictor(run.path / model).probabilities(twenty(source), batch_size=8)
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_labels_are_ranked_by_score(run):
-    (row,) = predict_images(run.path, [run.path / "images" / "0.png"], top_k=3)
+def test_labels_are_ranked_by_score(predicted):
+    row = predicted[0]
     scores = [best["score"] for best in row["top_k"]]
     assert scores == sorted(scores, reverse=True)
     assert (row["label"], row["score"]) == (row["top_k"][0]["label"], scores[0])
@@ -29,7 +36,7 @@ def test_labels_are_ranked_by_score(run):
 def test_a_file_that_is_no_image_is_named_and_the_others_are_answered(run, tmp_path):
     (tmp_path / "b.png").write_bytes(b"not an image")
     (tmp_path / "a.png").write_bytes((run.path / "images" / "0.png").read_bytes())
-    rows = predict_images(run.path, [tmp_path])
+    rows = predict_images(run.path / "saved_model", [tmp_path])  # which loads sooner
     assert "label" in rows[0]
     assert "decoded" in rows[1]["error"]
 
