@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import json
 import os
 import pathlib
 import shutil
+import tempfile
+from collections.abc import Callable
 
 # Before Keras is imported: nothing is downloaded, and nothing in the home directory is read.
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -44,6 +47,25 @@ def small_teacher(tmp_path_factory) -> pathlib.Path:
     return file
 
 
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory, worker_id) -> Callable[[str, Callable[[pathlib.Path], object]], pathlib.Path]:
+    """A function that returns a folder of a name, made by the first worker of pytest-xdist that asks and read by all."""
+    shared = tmp_path_factory.getbasetemp()
+    if worker_id != "master":
+        shared = shared.parent
+
+    def made_once(name, make):
+        made = shared / f"{name}.made"
+        with made.open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if not made.stat().st_size:
+                make(shared / name)
+                file.write("yes")
+        return shared / name
+
+    return made_once
+
+
 @pytest.fixture(scope="module")
 def browser():
     """A headless Chromium, driven by Playwright; the test is skipped where either is not there."""
@@ -58,6 +80,7 @@ def browser():
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _own_cache(tmp_path_factory) -> None:
-    """Keeps what tests cache, in this process and those that they start, out of the user's."""
+def _own_folders(tmp_path_factory) -> None:
+    """Keeps what is cached or left behind, by this process and those that it starts, out of the user's folders."""
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+    os.environ["TMPDIR"] = tempfile.tempdir = str(tmp_path_factory.mktemp("tmp"))

@@ -1,21 +1,16 @@
 """Tests of the commands `advise` and `inspect`, as processes."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from forked_commands import run_command
 from PIL import Image
-
-
-def run(command, *arguments):
-    return subprocess.run([sys.executable, "-m", f"tl_keras.{command}", *arguments], capture_output=True, text=True)
 
 
 @pytest.mark.parametrize("command", ["advise", "inspect"])
 def test_without_data_it_says_so(command):
-    process = run(command)
+    process = run_command(command)
     assert process.returncode == 2
     assert process.stderr.splitlines()[-1].startswith("error: flags: expected --data=SOURCE")
     assert "Traceback" not in process.stderr
@@ -29,7 +24,7 @@ def test_inspect_leaves_a_page_json_and_splits(tmp_path):
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(random.integers(0, 256, (40, 40, 3), np.uint8)).save(path)
     (tmp_path / "photos" / "cat" / "0.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
-    process = run(
+    process = run_command(
         "inspect",
         f"--data={tmp_path / 'photos'}",
         f"--out={tmp_path / 'report'}",
@@ -46,7 +41,7 @@ def test_inspect_leaves_a_page_json_and_splits(tmp_path):
 
 @pytest.mark.slow
 def test_advise_prints_the_command_last():
-    process = run("advise", "--data=digits", "--candidates=MobileNetV2:embedded", "--budget=1h")
+    process = run_command("advise", "--data=digits", "--candidates=MobileNetV2:embedded", "--budget=1h")
     assert process.returncode == 0, process.stderr
     assert process.stdout.splitlines()[-1].startswith("python -m tl_keras.train --data=digits")
     assert "- time: about" in process.stdout

@@ -1,11 +1,10 @@
 """The life of a student on every backbone of the table, each in a process of its own: the largest needs 10 GB."""
 
-import multiprocessing
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from forked_commands import FORKED
 
 from tl_keras.backbones.specs import backbone_names
 from tl_keras.backbones.weights import fingerprint
@@ -31,7 +30,7 @@ _SPREAD = 0.05
     "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in backbone_names()]
 )
 def test_a_student_lives(name, tmp_path):
-    process = multiprocessing.get_context("spawn").Process(target=live, args=(name, tmp_path))
+    process = FORKED.Process(target=live, args=(name, tmp_path))
     process.start()
     process.join()
     assert process.exitcode == 0, "the traceback is on stderr"

@@ -65,6 +65,7 @@ def test_methods_compared(tmp_path, monkeypatch):
     few = {"IMAGES_PER_CLASS": 5, "EPOCHS": 1, "SEEDS": 2, "CUTS": ["none", "blocks:2"]}
     execute("methods_compared", tmp_path, monkeypatch, **SMALL, **few)
     assert (tmp_path / "cuts" / "sweep.png").is_file()
+    assert (tmp_path / "comparison.html").is_file()
 
 
 @pytest.mark.slow

@@ -4,12 +4,11 @@ import json
 import os
 import pathlib
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
+from forked_commands import run_command, start_command
 
 from tl_keras.config import quick_start
 from tl_keras.evaluation.comparison import Row
@@ -87,14 +86,14 @@ def test_of_equally_good_cuts_the_one_that_trains_least_is_chosen():
 @pytest.mark.slow
 def test_a_sweep_killed_in_the_middle_ends_as_one_that_was_not(swept, tmp_path):
     workdir, _ = swept
-    command = [sys.executable, "-m", "tl_keras.sweep", f"--workdir={tmp_path / 'killed'}", *FLAGS]
-    process = subprocess.Popen(command)
+    flags = [f"--workdir={tmp_path / 'killed'}", *FLAGS]
+    process = start_command("sweep", *flags)
     while not (tmp_path / "killed" / "blocks_2" / "seed_0" / "result.json").exists():
-        assert process.poll() is None
+        assert process.is_alive()
         time.sleep(0.02)
     os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    assert subprocess.run(command, check=False).returncode == 0
+    process.join()
+    assert run_command("sweep", *flags).returncode == 0
     for run in ("none", "blocks_1", "blocks_2"):
         whole, killed = (
             json.loads((path / run / "seed_0" / "result.json").read_text()) for path in (workdir, tmp_path / "killed")

@@ -22,7 +22,13 @@ from tl_keras.training.run_directory import RunDirectory
 CLASSES = tuple(f"{position:03}" for position in range(1000))
 
 
-@pytest.fixture(scope="module", params=[("MobileNetV2", 1.0, 0.88), ("MobileNet", 0.25, 0.55)], ids=lambda row: row[0])
+TEACHERS = [
+    pytest.param(("MobileNetV2", 1.0, 0.88), marks=pytest.mark.slow, id="MobileNetV2"),
+    pytest.param(("MobileNet", 0.25, 0.55), id="MobileNet"),
+]
+
+
+@pytest.fixture(scope="module", params=TEACHERS)
 def taught(request, shared_data, tmp_path_factory):
     """A run directory whose student is the teacher with its own top; the photos; what training's pipeline gives for them."""
     name, alpha, top_1 = request.param

@@ -8,8 +8,9 @@ import pytest
 from tl_keras.config import quick_start
 from tl_keras.data.arrays import ArraySource
 from tl_keras.data.sources import open_source
-from tl_keras.reporting.run_report import write_report
+from tl_keras.reporting.run_report import REPORT, write_report
 from tl_keras.training.loop import train_and_evaluate
+from tl_keras.training.workshop import Workshop
 from tl_keras.weaknesses.findings import Audit, Condition, Mimicry
 
 NAMES = ("<script>three</script>", "$5 & $6", "七")
@@ -50,21 +51,30 @@ def audit():
 
 
 @pytest.fixture(scope="session")
-def in_memory(tmp_path_factory, source):
+def in_memory(made_once, source):
     """A run on images in memory, and its page."""
-    workdir = tmp_path_factory.mktemp("runs") / "in_memory"
-    config = a_config()
-    config.model.image_size = 64  # so that the last map has more than one place
-    train_and_evaluate(config, workdir, source=source)
-    return workdir, write_report(workdir, source=source).read_text()
+
+    def make(workdir):
+        config = a_config()
+        config.model.image_size = 64  # so that the last map has more than one place
+        train_and_evaluate(config, workdir, source=source)
+        write_report(workdir, source=source)
+
+    workdir = made_once("in_memory", make)
+    return workdir, (workdir / REPORT).read_text()
 
 
 @pytest.fixture(scope="session")
-def compared(tmp_path_factory):
+def compared(made_once):
     """A directory with two runs, as a comparison leaves them; their test images were not looked at. And a page of one."""
-    workdir = tmp_path_factory.mktemp("runs") / "compared"
-    for name, epochs in (("short", 1), ("long", 2)):
-        config = a_config()
-        config.model.method, config.training.epochs = "feature_extraction", epochs
-        train_and_evaluate(config, workdir / name / "seed_0", measure_test=False)
-    return workdir, write_report(workdir / "long" / "seed_0").read_text()
+
+    def make(workdir):
+        workshop = Workshop()
+        for name, epochs in (("short", 1), ("long", 2)):
+            config = a_config()
+            config.model.method, config.training.epochs = "feature_extraction", epochs
+            train_and_evaluate(config, workdir / name / "seed_0", measure_test=False, workshop=workshop)
+        write_report(workdir / "long" / "seed_0")
+
+    workdir = made_once("compared", make)
+    return workdir, (workdir / "long" / "seed_0" / REPORT).read_text()

@@ -4,15 +4,10 @@ import subprocess
 import sys
 
 import pytest
+from forked_commands import run_command
 
 from tl_keras.errors import DataError
 from tl_keras.reporting.comparison_report import write_comparison
-
-
-def the_command(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "tl_keras.report", *arguments], capture_output=True, text=True, check=False
-    )
 
 
 def test_runs_are_compared_without_tensorflow(compared, tmp_path):
@@ -43,7 +38,7 @@ def test_a_directory_without_a_run_is_one_line(compared, tmp_path):
 
 @pytest.mark.parametrize("arguments", [[], ["nowhere"], ["nowhere", "elsewhere"]])
 def test_the_command_says_what_it_expects(arguments):
-    done = the_command(*arguments)
+    done = run_command("report", *arguments)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("error: report: expected ")
     assert "Traceback" not in done.stderr

@@ -5,10 +5,9 @@ import json
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 
 import pytest
+from forked_commands import run_command
 
 from tl_keras.errors import DataError
 from tl_keras.reporting.run_report import write_report
@@ -132,8 +131,7 @@ def test_the_command_has_exactly_the_config_of_the_run(compared):
     run = compared[0] / "long" / "seed_0"
     command = next(text for text in Page(compared[1]).texts if text.startswith("python -m tl_keras.train"))
     flags = [flag for flag in shlex.split(command)[3:] if not flag.startswith("--workdir")]
-    again = [sys.executable, "-m", "tl_keras.train", f"--workdir={run}", "--noreport", *flags]
-    done = subprocess.run(again, capture_output=True, text=True, check=False)
+    done = run_command("train", f"--workdir={run}", "--noreport", *flags)
     assert "holds this run, finished" in done.stderr  # another config is refused
 
 

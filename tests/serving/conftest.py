@@ -10,6 +10,7 @@ from tl_keras.data.inspection import inspect_source
 from tl_keras.data.sources import open_source
 from tl_keras.data.splits import split_source
 from tl_keras.serving.handover import hand_over
+from tl_keras.serving.predictor import predict_images
 from tl_keras.serving.profile import answers_of
 from tl_keras.training.run_directory import RunDirectory
 
@@ -26,13 +27,23 @@ def source():
 
 
 @pytest.fixture(scope="session")
-def run(tmp_path_factory, source):
+def run(made_once, source):
     """A run directory with model.keras, proof.npz and saved_model/1, and images/ with ten PNG files."""
+    return RunDirectory(made_once("served", lambda path: make_run(path, source)))
+
+
+@pytest.fixture(scope="session")
+def predicted(run):
+    """What `predict_images` gives for images/, in the order of their names, with the three best labels of each."""
+    return predict_images(run.path, [run.path / "images"], top_k=3)
+
+
+def make_run(path, source):
     config = resolve(quick_start())
     student = build_student(choose_backbone(config.model), config.model, num_classes=3)
     inspection = inspect_source(source)
     splits = split_source(source, inspection, validation_fraction=0.3, test_fraction=0.1, seed=0)
-    run = RunDirectory(tmp_path_factory.mktemp("runs") / "run")
+    run = RunDirectory(path)
     run.begin(
         config=to_json(config),
         data_hash=inspection.data_hash,
@@ -50,4 +61,3 @@ def run(tmp_path_factory, source):
     (run.path / "images").mkdir()
     for index in range(10):
         (run.path / "images" / f"{index}.png").write_bytes(source.encoded_image(index * 12))
-    return run

@@ -1,12 +1,11 @@
 """Tests of tl_keras.serving.monitoring and the monitor command."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from forked_commands import run_command
 
 from tl_keras.serving.model_file import load_model
 from tl_keras.serving.monitoring import Watch, check_features, check_labels, check_outliers, verdict
@@ -56,8 +55,7 @@ def test_the_command_says_when_to_retrain(run, source, tmp_path, noise, status, 
         pixels = tf.constant(random.integers(0, 256, (64, 64, 3), dtype=np.uint8))
         file = tf.io.encode_png(pixels).numpy() if noise else source.encoded_image(index * 3)
         (tmp_path / f"{index}.png").write_bytes(file)
-    command = [sys.executable, "-m", "tl_keras.monitor", f"--reference={run.path}", f"--data={tmp_path}", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = run_command("monitor", f"--reference={run.path}", f"--data={tmp_path}", "--json")
     assert done.returncode == status, done.stdout + done.stderr
     report = json.loads(done.stdout)
     assert report["images"] == 40

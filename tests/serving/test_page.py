@@ -6,8 +6,6 @@ import threading
 
 import pytest
 
-from tl_keras.serving.predictor import predict_images
-
 pytest.importorskip("starlette", reason="pip install 'tl_keras[serve]'")
 pytest.importorskip("playwright.sync_api", reason="pip install playwright")
 
@@ -30,20 +28,20 @@ def address(run):
     thread.join()
 
 
-def test_a_chosen_photo_is_answered_and_nothing_comes_from_elsewhere(run, address, browser):
+def test_a_chosen_photo_is_answered_and_nothing_comes_from_elsewhere(run, predicted, address, browser):
     page, requests = browser.new_page(), []
     page.on("request", lambda request: requests.append(request.url))
     page.goto(address)
     file = run.path / "images" / "0.png"
     page.set_input_files("#file", file)
     page.wait_for_selector("#answer tbody tr")
-    expected = predict_images(run.path, [file], top_k=3)[0]
+    expected = predicted[0]
     assert page.locator("tbody th").all_inner_texts() == [best["label"] for best in expected["top_k"]]
     assert page.locator("#status").inner_text() == f"{expected['label']}, {100 * expected['score']:.1f} %"
     assert all(url.startswith((address, "blob:", "data:")) for url in requests)
 
 
-def test_a_dropped_photo_is_answered(run, address, browser):
+def test_a_dropped_photo_is_answered(run, predicted, address, browser):
     page, file = browser.new_page(), run.path / "images" / "0.png"
     page.goto(address)
     encoded = base64.b64encode(file.read_bytes()).decode()
@@ -57,7 +55,7 @@ def test_a_dropped_photo_is_answered(run, address, browser):
     )
     page.dispatch_event("#drop", "drop", {"dataTransfer": dropped})
     page.wait_for_selector("#answer tbody tr")
-    expected = predict_images(run.path, [file])[0]
+    expected = predicted[0]
     assert page.locator("#status").inner_text() == f"{expected['label']}, {100 * expected['score']:.1f} %"
 
 

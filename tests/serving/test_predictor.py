@@ -1,27 +1,33 @@
 """Tests of tl_keras.serving.predictor and the predict command."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from forked_commands import run_command
 
 from tl_keras.errors import BackboneError, DataError
 from tl_keras.serving.predictor import load_predictor, predict_images
 
 
+@pytest.fixture(scope="module")
+def expected(run, source):
+    """What the run directory's model gives for twenty images."""
+    return load_predictor(run.path).probabilities(twenty(source), batch_size=8)
+
+
+def twenty(source):
+    return source.images(np.arange(20)).map(lambda element: element["image"])
+
+
 @pytest.mark.parametrize("model", ["model.keras", "saved_model", "saved_model/1"])
-def test_every_form_of_the_model_gives_the_same_calibrated_probabilities(run, source, model):
-    images = source.images(np.arange(20)).map(lambda element: element["image"])
-    expected, found = (
-        load_predictor(path).probabilities(images, batch_size=8) for path in (run.path, run.path / model)
-    )
+def test_every_form_of_the_model_gives_the_same_calibrated_probabilities(run, source, expected, model):
+    found = load_predictor(run.path / model).probabilities(twenty(source), batch_size=8)
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_labels_are_ranked_by_score(run):
-    (row,) = predict_images(run.path, [run.path / "images" / "0.png"], top_k=3)
+def test_labels_are_ranked_by_score(predicted):
+    row = predicted[0]
     scores = [best["score"] for best in row["top_k"]]
     assert scores == sorted(scores, reverse=True)
     assert (row["label"], row["score"]) == (row["top_k"][0]["label"], scores[0])
@@ -30,15 +36,15 @@ def test_labels_are_ranked_by_score(run):
 def test_a_file_that_is_no_image_is_named_and_the_others_are_answered(run, tmp_path):
     (tmp_path / "b.png").write_bytes(b"not an image")
     (tmp_path / "a.png").write_bytes((run.path / "images" / "0.png").read_bytes())
-    rows = predict_images(run.path, [tmp_path])
+    rows = predict_images(run.path / "saved_model", [tmp_path])  # which loads sooner
     assert "label" in rows[0]
     assert "decoded" in rows[1]["error"]
 
 
 def test_the_command_prints_json_lines_and_ends_with_2_where_a_file_is_broken(run, tmp_path):
     (tmp_path / "b.png").write_bytes(b"not an image")
-    command = [sys.executable, "-m", "tl_keras.predict", f"--model={run.path}", "--format=jsonl", "--top_k=2"]
-    done = subprocess.run([*command, tmp_path, run.path / "images"], capture_output=True, text=True, check=False)
+    flags = [f"--model={run.path}", "--format=jsonl", "--top_k=2"]
+    done = run_command("predict", *flags, tmp_path, run.path / "images")
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert [len(row.get("top_k", [])) for row in rows] == [0, *[2] * 10]
     assert done.returncode == 2

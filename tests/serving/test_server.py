@@ -19,8 +19,6 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from tl_keras.serving.predictor import predict_images
-
 pytest.importorskip("starlette", reason="pip install 'tl_keras[serve]'")
 from tl_keras.serving.server import Limits, make_app
 
@@ -87,15 +85,14 @@ def grey_png(width, height):
     return file.getvalue()
 
 
-def test_rows_and_columns_give_what_predict_gives(run, server):
+def test_rows_and_columns_give_what_predict_gives(run, server, predicted):
     files = [run.path / "images" / f"{index}.png" for index in range(10)]
-    expected = predict_images(run.path, files)
     encoded = [{"b64": base64.b64encode(file.read_bytes()).decode()} for file in files]
     _, by_row = ask(server[0], PREDICT, json.dumps({"instances": [{"image_bytes": value} for value in encoded]}))
     _, by_column = ask(server[0], PREDICT, json.dumps({"inputs": {"image_bytes": encoded}}))
     rows, columns = json.loads(by_row)["predictions"], json.loads(by_column)["outputs"]
-    assert [row["label"] for row in rows] == columns["label"] == [row["label"] for row in expected]
-    np.testing.assert_allclose([row["score"] for row in rows], [row["score"] for row in expected], atol=1e-5)
+    assert [row["label"] for row in rows] == columns["label"] == [row["label"] for row in predicted]
+    np.testing.assert_allclose([row["score"] for row in rows], [row["score"] for row in predicted], atol=1e-5)
 
 
 def test_labels_beyond_ascii_are_answered(run, server):
@@ -277,11 +274,11 @@ def resident_megabytes(pid):
 
 
 @pytest.mark.slow
-def test_under_load_the_right_are_answered_the_broken_refused_and_memory_stays_flat(run, server):
+def test_under_load_the_right_are_answered_the_broken_refused_and_memory_stays_flat(run, server, predicted):
     """3,000 requests, 32 at a time, a tenth of them broken in four ways; prints the latencies."""
     port, pid = server
     files = [run.path / "images" / f"{index}.png" for index in range(10)]
-    labels = [row["label"] for row in predict_images(run.path, files)]
+    labels = [row["label"] for row in predicted]
     good = [instances(file.read_bytes()) for file in files]
     broken = [
         lambda: ask(port, PREDICT, instances(b"no image"))[0] == 400,

@@ -5,12 +5,12 @@ import os
 import pathlib
 import signal
 import subprocess
-import sys
 import time
 
 import keras
 import numpy as np
 import pytest
+from forked_commands import run_command, start_command
 
 from tl_keras.backbones.specs import backbone_spec
 from tl_keras.config import quick_start
@@ -21,6 +21,7 @@ from tl_keras.errors import BackboneError, ConfigError, DataError, WorkdirError
 from tl_keras.evaluation.measure import evaluate_run
 from tl_keras.serving.model_file import load_model
 from tl_keras.training.loop import _crop_loss, train_and_evaluate
+from tl_keras.training.workshop import Workshop
 
 FILES = {
     "config.json",
@@ -53,10 +54,16 @@ def a_config(**changes):
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def workshop():
+    """What the runs in this process share; those that are killed, in processes of their own, share nothing."""
+    return Workshop()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, workshop):
     """A finished run: its directory and its result."""
     workdir = tmp_path_factory.mktemp("runs") / "finished"
-    return workdir, train_and_evaluate(a_config(), workdir)
+    return workdir, train_and_evaluate(a_config(), workdir, workshop=workshop)
 
 
 def test_the_directory_holds_what_it_should(finished):
@@ -190,7 +197,7 @@ def test_weights_of_another_architecture_are_one_line_and_nothing_is_written(tmp
     assert not (tmp_path / "run").exists()
 
 
-def test_a_full_disk_is_one_line_and_what_was_written_is_whole(tmp_path):
+def test_a_full_disk_is_one_line_and_what_was_written_is_whole(tmp_path, workshop):
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", tmp_path], capture_output=True, check=False
     )
@@ -198,7 +205,7 @@ def test_a_full_disk_is_one_line_and_what_was_written_is_whole(tmp_path):
         pytest.skip(f"needs the right to mount a small file system: {mounted.stderr.decode().strip()}")
     try:
         with pytest.raises(WorkdirError, match="disk is full"):
-            train_and_evaluate(a_config(), tmp_path / "run")
+            train_and_evaluate(a_config(), tmp_path / "run", workshop=workshop)
         assert json.loads((tmp_path / "run" / "config.json").read_text())["config"]["seed"] == 0
         assert not [path for path in (tmp_path / "run").rglob(".*") if path.is_file()]
         assert not (tmp_path / "run" / "result.json").exists()
@@ -210,14 +217,6 @@ def test_a_full_disk_is_one_line_and_what_was_written_is_whole(tmp_path):
 FINE_TUNE = ["--method=fine_tune", "--config.training.head_epochs=36", "--epochs=2", "--export=none", "--noreport"]
 
 
-def a_training_process(workdir: pathlib.Path) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-m", "tl_keras.train", f"--workdir={workdir}", *FINE_TUNE],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-
-
 def epochs_done(workdir: pathlib.Path) -> int:
     metrics = workdir / "metrics.jsonl"
     return len(metrics.read_text().splitlines()) if metrics.exists() else 0
@@ -225,15 +224,15 @@ def epochs_done(workdir: pathlib.Path) -> int:
 
 def test_a_run_killed_in_each_phase_ends_as_one_that_was_not(tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert a_training_process(whole).wait() == 0
+    assert run_command("train", f"--workdir={whole}", *FINE_TUNE).returncode == 0
     for epoch in (1, 37):  # in the head's phase, then in fine-tuning
-        process = a_training_process(killed)
+        process = start_command("train", f"--workdir={killed}", *FINE_TUNE)
         while epochs_done(killed) < epoch:
-            assert process.poll() is None
+            assert process.is_alive()
             time.sleep(0.02)
         os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-    assert a_training_process(killed).wait() == 0
+        process.join()
+    assert run_command("train", f"--workdir={killed}", *FINE_TUNE).returncode == 0
     expected, found = (json.loads((path / "result.json").read_text()) for path in (whole, killed))
     for name in ("validation_accuracy", "test_accuracy", "validation_loss", "kept_epoch", "freeze_proof", "hashes"):
         assert found[name] == expected[name]
@@ -249,7 +248,7 @@ def test_a_crop_that_loses_much_of_elongated_images_is_said(resize, said):
     assert bool(said) == bool(_crop_loss(preprocess, inspection))
 
 
-def test_every_regulariser_at_once(tmp_path):
+def test_every_regulariser_at_once(tmp_path, workshop):
     config = a_config(
         model__method="fine_tune",
         model__unfreeze_schedule="blocks:1@0,blocks:2@1",
@@ -264,7 +263,7 @@ def test_every_regulariser_at_once(tmp_path):
         data__augmented_views=1,
         export="none",
     )
-    result = train_and_evaluate(config, tmp_path / "run")
+    result = train_and_evaluate(config, tmp_path / "run", workshop=workshop)
     assert [proof["phase"] for proof in result["freeze_proof"]] == [
         "head",
         "fine-tuning blocks:1",

@@ -1,17 +1,14 @@
 """Runs that are stopped from outside, at any moment, and end as one that was not."""
 
 import json
-import multiprocessing
 import os
 import pathlib
 import random
-import runpy
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
+from forked_commands import run_command, start_command
 
 OPTIONS = ["--method=fine_tune", "--epochs=20", "--unfreeze=layers:4", "--nocache", "--export=none", "--noreport"]
 OPTIONS += ["--batch_norm=train", "--augmentation=light", "--config.training.head_epochs=10"]
@@ -22,21 +19,9 @@ def options(teacher: pathlib.Path, workdir: pathlib.Path) -> list[str]:
     return [f"--workdir={workdir}", f"--backbone={teacher}", *OPTIONS]
 
 
-# Forked where TensorFlow is imported already, so that the moments fall into the run.
-forked = multiprocessing.get_context("forkserver")
-forked.set_forkserver_preload(["tl_keras.training.loop"])
-
-
-def train(arguments: list[str]) -> None:
-    """Is `python -m tl_keras.train`, in a process of its own."""
-    sys.argv[1:] = arguments
-    runpy.run_module("tl_keras.train", run_name="__main__", alter_sys=True)
-
-
 def ended(teacher: pathlib.Path, workdir: pathlib.Path, *, number: int = 0, seconds: float | None = None) -> int:
     """Runs a command, sends it a signal after some seconds unless it has ended, and returns its exit status."""
-    process = forked.Process(target=train, args=(options(teacher, workdir),))
-    process.start()
+    process = start_command("train", *options(teacher, workdir))
     process.join(seconds)
     if process.is_alive():
         os.kill(process.pid, number)
@@ -52,9 +37,7 @@ def result_of(workdir: pathlib.Path) -> dict:
 @pytest.fixture(scope="module")
 def whole(small_teacher, tmp_path_factory):
     """The result of a run that nothing disturbed, and the seconds that it took."""
-    first = forked.Process(target=int)  # waits until TensorFlow is imported
-    first.start()
-    first.join()
+    run_command("train", "--help")  # waits until TensorFlow is imported, so that the moments fall into the run
     workdir, began = tmp_path_factory.mktemp("whole") / "run", time.perf_counter()
     assert ended(small_teacher, workdir) == 0
     return result_of(workdir), time.perf_counter() - began
@@ -74,16 +57,15 @@ def test_a_run_stopped_at_any_moment_ends_as_one_that_was_not(small_teacher, tmp
 def test_sigterm_saves_the_last_epoch_and_has_a_status_of_its_own(small_teacher, tmp_path):
     from tl_keras.training.checkpoints import read_checkpoint
 
-    command = [sys.executable, "-m", "tl_keras.train", *options(small_teacher, tmp_path / "run")]
-    process, epochs = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True), 0
-    for line in process.stderr:
-        epochs += line.startswith("  epoch")
-        if epochs == 2:
-            process.terminate()
-            break
-    _, said = process.communicate()
-    assert process.returncode == 143
-    assert said.splitlines()[-1] == "stopped; the same command goes on from the last epoch"
+    said = tmp_path / "said"
+    process = start_command("train", *options(small_teacher, tmp_path / "run"), stderr=said)
+    while not said.exists() or said.read_text().count("  epoch") < 2:
+        assert process.is_alive()
+        time.sleep(0.02)
+    process.terminate()
+    process.join()
+    assert process.exitcode == 143
+    assert said.read_text().splitlines()[-1] == "stopped; the same command goes on from the last epoch"
     checkpoint, damage = read_checkpoint(tmp_path / "run" / "checkpoints" / "last.npz")
     assert damage == ""
     assert len(checkpoint.progress.history) >= 2

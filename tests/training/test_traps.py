@@ -12,7 +12,7 @@ from tl_keras.training.proof import ProveFreezing
 from tl_keras.training.workshop import Workshop
 
 # With BatchNorm; nested, with LayerNorm; and two whose layers are called otherwise in a second build.
-KINDS = ["MobileNetV2", "ConvNeXtTiny", "InceptionV3", "NASNetMobile"]
+KINDS = ["MobileNetV2", "ConvNeXtTiny", pytest.param("InceptionV3", marks=pytest.mark.slow), "NASNetMobile"]
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -64,8 +64,7 @@ def test_batch_norm_keeps_its_statistics_while_the_layers_around_it_train(traine
         np.testing.assert_array_equal(layer.moving_variance, 1)
 
 
-@pytest.mark.parametrize("name", KINDS)
-def test_a_second_build_is_cut_at_the_same_place(name):
-    config = ModelConfig(backbone=name, weights="none", image_size=96, method="fine_tune", unfreeze="blocks:2")
-    plans = [plan_student(teacher := choose_backbone(config), build_backbone(teacher), config) for _ in range(2)]
-    assert plans[0] == plans[1]
+def test_a_second_build_is_cut_at_the_same_place(trained):
+    student, _ = trained
+    config = ModelConfig(weights="none", unfreeze="blocks:1")
+    assert plan_student(student.teacher, build_backbone(student.teacher), config) == student.plan
