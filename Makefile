@@ -10,7 +10,7 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check uv &&
 # What the benchmarks measure against.
 PEERS = torch==2.13.0 timm==1.0.31
 
-.PHONY: demo test test-docs test-slow test-oldest bench check format docs clean
+.PHONY: demo test test-notebooks test-slow test-oldest bench check format docs clean
 
 demo: $(VENV)/installed  ## trains, compares the three methods and exports, with no download
 	$(BIN)/python -m tl_keras.demo --workdir=demo_run
@@ -18,9 +18,8 @@ demo: $(VENV)/installed  ## trains, compares the three methods and exports, with
 test: $(VENV)/installed-dev  ## the default suite, offline
 	$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist=loadfile
 
-test-docs: $(VENV)/installed-dev  ## what is promised: README's commands run, so do the notebooks, and Grad-CAM on every family
-	$(BIN)/python -m pytest -m slow -n auto --maxprocesses=4 --dist=loadfile \
-	  tests/test_docs.py tests/colab tests/reporting/test_grad_cam.py
+test-notebooks: $(VENV)/installed-dev  ## the notebooks from top to bottom, and Grad-CAM on every family
+	$(BIN)/python -m pytest -m slow -n auto --maxprocesses=4 --dist=loadfile tests/colab tests/reporting/test_grad_cam.py
 
 test-slow: $(VENV)/installed-dev  ## every backbone, and what takes minutes
 	$(BIN)/python -m pytest -m slow

@@ -13,6 +13,8 @@ import urllib.request
 
 import pytest
 
+from benchmarks import table
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
 RECIPES = sorted(ROOT.glob("configs/*.py"))
@@ -95,6 +97,11 @@ def test_every_file_of_ours_that_is_named_is_there(page):
 def test_every_error_is_listed():
     done = subprocess.run([sys.executable, str(ROOT / "tools" / "list_errors.py"), "--check"], check=False)
     assert done.returncode == 0, "run: python tools/list_errors.py"
+
+
+def test_the_page_has_what_was_measured():
+    text = table.PAGE.read_text()
+    assert table.page(text, table.RESULTS) == text
 
 
 # What the README's commands are run on. The default teacher's weights are real; ResNet50's are not at hand. What trains many
