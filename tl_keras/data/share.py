@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable
 
@@ -66,6 +67,7 @@ class Share:
           A dataset of (images, labels, weights float32 (m,)).
         """
 
+        @functools.cache  # an epoch has batches of two sizes at most
         def needed(size: int) -> np.ndarray:
             rows, _ = self.rows(size)
             return np.unique(np.concatenate([rows, rows - 1]) % size if mix else rows)

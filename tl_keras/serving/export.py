@@ -9,7 +9,7 @@ import os
 import pathlib
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import keras
@@ -89,10 +89,10 @@ def export_run(
 
 
 def export_finished(
-    workdir: str | os.PathLike[str], formats: Iterable[str], *, source: Source | None = None
+    workdir: str | os.PathLike[str], formats: Sequence[str], *, source: Source | None = None
 ) -> list[dict[str, Any]]:
     """Does what `export_run` does, whatever Keras runs on here; nothing at all where no format is asked for."""
-    if not (formats := tuple(formats)):  # an export reads the model again
+    if not formats:  # an export reads the model again
         return []
     if keras.backend.backend() == "tensorflow":
         return export_run(workdir, formats, source=source)
