@@ -55,6 +55,7 @@ def _step(name: str, pixels: int) -> Callable[[], object]:
 
     from tl_keras.builder import choose_backbone
     from tl_keras.config import TransferConfig, resolve
+    from tl_keras.distribution.engine import open_engine
     from tl_keras.distribution.hardware import resolve_hardware
     from tl_keras.training.phases import plan_phases
     from tl_keras.training.workshop import Workshop
@@ -67,14 +68,14 @@ def _step(name: str, pixels: int) -> Callable[[], object]:
     student = workshop.student(choose_backbone(config.model), config.model, num_classes=_NUM_CLASSES, seed=0)
     plan = plan_phases(config, student, images=_BATCH_SIZE)[0].plan
     workshop.remember(student, workshop.cut(student, plan).trained.variables)
-    trainer = workshop.trainer(
-        student, plan, config.training, on_features=False, class_weights=None, hardware=resolve_hardware("auto")
-    )
+    hardware = resolve_hardware("auto")
+    trainer = workshop.trainer(student, plan, config.training, on_features=False, class_weights=None, hardware=hardware)
     trainer.optimizer.begin(learning_rate=1e-3, steps=1000, warmup_fraction=0.1)
     images = np.random.default_rng(0).uniform(0, 255, (_BATCH_SIZE, pixels, pixels, 3)).astype(np.float32)
     labels = keras.utils.to_categorical(np.arange(_BATCH_SIZE) % _NUM_CLASSES, _NUM_CLASSES)
-    for _ in range(2):
-        trainer.train_on_batch(images, labels)
+    with open_engine(hardware).fitting(trainer):  # in which the step is traced
+        for _ in range(2):
+            trainer.train_on_batch(images, labels)
     return lambda: trainer.train_on_batch(images, labels)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import keras
+import tensorflow as tf
 
 
 def apply_head(features, *, head: str, num_classes: int, head_units: int, dropout: float):
@@ -31,11 +33,14 @@ def apply_head(features, *, head: str, num_classes: int, head_units: int, dropou
 def initialize_head(layers: Iterable[keras.layers.Layer], *, seed: int) -> None:
     """Gives the layers of a head the weights, and dropout the state, that follow from a seed.
 
-    Kernels are Glorot uniform (Glorot and Bengio 2010, equation 16), biases 0.
+    Kernels are Glorot uniform (Glorot and Bengio 2010, equation 16), the same on TensorFlow and JAX; biases 0.
     """
     for position, layer in enumerate(layers):
         if isinstance(layer, keras.layers.Dense):
-            layer.kernel.assign(keras.initializers.GlorotUniform(seed + position)(layer.kernel.shape))
+            limit = math.sqrt(6 / sum(layer.kernel.shape))
+            with tf.device("CPU:0"):
+                kernel = tf.random.stateless_uniform(layer.kernel.shape, [seed + position, 0], -limit, limit)
+            layer.kernel.assign(kernel.numpy())
             layer.bias.assign(keras.ops.zeros_like(layer.bias.value))
         elif isinstance(layer, keras.layers.Dropout):
             layer.seed_generator.state.assign([seed, position])

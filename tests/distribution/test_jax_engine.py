@@ -68,6 +68,7 @@ def test_images_that_do_not_divide_by_the_replicas_are_answered(tmp_path, small_
 def test_the_real_teacher_gives_the_same_test_accuracy_on_both_engines(tmp_path, shared_data):
     options = [f"--data={shared_data / 'flowers5'}", "--backbone=MobileNetV2", "--weights=imagenet", "--export=none"]
     options += ["--method=feature_extraction", "--unfreeze=none", "--config.training.head_epochs=0", "--epochs=20"]
+    options += ["--config.model.dropout=0"]  # what it leaves out, each draws in its own way
     on_jax, on_tensorflow = (train(tmp_path / name, f"--strategy={name}", *options) for name in ("jax", "cpu"))
     images = on_jax["images"]["test"]
     assert abs(on_jax["test_accuracy"] - on_tensorflow["test_accuracy"]) * images <= 1.001

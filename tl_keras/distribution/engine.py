@@ -21,6 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.data.share import Share
+from tl_keras.distribution.fused_batch_norm import fused_batch_norm
 from tl_keras.distribution.hardware import Hardware
 from tl_keras.errors import TrainingError
 
@@ -43,7 +44,9 @@ class Engine:
     @contextlib.contextmanager
     def fitting(self, model: keras.Model) -> Iterator[None]:
         """Wherein a model is trained and evaluated on what `feed` gives."""
-        yield
+        on_tensorflow = keras.backend.backend() == "tensorflow"
+        with fused_batch_norm(model) if on_tensorflow else contextlib.nullcontext():
+            yield
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:

@@ -71,10 +71,11 @@ def fit_outlier_model(train_features: np.ndarray, validation_features: np.ndarra
     Returns:
       The model, of 32 components, or fewer where there are few images.
     """
-    scaled = tf.math.l2_normalize(train_features, axis=-1).numpy().astype(np.float64)
-    mean = scaled.mean(axis=0)
-    directions, variances = _principal_components(scaled - mean, min(_COMPONENTS, min(scaled.shape) // 2))
-    rest = (scaled - mean).var(axis=0, ddof=1).sum() - variances.sum()
+    centred = tf.math.l2_normalize(train_features, axis=-1).numpy().astype(np.float64)
+    mean = centred.mean(axis=0)
+    centred -= mean
+    directions, variances = _principal_components(centred, min(_COMPONENTS, min(centred.shape) // 2))
+    rest = np.vdot(centred, centred) / (len(centred) - 1) - variances.sum()
     # Images that are all alike leave no variance; the smallest float keeps the distance finite.
     smallest = float(np.finfo(np.float32).eps) ** 2
     unscaled = OutlierModel(

@@ -22,6 +22,8 @@ FEATURES_LAYER = "features"
 # More images move neither the Gaussian nor the comparison of later images; a pass over all of ImageNet takes hours.
 _MAX_TRAIN_IMAGES = _MAX_VALIDATION_IMAGES = 2000
 _MAX_REFERENCE_IMAGES = 1000
+# Features of so many are in memory at a time; a multiple of the customary batch sizes.
+_IMAGES_AT_ONCE = 2048
 
 # From indices of images, int64 (k,), to pooled features, float32 (k, d), and logits, float32 (k, classes), in the order of
 # `evaluation_order`.
@@ -133,6 +135,13 @@ def profile_student(answers: Answers, source: Source, splits: Splits) -> tuple[P
         validation_labels=source.labels[validation],
     )
     return profile, validation, validation_logits
+
+
+def logits_of(answers: Answers, source: Source, indices: np.ndarray) -> np.ndarray:
+    """Returns the logits, float32 (k, classes), for any number of images, in the order of `evaluation_order`."""
+    ordered = evaluation_order(source, indices)
+    parts = np.split(ordered, range(_IMAGES_AT_ONCE, len(ordered), _IMAGES_AT_ONCE))
+    return np.concatenate([answers(part)[1] for part in parts])
 
 
 def answers_of(student: Student, source: Source, *, global_batch_size: int) -> Answers:

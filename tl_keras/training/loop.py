@@ -36,7 +36,7 @@ from tl_keras.errors import ConfigError
 from tl_keras.freezing import FreezePlan
 from tl_keras.serving.formats import require_converters
 from tl_keras.serving.handover import hand_over
-from tl_keras.serving.profile import Answers, answers_of, with_features
+from tl_keras.serving.profile import Answers, answers_of, logits_of, with_features
 from tl_keras.training.callbacks import ProgressBar, RecordEpochs, StopOnNonFiniteLoss
 from tl_keras.training.checkpoints import Progress, read_checkpoint, restore, values_of
 from tl_keras.training.feature_cache import FeatureCache
@@ -130,7 +130,7 @@ def train_and_evaluate(
     with engine.together():
         progress = _train(job, phases, began=began)
     answers = _answers(job, phases[-1])
-    _, logits = answers(test if len(test) else splits.validation)
+    logits = logits_of(answers, source, test if len(test) else splits.validation)
     with replacing(run.answers) as temporary:
         np.savez(temporary, logits=logits)
     trained = sum(math.prod(weight.shape) for weight in student.model.trainable_weights)
@@ -188,7 +188,7 @@ class Reopened:
 
     def accuracy(self, indices: np.ndarray) -> float:
         """Returns the part of some images, 0 to 1, that the student answers rightly."""
-        _, logits = self.answers(indices)
+        logits = logits_of(self.answers, self.source, indices)
         return float(np.mean(logits.argmax(axis=-1) == self.source.labels[evaluation_order(self.source, indices)]))
 
 

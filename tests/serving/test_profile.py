@@ -1,0 +1,21 @@
+"""Tests of tl_keras.serving.profile; what a whole run makes of it is in test_monitoring.py and test_export.py."""
+
+import numpy as np
+
+from tl_keras.data.arrays import ArraySource
+from tl_keras.serving.profile import logits_of
+
+
+def test_logits_of_many_images_are_asked_for_in_parts_and_keep_the_order():
+    source = ArraySource(np.zeros((5000, 1, 1, 3), np.uint8), np.arange(5000) % 2)
+    asked = []
+
+    def answers(indices):
+        asked.append(len(indices))
+        return np.zeros((len(indices), 7), np.float32), np.stack([indices, -indices], axis=1).astype(np.float32)
+
+    wanted = np.random.default_rng(0).permutation(5000)[:4500]
+    logits = logits_of(answers, source, wanted)
+    np.testing.assert_array_equal(logits[:, 0], np.sort(wanted))
+    assert asked == [2048, 2048, 404]
+    np.testing.assert_array_equal(logits_of(answers, source, wanted[:1])[:, 0], wanted[:1])
