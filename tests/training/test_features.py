@@ -8,6 +8,7 @@ import pytest
 from tl_keras.config import quick_start
 from tl_keras.data.arrays import ArraySource
 from tl_keras.serving.model_file import load_model
+from tl_keras.training.feature_cache import FeatureRows
 from tl_keras.training.loop import train_and_evaluate
 from tl_keras.training.workshop import Workshop
 
@@ -83,6 +84,20 @@ def test_a_second_run_computes_nothing_and_ends_alike(run):
     second, said = run()
     assert said[0].startswith("computed before")
     assert hash_of_weights(first) == hash_of_weights(second)
+
+
+def test_what_another_run_computes_meanwhile_is_not_computed_again(run, monkeypatch):
+    locked = FeatureRows.locked
+
+    def after_another_run(rows):
+        monkeypatch.setattr(FeatureRows, "locked", locked)
+        run()
+        return locked(rows)
+
+    monkeypatch.setattr(FeatureRows, "locked", after_another_run)
+    _, said = run()
+    assert len(said) == 1
+    assert said[0].startswith("computed by another run meanwhile")
 
 
 def test_another_seed_shares_what_evaluation_sees(run):

@@ -184,20 +184,27 @@ class FeatureStore:
         reason = self._cache.refusal(needed)
         if not reason:
             with rows.locked():
-                features = self._find(rows)  # another run may have computed some meanwhile
-                missing = rows.spec.nbytes_on_disk(features.missing)
-                reason = self._cache.make_room(missing, needed=needed, keep=rows)
-                if not reason:
-                    if not rows.nbytes:  # what there was has made room
-                        features = self._find(rows)
-                    start = self._start(cut, others, features)
-                    model = cut.frozen if start is None else between(student, start[0], cut)
-                    reason = self._fill(rows, features, model, start[1] if start else None)
-                    features = self._find(rows)
+                reason = self._compute(student, cut, others, rows, needed)
+                features = self._find(rows)
         if reason:
             _say(f"frozen layers: computed at every step, because {reason}")
             return None
         return features
+
+    def _compute(self, student: Student, cut: Cut, others: Iterable[Cut], rows: FeatureRows, needed: int) -> str:
+        """Computes what is missing of rows that are locked and take `needed` bytes; returns why it did not, or nothing."""
+        features = self._find(rows)
+        if not features.missing:
+            _say(f"frozen layers: computed by another run meanwhile, in {rows.folder}")
+            return ""
+        missing = rows.spec.nbytes_on_disk(features.missing)
+        if reason := self._cache.make_room(missing, needed=needed, keep=rows):
+            return reason
+        if not rows.nbytes:  # what there was has made room
+            features = self._find(rows)
+        start = self._start(cut, others, features)
+        model = cut.frozen if start is None else between(student, start[0], cut)
+        return self._fill(rows, features, model, start[1] if start else None)
 
     def _rows(self, frozen: keras.Model, position: int) -> FeatureRows:
         kind = {**self._kind, "position": position, "weights": fingerprint(frozen)}
