@@ -37,9 +37,9 @@ def _ours() -> Iterable:
     from tl_keras.builder import choose_backbone
     from tl_keras.config import ModelConfig
     from tl_keras.data.pipeline import evaluation_batches
-    from tl_keras.data.sources import open_source
+    from tl_keras.training.workshop import Workshop
 
-    source = open_source(str(_FOLDER))
+    source, _ = Workshop().images(str(_FOLDER), data_dir="")  # as a run has them, inspected
     preprocess = choose_backbone(ModelConfig(weights="none", image_size=_PIXELS, resize="squash")).preprocess
     return evaluation_batches(
         source,

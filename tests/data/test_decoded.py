@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tl_keras.data.decoded import DecodedSource, held_decoded
 from tl_keras.data.decoding import decode_image
@@ -25,6 +26,20 @@ def test_the_pixels_are_those_of_the_files(photos):
     held = held_decoded(photos, indices, inspect_source(photos), limit_gib=1)
     assert isinstance(held, DecodedSource)
     np.testing.assert_array_equal(pixels_of(held, indices), pixels_of(photos, indices))
+
+
+def test_sources_known_to_be_jpegs_give_the_same_pixels(tmp_path):
+    rng = np.random.default_rng(0)
+    for number in range(6):
+        place = tmp_path / f"class{number % 2}"
+        place.mkdir(exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (10, 20, 3), np.uint8)).save(place / f"{number}.jpg")
+    source, indices = open_source(str(tmp_path)), np.arange(6)
+    known = source.of_jpegs()
+    assert known.only_jpegs
+    assert not source.only_jpegs
+    np.testing.assert_array_equal(pixels_of(known, indices), pixels_of(source, indices))
+    np.testing.assert_array_equal(pixels_of(DecodedSource(known, indices), indices), pixels_of(source, indices))
 
 
 def test_files_are_not_read_again(photos, folder):

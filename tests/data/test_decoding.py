@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tl_keras.data.decoding import decode_image
+from tl_keras.data.decoding import JpegFile, decode_image
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (13, 17, 4), np.uint8)
 RGB = Image.fromarray(PIXELS[..., :3])
@@ -28,6 +28,15 @@ def encoded(image, kind, **options):
 def test_lossless_files_decode_to_the_pixels_that_were_written(image, kind):
     decoded = decode_image(tf.constant(encoded(image, kind)))
     np.testing.assert_array_equal(decoded, image.convert("RGB"))
+
+
+@pytest.mark.parametrize("window", [None, lambda shape: (shape // 4, shape // 2)], ids=["whole", "window"])
+def test_what_is_known_to_be_a_jpeg_is_decoded_alike_and_not_asked(window):
+    file = tf.constant(encoded(RGB, "JPEG"))
+    decode = tf.function(lambda contents: decode_image(JpegFile(contents), window))
+    np.testing.assert_array_equal(decode(file), decode_image(file, window))
+    operations = {operation.type for operation in decode.get_concrete_function(file).graph.get_operations()}
+    assert not operations & {"If", "StatelessIf"}
 
 
 @pytest.mark.parametrize(

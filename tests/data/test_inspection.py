@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tl_keras.data.arrays import ArraySource
 from tl_keras.data.folder import FolderSource
@@ -26,6 +27,21 @@ def test_clean_data_have_no_findings(folder):
 
 def test_the_hash_is_that_of_the_file(folder):
     assert inspect(folder).sha256[0] == hashlib.sha256((folder / "cat/00.png").read_bytes()).hexdigest()
+
+
+def test_files_that_are_all_jpegs_are_known_to_be_and_the_damaged_do_not_count(tmp_path):
+    for number in range(4):
+        place = tmp_path / f"class{number % 2}"
+        place.mkdir(exist_ok=True)
+        Image.new("RGB", (20, 10), (number, 0, 0)).save(place / f"{number}.jpg")
+    (tmp_path / "class0" / "damaged.png").write_bytes(b"nothing")
+    assert inspect(tmp_path).only_jpegs
+    Image.new("RGB", (20, 10)).save(tmp_path / "class0" / "png_within.jpg", "PNG")
+    assert not inspect(tmp_path).only_jpegs
+
+
+def test_pixels_are_no_jpegs():
+    assert not inspect_source(ArraySource(np.zeros((2, 4, 4), np.uint8), [0, 1])).only_jpegs
 
 
 def test_equal_pixels_of_another_shape_are_other_content():

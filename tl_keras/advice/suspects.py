@@ -33,7 +33,7 @@ def thumbnails(source: Source, indices: np.ndarray) -> np.ndarray:
         pixels = tf.cast(decode_image(element["image"]), tf.float32)
         return tf.image.resize(tf.reduce_mean(pixels, axis=-1, keepdims=True), (THUMBNAIL, THUMBNAIL), antialias=True)
 
-    images = source.images(indices).map(shrink, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    images = source.images(indices, then=shrink)
     return np.concatenate(list(images.batch(64).as_numpy_iterator()))[..., 0]
 
 

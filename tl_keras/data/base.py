@@ -10,12 +10,15 @@ Source
 from __future__ import annotations
 
 import abc
+import copy
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from tl_keras.data.decoding import JpegFile
 from tl_keras.errors import DataError
 
 # What folders, files and columns are called, and the split that they mean.
@@ -31,6 +34,9 @@ SPLIT_OF_NAME = {
 _BLOCK_BYTES = 128 * 2**20
 _MAX_BLOCK_IMAGES = 16_384
 
+# Images read and decoded at a time: while half of them wait for the disk, the others keep all processors busy.
+_CALLS = 2 * (os.cpu_count() or 1)
+
 
 class Source(abc.ABC):
     """Labelled images, listed but not read: one entry an image in every column, in storage order.
@@ -42,7 +48,10 @@ class Source(abc.ABC):
       labels: int64 (n,), 0 to len(class_names) - 1.
       declared_splits: str (n,), `train`, `validation`, `test` or empty, where the source says nothing.
       notes: One-line remarks made while listing, for the user.
+      only_jpegs: Whether all that is read of it is known to be JPEG files.
     """
+
+    only_jpegs = False
 
     def __init__(
         self,
@@ -64,9 +73,24 @@ class Source(abc.ABC):
     def __len__(self) -> int:
         return len(self.ids)
 
+    def of_jpegs(self) -> Source:
+        """Returns the same source, known to have JPEG files alone, apart from those that are not decodable."""
+        known = copy.copy(self)
+        known.only_jpegs = True
+        return known
+
+    def decodable(self, element: dict[str, tf.Tensor]) -> tf.Tensor | JpegFile:
+        """Returns the image of an element of `images` as `tl_keras.data.decoding.decode_image` takes it."""
+        return JpegFile(element["image"]) if self.only_jpegs else element["image"]
+
     @abc.abstractmethod
     def images(
-        self, indices: np.ndarray, *, shuffle_seed: tf.Tensor | None = None, positions: np.ndarray | None = None
+        self,
+        indices: np.ndarray,
+        *,
+        shuffle_seed: tf.Tensor | None = None,
+        positions: np.ndarray | None = None,
+        then: Callable[[dict[str, tf.Tensor]], Any] | None = None,
     ) -> tf.data.Dataset:
         """Reads some of the images, each once.
 
@@ -75,10 +99,11 @@ class Source(abc.ABC):
           shuffle_seed: int64 scalar, possibly symbolic. The order follows from it alone, whatever the global seeds;
             None: storage order, which is ascending indices.
           positions: int64 (m,), ascending, which of the images in that order are wanted; None: all of them.
+          then: What is made of each, in parallel and where it was read; None: nothing.
 
         Returns:
-          A dataset of {"index": int64 scalar, "image": string scalar (an encoded file) or uint8 (height, width,
-          channels)}.
+          A dataset of what `then` makes of {"index": int64 scalar, "image": string scalar (an encoded file) or uint8
+          (height, width, channels)}.
         """
 
     @abc.abstractmethod
@@ -94,16 +119,22 @@ class RandomAccessSource(Source):
         """Returns the image of an index, int64 scalar, by operations that can run in a tf.data pipeline."""
 
     def images(
-        self, indices: np.ndarray, *, shuffle_seed: tf.Tensor | None = None, positions: np.ndarray | None = None
+        self,
+        indices: np.ndarray,
+        *,
+        shuffle_seed: tf.Tensor | None = None,
+        positions: np.ndarray | None = None,
+        then: Callable[[dict[str, tf.Tensor]], Any] | None = None,
     ) -> tf.data.Dataset:
         """See `Source.images`."""
         order = ordered(indices, shuffle_seed=shuffle_seed)
         wanted = order if positions is None else tf.gather(order, on_host(positions))
-        return tf.data.Dataset.from_tensor_slices(wanted).map(
-            lambda index: {"index": index, "image": self._read(index)},
-            num_parallel_calls=tf.data.AUTOTUNE,
-            deterministic=True,
-        )
+
+        def read(index: tf.Tensor) -> Any:
+            element = {"index": index, "image": self._read(index)}
+            return then(element) if then else element
+
+        return in_parallel(tf.data.Dataset.from_tensor_slices(wanted), read)
 
 
 class FileSource(RandomAccessSource):
@@ -147,17 +178,32 @@ class RecordSource(Source):
         """Returns all records as {"index", "image"}; in storage order, or roughly mixed by a seed, int64 (2,)."""
 
     def images(
-        self, indices: np.ndarray, *, shuffle_seed: tf.Tensor | None = None, positions: np.ndarray | None = None
+        self,
+        indices: np.ndarray,
+        *,
+        shuffle_seed: tf.Tensor | None = None,
+        positions: np.ndarray | None = None,
+        then: Callable[[dict[str, tf.Tensor]], Any] | None = None,
     ) -> tf.data.Dataset:
         """See `Source.images`."""
         mask = on_host(np.isin(np.arange(len(self)), indices))
         seed = None if shuffle_seed is None else tf.stack([shuffle_seed, 0])
         records = self._stream(seed).filter(lambda record: tf.gather(mask, record["index"]))
         images = records if seed is None else shuffle_in_blocks(records, seed, block_size=self._block_images)
-        if positions is None:
-            return images
-        wanted = on_host(np.isin(np.arange(len(indices)), positions))
-        return images.enumerate().filter(lambda position, _: tf.gather(wanted, position)).map(lambda _, image: image)
+        if positions is not None:
+            wanted = on_host(np.isin(np.arange(len(indices)), positions))
+            images = (
+                images.enumerate().filter(lambda position, _: tf.gather(wanted, position)).map(lambda _, image: image)
+            )
+        return in_parallel(images, then) if then else images
+
+
+def in_parallel(dataset: tf.data.Dataset, function: Callable) -> tf.data.Dataset:
+    """Maps a function over a dataset, in order.
+
+    With a fixed number of calls: TensorFlow's own choice begins with few, and small sets are read before it has found more.
+    """
+    return dataset.map(function, num_parallel_calls=_CALLS, deterministic=True)
 
 
 def ordered(indices: np.ndarray, *, shuffle_seed: tf.Tensor | None) -> tf.Tensor:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
@@ -46,21 +49,24 @@ class DecodedSource(RandomAccessSource):
         self._positions = np.full(len(source), -1)
         self._positions[np.sort(indices)] = np.arange(len(indices))
         # Images differ in size; serialised, they make one tensor, and bring their shapes along.
-        decoded = source.images(indices).map(
-            lambda element: tf.io.serialize_tensor(decode_image(element["image"])),
-            num_parallel_calls=tf.data.AUTOTUNE,
-            deterministic=True,
+        decoded = source.images(
+            indices, then=lambda element: tf.io.serialize_tensor(decode_image(source.decodable(element)))
         )
         with tf.device("CPU:0"):
             self._pixels = tf.stack(list(decoded))
 
     def images(
-        self, indices: np.ndarray, *, shuffle_seed: tf.Tensor | None = None, positions: np.ndarray | None = None
+        self,
+        indices: np.ndarray,
+        *,
+        shuffle_seed: tf.Tensor | None = None,
+        positions: np.ndarray | None = None,
+        then: Callable[[dict[str, tf.Tensor]], Any] | None = None,
     ) -> tf.data.Dataset:
         """See `Source.images`."""
-        if np.any(self._positions[indices] < 0):
-            return self._source.images(indices, shuffle_seed=shuffle_seed, positions=positions)
-        return super().images(indices, shuffle_seed=shuffle_seed, positions=positions)
+        held = np.all(self._positions[indices] >= 0)
+        read = super().images if held else self._source.images
+        return read(indices, shuffle_seed=shuffle_seed, positions=positions, then=then)
 
     def _read(self, index: tf.Tensor) -> tf.Tensor:
         position = tf.gather(on_host(self._positions), index)

@@ -31,6 +31,7 @@ class Inspection:
       decodable: bool (n,); the others take no part in training and evaluation.
       heights: int64 (n,), pixels; 0 where not decodable.
       widths: int64 (n,), pixels; 0 where not decodable.
+      only_jpegs: Whether all that are decodable are JPEG files.
       undecodable: The ids of those that are not decodable.
       findings: One-line sentences for the user.
       data_hash: sha256 over content, class and declared split of all images, whatever their names and order.
@@ -40,6 +41,7 @@ class Inspection:
     decodable: np.ndarray
     heights: np.ndarray
     widths: np.ndarray
+    only_jpegs: bool
     undecodable: tuple[str, ...]
     findings: tuple[str, ...]
     data_hash: str
@@ -70,7 +72,7 @@ def inspect_source(source: Source, *, show_progress: bool = False) -> Inspection
     Raises:
       DataError: Fewer than two classes have a decodable image.
     """
-    hashes, heights, widths = _read_all(source, show_progress=show_progress)
+    hashes, heights, widths, jpegs = _read_all(source, show_progress=show_progress)
     decodable = heights > 0
     undecodable = tuple(source.ids[index] for index in np.flatnonzero(~decodable).tolist())
     counts = np.bincount(source.labels[decodable], minlength=len(source.class_names))
@@ -85,33 +87,37 @@ def inspect_source(source: Source, *, show_progress: bool = False) -> Inspection
         decodable=decodable,
         heights=heights,
         widths=widths,
+        only_jpegs=bool(jpegs[decodable].all()),
         undecodable=undecodable,
         findings=tuple(findings),
         data_hash=_data_hash(source, hashes),
     )
 
 
-def _read_all(source: Source, *, show_progress: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns the content hashes, heights and widths; heights and widths of 0 for what does not decode."""
+def _read_all(source: Source, *, show_progress: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Returns the content hashes, heights, widths and which are JPEG files; sides of 0 for what does not decode."""
     n = len(source)
     hashes: np.ndarray = np.full(n, "", "U64")
     heights: np.ndarray = np.zeros(n, np.int64)
     widths: np.ndarray = np.zeros(n, np.int64)
+    jpegs: np.ndarray = np.zeros(n, bool)
 
-    def measure(element: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        return element["index"], element["image"], tf.shape(decode_image(element["image"]))
+    def measure(element: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+        image = element["image"]
+        is_jpeg = tf.io.is_jpeg(image) if image.dtype == tf.string else tf.constant(False)
+        return element["index"], image, tf.shape(decode_image(image)), is_jpeg
 
     # An image that raises is passed over; it is recognised by its absence.
-    measured = source.images(np.arange(n)).map(measure, num_parallel_calls=tf.data.AUTOTUNE).ignore_errors()
+    measured = source.images(np.arange(n), then=measure).ignore_errors()
     batches = measured.batch(_BATCH).prefetch(1).as_numpy_iterator()
     with progress_bar("looking at the images", images=n, shown=show_progress) as bar:
-        for indices, images, shapes in batches:
+        for indices, images, shapes, are_jpegs in batches:
             hashes[indices] = [_content_hash(image) for image in images]
-            heights[indices], widths[indices] = shapes[:, 0], shapes[:, 1]
+            heights[indices], widths[indices], jpegs[indices] = shapes[:, 0], shapes[:, 1], are_jpegs
             bar.update(len(indices))
     for index in np.flatnonzero(heights == 0):
         hashes[index] = _hash_if_readable(source, int(index))
-    return hashes, heights, widths
+    return hashes, heights, widths, jpegs
 
 
 def _content_hash(image: bytes | np.ndarray) -> str:

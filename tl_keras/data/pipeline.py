@@ -60,18 +60,18 @@ def training_batches(
 
         def to_example(element: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
             if plain is None:
-                image = _view(element, transform, seed_of_view)
+                image = _view(source, element, transform, seed_of_view)
             else:
                 image = tf.cond(
                     view == 0,
-                    lambda: plain(element["image"]),
-                    lambda: _view(element, transform, seed_of_view),
+                    lambda: plain(source.decodable(element)),
+                    lambda: _view(source, element, transform, seed_of_view),
                 )
             return image, tf.one_hot(tf.gather(labels, element["index"]), num_classes)
 
         def examples(positions: np.ndarray | None = None) -> tf.data.Dataset:
             shuffle_seed = epoch_shuffle_seed(seed, epoch)
-            return _map(source.images(indices, shuffle_seed=shuffle_seed, positions=positions), to_example)
+            return source.images(indices, shuffle_seed=shuffle_seed, positions=positions, then=to_example)
 
         mixing_seed = tf.random.fold_in(tf.constant([seed, 1], tf.int64), epoch)
 
@@ -112,9 +112,9 @@ def view_batches(
     seed_of_view = view_seed(seed, tf.constant(view, tf.int64))
 
     def to_view(element: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-        return element["index"], _view(element, transform, seed_of_view)
+        return element["index"], _view(source, element, transform, seed_of_view)
 
-    batches = _map(source.images(indices), to_view).batch(batch_size)
+    batches = source.images(indices, then=to_view).batch(batch_size)
     return _finish(batches, steps_per_epoch(len(indices), batch_size))
 
 
@@ -167,11 +167,11 @@ def evaluation_batches(
     labels = on_host(source.labels)
 
     def to_example(element: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-        image = transform(element["image"])
+        image = transform(source.decodable(element))
         return image, tf.one_hot(tf.gather(labels, element["index"]), num_classes)
 
     def examples(positions: np.ndarray | None = None) -> tf.data.Dataset:
-        return _map(source.images(indices, positions=positions), to_example)
+        return source.images(indices, positions=positions, then=to_example)
 
     batches = _batched(examples, None, share, len(indices), global_batch_size)
     return _finish(batches, steps_per_epoch(len(indices), global_batch_size))
@@ -197,12 +197,8 @@ def steps_per_epoch(num_images: int, global_batch_size: int) -> int:
     return math.ceil(num_images / global_batch_size)
 
 
-def _view(element: dict[str, tf.Tensor], transform: Callable, seed_of_view: tf.Tensor) -> tf.Tensor:
-    return transform(element["image"], tf.random.fold_in(seed_of_view, element["index"]))
-
-
-def _map(images: tf.data.Dataset, to_example: Callable) -> tf.data.Dataset:
-    return images.map(to_example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+def _view(source: Source, element: dict[str, tf.Tensor], transform: Callable, seed_of_view: tf.Tensor) -> tf.Tensor:
+    return transform(source.decodable(element), tf.random.fold_in(seed_of_view, element["index"]))
 
 
 def _batched(

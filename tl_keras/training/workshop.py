@@ -50,7 +50,8 @@ class Workshop:
         key = (source, data_dir)
         if key not in self._images:
             opened = open_source(source, data_dir=data_dir) if isinstance(source, str) else source
-            self._images[key] = (opened, inspect_source(opened, show_progress=True))
+            inspection = inspect_source(opened, show_progress=True)
+            self._images[key] = (opened.of_jpegs() if inspection.only_jpegs else opened, inspection)
         return self._images[key]
 
     def student(self, teacher: TeacherChoice, config: ModelConfig, *, num_classes: int, seed: int) -> Student:
