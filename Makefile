@@ -29,7 +29,7 @@ test-oldest:  ## the default suite on the oldest supported TensorFlow and Keras
 	$(MAKE) VENV=.venv-oldest .venv-oldest/installed-oldest
 	.venv-oldest/bin/python -m pytest -n auto --maxprocesses=4 --dist=loadfile
 
-bench: $(VENV)/installed-bench  ## the parts of docs/benchmarks.md, against peers; an hour or so
+bench: $(VENV)/installed-bench  ## the parts of docs/benchmarks.md, against peers; two to three hours
 	$(BIN)/python -m benchmarks --torch_python=$(VENV)-peers/bin/python
 	$(BIN)/python -m benchmarks.table
 

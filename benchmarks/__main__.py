@@ -32,13 +32,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"any of {', '.join(PARTS)}; all unless given")
     parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument(
+        "--first_seed", type=int, default=0, help="where a repetition is a seed: to go on with more of them"
+    )
     parser.add_argument("--torch_python", help="an interpreter with torch and timm; without it their rows are left out")
     parser.add_argument("--results", type=pathlib.Path, default=pathlib.Path("benchmarks/results"))
     arguments = parser.parse_args()
     if unknown := set(arguments.parts) - set(PARTS):
         parser.error(f"expected any of {', '.join(PARTS)}. Received: {', '.join(sorted(unknown))}.")
     with tempfile.TemporaryDirectory(prefix="tl_keras_bench_") as folder:
-        options = Options(pathlib.Path(folder), arguments.repetitions, arguments.torch_python)
+        options = Options(pathlib.Path(folder), arguments.repetitions, arguments.torch_python, arguments.first_seed)
         for part in arguments.parts or PARTS:
             module = importlib.import_module(f"benchmarks.{part}")
             print(f"\n{(module.__doc__ or '').splitlines()[0]}\n", flush=True)

@@ -37,11 +37,13 @@ class Options:
       folder: An empty one, for data sets, runs and caches; removed at the end.
       repetitions: Figures of each measurement.
       torch_python: An interpreter with torch and timm; None: PyTorch's rows are left out.
+      first_seed: Of the first repetition, where each is a seed; the next has the next.
     """
 
     folder: pathlib.Path
     repetitions: int
     torch_python: str | None
+    first_seed: int = 0
 
 
 @dataclasses.dataclass(frozen=True)

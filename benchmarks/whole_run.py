@@ -28,13 +28,19 @@ def measure(options: Options) -> list[Row]:
     ours: dict[str, list[dict[str, Any]]] = {"cold": [], "warm": [], "feature extraction": [], "fine-tuning": []}
 
     def guide() -> float:
-        command = [sys.executable, "benchmarks/keras_guide.py", _FLOWERS, "--fine_tune", f"--seed={len(guides)}"]
+        command = [
+            sys.executable,
+            "benchmarks/keras_guide.py",
+            _FLOWERS,
+            "--fine_tune",
+            f"--seed={options.first_seed + len(guides)}",
+        ]
         guides.append(json.loads(_run(command)[1].splitlines()[-1]))
         print(f"the guide: {guides[-1]}", file=sys.stderr)
         return guides[-1]["fine_tuned_seconds"]
 
     def run(kind: str, *how: str) -> float:
-        seed = len(ours[kind])
+        seed = options.first_seed + len(ours[kind])
         workdir = options.folder / f"{kind}_{seed}"
         cache = options.folder / ("defaults" if kind in ("feature extraction", "fine-tuning") else "ten") / str(seed)
         command = [

@@ -12,6 +12,10 @@ from scipy.sparse.linalg import svds
 # under the curve; the fewer, the smaller the exported model.
 _COMPONENTS = 32
 _KEPT_OF_VALIDATION = 0.95
+_SCORED_AT_ONCE = 256
+
+# That of `tf.math.l2_normalize`, which takes the root of a squared length of 1e-12 at least.
+_LEAST_LENGTH = 1e-6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +75,8 @@ def fit_outlier_model(train_features: np.ndarray, validation_features: np.ndarra
     Returns:
       The model, of 32 components, or fewer where there are few images.
     """
-    centred = tf.math.l2_normalize(train_features, axis=-1).numpy().astype(np.float64)
+    centred = train_features.astype(np.float64)  # the one copy: with 2,000 images of 2,048 features it takes 32 MiB
+    centred /= np.maximum(np.sqrt(np.einsum("ij,ij->i", centred, centred)), _LEAST_LENGTH)[:, np.newaxis]
     mean = centred.mean(axis=0)
     centred -= mean
     directions, variances = _principal_components(centred, min(_COMPONENTS, min(centred.shape) // 2))
@@ -85,7 +90,8 @@ def fit_outlier_model(train_features: np.ndarray, validation_features: np.ndarra
         residual_variance=max(float(rest / (len(directions) - len(variances))), smallest),
         threshold=1.0,
     )
-    distances = unscaled.score(tf.constant(validation_features)).numpy()
+    parts = np.split(validation_features, range(_SCORED_AT_ONCE, len(validation_features), _SCORED_AT_ONCE))
+    distances = np.concatenate([unscaled.score(tf.constant(part)).numpy() for part in parts])
     threshold = float(np.quantile(distances, _KEPT_OF_VALIDATION, method="higher"))
     return dataclasses.replace(unscaled, threshold=max(threshold, smallest))
 

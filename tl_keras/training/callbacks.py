@@ -192,3 +192,17 @@ class RecordEpochs(keras.callbacks.Callback):
             "seconds": round(seconds, 3),
             "images_per_second": round(self._images_per_epoch / (self._trained - self._began), 1),
         }
+
+
+class EpochScalars(keras.callbacks.TensorBoard):
+    """TensorBoard's scalars of each epoch.
+
+    Args:
+      logs: The directory that they go to.
+    """
+
+    def __init__(self, logs: pathlib.Path):
+        super().__init__(logs, write_graph=False)
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Keras's own makes summaries of every step and throws them away; a step over cached features takes as long."""

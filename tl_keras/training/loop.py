@@ -37,7 +37,7 @@ from tl_keras.freezing import FreezePlan
 from tl_keras.serving.formats import require_converters
 from tl_keras.serving.handover import hand_over
 from tl_keras.serving.profile import Answers, answers_of, logits_of, with_features
-from tl_keras.training.callbacks import ProgressBar, RecordEpochs, StopOnNonFiniteLoss
+from tl_keras.training.callbacks import EpochScalars, ProgressBar, RecordEpochs, StopOnNonFiniteLoss
 from tl_keras.training.checkpoints import Progress, read_checkpoint, restore, values_of
 from tl_keras.training.feature_cache import FeatureCache
 from tl_keras.training.features import Features, FeatureStore, ViewsOfImages
@@ -522,7 +522,7 @@ def _fit(
             last_epoch=last_epoch,
         ),
         *([keras.callbacks.SwapEMAWeights()] if training.ema_momentum else []),
-        keras.callbacks.TensorBoard(job.run.logs, write_graph=False),
+        EpochScalars(job.run.logs),
     ]
     trainer.stop_training = False
     with writing(job.run.path):
