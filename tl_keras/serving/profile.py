@@ -23,7 +23,7 @@ FEATURES_LAYER = "features"
 _MAX_TRAIN_IMAGES = _MAX_VALIDATION_IMAGES = 2000
 _MAX_REFERENCE_IMAGES = 1000
 # Features of so many are in memory at a time; a multiple of the customary batch sizes.
-_IMAGES_AT_ONCE = 2048
+_IMAGES_AT_ONCE = 512
 
 # From indices of images, int64 (k,), to pooled features, float32 (k, d), and logits, float32 (k, classes), in the order of
 # `evaluation_order`.

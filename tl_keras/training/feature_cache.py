@@ -34,7 +34,8 @@ import numpy as np
 from tl_keras.training.run_directory import writing
 
 _KEY_BYTES = 32
-_RECORD = np.dtype([("key", f"V{_KEY_BYTES}"), ("crc", "<u4")])
+_KEY = np.dtype(f"V{_KEY_BYTES}")
+_RECORD = np.dtype([("key", _KEY), ("crc", "<u4")])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -213,13 +214,17 @@ class RowReader:
         self._file = rows
         weakref.finalize(self, os.close, rows)
         self._index = np.frombuffer(index[: len(index) // _RECORD.itemsize * _RECORD.itemsize], _RECORD)
+        self._order = np.argsort(self._index["key"], kind="stable")
         self.spec = spec
         self._ends = np.cumsum([math.prod(shape) for shape in spec.shapes])[:-1]
 
     def find(self, keys: Sequence[bytes]) -> np.ndarray:
         """Returns the position of the row of each key, int64 (n,), and -1 where there is none that is intact."""
-        known = {key.tobytes(): position for position, key in enumerate(self._index["key"])}
-        positions = np.array([known.get(key, -1) for key in keys], np.int64)
+        if not len(self._order):
+            return np.full(len(keys), -1, np.int64)
+        known, wanted = self._index["key"][self._order], np.array(keys, _KEY)
+        places = np.searchsorted(known, wanted, side="right") - 1  # of two rows with one key, the later
+        positions: np.ndarray = np.where(known[places] == wanted, self._order[places], -1)
         for position in np.unique(positions[positions >= 0]):
             row = os.pread(self._file, self.spec.nbytes, int(position) * self.spec.nbytes)
             if zlib.crc32(row) != self._index["crc"][position] or len(row) < self.spec.nbytes:
