@@ -11,6 +11,9 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check uv &&
 MEASURED = '.[dev,litert,onnx,openvino]'
 PEERS = torch==2.13.0 timm==1.0.31
 
+# Where it is set, as in many images of containers, and uv has installed, every process compiles TensorFlow's Python anew: 15 s.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test test-notebooks test-slow test-oldest bench check format docs clean
 
 demo: $(VENV)/installed  ## trains, compares the three methods and exports, with no download

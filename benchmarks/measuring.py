@@ -106,8 +106,9 @@ def interleave(measurements: Mapping[str, Callable[[], float]], *, repetitions: 
 
 
 def environment() -> dict[str, str]:
-    """Returns the variables of a process that is measured: ours, and where the real weights are."""
-    return {**os.environ, "KERAS_HOME": str(TEST_DATA / "keras_home")}
+    """Returns the variables of a process that is measured: ours, and where the real weights are; bytecode is kept."""
+    ours = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**ours, "KERAS_HOME": str(TEST_DATA / "keras_home")}
 
 
 def seconds_of(command: Sequence[str | os.PathLike[str]], variables: Mapping[str, str]) -> float:

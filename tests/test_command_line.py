@@ -68,6 +68,21 @@ def test_a_wrong_flag_is_one_line_and_status_2(tmp_path, arguments, message):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_command_imports_no_package_that_keras_can_do_without_and_has_it_later():
+    code = (
+        "import sys; from tl_keras import command_line; command_line.require_tensorflow()\n"
+        "print('keras' in sys.modules, {'IPython', 'matplotlib', 'pandas', 'sklearn'} & set(sys.modules))\n"
+        "import matplotlib.pyplot, sklearn.base; print('there')"
+    )
+    done = run("-c", code)
+    assert done.stdout.splitlines() == ["True set()", "there"], done.stdout + done.stderr
+
+
+def test_a_program_has_the_whole_of_keras():
+    code = "import tl_keras; tl_keras.ArraySource; from keras.src.wrappers import fixes; print(fixes.sklearn.__name__)"
+    assert run("-c", code).stdout.splitlines() == ["sklearn"]
+
+
 def test_without_tensorflow_the_line_to_run_is_printed(tmp_path):
     (tmp_path / "sitecustomize.py").write_text(
         "import importlib.util as u; real = u.find_spec\n"

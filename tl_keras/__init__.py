@@ -63,7 +63,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'tl_keras' has no attribute '{name}'")
     from tl_keras.command_line import require_tensorflow
 
-    require_tensorflow()
+    require_tensorflow(whole_keras=True)
     return getattr(importlib.import_module(_NEEDS_TENSORFLOW[name]), name)
 
 

@@ -12,12 +12,15 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from absl import flags
 
 from tl_keras.distribution.backend import choose_backend
 from tl_keras.errors import ConfigError, DependencyError, Terminated, TransferError
+
+# Imported by Keras where they are installed, for features that no command uses.
+_KERAS_CAN_DO_WITHOUT = ("IPython", "matplotlib", "pandas", "sklearn")
 
 _HELP = {"--help", "-h", "-help", "--h", "--helpshort", "--helpfull"}
 
@@ -67,11 +70,13 @@ def _parsed(arguments: list[str]) -> list[str]:
         raise ConfigError(f"flags: {' '.join(str(error).split())} Use --help to see what there is.") from error
 
 
-def require_tensorflow(strategy: str = "auto") -> None:
+def require_tensorflow(strategy: str = "auto", *, whole_keras: bool = False) -> None:
     """Imports TensorFlow, after setting what it reads then unless the user has. Commands call it once their flags are right.
 
     Args:
       strategy: Of the run; Keras comes up on its backend.
+      whole_keras: Whether somebody else's code may use Keras in this process: with its wrappers of scikit-learn, plots and data
+        frames, whose packages take a third of the time of the import.
 
     Raises:
       DependencyError: TensorFlow, or the backend, is not installed.
@@ -85,8 +90,24 @@ def require_tensorflow(strategy: str = "auto") -> None:
     # make a MobileNetV2 three times faster (benchmarks/forward.py).
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     level = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # INFO and WARNING lines are not about the user's work
-    with contextlib.nullcontext() if level in ("0", "1") else _quiet():
+    with contextlib.ExitStack() as stack:
+        if level not in ("0", "1"):
+            stack.enter_context(_quiet())
+        if not whole_keras:
+            stack.enter_context(_withheld(_KERAS_CAN_DO_WITHOUT))
         importlib.import_module("tensorflow")
+
+
+@contextlib.contextmanager
+def _withheld(packages: Iterable[str]) -> Iterator[None]:
+    """Has packages that are not imported yet seem not to be installed; after it they are there for who asks."""
+    absent = [name for name in packages if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(absent))  # with None there, an import raises ModuleNotFoundError
+    try:
+        yield
+    finally:
+        for name in absent:
+            del sys.modules[name]
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from tl_keras.data.base import Source, on_host
+from tl_keras.data.base import Source, on_host, untuned
 from tl_keras.data.mixing import mix
 from tl_keras.data.share import Share
 
@@ -139,7 +139,9 @@ def over_epochs(
 ) -> tf.data.Dataset:
     """Returns the batches of several epochs, one epoch after the other, each of `steps` batches."""
     epochs = tf.data.Dataset.range(first_epoch, last_epoch)
-    return _finish(epochs.flat_map(batches_of_epoch), steps * (last_epoch - first_epoch))
+    # Without AutoGraph, as `in_parallel`.
+    batches = epochs.flat_map(tf.autograph.experimental.do_not_convert(batches_of_epoch))
+    return _finish(batches, steps * (last_epoch - first_epoch))
 
 
 def evaluation_batches(
@@ -217,4 +219,4 @@ def _batched(
 
 def _finish(batches: tf.data.Dataset, steps: int) -> tf.data.Dataset:
     # flat_map and filter hide how many there are; Keras's progress bar wants to know.
-    return batches.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(tf.data.AUTOTUNE)
+    return untuned(batches.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(tf.data.AUTOTUNE))

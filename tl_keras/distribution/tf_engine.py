@@ -39,7 +39,7 @@ class Replicated(Engine):
         return isinstance(error, signs)
 
     def _gather(self, number: int) -> list[int]:
-        @tf.function
+        @tf.function(autograph=False)
         def of_replicas() -> tf.Tensor:
             given = self._strategy.run(lambda: tf.constant([number], tf.int32))
             return self._strategy.gather(given, axis=0)

@@ -25,7 +25,7 @@ def answering_function(trained: TrainedModel) -> tf.types.experimental.Polymorph
     model = with_features(trained.model)
     takes = [tf.TensorSpec((None, size, size, 3), tf.float32, name="images")]
 
-    @tf.function(input_signature=takes)
+    @tf.function(input_signature=takes, autograph=False)
     def answer_from_variables(images):
         features, logits = model(images, training=False)
         features = tf.cast(features, tf.float32)  # bfloat16 under mixed precision
@@ -33,7 +33,7 @@ def answering_function(trained: TrainedModel) -> tf.types.experimental.Polymorph
 
     frozen = convert_variables_to_constants_v2(answer_from_variables.get_concrete_function())
 
-    @tf.function(input_signature=takes)
+    @tf.function(input_signature=takes, autograph=False)
     def answer(images):
         return dict(zip(("features", "outlier", "probabilities"), frozen(images), strict=True))
 
@@ -83,4 +83,4 @@ def signatures(trained: TrainedModel) -> dict[str, tf.types.experimental.Concret
 
 
 def _signature(function: Callable, takes: tf.TensorSpec) -> tf.types.experimental.ConcreteFunction:
-    return tf.function(function, input_signature=[takes]).get_concrete_function()
+    return tf.function(function, input_signature=[takes], autograph=False).get_concrete_function()

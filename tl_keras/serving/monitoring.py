@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 from scipy.stats import binomtest, chi2_contingency, ks_2samp
 
+from tl_keras.data.base import in_parallel
 from tl_keras.errors import DataError
 from tl_keras.serving.model_file import load_model
 from tl_keras.serving.predictor import image_files, readable_files
@@ -149,9 +150,9 @@ def compare_images(
     readable = readable_files(files)
     if not readable:
         raise DataError(f"data: expected images that can be decoded. Received: none of {len(files)} in {folder}.")
-    pixels = tf.data.Dataset.from_tensor_slices(readable).map(
+    pixels = in_parallel(
+        tf.data.Dataset.from_tensor_slices(readable),
         lambda file: trained.preprocess.evaluation_transform(tf.io.read_file(file)),
-        num_parallel_calls=tf.data.AUTOTUNE,
     )
     features, logits = with_features(trained.model).predict(pixels.batch(batch_size), verbose=0)
     counts = np.bincount(logits.argmax(axis=-1), minlength=len(trained.class_names))

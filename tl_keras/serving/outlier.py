@@ -75,9 +75,8 @@ def fit_outlier_model(train_features: np.ndarray, validation_features: np.ndarra
     Returns:
       The model, of 32 components, or fewer where there are few images.
     """
-    centred: np.ndarray = train_features.astype(
-        np.float64
-    )  # the one copy: with 2,000 images of 2,048 features it takes 32 MiB
+    # The one copy: of 2,000 images with 2,048 features it takes 32 MiB.
+    centred: np.ndarray = train_features.astype(np.float64)
     centred /= np.maximum(np.sqrt(np.einsum("ij,ij->i", centred, centred)), _LEAST_LENGTH)[:, np.newaxis]
     mean = centred.mean(axis=0)
     centred -= mean

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tl_keras.data.base import in_parallel
 from tl_keras.data.decoding import decode_image
 from tl_keras.data.folder import IMAGE_SUFFIXES
 from tl_keras.errors import BackboneError, DataError
@@ -48,10 +49,7 @@ class KerasPredictor(Predictor):
 
     def probabilities(self, images: tf.data.Dataset, *, batch_size: int) -> np.ndarray:
         """See `Predictor`."""
-        ready = images.map(
-            self._preprocess.evaluation_transform,
-            num_parallel_calls=tf.data.AUTOTUNE,
-        )
+        ready = in_parallel(images, self._preprocess.evaluation_transform)
         logits = self._model.predict(ready.batch(batch_size).prefetch(tf.data.AUTOTUNE), verbose=0)
         return tf.nn.softmax(logits / self._temperature).numpy()
 
@@ -70,7 +68,7 @@ class SavedModelPredictor(Predictor):
     def probabilities(self, images: tf.data.Dataset, *, batch_size: int) -> np.ndarray:
         """See `Predictor`."""
         if images.element_spec.dtype != tf.string:
-            images = images.map(tf.io.encode_png, num_parallel_calls=tf.data.AUTOTUNE)
+            images = in_parallel(images, tf.io.encode_png)
         batches = images.batch(batch_size).prefetch(tf.data.AUTOTUNE)
         return np.concatenate([self._serve(image_bytes=batch)["probabilities"].numpy() for batch in batches])
 
@@ -125,7 +123,7 @@ def predict_images(
         file: {"file": file, "error": "expected a JPEG, PNG, BMP or GIF image that can be decoded"} for file in files
     }
     if readable:
-        encoded = tf.data.Dataset.from_tensor_slices(readable).map(tf.io.read_file, num_parallel_calls=tf.data.AUTOTUNE)
+        encoded = in_parallel(tf.data.Dataset.from_tensor_slices(readable), tf.io.read_file)
         probabilities = predictor.probabilities(encoded, batch_size=batch_size)
         for file, row in zip(readable, probabilities, strict=True):
             best = np.argsort(-row, kind="stable")[:top_k]
@@ -159,5 +157,5 @@ def readable_files(files: list[str]) -> list[str]:
         return index, tf.reduce_max(tf.shape(decode_image(tf.io.read_file(file))))
 
     listed = tf.data.Dataset.from_tensor_slices(files).enumerate()
-    decoded = listed.map(decodes, num_parallel_calls=tf.data.AUTOTUNE).ignore_errors()
+    decoded = in_parallel(listed, decodes).ignore_errors()
     return [files[int(index)] for index, _ in decoded.as_numpy_iterator()]

@@ -139,7 +139,7 @@ class Features:
             one_hot = tf.one_hot(tf.gather(labels, indices), len(source.class_names))
             return tensors if len(tensors) > 1 else tensors[0], one_hot, *weights
 
-        return to_example
+        return tf.autograph.experimental.do_not_convert(to_example)
 
 
 class FeatureStore:

@@ -29,7 +29,7 @@ def slope_of_loss(model: keras.Model) -> Slope:
       model: float32 (batch, image_size, image_size, 3), RGB, 0 to 255, to float32 (batch, classes) logits.
     """
 
-    @tf.function(input_signature=[tf.TensorSpec(model.input_shape), tf.TensorSpec((None,), tf.int64)])
+    @tf.function(input_signature=[tf.TensorSpec(model.input_shape), tf.TensorSpec((None,), tf.int64)], autograph=False)
     def slope(images, answers):
         with tf.GradientTape() as tape:
             tape.watch(images)

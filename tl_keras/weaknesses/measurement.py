@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tl_keras.data.base import in_parallel
 from tl_keras.data.pipeline import evaluation_images, evaluation_order
 from tl_keras.data.sources import Source
 from tl_keras.data.splits import Splits
@@ -69,6 +70,7 @@ class _Classifier:
         self._answer = tf.function(
             lambda images: tf.argmax(model(images, training=False), axis=-1),
             input_signature=[tf.TensorSpec(model.input_shape)],
+            autograph=False,
         )
         self.clean = self.answers(sample.images)
 
@@ -203,7 +205,7 @@ def _corrupted(sample: _Sample, corruption: Corruption, severity: int) -> np.nda
         return corrupt(image, corruption, severity, tf.stack([tf.constant(sample.seed, tf.int64), index]))
 
     images = tf.data.Dataset.from_tensor_slices(sample.images).enumerate()
-    return np.stack([*images.map(changed, num_parallel_calls=tf.data.AUTOTUNE).as_numpy_iterator()])
+    return np.stack([*in_parallel(images, changed).as_numpy_iterator()])
 
 
 def _under_attack(

@@ -27,7 +27,7 @@ class Mimic:
     def __init__(self, below: keras.Model):
         activations = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in below.outputs]
 
-        @tf.function(input_signature=[tf.TensorSpec(below.input_shape), activations])
+        @tf.function(input_signature=[tf.TensorSpec(below.input_shape), activations], autograph=False)
         def slope(images, wanted):
             with tf.GradientTape() as tape:
                 tape.watch(images)
