@@ -13,6 +13,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from absl import flags
 
@@ -101,13 +102,14 @@ def require_tensorflow(strategy: str = "auto", *, whole_keras: bool = False) -> 
 @contextlib.contextmanager
 def _withheld(packages: Iterable[str]) -> Iterator[None]:
     """Has packages that are not imported yet seem not to be installed; after it they are there for who asks."""
-    absent = [name for name in packages if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(absent))  # with None there, an import raises ModuleNotFoundError
+    modules: dict[str, Any] = sys.modules
+    absent = [name for name in packages if name not in modules]
+    modules.update(dict.fromkeys(absent))  # with None there, an import raises ModuleNotFoundError
     try:
         yield
     finally:
         for name in absent:
-            del sys.modules[name]
+            del modules[name]
 
 
 @contextlib.contextmanager
