@@ -91,11 +91,8 @@ def require_tensorflow(strategy: str = "auto", *, whole_keras: bool = False) -> 
     # make a MobileNetV2 three times faster (benchmarks/forward.py).
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     level = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # INFO and WARNING lines are not about the user's work
-    with contextlib.ExitStack() as stack:
-        if level not in ("0", "1"):
-            stack.enter_context(_quiet())
-        if not whole_keras:
-            stack.enter_context(_withheld(_KERAS_CAN_DO_WITHOUT))
+    quiet = contextlib.nullcontext() if level in ("0", "1") else _quiet()
+    with quiet, _withheld(() if whole_keras else _KERAS_CAN_DO_WITHOUT):
         importlib.import_module("tensorflow")
 
 
