@@ -12,10 +12,8 @@ from tl_keras.advice.advisor import advise, describe
 from tl_keras.advice.automatic import with_advised_method
 from tl_keras.advice.candidates import Candidate, parse_candidate
 from tl_keras.advice.recommendation import options_of, ranked
-from tl_keras.advice.rehearsal import rehearse
 from tl_keras.advise import as_seconds
 from tl_keras.config import quick_start, resolve
-from tl_keras.data.arrays import digits_source
 from tl_keras.errors import ConfigError
 from tl_keras.training.loop import train_and_evaluate
 
@@ -131,18 +129,6 @@ def test_method_auto_and_a_cut_contradict_each_other(tmp_path):
     config.model.method, config.model.unfreeze = "auto", "blocks:2"
     with pytest.raises(ConfigError, match="auto chooses the cut"):
         with_advised_method(config, tmp_path)
-
-
-@pytest.mark.slow
-def test_a_longer_run_is_estimated_to_take_longer():
-    config = quick_start()
-    config.model.method, config.model.unfreeze = "feature_extraction", ""
-    config = resolve(config)
-    estimates = []
-    for epochs in (5, 200):
-        config.training.epochs = epochs
-        estimates.append(rehearse(config, digits_source(), training_images=100))
-    assert 0 < estimates[0].training_seconds < estimates[1].training_seconds < estimates[1].seconds
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("10min", 600), ("1.5h", 5400)])

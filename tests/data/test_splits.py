@@ -1,5 +1,6 @@
 """Tests of tl_keras.data.splits."""
 
+import dataclasses
 import json
 import shutil
 
@@ -141,6 +142,15 @@ def test_the_record_names_every_image(folder):
     assert sorted(record["train"] + record["validation"] + record["test"]) == source.ids
     assert (record["seed"], record["validation_fraction"], record["test_fraction"]) == (3, 0.2, 0.2)
     assert record["validation"] == [source.ids[index] for index in splits.validation]
+
+
+def test_declared_in_their_source_they_are_made_again(digits):
+    source, _ = digits
+    few = dataclasses.replace(split(source), train=np.arange(40), validation=np.arange(40, 60), test=np.arange(70, 80))
+    again = split(few.declared_in(source))
+    for name in ("train", "validation", "test"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(few, name))
+    assert set(source.declared_splits) == {""}
 
 
 def test_without_images_to_validate_on_it_stops():

@@ -5,11 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from tl_keras.config import quick_start
+from tl_keras.builder import choose_backbone
+from tl_keras.config import quick_start, resolve
 from tl_keras.data.arrays import ArraySource
 from tl_keras.serving.model_file import load_model
 from tl_keras.training.feature_cache import FeatureRows
-from tl_keras.training.loop import train_and_evaluate
+from tl_keras.training.loop import feature_store, split_by, train_and_evaluate
+from tl_keras.training.phases import plan_phases
 from tl_keras.training.workshop import Workshop
 
 
@@ -98,6 +100,23 @@ def test_what_another_run_computes_meanwhile_is_not_computed_again(run, monkeypa
     _, said = run()
     assert len(said) == 1
     assert said[0].startswith("computed by another run meanwhile")
+
+
+def test_a_store_says_what_is_missing_and_what_a_row_took(workshop, images, tmp_path):
+    config = quick_start()
+    config.model.method, config.model.unfreeze, config.cache.folder = "feature_extraction", "", str(tmp_path / "cache")
+    config = resolve(config)
+    source, inspection = workshop.images(ArraySource(images, np.arange(len(images)) % 2), data_dir="")
+    student = workshop.student(choose_backbone(config.model), config.model, num_classes=2, seed=0)
+    splits = split_by(config, source, inspection)
+    (phase,) = phases = plan_phases(config, student, images=len(splits.train))
+    cut = workshop.cut(student, phase.plan)
+    store = feature_store(config, student, phases, source, inspection, splits)
+    assert (store.missing(cut).sum(), store.refusal(cut)) == (40, "")
+    few = store.only(np.arange(3))
+    assert few.at(student, cut) is not None
+    assert few.seconds_a_row[cut.position] > 0
+    np.testing.assert_array_equal(np.flatnonzero(store.missing(cut)[0]), np.arange(3, 40))
 
 
 def test_another_seed_shares_what_evaluation_sees(run):

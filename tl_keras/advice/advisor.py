@@ -14,10 +14,8 @@ from tl_keras.advice.evidence import Evidence, Sample, draw_sample, look_at
 from tl_keras.advice.recommendation import Option, Recommendation, ranked, recommend
 from tl_keras.advice.rehearsal import TimeEstimate, rehearse
 from tl_keras.config import ModelConfig, TransferConfig, validate
-from tl_keras.data.inspection import inspect_source
-from tl_keras.data.sources import open_source
 from tl_keras.errors import ConfigError
-from tl_keras.training.loop import split_by
+from tl_keras.training.workshop import Workshop
 
 # Of the time that advice and training may take together, the part after which no further teacher is looked at.
 _FOR_ADVICE = 0.3
@@ -77,7 +75,12 @@ class Advice:
 
 
 def advise(
-    config: TransferConfig, candidates: Sequence[Candidate], *, budget_seconds: float = 0.0, measure_time: bool = True
+    config: TransferConfig,
+    candidates: Sequence[Candidate],
+    *,
+    budget_seconds: float = 0.0,
+    measure_time: bool = True,
+    workshop: Workshop | None = None,
 ) -> Advice:
     """Looks at every candidate once and recommends.
 
@@ -88,6 +91,7 @@ def advise(
       candidates: The teachers, in the order in which they are looked at.
       budget_seconds: That advice and training may take together; 0: any time.
       measure_time: Whether the recommended run is rehearsed.
+      workshop: Give the same one to the run, and the images are inspected once.
 
     Raises:
       ConfigError: There is no candidate, or the config cannot work.
@@ -101,7 +105,9 @@ def advise(
             "Use --candidates=MobileNetV2, which is downloaded."
         )
     validate(dataclasses.replace(config, model=ModelConfig()))
-    sample = _sample(config)
+    sample = draw_sample(config, workshop or Workshop())
+    for remark in (*sample.source.notes, *sample.inspection.findings):
+        _say(f"data: {remark}")
     evidence: list[Evidence] = []
     for candidate in candidates:
         if evidence and 0 < budget_seconds * _FOR_ADVICE < time.perf_counter() - began:
@@ -138,7 +144,7 @@ def _first_in_time(
     """
     rehearsed: list[tuple[Recommendation, TimeEstimate]] = []
     for recommendation in recommendations:
-        estimate = rehearse(recommendation.config, sample.source, training_images=len(sample.splits.train))
+        estimate = rehearse(recommendation.config, sample)
         rehearsed.append((recommendation, estimate))
         now = time.perf_counter()
         if now + estimate.seconds <= deadline or now > deadline:
@@ -226,15 +232,6 @@ def _evidence_as_json(evidence: Evidence) -> dict[str, Any]:
         ],
         "closeness": None if evidence.closeness is None else dataclasses.asdict(evidence.closeness),
     }
-
-
-def _sample(config: TransferConfig) -> Sample:
-    source = open_source(config.data.source, data_dir=config.data.data_dir)
-    inspection = inspect_source(source, show_progress=True)
-    splits = split_by(config, source, inspection)
-    for remark in (*source.notes, *inspection.findings):
-        _say(f"data: {remark}")
-    return draw_sample(source, inspection, splits, seed=config.seed)
 
 
 def _say(text: str) -> None:

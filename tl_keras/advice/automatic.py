@@ -10,14 +10,18 @@ from tl_keras.advice.candidates import Candidate
 from tl_keras.config import TransferConfig, from_json, to_json
 from tl_keras.errors import ConfigError
 from tl_keras.training.run_directory import RunDirectory
+from tl_keras.training.workshop import Workshop
 
 
-def with_advised_method(config: TransferConfig, workdir: str | os.PathLike[str]) -> TransferConfig:
+def with_advised_method(
+    config: TransferConfig, workdir: str | os.PathLike[str], *, workshop: Workshop | None = None
+) -> TransferConfig:
     """Returns the config with method and cut filled in: those of the run that has begun in `workdir`, else the advised ones.
 
     Args:
       config: Whose method is `auto`.
       workdir: The run directory.
+      workshop: Give the same one to the run, and the images are inspected once.
 
     Raises:
       ConfigError: A cut was chosen as well.
@@ -34,7 +38,7 @@ def with_advised_method(config: TransferConfig, workdir: str | os.PathLike[str])
         decided.model.method, decided.model.unfreeze = model.method, model.unfreeze
         return decided
     teacher = Candidate(config.model.backbone, config.model.weights, config.model.alpha)
-    advice = advise(config, [teacher], measure_time=False)
+    advice = advise(config, [teacher], measure_time=False, workshop=workshop)
     option = advice.recommendation.option
     decided.model.method = option.method
     decided.model.unfreeze = "" if option.unfreeze == "none" else option.unfreeze

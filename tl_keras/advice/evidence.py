@@ -26,7 +26,7 @@ from tl_keras.data.sources import Source
 from tl_keras.data.splits import Splits
 from tl_keras.errors import WorkdirError
 from tl_keras.training.features import Features, ViewsOfImages
-from tl_keras.training.loop import open_feature_store
+from tl_keras.training.loop import open_feature_store, split_by
 from tl_keras.training.workshop import Workshop
 
 # Cuts at which features are looked at, the shallowest first, as the feature store wants them.
@@ -34,6 +34,9 @@ _CUTS = ("blocks:8", "blocks:4", "blocks:2", "none")
 
 # More images narrow the uncertainty of the probe to less than that of the choice of images, and cost time.
 _MAX_IMAGES = 1000
+
+# With fewer, folds of the probe are without the class.
+_FEWEST_OF_A_CLASS = 5
 
 # Rows of a cache that are read and pooled together.
 _BATCH = 64
@@ -50,6 +53,7 @@ class Sample:
       indices: int64 (n,), ascending, n at most 1,000.
       labels: int64 (n,).
       groups: int64 (n,), the same number for images of the same content.
+      inspection_seconds: That listing and inspecting the source took.
     """
 
     source: Source
@@ -58,6 +62,7 @@ class Sample:
     indices: np.ndarray
     labels: np.ndarray
     groups: np.ndarray
+    inspection_seconds: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,18 +129,45 @@ class Evidence:
         return self.depths[-1]
 
 
-def draw_sample(source: Source, inspection: Inspection, splits: Splits, *, seed: int) -> Sample:
-    """Draws at most 1,000 training images, of each class in proportion, of the smallest classes at least five."""
-    random = np.random.default_rng(seed)
-    labels = source.labels[splits.train]
-    share = min(1.0, _MAX_IMAGES / len(labels))
-    drawn = []
-    for label in np.unique(labels):
-        members = random.permutation(splits.train[labels == label])
-        drawn.append(members[: max(round(share * len(members)), min(5, len(members)))])
-    indices = np.sort(np.concatenate(drawn))
+def draw_sample(config: TransferConfig, workshop: Workshop) -> Sample:
+    """Draws at most 1,000 training images, of each class in proportion, of the smallest classes at least five.
+
+    Args:
+      config: Of the run that is to be advised on.
+      workshop: Its inspection of the images is the one that a run with it uses.
+
+    Raises:
+      DataError: The images cannot be used.
+    """
+    began = time.perf_counter()
+    source, inspection = workshop.images(config.data.source, data_dir=config.data.data_dir)
+    inspection_seconds = time.perf_counter() - began
+    splits = split_by(config, source, inspection)
+    indices = draw(splits.train, source.labels, images=_MAX_IMAGES, of_each_class=_FEWEST_OF_A_CLASS, seed=config.seed)
     groups = np.unique(inspection.sha256[indices], return_inverse=True)[1]
-    return Sample(source, inspection, splits, indices, source.labels[indices], groups)
+    return Sample(source, inspection, splits, indices, source.labels[indices], groups, inspection_seconds)
+
+
+def draw(indices: np.ndarray, labels: np.ndarray, *, images: int, of_each_class: int, seed: int) -> np.ndarray:
+    """Draws some images, of each class in proportion.
+
+    Args:
+      indices: int64 (k,), those to draw from.
+      labels: int64 (n,), of all images.
+      images: How many are wanted, roughly.
+      of_each_class: So many at least, where the class has them, whatever is wanted.
+      seed: Of the draw.
+
+    Returns:
+      Indices, int64, ascending.
+    """
+    random = np.random.default_rng(seed)
+    share = min(1.0, images / len(indices))
+    drawn = []
+    for label in np.unique(labels[indices]):
+        members = random.permutation(indices[labels[indices] == label])
+        drawn.append(members[: max(round(share * len(members)), min(of_each_class, len(members)))])
+    return np.sort(np.concatenate(drawn))
 
 
 def look_at(candidate: Candidate, config: TransferConfig, sample: Sample) -> Evidence:

@@ -46,7 +46,7 @@ class Source(abc.ABC):
       class_names: One name a class; a label is a position in it.
       ids: One name an image, unique and stable: a relative path, `file.tfrecord:17`, `train:17`, `array:17`.
       labels: int64 (n,), 0 to len(class_names) - 1.
-      declared_splits: str (n,), `train`, `validation`, `test` or empty, where the source says nothing.
+      declared_splits: str (n,), `train`, `validation`, `test`, empty where the source says nothing, or `unused`.
       notes: One-line remarks made while listing, for the user.
       only_jpegs: Whether all that is read of it is known to be JPEG files.
     """

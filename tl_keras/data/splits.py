@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import hashlib
 from typing import Any
@@ -52,6 +53,14 @@ class Splits:
             "rule": _RULE,
             **{name: [source.ids[index] for index in getattr(self, name)] for name in ("train", "validation", "test")},
         }
+
+    def declared_in(self, source: Source) -> Source:
+        """Returns the source with these splits as the ones that it declares; its other images are unused."""
+        declaring = copy.copy(source)
+        declaring.declared_splits = np.full(len(source), "unused", "U10")
+        for name in ("train", "validation", "test"):
+            declaring.declared_splits[getattr(self, name)] = name
+        return declaring
 
     @classmethod
     def from_json(cls, values: dict[str, Any], source: Source) -> Splits:

@@ -137,6 +137,11 @@ def profile_student(answers: Answers, source: Source, splits: Splits) -> tuple[P
     return profile, validation, validation_logits
 
 
+def images_of_profile(splits: Splits) -> int:
+    """Returns how many images `profile_student` looks at."""
+    return min(len(splits.train), _MAX_TRAIN_IMAGES) + min(len(splits.validation), _MAX_VALIDATION_IMAGES)
+
+
 def logits_of(answers: Answers, source: Source, indices: np.ndarray) -> np.ndarray:
     """Returns the logits, float32 (k, classes), for any number of images, in the order of `evaluation_order`."""
     ordered = evaluation_order(source, indices)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import hashlib
 import sys
@@ -151,6 +152,9 @@ class FeatureStore:
       kind: What decides activations besides image, weights and cut, as JSON's own types.
       engine: What computes them: `auto` or one of `tl_keras.training.forward.ENGINES`.
       dtype: As they are stored, `float32` or `float16`.
+
+    Attributes:
+      seconds_a_row: Of each cut at which rows were computed, by its position: what one took, reading its image included.
     """
 
     def __init__(self, cache: FeatureCache, images: ViewsOfImages, kind: dict, *, engine: str, dtype: str):
@@ -159,6 +163,7 @@ class FeatureStore:
         self._kind = {**kind, "bfloat16": engine.endswith("bf16")}
         self._engine = engine
         self._dtype = dtype
+        self.seconds_a_row: dict[int, float] = {}
 
     def at(self, student: Student, cut: Cut, *, others: Iterable[Cut] = ()) -> Features | None:
         """Returns the features at a cut; None, after a line that says why, where keeping them does not pay.
@@ -180,31 +185,50 @@ class FeatureStore:
         if not features.missing:
             _say(f"frozen layers: computed before for these {len(self._images.contents)} images, in {rows.folder}")
             return features
-        needed = rows.spec.nbytes_on_disk(int((features.rows != _NOT_NEEDED).sum()))
-        reason = self._cache.refusal(needed)
+        reason = self._cache.refusal(self._nbytes(rows))
         if not reason:
             with rows.locked():
-                reason = self._compute(student, cut, others, rows, needed)
+                reason = self._compute(student, cut, others, rows)
                 features = self._find(rows)
         if reason:
             _say(f"frozen layers: computed at every step, because {reason}")
             return None
         return features
 
-    def _compute(self, student: Student, cut: Cut, others: Iterable[Cut], rows: FeatureRows, needed: int) -> str:
-        """Computes what is missing of rows that are locked and take `needed` bytes; returns why it did not, or nothing."""
+    def only(self, indices: np.ndarray) -> FeatureStore:
+        """Returns a store of some of the images."""
+        evaluated, trained = (np.intersect1d(each, indices) for each in (self._images.evaluated, self._images.trained))
+        fewer = copy.copy(self)
+        fewer._images = dataclasses.replace(self._images, evaluated=evaluated, trained=trained)
+        fewer.seconds_a_row = {}
+        return fewer
+
+    def missing(self, cut: Cut) -> np.ndarray:
+        """Returns of which images rows are needed and not there at a cut that has frozen layers, bool (views, images)."""
+        return self._find(self._rows(cut.frozen, cut.position)).rows == _MISSING
+
+    def refusal(self, cut: Cut) -> str:
+        """Returns why the rows at a cut that has frozen layers cannot be kept, in a few words, or an empty string."""
+        return self._cache.refusal(self._nbytes(self._rows(cut.frozen, cut.position)))
+
+    def _nbytes(self, rows: FeatureRows) -> int:
+        """Returns what all rows that are needed take on disk, those that are there included."""
+        return rows.spec.nbytes_on_disk(sum(len(indices) for indices in self._images.wanted()))
+
+    def _compute(self, student: Student, cut: Cut, others: Iterable[Cut], rows: FeatureRows) -> str:
+        """Computes what is missing of rows that are locked; returns why it did not, or nothing."""
         features = self._find(rows)
         if not features.missing:
             _say(f"frozen layers: computed by another run meanwhile, in {rows.folder}")
             return ""
         missing = rows.spec.nbytes_on_disk(features.missing)
-        if reason := self._cache.make_room(missing, needed=needed, keep=rows):
+        if reason := self._cache.make_room(missing, needed=self._nbytes(rows), keep=rows):
             return reason
         if not rows.nbytes:  # what there was has made room
             features = self._find(rows)
         start = self._start(cut, others, features)
         model = cut.frozen if start is None else between(student, start[0], cut)
-        return self._fill(rows, features, model, start[1] if start else None)
+        return self._fill(rows, features, model, start[1] if start else None, position=cut.position)
 
     def _rows(self, frozen: keras.Model, position: int) -> FeatureRows:
         kind = {**self._kind, "position": position, "weights": fingerprint(frozen)}
@@ -230,7 +254,9 @@ class FeatureStore:
             found[view, indices] = np.where(positions < 0, _MISSING, positions)
         return Features(reader, found)
 
-    def _fill(self, rows: FeatureRows, features: Features, model: keras.Model, start: Features | None) -> str:
+    def _fill(
+        self, rows: FeatureRows, features: Features, model: keras.Model, start: Features | None, *, position: int
+    ) -> str:
         """Computes what is missing.
 
         Args:
@@ -238,6 +264,7 @@ class FeatureStore:
           features: As `_find` gave them.
           model: From the images, or from the activations at the start, to those that are missing.
           start: Activations at a cut before, or None.
+          position: Of the cut.
 
         Returns:
           Why it was given up, in a few words, or an empty string.
@@ -262,6 +289,7 @@ class FeatureStore:
                 if len(seconds_an_image) == _WARM_UP and rows.spec.nbytes / _SLOW_DISK > min(seconds_an_image):
                     size = rows.spec.nbytes / 2**20
                     return f"at this cut they give {size:.1f} MiB an image, which takes longer to read than to compute"
+        self.seconds_a_row[position] = float(np.median(seconds_an_image))  # without the first batch, which traces
         _say(f"frozen layers: kept in {rows.folder}" + (f"; {forward.reason}" if forward else ""))
         return ""
 

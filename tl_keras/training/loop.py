@@ -322,7 +322,7 @@ def _job(
     engine: Engine,
 ) -> _Job:
     """Returns the job, the features of frozen layers computed."""
-    store = _feature_store(config, student, phases, source, inspection, splits)
+    store = feature_store(config, student, phases, source, inspection, splits)
     features = _features_of_phases(engine, workshop, store, student, phases)
     return _Job(config, student, source, splits, run, workshop, engine, features, inspection.data_hash)
 
@@ -346,7 +346,7 @@ def views_of(config: TransferConfig) -> int:
     return 0 if config.model.method == "replicate" else 1 + config.data.augmented_views
 
 
-def _feature_store(
+def feature_store(
     config: TransferConfig,
     student: Student,
     phases: tuple[Phase, ...],

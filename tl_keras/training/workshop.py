@@ -54,6 +54,10 @@ class Workshop:
             self._images[key] = (opened.of_jpegs() if inspection.only_jpegs else opened, inspection)
         return self._images[key]
 
+    def remember_images(self, source: Source, inspection: Inspection, *, data_dir: str) -> None:
+        """Keeps what an inspection has seen in a source, or in more than that source uses: it is not inspected again."""
+        self._images[source, data_dir] = (source, inspection)
+
     def student(self, teacher: TeacherChoice, config: ModelConfig, *, num_classes: int, seed: int) -> Student:
         """Returns what `build_student` gives; students that differ in seed and freeze plan only are the same network."""
         replicate = config.method == "replicate"

@@ -1,0 +1,48 @@
+"""Tests of tl_keras.advice.rehearsal: real rehearsals on scikit-learn's digits."""
+
+import pytest
+
+from tl_keras.advice.evidence import draw_sample
+from tl_keras.advice.rehearsal import rehearse
+from tl_keras.config import quick_start, resolve
+from tl_keras.training.loop import train_and_evaluate
+from tl_keras.training.workshop import Workshop
+
+
+@pytest.fixture
+def settings(tmp_path):
+    """Of a run whose frozen layers have computed nothing yet."""
+    config = quick_start()
+    config.model.method, config.model.unfreeze, config.export = "feature_extraction", "", "none"
+    config.cache.folder = str(tmp_path / "features")
+    return resolve(config)
+
+
+def test_training_reads_what_the_rehearsal_has_computed(settings, tmp_path, capfd):
+    settings.training.epochs = 2
+    sample = draw_sample(settings, Workshop())
+    estimate = rehearse(settings, sample)
+    assert estimate.rehearsal_seconds > 0
+    assert estimate.seconds > 0
+    assert "frozen layers" not in capfd.readouterr().err  # of which a run would speak
+    result = train_and_evaluate(settings, tmp_path / "run")
+    images = result["images"]
+    assert (images["train"], len(sample.splits.test)) == (100, images["test"])
+    left = images["validation"] - 128 + images["test"]
+    assert f"frozen layers: {left:,} images, " in capfd.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_longer_run_is_estimated_to_take_longer(settings):
+    estimates = []
+    for epochs in (5, 200):
+        settings.training.epochs = epochs
+        estimates.append(rehearse(settings, draw_sample(settings, Workshop())).seconds)
+    assert 0 < estimates[0] < estimates[1]
+
+
+@pytest.mark.slow
+def test_where_features_would_not_fit_they_are_computed_at_every_step_of_the_rehearsal_too(settings, tmp_path):
+    settings.training.epochs, settings.cache.limit_gib = 5, 1e-3
+    assert rehearse(settings, draw_sample(settings, Workshop())).seconds > 0
+    assert not (tmp_path / "features").exists()
