@@ -62,7 +62,7 @@ class FinishedRun:
 
     @property
     def seconds(self) -> float:
-        """Of preparing and training."""
+        """Of preparing, training and evaluating."""
         return sum(self.result["seconds"].values())
 
     def history(self) -> list[dict[str, Any]]:

@@ -130,7 +130,9 @@ def train_and_evaluate(
     with engine.together():
         progress = _train(job, phases, began=began)
     answers = _answers(job, phases[-1])
+    evaluating_began = time.perf_counter()
     logits = logits_of(answers, source, test if len(test) else splits.validation)
+    evaluating_seconds = time.perf_counter() - evaluating_began
     with replacing(run.answers) as temporary:
         np.savez(temporary, logits=logits)
     trained = sum(math.prod(weight.shape) for weight in student.model.trainable_weights)
@@ -144,7 +146,7 @@ def train_and_evaluate(
         "kept_phase": progress.kept_phase,
         "kept_epoch": progress.kept_epoch,
         "freeze_proof": progress.proofs,
-        **_speed(progress),
+        **_speed(progress, evaluating_seconds=evaluating_seconds),
         "time_to_accuracy": _time_to_accuracy(progress, price_per_hour=config.price_per_hour),
         "parameters_trained": trained,
         "parameters_frozen": student.model.count_params() - trained,
@@ -655,11 +657,12 @@ def _write_metrics(run: RunDirectory, history: list[dict[str, Any]]) -> None:
     run.write_text("metrics.jsonl", "".join(f"{json.dumps(epoch)}\n" for epoch in history))
 
 
-def _speed(progress: Progress) -> dict[str, Any]:
+def _speed(progress: Progress, *, evaluating_seconds: float) -> dict[str, Any]:
     """Returns seconds by phase and the median of images a second, which the slow first epoch does not move."""
     seconds = {"preparing": progress.preparing_seconds}
     for epoch in progress.history:
         seconds[epoch["phase"]] = seconds.get(epoch["phase"], 0.0) + epoch["seconds"]
+    seconds["evaluating"] = evaluating_seconds
     return {
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "images_per_second": float(np.median([epoch["images_per_second"] for epoch in progress.history])),
