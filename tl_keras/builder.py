@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import re
 
 import keras
 import numpy as np
 
 from tl_keras.backbones.elsewhere import TeacherFile, blocks_of, load_teacher, read_teacher_file
 from tl_keras.backbones.preprocessing import PreprocessSpec
-from tl_keras.backbones.specs import BackboneSpec, BlockSpec, backbone_spec
+from tl_keras.backbones.specs import BackboneSpec, BlockSpec, WeightsFile, backbone_spec
 from tl_keras.backbones.weights import (
     check_official_weights,
     check_weights_name,
     is_downloaded,
     load_weights,
+    official_classifier,
     official_file,
 )
 from tl_keras.config import ModelConfig
@@ -201,25 +203,21 @@ def load_backbone(teacher: TeacherChoice) -> keras.Model:
 def load_top(teacher: TeacherChoice) -> list[np.ndarray] | None:
     """Returns the classifier that the teacher's ImageNet weights were trained with; None where it is not at hand.
 
-    Only one layer on the pooled features will do, which VGG, AlexNet, MobileNetV3 and ConvNeXt do not have.
+    Only one layer on the pooled features will do; see `BackboneSpec.classifies_pooled`.
 
     Returns:
       Kernel, float32 (feature_dim, 1000), and bias, float32 (1000,).
+
+    Raises:
+      BackboneError: Its file is damaged.
     """
-    if teacher.weights != "imagenet" or not isinstance(teacher.spec, BackboneSpec):
+    spec = teacher.spec
+    if teacher.weights != "imagenet" or not isinstance(spec, BackboneSpec) or not spec.classifies_pooled:
         return None
-    file = teacher.spec.default_weights.file_for(alpha=teacher.alpha, image_size=teacher.preprocess.image_size)
-    with_top = dataclasses.replace(file, name=file.name.replace("_no_top", "").replace("_notop", ""))
-    if with_top.name == file.name or not is_downloaded(with_top):
-        return None
-    keywords = {"alpha": teacher.alpha} if len(teacher.spec.alphas) > 1 else {}
-    network = getattr(keras.applications, teacher.spec.name)(weights="imagenet", **keywords)
-    poolings = [i for i, layer in enumerate(network.layers) if isinstance(layer, keras.layers.GlobalAveragePooling2D)]
-    behind = [layer for layer in network.layers[max(poolings, default=0) :] if layer.weights]
-    if len(behind) != 1:
-        return None
-    kernel, bias = behind[0].get_weights()
-    return [kernel.reshape(-1, kernel.shape[-1]), bias]  # MobileNet's is a convolution
+    file = spec.default_weights.file_for(alpha=teacher.alpha, image_size=teacher.preprocess.image_size)
+    # Without the hash, which is that of the file without top.
+    with_top = WeightsFile(re.sub("_no_?top", "", file.name), alpha=file.alpha)
+    return official_classifier(with_top) if is_downloaded(with_top) else None
 
 
 def build_backbone(teacher: TeacherChoice) -> keras.Model:

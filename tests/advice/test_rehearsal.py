@@ -42,7 +42,19 @@ def test_a_longer_run_is_estimated_to_take_longer(settings):
 
 
 @pytest.mark.slow
-def test_where_features_would_not_fit_they_are_computed_at_every_step_of_the_rehearsal_too(settings, tmp_path):
-    settings.training.epochs, settings.cache.limit_gib = 5, 1e-3
+def test_what_the_run_would_not_keep_is_not_kept_in_the_rehearsal(settings, tmp_path):
+    settings.model.method, settings.model.unfreeze = "fine_tune", "blocks:2"
+    settings.training.epochs = settings.training.head_epochs = 5
+    sample = draw_sample(settings, Workshop())
+    settings.cache.limit_gib = 3e-3  # the head's features take 7 MiB, those in front of the last blocks less than one
+    assert rehearse(settings, sample).seconds > 0
+    assert len(list((tmp_path / "features").glob("*/kind.json"))) == 1
+    settings.cache.limit_gib, settings.cache.folder = 1e-5, str(tmp_path / "none")
+    assert rehearse(settings, sample).seconds > 0
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.slow
+def test_a_stream_of_records_is_rehearsed_with(settings, shared_data):
+    settings.data.source, settings.training.epochs = f"tfrecord:{shared_data}/cifar10/*.tfrecord", 2
     assert rehearse(settings, draw_sample(settings, Workshop())).seconds > 0
-    assert not (tmp_path / "features").exists()

@@ -59,6 +59,15 @@ def test_sizes_agree_with_the_network(spec_and_network):
     assert backbone.count_params() == spec.parameters
 
 
+def test_whether_one_layer_on_the_pooled_features_classifies_is_known(spec_and_network):
+    spec, _ = spec_and_network
+    size = spec.default_weights.preprocess.image_size
+    layers = build(spec.name, include_top=True, input_shape=(size, size, 3)).layers
+    pooling = [isinstance(layer, keras.layers.GlobalAveragePooling2D) for layer in layers]
+    behind = [layer for layer in layers[-1 - pooling[::-1].index(True) :] if layer.weights] if any(pooling) else []
+    assert spec.classifies_pooled == (len(behind) == 1)
+
+
 def test_the_blocks_are_in_order_and_cover_every_layer(spec_and_network):
     spec, backbone = spec_and_network
     edges = edge_positions(spec, backbone)

@@ -112,7 +112,7 @@ def test_a_store_says_what_is_missing_and_what_a_row_took(workshop, images, tmp_
     (phase,) = phases = plan_phases(config, student, images=len(splits.train))
     cut = workshop.cut(student, phase.plan)
     store = feature_store(config, student, phases, source, inspection, splits)
-    assert (store.missing(cut).sum(), store.refusal(cut)) == (40, "")
+    assert (store.missing(cut).sum(), store.count, store.keeps(cut)) == (40, 40, True)
     few = store.only(np.arange(3))
     assert few.at(student, cut) is not None
     assert few.seconds_a_row[cut.position] > 0

@@ -84,7 +84,7 @@ def advise(
 ) -> Advice:
     """Looks at every candidate once and recommends.
 
-    Test images are not looked at, validation images only to fill the cache; estimates come from training images alone.
+    Estimates of accuracy come from training images alone; some others are computed, for the cache and for the time that it takes.
 
     Args:
       config: Of the run to advise on; its teacher, method, cut, rates and length are replaced.

@@ -44,7 +44,7 @@ _BATCH = 64
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """The training images that are looked at; validation and test images never are.
+    """The training images that are looked at; validation and test images are not.
 
     Attributes:
       source: Where they lie.
@@ -53,7 +53,7 @@ class Sample:
       indices: int64 (n,), ascending, n at most 1,000.
       labels: int64 (n,).
       groups: int64 (n,), the same number for images of the same content.
-      inspection_seconds: That listing and inspecting the source took.
+      inspection_seconds: That listing and inspecting the source took; none where its workshop had done so before.
     """
 
     source: Source

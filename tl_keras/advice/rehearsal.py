@@ -18,17 +18,18 @@ import numpy as np
 from tl_keras.advice.evidence import Sample, draw
 from tl_keras.builder import Student, choose_backbone
 from tl_keras.config import TransferConfig, from_json, to_json
-from tl_keras.data.base import Source
+from tl_keras.data.base import RandomAccessSource, Source
+from tl_keras.data.decoded import DecodedSource
 from tl_keras.data.inspection import Inspection
 from tl_keras.data.splits import Splits
 from tl_keras.serving.profile import evenly, images_of_profile
 from tl_keras.training.cut import Cut
 from tl_keras.training.features import FeatureStore
 from tl_keras.training.loop import feature_store, train_and_evaluate, views_of
-from tl_keras.training.phases import plan_phases
+from tl_keras.training.phases import Phase, plan_phases
 from tl_keras.training.workshop import Workshop
 
-# Of an epoch of the rehearsal: their mean is known to a few per cent.
+# Of an epoch of the rehearsal, where the sample has images for so many: their mean is known to a few per cent.
 _STEPS = 10
 
 # Four batches of what frozen layers compute at a time: the first traces, the median is of the others.
@@ -43,7 +44,7 @@ class TimeEstimate:
     """What a run takes on this machine under its present load, without Python's start and exports.
 
     Attributes:
-      seconds: Of the run from now on, with what the rehearsal has left in the cache.
+      seconds: Of the run in a process of its own, with what the rehearsal has left in the cache.
       rehearsal_seconds: That the measuring took.
     """
 
@@ -57,7 +58,7 @@ def rehearse(config: TransferConfig, sample: Sample) -> TimeEstimate:
     What it computes of frozen layers is not lost: training reads it from the cache.
 
     Args:
-      config: Of the run, resolved, with its epochs.
+      config: Of the run, resolved, with its epochs and without a schedule of cuts.
       sample: Of its images.
     """
     began = time.perf_counter()
@@ -65,29 +66,45 @@ def rehearse(config: TransferConfig, sample: Sample) -> TimeEstimate:
         workshop = Workshop()
         classes = len(sample.source.class_names)
         student = workshop.student(choose_backbone(config.model), config.model, num_classes=classes, seed=config.seed)
-        building = time.perf_counter() - began
         phases = plan_phases(config, student, images=len(sample.splits.train))
+        cuts = [workshop.cut(student, phase.plan) for phase in phases]
+        building = time.perf_counter() - began
+
         few = _few(sample, images=_STEPS * config.training.global_batch_size)
+        short = _shortened(config, phases, few, sample.splits)
+        images = np.concatenate([few.train, few.validation])
         store = feature_store(config, student, phases, sample.source, sample.inspection, sample.splits)
-        cuts = {phase.plan: workshop.cut(student, phase.plan) for phase in phases}.values()
-        frozen = sorted((cut for cut in cuts if cut.frozen is not None), key=lambda cut: cut.position)
-        pace = store and _compute_some(store, student, frozen, np.concatenate([few.train, few.validation]))
-        short = _shortened(config, cached=pace is not None)
-        result, epochs, seconds = _run(short, few.declared_in(sample.source), sample.inspection, workshop)
-        frozen_seconds = pace.seconds_of_missing(store, frozen) if store and pace else 0.0
-    preparing = sample.inspection_seconds + building + result["seconds"]["preparing"] + frozen_seconds
-    training = sum(
-        _phase_seconds([each for each in epochs if each["phase"] == phase.name], phase.epochs, sample.splits, few)
-        for phase in phases
-    )
+        kept = [cut for cut in sorted(cuts, key=lambda cut: cut.position) if store and store.keeps(cut)]
+        frozen = _FrozenLayers(store, student, kept) if store and kept else None
+        if frozen:
+            short.cache.limit_gib *= frozen.share(images)  # what the run would not keep is not kept here either
+            images = frozen.with_some_missing(images)
+        streamed, source = not isinstance(sample.source, RandomAccessSource), sample.source
+        if streamed:  # once, and not in every epoch, of which each would pass over all records
+            source = DecodedSource(source, images)
+        short.cache.enabled = bool(frozen and frozen.compute(images, source))
+        result, epochs, seconds = _run(short, few.declared_in(source), sample.inspection, workshop)
+        frozen_seconds = frozen.seconds_of_missing() if frozen and short.cache.enabled else 0.0
+
+    preparing = sample.inspection_seconds + building + frozen_seconds + result["seconds"]["preparing"]
+    if streamed and (frozen_seconds or not short.cache.enabled):
+        preparing += sample.inspection_seconds * max(views_of(config), 1)  # a pass takes no longer
+    training = validation = 0.0
+    for phase in phases:
+        of_phase = [epoch for epoch in epochs if epoch["phase"] == phase.name]
+        tracing, steps, validation = _epoch_seconds(of_phase, images=len(few.train))
+        epoch = steps * len(sample.splits.train) / len(few.train)
+        epoch += validation * len(sample.splits.validation) / len(few.validation)
+        training += tracing + phase.epochs * epoch
+    # The shorter of two passes over these images: the other may have traced.
+    answer = min(result["seconds"]["evaluating"], validation) / len(few.validation)
     ending = seconds - result["seconds"]["preparing"] - sum(epoch["seconds"] for epoch in epochs)
-    answer = result["seconds"]["evaluating"] / len(few.validation)
     ending += answer * (_answered(sample.splits) - _answered(few))
     return TimeEstimate(preparing + training + ending, time.perf_counter() - began)
 
 
 def _few(sample: Sample, *, images: int) -> Splits:
-    """Returns at most so many of the sample's images to train on, of every class one at least, and some of validation."""
+    """Returns about so many of the sample's images to train on, of every class one at least, and some of validation."""
     splits = sample.splits
     return dataclasses.replace(
         splits,
@@ -97,59 +114,61 @@ def _few(sample: Sample, *, images: int) -> Splits:
     )
 
 
-def _shortened(config: TransferConfig, *, cached: bool) -> TransferConfig:
+def _shortened(config: TransferConfig, phases: Sequence[Phase], few: Splits, splits: Splits) -> TransferConfig:
+    """Returns the config with fewer epochs, and with less memory in proportion to the images of an epoch."""
     short = from_json(to_json(config))
-    short.export, short.cache.enabled = "none", cached
+    short.export = "none"
     epochs = max(_EPOCHS, views_of(config))  # in fewer epochs than views nothing is cached
-    short.training.epochs = min(epochs, config.training.epochs)
-    short.training.head_epochs = min(epochs, config.training.head_epochs)
+    short.training.head_epochs, short.training.epochs = (min(epochs, phases[at].epochs) for at in (0, -1))
+    held, of_run = (len(each.train) + len(each.validation) for each in (few, splits))
+    short.cache.decoded_gib *= held / of_run
     return short
 
 
-@dataclasses.dataclass(frozen=True)
-class _Pace:
-    """Of frozen layers.
-
-    Attributes:
-      seconds_before: Of tracing, and of proving what was traced.
-      seconds_a_row: Of each cut at which something was missing, by its position.
-    """
-
-    seconds_before: float
-    seconds_a_row: dict[int, float]
-
-    def seconds_of_missing(self, store: FeatureStore, cuts: Sequence[Cut]) -> float:
-        """Returns what computing all that is missing will take."""
-        seconds = sum(store.missing(cut).sum() * self.seconds_a_row.get(cut.position, 0.0) for cut in cuts)
-        return float(seconds and self.seconds_before + seconds)
-
-
-def _compute_some(store: FeatureStore, student: Student, cuts: Sequence[Cut], images: np.ndarray) -> _Pace | None:
-    """Computes what is missing of some images; where that is nothing, a little of what is missing of others.
+class _FrozenLayers:
+    """Those whose features a run keeps, and how long they take.
 
     Args:
       store: Of all images of the run.
       student: What is cut.
-      cuts: With frozen layers, the shallowest first.
-      images: int64 (k,).
-
-    Returns:
-      How long that took; None where features are not kept.
+      cuts: At which the store keeps features, the shallowest first.
     """
-    if any(store.refusal(cut) for cut in cuts):
-        return None
-    for cut in cuts:
-        lacking = np.unique(np.nonzero(store.missing(cut))[1])
-        if not np.isin(images, lacking).any():
-            images = np.union1d(images, evenly(lacking, _HELD_OUT_IMAGES))
-    few = store.only(images)
-    rows = {cut.position: int(few.missing(cut).sum()) for cut in cuts}
-    began = time.perf_counter()
-    if any(few.at(student, cut, others=cuts) is None for cut in cuts):
-        return None
-    seconds = time.perf_counter() - began
-    computing = sum(rows[position] * each for position, each in few.seconds_a_row.items())
-    return _Pace(max(seconds - computing, 0.0), few.seconds_a_row)
+
+    def __init__(self, store: FeatureStore, student: Student, cuts: Sequence[Cut]):
+        self._store, self._student, self._cuts = store, student, cuts
+        self._seconds_before = 0.0
+        self._seconds_a_row: dict[int, float] = {}
+
+    def share(self, images: np.ndarray) -> float:
+        """Returns the part of the rows, 0 to 1, that are of these images."""
+        return self._store.only(images).count / self._store.count
+
+    def with_some_missing(self, images: np.ndarray) -> np.ndarray:
+        """Returns images, and others, so that at each cut where rows are missing they are of enough images to be timed."""
+        for cut in self._cuts:
+            missing = np.unique(np.nonzero(self._store.missing(cut))[1])
+            others = np.setdiff1d(missing, images)
+            wanted = max(_HELD_OUT_IMAGES - (len(missing) - len(others)), 0)
+            images = np.union1d(images, evenly(others, wanted))
+        return images
+
+    def compute(self, images: np.ndarray, source: Source) -> bool:
+        """Computes and times what is missing of some images, read from `source`; returns whether keeping it pays."""
+        few = self._store.only(images, source=source)
+        missing = {cut.position: few.missing(cut).sum() for cut in self._cuts}
+        began = time.perf_counter()
+        if any(few.at(self._student, cut, others=self._cuts) is None for cut in self._cuts):
+            return False
+        seconds = time.perf_counter() - began
+        self._seconds_a_row = few.seconds_a_row
+        self._seconds_before = max(seconds - sum(missing[at] * each for at, each in few.seconds_a_row.items()), 0.0)
+        return True
+
+    def seconds_of_missing(self) -> float:
+        """Returns what computing all that is missing now will take, with what goes before, once it is timed."""
+        missing = {cut.position: int(self._store.missing(cut).sum()) for cut in self._cuts}
+        seconds = sum(rows * self._seconds_a_row[at] for at, rows in missing.items() if rows)
+        return seconds and self._seconds_before + seconds
 
 
 def _run(
@@ -166,14 +185,12 @@ def _run(
     return result, [json.loads(line) for line in lines], seconds
 
 
-def _phase_seconds(epochs: Sequence[dict[str, Any]], wanted: int, splits: Splits, few: Splits) -> float:
-    """Returns what so many epochs of a phase will take, from those of the rehearsal."""
+def _epoch_seconds(epochs: Sequence[dict[str, Any]], *, images: int) -> tuple[float, float, float]:
+    """Returns what the first epoch of a phase took longer than the others, and an epoch's seconds of training and of the rest."""
     with_tracing, *others = epochs
-    others = others or [with_tracing]
-    epoch = statistics.median(each["seconds"] for each in others)
-    steps = statistics.median(len(few.train) / each["images_per_second"] for each in others)
-    whole = steps * len(splits.train) / len(few.train) + (epoch - steps) * len(splits.validation) / len(few.validation)
-    return max(with_tracing["seconds"] - epoch, 0.0) + wanted * whole
+    whole = statistics.median(epoch["seconds"] for epoch in others or epochs)
+    steps = statistics.median(images / epoch["images_per_second"] for epoch in others or epochs)
+    return max(with_tracing["seconds"] - whole, 0.0), steps, whole - steps
 
 
 def _answered(splits: Splits) -> int:

@@ -126,6 +126,15 @@ class BackboneSpec:
         return tuple(sorted({file.alpha for file in self.default_weights.files}))
 
     @property
+    def classifies_pooled(self) -> bool:
+        """Whether ImageNet's 1000 classes are one layer on the pooled features, which VGG, AlexNet and MobileNetV3 do not have.
+
+        ConvNeXt has it too, but normalises after pooling, and without its top before.
+        """
+        top = self.parameters_with_top - self.parameters
+        return top == 1000 * (self.feature_dim + 1) and self.module != "convnext"
+
+    @property
     def default_weights(self) -> WeightsSpec:
         """The published ImageNet weights, whose preprocessing also serves random weights and a file."""
         return self.weights[0]

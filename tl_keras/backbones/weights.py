@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
+import h5py
 import keras
 import numpy as np
 
@@ -50,6 +51,19 @@ def official_file(file: WeightsFile) -> Iterator[None]:
                 "folder with it in models/, or use --weights=embedded or a file."
             ) from error
         raise _not_as_published(path, f"a file that can be loaded ({_first_line(error)})") from error
+
+
+def official_classifier(file: WeightsFile) -> list[np.ndarray]:
+    """Reads the last layer of an official file with top: kernel, float32 (feature_dim, 1000), and bias, float32 (1000,).
+
+    Raises:
+      BackboneError: The file in the cache is not the published one or cannot be read.
+    """
+    with official_file(file), h5py.File(_keras_home() / "models" / file.name) as opened:
+        layers = opened.get("model_weights", opened)
+        last = next(name for name in reversed(layers.attrs["layer_names"]) if len(layers[name].attrs["weight_names"]))
+        kernel, bias = (np.asarray(layers[last][name]) for name in layers[last].attrs["weight_names"])
+    return [kernel.reshape(-1, kernel.shape[-1]), bias]  # MobileNet's is a convolution
 
 
 def check_official_weights(backbone: keras.Model, file: WeightsFile) -> None:

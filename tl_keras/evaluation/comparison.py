@@ -41,7 +41,7 @@ class Row:
       workdirs: A run directory a seed.
       validation: Accuracies.
       test: Accuracies, where a test split was measured, else None.
-      seconds: Of training and computing features.
+      seconds: Of training, computing features and evaluating.
       parameters_trained: Their number.
     """
 

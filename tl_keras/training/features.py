@@ -164,6 +164,12 @@ class FeatureStore:
         self._engine = engine
         self._dtype = dtype
         self.seconds_a_row: dict[int, float] = {}
+        self._expected_rows = 0
+
+    @property
+    def count(self) -> int:
+        """Rows that are needed at each cut, those that are there included."""
+        return sum(len(indices) for indices in self._images.wanted())
 
     def at(self, student: Student, cut: Cut, *, others: Iterable[Cut] = ()) -> Features | None:
         """Returns the features at a cut; None, after a line that says why, where keeping them does not pay.
@@ -185,7 +191,7 @@ class FeatureStore:
         if not features.missing:
             _say(f"frozen layers: computed before for these {len(self._images.contents)} images, in {rows.folder}")
             return features
-        reason = self._cache.refusal(self._nbytes(rows))
+        reason = self._refusal(rows)
         if not reason:
             with rows.locked():
                 reason = self._compute(student, cut, others, rows)
@@ -195,25 +201,34 @@ class FeatureStore:
             return None
         return features
 
-    def only(self, indices: np.ndarray) -> FeatureStore:
-        """Returns a store of some of the images."""
-        evaluated, trained = (np.intersect1d(each, indices) for each in (self._images.evaluated, self._images.trained))
-        fewer = copy.copy(self)
-        fewer._images = dataclasses.replace(self._images, evaluated=evaluated, trained=trained)
-        fewer.seconds_a_row = {}
+    def only(self, indices: np.ndarray, *, source: Source | None = None) -> FeatureStore:
+        """Returns a store of some of the images, which computes them by the engine that suits all.
+
+        Args:
+          indices: int64 (k,), the images.
+          source: Where they are read; None: where all are.
+        """
+        images, fewer = self._images, copy.copy(self)
+        fewer._images = dataclasses.replace(
+            images,
+            source=source or images.source,
+            evaluated=np.intersect1d(images.evaluated, indices),
+            trained=np.intersect1d(images.trained, indices),
+        )
+        fewer.seconds_a_row, fewer._expected_rows = {}, self.count
         return fewer
 
     def missing(self, cut: Cut) -> np.ndarray:
         """Returns of which images rows are needed and not there at a cut that has frozen layers, bool (views, images)."""
         return self._find(self._rows(cut.frozen, cut.position)).rows == _MISSING
 
-    def refusal(self, cut: Cut) -> str:
-        """Returns why the rows at a cut that has frozen layers cannot be kept, in a few words, or an empty string."""
-        return self._cache.refusal(self._nbytes(self._rows(cut.frozen, cut.position)))
+    def keeps(self, cut: Cut) -> bool:
+        """Returns whether a cut has frozen layers, and room for what they compute."""
+        return cut.frozen is not None and not self._refusal(self._rows(cut.frozen, cut.position))
 
-    def _nbytes(self, rows: FeatureRows) -> int:
-        """Returns what all rows that are needed take on disk, those that are there included."""
-        return rows.spec.nbytes_on_disk(sum(len(indices) for indices in self._images.wanted()))
+    def _refusal(self, rows: FeatureRows) -> str:
+        """Returns why rows cannot be kept, in a few words, or an empty string."""
+        return self._cache.refusal(rows.spec.nbytes_on_disk(self.count))
 
     def _compute(self, student: Student, cut: Cut, others: Iterable[Cut], rows: FeatureRows) -> str:
         """Computes what is missing of rows that are locked; returns why it did not, or nothing."""
@@ -222,7 +237,7 @@ class FeatureStore:
             _say(f"frozen layers: computed by another run meanwhile, in {rows.folder}")
             return ""
         missing = rows.spec.nbytes_on_disk(features.missing)
-        if reason := self._cache.make_room(missing, needed=self._nbytes(rows), keep=rows):
+        if reason := self._cache.make_room(missing, needed=rows.spec.nbytes_on_disk(self.count), keep=rows):
             return reason
         if not rows.nbytes:  # what there was has made room
             features = self._find(rows)
@@ -278,7 +293,7 @@ class FeatureStore:
             began = time.perf_counter()
             for view, batch, tensors in self._inputs(features, start):
                 if forward is None:
-                    forward = self._forward(model, tensors, total)
+                    forward = self._forward(model, tensors, images=max(total, self._expected_rows))
                 activations = forward.call(tensors)
                 if not rows.spec.holds(activations):
                     return f"{self._dtype} (--config.cache.dtype) does not hold activations as large as theirs"
@@ -293,7 +308,7 @@ class FeatureStore:
         _say(f"frozen layers: kept in {rows.folder}" + (f"; {forward.reason}" if forward else ""))
         return ""
 
-    def _forward(self, model: keras.Model, tensors: list[np.ndarray], images: int) -> Forward:
+    def _forward(self, model: keras.Model, tensors: list[np.ndarray], *, images: int) -> Forward:
         return fastest_forward(
             model, tensors, engine=self._engine, images=images, memory=self._cache.folder / "engines.json"
         )
