@@ -30,7 +30,7 @@ from tl_keras.training.phases import Phase, plan_phases
 from tl_keras.training.workshop import Workshop
 
 # Of an epoch of the rehearsal, where the sample has images for so many: their mean is known to a few per cent.
-_STEPS = 10
+_STEPS = 6
 
 # Four batches of what frozen layers compute at a time: the first traces, the median is of the others.
 _HELD_OUT_IMAGES = 128
