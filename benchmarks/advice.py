@@ -1,11 +1,11 @@
 """Is the advice any good? Advice and full training over data sets, teachers, methods and cuts.
 
-    KERAS_HOME=../shared/data/keras_home python -m benchmarks.advice --folder=/tmp/advice --out=benchmarks/results/advice.json
+    KERAS_HOME=../shared/data/keras_home python -m benchmarks.advice --folder=/tmp/advice
 
-For each set: `advise`, three times with nothing cached, then a run of every teacher and cut that it estimated. Reported are the weighted Kendall tau of
-the estimated against the measured test accuracies, the regret (best measured test accuracy less that of what was
-recommended), the cost of the advice against that of trying all, and estimated against measured seconds. Test images are
-looked at by the trained runs alone. Killed, the same command goes on.
+For each set: `advise`, three times with nothing cached, then a run of every teacher and cut that it estimated. Reported are
+the weighted Kendall tau of the estimated against the measured test accuracies, the regret (best measured test accuracy less
+that of what was recommended), the cost of the advice against that of trying all, and estimated against measured seconds.
+Test images are looked at by the trained runs alone. Killed, the same command goes on.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from scipy.stats import weightedtau
 
 from benchmarks.measuring import machine
 from benchmarks.sets import TEST_DATA
+from benchmarks.table import ADVICE, advice_table
 from tl_keras import command_line
 from tl_keras.advice.advisor import advise
 from tl_keras.advice.candidates import Candidate
@@ -32,7 +33,7 @@ from tl_keras.advice.evidence import draw_sample
 from tl_keras.advice.rehearsal import rehearse
 from tl_keras.config import DataConfig, TransferConfig, from_json, to_json
 from tl_keras.evaluation.comparison import directory_name
-from tl_keras.training.loop import train_and_evaluate
+from tl_keras.training.loop import train_and_evaluate, versions
 from tl_keras.training.workshop import Workshop
 
 # What is tried with each teacher; `none` is feature_extraction.
@@ -162,7 +163,12 @@ def advise_on(name: str, data: DataConfig, folder: pathlib.Path) -> dict:
     began = time.perf_counter()
     train_and_evaluate(recommended, folder / name / "recommended")
     measured = {"wall_seconds": time.perf_counter() - began}
-    values = {"advice": advice.to_json(), "took": took, "estimated": dataclasses.asdict(estimate), "measured": measured}
+    values = {
+        "advice": advice.to_json(),
+        "took": took,
+        "estimated": dataclasses.asdict(estimate),
+        "measured": measured,
+    }
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(values, indent=1))
     return values
@@ -212,13 +218,11 @@ def main() -> None:
     """Runs what is asked for, and prints a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=pathlib.Path, required=True, help="gets data, caches and runs")
-    parser.add_argument("--out", type=pathlib.Path, required=True, help="the JSON file")
+    parser.add_argument("--out", type=pathlib.Path, default=ADVICE, help="the JSON file")
     parser.add_argument("--sets", default=",".join(SETS))
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    document: dict = {"machine": machine(), "sets": {}}
-    print("| set | recommended | tau | regret, points | cost | estimated over measured seconds | within interval |")
-    print("|---|---|---|---|---|---|---|")
+    document: dict = {"machine": machine(), "versions": versions(), "sets": {}}
     for name in arguments.sets.split(","):
         data = SETS[name](arguments.folder)
         advised = advise_on(name, data, arguments.folder)
@@ -226,11 +230,7 @@ def main() -> None:
         found = compare(rows, advised)
         document["sets"][name] = {"runs": rows, **advised, **found}
         arguments.out.write_text(json.dumps(document, indent=1))
-        print(
-            f"| {name} | {' '.join(found['recommended'])} | {found['tau']:.2f} | {found['regret']:.1f} | {found['cost']:.2f} | "
-            f"{found['seconds_ratio']:.2f} | {found['within']:.2f} |",
-            flush=True,
-        )
+        print(advice_table(document["sets"]), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Writes what was measured into docs/benchmarks.md: `python -m benchmarks.table`, from benchmarks/results/PART.json."""
+"""Writes what was measured into docs/benchmarks.md and docs/advice.md: `python -m benchmarks.table`, from benchmarks/results."""
 
 from __future__ import annotations
 
@@ -6,11 +6,17 @@ import dataclasses
 import importlib
 import json
 import pathlib
+import statistics
 
 from benchmarks.measuring import Row, as_table
 
 RESULTS = pathlib.Path(__file__).parent / "results"
 PAGE = pathlib.Path(__file__).parents[1] / "docs" / "benchmarks.md"
+
+# What `python -m benchmarks.advice` writes, which is no part of `python -m benchmarks`, and its page.
+ADVICE = RESULTS / "advice" / "advice.json"
+ADVICE_PAGE = PAGE.with_name("advice.md")
+
 _BEGIN, _END = "<!-- measured: python -m benchmarks.table -->\n", "<!-- end of what was measured -->\n"
 
 
@@ -21,11 +27,44 @@ def page(text: str, results: pathlib.Path) -> str:
       text: Of the page, with the marks.
       results: The folder with the JSON files.
     """
-    before, _, rest = text.partition(_BEGIN)
-    _, _, after = rest.partition(_END)
     documents = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in results.glob("*.json")}
     parts = [_part(name, document) for name, document in documents.items()]
-    return before + _BEGIN + "\n" + "\n".join(sorted(parts)) + "\n" + _END + after  # by their letters
+    return _between_marks(text, "\n".join(sorted(parts)))  # by their letters
+
+
+def advice_page(text: str, document: dict) -> str:
+    """Returns the text of a page with what the benchmark of the advice found between its two marks."""
+    return _between_marks(text, advice_table(document["sets"]))
+
+
+def advice_table(sets: dict[str, dict]) -> str:
+    """Returns a row for each set, and the means."""
+    lines = [
+        "| set | recommended | weighted Kendall tau | regret, points | cost of the advice | seconds: looking, rehearsal; all "
+        "runs | estimated / measured seconds |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, found in sets.items():
+        teacher, unfreeze = found["recommended"]
+        looking, rehearsal = (
+            statistics.median(each[part] for each in found["took"]) for part in ("looking", "rehearsal")
+        )
+        everything = sum(row["wall_seconds"] for row in found["runs"])
+        lines.append(
+            f"| {name}, {found['advice']['images']:,} images | {teacher} `{unfreeze}` | {found['tau']:.2f} | "
+            f"{found['regret']:.1f} | {found['cost']:.2f} | {looking:.0f}, {rehearsal:.0f}; {everything:.0f} | "
+            f"{found['seconds_ratio']:.2f} |"
+        )
+    tau, regret, cost = (
+        statistics.mean(found[score] for found in sets.values()) for score in ("tau", "regret", "cost")
+    )
+    return "\n".join([*lines, f"| mean | | {tau:.2f} | {regret:.1f} | {cost:.2f} | | |"]) + "\n"
+
+
+def _between_marks(text: str, measured: str) -> str:
+    before, _, rest = text.partition(_BEGIN)
+    _, _, after = rest.partition(_END)
+    return f"{before}{_BEGIN}\n{measured}\n{_END}{after}"
 
 
 def _part(name: str, document: dict) -> str:
@@ -48,3 +87,5 @@ def _part(name: str, document: dict) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(page(PAGE.read_text(encoding="utf-8"), RESULTS), encoding="utf-8")
+    advice = json.loads(ADVICE.read_text(encoding="utf-8"))
+    ADVICE_PAGE.write_text(advice_page(ADVICE_PAGE.read_text(encoding="utf-8"), advice), encoding="utf-8")

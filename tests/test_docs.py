@@ -1,5 +1,6 @@
 """Every command of the pages is understood, those of the README run, every link leads somewhere, every error is listed."""
 
+import json
 import os
 import pathlib
 import re
@@ -102,6 +103,8 @@ def test_every_error_is_listed():
 def test_the_page_has_what_was_measured():
     text = table.PAGE.read_text()
     assert table.page(text, table.RESULTS) == text
+    text = table.ADVICE_PAGE.read_text()
+    assert table.advice_page(text, json.loads(table.ADVICE.read_text())) == text
 
 
 # What the README's commands are run on. The default teacher's weights are real; ResNet50's are not at hand. What trains many

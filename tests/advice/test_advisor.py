@@ -11,11 +11,13 @@ import pytest
 from tl_keras.advice.advisor import advise, describe
 from tl_keras.advice.automatic import with_advised_method
 from tl_keras.advice.candidates import Candidate, parse_candidate
+from tl_keras.advice.evidence import draw_sample, look_at
 from tl_keras.advice.recommendation import options_of, ranked
 from tl_keras.advise import as_seconds
 from tl_keras.config import quick_start, resolve
 from tl_keras.errors import ConfigError
 from tl_keras.training.loop import train_and_evaluate
+from tl_keras.training.workshop import Workshop
 
 EMBEDDED = Candidate("MobileNetV2", "embedded")
 
@@ -38,6 +40,13 @@ def test_a_probe_at_each_depth_tells_digits_apart(advice):
     assert [depth.unfreeze for depth in evidence.depths] == ["blocks:8", "blocks:4", "blocks:2", "none"]
     assert all(depth.probe.accuracy > 0.6 for depth in evidence.depths)
     assert evidence.last.pooled.shape == (100, 1280)
+
+
+def test_a_depth_whose_features_training_would_not_keep_is_looked_at_too(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr("tl_keras.training.features._SLOW_DISK", 1.0)
+    config = copy.deepcopy(settings)
+    config.cache.folder = str(tmp_path / "features")
+    assert len(look_at(EMBEDDED, config, draw_sample(config, Workshop())).depths) == 4
 
 
 def test_no_validation_or_test_image_is_looked_at(advice):

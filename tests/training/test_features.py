@@ -102,21 +102,42 @@ def test_what_another_run_computes_meanwhile_is_not_computed_again(run, monkeypa
     assert said[0].startswith("computed by another run meanwhile")
 
 
-def test_a_store_says_what_is_missing_and_what_a_row_took(workshop, images, tmp_path):
-    config = quick_start()
-    config.model.method, config.model.unfreeze, config.cache.folder = "feature_extraction", "", str(tmp_path / "cache")
-    config = resolve(config)
-    source, inspection = workshop.images(ArraySource(images, np.arange(len(images)) % 2), data_dir="")
-    student = workshop.student(choose_backbone(config.model), config.model, num_classes=2, seed=0)
-    splits = split_by(config, source, inspection)
-    (phase,) = phases = plan_phases(config, student, images=len(splits.train))
-    cut = workshop.cut(student, phase.plan)
-    store = feature_store(config, student, phases, source, inspection, splits)
+@pytest.fixture
+def open_store(workshop, tmp_path):
+    """Returns a function that gives the store of a run on some images, its student and the cut at the head."""
+
+    def open_store(images):
+        config = quick_start()
+        config.model.method, config.model.unfreeze, config.cache.folder = (
+            "feature_extraction",
+            "",
+            str(tmp_path / "cache"),
+        )
+        config.data.train_examples_per_class = 0
+        config = resolve(config)
+        source, inspection = workshop.images(ArraySource(images, np.arange(len(images)) % 2), data_dir="")
+        student = workshop.student(choose_backbone(config.model), config.model, num_classes=2, seed=0)
+        splits = split_by(config, source, inspection)
+        (phase,) = phases = plan_phases(config, student, images=len(splits.train))
+        store = feature_store(config, student, phases, source, inspection, splits)
+        return store, student, workshop.cut(student, phase.plan)
+
+    return open_store
+
+
+def test_a_store_says_what_is_missing_and_what_a_row_took(open_store, images):
+    store, student, cut = open_store(images)
     assert (store.missing(cut).sum(), store.count, store.keeps(cut)) == (40, 40, True)
     few = store.only(np.arange(3))
     assert few.at(student, cut) is not None
     assert few.seconds_a_row[cut.position] > 0
     np.testing.assert_array_equal(np.flatnonzero(store.missing(cut)[0]), np.arange(3, 40))
+
+
+def test_what_takes_longer_to_read_than_to_compute_is_not_kept(open_store, monkeypatch):
+    monkeypatch.setattr("tl_keras.training.features._SLOW_DISK", 1.0)
+    store, student, cut = open_store(np.random.default_rng(1).integers(0, 256, (130, 32, 32, 3), np.uint8))
+    assert store.at(student, cut) is None
 
 
 def test_another_seed_shares_what_evaluation_sees(run):

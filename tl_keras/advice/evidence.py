@@ -239,7 +239,7 @@ def _pooled_at(
         augmentation="none",
         seed=config.seed,
     )
-    store = open_feature_store(config, student, images)
+    store = open_feature_store(config, student, images, once=True)
     blocks = student.plan.blocks
     found = []
     for unfreeze in cuts:

@@ -152,17 +152,21 @@ class FeatureStore:
       kind: What decides activations besides image, weights and cut, as JSON's own types.
       engine: What computes them: `auto` or one of `tl_keras.training.forward.ENGINES`.
       dtype: As they are stored, `float32` or `float16`.
+      once: Whether they will be read once, and are kept also where that takes longer than computing them.
 
     Attributes:
       seconds_a_row: Of each cut at which rows were computed, by its position: what one took, reading its image included.
     """
 
-    def __init__(self, cache: FeatureCache, images: ViewsOfImages, kind: dict, *, engine: str, dtype: str):
+    def __init__(
+        self, cache: FeatureCache, images: ViewsOfImages, kind: dict, *, engine: str, dtype: str, once: bool = False
+    ):
         self._cache = cache
         self._images = images
         self._kind = {**kind, "bfloat16": engine.endswith("bf16")}
         self._engine = engine
         self._dtype = dtype
+        self._once = once
         self.seconds_a_row: dict[int, float] = {}
         self._expected_rows = 0
 
@@ -301,7 +305,8 @@ class FeatureStore:
                 bar.update(len(batch))
                 seconds_an_image.append((time.perf_counter() - began) / len(batch))
                 began = time.perf_counter()
-                if len(seconds_an_image) == _WARM_UP and rows.spec.nbytes / _SLOW_DISK > min(seconds_an_image):
+                judged = len(seconds_an_image) == _WARM_UP and not self._once
+                if judged and rows.spec.nbytes / _SLOW_DISK > min(seconds_an_image):
                     size = rows.spec.nbytes / 2**20
                     return f"at this cut they give {size:.1f} MiB an image, which takes longer to read than to compute"
         self.seconds_a_row[position] = float(np.median(seconds_an_image))  # without the first batch, which traces

@@ -377,8 +377,10 @@ def feature_store(
     return open_feature_store(config, student, images)
 
 
-def open_feature_store(config: TransferConfig, student: Student, images: ViewsOfImages) -> FeatureStore:
-    """Returns the store in which runs with this config and student keep what frozen layers make of some images."""
+def open_feature_store(
+    config: TransferConfig, student: Student, images: ViewsOfImages, *, once: bool = False
+) -> FeatureStore:
+    """Returns the store in which runs with this config and student keep what frozen layers make of some images; see there."""
     kind = {
         "backbone": student.teacher.spec.name,
         "backend": keras.backend.backend(),
@@ -387,7 +389,7 @@ def open_feature_store(config: TransferConfig, student: Student, images: ViewsOf
     }
     folder = pathlib.Path(config.cache.folder or _default_cache_folder()).expanduser()
     cache = FeatureCache(folder, limit_gib=config.cache.limit_gib)
-    return FeatureStore(cache, images, kind, engine=config.cache.engine, dtype=config.cache.dtype)
+    return FeatureStore(cache, images, kind, engine=config.cache.engine, dtype=config.cache.dtype, once=once)
 
 
 def _default_cache_folder() -> pathlib.Path:
