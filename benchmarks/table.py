@@ -34,7 +34,11 @@ def page(text: str, results: pathlib.Path) -> str:
 
 def advice_page(text: str, document: dict) -> str:
     """Returns the text of a page with what the benchmark of the advice found between its two marks."""
-    return _between_marks(text, advice_table(document["sets"]))
+    machine, versions = document["machine"], document["versions"]
+    where = (
+        f"{machine['cores']} x {machine['processor']}, TensorFlow {versions['tensorflow']}, Keras {versions['keras']}."
+    )
+    return _between_marks(text, f"{advice_table(document['sets'])}\n{where}\n")
 
 
 def advice_table(sets: dict[str, dict]) -> str:

@@ -5,6 +5,7 @@ import os
 import pathlib
 import signal
 import subprocess
+import sys
 import time
 
 import keras
@@ -21,6 +22,7 @@ from tl_keras.errors import BackboneError, ConfigError, DataError, WorkdirError
 from tl_keras.evaluation.measure import evaluate_run
 from tl_keras.serving.model_file import load_model
 from tl_keras.training.loop import _crop_loss, train_and_evaluate
+from tl_keras.training.proof import ProveFreezing
 from tl_keras.training.workshop import Workshop
 
 FILES = {
@@ -237,6 +239,18 @@ def test_a_run_killed_in_each_phase_ends_as_one_that_was_not(tmp_path):
     for name in ("validation_accuracy", "test_accuracy", "validation_loss", "kept_epoch", "freeze_proof", "hashes"):
         assert found[name] == expected[name]
     assert epochs_done(killed) == epochs_done(whole) == 38
+
+
+@pytest.mark.parametrize(("epochs", "patience"), [(2, 0), (12, 1)])
+def test_a_run_killed_before_its_last_proof_still_gives_it(tmp_path, workshop, monkeypatch, epochs, patience):
+    config = a_config(training__epochs=epochs, training__early_stopping_patience=patience, export="none")
+    monkeypatch.setattr("tl_keras.training.callbacks._SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(ProveFreezing, "on_train_end", lambda self, logs=None: sys.exit("killed"))
+        with pytest.raises(SystemExit, match="killed"):
+            train_and_evaluate(config, tmp_path / "run", workshop=workshop)
+    result = train_and_evaluate(config, tmp_path / "run", workshop=workshop)
+    assert [proof["phase"] for proof in result["freeze_proof"]] == ["head"]
 
 
 @pytest.mark.parametrize(("resize", "said"), [("original", "keeps 19% of the images' area"), ("pad", "")])

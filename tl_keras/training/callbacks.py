@@ -160,8 +160,10 @@ class RecordEpochs(keras.callbacks.Callback):
         if self._patience and progress.epochs_since_best >= self._patience:
             progress.phase_over = True
             self.model.stop_training = True
+        if self.model.stop_training or epoch + 1 == self.params["epochs"]:
+            return  # a phase whose last epoch is in the checkpoint has ended, and its proof is there with it
         self._take()
-        if time.perf_counter() - self._written >= _SECONDS_BETWEEN_CHECKPOINTS or progress.phase_over:
+        if time.perf_counter() - self._written >= _SECONDS_BETWEEN_CHECKPOINTS:
             self.write()
 
     def on_train_end(self, logs=None):
