@@ -5,6 +5,7 @@ import pytest
 from tl_keras.advice.evidence import draw_sample
 from tl_keras.advice.rehearsal import rehearse
 from tl_keras.config import quick_start, resolve
+from tl_keras.training.features import FeatureStore
 from tl_keras.training.loop import train_and_evaluate
 from tl_keras.training.workshop import Workshop
 
@@ -30,6 +31,17 @@ def test_training_reads_what_the_rehearsal_has_computed(settings, tmp_path, capf
     assert (images["train"], len(sample.splits.test)) == (100, images["test"])
     left = images["validation"] - 128 + images["test"]
     assert f"frozen layers: {left:,} images, " in capfd.readouterr().err
+
+
+def test_of_what_is_all_computed_nothing_is_missing_after_the_rehearsal_either(settings, tmp_path, monkeypatch):
+    settings.model.method, settings.model.unfreeze = "fine_tune", "blocks:2"
+    settings.training.epochs = settings.training.head_epochs = 2
+    train_and_evaluate(settings, tmp_path / "run")
+    missing, seen = FeatureStore.missing, []
+    monkeypatch.setattr(FeatureStore, "missing", lambda store, cut: seen.append(missing(store, cut)) or seen[-1])
+    rehearse(settings, draw_sample(settings, Workshop()))
+    assert seen
+    assert not any(each.any() for each in seen)
 
 
 @pytest.mark.slow

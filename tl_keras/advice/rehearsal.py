@@ -136,6 +136,8 @@ class _FrozenLayers:
 
     def __init__(self, store: FeatureStore, student: Student, cuts: Sequence[Cut]):
         self._store, self._student, self._cuts = store, student, cuts
+        # Of each cut, by its position: looked up once, which reads every row that is there.
+        self._missing = {cut.position: store.missing(cut) for cut in cuts}
         self._seconds_before = 0.0
         self._seconds_a_row: dict[int, float] = {}
 
@@ -145,8 +147,8 @@ class _FrozenLayers:
 
     def with_some_missing(self, images: np.ndarray) -> np.ndarray:
         """Returns images, and others, so that at each cut where rows are missing they are of enough images to be timed."""
-        for cut in self._cuts:
-            missing = np.unique(np.nonzero(self._store.missing(cut))[1])
+        for rows in self._missing.values():
+            missing = np.unique(np.nonzero(rows)[1])
             others = np.setdiff1d(missing, images)
             wanted = max(_HELD_OUT_IMAGES - (len(missing) - len(others)), 0)
             images = np.union1d(images, evenly(others, wanted))
@@ -155,19 +157,20 @@ class _FrozenLayers:
     def compute(self, images: np.ndarray, source: Source) -> bool:
         """Computes and times what is missing of some images, read from `source`; returns whether keeping it pays."""
         few = self._store.only(images, source=source)
-        missing = {cut.position: few.missing(cut).sum() for cut in self._cuts}
         began = time.perf_counter()
         if any(few.at(self._student, cut, others=self._cuts) is None for cut in self._cuts):
             return False
         seconds = time.perf_counter() - began
         self._seconds_a_row = few.seconds_a_row
-        self._seconds_before = max(seconds - sum(missing[at] * each for at, each in few.seconds_a_row.items()), 0.0)
+        computing = sum(self._missing[at][:, images].sum() * each for at, each in few.seconds_a_row.items())
+        self._seconds_before = max(seconds - float(computing), 0.0)
+        for rows in self._missing.values():
+            rows[:, images] = False
         return True
 
     def seconds_of_missing(self) -> float:
         """Returns what computing all that is missing now will take, with what goes before, once it is timed."""
-        missing = {cut.position: int(self._store.missing(cut).sum()) for cut in self._cuts}
-        seconds = sum(rows * self._seconds_a_row[at] for at, rows in missing.items() if rows)
+        seconds = sum(float(rows.sum()) * self._seconds_a_row[at] for at, rows in self._missing.items() if rows.any())
         return seconds and self._seconds_before + seconds
 
 
