@@ -14,11 +14,15 @@ from tl_keras.data.inspection import Inspection
 from tl_keras.errors import DataError
 
 _RULE = (
-    "Splits that the source declares are kept. Otherwise u = sha256('SEED:CONTENT_SHA256') / 2**256 decides: test where "
-    "u < test_fraction, validation where u < test_fraction + validation_fraction, else train; with a declared test or "
-    "validation split, test_fraction counts as 0. A class left without train images, or with two images and more "
-    "without validation images, gets there the image whose u is nearest."
+    "Splits that the source declares are kept; with a declared test or validation split, test_fraction counts as 0. "
+    "Otherwise the different images of each class are ordered by sha256('SEED:CONTENT_SHA256'): test takes the first, "
+    "validation the last, train what is between. Of n images the first is for train, the second for validation, and each "
+    "further one for the split of size s with the smallest (s + 1/2) / fraction; equal validation and test fractions take "
+    "turns in being first, class by class. Copies follow their image; one under two labels counts in the first of them."
 )
+
+# Below this many images one more or less that is right moves an accuracy by five points and more.
+FEWEST_TO_MEASURE = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +66,17 @@ class Splits:
             declaring.declared_splits[getattr(self, name)] = name
         return declaring
 
+    def remarks(self) -> list[str]:
+        """Returns a sentence where a split that is measured is too small to tell one model from another."""
+        sizes = {"validation": len(self.validation), "test": len(self.test)}
+        small = [f"{size} for {name}" for name, size in sizes.items() if 0 < size < FEWEST_TO_MEASURE]
+        if not small:
+            return []
+        return [
+            f"few images to measure on: {' and '.join(small)}. Below {FEWEST_TO_MEASURE}, one image is over "
+            f"{100 // FEWEST_TO_MEASURE} points of accuracy: add labelled images before you compare models by it"
+        ]
+
     @classmethod
     def from_json(cls, values: dict[str, Any], source: Source) -> Splits:
         """Returns the assignment that `to_json` wrote.
@@ -89,11 +104,11 @@ def split_source(
     seed: int,
     train_examples_per_class: int = 0,
 ) -> Splits:
-    """Assigns every decodable image by its content and the seed, so that adding a file moves no other.
+    """Assigns every decodable image by its content and the seed.
 
-    Equal content of a class lands in one split. The thresholds hold within each class, so the splits are stratified
-    in expectation. The one exception to "moves no other" is a class too small to fill its splits: see `Splits.to_json`
-    for the rule in words.
+    Within each class the splits have the sizes that were asked for, to one image; copies count once, and land in one
+    split. Adding a file moves at most one image of its class between train and validation, and one between train and test
+    (seldom both); none between validation and test. See `Splits.to_json` for the rule in words.
 
     Args:
       source: The images; the splits it declares are kept.
@@ -120,7 +135,8 @@ def split_source(
             assigned,
             pool,
             labels=source.labels,
-            position=_position(inspection.sha256[pool], salt=f"{seed}"),
+            contents=inspection.sha256[pool],
+            seed=seed,
             test_fraction=0.0 if declared else test_fraction,
             validation_fraction=validation_fraction,
         )
@@ -155,24 +171,48 @@ def _hold_out(
     pool: np.ndarray,
     *,
     labels: np.ndarray,
-    position: np.ndarray,
+    contents: np.ndarray,
+    seed: int,
     test_fraction: float,
     validation_fraction: float,
 ) -> None:
     """Moves images of the pool from train to test and validation, in place."""
-    held_out = test_fraction + validation_fraction
-    assigned[pool[position < held_out]] = "validation"
-    assigned[pool[position < test_fraction]] = "test"
-    for label in np.unique(labels[pool]):
-        members, u = pool[labels[pool] == label], position[labels[pool] == label]
-        if not np.any(assigned[members] == "train"):
-            assigned[members[u == u.max()]] = "train"
-        if not np.any(assigned[members] == "validation") and len(np.unique(u)) > 1:
-            distance = np.maximum(test_fraction - u, u - held_out)
-            # The last image, or last set of equal images, of train stays there.
-            if len(np.unique(u[assigned[members] == "train"])) == 1:
-                distance[assigned[members] == "train"] = np.inf
-            assigned[members[distance == distance.min()]] = "validation"
+    different, first, content = np.unique(contents, return_index=True, return_inverse=True)
+    label_of_content = labels[pool][first]
+    np.minimum.at(label_of_content, content, labels[pool])
+    position = _position(different, salt=f"{seed}")
+    split_of_content: np.ndarray = np.full(len(different), "train", "U10")
+    for label in np.unique(label_of_content):
+        members = np.flatnonzero(label_of_content == label)
+        ranked = members[np.argsort(position[members], kind="stable")]
+        _, validation, test = split_sizes(len(ranked), validation_fraction, test_fraction, test_first=bool(label % 2))
+        split_of_content[ranked[:test]] = "test"
+        split_of_content[ranked[len(ranked) - validation :]] = "validation"
+    assigned[pool] = split_of_content[content]
+
+
+def split_sizes(
+    images: int, validation_fraction: float, test_fraction: float, *, test_first: bool = False
+) -> tuple[int, int, int]:
+    """Returns how many images of one class are for train, validation and test.
+
+    Images are dealt one by one by the method of Webster and Sainte-Lague (Balinski and Young 1982, "Fair Representation"),
+    so that one more image enlarges one split and shrinks none; but the first is for train and the second for validation.
+
+    Args:
+      images: Their number.
+      validation_fraction: Part of them, above 0 to below 1.
+      test_fraction: Part of them, 0 to below 1.
+      test_first: Whether test goes before validation where both have the same claim.
+    """
+    fractions = np.array([1 - validation_fraction - test_fraction, validation_fraction, test_fraction])
+    with np.errstate(divide="ignore"):
+        claims = (np.arange(images)[:, None] + 0.5) / fractions
+    claims[0, :2] = [-2, -1]
+    order = [0, 2, 1] if test_first else [0, 1, 2]
+    dealt = np.argsort(claims[:, order], axis=None, kind="stable")[:images] % 3
+    sizes = np.bincount(dealt, minlength=3)[order]
+    return int(sizes[0]), int(sizes[1]), int(sizes[2])
 
 
 def _keep_few(assigned: np.ndarray, labels: np.ndarray, contents: np.ndarray, *, limit: int, seed: int) -> None:

@@ -106,7 +106,7 @@ def train_and_evaluate(
     keras.utils.set_random_seed(config.seed)
     source, inspection = workshop.images(source or config.data.source, data_dir=config.data.data_dir)
     splits = split_by(config, source, inspection)
-    for remark in (*source.notes, *inspection.findings, *_crop_loss(teacher.preprocess, inspection)):
+    for remark in (*source.notes, *inspection.findings, *splits.remarks(), *_crop_loss(teacher.preprocess, inspection)):
         _say(f"data: {remark}")
     _require_same_work(engine, config, inspection, run)
     with engine.scope():
