@@ -40,7 +40,8 @@ def as_text(rows: list[dict]) -> str:
     """Returns a line for each export: where it is, how large, and how it compares with training."""
     width = max(len(row["path"]) for row in rows)
     return "\n".join(
-        f"{row['path']:<{width}}  {row['megabytes']:7.2f} MB  largest difference {row['largest_difference']:.1e}  "
+        f"{row['path']:<{width}}  {row['megabytes']:7.2f} MB  largest difference {row['largest_logit_difference']:.1e} "
+        f"of the largest logit, {row['largest_difference']:.1e} of a probability  "
         f"top-1 agreement {row['top_1_agreement']:.3f}  ({row['images_compared']} images)"
         for row in rows
     )

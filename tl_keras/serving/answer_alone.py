@@ -1,8 +1,9 @@
 """Asks an exported model in a process of its own that imports the model's runtime and nothing of tl_keras or Keras.
 
-A script: `python answer_alone.py RUNTIME MODEL QUESTIONS_NPZ ANSWERS_NPY`, with RUNTIME among saved_model, litert, onnx
+A script: `python answer_alone.py RUNTIME MODEL QUESTIONS_NPZ ANSWERS_NPZ`, with RUNTIME among saved_model, litert, onnx
 and openvino. `QUESTIONS_NPZ` holds arrays `image_0`, `image_1`, ...: for saved_model the bytes of an image file, uint8
-(length,), else pixels, float32 (height, width, 3). `ANSWERS_NPY` gets the probabilities, float32 (n, classes).
+(length,), else pixels, float32 (height, width, 3). `ANSWERS_NPZ` gets `logits` and
+`probabilities`, both float32 (n, classes).
 """
 
 import sys
@@ -10,15 +11,23 @@ from collections.abc import Callable
 
 import numpy as np
 
-Ask = Callable[[list[np.ndarray]], np.ndarray]
+Ask = Callable[[list[np.ndarray]], dict[str, np.ndarray]]
+
+_ASKED_FOR = ("logits", "probabilities")
 
 
 def load_saved_model(path: str) -> Ask:
     """Loads a model into TensorFlow."""
     import tensorflow as tf
 
-    serve = tf.saved_model.load(path).signatures["serving_default"]
-    return lambda files: serve(image_bytes=tf.constant([file.tobytes() for file in files]))["probabilities"].numpy()
+    signatures = tf.saved_model.load(path).signatures  # named: what is loaded lives as long as this does
+
+    def ask(files):
+        image_bytes = tf.constant([file.tobytes() for file in files])
+        served = {"probabilities": "serving_default", "logits": "logits"}
+        return {name: signatures[served[name]](image_bytes=image_bytes)[name].numpy() for name in _ASKED_FOR}
+
+    return ask
 
 
 def load_litert(path: str) -> Ask:
@@ -26,7 +35,7 @@ def load_litert(path: str) -> Ask:
     from ai_edge_litert.interpreter import Interpreter
 
     runner = Interpreter(path).get_signature_runner()
-    return lambda images: runner(images=np.stack(images))["probabilities"]
+    return lambda images: runner(images=np.stack(images))
 
 
 def load_onnx(path: str) -> Ask:
@@ -34,7 +43,9 @@ def load_onnx(path: str) -> Ask:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    return lambda images: session.run(["probabilities"], {"images": np.stack(images)})[0]
+    return lambda images: dict(
+        zip(_ASKED_FOR, session.run(list(_ASKED_FOR), {"images": np.stack(images)}), strict=True)
+    )
 
 
 def load_openvino(path: str) -> Ask:
@@ -42,7 +53,12 @@ def load_openvino(path: str) -> Ask:
     import openvino
 
     compiled = openvino.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    return lambda images: compiled({"images": np.stack(images)})["probabilities"]
+
+    def ask(images):
+        answered = compiled({"images": np.stack(images)})
+        return {name: answered[name] for name in _ASKED_FOR}
+
+    return ask
 
 
 RUNTIMES: dict[str, Callable[[str], Ask]] = {
@@ -54,11 +70,12 @@ RUNTIMES: dict[str, Callable[[str], Ask]] = {
 
 
 def main(runtime: str, model: str, questions: str, answers: str) -> None:
-    """Writes the probabilities that the model gives."""
+    """Writes the logits and probabilities that the model gives."""
     sys.modules.update({"keras": None, "tl_keras": None})  # type: ignore[dict-item]  # importing what is None fails
     with np.load(questions) as archive:
         images = [archive[f"image_{i}"] for i in range(len(archive.files))]
-    np.save(answers, RUNTIMES[runtime](model)(images))
+    answered = RUNTIMES[runtime](model)(images)
+    np.savez(answers, **{name: answered[name] for name in _ASKED_FOR})
 
 
 if __name__ == "__main__":

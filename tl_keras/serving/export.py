@@ -9,6 +9,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -36,7 +37,7 @@ def export_run(
     """Exports a run's `model.keras`, from the run directory alone.
 
     Each format gets a version directory, `WORKDIR/FORMAT/1`, then `2`, as TensorFlow Serving wants it. It is written
-    aside, asked in a fresh process for the probabilities of `proof.npz`, and only then renamed.
+    aside, asked in a fresh process for the logits of `proof.npz`, and only then renamed.
 
     Args:
       workdir: A run directory with `model.keras` and `proof.npz`.
@@ -61,7 +62,6 @@ def export_run(
     trained, proof = load_model(run.model), Proof.load(run.proof)
     files = [np.frombuffer(image, np.uint8) for image in proof.images]
     pixels = [_pixels(trained, image) for image in proof.images]
-    expected = tf.nn.softmax(proof.logits / trained.profile.temperature).numpy()
 
     def read_training_pixels() -> np.ndarray:
         data = from_json(begun["config"]).data
@@ -77,8 +77,12 @@ def export_run(
                 model.parent.mkdir(exist_ok=True)
                 chosen.write(trained, model, read_training_pixels)
                 _write_facts(run, trained, temporary / ("" if chosen.file else "assets.extra"))
-                answers = answers_in_fresh_process(chosen.runtime, model, files if chosen.takes_files else pixels)
-                comparison = compare(answers, expected, tolerance=chosen.tolerance)
+                with tempfile.TemporaryDirectory(prefix=f".{os.getpid()}.", dir=run.path) as scratch:
+                    questions = files if chosen.takes_files else pixels
+                    answers = answers_in_fresh_process(chosen.runtime, model, questions, scratch=pathlib.Path(scratch))
+                comparison = compare(
+                    answers, proof.logits, temperature=trained.profile.temperature, tolerance=chosen.tolerance
+                )
         finally:
             if not any(version.parent.iterdir()):
                 version.parent.rmdir()

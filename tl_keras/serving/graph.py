@@ -19,7 +19,8 @@ def answering_function(trained: TrainedModel) -> tf.types.experimental.Polymorph
     Constants let every converter, and TensorFlow's own optimiser, fold the arithmetic of BatchNorm into convolutions.
 
     It takes `images`, float32 (n, image_size, image_size, 3), RGB, 0 to 255, and gives a dictionary: `features`, float32
-    (n, d); `outlier`, float32 (n,), see `OutlierModel.score`; `probabilities`, float32 (n, classes).
+    (n, d); `logits`, float32 (n, classes), before the temperature; `outlier`, float32 (n,), see `OutlierModel.score`;
+    `probabilities`, float32 (n, classes).
     """
     size, profile = trained.preprocess.image_size, trained.profile
     model = with_features(trained.model)
@@ -29,13 +30,13 @@ def answering_function(trained: TrainedModel) -> tf.types.experimental.Polymorph
     def answer_from_variables(images):
         features, logits = model(images, training=False)
         features = tf.cast(features, tf.float32)  # bfloat16 under mixed precision
-        return features, profile.outliers.score(features), tf.nn.softmax(logits / profile.temperature)
+        return features, logits, profile.outliers.score(features), tf.nn.softmax(logits / profile.temperature)
 
     frozen = convert_variables_to_constants_v2(answer_from_variables.get_concrete_function())
 
     @tf.function(input_signature=takes, autograph=False)
     def answer(images):
-        return dict(zip(("features", "outlier", "probabilities"), frozen(images), strict=True))
+        return dict(zip(("features", "logits", "outlier", "probabilities"), frozen(images), strict=True))
 
     return answer
 
@@ -74,11 +75,15 @@ def signatures(trained: TrainedModel) -> dict[str, tf.types.experimental.Concret
     def features_of(images):
         return {"features": answers(images)["features"]}
 
+    def logits_of(images):
+        return {"logits": answers(images)["logits"]}
+
     return {
         "serving_default": _signature(labelled, tf.TensorSpec((None,), tf.string, name="image_bytes")),
         "images": _signature(labelled, tf.TensorSpec((None, None, None, 3), tf.uint8, name="images")),
         "tf_example": _signature(of_examples, tf.TensorSpec((None,), tf.string, name="examples")),
         "features": _signature(features_of, tf.TensorSpec((None,), tf.string, name="image_bytes")),
+        "logits": _signature(logits_of, tf.TensorSpec((None,), tf.string, name="image_bytes")),
     }
 
 
