@@ -75,7 +75,8 @@ def main(runtime: str, model: str, questions: str, answers: str) -> None:
     with np.load(questions) as archive:
         images = [archive[f"image_{i}"] for i in range(len(archive.files))]
     answered = RUNTIMES[runtime](model)(images)
-    np.savez(answers, **{name: answered[name] for name in _ASKED_FOR})
+    logits, probabilities = (answered[name] for name in _ASKED_FOR)
+    np.savez(answers, logits=logits, probabilities=probabilities)
 
 
 if __name__ == "__main__":
