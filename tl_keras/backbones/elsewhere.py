@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tl_keras.backbones.preprocessing import PreprocessSpec
 from tl_keras.backbones.specs import BlockSpec
 from tl_keras.errors import BackboneError
+from tl_keras.untrusted import parse_json, read_json_entry
 
 if TYPE_CHECKING:
     import keras
@@ -61,9 +62,9 @@ def read_teacher_file(file: str) -> TeacherFile:
     try:
         with zipfile.ZipFile(path) as archive:
             if ENTRY in archive.namelist():
-                facts = json.loads(archive.read(ENTRY))
+                facts = read_json_entry(archive, ENTRY)
         if "preprocess" not in facts and beside.is_file():
-            facts = {"preprocess": json.loads(beside.read_text(encoding="utf-8"))}
+            facts = {"preprocess": parse_json(beside.read_bytes())}
     except (zipfile.BadZipFile, zipfile.LargeZipFile) as error:
         raise BackboneError(f"backbone: expected a .keras file. Received: {path} ({error}).") from error
     except ValueError as error:
@@ -93,7 +94,7 @@ def load_teacher(teacher: TeacherFile) -> keras.Model:
     Raises:
       BackboneError: The file is damaged, holds code, or holds no image model that has a feature map.
     """
-    from tl_keras.backbones.weights import load_keras_file
+    from tl_keras.backbones.keras_file import load_keras_file
 
     model = load_keras_file(teacher.path)
     if teacher.is_student:

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tl_keras.data.base import RandomAccessSource, encode_classes, on_host, parse_split
 from tl_keras.errors import DataError
+from tl_keras.untrusted import check_npz
 
 
 class ArraySource(RandomAccessSource):
@@ -89,6 +90,7 @@ def npz_source(path: str) -> ArraySource:
     if not zipfile.is_zipfile(path):
         raise DataError(f"{name}: expected an .npz file. Received another or a damaged one. Write it with numpy.savez.")
     try:
+        check_npz(path)
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
     except (ValueError, zipfile.BadZipFile, zlib.error) as error:

@@ -6,6 +6,7 @@ Plain Keras loads it; what tl_keras adds are two more entries in the archive, `t
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import pathlib
 import zipfile
@@ -14,15 +15,18 @@ from typing import Any
 import keras
 
 from tl_keras.backbones.elsewhere import ENTRY
+from tl_keras.backbones.keras_file import load_keras_file
 from tl_keras.backbones.preprocessing import PreprocessSpec
 from tl_keras.backbones.specs import BackboneSpec
-from tl_keras.backbones.weights import load_keras_file
 from tl_keras.builder import Student
 from tl_keras.errors import BackboneError
 from tl_keras.serving.profile import Profile
 from tl_keras.training.run_directory import replacing
+from tl_keras.untrusted import check_npz, read_entry, read_json_entry
 
 _PROFILE = "tl_keras.npz"
+# 32 components of 4,096 features, and 1,000 images along them, take 0.7 MB.
+_MOST_STATISTICS_BYTES = 64 * 2**20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,8 +72,10 @@ def load_model(path: pathlib.Path) -> TrainedModel:
         raise BackboneError(f"model: expected a .keras file. Received: {path}, which is not there.")
     try:
         with zipfile.ZipFile(path) as archive:
-            facts = json.loads(archive.read(ENTRY))
-            profile = Profile.from_bytes(archive.read(_PROFILE))
+            facts = read_json_entry(archive, ENTRY)
+            statistics = read_entry(archive, _PROFILE, at_most=_MOST_STATISTICS_BYTES)
+        check_npz(io.BytesIO(statistics))
+        profile = Profile.from_bytes(statistics)
         names = tuple(facts["class_names"])
     except KeyError as error:
         raise BackboneError(
