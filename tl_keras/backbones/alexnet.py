@@ -13,7 +13,8 @@ import re
 import keras
 import numpy as np
 
-from tl_keras.errors import BackboneError, DependencyError
+from tl_keras.backbones.torch_file import read_state_dict
+from tl_keras.errors import BackboneError
 
 # Channels, kernel, stride and padding of each convolution, and whether a 3x3 pooling of stride 2 follows.
 _CONVOLUTIONS = (
@@ -52,30 +53,24 @@ def AlexNet(*, include_top: bool, weights: None, input_shape: tuple[int, int, in
 def read_torch_weights(path: pathlib.Path) -> list[np.ndarray]:
     """Reads the convolutions of a state dictionary that torchvision published, in the order of `AlexNet`'s weights.
 
-    PyTorch itself reads the file, in its mode that executes nothing (`weights_only`).
+    Nothing in the file is executed, and PyTorch is not needed.
 
     Returns:
       Kernels, float32 (height, width, in, out), and biases, float32 (out,), by turns.
 
     Raises:
-      DependencyError: PyTorch is not installed.
-      BackboneError: The file's SHA-256 does not begin with the digits in its name, or it holds something else.
+      BackboneError: The file's SHA-256 does not begin with the digits in its name.
+      Exception: The file is damaged or holds something else, see `read_state_dict`.
     """
-    try:
-        import torch
-    except ImportError as error:
-        raise DependencyError(
-            f"weights: {path.name} can only be read by PyTorch, which is not installed. Run: pip install torch"
-        ) from error
     published = re.search(r"-([0-9a-f]{8})\.pth$", path.name)
     if published and not hashlib.sha256(path.read_bytes()).hexdigest().startswith(published[1]):
         raise BackboneError(
             f"weights: expected a file whose SHA-256 begins with {published[1]}. Received: {path}, which is damaged or "
             "altered. Download it again."
         )
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    state = read_state_dict(path)
     arrays = []
     for position in _TORCH_POSITIONS:
-        arrays.append(np.transpose(state[f"features.{position}.weight"].numpy(), (2, 3, 1, 0)))
-        arrays.append(state[f"features.{position}.bias"].numpy())
+        arrays.append(np.transpose(state[f"features.{position}.weight"], (2, 3, 1, 0)))
+        arrays.append(state[f"features.{position}.bias"])
     return arrays
