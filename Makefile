@@ -11,26 +11,41 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check uv &&
 MEASURED = '.[dev,litert,onnx,openvino]'
 PEERS = torch==2.13.0 timm==1.0.31
 
+# In CI a test that is skipped fails the run, but for want of a GPU, a TPU or the internet (tests/no_skips.py).
+PYTEST = -m pytest -n auto --maxprocesses=4 --dist=loadfile $(if $(CI),--fail-on-skips)
+
+# What a few tests need beside `dev`: JAX, a TPU's compiler, KerasHub, TensorFlow Serving's messages. The last three name TensorFlow as
+# what they need, which would lie upon tensorflow-cpu: they come without it, and what else KerasHub needs is named.
+CI_EXTRAS = --editable '.[jax,tpu-check]' kagglehub regex rich sentencepiece tokenizers
+CI_EXTRAS_ALONE = keras-hub 'tensorflow-text>=2.21,<2.22' 'tensorflow-serving-api>=2.21,<2.22'
+
 # Where it is set, as in many images of containers, and uv has installed, every process compiles TensorFlow's Python anew: 15 s.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-notebooks test-slow test-oldest bench check format docs clean
+.PHONY: demo ci-extras test test-notebooks test-slow test-oldest bench check format docs clean
 
 demo: $(VENV)/installed  ## trains, compares the three methods and exports, with no download
 	$(BIN)/python -m tl_keras.demo --workdir=demo_run
 
+ci-extras: $(VENV)/installed-ci  ## all that the tests can use, so that none is skipped; Chromium where apt may install it
+	@command -v chromium google-chrome >/dev/null || \
+	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update --quiet=2 && \
+	    DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends chromium >/dev/null; } || \
+	  { echo "error: Chromium is needed, and only root on Debian can install it here. Install it, so that chromium or google-chrome" \
+	    "is found."; exit 2; }
+
 test: $(VENV)/installed-dev  ## the default suite, offline
-	$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist=loadfile
+	$(BIN)/python $(PYTEST)
 
 test-notebooks: $(VENV)/installed-dev  ## the notebooks from top to bottom, and Grad-CAM on every family
-	$(BIN)/python -m pytest -m slow -n auto --maxprocesses=4 --dist=loadfile tests/colab tests/reporting/test_grad_cam.py
+	$(BIN)/python $(PYTEST) -m slow tests/colab tests/reporting/test_grad_cam.py
 
 test-slow: $(VENV)/installed-dev  ## every backbone, and what takes minutes
 	$(BIN)/python -m pytest -m slow
 
 test-oldest:  ## the default suite on the oldest supported TensorFlow and Keras
 	$(MAKE) VENV=.venv-oldest .venv-oldest/installed-oldest
-	.venv-oldest/bin/python -m pytest -n auto --maxprocesses=4 --dist=loadfile
+	.venv-oldest/bin/python $(PYTEST)
 
 bench: $(VENV)/installed-bench  ## the parts of docs/benchmarks.md, against peers; two to three hours
 	$(BIN)/python -m benchmarks --torch_python=$(VENV)-peers/bin/python
@@ -64,6 +79,11 @@ $(VENV)/installed: setup.cfg | $(VENV)/bin/python
 $(VENV)/installed-dev: setup.cfg | $(VENV)/bin/python
 	$(call INSTALL,--editable '.[dev]')
 	@touch $@ $(VENV)/installed
+
+$(VENV)/installed-ci: $(VENV)/installed-dev
+	$(call INSTALL,$(CI_EXTRAS))
+	$(call INSTALL,--no-deps $(CI_EXTRAS_ALONE))
+	@touch $@
 
 $(VENV)/installed-docs: setup.cfg | $(VENV)/bin/python
 	$(call INSTALL,--editable '.[docs]')

@@ -20,13 +20,14 @@ if _SHARED.is_dir():
     os.environ["KERAS_HOME"] = str(_SHARED / "keras_home")
 
 import pytest  # noqa: E402
+from no_skips import pytest_addoption, pytest_sessionfinish, pytest_terminal_summary  # noqa: E402, F401
 
 
 @pytest.fixture(scope="session")
 def shared_data() -> pathlib.Path:
     """The folder with real ImageNet weights and real photos; the test is skipped where it is not."""
     if not _SHARED.is_dir():
-        pytest.skip(f"real weights and photos are not there: set TL_KERAS_TEST_DATA, or put them into {_SHARED}")
+        pytest.skip(f"needs real weights and photos: set TL_KERAS_TEST_DATA, or put them into {_SHARED}")
     return _SHARED
 
 

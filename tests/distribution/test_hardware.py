@@ -11,7 +11,7 @@ import tensorflow as tf
 from tl_keras.distribution.hardware import resolve_hardware, tpu_hint
 from tl_keras.errors import ConfigError, DependencyError
 
-without_gpu = pytest.mark.skipif(bool(tf.config.list_physical_devices("GPU")), reason="this machine has a GPU")
+without_gpu = pytest.mark.skipif(bool(tf.config.list_physical_devices("GPU")), reason="needs a machine without a GPU")
 
 
 def resolved_in_a_fresh_process(*arguments: str) -> dict:

@@ -78,7 +78,7 @@ def test_the_bound_is_that_of_what_takes_longer():
     assert step.least_seconds(CHIPS["v5e"]) == 2
 
 
-@pytest.mark.skipif(not without_libtpu, reason="libtpu is installed here")
-def test_without_libtpu_the_line_to_run_is_named():
+def test_without_libtpu_the_line_to_run_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "libtpu", None)  # as where it is not installed
     with pytest.raises(DependencyError, match=r"pip install 'tl_keras\[tpu-check\]'"):
         prepare_libtpu()
