@@ -9,7 +9,7 @@ PACKAGE = pathlib.Path(__file__).resolve().parent.parent / "tl_keras"
 
 # A room may import from its own row and from those above it.
 ROWS = (
-    {"errors", "untrusted"},
+    {"errors", "locked", "unfreeze", "untrusted"},
     {"config", "backbones", "data", "heads"},
     {"freezing"},
     {"builder"},

@@ -1,10 +1,16 @@
 """Tests of tl_keras.config."""
 
+import copy
+import dataclasses
+import pathlib
+import pickle
+
+import numpy as np
 import pytest
 
 from tl_keras import config
 from tl_keras.config import DataConfig, ModelConfig, TrainingConfig, TransferConfig
-from tl_keras.errors import ConfigError
+from tl_keras.errors import BackboneError, ConfigError, TransferError
 
 
 def a_config(**changes) -> TransferConfig:
@@ -78,10 +84,21 @@ def test_resolve_twice_is_resolve_once():
         ({"seed": -1}, "seed"),
         ({"model": ModelConfig(method="feature_extraction", unfreeze="blocks:2")}, "unfreeze"),
         ({"model": ModelConfig(method="fine_tune", unfreeze="none")}, "unfreeze"),
+        ({"model": ModelConfig(unfreeze="block:2")}, "unfreeze: .* Did you mean blocks"),
+        ({"model": ModelConfig(unfreeze="blocks:two")}, "unfreeze: expected blocks:N"),
+        ({"model": ModelConfig(unfreeze="regex:[")}, "unfreeze: expected a regular expression"),
+        ({"training": TrainingConfig(epochs="10")}, "epochs: expected a whole number. Received: '10', which is str"),
+        ({"training": TrainingConfig(epochs=2.5)}, "epochs: expected a whole number. Received: '2.5', which is float"),
+        ({"training": TrainingConfig(epochs=True)}, "epochs: expected a whole number"),
+        ({"training": TrainingConfig(learning_rate="auto")}, "learning_rate: expected a number"),
+        ({"training": TrainingConfig(learning_rate=None)}, "learning_rate: expected a number. .* which is NoneType"),
+        ({"data": DataConfig(source=3)}, "source: expected text"),
+        ({"data": DataConfig(source="digits", horizontal_flip="no")}, "horizontal_flip: expected True or False"),
+        ({"model": {"backbone": "MobileNetV2"}}, "model: expected a ModelConfig"),
     ],
 )
 def test_a_field_out_of_its_range_is_named_in_one_line(changes, name):
-    with pytest.raises(ConfigError, match=name) as raised:
+    with pytest.raises(TransferError, match=name) as raised:
         config.validate(a_config(**changes))
     assert "\n" not in str(raised.value)
 
@@ -115,3 +132,41 @@ def test_left_open_epochs_make_at_least_so_many_steps_and_ten_epochs(images, epo
 def test_a_schedule_stands_alone(model, message):
     with pytest.raises(ConfigError, match=message):
         config.validate(a_config(model=model, training=TrainingConfig(epochs=4)))
+
+
+def test_a_schedule_without_epochs_names_a_remedy_that_works():
+    model = ModelConfig(unfreeze_schedule="blocks:1@0,blocks:2@4")
+    with pytest.raises(
+        ConfigError, match=r"Use --epochs=10, and --config\.model\.unfreeze_schedule=(\S+)\.$"
+    ) as raised:
+        config.validate(a_config(model=model))
+    remedy = str(raised.value).rsplit("unfreeze_schedule=", 1)[1].rstrip(".")
+    config.validate(a_config(model=ModelConfig(unfreeze_schedule=remedy), training=TrainingConfig(epochs=10)))
+
+
+@pytest.mark.parametrize("schedule", ["block:1@0", "@0", "blocks:0@0"])
+def test_what_a_schedule_unfreezes_is_looked_at(schedule):
+    with pytest.raises(BackboneError, match="unfreeze: expected"):
+        config.validate(a_config(model=ModelConfig(unfreeze_schedule=schedule), training=TrainingConfig(epochs=2)))
+
+
+def test_an_unknown_field_is_an_error_from_python_too():
+    with pytest.raises(ConfigError, match=r"DataConfig: .* Received: sourc\. Did you mean source\?"):
+        DataConfig(sourc="photos/")
+    with pytest.raises(ConfigError, match=r"TrainingConfig: .* Received: epoch\. Did you mean .*epochs"):
+        TransferConfig().training.epoch = 3
+
+
+def test_numbers_of_numpy_and_paths_are_taken_and_become_plain():
+    chosen = TransferConfig(
+        data=DataConfig(source=pathlib.Path("photos")),
+        training=TrainingConfig(epochs=np.int64(3), learning_rate=np.float32(0.5)),
+    )
+    resolved = config.resolve(chosen)
+    assert (resolved.data.source, resolved.training.epochs, resolved.training.learning_rate) == ("photos", 3, 0.5)
+    assert type(resolved.training.epochs) is int
+
+
+def test_a_config_can_be_copied():
+    chosen = a_config(seed=3)
+    assert copy.deepcopy(chosen) == pickle.loads(pickle.dumps(chosen)) == dataclasses.replace(chosen) == chosen

@@ -10,6 +10,8 @@ import shlex
 from typing import Any
 
 from tl_keras.errors import ConfigError, nearest
+from tl_keras.locked import Locked, plain, require_types
+from tl_keras.unfreeze import parse_unfreeze
 
 METHODS = ("replicate", "feature_extraction", "fine_tune")
 HEADS = ("linear", "mlp")
@@ -33,7 +35,7 @@ FEWEST_STEPS = {"head": 500, "fine-tuning": 200, "all layers": 500}
 
 
 @dataclasses.dataclass
-class DataConfig:
+class DataConfig(Locked):
     """Which images, how they are split and how they are varied in training."""
 
     source: str = ""  # a directory, csv:FILE, tfrecord:GLOB, tfds:NAME[/config], npz:FILE or digits
@@ -51,7 +53,7 @@ class DataConfig:
 
 
 @dataclasses.dataclass
-class ModelConfig:
+class ModelConfig(Locked):
     """Which teacher, what is kept of it, and the head on top."""
 
     backbone: str = "MobileNetV2"
@@ -69,7 +71,7 @@ class ModelConfig:
 
 
 @dataclasses.dataclass
-class TrainingConfig:
+class TrainingConfig(Locked):
     """How the student is trained."""
 
     epochs: int = 0  # passes over the training images in the last phase; 0: by their number
@@ -93,7 +95,7 @@ class TrainingConfig:
 
 
 @dataclasses.dataclass
-class CacheConfig:
+class CacheConfig(Locked):
     """What is computed once and kept. Rounding apart, it decides how fast a run is, not what comes out of it."""
 
     enabled: bool = True
@@ -107,7 +109,7 @@ class CacheConfig:
 
 
 @dataclasses.dataclass
-class TransferConfig:
+class TransferConfig(Locked):
     """Everything that decides a run, apart from where it is written."""
 
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
@@ -171,6 +173,7 @@ def resolve(config: TransferConfig) -> TransferConfig:
 
 def validate(config: TransferConfig) -> None:
     """Raises a ConfigError that names the first field out of its range; looks at no file and loads nothing."""
+    require_types(config)
     data, model, training = config.data, config.model, config.training
     if not data.source:
         raise ConfigError(
@@ -227,6 +230,8 @@ def validate(config: TransferConfig) -> None:
     # Pre-trained weights want small steps: at the head's own rate a probe of 0.69 fell to 0.17.
     _require("fine_tune_learning_rate_factor", factor, 0 < factor <= 0.1, "above 0 and at most 0.1")
 
+    if model.unfreeze:
+        parse_unfreeze(model.unfreeze)
     if model.unfreeze and model.method != "fine_tune":
         fixed = {"replicate": "all", "feature_extraction": "none"}[model.method]
         if model.unfreeze != fixed:
@@ -265,6 +270,11 @@ def parse_schedule(schedule: str, epochs: int) -> list[tuple[str, int]]:
     Raises:
       ConfigError: It is not of the form SPEC@EPOCH,SPEC@EPOCH with epochs that rise from 0.
     """
+    if epochs == 0:
+        raise ConfigError(
+            f"unfreeze_schedule: expected the number of epochs beside it. Received: {schedule}, and epochs left to the number of "
+            "images. Use --epochs=10, and --config.model.unfreeze_schedule=blocks:1@0,blocks:2@5."
+        )
     try:
         pairs = [stage.rsplit("@", 1) for stage in schedule.split(",")]
         starts = [int(start) for _, start in pairs]
@@ -273,8 +283,10 @@ def parse_schedule(schedule: str, epochs: int) -> list[tuple[str, int]]:
     if not starts or starts[0] != 0 or any(b <= a for a, b in zip(starts, [*starts[1:], epochs], strict=True)):
         raise ConfigError(
             f"unfreeze_schedule: expected SPEC@EPOCH,SPEC@EPOCH with epochs that rise from 0 to below {epochs}, such as "
-            f"blocks:1@0,blocks:2@{max(1, epochs // 2)}. Received: {schedule}."
+            f"blocks:1@0{f',blocks:2@{epochs // 2}' if epochs > 1 else ''}. Received: {schedule}."
         )
+    for stage, _ in pairs:
+        parse_unfreeze(stage)
     lengths = [end - start for start, end in zip(starts, [*starts[1:], epochs], strict=True)]
     return [(pair[0], length) for pair, length in zip(pairs, lengths, strict=True)]
 
@@ -324,7 +336,7 @@ def train_command(config: TransferConfig, workdir: str) -> str:
 
 def to_json(config: TransferConfig) -> dict[str, Any]:
     """Returns the config as nested dictionaries of JSON's own types."""
-    return json.loads(json.dumps(dataclasses.asdict(config)))
+    return json.loads(json.dumps(dataclasses.asdict(config), default=plain))
 
 
 def from_json(values: dict[str, Any]) -> TransferConfig:
@@ -338,8 +350,8 @@ def from_json(values: dict[str, Any]) -> TransferConfig:
         return TransferConfig(
             **{name: parts[name](**value) if name in parts else value for name, value in values.items()}
         )
-    except TypeError as error:
-        raise ConfigError(f"config: expected the fields of this version of tl_keras. Received: {error}.") from error
+    except (TypeError, ConfigError) as error:
+        raise ConfigError(f"config: expected the fields of this version of tl_keras. {error}") from error
 
 
 def _require(name: str, value: object, holds: bool, expected: str) -> None:

@@ -15,8 +15,7 @@ import keras
 
 from tl_keras.backbones.specs import BlockSpec
 from tl_keras.errors import BackboneError, nearest
-
-_LANGUAGE = "none, all, blocks:N, layers:N, fraction:F, from:NAME or regex:R"
+from tl_keras.unfreeze import parse_unfreeze
 
 
 @dataclasses.dataclass(frozen=True)
@@ -194,47 +193,28 @@ def _trained_positions(
     backbone: keras.Model, blocks: tuple[BlockSpec, ...], starts: list[int], unfreeze: str
 ) -> tuple[int, set[int]]:
     """Returns the first position that was asked for, and all positions that train."""
-    total = len(backbone.layers)
-    kind, _, value = unfreeze.partition(":")
-    if kind == "regex" and value:
-        try:
-            pattern = re.compile(value)
-        except re.error as error:
-            raise BackboneError(f"unfreeze: expected a regular expression. Received: {value} ({error}).") from error
+    total, asked = len(backbone.layers), parse_unfreeze(unfreeze)
+    if asked.kind == "none":
+        return total, set()
+    if asked.kind == "regex":
+        pattern = re.compile(asked.name)
         matched = {position for position, layer in enumerate(backbone.layers) if pattern.search(layer.name)}
         return min(matched, default=total), matched
-    if unfreeze == "none":
-        return total, set()
-    if unfreeze == "all":
+    if asked.kind == "all":
         first = 0
-    elif kind == "blocks":
-        first = starts[-_count(value, len(blocks), unfreeze, "blocks")]
-    elif kind == "layers":
-        first = total - _count(value, total, unfreeze, "layers")
-    elif kind == "fraction":
-        first = total - max(1, round(_fraction(value, unfreeze) * total))
-    elif kind == "from" and value:
-        first = _named(backbone, blocks, starts, value)
+    elif asked.kind == "from":
+        first = _named(backbone, blocks, starts, asked.name)
+    elif asked.kind == "fraction":
+        first = total - max(1, round(asked.fraction * total))
     else:
-        raise BackboneError(f"unfreeze: expected {_LANGUAGE}. Received: {unfreeze}.")
+        most = len(blocks) if asked.kind == "blocks" else total
+        if asked.count > most:
+            raise BackboneError(
+                f"unfreeze: expected {asked.kind}:N with N from 1 to {most}. Received: {unfreeze}. Use all for the whole."
+            )
+        first = starts[-asked.count] if asked.kind == "blocks" else total - asked.count
     snapped = max(start for start in starts if start <= first)
     return first, set(range(snapped, total))
-
-
-def _count(value: str, most: int, unfreeze: str, things: str) -> int:
-    if not value.isascii() or not value.isdigit() or not 1 <= int(value) <= most:
-        raise BackboneError(f"unfreeze: expected {things}:N with N from 1 to {most}. Received: {unfreeze}.")
-    return int(value)
-
-
-def _fraction(value: str, unfreeze: str) -> float:
-    try:
-        fraction = float(value)
-    except ValueError:
-        fraction = 0.0
-    if not 0 < fraction <= 1:
-        raise BackboneError(f"unfreeze: expected fraction:F with F above 0 and at most 1. Received: {unfreeze}.")
-    return fraction
 
 
 def _named(backbone: keras.Model, blocks: tuple[BlockSpec, ...], starts: list[int], name: str) -> int:

@@ -1,0 +1,64 @@
+"""What to unfreeze, in one language for flags, configs, schedules and sweeps: read here, worked out in `tl_keras.freezing`."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+from tl_keras.errors import BackboneError, nearest
+
+_KINDS = ("none", "all", "blocks", "layers", "fraction", "from", "regex")
+_LANGUAGE = "none, all, blocks:N, layers:N, fraction:F, from:NAME or regex:R"
+
+
+@dataclasses.dataclass(frozen=True)
+class Unfreeze:
+    """What the user asked for, in parts.
+
+    Attributes:
+      kind: `none`, `all`, `blocks`, `layers`, `fraction`, `from` or `regex`.
+      count: N of `blocks` and `layers`, at least 1.
+      fraction: F of `fraction`, above 0 to 1.
+      name: NAME of `from`, R of `regex`.
+    """
+
+    kind: str
+    count: int = 0
+    fraction: float = 0.0
+    name: str = ""
+
+
+def parse_unfreeze(text: str) -> Unfreeze:
+    """Returns what a text asks for; whether the backbone has it is not looked at.
+
+    Raises:
+      BackboneError: It is not of the language.
+    """
+    kind, separator, value = text.partition(":")
+    if text in ("none", "all"):
+        return Unfreeze(text)
+    if kind in ("blocks", "layers") and separator:
+        if not value.isascii() or not value.isdigit() or int(value[:9]) < 1:
+            raise BackboneError(f"unfreeze: expected {kind}:N with N from 1 up. Received: {text}. Use {kind}:2.")
+        return Unfreeze(kind, count=int(value[:9]))
+    if kind == "fraction" and separator:
+        return Unfreeze(kind, fraction=_fraction(value, text))
+    if kind == "from" and value:
+        return Unfreeze(kind, name=value)
+    if kind == "regex" and value:
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise BackboneError(f"unfreeze: expected a regular expression. Received: {value} ({error}).") from error
+        return Unfreeze(kind, name=value)
+    raise BackboneError(f"unfreeze: expected {_LANGUAGE}. Received: {text}. {nearest(kind, _KINDS)}".strip())
+
+
+def _fraction(value: str, text: str) -> float:
+    try:
+        fraction = float(value)
+    except ValueError:
+        fraction = 0.0
+    if not 0 < fraction <= 1:
+        raise BackboneError(f"unfreeze: expected fraction:F with F above 0 and at most 1. Received: {text}.")
+    return fraction
