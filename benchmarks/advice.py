@@ -29,12 +29,12 @@ from benchmarks.table import ADVICE, advice_table
 from tl_keras import command_line
 from tl_keras.advice.advisor import advise
 from tl_keras.advice.candidates import Candidate
-from tl_keras.advice.evidence import draw_sample
-from tl_keras.advice.rehearsal import rehearse
+from tl_keras.advice.teacher_scores import draw_sample
+from tl_keras.advice.time_estimate import estimate_time
 from tl_keras.config import DataConfig, TransferConfig, from_json, to_json
-from tl_keras.evaluation.comparison import directory_name
+from tl_keras.experiments.comparison import directory_name
 from tl_keras.training.loop import train_and_evaluate, versions
-from tl_keras.training.workshop import Workshop
+from tl_keras.training.model_cache import ModelCache
 
 # What is tried with each teacher; `none` is feature_extraction.
 CUTS = ("none", "blocks:2", "blocks:4")
@@ -122,14 +122,14 @@ def configs(data: DataConfig, folder: pathlib.Path) -> Iterator[tuple[Teacher, s
 def train_all(name: str, data: DataConfig, folder: pathlib.Path) -> list[dict]:
     """Trains every teacher and cut on a set and returns a row a run."""
     rows = []
-    workshop = Workshop()
+    models = ModelCache()
     for teacher, cut, config in configs(data, folder):
         workdir = folder / name / directory_name(f"{teacher.backbone}_{teacher.weights}_{cut}")
         seconds_file = workdir / "wall_seconds.json"
         if not seconds_file.exists():  # a run killed in the middle cannot be timed
             shutil.rmtree(workdir, ignore_errors=True)
         began = time.perf_counter()
-        result = train_and_evaluate(config, workdir, workshop=workshop)
+        result = train_and_evaluate(config, workdir, models=models)
         if not result["resumed"]:
             seconds_file.write_text(json.dumps(time.perf_counter() - began))
         rows.append(
@@ -158,7 +158,7 @@ def advise_on(name: str, data: DataConfig, folder: pathlib.Path) -> dict:
         advice = advise(config, [teacher.candidate for teacher in TEACHERS], measure_time=False)
         recommended = advice.recommendation.config
         recommended.data.augmentation = "none"  # as in the runs that it is compared with
-        estimate = rehearse(recommended, draw_sample(recommended, Workshop()))
+        estimate = estimate_time(recommended, draw_sample(recommended, ModelCache()))
         took.append({"looking": advice.seconds, "rehearsal": estimate.rehearsal_seconds})
     began = time.perf_counter()
     train_and_evaluate(recommended, folder / name / "recommended")

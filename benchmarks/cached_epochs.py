@@ -28,11 +28,11 @@ def measure(options: Options) -> list[Row]:
     require_tensorflow()
     from tl_keras.config import TransferConfig
     from tl_keras.training.loop import train_and_evaluate
-    from tl_keras.training.workshop import Workshop
+    from tl_keras.training.model_cache import ModelCache
 
     flowers = TEST_DATA / "flowers5"
     weights = TEST_DATA / "keras_home/models/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
-    workshop = Workshop()
+    models = ModelCache()
     runs = 0
 
     def seconds_an_epoch(unfreeze: str, cached: bool) -> float:
@@ -46,7 +46,7 @@ def measure(options: Options) -> list[Row]:
         config.training.epochs, config.training.head_epochs = _EPOCHS[cached], 1
         config.cache = dataclasses.replace(config.cache, enabled=cached, folder=str(options.folder / "cache"))
         workdir = options.folder / f"epochs_{runs}"
-        train_and_evaluate(config, workdir, workshop=workshop)
+        train_and_evaluate(config, workdir, models=models)
         lines = (workdir / "metrics.jsonl").read_text().splitlines()
         return statistics.median(json.loads(line)["seconds"] for line in lines[-_EPOCHS[cached] + 1 :])
 

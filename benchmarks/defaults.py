@@ -23,17 +23,17 @@ def main(folder: pathlib.Path, names: list[str]) -> None:
 
     require_tensorflow()
     import tl_keras
-    from tl_keras.training.workshop import Workshop
+    from tl_keras.training.model_cache import ModelCache
 
     rows = [f"| set | training images | {' | '.join(_METHODS)} |", "|---|---|---|---|"]
     for name in names or SETS:
-        workshop = Workshop()
+        models = ModelCache()
         results = []
         for method in _METHODS:
             config = tl_keras.TransferConfig()
             config.data.source, config.model.method = str(write_set(name, folder)), method
             config.export, config.cache.folder = "none", str(folder / "cache")
-            results.append(tl_keras.train_and_evaluate(config, folder / f"{name}_{method}", workshop=workshop))
+            results.append(tl_keras.train_and_evaluate(config, folder / f"{name}_{method}", models=models))
         accuracies = " | ".join(f"{result['test_accuracy']:.3f}" for result in results)
         rows.append(f"| {name.replace('_', ' ')} | {results[0]['images']['train']} | {accuracies} |")
     print("\n".join(rows))

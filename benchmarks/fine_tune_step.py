@@ -55,25 +55,25 @@ def _step(name: str, pixels: int) -> Callable[[], object]:
 
     from tl_keras.builder import choose_backbone
     from tl_keras.config import TransferConfig, resolve
-    from tl_keras.distribution.engine import open_engine
+    from tl_keras.distribution.distributor import open_distributor
     from tl_keras.distribution.hardware import resolve_hardware
+    from tl_keras.training.model_cache import ModelCache
     from tl_keras.training.phases import plan_phases
-    from tl_keras.training.workshop import Workshop
 
     config = TransferConfig()
     config.model.backbone, config.model.weights, config.model.method = name, "none", "replicate"
     config.model.image_size, config.data.source = pixels, "digits"  # which images does not matter
     config = resolve(config)
-    workshop = Workshop()
-    student = workshop.student(choose_backbone(config.model), config.model, num_classes=_NUM_CLASSES, seed=0)
+    models = ModelCache()
+    student = models.student(choose_backbone(config.model), config.model, num_classes=_NUM_CLASSES, seed=0)
     plan = plan_phases(config, student, images=_BATCH_SIZE)[0].plan
-    workshop.remember(student, workshop.cut(student, plan).trained.variables)
+    models.remember(student, models.cut(student, plan).trained.variables)
     hardware = resolve_hardware("auto")
-    trainer = workshop.trainer(student, plan, config.training, on_features=False, class_weights=None, hardware=hardware)
+    trainer = models.trainer(student, plan, config.training, on_features=False, class_weights=None, hardware=hardware)
     trainer.optimizer.begin(learning_rate=1e-3, steps=1000, warmup_fraction=0.1)
     images = np.random.default_rng(0).uniform(0, 255, (_BATCH_SIZE, pixels, pixels, 3)).astype(np.float32)
     labels = keras.utils.to_categorical(np.arange(_BATCH_SIZE) % _NUM_CLASSES, _NUM_CLASSES)
-    with open_engine(hardware).fitting(trainer):  # in which the step is traced
+    with open_distributor(hardware).fitting(trainer):  # in which the step is traced
         for _ in range(2):
             trainer.train_on_batch(images, labels)
     return lambda: trainer.train_on_batch(images, labels)

@@ -26,10 +26,10 @@ import tensorflow as tf
 
 from benchmarks.measuring import TEST_DATA, Options, Row, environment, interleave
 from tl_keras.data.sources import open_source
-from tl_keras.serving.answer_alone import RUNTIMES
 from tl_keras.serving.export import newest_version
 from tl_keras.serving.formats import FORMATS
 from tl_keras.serving.model_file import TrainedModel, load_model
+from tl_keras.serving.runtime_check import RUNTIMES
 
 _CALLS = 20
 

@@ -36,7 +36,7 @@ def small_teacher(tmp_path_factory) -> pathlib.Path:
     """A teacher of two convolutions, in a file: starting takes a run longer than training."""
     import keras
 
-    from tl_keras.backbones.elsewhere import EXAMPLE
+    from tl_keras.backbones.teacher_files import EXAMPLE
 
     file = tmp_path_factory.mktemp("teacher") / "teacher.keras"
     images = keras.Input((16, 16, 3))

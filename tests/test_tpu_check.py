@@ -8,7 +8,7 @@ import sys
 import keras
 import pytest
 
-from tl_keras.backbones.elsewhere import EXAMPLE
+from tl_keras.backbones.teacher_files import EXAMPLE
 
 missing = [name for name in ("jax", "libtpu") if importlib.util.find_spec(name) is None]
 pytestmark = [

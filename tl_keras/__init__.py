@@ -27,7 +27,7 @@ from tl_keras.errors import TransferError
 
 if TYPE_CHECKING:
     from tl_keras.data.arrays import ArraySource
-    from tl_keras.evaluation.measure import evaluate_model
+    from tl_keras.experiments.measure import evaluate_model
     from tl_keras.reporting.run_report import write_report
     from tl_keras.serving.predictor import predict_images
     from tl_keras.training.loop import train_and_evaluate
@@ -51,7 +51,7 @@ __all__ = [
 _NEEDS_TENSORFLOW = {
     "ArraySource": "tl_keras.data.arrays",
     "audit_run": "tl_keras.weaknesses.measurement",
-    "evaluate_model": "tl_keras.evaluation.measure",
+    "evaluate_model": "tl_keras.experiments.measure",
     "predict_images": "tl_keras.serving.predictor",
     "train_and_evaluate": "tl_keras.training.loop",
     "write_report": "tl_keras.reporting.run_report",

@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> None:
         raise ConfigError("flags: expected --workdir=RUN_DIRECTORY. Use --help to see what there is.")
     os.environ["KERAS_BACKEND"] = "tensorflow"  # whose gradients the attacks climb, whatever the student was trained on
     command_line.require_tensorflow()
-    from tl_keras.training.run_directory import RunDirectory
+    from tl_keras.runs.directory import RunDirectory
     from tl_keras.weaknesses.measurement import audit_run
     from tl_keras.weaknesses.table import as_text
 

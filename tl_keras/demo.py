@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> None:
     del arguments
     command_line.require_tensorflow()
     from tl_keras.data.sources import open_source
-    from tl_keras.evaluation.comparison import compare, method_variants, table
+    from tl_keras.experiments.comparison import compare, method_variants, table
 
     print(
         f"training three methods with {_SEEDS.value} seeds each; {_WORKDIR.value}/METHOD/log.txt has the details",

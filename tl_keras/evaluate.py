@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> None:
     if arguments or not _MODEL.value or not _DATA.value:
         raise ConfigError("flags: expected --model=RUN_DIRECTORY and --data=SOURCE. Use --help to see what there is.")
     command_line.require_tensorflow()
-    from tl_keras.evaluation.measure import evaluate_model
+    from tl_keras.experiments.measure import evaluate_model
 
     metrics = evaluate_model(
         _MODEL.value, _DATA.value, split=_SPLIT.value, data_dir=_DATA_DIR.value, batch_size=_BATCH_SIZE.value

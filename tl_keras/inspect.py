@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> None:
     from tl_keras.advice.data_page import page
     from tl_keras.advice.data_report import clean_splits, describe, inspect_closely, write_splits
     from tl_keras.data.sources import open_source
-    from tl_keras.training.run_directory import RunDirectory
+    from tl_keras.runs.directory import RunDirectory
 
     config = TransferConfig(seed=_SEED.value)
     config.cache.folder = _CACHE_DIR.value

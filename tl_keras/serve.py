@@ -14,11 +14,11 @@ import importlib.util
 import math
 import pathlib
 import re
-import sys
 
 from absl import flags
 
 from tl_keras import command_line
+from tl_keras.console import say
 from tl_keras.errors import ConfigError, DependencyError
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "The run directory, with saved_model/ in it.")
@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> None:
     command_line.require_tensorflow()
     import uvicorn
 
-    from tl_keras.serving.connection import ImpatientProtocol
+    from tl_keras.serving.idle_timeout import ImpatientProtocol
     from tl_keras.serving.server import Limits, make_app
 
     limits = Limits(
@@ -60,7 +60,7 @@ def main(arguments: list[str]) -> None:
         max_wait_seconds=_MAX_WAIT.value / 1e3,
     )
     app = make_app(pathlib.Path(_WORKDIR.value, "saved_model"), name=_NAME.value, limits=limits)
-    print(f"http://{_HOST.value}:{_PORT.value}/ answers; Ctrl-C stops it", file=sys.stderr, flush=True)
+    say(f"http://{_HOST.value}:{_PORT.value}/ answers; Ctrl-C stops it")
     uvicorn.run(
         app,
         host=_HOST.value,

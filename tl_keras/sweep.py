@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> None:
 
     validate(config)
     command_line.require_tensorflow(config.strategy)
-    from tl_keras.evaluation.sweep import describe, sweep
+    from tl_keras.experiments.sweep import describe, sweep
     from tl_keras.serving.export import newest_version
 
     found = sweep(config, _WORKDIR.value, unfreeze=_UNFREEZE.value, seeds=_SEEDS.value, learning_rates=rates)

@@ -44,18 +44,18 @@ def main(arguments: list[str]) -> None:
         config.training.find_learning_rate = True
     elif _LEARNING_RATE.value:
         config.training.learning_rate = _as_rate(_LEARNING_RATE.value)
-    workshop = None
+    models = None
     if config.model.method == "auto":
         command_line.require_tensorflow(config.strategy)
         from tl_keras.advice.automatic import with_advised_method
-        from tl_keras.training.workshop import Workshop
+        from tl_keras.training.model_cache import ModelCache
 
-        workshop = Workshop()  # which the run goes on with
-        config = with_advised_method(config, _WORKDIR.value, workshop=workshop)
+        models = ModelCache()  # which the run goes on with
+        config = with_advised_method(config, _WORKDIR.value, models=models)
     validate(config)  # before TensorFlow is imported, which takes seconds
     command_line.require_tensorflow(config.strategy)
     if _COMPARE.value == "methods":
-        from tl_keras.evaluation.comparison import compare, method_variants, table
+        from tl_keras.experiments.comparison import compare, method_variants, table
 
         rows = compare(method_variants(config), _WORKDIR.value, seeds=_SEEDS.value)
         print(table(rows, heading="method"))
@@ -68,7 +68,7 @@ def main(arguments: list[str]) -> None:
 
     from tl_keras.training.loop import train_and_evaluate
 
-    result = train_and_evaluate(config, _WORKDIR.value, workshop=workshop)
+    result = train_and_evaluate(config, _WORKDIR.value, models=models)
     if result["hardware"].get("process"):  # of several, one that does not write
         return
     print(summary(result, _WORKDIR.value))

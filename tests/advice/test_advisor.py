@@ -11,13 +11,13 @@ import pytest
 from tl_keras.advice.advisor import advise, describe
 from tl_keras.advice.automatic import with_advised_method
 from tl_keras.advice.candidates import Candidate, parse_candidate
-from tl_keras.advice.evidence import draw_sample, look_at
 from tl_keras.advice.recommendation import options_of, ranked
+from tl_keras.advice.teacher_scores import draw_sample, score_teacher
 from tl_keras.advise import as_seconds
 from tl_keras.config import quick_start, resolve
 from tl_keras.errors import ConfigError
 from tl_keras.training.loop import train_and_evaluate
-from tl_keras.training.workshop import Workshop
+from tl_keras.training.model_cache import ModelCache
 
 EMBEDDED = Candidate("MobileNetV2", "embedded")
 
@@ -36,17 +36,17 @@ def advice(settings):
 
 
 def test_a_probe_at_each_depth_tells_digits_apart(advice):
-    (evidence,) = advice.evidence
-    assert [depth.unfreeze for depth in evidence.depths] == ["blocks:8", "blocks:4", "blocks:2", "none"]
-    assert all(depth.probe.accuracy > 0.6 for depth in evidence.depths)
-    assert evidence.last.pooled.shape == (100, 1280)
+    (teacher_scores,) = advice.teacher_scores
+    assert [depth.unfreeze for depth in teacher_scores.depths] == ["blocks:8", "blocks:4", "blocks:2", "none"]
+    assert all(depth.probe.accuracy > 0.6 for depth in teacher_scores.depths)
+    assert teacher_scores.last.pooled.shape == (100, 1280)
 
 
 def test_a_depth_whose_features_training_would_not_keep_is_looked_at_too(settings, tmp_path, monkeypatch):
     monkeypatch.setattr("tl_keras.training.features._SLOW_DISK", 1.0)
     config = copy.deepcopy(settings)
     config.cache.folder = str(tmp_path / "features")
-    assert len(look_at(EMBEDDED, config, draw_sample(config, Workshop())).depths) == 4
+    assert len(score_teacher(EMBEDDED, config, draw_sample(config, ModelCache())).depths) == 4
 
 
 def test_no_validation_or_test_image_is_looked_at(advice):
@@ -83,22 +83,22 @@ def test_the_interval_holds_the_estimate_and_stays_within_0_and_1(advice):
 
 
 def test_of_teachers_as_good_the_largest_with_imagenet_weights_is_chosen(advice):
-    (evidence,) = advice.evidence
-    imagenet = dataclasses.replace(evidence, candidate=Candidate("Small"), parameters=1)
-    larger = dataclasses.replace(evidence, candidate=Candidate("Larger"), parameters=2)
-    chosen = ranked([evidence, larger, imagenet])[0]
+    (teacher_scores,) = advice.teacher_scores
+    imagenet = dataclasses.replace(teacher_scores, candidate=Candidate("Small"), parameters=1)
+    larger = dataclasses.replace(teacher_scores, candidate=Candidate("Larger"), parameters=2)
+    chosen = ranked([teacher_scores, larger, imagenet])[0]
     assert chosen.candidate.name == "Larger"
     assert chosen.accuracy == max(option.accuracy for option in advice.options)
 
 
 def test_a_teacher_whose_probe_is_worse_is_not_chosen(advice):
-    (evidence,) = advice.evidence
+    (teacher_scores,) = advice.teacher_scores
     depths = tuple(
         dataclasses.replace(depth, probe=dataclasses.replace(depth.probe, labels=np.roll(depth.probe.labels, 7)))
-        for depth in evidence.depths
+        for depth in teacher_scores.depths
     )
-    worse = dataclasses.replace(evidence, candidate=Candidate("Worse"), parameters=1, depths=depths)
-    assert ranked([worse, evidence])[0].candidate == EMBEDDED
+    worse = dataclasses.replace(teacher_scores, candidate=Candidate("Worse"), parameters=1, depths=depths)
+    assert ranked([worse, teacher_scores])[0].candidate == EMBEDDED
     assert options_of(worse)[-1].accuracy < 0.5
 
 
@@ -106,7 +106,7 @@ def test_the_imagenet_teacher_says_what_it_takes_the_flowers_for(shared_data):
     config = quick_start()
     config.data = dataclasses.replace(config.data, source=str(shared_data / "flowers5"), train_examples_per_class=10)
     advice = advise(config, [parse_candidate("MobileNet:0.25")], measure_time=False)
-    closeness = advice.evidence[0].closeness
+    closeness = advice.teacher_scores[0].closeness
     assert closeness.seen["daisy"][0][0] == "daisy"
     assert closeness.leep < 0
     assert closeness.nce < 0

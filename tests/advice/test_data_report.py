@@ -10,8 +10,8 @@ from PIL import Image
 from tl_keras.advice.candidates import Candidate
 from tl_keras.advice.data_page import page
 from tl_keras.advice.data_report import clean_splits, describe, inspect_closely, write_splits
-from tl_keras.advice.evidence import pooled_features
 from tl_keras.advice.suspects import label_suspects
+from tl_keras.advice.teacher_scores import pooled_features
 from tl_keras.advice.transferability import linear_probe
 from tl_keras.config import TransferConfig
 from tl_keras.data.arrays import ArraySource

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from tl_keras.backbones import hub
-from tl_keras.backbones.elsewhere import load_teacher, read_teacher_file
 from tl_keras.backbones.hub import write_teacher_from_hub
+from tl_keras.backbones.teacher_files import load_teacher, read_teacher_file
 from tl_keras.errors import BackboneError, DependencyError
 
 

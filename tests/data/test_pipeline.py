@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tl_keras.data.augmentation import make_augmentation
+from tl_keras.data.batch_shard import BatchShard
 from tl_keras.data.decoding import decode_image
 from tl_keras.data.pipeline import (
     evaluation_batches,
@@ -15,7 +16,6 @@ from tl_keras.data.pipeline import (
     steps_per_epoch,
     training_batches,
 )
-from tl_keras.data.share import Share
 from tl_keras.data.sources import open_source
 
 INDICES = np.arange(5, 75)
@@ -170,7 +170,9 @@ def require_shares_of(whole, shares):
 
 
 def test_two_processes_take_the_evaluated_batches(source):
-    require_shares_of(evaluate(source), [evaluate(source, share=Share(False, 4, process, 2)) for process in range(2)])
+    require_shares_of(
+        evaluate(source), [evaluate(source, shard=BatchShard(False, 4, process, 2)) for process in range(2)]
+    )
 
 
 def shaded(image, seed):
@@ -178,13 +180,13 @@ def shaded(image, seed):
 
 
 def test_two_processes_take_the_augmented_batches(source):
-    shares = [train(source, transform=shaded, share=Share(True, 4, process, 2)) for process in range(2)]
+    shares = [train(source, transform=shaded, shard=BatchShard(True, 4, process, 2)) for process in range(2)]
     require_shares_of(train(source, transform=shaded), shares)
 
 
 def test_two_processes_take_the_mixed_batches(digits):
     options = {"transform": shaded, "mixup": 1.0, "cutmix": 1.0}
-    shares = [train(digits, share=Share(True, 4, process, 2), **options) for process in range(2)]
+    shares = [train(digits, shard=BatchShard(True, 4, process, 2), **options) for process in range(2)]
     require_shares_of(train(digits, **options), shares)
 
 
@@ -193,7 +195,7 @@ def test_a_process_reads_the_files_of_its_share_alone(folder):
     for index in indices[indices % 8 >= 4]:  # the second half of each batch
         pathlib.Path(source.path(index)).unlink()
     batches = evaluation_batches(
-        source, indices, transform=shrunk, num_classes=2, global_batch_size=8, share=Share(False, 2, 0, 2)
+        source, indices, transform=shrunk, num_classes=2, global_batch_size=8, shard=BatchShard(False, 2, 0, 2)
     )
     assert [len(images) for images, *_ in batches] == [4] * 5
 
@@ -205,5 +207,5 @@ def test_a_process_decodes_its_share_alone(source):
         tf.py_function(lambda: decoded.append(1), [], [])
         return shrunk(image)
 
-    list(train(source, transform=noting, last_epoch=1, share=Share(True, 2, 0, 2)))
+    list(train(source, transform=noting, last_epoch=1, shard=BatchShard(True, 2, 0, 2)))
     assert len(decoded) == len(INDICES) // 2

@@ -1,4 +1,4 @@
-"""Trains a small network on an engine and prints what came of it: `python small_run.py STRATEGY REPLICAS`, one line of JSON.
+"""Trains a small network on an distributor and prints what came of it: `python small_run.py STRATEGY REPLICAS`, one line of JSON.
 
 It has BatchNorm, and 53 images, which neither 16 nor 4 divides.
 """
@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tl_keras.distribution.engine import open_engine
+from tl_keras.distribution.distributor import open_distributor
 from tl_keras.distribution.hardware import resolve_hardware
 from tl_keras.training.losses import MeanOverImages, make_loss
 from tl_keras.training.optimizers import TransferAdam, VariableTreatment
@@ -20,10 +20,10 @@ IMAGES, BATCH, EPOCHS, STEPS = 53, 16, 3, 4
 
 def train(strategy: str, replicas: int) -> dict:
     """Returns losses and accuracies by epoch, and those of an evaluation at the end."""
-    engine = open_engine(resolve_hardware(strategy, replicas=replicas))
+    distributor = open_distributor(resolve_hardware(strategy, replicas=replicas))
     keras.utils.set_random_seed(0)
-    with engine.scope():
-        model = a_model(engine.hardware.jit_compile)
+    with distributor.scope():
+        model = a_model(distributor.hardware.jit_compile)
     rng = np.random.default_rng(0)
     images = rng.normal(size=(IMAGES, 8, 8, 3)).astype("float32")
     labels = np.eye(3, dtype="float32")[rng.integers(0, 3, IMAGES)]
@@ -31,22 +31,22 @@ def train(strategy: str, replicas: int) -> dict:
     def share(*, training: bool) -> tf.data.Dataset:
         batches, taken = (
             tf.data.Dataset.from_tensor_slices((images, labels)).batch(BATCH),
-            engine.share(training=training),
+            distributor.shard(training=training),
         )
         return taken.of(batches, images=IMAGES, global_batch_size=BATCH) if taken else batches
 
     model.optimizer.begin(learning_rate=1e-2, steps=EPOCHS * STEPS, warmup_fraction=0.1)
-    with engine.fitting(model):
+    with distributor.fitting(model):
         history = model.fit(
-            engine.feed(share(training=True).repeat(EPOCHS)),
+            distributor.feed(share(training=True).repeat(EPOCHS)),
             steps_per_epoch=STEPS,
             epochs=EPOCHS,
-            validation_data=engine.feed(share(training=False)),
+            validation_data=distributor.feed(share(training=False)),
             validation_steps=STEPS,
             shuffle=False,
             verbose=0,
         )
-        evaluated = model.evaluate(engine.feed(share(training=False)), steps=STEPS, verbose=0, return_dict=True)
+        evaluated = model.evaluate(distributor.feed(share(training=False)), steps=STEPS, verbose=0, return_dict=True)
     weights = np.concatenate([keras.ops.convert_to_numpy(variable).ravel() for variable in model.variables])
     return {
         **history.history,

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tl_keras.distribution.engine import Engine
+from tl_keras.distribution.distributor import Distributor
 from tl_keras.distribution.fused_batch_norm import fused_batch_norm
 from tl_keras.distribution.hardware import resolve_hardware
 
@@ -99,5 +99,5 @@ def test_layers_are_as_they_were_afterwards(tmp_path):
 
 def test_one_device_fits_with_it():
     model = a_network()
-    with Engine(resolve_hardware("cpu")).fitting(model):
+    with Distributor(resolve_hardware("cpu")).fitting(model):
         assert "FusedBatchNormV3" in trained_step(model, images=4)[1]

@@ -4,7 +4,7 @@ import keras
 import pytest
 from small_run import a_model
 
-from tl_keras.distribution.engine import blank_batch
+from tl_keras.distribution.distributor import blank_batch
 from tl_keras.distribution.tf_lowering import lower_step
 
 

@@ -128,14 +128,14 @@ def test_the_first_of_two_workers_on_jax_exports_and_reports(tmp_path, small_tea
 GATHERING = """
 from tl_keras import command_line
 command_line.require_tensorflow("jax")
-from tl_keras.distribution.engine import open_engine
+from tl_keras.distribution.distributor import open_distributor
 from tl_keras.distribution.hardware import resolve_hardware
 
 def main(arguments):
-    engine = open_engine(resolve_hardware("jax"))
-    print(engine.gathered(1), flush=True)
+    distributor = open_distributor(resolve_hardware("jax"))
+    print(distributor.all_gather(1), flush=True)
     while True:
-        engine.gathered(1)
+        distributor.all_gather(1)
 
 command_line.run(main, usage="", arguments=[])
 """

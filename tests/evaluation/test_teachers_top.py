@@ -11,13 +11,13 @@ from scipy.special import softmax
 from tl_keras.builder import build_student, choose_backbone
 from tl_keras.config import ModelConfig, TransferConfig, to_json
 from tl_keras.data.sources import open_source
-from tl_keras.evaluation.measure import evaluate_model
+from tl_keras.experiments.measure import evaluate_model
+from tl_keras.runs.directory import RunDirectory
 from tl_keras.serving.export import export_run
 from tl_keras.serving.model_file import save_model
+from tl_keras.serving.parity import make_parity_record
 from tl_keras.serving.predictor import load_predictor
-from tl_keras.serving.profile import answers_of, fit_profile
-from tl_keras.serving.proof import proof_of
-from tl_keras.training.run_directory import RunDirectory
+from tl_keras.serving.student_statistics import fit_student_statistics, make_predict_fn
 
 CLASSES = tuple(f"{position:03}" for position in range(1000))
 
@@ -47,17 +47,17 @@ def taught(request, shared_data, tmp_path_factory):
     labels = np.array(source.class_names, int)[source.labels]
 
     everything = np.arange(len(source))
-    features, logits = answers_of(student, source, global_batch_size=32)(everything)
-    profile = fit_profile(
+    features, logits = make_predict_fn(student, source, global_batch_size=32)(everything)
+    statistics = fit_student_statistics(
         train_features=features, validation_features=features, validation_logits=logits, validation_labels=labels
     )
     splits = {"train": list(source.ids), "validation": list(source.ids), "test": []}
     run.begin(config=to_json(TransferConfig()), data_hash="", splits=splits, labels=CLASSES)
-    save_model(student, run.model, class_names=CLASSES, profile=profile)
-    proof_of(source, everything[:8], logits[:8]).save(run.proof)
+    save_model(student, run.model, class_names=CLASSES, statistics=statistics)
+    make_parity_record(source, everything[:8], logits[:8]).save(run.proof)
     export_run(run.path, ["saved_model"], source=source)
     assert np.mean(logits.argmax(-1) == labels) >= top_1
-    return run.path, source, labels, softmax(logits / profile.temperature, axis=-1)
+    return run.path, source, labels, softmax(logits / statistics.temperature, axis=-1)
 
 
 def test_evaluate_gives_the_pipelines_accuracy(taught):

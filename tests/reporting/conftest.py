@@ -10,8 +10,8 @@ from tl_keras.data.arrays import ArraySource
 from tl_keras.data.sources import open_source
 from tl_keras.reporting.run_report import REPORT, write_report
 from tl_keras.training.loop import train_and_evaluate
-from tl_keras.training.workshop import Workshop
-from tl_keras.weaknesses.findings import Audit, Condition, Mimicry
+from tl_keras.training.model_cache import ModelCache
+from tl_keras.weaknesses.audit_record import Audit, Condition, Mimicry
 
 NAMES = ("<script>three</script>", "$5 & $6", "七")
 
@@ -69,11 +69,11 @@ def compared(made_once):
     """A directory with two runs, as a comparison leaves them; their test images were not looked at. And a page of one."""
 
     def make(workdir):
-        workshop = Workshop()
+        models = ModelCache()
         for name, epochs in (("short", 1), ("long", 2)):
             config = a_config()
             config.model.method, config.training.epochs = "feature_extraction", epochs
-            train_and_evaluate(config, workdir / name / "seed_0", measure_test=False, workshop=workshop)
+            train_and_evaluate(config, workdir / name / "seed_0", measure_test=False, models=models)
         write_report(workdir / "long" / "seed_0")
 
     workdir = made_once("compared", make)

@@ -9,10 +9,10 @@ from tl_keras.data.arrays import ArraySource
 from tl_keras.data.inspection import inspect_source
 from tl_keras.data.sources import open_source
 from tl_keras.data.splits import split_source
-from tl_keras.serving.handover import hand_over
+from tl_keras.runs.directory import RunDirectory
+from tl_keras.serving.package import package_student
 from tl_keras.serving.predictor import predict_images
-from tl_keras.serving.profile import answers_of
-from tl_keras.training.run_directory import RunDirectory
+from tl_keras.serving.student_statistics import make_predict_fn
 
 
 @pytest.fixture(scope="session")
@@ -50,13 +50,13 @@ def make_run(path, source):
         splits=splits.to_json(source),
         labels=source.class_names,
     )
-    hand_over(
+    package_student(
         student,
         run,
         source,
         splits,
         formats=("saved_model",),
-        answers=answers_of(student, source, global_batch_size=32),
+        predict=make_predict_fn(student, source, global_batch_size=32),
     )
     (run.path / "images").mkdir()
     for index in range(10):

@@ -12,12 +12,12 @@ from forked_commands import run_command
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from tl_keras.errors import ConfigError, DependencyError, ExportError, WorkdirError
+from tl_keras.runs.directory import RunDirectory
 from tl_keras.serving.export import export_run, newest_version
 from tl_keras.serving.formats import FORMATS, require_converters
 from tl_keras.serving.model_file import load_model
+from tl_keras.serving.parity import ParityRecord
 from tl_keras.serving.predictor import KerasPredictor
-from tl_keras.serving.proof import Proof
-from tl_keras.training.run_directory import RunDirectory
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def test_the_features_are_those_that_the_outlier_score_was_fitted_on(loaded, run
     features = loaded.signatures["features"](image_bytes=files)["features"]
     outlier = loaded.signatures["serving_default"](image_bytes=files)["outlier"]
     assert features.shape == (4, 1280)
-    np.testing.assert_allclose(load_model(run.model).profile.outliers.score(features), outlier, rtol=1e-3)
+    np.testing.assert_allclose(load_model(run.model).statistics.outliers.score(features), outlier, rtol=1e-3)
 
 
 def test_the_weights_are_stored_once(run):
@@ -113,7 +113,7 @@ def test_the_facts_go_with_the_export(run):
         == ["fünf", "seven", "three"]
     )
     assert facts["preprocess"]["image_size"] == 32
-    assert facts["temperature"] == load_model(run.model).profile.temperature
+    assert facts["temperature"] == load_model(run.model).statistics.temperature
     assert len(facts["run_sha256"]) == 64
 
 
@@ -137,8 +137,8 @@ def test_another_crop_in_the_export_fails_and_leaves_the_older_version_alone(cop
 
 def test_a_first_export_that_fails_leaves_nothing(copy):
     shutil.rmtree(copy.path / "saved_model")
-    proof = Proof.load(copy.proof)
-    Proof(proof.images, proof.logits[::-1]).save(copy.proof)
+    proof = ParityRecord.load(copy.proof)
+    ParityRecord(proof.images, proof.logits[::-1]).save(copy.proof)
     with pytest.raises(ExportError):
         export_run(copy.path, ("saved_model",))
     assert not (copy.path / "saved_model").exists()

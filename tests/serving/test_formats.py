@@ -10,7 +10,7 @@ from tl_keras.backbones.preprocessing import PreprocessSpec
 from tl_keras.serving.export import export_run
 from tl_keras.serving.formats import FORMATS
 from tl_keras.serving.model_file import TrainedModel
-from tl_keras.serving.profile import fit_profile
+from tl_keras.serving.student_statistics import fit_student_statistics
 
 
 def require(name):
@@ -28,11 +28,11 @@ def with_swish():
     )
     model = keras.Model(images, keras.layers.Dense(2)(features))
     rows = np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32)
-    profile = fit_profile(
+    statistics = fit_student_statistics(
         train_features=rows, validation_features=rows, validation_logits=rows[:, :2], validation_labels=np.arange(9) % 2
     )
     preprocess = PreprocessSpec(8, "squash", 1.0, "bilinear", True, "tf")
-    return TrainedModel(model, preprocess, ("a", "b"), profile)
+    return TrainedModel(model, preprocess, ("a", "b"), statistics)
 
 
 @pytest.mark.parametrize("name", ["saved_model", "litert", "onnx", "openvino"])

@@ -12,8 +12,8 @@ from tl_keras.serving.monitoring import Watch, check_features, check_labels, che
 
 
 @pytest.fixture(scope="module")
-def profile(run):
-    return load_model(run.model).profile
+def statistics(run):
+    return load_model(run.model).statistics
 
 
 @pytest.mark.parametrize(("outliers", "changed"), [(5, False), (40, True)])
@@ -26,13 +26,13 @@ def test_a_few_images_prove_nothing():
     assert not check_outliers(np.array([1.5, 0.5])).changed
 
 
-def test_shifted_features_are_a_change_and_the_known_ones_are_not(profile):
-    assert not check_features(profile, profile.reference).changed
-    assert check_features(profile, profile.reference + 10 * profile.reference.std()).changed
+def test_shifted_features_are_a_change_and_the_known_ones_are_not(statistics):
+    assert not check_features(statistics, statistics.reference).changed
+    assert check_features(statistics, statistics.reference + 10 * statistics.reference.std()).changed
 
 
-def test_other_label_shares_are_a_change_to_look_at(profile):
-    known = profile.predicted_counts
+def test_other_label_shares_are_a_change_to_look_at(statistics):
+    known = statistics.predicted_counts
     assert not check_labels(known, known).changed
     one_class_only = np.eye(3, dtype=np.int64)[known.argmin()] * 100
     check = check_labels(known, one_class_only)

@@ -10,14 +10,14 @@ from tl_keras.config import quick_start, resolve
 from tl_keras.data.arrays import ArraySource
 from tl_keras.serving.model_file import load_model
 from tl_keras.training.feature_cache import FeatureRows
-from tl_keras.training.loop import feature_store, split_by, train_and_evaluate
+from tl_keras.training.loop import feature_store, make_splits, train_and_evaluate
+from tl_keras.training.model_cache import ModelCache
 from tl_keras.training.phases import plan_phases
-from tl_keras.training.workshop import Workshop
 
 
 @pytest.fixture(scope="module")
-def workshop():
-    return Workshop()
+def models():
+    return ModelCache()
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def images():
 
 
 @pytest.fixture
-def run(tmp_path, capfd, workshop, images):
+def run(tmp_path, capfd, models, images):
     """Returns a function that trains a few steps and returns the run directory and what was said of the frozen layers."""
     runs = iter(range(10))
 
@@ -49,7 +49,7 @@ def run(tmp_path, capfd, workshop, images):
         config.cache.dtype = dtype
         workdir = tmp_path / f"run_{next(runs)}"
         source = ArraySource(images, np.arange(len(images)) % 2)
-        train_and_evaluate(config, workdir, source=source, workshop=workshop)
+        train_and_evaluate(config, workdir, source=source, models=models)
         lines = capfd.readouterr().err.splitlines()
         return workdir, [line.partition(": ")[2] for line in lines if line.startswith("frozen layers")]
 
@@ -103,7 +103,7 @@ def test_what_another_run_computes_meanwhile_is_not_computed_again(run, monkeypa
 
 
 @pytest.fixture
-def open_store(workshop, tmp_path):
+def open_store(models, tmp_path):
     """Returns a function that gives the store of a run on some images, its student and the cut at the head."""
 
     def open_store(images):
@@ -115,12 +115,12 @@ def open_store(workshop, tmp_path):
         )
         config.data.train_examples_per_class = 0
         config = resolve(config)
-        source, inspection = workshop.images(ArraySource(images, np.arange(len(images)) % 2), data_dir="")
-        student = workshop.student(choose_backbone(config.model), config.model, num_classes=2, seed=0)
-        splits = split_by(config, source, inspection)
+        source, inspection = models.images(ArraySource(images, np.arange(len(images)) % 2), data_dir="")
+        student = models.student(choose_backbone(config.model), config.model, num_classes=2, seed=0)
+        splits = make_splits(config, source, inspection)
         (phase,) = phases = plan_phases(config, student, images=len(splits.train))
         store = feature_store(config, student, phases, source, inspection, splits)
-        return store, student, workshop.cut(student, phase.plan)
+        return store, student, models.cut(student, phase.plan)
 
     return open_store
 

@@ -19,11 +19,11 @@ from tl_keras.data.arrays import ArraySource
 from tl_keras.data.inspection import inspect_source
 from tl_keras.data.sources import open_source
 from tl_keras.errors import BackboneError, ConfigError, DataError, WorkdirError
-from tl_keras.evaluation.measure import evaluate_run
+from tl_keras.experiments.measure import evaluate_run
 from tl_keras.serving.model_file import load_model
+from tl_keras.training.freeze_check import FreezeCheck
 from tl_keras.training.loop import _crop_loss, train_and_evaluate
-from tl_keras.training.proof import ProveFreezing
-from tl_keras.training.workshop import Workshop
+from tl_keras.training.model_cache import ModelCache
 
 FILES = {
     "config.json",
@@ -33,7 +33,7 @@ FILES = {
     "labels.txt",
     "model.keras",
     "proof.npz",
-    "answers.npz",
+    "logits.npz",
 }
 
 
@@ -56,16 +56,16 @@ def a_config(**changes):
 
 
 @pytest.fixture(scope="module")
-def workshop():
+def models():
     """What the runs in this process share; those that are killed, in processes of their own, share nothing."""
-    return Workshop()
+    return ModelCache()
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory, workshop):
+def finished(tmp_path_factory, models):
     """A finished run: its directory and its result."""
     workdir = tmp_path_factory.mktemp("runs") / "finished"
-    return workdir, train_and_evaluate(a_config(), workdir, workshop=workshop)
+    return workdir, train_and_evaluate(a_config(), workdir, models=models)
 
 
 def test_the_directory_holds_what_it_should(finished):
@@ -146,7 +146,7 @@ def test_the_saved_model_answers_as_the_model_does(finished):
 
 
 def test_evaluate_gives_the_accuracy_of_the_result(finished):
-    from tl_keras.evaluation.measure import evaluate_model
+    from tl_keras.experiments.measure import evaluate_model
 
     workdir, result = finished
     digits = open_source("digits")
@@ -199,7 +199,7 @@ def test_weights_of_another_architecture_are_one_line_and_nothing_is_written(tmp
     assert not (tmp_path / "run").exists()
 
 
-def test_a_full_disk_is_one_line_and_what_was_written_is_whole(tmp_path, workshop):
+def test_a_full_disk_is_one_line_and_what_was_written_is_whole(tmp_path, models):
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", tmp_path], capture_output=True, check=False
     )
@@ -207,7 +207,7 @@ def test_a_full_disk_is_one_line_and_what_was_written_is_whole(tmp_path, worksho
         pytest.skip(f"needs the right to mount a small file system: {mounted.stderr.decode().strip()}")
     try:
         with pytest.raises(WorkdirError, match="disk is full"):
-            train_and_evaluate(a_config(), tmp_path / "run", workshop=workshop)
+            train_and_evaluate(a_config(), tmp_path / "run", models=models)
         assert json.loads((tmp_path / "run" / "config.json").read_text())["config"]["seed"] == 0
         assert not [path for path in (tmp_path / "run").rglob(".*") if path.is_file()]
         assert not (tmp_path / "run" / "result.json").exists()
@@ -242,14 +242,14 @@ def test_a_run_killed_in_each_phase_ends_as_one_that_was_not(tmp_path):
 
 
 @pytest.mark.parametrize(("epochs", "patience"), [(2, 0), (12, 1)])
-def test_a_run_killed_before_its_last_proof_still_gives_it(tmp_path, workshop, monkeypatch, epochs, patience):
+def test_a_run_killed_before_its_last_proof_still_gives_it(tmp_path, models, monkeypatch, epochs, patience):
     config = a_config(training__epochs=epochs, training__early_stopping_patience=patience, export="none")
     monkeypatch.setattr("tl_keras.training.callbacks._SECONDS_BETWEEN_CHECKPOINTS", 0.0)
     with monkeypatch.context() as patch:
-        patch.setattr(ProveFreezing, "on_train_end", lambda self, logs=None: sys.exit("killed"))
+        patch.setattr(FreezeCheck, "on_train_end", lambda self, logs=None: sys.exit("killed"))
         with pytest.raises(SystemExit, match="killed"):
-            train_and_evaluate(config, tmp_path / "run", workshop=workshop)
-    result = train_and_evaluate(config, tmp_path / "run", workshop=workshop)
+            train_and_evaluate(config, tmp_path / "run", models=models)
+    result = train_and_evaluate(config, tmp_path / "run", models=models)
     assert [proof["phase"] for proof in result["freeze_proof"]] == ["head"]
 
 
@@ -262,7 +262,7 @@ def test_a_crop_that_loses_much_of_elongated_images_is_said(resize, said):
     assert bool(said) == bool(_crop_loss(preprocess, inspection))
 
 
-def test_every_regulariser_at_once(tmp_path, workshop):
+def test_every_regulariser_at_once(tmp_path, models):
     config = a_config(
         model__method="fine_tune",
         model__unfreeze_schedule="blocks:1@0,blocks:2@1",
@@ -277,7 +277,7 @@ def test_every_regulariser_at_once(tmp_path, workshop):
         data__augmented_views=1,
         export="none",
     )
-    result = train_and_evaluate(config, tmp_path / "run", workshop=workshop)
+    result = train_and_evaluate(config, tmp_path / "run", models=models)
     assert [proof["phase"] for proof in result["freeze_proof"]] == [
         "head",
         "fine-tuning blocks:1",

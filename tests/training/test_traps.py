@@ -8,8 +8,8 @@ import tensorflow as tf
 from tl_keras.builder import build_backbone, build_student, choose_backbone, plan_student
 from tl_keras.config import ModelConfig, TrainingConfig
 from tl_keras.distribution.hardware import resolve_hardware
-from tl_keras.training.proof import ProveFreezing
-from tl_keras.training.workshop import Workshop
+from tl_keras.training.freeze_check import FreezeCheck
+from tl_keras.training.model_cache import ModelCache
 
 # With BatchNorm; nested, with LayerNorm; and two whose layers are called otherwise in a second build.
 KINDS = ["MobileNetV2", "ConvNeXtTiny", pytest.param("InceptionV3", marks=pytest.mark.slow), "NASNetMobile"]
@@ -23,12 +23,12 @@ def trained(request):
     config = ModelConfig(backbone=name, weights="none", image_size=size, method="fine_tune", unfreeze="blocks:1")
     keras.utils.set_random_seed(0)
     student = build_student(choose_backbone(config), config, num_classes=2)
-    workshop, proofs = Workshop(), []
+    models, proofs = ModelCache(), []
     images = np.random.default_rng(0).uniform(0, 255, (4, size, size, 3)).astype("float32")
     for plan in (student.plan.frozen(), student.plan):
-        cut = workshop.cut(student, plan)
-        workshop.remember(student, cut.trained.variables)
-        trainer = workshop.trainer(
+        cut = models.cut(student, plan)
+        models.remember(student, cut.trained.variables)
+        trainer = models.trainer(
             student, plan, TrainingConfig(), on_features=True, class_weights=None, hardware=resolve_hardware("cpu")
         )
         trainer.optimizer.begin(learning_rate=1e-3, steps=10, warmup_fraction=0)
@@ -37,7 +37,7 @@ def trained(request):
         # Three of one class: untrained features are so small that with two of each the bias has no gradient at all.
         batches = tf.data.Dataset.from_tensors((inputs, tf.one_hot([0, 1, 1, 1], 2)))
         trainer.fit(
-            batches, epochs=2, verbose=0, shuffle=False, callbacks=[ProveFreezing("", student, plan, proofs=proofs)]
+            batches, epochs=2, verbose=0, shuffle=False, callbacks=[FreezeCheck("", student, plan, proofs=proofs)]
         )
     return student, proofs
 

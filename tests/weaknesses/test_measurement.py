@@ -8,7 +8,7 @@ import pytest
 from tl_keras.config import quick_start
 from tl_keras.errors import DataError
 from tl_keras.training.loop import train_and_evaluate
-from tl_keras.weaknesses.findings import Audit
+from tl_keras.weaknesses.audit_record import Audit
 from tl_keras.weaknesses.measurement import STRENGTHS, audit_run
 
 pytestmark = pytest.mark.slow  # tracing the network for every depth takes a minute

@@ -1,21 +1,21 @@
-"""Advice on a run: which teacher, which method, which cut; the evidence first, then what follows from it."""
+"""Advice on a run: which teacher, which method, which cut; the teacher_scores first, then what follows from it."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-import sys
 import time
 from collections.abc import Sequence
 from typing import Any
 
 from tl_keras.advice.candidates import Candidate
-from tl_keras.advice.evidence import Evidence, Sample, draw_sample, look_at
 from tl_keras.advice.recommendation import Option, Recommendation, ranked, recommend
-from tl_keras.advice.rehearsal import TimeEstimate, rehearse
+from tl_keras.advice.teacher_scores import Sample, TeacherScores, draw_sample, score_teacher
+from tl_keras.advice.time_estimate import TimeEstimate, estimate_time
 from tl_keras.config import ModelConfig, TransferConfig, validate
+from tl_keras.console import say
 from tl_keras.errors import ConfigError
-from tl_keras.training.workshop import Workshop
+from tl_keras.training.model_cache import ModelCache
 
 # Of the time that advice and training may take together, the part after which no further teacher is looked at.
 _FOR_ADVICE = 0.3
@@ -26,7 +26,7 @@ class Advice:
     """What was seen, and what follows.
 
     Attributes:
-      evidence: Of each teacher that was looked at.
+      teacher_scores: Of each teacher that was looked at.
       skipped: The teachers for which the budget did not last.
       options: Of all teachers, the one to choose first.
       recommendation: The option that is recommended, with its config and command.
@@ -37,7 +37,7 @@ class Advice:
       seconds: That the advice took.
     """
 
-    evidence: tuple[Evidence, ...]
+    teacher_scores: tuple[TeacherScores, ...]
     skipped: tuple[Candidate, ...]
     options: tuple[Option, ...]
     recommendation: Recommendation
@@ -51,7 +51,7 @@ class Advice:
         """Returns the advice as JSON values."""
         return {
             "images": self.images,
-            "teachers": [_evidence_as_json(each) for each in self.evidence],
+            "teachers": [_evidence_as_json(each) for each in self.teacher_scores],
             "skipped": [candidate.name for candidate in self.skipped],
             "options": [
                 {
@@ -80,7 +80,7 @@ def advise(
     *,
     budget_seconds: float = 0.0,
     measure_time: bool = True,
-    workshop: Workshop | None = None,
+    models: ModelCache | None = None,
 ) -> Advice:
     """Looks at every candidate once and recommends.
 
@@ -91,7 +91,7 @@ def advise(
       candidates: The teachers, in the order in which they are looked at.
       budget_seconds: That advice and training may take together; 0: any time.
       measure_time: Whether the recommended run is rehearsed.
-      workshop: Give the same one to the run, and the images are inspected once.
+      models: Give the same one to the run, and the images are inspected once.
 
     Raises:
       ConfigError: There is no candidate, or the config cannot work.
@@ -105,16 +105,16 @@ def advise(
             "Use --candidates=MobileNetV2, which is downloaded."
         )
     validate(dataclasses.replace(config, model=ModelConfig()))
-    sample = draw_sample(config, workshop or Workshop())
+    sample = draw_sample(config, models or ModelCache())
     for remark in (*sample.source.notes, *sample.inspection.findings):
-        _say(f"data: {remark}")
-    evidence: list[Evidence] = []
+        say(f"data: {remark}")
+    teacher_scores: list[TeacherScores] = []
     for candidate in candidates:
-        if evidence and 0 < budget_seconds * _FOR_ADVICE < time.perf_counter() - began:
+        if teacher_scores and 0 < budget_seconds * _FOR_ADVICE < time.perf_counter() - began:
             break
-        evidence.append(look_at(candidate, config, sample))
-        _say(f"looked at {candidate.name} in {evidence[-1].seconds:.0f} s")
-    options = ranked(evidence)
+        teacher_scores.append(score_teacher(candidate, config, sample))
+        say(f"looked at {candidate.name} in {teacher_scores[-1].seconds:.0f} s")
+    options = ranked(teacher_scores)
     recommendations = [recommend(option, options, config, sample) for option in options]
     recommendation, estimate = recommendations[0], None
     too_long: tuple[tuple[Option, float], ...] = ()
@@ -122,8 +122,8 @@ def advise(
         deadline = began + budget_seconds if budget_seconds else math.inf
         recommendation, estimate, too_long = _first_in_time(recommendations, sample, deadline)
     return Advice(
-        evidence=tuple(evidence),
-        skipped=tuple(candidates[len(evidence) :]),
+        teacher_scores=tuple(teacher_scores),
+        skipped=tuple(candidates[len(teacher_scores) :]),
         options=options,
         recommendation=recommendation,
         time=estimate,
@@ -144,7 +144,7 @@ def _first_in_time(
     """
     rehearsed: list[tuple[Recommendation, TimeEstimate]] = []
     for recommendation in recommendations:
-        estimate = rehearse(recommendation.config, sample)
+        estimate = estimate_time(recommendation.config, sample)
         rehearsed.append((recommendation, estimate))
         now = time.perf_counter()
         if now + estimate.seconds <= deadline or now > deadline:
@@ -156,15 +156,15 @@ def _first_in_time(
 
 
 def describe(advice: Advice) -> str:
-    """Returns the evidence, the recommendation and the command, for people."""
+    """Returns the teacher_scores, the recommendation and the command, for people."""
     best = advice.recommendation.option
     low, high = best.interval
     lines = [
         f"looked at {advice.images} training images in {advice.seconds:.0f} s; no validation or test image was scored",
         "",
     ]
-    for evidence in advice.evidence:
-        lines += [*_depth_table(evidence), *_closeness_lines(evidence), ""]
+    for teacher_scores in advice.teacher_scores:
+        lines += [*_depth_table(teacher_scores), *_closeness_lines(teacher_scores), ""]
     lines.append(f"{'teacher':<24}{'method':<20}{'unfreeze':<12}{'accuracy to expect':>20}")
     for option in advice.options:
         a, b = option.interval
@@ -190,12 +190,12 @@ def describe(advice: Advice) -> str:
     return "\n".join(lines)
 
 
-def _depth_table(evidence: Evidence) -> list[str]:
+def _depth_table(teacher_scores: TeacherScores) -> list[str]:
     lines = [
-        f"{evidence.candidate.name}, {evidence.image_size} px, {evidence.parameters:,} parameters",
+        f"{teacher_scores.candidate.name}, {teacher_scores.image_size} px, {teacher_scores.parameters:,} parameters",
         f"  {'features after':<16}{'linear probe':>16}{'5 neighbours':>14}{'LogME':>8}{'H-score':>9}",
     ]
-    for depth in evidence.depths:
+    for depth in teacher_scores.depths:
         probe = f"{depth.probe.accuracy:.3f} ± {depth.probe.standard_error:.3f}"
         lines.append(
             f"  {depth.where:<16}{probe:>16}{depth.neighbours:>14.3f}{depth.log_me:>8.3f}{depth.h_score:>9.2f}"
@@ -203,8 +203,8 @@ def _depth_table(evidence: Evidence) -> list[str]:
     return lines
 
 
-def _closeness_lines(evidence: Evidence) -> list[str]:
-    closeness = evidence.closeness
+def _closeness_lines(teacher_scores: TeacherScores) -> list[str]:
+    closeness = teacher_scores.closeness
     if closeness is None:
         return ["  its own classes: not shown, its top is not at hand"]
     lines = [f"  LEEP {closeness.leep:.3f}, NCE {closeness.nce:.3f} nats; what it takes the new classes for:"]
@@ -213,11 +213,11 @@ def _closeness_lines(evidence: Evidence) -> list[str]:
     return lines
 
 
-def _evidence_as_json(evidence: Evidence) -> dict[str, Any]:
+def _evidence_as_json(teacher_scores: TeacherScores) -> dict[str, Any]:
     return {
-        "teacher": evidence.candidate.name,
-        "image_size": evidence.image_size,
-        "seconds": evidence.seconds,
+        "teacher": teacher_scores.candidate.name,
+        "image_size": teacher_scores.image_size,
+        "seconds": teacher_scores.seconds,
         "depths": [
             {
                 "unfreeze": depth.unfreeze,
@@ -228,11 +228,7 @@ def _evidence_as_json(evidence: Evidence) -> dict[str, Any]:
                 "log_me": depth.log_me,
                 "h_score": depth.h_score,
             }
-            for depth in evidence.depths
+            for depth in teacher_scores.depths
         ],
-        "closeness": None if evidence.closeness is None else dataclasses.asdict(evidence.closeness),
+        "closeness": None if teacher_scores.closeness is None else dataclasses.asdict(teacher_scores.closeness),
     }
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

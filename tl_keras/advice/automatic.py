@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from tl_keras.advice.advisor import advise
 from tl_keras.advice.candidates import Candidate
 from tl_keras.config import TransferConfig, from_json, to_json
+from tl_keras.console import say
 from tl_keras.errors import ConfigError
-from tl_keras.training.run_directory import RunDirectory
-from tl_keras.training.workshop import Workshop
+from tl_keras.runs.directory import RunDirectory
+from tl_keras.training.model_cache import ModelCache
 
 
 def with_advised_method(
-    config: TransferConfig, workdir: str | os.PathLike[str], *, workshop: Workshop | None = None
+    config: TransferConfig, workdir: str | os.PathLike[str], *, models: ModelCache | None = None
 ) -> TransferConfig:
     """Returns the config with method and cut filled in: those of the run that has begun in `workdir`, else the advised ones.
 
     Args:
       config: Whose method is `auto`.
       workdir: The run directory.
-      workshop: Give the same one to the run, and the images are inspected once.
+      models: Give the same one to the run, and the images are inspected once.
 
     Raises:
       ConfigError: A cut was chosen as well.
@@ -38,11 +38,11 @@ def with_advised_method(
         decided.model.method, decided.model.unfreeze = model.method, model.unfreeze
         return decided
     teacher = Candidate(config.model.backbone, config.model.weights, config.model.alpha)
-    advice = advise(config, [teacher], measure_time=False, workshop=workshop)
+    advice = advise(config, [teacher], measure_time=False, models=models)
     option = advice.recommendation.option
     decided.model.method = option.method
     decided.model.unfreeze = "" if option.unfreeze == "none" else option.unfreeze
     low, high = option.interval
     reason = advice.recommendation.reasons[1]
-    print(f"auto: {reason}; accuracy to expect {low:.2f} to {high:.2f}", file=sys.stderr, flush=True)
+    say(f"auto: {reason}; accuracy to expect {low:.2f} to {high:.2f}")
     return decided

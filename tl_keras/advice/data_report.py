@@ -15,8 +15,8 @@ import numpy as np
 from sklearn.tree import DecisionTreeClassifier
 
 from tl_keras.advice.candidates import Candidate
-from tl_keras.advice.evidence import pooled_features
 from tl_keras.advice.suspects import THUMBNAIL, far_away, label_suspects, near_copies, thumbnails
+from tl_keras.advice.teacher_scores import pooled_features
 from tl_keras.advice.transferability import FOLDS, Probe, fold_of_each, linear_probe
 from tl_keras.config import TransferConfig
 from tl_keras.data.base import FileSource
@@ -24,8 +24,8 @@ from tl_keras.data.inspection import Inspection, inspect_source
 from tl_keras.data.sources import Source
 from tl_keras.data.splits import Splits, split_source
 from tl_keras.errors import DataError
+from tl_keras.files import replacing
 from tl_keras.serving.outlier import fit_outlier_model
-from tl_keras.training.run_directory import replacing
 
 # What the first bytes of a file say that it is, by the specifications of the formats, and the extensions that go with it.
 _KINDS = (

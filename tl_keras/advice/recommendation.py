@@ -1,4 +1,4 @@
-"""From evidence to a recommendation: teacher, method, cut, rates, length, augmentation and size, each with its reason."""
+"""From teacher_scores to a recommendation: teacher, method, cut, rates, length, augmentation and size, each with its reason."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from tl_keras.advice.candidates import Candidate
-from tl_keras.advice.evidence import Depth, Evidence, Sample
+from tl_keras.advice.teacher_scores import Depth, Sample, TeacherScores
 from tl_keras.config import FEWEST_STEPS, TransferConfig, epochs_for, from_json, resolve, to_json
 
 # The part of a frozen teacher's test errors that fine-tuning its last two and four blocks took away: means over seven pairs
@@ -39,13 +39,13 @@ class Option:
     """A teacher, a method and a cut, and the accuracy to expect of them.
 
     Attributes:
-      evidence: Of the teacher.
+      teacher_scores: Of the teacher.
       unfreeze: `none`, which is feature_extraction, or the cut of fine_tune.
       accuracy: Expected on images that were not trained on, 0 to 1.
       standard_error: Of that.
     """
 
-    evidence: Evidence
+    teacher_scores: TeacherScores
     unfreeze: str
     accuracy: float
     standard_error: float
@@ -53,7 +53,7 @@ class Option:
     @property
     def candidate(self) -> Candidate:
         """The teacher."""
-        return self.evidence.candidate
+        return self.teacher_scores.candidate
 
     @property
     def method(self) -> str:
@@ -83,42 +83,42 @@ class Recommendation:
     command: str
 
 
-def options_of(evidence: Evidence) -> tuple[Option, ...]:
+def options_of(teacher_scores: TeacherScores) -> tuple[Option, ...]:
     """Returns what can be done with a teacher: its features as they are, and the cuts that were measured."""
-    return tuple(_option(evidence, depth) for depth in evidence.depths if depth.unfreeze in _ERRORS_REMOVED)
+    return tuple(_option(teacher_scores, depth) for depth in teacher_scores.depths if depth.unfreeze in _ERRORS_REMOVED)
 
 
-def _option(evidence: Evidence, depth: Depth) -> Option:
+def _option(teacher_scores: TeacherScores, depth: Depth) -> Option:
     # Fine-tuning starts from the head on the last features, and is undone where it does harm: no worse than the probe there.
     # Where a depth tells the classes apart better, the blocks behind it are what stands in the way.
-    best = max(evidence.last.probe, depth.probe, key=lambda probe: probe.accuracy)
+    best = max(teacher_scores.last.probe, depth.probe, key=lambda probe: probe.accuracy)
     removed = _ERRORS_REMOVED[depth.unfreeze]
     deviation = 0.0 if depth.unfreeze == "none" else _ERRORS_REMOVED_DEVIATION
     errors = 1 - best.accuracy
     return Option(
-        evidence=evidence,
+        teacher_scores=teacher_scores,
         unfreeze=depth.unfreeze,
         accuracy=1 - errors * (1 - removed),
         standard_error=float(np.hypot(best.standard_error * (1 - removed), errors * deviation)),
     )
 
 
-def ranked(evidence: Iterable[Evidence]) -> tuple[Option, ...]:
+def ranked(teacher_scores: Iterable[TeacherScores]) -> tuple[Option, ...]:
     """Returns the options of all teachers by the accuracy to expect, save that the one to choose comes first.
 
     That is the best; of teachers that these images cannot tell from it, the best of the largest with ImageNet weights: what
     the sample leaves open, ImageNet decides (Kornblith et al. 2019, section 4: better ImageNet networks transfer better).
     """
-    options = sorted((o for each in evidence for o in options_of(each)), key=lambda o: o.accuracy, reverse=True)
+    options = sorted((o for each in teacher_scores for o in options_of(each)), key=lambda o: o.accuracy, reverse=True)
     best = options[0]
     as_good = [o for o in options if best.accuracy - o.accuracy <= _CLEARLY_BETTER * _error_of_difference(best, o)]
-    first = max(as_good, key=lambda o: (o.candidate.weights == "imagenet", o.evidence.parameters, o.accuracy))
+    first = max(as_good, key=lambda o: (o.candidate.weights == "imagenet", o.teacher_scores.parameters, o.accuracy))
     return (first, *(option for option in options if option is not first))
 
 
 def _error_of_difference(one: Option, other: Option) -> float:
     """Returns the standard error of the difference of two teachers' probes on the same images; 0 for the same teacher."""
-    difference = one.evidence.last.probe.right.astype(float) - other.evidence.last.probe.right
+    difference = one.teacher_scores.last.probe.right.astype(float) - other.teacher_scores.last.probe.right
     return float(difference.std() / np.sqrt(len(difference)))
 
 
@@ -188,9 +188,11 @@ def _median_side(sample: Sample) -> float:
 
 
 def _teacher_reason(option: Option, options: Sequence[Option]) -> str:
-    rivals = {o.candidate: o.evidence for o in options if o.candidate != option.candidate}
-    own = option.evidence.last
-    others = ", ".join(f"{candidate.name} {evidence.last.probe.accuracy:.3f}" for candidate, evidence in rivals.items())
+    rivals = {o.candidate: o.teacher_scores for o in options if o.candidate != option.candidate}
+    own = option.teacher_scores.last
+    others = ", ".join(
+        f"{candidate.name} {teacher_scores.last.probe.accuracy:.3f}" for candidate, teacher_scores in rivals.items()
+    )
     against = f", against {others}" if others else "; no other was looked at"
     open_question = option.accuracy < max(o.accuracy for o in options)
     larger = "; that is no clear difference, and the largest ImageNet teacher is taken" if open_question else ""
@@ -198,7 +200,7 @@ def _teacher_reason(option: Option, options: Sequence[Option]) -> str:
 
 
 def _cut_reason(option: Option, options: Sequence[Option]) -> str:
-    depths = option.evidence.depths
+    depths = option.teacher_scores.depths
     by_depth = ", ".join(f"{depth.where} {depth.probe.accuracy:.3f}" for depth in depths)
     if option.unfreeze == "none":
         return (
@@ -229,7 +231,7 @@ def _augmentation_reason(config: TransferConfig, *, images_are_tiny: bool) -> st
 
 
 def _size_reason(option: Option, sample: Sample) -> str:
-    size, side = option.evidence.image_size, _median_side(sample)
+    size, side = option.teacher_scores.image_size, _median_side(sample)
     small = f", below BiT-HyperRule's line of {_SMALL_IMAGES}, and they are enlarged" if side < _SMALL_IMAGES else ""
     own = f"image size: {size}, the teacher's own (Kornblith et al. 2019)"
     return f"{own}; the median short side of your images is {side:.0f}{small}"

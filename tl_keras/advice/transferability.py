@@ -121,7 +121,7 @@ def nearest_neighbour_accuracy(features: np.ndarray, labels: np.ndarray, *, grou
 
 
 def log_me(features: np.ndarray, labels: np.ndarray) -> float:
-    """Returns the log of the maximum evidence of a linear model an image, the mean over the classes; more is better.
+    """Returns the log of the maximum teacher_scores of a linear model an image, the mean over the classes; more is better.
 
     You et al. 2021, "LogME: Practical assessment of pre-trained models for transfer learning", algorithm 1: a Bayesian
     regression of each class's indicator, whose two precisions are those that make the labels likeliest.
@@ -139,7 +139,7 @@ def log_me(features: np.ndarray, labels: np.ndarray) -> float:
 
 
 def _evidence(target: np.ndarray, left: np.ndarray, eigenvalues: np.ndarray, n: int, d: int) -> float:
-    """Returns the log evidence an image of one target, at the fixed point of alpha and beta."""
+    """Returns the log teacher_scores an image of one target, at the fixed point of alpha and beta."""
     along = (left.T @ target) ** 2
     outside = max(float(target @ target - along.sum()), 0.0)  # what no features explain
     alpha = beta = 1.0
@@ -155,7 +155,7 @@ def _evidence(target: np.ndarray, left: np.ndarray, eigenvalues: np.ndarray, n: 
     length = float((eigenvalues * along / (ratio + eigenvalues) ** 2).sum())
     residual = float((along / (1 + eigenvalues / ratio) ** 2).sum()) + outside
     rank = len(eigenvalues)
-    evidence = (
+    teacher_scores = (
         d * np.log(alpha)
         + n * np.log(beta)
         - np.log(alpha + beta * eigenvalues).sum()
@@ -164,7 +164,7 @@ def _evidence(target: np.ndarray, left: np.ndarray, eigenvalues: np.ndarray, n: 
         - alpha * length
         - n * np.log(2 * np.pi)
     ) / 2
-    return float(evidence / n)
+    return float(teacher_scores / n)
 
 
 def h_score(features: np.ndarray, labels: np.ndarray) -> float:

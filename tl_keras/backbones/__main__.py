@@ -143,7 +143,7 @@ def markdown() -> str:
     """Returns the page `docs/backbones.md`."""
     import json
 
-    from tl_keras.backbones.elsewhere import EXAMPLE
+    from tl_keras.backbones.teacher_files import EXAMPLE
 
     specs = [backbone_spec(name) for name in backbone_names()]
     sizes = _table(

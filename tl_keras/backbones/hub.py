@@ -10,8 +10,8 @@ from typing import Any
 
 import keras
 
-from tl_keras.backbones.elsewhere import ENTRY, load_teacher, read_teacher_file
 from tl_keras.backbones.preprocessing import INSIDE_THE_MODEL, PreprocessSpec
+from tl_keras.backbones.teacher_files import ENTRY, load_teacher, read_teacher_file
 from tl_keras.errors import BackboneError, DependencyError
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.data.base import Source, on_host, untuned
+from tl_keras.data.batch_shard import BatchShard
 from tl_keras.data.mixing import mix
-from tl_keras.data.share import Share
 
 
 def training_batches(
@@ -27,7 +27,7 @@ def training_batches(
     plain: Callable[[tf.Tensor], tf.Tensor] | None = None,
     mixup: float = 0.0,
     cutmix: float = 0.0,
-    share: Share | None = None,
+    shard: BatchShard | None = None,
 ) -> tf.data.Dataset:
     """Returns the batches of several epochs, each shuffled anew and ended by a short batch where one is left over.
 
@@ -47,10 +47,10 @@ def training_batches(
       plain: The transform of the plain view; needed where `views` is not 0.
       mixup: As for `tl_keras.data.mixing.mix`.
       cutmix: As for `tl_keras.data.mixing.mix`.
-      share: What is taken of each batch; None: the whole.
+      shard: What is taken of each batch; None: the whole.
 
     Returns:
-      A dataset of (images float32 (b, H, W, 3), one-hot labels float32 (b, num_classes)); of a share also weights float32 (b,).
+      A dataset of (images float32 (b, H, W, 3), one-hot labels float32 (b, num_classes)); of a shard also weights float32 (b,).
     """
     labels = on_host(source.labels)
 
@@ -82,7 +82,7 @@ def training_batches(
                 )
             )
 
-        return _batched(examples, mixed if mixup or cutmix else None, share, len(indices), global_batch_size)
+        return _batched(examples, mixed if mixup or cutmix else None, shard, len(indices), global_batch_size)
 
     return over_epochs(batches_of_epoch, first_epoch, last_epoch, steps_per_epoch(len(indices), global_batch_size))
 
@@ -151,7 +151,7 @@ def evaluation_batches(
     transform: Callable[[tf.Tensor], tf.Tensor],
     num_classes: int,
     global_batch_size: int,
-    share: Share | None = None,
+    shard: BatchShard | None = None,
 ) -> tf.data.Dataset:
     """Returns every image once, in the order of `evaluation_order`.
 
@@ -161,10 +161,10 @@ def evaluation_batches(
       transform: From an image as the source has it, encoded or pixels, to float32 (H, W, 3).
       num_classes: Length of a label.
       global_batch_size: Images a step, over all replicas.
-      share: What is taken of each batch; None: the whole.
+      shard: What is taken of each batch; None: the whole.
 
     Returns:
-      A dataset of (images float32 (b, H, W, 3), one-hot labels float32 (b, num_classes)); of a share also weights float32 (b,).
+      A dataset of (images float32 (b, H, W, 3), one-hot labels float32 (b, num_classes)); of a shard also weights float32 (b,).
     """
     labels = on_host(source.labels)
 
@@ -175,7 +175,7 @@ def evaluation_batches(
     def examples(positions: np.ndarray | None = None) -> tf.data.Dataset:
         return source.images(indices, positions=positions, then=to_example)
 
-    batches = _batched(examples, None, share, len(indices), global_batch_size)
+    batches = _batched(examples, None, shard, len(indices), global_batch_size)
     return _finish(batches, steps_per_epoch(len(indices), global_batch_size))
 
 
@@ -206,13 +206,13 @@ def _view(source: Source, element: dict[str, tf.Tensor], transform: Callable, se
 def _batched(
     examples: Callable[..., tf.data.Dataset],
     mixed: Callable[[tf.data.Dataset], tf.data.Dataset] | None,
-    share: Share | None,
+    shard: BatchShard | None,
     images: int,
     global_batch_size: int,
 ) -> tf.data.Dataset:
-    """Returns the batches of an epoch, or a share of them; `examples` and `mixed` as for `Share.read`."""
-    if share is not None:
-        return share.read(examples, mixed, images=images, global_batch_size=global_batch_size)
+    """Returns the batches of an epoch, or a shard of them; `examples` and `mixed` as for `BatchShard.read`."""
+    if shard is not None:
+        return shard.read(examples, mixed, images=images, global_batch_size=global_batch_size)
     batches = examples().batch(global_batch_size)
     return mixed(batches) if mixed else batches
 

@@ -13,8 +13,8 @@ import tensorflow as tf
 from tensorflow.compiler.tf2xla.ops import gen_xla_ops
 from tensorflow.python.distribute.one_device_strategy import OneDeviceExtended
 
-from tl_keras.distribution.engine import blank_batch
-from tl_keras.distribution.tf_engine import synchronized
+from tl_keras.distribution.distributor import blank_batch
+from tl_keras.distribution.tf_distributor import synchronized
 
 
 class _OneOf(tf.distribute.Strategy):

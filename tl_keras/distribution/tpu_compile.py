@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tl_keras.distribution.engine import blank_batch
+from tl_keras.distribution.distributor import blank_batch
 from tl_keras.distribution.libtpu import ChipSpec
 from tl_keras.errors import ConfigError
 

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from tl_keras.config import flatten, to_json
+from tl_keras.files import replacing
 from tl_keras.reporting import figures
 from tl_keras.reporting.finished_run import FinishedRun, read_run
 from tl_keras.reporting.page import render
-from tl_keras.training.run_directory import replacing
 
 
 def write_comparison(workdirs: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str]) -> pathlib.Path:

@@ -13,7 +13,7 @@ import numpy as np
 from tl_keras.config import TransferConfig, from_json
 from tl_keras.errors import DataError
 from tl_keras.evaluation.metrics import accuracy_interval
-from tl_keras.training.run_directory import RunDirectory
+from tl_keras.runs.directory import RunDirectory
 
 _SEED = "seed_"  # how a comparison calls the directories of its runs, below that of their variant
 
@@ -76,14 +76,17 @@ class FinishedRun:
         Raises:
           DataError: The run has not written them.
         """
-        answers = RunDirectory(self.path).answers
-        if not answers.exists():
-            raise DataError(f"report: expected {answers}, which training writes. Received: a directory without it.")
-        with np.load(answers) as file:
+        path = RunDirectory(self.path).logits
+        older = path.with_name("answers.npz")  # its name before version 0.2
+        if not path.exists() and older.exists():
+            path = older
+        if not path.exists():
+            raise DataError(f"report: expected {path}, which training writes. Received: a directory without it.")
+        with np.load(path) as file:
             return file["logits"]
 
     def audit(self) -> dict[str, Any] | None:
-        """Returns what `python -m tl_keras.audit` measured, `tl_keras.weaknesses.findings.Audit` as JSON; None where it has not."""
+        """Returns what `python -m tl_keras.audit` measured, an `Audit` as JSON; None where it has not."""
         return RunDirectory(self.path).read_audit()
 
     def compared_with(self) -> list[FinishedRun]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from tl_keras.serving.profile import FEATURES_LAYER
+from tl_keras.serving.student_statistics import FEATURES_LAYER
 
 # Images at a time; the largest networks take 600 pixels.
 _BATCH = 8

@@ -18,17 +18,17 @@ from tl_keras.config import train_command
 from tl_keras.data.pipeline import evaluation_images, evaluation_order
 from tl_keras.data.sources import Source
 from tl_keras.evaluation.calibration import reliability
-from tl_keras.evaluation.measure import open_run
 from tl_keras.evaluation.metrics import accuracy_interval, classification_metrics
+from tl_keras.experiments.measure import open_run
+from tl_keras.files import replacing
 from tl_keras.reporting import figures
 from tl_keras.reporting.comparison_report import comparison_facts
 from tl_keras.reporting.finished_run import FinishedRun, read_run
 from tl_keras.reporting.grad_cam import grad_cam
 from tl_keras.reporting.page import jpeg_uri, render
 from tl_keras.serving.model_file import load_model
-from tl_keras.training.loop import views_of
+from tl_keras.training.loop import views_per_image
 from tl_keras.training.phases import Phase, plan_phases
-from tl_keras.training.run_directory import replacing
 
 REPORT = "report.html"
 
@@ -40,7 +40,7 @@ _MOST_PAIRS = 5  # of classes that are confused, in words
 
 
 @dataclasses.dataclass(frozen=True)
-class _Answers:
+class _Predictions:
     """What the student answers for the images of one split, in the order of `evaluation_order`.
 
     Attributes:
@@ -84,7 +84,7 @@ def write_report(
     path = pathlib.Path(out or run.path / REPORT)
     student, temperature = _student(run)
     indices = evaluation_order(source, getattr(splits, run.split))
-    answers = _Answers(indices, source.labels[indices], run.logits(), temperature)
+    answers = _Predictions(indices, source.labels[indices], run.logits(), temperature)
     phases = plan_phases(config, student, images=len(splits.train))
     text = render(
         "run.html",
@@ -121,7 +121,7 @@ def _student(run: FinishedRun) -> tuple[Student, float]:
     teacher = choose_backbone(run.config.model)
     backbone = trained.model.get_layer("backbone")
     plan = plan_student(teacher, backbone, run.config.model)
-    return Student(trained.model, backbone, trained.preprocess, plan, teacher), trained.profile.temperature
+    return Student(trained.model, backbone, trained.preprocess, plan, teacher), trained.statistics.temperature
 
 
 def _sentence(run: FinishedRun, student: Student, *, classes: int) -> str:
@@ -138,7 +138,7 @@ def _sentence(run: FinishedRun, student: Student, *, classes: int) -> str:
     )
 
 
-def _measured(answers: _Answers, names: tuple[str, ...]) -> dict[str, Any]:
+def _measured(answers: _Predictions, names: tuple[str, ...]) -> dict[str, Any]:
     """Returns accuracy, figures by class, what is confused with what, and calibration."""
     metrics = classification_metrics(answers.labels, answers.logits, names)
     matrix = confusion_matrix(answers.labels, answers.logits.argmax(axis=-1), labels=range(len(names)))
@@ -159,7 +159,7 @@ def _measured(answers: _Answers, names: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-def _examples(student: Student, source: Source, answers: _Answers) -> dict[str, Any]:
+def _examples(student: Student, source: Source, answers: _Predictions) -> dict[str, Any]:
     """Returns the predictions with the lowest and the highest score of the right class, as the network sees them."""
     of_right_class = answers.scores[np.arange(len(answers.labels)), answers.labels]
     order = np.argsort(of_right_class, kind="stable")
@@ -184,7 +184,7 @@ def _overlays(student: Student, images: np.ndarray, classes: np.ndarray) -> list
 
 
 def _example(
-    source: Source, answers: _Answers, row: int, *, image: np.ndarray, overlay: np.ndarray | None
+    source: Source, answers: _Predictions, row: int, *, image: np.ndarray, overlay: np.ndarray | None
 ) -> dict[str, Any]:
     answer = int(answers.logits[row].argmax())
     return {
@@ -219,7 +219,7 @@ def _training(run: FinishedRun, student: Student, phases: tuple[Phase, ...]) -> 
         "curves": figures.curves(run.history(), kept_epoch=run.result["kept_epoch"]),
         "time_spent": figures.time_spent(run.result["seconds"]),
         "reached": reached[-1],
-        "views": views_of(run.config),
+        "views": views_per_image(run.config),
         "accuracy_by_time": figures.accuracy_by_time(reached, seconds=run.seconds),
     }
 

@@ -73,7 +73,7 @@ class MicroBatcher:
         return await waiting.answer
 
     async def run(self) -> None:
-        """Answers for ever; cancel it to stop."""
+        """PredictFn for ever; cancel it to stop."""
         batch: list[_Waiting] = []
         while True:
             batch, leftover = await self._collect(batch)
@@ -97,7 +97,7 @@ class MicroBatcher:
         return batch, []
 
     async def _answer(self, batch: list[_Waiting]) -> None:
-        """Answers a batch; where an image of it is damaged, its halves, so that the others are answered."""
+        """PredictFn a batch; where an image of it is damaged, its halves, so that the others are answered."""
         if not batch:
             return
         try:

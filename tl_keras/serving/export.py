@@ -21,11 +21,12 @@ from tl_keras.backbones.weights import fingerprint
 from tl_keras.config import from_json
 from tl_keras.data.sources import Source, open_source
 from tl_keras.errors import DataError, ExportError, WorkdirError
+from tl_keras.files import replacing, writing
+from tl_keras.runs.directory import RunDirectory
 from tl_keras.serving.formats import FORMATS, require_converters
 from tl_keras.serving.model_file import TrainedModel, load_model
-from tl_keras.serving.profile import evenly
-from tl_keras.serving.proof import Proof, answers_in_fresh_process, compare
-from tl_keras.training.run_directory import RunDirectory, replacing, writing
+from tl_keras.serving.parity import ParityRecord, compare, predict_in_fresh_process
+from tl_keras.serving.student_statistics import evenly
 
 # LiteRT's guide to quantisation asks for "around 100-500" samples.
 _CALIBRATION_IMAGES = 200
@@ -59,7 +60,7 @@ def export_run(
     begun, splits = run.read_config(), run.read_splits()
     if begun is None or splits is None:
         raise WorkdirError(f"workdir: expected a run directory, with config.json. Received: {run.path}.")
-    trained, proof = load_model(run.model), Proof.load(run.proof)
+    trained, proof = load_model(run.model), ParityRecord.load(run.proof)
     files = [np.frombuffer(image, np.uint8) for image in proof.images]
     pixels = [_pixels(trained, image) for image in proof.images]
 
@@ -79,9 +80,9 @@ def export_run(
                 _write_facts(run, trained, temporary / ("" if chosen.file else "assets.extra"))
                 with tempfile.TemporaryDirectory(prefix=f".{os.getpid()}.", dir=run.path) as scratch:
                     questions = files if chosen.takes_files else pixels
-                    answers = answers_in_fresh_process(chosen.runtime, model, questions, scratch=pathlib.Path(scratch))
+                    answers = predict_in_fresh_process(chosen.runtime, model, questions, scratch=pathlib.Path(scratch))
                 comparison = compare(
-                    answers, proof.logits, temperature=trained.profile.temperature, tolerance=chosen.tolerance
+                    answers, proof.logits, temperature=trained.statistics.temperature, tolerance=chosen.tolerance
                 )
         finally:
             if not any(version.parent.iterdir()):
@@ -145,9 +146,9 @@ def _write_facts(run: RunDirectory, trained: TrainedModel, folder: pathlib.Path)
     facts = {
         "class_names": trained.class_names,
         "preprocess": trained.preprocess.to_json(),
-        **trained.profile.to_json(),
+        **trained.statistics.to_json(),
         "outlier": "distance from the training images; above 1: farther than 95% of the validation images",
-        "validation_answers": trained.profile.predicted_counts.tolist(),
+        "validation_answers": trained.statistics.predicted_counts.tolist(),
         "versions": {
             "tl_keras": importlib.metadata.version("tl_keras"),
             "keras": keras.__version__,

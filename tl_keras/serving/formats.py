@@ -31,7 +31,7 @@ class Format:
     """A way to write a student down.
 
     Attributes:
-      runtime: What it is run by, a name of `tl_keras.serving.answer_alone`.
+      runtime: What it is run by, a name of `tl_keras.serving.runtime_check`.
       file: What the runtime loads, in the version directory; empty: the directory itself.
       tolerance: The largest difference of a logit from training, as a part of the largest logit; None: any, it is
         stated.

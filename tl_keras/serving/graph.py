@@ -8,7 +8,7 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from tl_keras.serving.model_file import TrainedModel
-from tl_keras.serving.profile import with_features
+from tl_keras.serving.student_statistics import with_features
 
 _TOP_K = 5
 
@@ -22,7 +22,7 @@ def answering_function(trained: TrainedModel) -> tf.types.experimental.Polymorph
     (n, d); `logits`, float32 (n, classes), before the temperature; `outlier`, float32 (n,), see `OutlierModel.score`;
     `probabilities`, float32 (n, classes).
     """
-    size, profile = trained.preprocess.image_size, trained.profile
+    size, statistics = trained.preprocess.image_size, trained.statistics
     model = with_features(trained.model)
     takes = [tf.TensorSpec((None, size, size, 3), tf.float32, name="images")]
 
@@ -30,7 +30,7 @@ def answering_function(trained: TrainedModel) -> tf.types.experimental.Polymorph
     def answer_from_variables(images):
         features, logits = model(images, training=False)
         features = tf.cast(features, tf.float32)  # bfloat16 under mixed precision
-        return features, logits, profile.outliers.score(features), tf.nn.softmax(logits / profile.temperature)
+        return features, logits, statistics.outliers.score(features), tf.nn.softmax(logits / statistics.temperature)
 
     frozen = convert_variables_to_constants_v2(answer_from_variables.get_concrete_function())
 
@@ -75,7 +75,7 @@ def signatures(trained: TrainedModel) -> dict[str, tf.types.experimental.Concret
     def features_of(images):
         return {"features": answers(images)["features"]}
 
-    def logits_of(images):
+    def predict_logits(images):
         return {"logits": answers(images)["logits"]}
 
     return {
@@ -83,7 +83,7 @@ def signatures(trained: TrainedModel) -> dict[str, tf.types.experimental.Concret
         "images": _signature(labelled, tf.TensorSpec((None, None, None, 3), tf.uint8, name="images")),
         "tf_example": _signature(of_examples, tf.TensorSpec((None,), tf.string, name="examples")),
         "features": _signature(features_of, tf.TensorSpec((None,), tf.string, name="image_bytes")),
-        "logits": _signature(logits_of, tf.TensorSpec((None,), tf.string, name="image_bytes")),
+        "logits": _signature(predict_logits, tf.TensorSpec((None,), tf.string, name="image_bytes")),
     }
 
 

@@ -1,4 +1,4 @@
-"""`model.keras`: an ordinary Keras file that also carries the preprocessing, the class names and the student's profile.
+"""`model.keras`: an ordinary Keras file that also carries the preprocessing, the class names and the student's statistics.
 
 Plain Keras loads it; what tl_keras adds are two more entries in the archive, `tl_keras.json` and `tl_keras.npz`.
 """
@@ -14,17 +14,17 @@ from typing import Any
 
 import keras
 
-from tl_keras.backbones.elsewhere import ENTRY
 from tl_keras.backbones.keras_file import load_keras_file
 from tl_keras.backbones.preprocessing import PreprocessSpec
 from tl_keras.backbones.specs import BackboneSpec
+from tl_keras.backbones.teacher_files import ENTRY
 from tl_keras.builder import Student
 from tl_keras.errors import BackboneError
-from tl_keras.serving.profile import Profile
-from tl_keras.training.run_directory import replacing
+from tl_keras.files import replacing
+from tl_keras.serving.student_statistics import StudentStatistics
 from tl_keras.untrusted import check_npz, read_entry, read_json_entry
 
-_PROFILE = "tl_keras.npz"
+_STATISTICS = "tl_keras.npz"
 # 32 components of 4,096 features, and 1,000 images along them, take 0.7 MB.
 _MOST_STATISTICS_BYTES = 64 * 2**20
 
@@ -37,16 +37,18 @@ class TrainedModel:
       model: float32 (batch, image_size, image_size, 3), RGB, 0 to 255, to float32 (batch, classes) logits.
       preprocess: How an image becomes the model's input.
       class_names: In the order of the logits.
-      profile: Its temperature, and what its training images looked like to it.
+      statistics: Its temperature, and what its training images looked like to it.
     """
 
     model: keras.Model
     preprocess: PreprocessSpec
     class_names: tuple[str, ...]
-    profile: Profile
+    statistics: StudentStatistics
 
 
-def save_model(student: Student, path: pathlib.Path, *, class_names: tuple[str, ...], profile: Profile) -> None:
+def save_model(
+    student: Student, path: pathlib.Path, *, class_names: tuple[str, ...], statistics: StudentStatistics
+) -> None:
     """Writes the student and what belongs to it to one `.keras` file, whole or not at all.
 
     Raises:
@@ -59,7 +61,7 @@ def save_model(student: Student, path: pathlib.Path, *, class_names: tuple[str, 
         student.model.save(temporary)
         with zipfile.ZipFile(temporary, "a") as archive:
             archive.writestr(ENTRY, json.dumps(facts))
-            archive.writestr(_PROFILE, profile.to_bytes())
+            archive.writestr(_STATISTICS, statistics.to_bytes())
 
 
 def load_model(path: pathlib.Path) -> TrainedModel:
@@ -73,9 +75,9 @@ def load_model(path: pathlib.Path) -> TrainedModel:
     try:
         with zipfile.ZipFile(path) as archive:
             facts = read_json_entry(archive, ENTRY)
-            statistics = read_entry(archive, _PROFILE, at_most=_MOST_STATISTICS_BYTES)
-        check_npz(io.BytesIO(statistics))
-        profile = Profile.from_bytes(statistics)
+            packed = read_entry(archive, _STATISTICS, at_most=_MOST_STATISTICS_BYTES)
+        check_npz(io.BytesIO(packed))
+        statistics = StudentStatistics.from_bytes(packed)
         names = tuple(facts["class_names"])
     except KeyError as error:
         raise BackboneError(
@@ -83,4 +85,4 @@ def load_model(path: pathlib.Path) -> TrainedModel:
         ) from error
     except (zipfile.BadZipFile, ValueError, OSError) as error:
         raise BackboneError(f"model: expected a .keras file that can be read. Received: {path} ({error}).") from error
-    return TrainedModel(load_keras_file(path), PreprocessSpec.from_json(facts["preprocess"]), names, profile)
+    return TrainedModel(load_keras_file(path), PreprocessSpec.from_json(facts["preprocess"]), names, statistics)

@@ -21,7 +21,7 @@ from tl_keras.data.base import in_parallel
 from tl_keras.errors import DataError
 from tl_keras.serving.model_file import load_model
 from tl_keras.serving.predictor import image_files, readable_files
-from tl_keras.serving.profile import Profile, with_features
+from tl_keras.serving.student_statistics import StudentStatistics, with_features
 
 _SIGNIFICANCE = 0.01
 _EXPECTED_OUTLIERS = 0.05  # the threshold keeps 95% of validation
@@ -65,14 +65,14 @@ def check_outliers(scores: np.ndarray) -> Check:
     return Check("outlier_rate", count / len(scores), _LARGE_OUTLIER_RATE, float(p_value))
 
 
-def check_features(profile: Profile, projected: np.ndarray) -> Check:
+def check_features(statistics: StudentStatistics, projected: np.ndarray) -> Check:
     """Compares features with those of validation, one component at a time; the one that differs most decides.
 
     Args:
-      profile: Of the model.
+      statistics: Of the model.
       projected: float32 (n, r), of `OutlierModel.project`, n at least 1.
     """
-    tests = [ks_2samp(column, known) for column, known in zip(projected.T, profile.reference.T, strict=True)]
+    tests = [ks_2samp(column, known) for column, known in zip(projected.T, statistics.reference.T, strict=True)]
     worst = min(tests, key=lambda test: test.pvalue)
     return Check("feature_drift", float(worst.statistic), _LARGE_DRIFT, min(1.0, float(worst.pvalue) * len(tests)))
 
@@ -81,7 +81,7 @@ def check_labels(known: np.ndarray, counts: np.ndarray) -> Check:
     """Compares how often each class is answered with how often it was for the validation images.
 
     Args:
-      known: int64 (classes,), `Profile.predicted_counts`.
+      known: int64 (classes,), `StudentStatistics.predicted_counts`.
       counts: int64 (classes,), of the answers, one at least.
     """
     change = 0.5 * float(np.abs(counts / counts.sum() - known / known.sum()).sum())
@@ -106,7 +106,7 @@ class Watch:
 
     Args:
       class_names: In the order of `known`.
-      known: int64 (classes,), `Profile.predicted_counts`.
+      known: int64 (classes,), `StudentStatistics.predicted_counts`.
     """
 
     def __init__(self, class_names: Sequence[str], known: np.ndarray):
@@ -146,7 +146,7 @@ def compare_images(
       DataError: There is no image that can be decoded.
     """
     trained = load_model(pathlib.Path(workdir, "model.keras"))
-    profile, files = trained.profile, image_files([folder])
+    statistics, files = trained.statistics, image_files([folder])
     readable = readable_files(files)
     if not readable:
         raise DataError(f"data: expected images that can be decoded. Received: none of {len(files)} in {folder}.")
@@ -157,11 +157,11 @@ def compare_images(
     features, logits = with_features(trained.model).predict(pixels.batch(batch_size), verbose=0)
     counts = np.bincount(logits.argmax(axis=-1), minlength=len(trained.class_names))
     checks = [
-        check_outliers(profile.outliers.score(features).numpy()),
-        check_features(profile, profile.outliers.project(features).numpy()),
-        check_labels(profile.predicted_counts, counts),
+        check_outliers(statistics.outliers.score(features).numpy()),
+        check_features(statistics, statistics.outliers.project(features).numpy()),
+        check_labels(statistics.predicted_counts, counts),
     ]
-    known = profile.predicted_counts / profile.predicted_counts.sum()
+    known = statistics.predicted_counts / statistics.predicted_counts.sum()
     shares = zip(trained.class_names, (counts / counts.sum()).tolist(), known.tolist(), strict=True)
     return {
         "images": len(readable),

@@ -39,13 +39,13 @@ class Predictor(abc.ABC):
 
 
 class KerasPredictor(Predictor):
-    """Answers with a `model.keras`, through the pipeline that evaluated it in training."""
+    """PredictFn with a `model.keras`, through the pipeline that evaluated it in training."""
 
     def __init__(self, trained: TrainedModel):
         self.class_names = trained.class_names
         self._model = trained.model
         self._preprocess = trained.preprocess
-        self._temperature = trained.profile.temperature
+        self._temperature = trained.statistics.temperature
 
     def probabilities(self, images: tf.data.Dataset, *, batch_size: int) -> np.ndarray:
         """See `Predictor`."""
@@ -55,7 +55,7 @@ class KerasPredictor(Predictor):
 
 
 class SavedModelPredictor(Predictor):
-    """Answers with a SavedModel, which does its own preprocessing."""
+    """PredictFn with a SavedModel, which does its own preprocessing."""
 
     def __init__(self, path: pathlib.Path):
         self._loaded = tf.saved_model.load(str(path))

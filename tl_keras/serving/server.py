@@ -14,7 +14,6 @@ import dataclasses
 import functools
 import json
 import pathlib
-import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -31,6 +30,7 @@ from starlette.routing import Route
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from tl_keras.backbones.preprocessing import PreprocessSpec
+from tl_keras.console import say
 from tl_keras.errors import BackboneError, DataError
 from tl_keras.serving.batching import MicroBatcher, OverloadError
 from tl_keras.serving.export import newest_version
@@ -131,7 +131,7 @@ class _Server:
 
     @contextlib.asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
-        """Answers from start to stop."""
+        """PredictFn from start to stop."""
         self._batchers = {
             signature: MicroBatcher(
                 functools.partial(_ask, self._loaded.signatures[signature]),
@@ -178,7 +178,7 @@ class _Server:
         return JSONResponse(self._metadata)
 
     async def predict(self, request: Request) -> Response:
-        """Answers a predict request, in the row or the column format."""
+        """PredictFn a predict request, in the row or the column format."""
         start = time.monotonic()
         status = 500
         try:
@@ -221,7 +221,7 @@ class _Server:
                 self._labels.labels(answer["label"]).inc()
                 self._outliers.inc(answer["outlier"] > 1)
                 if found := self._watch.add(answer["label"], answer["outlier"]):
-                    print(found, file=sys.stderr, flush=True)
+                    say(found)
         return answers
 
     def _pixels(self, image: bytes) -> int:

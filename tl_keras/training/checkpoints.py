@@ -18,7 +18,7 @@ import keras
 import numpy as np
 
 from tl_keras.errors import WorkdirError
-from tl_keras.training.run_directory import replacing
+from tl_keras.files import replacing
 
 
 @dataclasses.dataclass

@@ -31,7 +31,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from tl_keras.training.run_directory import writing
+from tl_keras.files import writing
 
 _KEY_BYTES = 32
 _KEY = np.dtype(f"V{_KEY_BYTES}")

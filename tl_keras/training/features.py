@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import dataclasses
 import hashlib
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 
@@ -15,13 +14,14 @@ import tensorflow as tf
 
 from tl_keras.backbones.weights import fingerprint
 from tl_keras.builder import Student
+from tl_keras.console import say
 from tl_keras.data.base import Source, on_host, ordered
+from tl_keras.data.batch_shard import BatchShard
 from tl_keras.data.pipeline import epoch_shuffle_seed, over_epochs, steps_per_epoch, view_batches, view_of_epoch
 from tl_keras.data.progress_bar import progress_bar
-from tl_keras.data.share import Share
-from tl_keras.training.cut import Cut, between
 from tl_keras.training.feature_cache import FeatureCache, FeatureRows, RowReader, RowSpec
 from tl_keras.training.forward import Forward, fastest_forward
+from tl_keras.training.split_student import SplitStudent, between
 
 # Images that go through the frozen layers together: enough to keep every core busy, few enough for its cache.
 _BATCH = 32
@@ -107,7 +107,7 @@ class Features:
         seed: int,
         first_epoch: int,
         last_epoch: int,
-        share: Share | None = None,
+        shard: BatchShard | None = None,
     ) -> tf.data.Dataset:
         """Returns what `tl_keras.data.pipeline.training_batches` gives, behind the frozen layers."""
         rows, to_example = on_host(self.rows), self._to_example(source)
@@ -116,17 +116,17 @@ class Features:
             order = ordered(indices, shuffle_seed=epoch_shuffle_seed(seed, epoch))
             rows_of_view = rows[view_of_epoch(epoch, len(self.rows))]
             examples = tf.data.Dataset.from_tensor_slices((order, tf.gather(rows_of_view, order)))
-            return _shared(examples, share, len(indices), global_batch_size).map(to_example)
+            return _sharded(examples, shard, len(indices), global_batch_size).map(to_example)
 
         return over_epochs(batches_of_epoch, first_epoch, last_epoch, steps_per_epoch(len(indices), global_batch_size))
 
     def evaluation_batches(
-        self, source: Source, indices: np.ndarray, *, global_batch_size: int, share: Share | None = None
+        self, source: Source, indices: np.ndarray, *, global_batch_size: int, shard: BatchShard | None = None
     ) -> tf.data.Dataset:
         """Returns what `tl_keras.data.pipeline.evaluation_batches` gives, behind the frozen layers."""
         order = np.sort(indices)
         examples = tf.data.Dataset.from_tensor_slices((order, self.rows[0, order]))
-        batches = _shared(examples, share, len(order), global_batch_size)
+        batches = _sharded(examples, shard, len(order), global_batch_size)
         return batches.map(self._to_example(source)).prefetch(1)
 
     def _to_example(self, source: Source) -> Callable:
@@ -175,7 +175,7 @@ class FeatureStore:
         """Rows that are needed at each cut, those that are there included."""
         return sum(len(indices) for indices in self._images.wanted())
 
-    def at(self, student: Student, cut: Cut, *, others: Iterable[Cut] = ()) -> Features | None:
+    def at(self, student: Student, cut: SplitStudent, *, others: Iterable[SplitStudent] = ()) -> Features | None:
         """Returns the features at a cut; None, after a line that says why, where keeping them does not pay.
 
         Ask for shallow cuts first: what lies between two cuts then runs on what is cached already.
@@ -193,7 +193,7 @@ class FeatureStore:
         rows = self._rows(cut.frozen, cut.position)
         features = self._find(rows)
         if not features.missing:
-            _say(f"frozen layers: computed before for these {len(self._images.contents)} images, in {rows.folder}")
+            say(f"frozen layers: computed before for these {len(self._images.contents)} images, in {rows.folder}")
             return features
         reason = self._refusal(rows)
         if not reason:
@@ -201,7 +201,7 @@ class FeatureStore:
                 reason = self._compute(student, cut, others, rows)
                 features = self._find(rows)
         if reason:
-            _say(f"frozen layers: computed at every step, because {reason}")
+            say(f"frozen layers: computed at every step, because {reason}")
             return None
         return features
 
@@ -222,11 +222,11 @@ class FeatureStore:
         fewer.seconds_a_row, fewer._expected_rows = {}, self.count
         return fewer
 
-    def missing(self, cut: Cut) -> np.ndarray:
+    def missing(self, cut: SplitStudent) -> np.ndarray:
         """Returns of which images rows are needed and not there at a cut that has frozen layers, bool (views, images)."""
         return self._find(self._rows(cut.frozen, cut.position)).rows == _MISSING
 
-    def keeps(self, cut: Cut) -> bool:
+    def keeps(self, cut: SplitStudent) -> bool:
         """Returns whether a cut has frozen layers, and room for what they compute."""
         return cut.frozen is not None and not self._refusal(self._rows(cut.frozen, cut.position))
 
@@ -234,11 +234,11 @@ class FeatureStore:
         """Returns why rows cannot be kept, in a few words, or an empty string."""
         return self._cache.refusal(rows.spec.nbytes_on_disk(self.count))
 
-    def _compute(self, student: Student, cut: Cut, others: Iterable[Cut], rows: FeatureRows) -> str:
+    def _compute(self, student: Student, cut: SplitStudent, others: Iterable[SplitStudent], rows: FeatureRows) -> str:
         """Computes what is missing of rows that are locked; returns why it did not, or nothing."""
         features = self._find(rows)
         if not features.missing:
-            _say(f"frozen layers: computed by another run meanwhile, in {rows.folder}")
+            say(f"frozen layers: computed by another run meanwhile, in {rows.folder}")
             return ""
         missing = rows.spec.nbytes_on_disk(features.missing)
         if reason := self._cache.make_room(missing, needed=rows.spec.nbytes_on_disk(self.count), keep=rows):
@@ -254,7 +254,9 @@ class FeatureStore:
         shapes = tuple(tuple(tensor.shape[1:]) for tensor in frozen.outputs)
         return self._cache.rows(kind, RowSpec(shapes, self._dtype))
 
-    def _start(self, cut: Cut, others: Iterable[Cut], features: Features) -> tuple[Cut, Features] | None:
+    def _start(
+        self, cut: SplitStudent, others: Iterable[SplitStudent], features: Features
+    ) -> tuple[SplitStudent, Features] | None:
         """Returns the deepest cut in front of another at which everything that is missing there is cached, if any."""
         for other in sorted(others, key=lambda other: other.position, reverse=True):
             if other.frozen is not None and other.position < cut.position:
@@ -290,7 +292,7 @@ class FeatureStore:
         """
         total = features.missing
         size, limit = rows.spec.nbytes_on_disk(total) / 2**20, self._cache.limit_gib
-        _say(f"frozen layers: {total:,} images, {size:,.1f} MiB (limit {limit:g} GiB), computed once")
+        say(f"frozen layers: {total:,} images, {size:,.1f} MiB (limit {limit:g} GiB), computed once")
         forward: Forward | None = None
         seconds_an_image: list[float] = []
         with progress_bar("frozen layers, once", images=total) as bar:
@@ -310,7 +312,7 @@ class FeatureStore:
                     size = rows.spec.nbytes / 2**20
                     return f"at this cut they give {size:.1f} MiB an image, which takes longer to read than to compute"
         self.seconds_a_row[position] = float(np.median(seconds_an_image))  # without the first batch, which traces
-        _say(f"frozen layers: kept in {rows.folder}" + (f"; {forward.reason}" if forward else ""))
+        say(f"frozen layers: kept in {rows.folder}" + (f"; {forward.reason}" if forward else ""))
         return ""
 
     def _forward(self, model: keras.Model, tensors: list[np.ndarray], *, images: int) -> Forward:
@@ -331,11 +333,9 @@ class FeatureStore:
                 yield view, batch, start.reader(start.rows[view, batch])
 
 
-def _shared(examples: tf.data.Dataset, share: Share | None, images: int, global_batch_size: int) -> tf.data.Dataset:
-    """Returns the batches of an epoch, or a share of them; nothing is read yet."""
+def _sharded(
+    examples: tf.data.Dataset, shard: BatchShard | None, images: int, global_batch_size: int
+) -> tf.data.Dataset:
+    """Returns the batches of an epoch, or a shard of them; nothing is read yet."""
     batches = examples.batch(global_batch_size)
-    return share.of(batches, images=images, global_batch_size=global_batch_size) if share else batches
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    return shard.of(batches, images=images, global_batch_size=global_batch_size) if shard else batches

@@ -10,7 +10,6 @@ import math
 import os
 import pathlib
 import platform
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -23,32 +22,34 @@ from tl_keras.backbones.preprocessing import PreprocessSpec
 from tl_keras.backbones.weights import fingerprint
 from tl_keras.builder import Student, TeacherChoice, choose_backbone
 from tl_keras.config import TransferConfig, export_formats, from_json, resolve, to_json
+from tl_keras.console import say
+from tl_keras.data.batch_shard import BatchShard
 from tl_keras.data.decoded import held_decoded
 from tl_keras.data.inspection import Inspection
 from tl_keras.data.pipeline import evaluation_batches, evaluation_order, steps_per_epoch, training_batches
-from tl_keras.data.share import Share
 from tl_keras.data.sources import Source
 from tl_keras.data.splits import Splits, split_source
-from tl_keras.distribution.engine import Engine, open_engine
+from tl_keras.distribution.distributor import Distributor, open_distributor
 from tl_keras.distribution.hardware import Hardware, resolve_hardware
 from tl_keras.distribution.precision import computing_in
 from tl_keras.errors import ConfigError
+from tl_keras.files import replacing, writing
 from tl_keras.freezing import FreezePlan
+from tl_keras.runs.directory import RunDirectory, affects_result
 from tl_keras.serving.formats import require_converters
-from tl_keras.serving.handover import hand_over
-from tl_keras.serving.profile import Answers, answers_of, logits_of, with_features
+from tl_keras.serving.package import package_student
+from tl_keras.serving.student_statistics import PredictFn, make_predict_fn, predict_logits, with_features
 from tl_keras.training.callbacks import EpochScalars, ProgressBar, RecordEpochs, StopOnNonFiniteLoss
 from tl_keras.training.checkpoints import Progress, read_checkpoint, restore, values_of
 from tl_keras.training.feature_cache import FeatureCache
 from tl_keras.training.features import Features, FeatureStore, ViewsOfImages
+from tl_keras.training.freeze_check import FreezeCheck
 from tl_keras.training.losses import balanced_class_weights, make_loss
+from tl_keras.training.model_cache import ModelCache
 from tl_keras.training.phases import Phase, plan_phases
-from tl_keras.training.proof import ProveFreezing
 from tl_keras.training.rate_finder import find_learning_rate
 from tl_keras.training.recalibration import recalibrate
-from tl_keras.training.run_directory import RunDirectory, deciding, replacing, writing
 from tl_keras.training.transforms import training_transform
-from tl_keras.training.workshop import Workshop
 
 # A 3:2 photograph keeps 0.51 of its area in a centre crop of 7/8 of the short side, and no teacher minds.
 _KEPT_AREA_WORTH_A_WORD = 0.45
@@ -65,16 +66,16 @@ def train_and_evaluate(
     workdir: str | os.PathLike[str],
     *,
     source: Source | None = None,
-    workshop: Workshop | None = None,
+    models: ModelCache | None = None,
     measure_test: bool = True,
 ) -> dict[str, Any]:
     """Trains, evaluates and exports one student; resumes what was killed; leaves what is finished alone.
 
     Args:
       config: What to do.
-      workdir: The run directory; see `tl_keras.training.run_directory`.
+      workdir: The run directory; see `tl_keras.runs.directory`.
       source: The images, for example `tl_keras.ArraySource(images, labels)`. None: what `config.data.source` names.
-      workshop: Give the same one to several runs, and they share what is costly to make.
+      models: Give the same one to several runs, and they share what is costly to make.
       measure_test: Whether the test split is measured, where there is one.
 
     Returns:
@@ -84,7 +85,7 @@ def train_and_evaluate(
       TransferError: One of its kinds; the message is one line, and says what was expected, received, and the remedy.
     """
     began = time.perf_counter()
-    run, workshop = RunDirectory(workdir), workshop or Workshop()
+    run, models = RunDirectory(workdir), models or ModelCache()
     if source is not None:
         config = dataclasses.replace(config, data=dataclasses.replace(config.data, source=source.name))
     config = resolve(config)
@@ -94,23 +95,23 @@ def train_and_evaluate(
     run.check_writable()
     run.check_same_run(to_json(config))
     if finished := run.read_result():
-        _say(f"{run.path} holds this run, finished; nothing is left to do")
+        say(f"{run.path} holds this run, finished; nothing is left to do")
         return {**finished, "resumed": True}
 
     hardware = resolve_hardware(config.strategy, replicas=config.replicas, precision=config.precision)
     hardware.require_divisible(config.training.global_batch_size)
-    engine = open_engine(hardware)  # before TensorFlow computes: afterwards it joins no other workers
+    distributor = open_distributor(hardware)  # before TensorFlow computes: afterwards it joins no other workers
     writes = hardware.process == 0
     if not writes:
-        run = run.thrown_away()
+        run = run.scratch_copy()
     keras.utils.set_random_seed(config.seed)
-    source, inspection = workshop.images(source or config.data.source, data_dir=config.data.data_dir)
-    splits = split_by(config, source, inspection)
+    source, inspection = models.images(source or config.data.source, data_dir=config.data.data_dir)
+    splits = make_splits(config, source, inspection)
     for remark in (*source.notes, *inspection.findings, *splits.remarks(), *_crop_loss(teacher.preprocess, inspection)):
-        _say(f"data: {remark}")
-    _require_same_work(engine, config, inspection, run)
-    with engine.scope():
-        student = workshop.student(teacher, config.model, num_classes=len(source.class_names), seed=config.seed)
+        say(f"data: {remark}")
+    _require_same_work(distributor, config, inspection, run)
+    with distributor.scope():
+        student = models.student(teacher, config.model, num_classes=len(source.class_names), seed=config.seed)
     weights_hash = fingerprint(student.backbone)
     resumed = run.begin(
         config=to_json(config),
@@ -119,21 +120,21 @@ def train_and_evaluate(
         labels=source.class_names,
     )
     phases = plan_phases(config, student, images=len(splits.train))
-    _say(describe(config, teacher, student, phases, splits, hardware))
+    say(describe(config, teacher, student, phases, splits, hardware))
 
-    job = _job(config, student, phases, source, inspection, splits, run, workshop, engine)
+    job = _job(config, student, phases, source, inspection, splits, run, models, distributor)
     if any(phase.plan not in job.features for phase in phases):
         every_epoch = np.concatenate([splits.train, splits.validation])
         decoded = held_decoded(source, every_epoch, inspection, limit_gib=config.cache.decoded_gib)
         job = dataclasses.replace(job, source=decoded)
     test = splits.test if measure_test else splits.test[:0]
-    with engine.together():
+    with distributor.synchronized():
         progress = _train(job, phases, began=began)
-    answers = _answers(job, phases[-1])
+    predict = _predict_fn(job, phases[-1])
     evaluating_began = time.perf_counter()
-    logits = logits_of(answers, source, test if len(test) else splits.validation)
+    logits = predict_logits(predict, source, test if len(test) else splits.validation)
     evaluating_seconds = time.perf_counter() - evaluating_began
-    with replacing(run.answers) as temporary:
+    with replacing(run.logits) as temporary:
         np.savez(temporary, logits=logits)
     trained = sum(math.prod(weight.shape) for weight in student.model.trainable_weights)
     result = {
@@ -160,63 +161,65 @@ def train_and_evaluate(
             "data": inspection.data_hash,
         },
     }
-    result |= hand_over(
+    result |= package_student(
         student,
         run,
         job.source,
         splits,
         formats=export_formats(config.export) if writes else (),
-        answers=answers,
+        predict=predict,
     )
     run.write_json("result.json", result)
     return {**result, "resumed": resumed}
 
 
 @dataclasses.dataclass(frozen=True)
-class Reopened:
+class LoadedRun:
     """A finished run once more.
 
     Attributes:
       student: With the weights that the run kept.
       source: Its images.
       splits: Of the source.
-      answers: What the student, with the weights that it has when asked, gives for images of the source.
+      predict: What the student, with the weights that it has when asked, gives for images of the source.
     """
 
     student: Student
     source: Source
     splits: Splits
-    answers: Answers
+    predict: PredictFn
 
     def accuracy(self, indices: np.ndarray) -> float:
         """Returns the part of some images, 0 to 1, that the student answers rightly."""
-        logits = logits_of(self.answers, self.source, indices)
+        logits = predict_logits(self.predict, self.source, indices)
         return float(np.mean(logits.argmax(axis=-1) == self.source.labels[evaluation_order(self.source, indices)]))
 
 
-def reopen(workdir: str | os.PathLike[str], workshop: Workshop) -> Reopened:
+def load_run(workdir: str | os.PathLike[str], models: ModelCache) -> LoadedRun:
     """Opens a finished run again; what its frozen layers make of the images is in the cache.
 
     Args:
       workdir: The run directory.
-      workshop: That of the run, if that was in this process, and nothing is built twice.
+      models: That of the run, if that was in this process, and nothing is built twice.
     """
     run = RunDirectory(workdir)
     config = from_json((run.read_config() or {})["config"])
-    source, inspection = workshop.images(config.data.source, data_dir=config.data.data_dir)
-    splits = split_by(config, source, inspection)
-    student = workshop.student(
+    source, inspection = models.images(config.data.source, data_dir=config.data.data_dir)
+    splits = make_splits(config, source, inspection)
+    student = models.student(
         choose_backbone(config.model), config.model, num_classes=len(source.class_names), seed=config.seed
     )
     phases = plan_phases(config, student, images=len(splits.train))
-    engine = open_engine(resolve_hardware(config.strategy, replicas=config.replicas, precision=config.precision))
-    job = _job(config, student, phases, source, inspection, splits, run, workshop, engine)
-    workshop.remember(student, _changing(job, phases))
+    distributor = open_distributor(
+        resolve_hardware(config.strategy, replicas=config.replicas, precision=config.precision)
+    )
+    job = _job(config, student, phases, source, inspection, splits, run, models, distributor)
+    models.remember(student, _changing(job, phases))
     student.model.load_weights(run.model)
-    return Reopened(student, source, splits, _answers(job, phases[-1]))
+    return LoadedRun(student, source, splits, _predict_fn(job, phases[-1]))
 
 
-def split_by(config: TransferConfig, source: Source, inspection: Inspection) -> Splits:
+def make_splits(config: TransferConfig, source: Source, inspection: Inspection) -> Splits:
     """Returns the splits of a run with this config.
 
     Raises:
@@ -300,8 +303,8 @@ class _Job:
     source: Source
     splits: Splits
     run: RunDirectory
-    workshop: Workshop
-    engine: Engine
+    models: ModelCache
+    distributor: Distributor
     features: dict[FreezePlan, Features]  # of the plans whose frozen layers are cached
     data_hash: str
 
@@ -320,28 +323,30 @@ def _job(
     inspection: Inspection,
     splits: Splits,
     run: RunDirectory,
-    workshop: Workshop,
-    engine: Engine,
+    models: ModelCache,
+    distributor: Distributor,
 ) -> _Job:
     """Returns the job, the features of frozen layers computed."""
     store = feature_store(config, student, phases, source, inspection, splits)
-    features = _features_of_phases(engine, workshop, store, student, phases)
-    return _Job(config, student, source, splits, run, workshop, engine, features, inspection.data_hash)
+    features = _features_of_phases(distributor, models, store, student, phases)
+    return _Job(config, student, source, splits, run, models, distributor, features, inspection.data_hash)
 
 
-def _require_same_work(engine: Engine, config: TransferConfig, inspection: Inspection, run: RunDirectory) -> None:
+def _require_same_work(
+    distributor: Distributor, config: TransferConfig, inspection: Inspection, run: RunDirectory
+) -> None:
     """Raises a ConfigError unless every process has the same options, images and checkpoint: they take the same steps."""
-    options = deciding(to_json(config))  # where features are kept is each machine's own
+    options = affects_result(to_json(config))  # where features are kept is each machine's own
     checkpoint = run.checkpoint.read_bytes() if run.checkpoint.is_file() else b""
     work = hashlib.sha256(json.dumps([options, inspection.data_hash]).encode() + checkpoint).digest()
-    if len(set(engine.gathered(int.from_bytes(work[:3], "big")))) > 1:
+    if len(set(distributor.all_gather(int.from_bytes(work[:3], "big")))) > 1:
         raise ConfigError(
             "workers: expected the same options, images and --workdir, on a disk that all of them share, for each. Received: "
             "different ones. Start each with the same command."
         )
 
 
-def views_of(config: TransferConfig) -> int:
+def views_per_image(config: TransferConfig) -> int:
     """Returns the views of each training image that epochs show in turn; 0: a new one in each."""
     if config.data.augmentation == "none":
         return 1
@@ -357,11 +362,11 @@ def feature_store(
     splits: Splits,
 ) -> FeatureStore | None:
     """Returns where the activations of frozen layers come from; None where each epoch must compute them."""
-    data, views = config.data, views_of(config)
+    data, views = config.data, views_per_image(config)
     if not config.cache.enabled or config.model.method == "replicate":
         return None
     if data.mixup or data.cutmix or views > max(phase.epochs for phase in phases):
-        _say("frozen layers: computed at every step, because each epoch sees the images in another way")
+        say("frozen layers: computed at every step, because each epoch sees the images in another way")
         return None
     images = ViewsOfImages(
         source=source,
@@ -398,17 +403,23 @@ def _default_cache_folder() -> pathlib.Path:
 
 
 def _features_of_phases(
-    engine: Engine, workshop: Workshop, store: FeatureStore | None, student: Student, phases: tuple[Phase, ...]
+    distributor: Distributor,
+    models: ModelCache,
+    store: FeatureStore | None,
+    student: Student,
+    phases: tuple[Phase, ...],
 ) -> dict[FreezePlan, Features]:
     """Returns the features at the cut of each plan that has any, the shallowest computed first."""
     if store is None:
         return {}
-    cuts = {phase.plan: workshop.cut(student, phase.plan) for phase in phases}
+    cuts = {phase.plan: models.cut(student, phase.plan) for phase in phases}
     by_depth = sorted(cuts.items(), key=lambda item: item[1].position)
-    features = {plan: store.at(student, cut, others=workshop.cuts(student)) for plan, cut in by_depth}
+    features = {plan: store.at(student, cut, others=models.cuts(student)) for plan, cut in by_depth}
     # Whether it pays is measured: on slow disks perhaps not on every machine, and all of them take the same steps.
     return {
-        plan: found for plan, found in features.items() if all(engine.gathered(found is not None)) and found is not None
+        plan: found
+        for plan, found in features.items()
+        if all(distributor.all_gather(found is not None)) and found is not None
     }
 
 
@@ -424,22 +435,22 @@ def _train(job: _Job, phases: tuple[Phase, ...], *, began: float) -> Progress:
         job.run.checkpoints.mkdir(exist_ok=True)
     saved, damage = read_checkpoint(job.run.checkpoint)
     if damage:
-        _say(f"checkpoint: {damage}; going on from the one before")
+        say(f"checkpoint: {damage}; going on from the one before")
     progress = saved.progress if saved else Progress()
     variables = _changing(job, phases)
-    job.workshop.remember(job.student, variables)
+    job.models.remember(job.student, variables)
     kept = saved.kept if saved else values_of(variables)
     first, preparing_seconds = progress.phase, progress.preparing_seconds + time.perf_counter() - began
     if progress.history:
-        _say(f"going on after epoch {len(progress.history)}")
-    elif shared := job.workshop.take_head(job.student, job.recipe_of_head(phases)):
+        say(f"going on after epoch {len(progress.history)}")
+    elif shared := job.models.take_head(job.student, job.recipe_of_head(phases)):
         progress, first, kept = shared, 1, values_of(variables)
-        _say(f"head: as another run has trained it in {len(progress.history)} epochs")
+        say(f"head: as another run has trained it in {len(progress.history)} epochs")
     progress.preparing_seconds = preparing_seconds
     for position in range(first, len(phases)):
         phase = phases[position]
         trainer = _trainer(job, phase)
-        with computing_in(job.engine.hardware.precision, job.student.backbone), job.engine.fitting(trainer):
+        with computing_in(job.distributor.hardware.precision, job.student.backbone), job.distributor.fitting(trainer):
             if saved is not None and position == progress.phase:
                 restore(job.run.checkpoint, [*variables, *trainer.optimizer.variables], saved.values)
             else:
@@ -449,26 +460,26 @@ def _train(job: _Job, phases: tuple[Phase, ...], *, began: float) -> Progress:
                 _fit(job, phase, trainer, progress, variables, kept)
         restore(job.run.checkpoint, variables, kept)
         if position == 0 and len(phases) > 1:
-            job.workshop.remember_head(job.student, job.recipe_of_head(phases), progress)
+            job.models.remember_head(job.student, job.recipe_of_head(phases), progress)
         saved = None
     return progress
 
 
 def _changing(job: _Job, phases: tuple[Phase, ...]) -> list[keras.Variable]:
     """Returns the variables of the student that some phase may change."""
-    cuts = [job.workshop.cut(job.student, phase.plan) for phase in phases]
+    cuts = [job.models.cut(job.student, phase.plan) for phase in phases]
     return min(cuts, key=lambda cut: cut.position).trained.variables
 
 
 def _trainer(job: _Job, phase: Phase) -> keras.Model:
-    with job.engine.scope():
-        return job.workshop.trainer(
+    with job.distributor.scope():
+        return job.models.trainer(
             job.student,
             phase.plan,
             job.config.training,
             on_features=phase.plan in job.features,
             class_weights=_class_weights(job),
-            hardware=job.engine.hardware,
+            hardware=job.distributor.hardware,
         )
 
 
@@ -478,9 +489,10 @@ def _begin(job: _Job, phase: Phase, trainer: keras.Model, progress: Progress) ->
     steps = steps_per_epoch(len(job.splits.train), training.global_batch_size) * phase.epochs
     if training.find_learning_rate and not progress.learning_rate:
         progress.learning_rate = find_learning_rate(
-            trainer, job.engine.feed(_training_batches(job, phase, 0, 1, job.engine.share(training=True)).repeat())
+            trainer,
+            job.distributor.feed(_training_batches(job, phase, 0, 1, job.distributor.shard(training=True)).repeat()),
         )
-        _say(f"learning rate: {progress.learning_rate:.2g}, by a range test")
+        say(f"learning rate: {progress.learning_rate:.2g}, by a range test")
     if phase.recalibrate:
         recalibrate(trainer, phase.plan, job.student.backbone, _training_batches(job, phase, 0, 1))
     trainer.optimizer.begin(
@@ -516,7 +528,7 @@ def _fit(
     )
     callbacks = [
         StopOnNonFiniteLoss(phase.name),
-        ProveFreezing(phase.name, job.student, phase.plan, proofs=progress.proofs),
+        FreezeCheck(phase.name, job.student, phase.plan, proofs=progress.proofs),
         record,  # before the line that says an epoch is over
         ProgressBar(
             phase.name,
@@ -532,13 +544,13 @@ def _fit(
     with writing(job.run.path):
         try:
             trainer.fit(
-                job.engine.feed(
-                    _training_batches(job, phase, first_epoch, last_epoch, job.engine.share(training=True))
+                job.distributor.feed(
+                    _training_batches(job, phase, first_epoch, last_epoch, job.distributor.shard(training=True))
                 ),
                 steps_per_epoch=steps_per_epoch(images, training.global_batch_size),
                 initial_epoch=first_epoch,
                 epochs=last_epoch,
-                validation_data=job.engine.feed(_validation_batches(job, phase)),
+                validation_data=job.distributor.feed(_validation_batches(job, phase)),
                 validation_steps=steps_per_epoch(len(job.splits.validation), training.global_batch_size),
                 shuffle=False,  # the pipeline shuffles; Keras warns otherwise
                 verbose=0,
@@ -550,7 +562,7 @@ def _fit(
 
 
 def _training_batches(
-    job: _Job, phase: Phase, first_epoch: int, last_epoch: int, share: Share | None = None
+    job: _Job, phase: Phase, first_epoch: int, last_epoch: int, shard: BatchShard | None = None
 ) -> tf.data.Dataset:
     data, batch_size, seed = job.config.data, job.config.training.global_batch_size, job.config.seed
     if phase.plan in job.features:
@@ -561,7 +573,7 @@ def _training_batches(
             seed=seed,
             first_epoch=first_epoch,
             last_epoch=last_epoch,
-            share=share,
+            shard=shard,
         )
     return training_batches(
         job.source,
@@ -572,11 +584,11 @@ def _training_batches(
         seed=seed,
         first_epoch=first_epoch,
         last_epoch=last_epoch,
-        views=views_of(job.config),
+        views=views_per_image(job.config),
         plain=None if job.config.model.method == "replicate" else job.student.preprocess.evaluation_transform,
         mixup=data.mixup,
         cutmix=data.cutmix,
-        share=share,
+        shard=shard,
     )
 
 
@@ -586,11 +598,13 @@ def _training_transform(config: TransferConfig, student: Student) -> Callable[[t
     )
 
 
-def _evaluation_batches(job: _Job, phase: Phase, indices: np.ndarray, share: Share | None = None) -> tf.data.Dataset:
+def _evaluation_batches(
+    job: _Job, phase: Phase, indices: np.ndarray, shard: BatchShard | None = None
+) -> tf.data.Dataset:
     batch_size = job.config.training.global_batch_size
     if phase.plan in job.features:
         return job.features[phase.plan].evaluation_batches(
-            job.source, indices, global_batch_size=batch_size, share=share
+            job.source, indices, global_batch_size=batch_size, shard=shard
         )
     return evaluation_batches(
         job.source,
@@ -598,7 +612,7 @@ def _evaluation_batches(job: _Job, phase: Phase, indices: np.ndarray, share: Sha
         transform=job.student.preprocess.evaluation_transform,
         num_classes=len(job.source.class_names),
         global_batch_size=batch_size,
-        share=share,
+        shard=shard,
     )
 
 
@@ -606,7 +620,7 @@ def _validation_batches(job: _Job, phase: Phase) -> tf.data.Dataset:
     """Returns this process's share of the validation images, kept in memory over the epochs where they take little."""
     indices, size = job.splits.validation, job.student.preprocess.image_size
     nbytes = job.features[phase.plan].reader.spec.nbytes if phase.plan in job.features else 4 * 3 * size**2
-    batches = _evaluation_batches(job, phase, indices, job.engine.share(training=False))
+    batches = _evaluation_batches(job, phase, indices, job.distributor.shard(training=False))
     return batches.cache() if len(indices) * nbytes <= _MEMORY_FOR_VALIDATION else batches
 
 
@@ -616,14 +630,14 @@ def _class_weights(job: _Job) -> np.ndarray | None:
     return balanced_class_weights(job.source.labels[job.splits.train], len(job.source.class_names))
 
 
-def _answers(job: _Job, phase: Phase) -> Answers:
+def _predict_fn(job: _Job, phase: Phase) -> PredictFn:
     """Returns what the student gives for images of the source, from what is cached at the phase's cut where there is any."""
     if phase.plan in job.features:
-        model = job.workshop.cut(job.student, phase.plan).pooled
-    elif job.engine.hardware.processes > 1:  # of which `predict` would leave each with a part of the answers
+        model = job.models.cut(job.student, phase.plan).pooled
+    elif job.distributor.hardware.processes > 1:  # of which `predict` would leave each with a part of the answers
         model = with_features(job.student.model)
     else:
-        return answers_of(job.student, job.source, global_batch_size=job.config.training.global_batch_size)
+        return make_predict_fn(job.student, job.source, global_batch_size=job.config.training.global_batch_size)
 
     def answers(indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         batches = _evaluation_batches(job, phase, indices)
@@ -695,7 +709,3 @@ def _crop_loss(preprocess: PreprocessSpec, inspection: Inspection) -> list[str]:
     return [
         f"the teacher's centre crop keeps {kept:.0%} of the images' area on average; --resize=squash or --resize=pad keeps all"
     ]
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tl_keras.distribution.engine import settle
+from tl_keras.distribution.distributor import settle
 from tl_keras.training.checkpoints import values_of
 
 # From a rate at which nothing learns to one at which everything breaks.

@@ -15,9 +15,9 @@ from tl_keras.distribution.hardware import resolve_hardware
 from tl_keras.distribution.libtpu import chip_of
 from tl_keras.distribution.precision import computing_in, dtype_policy
 from tl_keras.distribution.tpu_compile import CompiledStep, DoesNotFitError, compile_step, require_no_geometry
-from tl_keras.training.loop import split_by
+from tl_keras.training.loop import make_splits
+from tl_keras.training.model_cache import ModelCache
 from tl_keras.training.phases import plan_phases
-from tl_keras.training.workshop import Workshop
 
 # What was compiled, by the engine.
 _COMPILED = {
@@ -76,16 +76,16 @@ def report_step(config: TransferConfig, *, topology: str, look_for_largest: bool
     """
     config = resolve(config)
     source = open_source(config.data.source, data_dir=config.data.data_dir)
-    workshop = Workshop()
-    student = workshop.student(
+    models = ModelCache()
+    student = models.student(
         choose_backbone(config.model), config.model, num_classes=len(source.class_names), seed=config.seed
     )
     require_no_geometry(student.model)
-    splits = split_by(config, source, inspect_source(source, show_progress=True))
+    splits = make_splits(config, source, inspect_source(source, show_progress=True))
     last = plan_phases(config, student, images=len(splits.train))[-1]
     plan = last.plan
-    workshop.remember(student, workshop.cut(student, plan).trained.variables)
-    trainer = workshop.trainer(
+    models.remember(student, models.cut(student, plan).trained.variables)
+    trainer = models.trainer(
         student,
         plan,
         config.training,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -13,19 +12,20 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tl_keras.console import say
 from tl_keras.data.base import in_parallel
 from tl_keras.data.pipeline import evaluation_images, evaluation_order
 from tl_keras.data.sources import Source
 from tl_keras.data.splits import Splits
 from tl_keras.errors import ConfigError, DataError
-from tl_keras.evaluation.measure import open_run
 from tl_keras.evaluation.metrics import accuracy_interval
+from tl_keras.experiments.measure import open_run
+from tl_keras.runs.directory import RunDirectory
 from tl_keras.serving.model_file import TrainedModel, load_model
-from tl_keras.serving.profile import evenly
-from tl_keras.training.run_directory import RunDirectory
+from tl_keras.serving.student_statistics import evenly
 from tl_keras.weaknesses.attacks import fgsm, pgd, slope_of_loss
+from tl_keras.weaknesses.audit_record import Audit, Condition, Mimicry
 from tl_keras.weaknesses.corruptions import CORRUPTIONS, Corruption, corrupt
-from tl_keras.weaknesses.findings import Audit, Condition, Mimicry
 from tl_keras.weaknesses.mimicry import Mimic
 from tl_keras.weaknesses.public_teacher import Depth, PublicTeacher, load_public_teacher, spread_depths
 
@@ -176,7 +176,7 @@ def _say_how_long(student: _Classifier, sample: _Sample, *, classifiers: int, de
     each = classifiers * (answers_each * answer + (1 + _PGD_SLOPES) * slope)
     each += depths * _STEPS * _PART_BELOW_AN_EDGE * slope
     minutes = (len(sample.images) * each + (classifiers - 1 + depths) * tracing) / 60
-    _say(f"{len(sample.images)} {sample.split} images, corrupted and attacked: about {max(1, round(minutes))} min")
+    say(f"{len(sample.images)} {sample.split} images, corrupted and attacked: about {max(1, round(minutes))} min")
 
 
 def _under_corruptions(student: _Classifier, teacher: _Classifier | None, sample: _Sample) -> Iterator[Condition]:
@@ -267,7 +267,7 @@ def _under_mimicry(depth: Depth, student: _Classifier, teacher: _Classifier | No
     )
     given = student.answers(images)
     taken = float(np.mean(given == sample.labels[sample.targets]))
-    _say(f"mimicry, matched after {depth.name}: {taken:.2f} of the images are answered as their target's class")
+    say(f"mimicry, matched after {depth.name}: {taken:.2f} of the images are answered as their target's class")
     return Mimicry(
         blocks=depth.blocks,
         depth=depth.name,
@@ -291,8 +291,4 @@ def _batches(rows: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _say_accuracies(name: str, rows: Iterable[Condition]) -> None:
-    _say(f"{name}: accuracy {', '.join(f'{row.accuracy:.2f}' for row in rows)}")
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    say(f"{name}: accuracy {', '.join(f'{row.accuracy:.2f}' for row in rows)}")

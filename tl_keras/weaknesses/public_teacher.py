@@ -10,7 +10,7 @@ import numpy as np
 
 from tl_keras.builder import Student, build_student, choose_backbone, load_top, plan_student
 from tl_keras.config import ModelConfig
-from tl_keras.training.cut import cut_student
+from tl_keras.training.split_student import split_student
 
 # ImageNet's. Without the top that goes with them the logits mean nothing, and are not looked at.
 _CLASSES = 1000
@@ -83,7 +83,7 @@ def spread_depths(public: PublicTeacher, backbone: keras.Model, config: ModelCon
             network.teacher, network.backbone, config, unfreeze=f"blocks:{trained}" if trained else "none"
         )
         name = blocks[number - 1].name if trained else "the pooling"
-        depths.append(Depth(number, name, number == shared, cut_student(network, plan).frozen))
+        depths.append(Depth(number, name, number == shared, split_student(network, plan).frozen))
     return depths
 
 

@@ -1,0 +1,65 @@
+"""Tests of tl_keras.experiments.comparison."""
+
+import pathlib
+
+import numpy as np
+import pytest
+
+from tl_keras.config import quick_start
+from tl_keras.experiments.comparison import Row, compare, cut_variants, directory_name, method_variants, table
+
+
+def a_row(name, validation, test=None):
+    return Row(name, (pathlib.Path("a"),), np.array(validation), test, np.array([1.0, 3.0]), 12345)
+
+
+def test_the_table_has_a_row_a_variant_with_its_spread():
+    lines = table((a_row("fine_tune", [0.5, 0.7], np.array([0.4, 0.4])),), heading="method").splitlines()
+    assert lines[0].split() == [
+        "method",
+        "validation",
+        "accuracy",
+        "test",
+        "accuracy",
+        "seconds",
+        "parameters",
+        "trained",
+    ]
+    assert lines[1].split() == ["fine_tune", "0.600", "±", "0.141", "0.400", "±", "0.000", "2.0", "12,345"]
+
+
+def test_without_test_accuracies_there_is_no_column_for_them():
+    assert "test" not in table((a_row("none", [0.5]),), heading="unfreeze")
+
+
+def test_the_methods_differ_in_what_the_method_decides():
+    config = quick_start()
+    config.model.unfreeze = "blocks:2"
+    variants = {variant.name: variant.config.model for variant in method_variants(config)}
+    assert {name: model.unfreeze for name, model in variants.items()} == {
+        "replicate": "",
+        "feature_extraction": "",
+        "fine_tune": "blocks:2",
+    }
+
+
+def test_cuts_and_rates_are_crossed():
+    variants = cut_variants(quick_start(), unfreeze=["none", "blocks:1"], learning_rates=[0.1, 0.01])
+    assert [variant.name for variant in variants] == [
+        "none at 0.1",
+        "none at 0.01",
+        "blocks:1 at 0.1",
+        "blocks:1 at 0.01",
+    ]
+    assert [variant.config.model.method for variant in variants] == ["feature_extraction"] * 2 + ["fine_tune"] * 2
+
+
+def test_a_name_becomes_a_directory_on_every_system():
+    assert directory_name("regex:^block_(9|12) at 0.01") == "regex_block__9_12_at_0.01"
+
+
+@pytest.mark.slow
+def test_the_embedded_teacher_beats_training_from_scratch_over_five_seeds(tmp_path):
+    rows = {row.name: row for row in compare(method_variants(quick_start()), tmp_path, seeds=5, processes=2)}
+    for method in ("feature_extraction", "fine_tune"):
+        assert rows[method].test.min() > rows["replicate"].test.max() + 0.2

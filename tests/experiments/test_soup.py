@@ -1,0 +1,50 @@
+"""Tests of tl_keras.experiments.soup: real runs, averaged."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tl_keras.config import quick_start
+from tl_keras.experiments.measure import evaluate_run
+from tl_keras.experiments.soup import make_soup
+from tl_keras.serving.model_file import load_model
+from tl_keras.training.loop import train_and_evaluate
+from tl_keras.training.model_cache import ModelCache
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Two runs of one teacher and seed, at different rates, stopped early enough for an average to help."""
+    folder, models = tmp_path_factory.mktemp("runs"), ModelCache()
+    for name, rate in (("slow", 3e-3), ("fast", 3e-2)):
+        config = quick_start()
+        config.model.method, config.export, config.training.learning_rate = "feature_extraction", "none", rate
+        config.training.epochs, config.data.train_examples_per_class = 2, 5
+        train_and_evaluate(config, folder / name, models=models)
+    return [folder / "slow", folder / "fast"]
+
+
+def claim(run, accuracy):
+    """Writes a validation accuracy into a run's result."""
+    file = run / "result.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "validation_accuracy": accuracy}))
+
+
+def test_an_average_that_is_better_is_a_run_of_its_own(runs, tmp_path):
+    for run in runs:
+        claim(run, 0.1)  # so that any average is better
+    soup = make_soup(runs, tmp_path / "soup", models=ModelCache())
+    assert sorted(soup["of"]) == sorted(map(str, runs))
+    weights = [load_model(run / "model.keras").model.get_weights() for run in (*runs, tmp_path / "soup")]
+    for one, other, average in zip(*weights, strict=True):
+        np.testing.assert_allclose(average, (one + other) / 2, atol=1e-6)
+    measured = evaluate_run(tmp_path / "soup", split="validation")
+    assert measured["accuracy"] == pytest.approx(soup["validation_accuracy"], abs=1e-6)
+
+
+def test_no_soup_where_none_is_better(runs, tmp_path):
+    for run in runs:
+        claim(run, 1.0)
+    assert make_soup(runs, tmp_path / "soup", models=ModelCache()) is None
+    assert not (tmp_path / "soup").exists()

@@ -1,0 +1,102 @@
+"""Tests of tl_keras.experiments.sweep: real sweeps, small."""
+
+import json
+import os
+import pathlib
+import signal
+import time
+
+import numpy as np
+import pytest
+from forked_commands import run_command, start_command
+
+from tl_keras.config import quick_start
+from tl_keras.experiments.comparison import Row
+from tl_keras.experiments.sweep import Sweep, describe, sweep
+from tl_keras.training.loop import train_and_evaluate
+
+FLAGS = [
+    "--export=none",
+    "--unfreeze=none,blocks:1,blocks:2",
+    "--epochs=2",
+    "--config.training.head_epochs=2",
+    "--config.data.train_examples_per_class=5",
+]
+
+
+def a_config():
+    config = quick_start()
+    config.training.epochs = config.training.head_epochs = 2
+    config.data.train_examples_per_class = 5
+    return config
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("sweeps") / "sweep"
+    return workdir, sweep(a_config(), workdir, unfreeze=["none", "blocks:1", "blocks:2"])
+
+
+def test_it_leaves_a_table_a_plot_and_the_runs(swept):
+    workdir, found = swept
+    assert {path.name for path in workdir.iterdir()} >= {"sweep.json", "sweep.txt", "sweep.png", "none", "blocks_1"}
+    assert [row.name for row in found.rows] == ["none", "blocks:1", "blocks:2"]
+    parameters = [row.parameters_trained for row in found.rows]
+    assert parameters == sorted(set(parameters))
+
+
+def test_the_head_is_trained_once_for_all_cuts(swept):
+    heads = [json.loads((row.workdirs[0] / "result.json").read_text())["seconds"]["head"] for row in swept[1].rows]
+    assert heads[1] == heads[2] != heads[0]
+
+
+def test_test_images_are_looked_at_for_the_chosen_alone(swept):
+    workdir, found = swept
+    results = [json.loads((row.workdirs[0] / "result.json").read_text()) for row in found.rows]
+    assert all("test_accuracy" not in result for result in results)
+    assert [row.test for row in found.rows] == [None, None, None]
+    assert json.loads((workdir / "sweep.json").read_text())["test_accuracy"] == found.chosen.test.tolist()
+    assert 0.5 < found.chosen.test[0] < 1
+
+
+def test_the_chosen_alone_is_exported(swept):
+    workdir, found = swept
+    assert list(workdir.glob("*/seed_*/saved_model/*")) == [found.chosen.workdirs[0] / "saved_model" / "1"]
+
+
+def test_a_run_of_the_sweep_is_what_train_makes_of_it(swept, tmp_path):
+    _, found = swept
+    config = a_config()
+    config.model.unfreeze, config.export = "blocks:1", "none"
+    alone = train_and_evaluate(config, tmp_path / "alone")
+    in_sweep = json.loads((found.rows[1].workdirs[0] / "result.json").read_text())
+    assert alone["validation_accuracy"] == pytest.approx(in_sweep["validation_accuracy"], abs=1 / 187)
+    assert alone["hashes"]["teacher_weights"] == in_sweep["hashes"]["teacher_weights"]
+
+
+def test_of_equally_good_cuts_the_one_that_trains_least_is_chosen():
+    rows = tuple(
+        Row(name, (pathlib.Path(name),), np.array([0.5]), None, np.array([1.0]), parameters)
+        for name, parameters in (("none", 10), ("all", 1000))
+    )
+    chosen = max(rows, key=lambda row: (row.validation.mean(), -row.parameters_trained))
+    assert "chosen by validation: none (0.500)" in describe(Sweep(rows, chosen))
+
+
+@pytest.mark.slow
+def test_a_sweep_killed_in_the_middle_ends_as_one_that_was_not(swept, tmp_path):
+    workdir, _ = swept
+    flags = [f"--workdir={tmp_path / 'killed'}", *FLAGS]
+    process = start_command("sweep", *flags)
+    while not (tmp_path / "killed" / "blocks_2" / "seed_0" / "result.json").exists():
+        assert process.is_alive()
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    assert run_command("sweep", *flags).returncode == 0
+    for run in ("none", "blocks_1", "blocks_2"):
+        whole, killed = (
+            json.loads((path / run / "seed_0" / "result.json").read_text()) for path in (workdir, tmp_path / "killed")
+        )
+        assert killed["validation_accuracy"] == whole["validation_accuracy"]
+        assert killed["hashes"] == whole["hashes"]

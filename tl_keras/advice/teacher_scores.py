@@ -1,0 +1,308 @@
+"""What one teacher makes of the user's images: its features at several depths, and how well they tell the classes apart."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+
+import keras
+import numpy as np
+from scipy.special import softmax
+
+from tl_keras.advice.candidates import Candidate
+from tl_keras.advice.transferability import (
+    Probe,
+    h_score,
+    leep,
+    linear_probe,
+    log_me,
+    nce,
+    nearest_neighbour_accuracy,
+)
+from tl_keras.builder import Student, choose_backbone, load_top, plan_student
+from tl_keras.config import TransferConfig, from_json, to_json
+from tl_keras.data.inspection import Inspection
+from tl_keras.data.sources import Source
+from tl_keras.data.splits import Splits
+from tl_keras.errors import WorkdirError
+from tl_keras.training.features import Features, ViewsOfImages
+from tl_keras.training.loop import make_splits, open_feature_store
+from tl_keras.training.model_cache import ModelCache
+
+# Cuts at which features are looked at, the shallowest first, as the feature store wants them.
+_CUTS = ("blocks:8", "blocks:4", "blocks:2", "none")
+
+# More images narrow the uncertainty of the probe to less than that of the choice of images, and cost time.
+_MAX_IMAGES = 1000
+
+# With fewer, folds of the probe are without the class.
+_FEWEST_OF_A_CLASS = 5
+
+# Rows of a cache that are read and pooled together.
+_BATCH = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """The training images that are looked at; validation and test images are not.
+
+    Attributes:
+      source: Where they lie.
+      inspection: Of the source.
+      splits: Of the source.
+      indices: int64 (n,), ascending, n at most 1,000.
+      labels: int64 (n,).
+      groups: int64 (n,), the same number for images of the same content.
+      inspection_seconds: That listing and inspecting the source took; none where its models had done so before.
+    """
+
+    source: Source
+    inspection: Inspection
+    splits: Splits
+    indices: np.ndarray
+    labels: np.ndarray
+    groups: np.ndarray
+    inspection_seconds: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Depth:
+    """The features at one cut, averaged over the image.
+
+    Attributes:
+      unfreeze: The cut, in the `unfreeze` language: what trains behind these features.
+      where: The last frozen block.
+      pooled: float32 (n, channels).
+      probe: A linear classifier on them, out of fold.
+      neighbours: Accuracy of the five nearest neighbours, 0 to 1.
+      log_me: See `tl_keras.advice.transferability.log_me`.
+      h_score: Likewise.
+    """
+
+    unfreeze: str
+    where: str
+    pooled: np.ndarray
+    probe: Probe
+    neighbours: float
+    log_me: float
+    h_score: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Closeness:
+    """What the teacher, with its own 1000 classes, sees in the new ones.
+
+    Attributes:
+      leep: See `tl_keras.advice.transferability.leep`.
+      nce: Likewise.
+      seen: For each new class, up to three of the teacher's classes with the part of the images that it takes for them.
+    """
+
+    leep: float
+    nce: float
+    seen: dict[str, tuple[tuple[str, float], ...]]
+
+
+@dataclasses.dataclass(frozen=True)
+class TeacherScores:
+    """All that was seen of one teacher.
+
+    Attributes:
+      candidate: The teacher.
+      parameters: Of its network without the top.
+      image_size: What it is shown, in pixels.
+      depths: From the shallowest to the deepest, which is the input of the head.
+      closeness: None where the teacher's own top is not at hand.
+      seconds: That looking took.
+    """
+
+    candidate: Candidate
+    parameters: int
+    image_size: int
+    depths: tuple[Depth, ...]
+    closeness: Closeness | None
+    seconds: float
+
+    @property
+    def last(self) -> Depth:
+        """The features that the head would get from the teacher as it is."""
+        return self.depths[-1]
+
+
+def draw_sample(config: TransferConfig, models: ModelCache) -> Sample:
+    """Draws at most 1,000 training images, of each class in proportion, of the smallest classes at least five.
+
+    Args:
+      config: Of the run that is to be advised on.
+      models: Its inspection of the images is the one that a run with it uses.
+
+    Raises:
+      DataError: The images cannot be used.
+    """
+    began = time.perf_counter()
+    source, inspection = models.images(config.data.source, data_dir=config.data.data_dir)
+    inspection_seconds = time.perf_counter() - began
+    splits = make_splits(config, source, inspection)
+    indices = draw(splits.train, source.labels, images=_MAX_IMAGES, of_each_class=_FEWEST_OF_A_CLASS, seed=config.seed)
+    groups = np.unique(inspection.sha256[indices], return_inverse=True)[1]
+    return Sample(source, inspection, splits, indices, source.labels[indices], groups, inspection_seconds)
+
+
+def draw(indices: np.ndarray, labels: np.ndarray, *, images: int, of_each_class: int, seed: int) -> np.ndarray:
+    """Draws some images, of each class in proportion.
+
+    Args:
+      indices: int64 (k,), those to draw from.
+      labels: int64 (n,), of all images.
+      images: How many are wanted, roughly.
+      of_each_class: So many at least, where the class has them, whatever is wanted.
+      seed: Of the draw.
+
+    Returns:
+      Indices, int64, ascending.
+    """
+    random = np.random.default_rng(seed)
+    share = min(1.0, images / len(indices))
+    drawn = []
+    for label in np.unique(labels[indices]):
+        members = random.permutation(indices[labels[indices] == label])
+        drawn.append(members[: max(round(share * len(members)), min(of_each_class, len(members)))])
+    return np.sort(np.concatenate(drawn))
+
+
+def score_teacher(candidate: Candidate, config: TransferConfig, sample: Sample) -> TeacherScores:
+    """Runs a teacher once over the sample, through the cache that training uses, and scores what comes out.
+
+    Args:
+      candidate: The teacher.
+      config: Of the run that is to be advised on; its teacher, method and cut are not looked at.
+      sample: The images.
+
+    Raises:
+      BackboneError: The teacher's weights cannot be had.
+      WorkdirError: The cache's disk is full.
+    """
+    began = time.perf_counter()
+    student, config, models = _student(candidate, config, sample.source)
+    depths = tuple(
+        _depth(unfreeze, where, pooled, sample, seed=config.seed)
+        for unfreeze, where, pooled in _pooled_at(
+            _CUTS, student, config, sample.source, sample.inspection, sample.indices, models
+        )
+    )
+    return TeacherScores(
+        candidate=candidate,
+        parameters=student.backbone.count_params(),
+        image_size=student.preprocess.image_size,
+        depths=depths,
+        closeness=_closeness(student, depths[-1].pooled, sample),
+        seconds=time.perf_counter() - began,
+    )
+
+
+def pooled_features(
+    candidate: Candidate, config: TransferConfig, source: Source, inspection: Inspection, indices: np.ndarray
+) -> np.ndarray:
+    """Returns what the head of a new student would get of some images, float32 (k, channels), in ascending order."""
+    student, config, models = _student(candidate, config, source)
+    ((_, _, pooled),) = _pooled_at(("none",), student, config, source, inspection, indices, models)
+    return pooled
+
+
+def _student(
+    candidate: Candidate, config: TransferConfig, source: Source
+) -> tuple[Student, TransferConfig, ModelCache]:
+    """Builds a student on the candidate; its method and cut do not matter."""
+    config = from_json(to_json(config))
+    config.model = dataclasses.replace(candidate.choose(config.model), method="fine_tune", unfreeze="blocks:1")
+    teacher, models = choose_backbone(config.model), ModelCache()
+    classes = len(source.class_names)
+    return models.student(teacher, config.model, num_classes=classes, seed=config.seed), config, models
+
+
+def _pooled_at(
+    cuts: tuple[str, ...],
+    student: Student,
+    config: TransferConfig,
+    source: Source,
+    inspection: Inspection,
+    indices: np.ndarray,
+    models: ModelCache,
+) -> list[tuple[str, str, np.ndarray]]:
+    """Returns (cut, last frozen block, float32 (n, channels)) of each depth at which the teacher can be cut."""
+    images = ViewsOfImages(
+        source=source,
+        contents=inspection.sha256,
+        evaluated=np.sort(indices),
+        trained=np.zeros(0, np.int64),
+        views=1,
+        evaluation_transform=student.preprocess.evaluation_transform,
+        training_transform=lambda image, seed: student.preprocess.evaluation_transform(image),
+        augmentation="none",
+        seed=config.seed,
+    )
+    store = open_feature_store(config, student, images, once=True)
+    blocks = student.plan.blocks
+    found = []
+    for unfreeze in cuts:
+        trained = int(unfreeze.partition(":")[2] or 0)
+        if trained >= len(blocks):
+            continue
+        plan = plan_student(student.teacher, student.backbone, config.model, unfreeze=unfreeze)
+        cut = models.cut(student, plan if trained else plan.frozen())
+        features = store.at(student, cut, others=models.cuts(student))
+        if features is None and not trained:  # which take a few KiB an image
+            raise WorkdirError(
+                "cache: expected room for the features of the sample. Received: none, see the line before. "
+                "Use --cache_dir to name another place."
+            )
+        if features is not None:
+            found.append((unfreeze, blocks[len(blocks) - trained - 1].name, _pooled(features, np.sort(indices))))
+    return found
+
+
+def _pooled(features: Features, indices: np.ndarray) -> np.ndarray:
+    """Returns the mean over height and width of every channel, float32 (n, channels)."""
+    rows = features.rows[0, indices]
+    batches = []
+    for first in range(0, len(rows), _BATCH):
+        tensors = features.reader(rows[first : first + _BATCH])
+        batches.append(
+            np.concatenate([each.reshape(len(each), -1, each.shape[-1]).mean(axis=1) for each in tensors], 1)
+        )
+    return np.concatenate(batches)
+
+
+def _depth(unfreeze: str, where: str, pooled: np.ndarray, sample: Sample, *, seed: int) -> Depth:
+    classes = len(sample.source.class_names)
+    return Depth(
+        unfreeze=unfreeze,
+        where=where,
+        pooled=pooled,
+        probe=linear_probe(pooled, sample.labels, classes=classes, groups=sample.groups, seed=seed),
+        neighbours=nearest_neighbour_accuracy(pooled, sample.labels, groups=sample.groups),
+        log_me=log_me(pooled, sample.labels),
+        h_score=h_score(pooled, sample.labels),
+    )
+
+
+def _closeness(student: Student, pooled: np.ndarray, sample: Sample) -> Closeness | None:
+    top = load_top(student.teacher)
+    if top is None:
+        return None
+    kernel, bias = top
+    probabilities = softmax(pooled.astype(np.float64) @ kernel + bias, axis=1)
+    answers = probabilities.argmax(axis=1)
+    names = _imagenet_names()
+    seen = {}
+    for label, name in enumerate(sample.source.class_names):
+        counts = np.bincount(answers[sample.labels == label], minlength=len(names))
+        most = [int(answer) for answer in np.argsort(-counts, kind="stable")[:3] if counts[answer]]
+        seen[name] = tuple((names[answer], float(counts[answer] / counts.sum())) for answer in most)
+    return Closeness(leep(probabilities, sample.labels), nce(answers, sample.labels), seen)
+
+
+def _imagenet_names() -> list[str]:
+    """Returns what people call ImageNet's 1000 classes, by Keras's index of them."""
+    decoded = keras.applications.imagenet_utils.decode_predictions(np.eye(1000), top=1)
+    return [first[1].replace("_", " ") for (first,) in decoded]

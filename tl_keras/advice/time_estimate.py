@@ -1,0 +1,201 @@
+"""How long a run takes on this machine: a few short epochs of each phase, by the loop that trains."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import json
+import pathlib
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tl_keras.advice.teacher_scores import Sample, draw
+from tl_keras.builder import Student, choose_backbone
+from tl_keras.config import TransferConfig, from_json, to_json
+from tl_keras.data.base import RandomAccessSource, Source
+from tl_keras.data.decoded import DecodedSource
+from tl_keras.data.inspection import Inspection
+from tl_keras.data.splits import Splits
+from tl_keras.serving.student_statistics import count_measured_images, evenly
+from tl_keras.training.features import FeatureStore
+from tl_keras.training.loop import feature_store, train_and_evaluate, views_per_image
+from tl_keras.training.model_cache import ModelCache
+from tl_keras.training.phases import Phase, plan_phases
+from tl_keras.training.split_student import SplitStudent
+
+# Of an epoch of the rehearsal, where the sample has images for so many: their mean is known to a few per cent.
+_STEPS = 6
+
+# Four batches of what frozen layers compute at a time: the first traces, the median is of the others.
+_HELD_OUT_IMAGES = 128
+
+# The first epoch of a phase, with its tracing, is measured apart; the median of the others is as all others are.
+_EPOCHS = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class TimeEstimate:
+    """What a run takes on this machine under its present load, without Python's start and exports.
+
+    Attributes:
+      seconds: Of the run in a process of its own, with what the rehearsal has left in the cache.
+      rehearsal_seconds: That the measuring took.
+    """
+
+    seconds: float
+    rehearsal_seconds: float
+
+
+def estimate_time(config: TransferConfig, sample: Sample) -> TimeEstimate:
+    """Trains a few short epochs of each phase on a few images, in a directory that is removed, and extrapolates.
+
+    What it computes of frozen layers is not lost: training reads it from the cache.
+
+    Args:
+      config: Of the run, resolved, with its epochs and without a schedule of cuts.
+      sample: Of its images.
+    """
+    began = time.perf_counter()
+    with contextlib.redirect_stderr(io.StringIO()):  # it would look like the run itself
+        models = ModelCache()
+        classes = len(sample.source.class_names)
+        student = models.student(choose_backbone(config.model), config.model, num_classes=classes, seed=config.seed)
+        phases = plan_phases(config, student, images=len(sample.splits.train))
+        cuts = [models.cut(student, phase.plan) for phase in phases]
+        building = time.perf_counter() - began
+
+        few = _few(sample, images=_STEPS * config.training.global_batch_size)
+        short = _shortened(config, phases, few, sample.splits)
+        images = np.concatenate([few.train, few.validation])
+        store = feature_store(config, student, phases, sample.source, sample.inspection, sample.splits)
+        kept = [cut for cut in sorted(cuts, key=lambda cut: cut.position) if store and store.keeps(cut)]
+        frozen = _FrozenLayers(store, student, kept) if store and kept else None
+        if frozen:
+            short.cache.limit_gib *= frozen.share(images)  # what the run would not keep is not kept here either
+            images = frozen.with_some_missing(images)
+        streamed, source = not isinstance(sample.source, RandomAccessSource), sample.source
+        if streamed:  # once, and not in every epoch, of which each would pass over all records
+            source = DecodedSource(source, images)
+        short.cache.enabled = bool(frozen and frozen.compute(images, source))
+        result, epochs, seconds = _run(short, few.declared_in(source), sample.inspection, models)
+        frozen_seconds = frozen.seconds_of_missing() if frozen and short.cache.enabled else 0.0
+
+    preparing = sample.inspection_seconds + building + frozen_seconds + result["seconds"]["preparing"]
+    if streamed and (frozen_seconds or not short.cache.enabled):
+        preparing += sample.inspection_seconds * max(views_per_image(config), 1)  # a pass takes no longer
+    training = validation = 0.0
+    for phase in phases:
+        of_phase = [epoch for epoch in epochs if epoch["phase"] == phase.name]
+        tracing, steps, validation = _epoch_seconds(of_phase, images=len(few.train))
+        epoch = steps * len(sample.splits.train) / len(few.train)
+        epoch += validation * len(sample.splits.validation) / len(few.validation)
+        training += tracing + phase.epochs * epoch
+    # The shorter of two passes over these images: the other may have traced.
+    answer = min(result["seconds"]["evaluating"], validation) / len(few.validation)
+    ending = seconds - result["seconds"]["preparing"] - sum(epoch["seconds"] for epoch in epochs)
+    ending += answer * (_answered(sample.splits) - _answered(few))
+    return TimeEstimate(preparing + training + ending, time.perf_counter() - began)
+
+
+def _few(sample: Sample, *, images: int) -> Splits:
+    """Returns about so many of the sample's images to train on, of every class one at least, and some of validation."""
+    splits = sample.splits
+    return dataclasses.replace(
+        splits,
+        train=draw(sample.indices, sample.source.labels, images=images, of_each_class=1, seed=splits.seed),
+        validation=evenly(splits.validation, _HELD_OUT_IMAGES),
+        test=splits.test[:0],
+    )
+
+
+def _shortened(config: TransferConfig, phases: Sequence[Phase], few: Splits, splits: Splits) -> TransferConfig:
+    """Returns the config with fewer epochs, and with less memory in proportion to the images of an epoch."""
+    short = from_json(to_json(config))
+    short.export = "none"
+    epochs = max(_EPOCHS, views_per_image(config))  # in fewer epochs than views nothing is cached
+    short.training.head_epochs, short.training.epochs = (min(epochs, phases[at].epochs) for at in (0, -1))
+    held, of_run = (len(each.train) + len(each.validation) for each in (few, splits))
+    short.cache.decoded_gib *= held / of_run
+    return short
+
+
+class _FrozenLayers:
+    """Those whose features a run keeps, and how long they take.
+
+    Args:
+      store: Of all images of the run.
+      student: What is cut.
+      cuts: At which the store keeps features, the shallowest first.
+    """
+
+    def __init__(self, store: FeatureStore, student: Student, cuts: Sequence[SplitStudent]):
+        self._store, self._student, self._cuts = store, student, cuts
+        # Of each cut, by its position: looked up once, which reads every row that is there.
+        self._missing = {cut.position: store.missing(cut) for cut in cuts}
+        self._seconds_before = 0.0
+        self._seconds_a_row: dict[int, float] = {}
+
+    def share(self, images: np.ndarray) -> float:
+        """Returns the part of the rows, 0 to 1, that are of these images."""
+        return self._store.only(images).count / self._store.count
+
+    def with_some_missing(self, images: np.ndarray) -> np.ndarray:
+        """Returns images, and others, so that at each cut where rows are missing they are of enough images to be timed."""
+        for rows in self._missing.values():
+            missing = np.unique(np.nonzero(rows)[1])
+            others = np.setdiff1d(missing, images)
+            wanted = max(_HELD_OUT_IMAGES - (len(missing) - len(others)), 0)
+            images = np.union1d(images, evenly(others, wanted))
+        return images
+
+    def compute(self, images: np.ndarray, source: Source) -> bool:
+        """Computes and times what is missing of some images, read from `source`; returns whether keeping it pays."""
+        few = self._store.only(images, source=source)
+        began = time.perf_counter()
+        if any(few.at(self._student, cut, others=self._cuts) is None for cut in self._cuts):
+            return False
+        seconds = time.perf_counter() - began
+        self._seconds_a_row = few.seconds_a_row
+        computing = sum(self._missing[at][:, images].sum() * each for at, each in few.seconds_a_row.items())
+        self._seconds_before = max(seconds - float(computing), 0.0)
+        for rows in self._missing.values():
+            rows[:, images] = False
+        return True
+
+    def seconds_of_missing(self) -> float:
+        """Returns what computing all that is missing now will take, with what goes before, once it is timed."""
+        seconds = sum(float(rows.sum()) * self._seconds_a_row[at] for at, rows in self._missing.items() if rows.any())
+        return seconds and self._seconds_before + seconds
+
+
+def _run(
+    config: TransferConfig, source: Source, inspection: Inspection, models: ModelCache
+) -> tuple[dict[str, Any], list[dict[str, Any]], float]:
+    """Trains in a directory that is removed; returns result, epochs and seconds."""
+    began = time.perf_counter()
+    models.remember_images(source, inspection, data_dir=config.data.data_dir)
+    with tempfile.TemporaryDirectory(prefix="tl_keras_rehearsal_") as folder:
+        workdir = pathlib.Path(folder) / "run"
+        result = train_and_evaluate(config, workdir, source=source, models=models, measure_test=False)
+        seconds = time.perf_counter() - began
+        lines = (workdir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    return result, [json.loads(line) for line in lines], seconds
+
+
+def _epoch_seconds(epochs: Sequence[dict[str, Any]], *, images: int) -> tuple[float, float, float]:
+    """Returns what the first epoch of a phase took longer than the others, and an epoch's seconds of training and of the rest."""
+    with_tracing, *others = epochs
+    whole = statistics.median(epoch["seconds"] for epoch in others or epochs)
+    steps = statistics.median(images / epoch["images_per_second"] for epoch in others or epochs)
+    return max(with_tracing["seconds"] - whole, 0.0), steps, whole - steps
+
+
+def _answered(splits: Splits) -> int:
+    """Returns how many images a run answers at its end."""
+    return len(splits.test if len(splits.test) else splits.validation) + count_measured_images(splits)

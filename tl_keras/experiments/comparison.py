@@ -1,0 +1,202 @@
+"""Runs side by side: the three methods, or a sweep over cuts and learning rates; the same data, teacher and seeds."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import multiprocessing
+import os
+import pathlib
+import re
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tl_keras.config import METHODS, TransferConfig, from_json, to_json
+from tl_keras.console import say
+from tl_keras.distribution.cluster import read_cluster
+from tl_keras.errors import ConfigError
+from tl_keras.files import writing
+from tl_keras.training.loop import train_and_evaluate
+from tl_keras.training.model_cache import ModelCache
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """One row of a comparison: a config, and the name of its row and directory."""
+
+    name: str
+    config: TransferConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """What one variant came to over the seeds; arrays are float64 (seeds,).
+
+    Attributes:
+      name: Of the variant.
+      workdirs: A run directory a seed.
+      validation: Accuracies.
+      test: Accuracies, where a test split was measured, else None.
+      seconds: Of training, computing features and evaluating.
+      parameters_trained: Their number.
+    """
+
+    name: str
+    workdirs: tuple[pathlib.Path, ...]
+    validation: np.ndarray
+    test: np.ndarray | None
+    seconds: np.ndarray
+    parameters_trained: int
+
+
+def method_variants(config: TransferConfig) -> tuple[Variant, ...]:
+    """Returns replicate, feature_extraction and fine_tune; `unfreeze` of the config is that of fine_tune."""
+    variants = []
+    for method in METHODS:
+        one = from_json(to_json(config))
+        one.model.method = method
+        if method != "fine_tune":
+            one.model.unfreeze, one.model.unfreeze_schedule, one.export = "", "", "none"
+        variants.append(Variant(method, one))
+    return tuple(variants)
+
+
+def cut_variants(
+    config: TransferConfig, *, unfreeze: Sequence[str], learning_rates: Sequence[float] = ()
+) -> tuple[Variant, ...]:
+    """Returns a variant for each cut and rate; `none` is feature_extraction, everything else fine_tune."""
+    variants = []
+    for cut in unfreeze:
+        for rate in learning_rates or (config.training.learning_rate,):
+            one = from_json(to_json(config))
+            one.model.method = "feature_extraction" if cut == "none" else "fine_tune"
+            one.model.unfreeze, one.training.learning_rate = "" if cut == "none" else cut, rate
+            one.export = "none"
+            variants.append(Variant(f"{cut} at {rate:g}" if learning_rates else cut, one))
+    return tuple(variants)
+
+
+def compare(
+    variants: Sequence[Variant],
+    workdir: str | os.PathLike[str],
+    *,
+    seeds: int,
+    measure_test: bool = True,
+    processes: int = 1,
+    optimize_graphs: bool = True,
+    models: ModelCache | None = None,
+) -> tuple[Row, ...]:
+    """Trains every variant with each seed, every run in a directory of its own.
+
+    Runs that are finished are not trained again. The first seed alone is exported. Each seed has splits, initial weights
+    and order of its own, the same for all variants.
+
+    Args:
+      variants: What is compared.
+      workdir: Gets the directories `NAME/seed_N`.
+      seeds: How many, from each config's seed up.
+      measure_test: Whether the test split is measured; a sweep chooses on validation first.
+      processes: Variants trained at the same time, each in a process of its own that writes what it has to say to
+        `NAME/log.txt`. 1: in this process, one after the other, sharing networks, traced functions and features.
+      optimize_graphs: Whether TensorFlow optimises the graphs; for runs of seconds that takes longer than it saves.
+      models: That of one process, to go on with afterwards.
+
+    Returns:
+      A row a variant, in their order.
+    """
+    if read_cluster():
+        raise ConfigError("compare: expected one process. Received: TF_CONFIG with several workers. Unset it.")
+    folders = [pathlib.Path(workdir) / directory_name(variant.name) for variant in variants]
+    arguments = [
+        _Runs(to_json(variant.config), folder, seeds, measure_test, optimize_graphs)
+        for variant, folder in zip(variants, folders, strict=True)
+    ]
+    if processes == 1:
+        models = models or ModelCache()
+        # The last, which trains most, first: what it computes at its cut is where the others start.
+        results = [_train_seeds(each, models) for each in reversed(arguments)][::-1]
+    else:
+        # Spawned, not forked: TensorFlow's threads do not survive a fork.
+        with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+            futures = [pool.submit(_train_seeds_logged, each) for each in reversed(arguments)]
+            results = [future.result() for future in reversed(futures)]
+    return tuple(
+        _row(variant.name, folder, each) for variant, folder, each in zip(variants, folders, results, strict=True)
+    )
+
+
+def directory_name(name: str) -> str:
+    """Returns a variant's name as that of a directory."""
+    return re.sub(r"[^\w.=-]+", "_", name)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Runs:
+    """The runs of one variant, as another process can be told of them."""
+
+    config: dict[str, Any]
+    folder: pathlib.Path
+    seeds: int
+    measure_test: bool
+    optimize_graphs: bool
+
+
+def _train_seeds(runs: _Runs, models: ModelCache) -> list[dict[str, Any]]:
+    """Trains one variant with every seed and returns the results."""
+    if not runs.optimize_graphs:
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    results = []
+    for i in range(runs.seeds):
+        one = from_json(runs.config)
+        one.seed, one.export = one.seed + i, one.export if i == 0 else "none"
+        workdir = runs.folder / f"seed_{one.seed}"
+        results.append(train_and_evaluate(one, workdir, models=models, measure_test=runs.measure_test))
+    return results
+
+
+def _train_seeds_logged(runs: _Runs) -> list[dict[str, Any]]:
+    with writing(runs.folder):
+        runs.folder.mkdir(parents=True, exist_ok=True)
+    with (runs.folder / "log.txt").open("a", encoding="utf-8") as log, contextlib.redirect_stderr(log):
+        results = _train_seeds(runs, ModelCache())
+    say(f"{runs.folder.name}: {runs.seeds} {'run' if runs.seeds == 1 else 'runs'} done")
+    return results
+
+
+def table(rows: Sequence[Row], *, heading: str) -> str:
+    """Returns the comparison as text: accuracies (mean and standard deviation over seeds), seconds, parameters."""
+    test = [row for row in rows if row.test is not None]
+    width = max(len(heading), *(len(row.name) for row in rows))
+    columns = ["validation accuracy", *(["test accuracy"] if test else [])]
+    lines = [
+        f"{heading:<{width}}"
+        + "".join(f"{name:>22}" for name in columns)
+        + f"{'seconds':>10}{'parameters trained':>20}"
+    ]
+    for row in rows:
+        measured = [row.validation, *([row.test] if test else [])]
+        accuracies = "".join(f"{'' if values is None else _spread(values):>22}" for values in measured)
+        lines.append(f"{row.name:<{width}}{accuracies}{np.median(row.seconds):>10.1f}{row.parameters_trained:>20,}")
+    seeds = len(rows[0].validation)
+    over_seeds = f"mean ± standard deviation over {seeds} seeds; " if seeds > 1 else ""
+    lines.append(f"({over_seeds}median seconds of training a run)")
+    return "\n".join(lines)
+
+
+def _spread(values: np.ndarray) -> str:
+    return f"{values.mean():.3f}" + (f" ± {values.std(ddof=1):.3f}" if len(values) > 1 else "")
+
+
+def _row(name: str, folder: pathlib.Path, results: list[dict[str, Any]]) -> Row:
+    return Row(
+        name=name,
+        workdirs=tuple(folder / f"seed_{result['seed']}" for result in results),
+        validation=np.array([result["validation_accuracy"] for result in results]),
+        test=np.array([result["test_accuracy"] for result in results]) if "test_accuracy" in results[0] else None,
+        seconds=np.array([sum(result["seconds"].values()) for result in results]),
+        parameters_trained=results[0]["parameters_trained"],
+    )

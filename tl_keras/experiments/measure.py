@@ -1,0 +1,110 @@
+"""Measures a trained student on any source of images."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from tl_keras.config import TransferConfig, from_json
+from tl_keras.data.inspection import inspect_source
+from tl_keras.data.pipeline import evaluation_order
+from tl_keras.data.sources import Source, open_source
+from tl_keras.data.splits import Splits
+from tl_keras.errors import DataError, nearest
+from tl_keras.evaluation.metrics import classification_metrics
+from tl_keras.runs.directory import RunDirectory
+from tl_keras.serving.predictor import load_predictor
+
+
+def evaluate_model(
+    model: str | os.PathLike[str], source: Source | str, *, split: str = "", data_dir: str = "", batch_size: int = 32
+) -> dict[str, Any]:
+    """Measures a trained model.
+
+    Args:
+      model: A run directory, a `.keras` file or a SavedModel directory.
+      source: As for training, or its name. Its classes must be among the model's.
+      split: `train`, `validation` or `test`, where the source declares it; empty: `test` where it does, else everything.
+      data_dir: Where prepared TFDS datasets lie.
+      batch_size: Images at a time.
+
+    Returns:
+      What `classification_metrics` gives, and `split` and `undecodable`, the images that were left out.
+
+    Raises:
+      DataError: The source cannot be read, has classes that the model lacks, or lacks the split.
+      BackboneError: The model cannot be read.
+    """
+    source = open_source(source, data_dir=data_dir) if isinstance(source, str) else source
+    declared = set(source.declared_splits.tolist()) - {""}
+    split = split or ("test" if "test" in declared else "")
+    if split and split not in declared:
+        known = ", ".join(sorted(declared)) or "it declares none"
+        raise DataError(f"split: expected one that the source declares ({known}). Received: {split}.")
+    inspection = inspect_source(source)
+    chosen = inspection.decodable & ((source.declared_splits == split) if split else True)
+    metrics = _measure(model, source, np.flatnonzero(chosen), batch_size=batch_size)
+    return {**metrics, "split": split or "all", "undecodable": list(inspection.undecodable)}
+
+
+def evaluate_run(workdir: str | os.PathLike[str], *, split: str = "test", batch_size: int = 32) -> dict[str, Any]:
+    """Measures a finished run on one of its own splits.
+
+    Args:
+      workdir: The run directory.
+      split: `train`, `validation` or `test`.
+      batch_size: Images at a time.
+
+    Returns:
+      What `classification_metrics` gives.
+
+    Raises:
+      DataError: The run's source cannot be read any more, or lacks an image of the split, or has none in it.
+    """
+    _, source, splits = open_run(workdir)
+    indices = getattr(splits, split)
+    if not len(indices):
+        raise DataError(f"{source.name}: expected images of split {split} of {workdir}. Received: none in it.")
+    return _measure(workdir, source, indices, batch_size=batch_size)
+
+
+def open_run(workdir: str | os.PathLike[str], *, source: Source | None = None) -> tuple[TransferConfig, Source, Splits]:
+    """Opens a run's images once more.
+
+    Args:
+      workdir: The run directory.
+      source: The images, where they are in memory. None: what the run's config names.
+
+    Returns:
+      The run's resolved config, its source and its splits.
+
+    Raises:
+      DataError: It is no run directory, or its source cannot be read any more or lacks an image.
+    """
+    run = RunDirectory(workdir)
+    begun, splits = run.read_config(), run.read_splits()
+    if begun is None or splits is None:
+        raise DataError(f"workdir: expected a run directory. Received: {run.path}, which holds no run.")
+    config = from_json(begun["config"])
+    if source is None:
+        source = open_source(config.data.source, data_dir=config.data.data_dir)
+    return config, source, Splits.from_json(splits, source)
+
+
+def _measure(model: str | os.PathLike[str], source: Source, indices: np.ndarray, *, batch_size: int) -> dict[str, Any]:
+    """Returns what `classification_metrics` gives for some images, all decodable."""
+    predictor = load_predictor(model)
+    columns = {name: column for column, name in enumerate(predictor.class_names)}
+    unknown = [name for name in source.class_names if name not in columns]
+    if unknown:
+        raise DataError(
+            f"data: expected the model's classes ({', '.join(predictor.class_names[:20])}). Received: {unknown[0]}. "
+            f"{nearest(unknown[0], columns)}".strip()
+        )
+    order = evaluation_order(source, indices)
+    images = source.images(indices).map(lambda element: element["image"])
+    labels = np.array([columns[name] for name in source.class_names], np.int64)[source.labels[order]]
+    probabilities = predictor.probabilities(images, batch_size=batch_size)
+    return classification_metrics(labels, probabilities, predictor.class_names)

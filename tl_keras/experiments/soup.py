@@ -1,0 +1,75 @@
+"""A soup: one model whose weights are the average of several runs' (Wortsman et al. 2022, "Model soups").
+
+Runs from the same teacher and seed lie in one basin of the loss: they begin with the same weights, and differ in what they
+train. The average costs nothing when it serves, as an ensemble of them would.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tl_keras.builder import Student
+from tl_keras.runs.directory import RunDirectory
+from tl_keras.serving.package import package_student
+from tl_keras.training.loop import load_run
+from tl_keras.training.model_cache import ModelCache
+
+
+def make_soup(
+    workdirs: Sequence[pathlib.Path], workdir: str | os.PathLike[str], *, models: ModelCache
+) -> dict[str, Any] | None:
+    """Averages runs greedily: the best first, each kept where validation accuracy does not fall (algorithm 1 of the paper).
+
+    Args:
+      workdirs: Finished runs on the same images, with the same seed and teacher.
+      workdir: Gets a run directory without exports, if the soup is better than every run in it.
+      models: That of the runs, if they were trained in this process.
+
+    Returns:
+      `of`, the runs in it; `validation_accuracy`; and `workdir`. None where no average beats the best run on validation.
+
+    Raises:
+      DataError: The images cannot be read any more.
+    """
+    runs = [RunDirectory(path) for path in workdirs]
+    results = {run.path: run.read_result() or {} for run in runs}
+    accuracies = {path: result["validation_accuracy"] for path, result in results.items()}
+    if finished := RunDirectory(workdir).read_result():  # of fewer runs, perhaps
+        return finished if finished["validation_accuracy"] > max(accuracies.values()) else None
+    runs.sort(key=lambda run: accuracies[run.path], reverse=True)
+    # What is frozen in the run that trains most is the same in all of them.
+    most = load_run(max(results, key=lambda path: results[path]["parameters_trained"]), models)
+    student, source, splits = most.student, most.source, most.splits
+
+    best_run = accuracies[runs[0].path]
+    soup, accuracy, of = _weights_of(runs[0], student), best_run, [runs[0]]
+    for run in runs[1:]:
+        weights = _weights_of(run, student)
+        mixed = [(one * len(of) + other) / (len(of) + 1) for one, other in zip(soup, weights, strict=True)]
+        student.model.set_weights(mixed)
+        found = most.accuracy(splits.validation)
+        if found >= accuracy:
+            soup, accuracy, of = mixed, found, [*of, run]
+    if accuracy <= best_run:
+        return None
+    student.model.set_weights(soup)
+    made = RunDirectory(workdir)
+    begun = runs[0].read_config() or {}
+    made.begin(
+        config=begun["config"], data_hash=begun["data_hash"], splits=splits.to_json(source), labels=source.class_names
+    )
+    package_student(student, made, source, splits, formats=(), predict=most.predict)
+    result = {"of": [str(run.path) for run in of], "validation_accuracy": accuracy, "workdir": str(made.path)}
+    made.write_json("result.json", result)
+    return result
+
+
+def _weights_of(run: RunDirectory, student: Student) -> list[np.ndarray]:
+    """Returns a run's weights, by way of a student of the same architecture: to build one more takes seconds."""
+    student.model.load_weights(run.model)
+    return student.model.get_weights()

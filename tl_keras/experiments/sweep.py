@@ -1,0 +1,133 @@
+"""A sweep: where to cut, decided by trying, on validation alone; the test split is measured once, at the end."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tl_keras.config import TransferConfig, export_formats
+from tl_keras.experiments.comparison import Row, compare, cut_variants, table
+from tl_keras.experiments.soup import make_soup
+from tl_keras.files import replacing
+from tl_keras.runs.directory import RunDirectory
+from tl_keras.serving.export import export_finished, newest_version
+from tl_keras.serving.formats import require_converters
+from tl_keras.training.loop import load_run
+from tl_keras.training.model_cache import ModelCache
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """What a sweep found.
+
+    Attributes:
+      rows: One a cut and rate, in the order asked for; without test accuracies.
+      chosen: The row with the best mean accuracy on validation; of equals, the one that trains least. Its test accuracies
+        are measured, where there is a test split, and its first run is exported.
+      soup: What `make_soup` gave of the first seed's runs: None where no average of them is better on validation.
+    """
+
+    rows: tuple[Row, ...]
+    chosen: Row
+    soup: dict[str, Any] | None = None
+
+
+def sweep(
+    config: TransferConfig,
+    workdir: str | os.PathLike[str],
+    *,
+    unfreeze: Sequence[str],
+    seeds: int = 1,
+    learning_rates: Sequence[float] = (),
+) -> Sweep:
+    """Trains a run for each cut, rate and seed; leaves `sweep.json`, `sweep.txt` and `sweep.png` beside them.
+
+    The runs share networks, traced functions and the features of frozen layers; one of them, the chosen one's first, is
+    exported. A killed sweep goes on where it was.
+
+    Args:
+      config: What the runs share; `export` is what the chosen one becomes.
+      workdir: Gets the directories `CUT/seed_N`.
+      unfreeze: In the `unfreeze` language, from the least to the most trained; `none` trains the head alone.
+      seeds: How many, from the config's seed up.
+      learning_rates: Peaks for random weights; none: that of the config.
+
+    Raises:
+      TransferError: A run cannot be trained, or the chosen one cannot be exported.
+    """
+    path, formats = pathlib.Path(workdir), export_formats(config.export)
+    require_converters(formats)
+    variants = cut_variants(config, unfreeze=unfreeze, learning_rates=learning_rates)
+    models = ModelCache()
+    rows = compare(variants, path, seeds=seeds, measure_test=False, models=models)
+    chosen = max(rows, key=lambda row: (row.validation.mean(), -row.parameters_trained))
+    first = chosen.workdirs[0]
+    if (RunDirectory(first).read_splits() or {}).get("test"):
+        again = (load_run(each, models) for each in chosen.workdirs)
+        chosen = dataclasses.replace(chosen, test=np.array([run.accuracy(run.splits.test) for run in again]))
+    found = Sweep(rows, chosen, make_soup([row.workdirs[0] for row in rows], path / "soup", models=models))
+    for name, text in (("sweep.json", _as_json(found)), ("sweep.txt", describe(found))):
+        with replacing(path / name) as temporary:
+            temporary.write_text(f"{text}\n", encoding="utf-8")
+    _plot(found, path / "sweep.png")
+    # Last: a model that cannot be exported leaves the table.
+    export_finished(first, [name for name in formats if not newest_version(first / name)])
+    return found
+
+
+def describe(found: Sweep) -> str:
+    """Returns the table, and the choice in a sentence."""
+    chosen = found.chosen
+    test = "" if chosen.test is None else f"; on the test images, looked at only now: {chosen.test.mean():.3f}"
+    soup = ""
+    if found.soup:
+        soup = (
+            f"\nthe average of {len(found.soup['of'])} of the first seed's runs is better on validation, "
+            f"{found.soup['validation_accuracy']:.3f}: {found.soup['workdir']}"
+        )
+    return (
+        f"{table(found.rows, heading='unfreeze')}\n"
+        f"chosen by validation: {chosen.name} ({chosen.validation.mean():.3f}){test}\n"
+        f"its first run: {chosen.workdirs[0]}{soup}"
+    )
+
+
+def _as_json(found: Sweep) -> str:
+    rows = [
+        {
+            "unfreeze": row.name,
+            "validation_accuracy": row.validation.tolist(),
+            "seconds": row.seconds.tolist(),
+            "parameters_trained": row.parameters_trained,
+            "workdirs": [str(workdir) for workdir in row.workdirs],
+        }
+        for row in found.rows
+    ]
+    test = None if found.chosen.test is None else found.chosen.test.tolist()
+    return json.dumps({"rows": rows, "chosen": found.chosen.name, "test_accuracy": test, "soup": found.soup}, indent=1)
+
+
+def _plot(found: Sweep, path: pathlib.Path) -> None:
+    """Draws validation accuracy, seconds and parameters by cut."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 6), layout="constrained")
+    axes = figure.subplots(3, 1, sharex=True, height_ratios=(3, 1, 1))
+    names = [row.name for row in found.rows]
+    means = [row.validation.mean() for row in found.rows]
+    spreads = [row.validation.std(ddof=1) if len(row.validation) > 1 else 0.0 for row in found.rows]
+    axes[0].errorbar(names, means, yerr=spreads, marker="o", capsize=4)
+    axes[0].plot([found.chosen.name], [found.chosen.validation.mean()], marker="o", markersize=14, fillstyle="none")
+    axes[0].set_ylabel("validation accuracy")
+    axes[1].bar(names, [float(np.median(row.seconds)) for row in found.rows])
+    axes[1].set_ylabel("seconds")
+    axes[2].bar(names, [row.parameters_trained for row in found.rows])
+    axes[2].set(ylabel="parameters\ntrained", yscale="log", xlabel="unfreeze")
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=150)

@@ -1,0 +1,79 @@
+"""Writes files whole or not at all, and says in one line where a disk or a directory does not take them."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import pathlib
+import shutil
+from collections.abc import Iterator
+
+from tl_keras.errors import WorkdirError
+
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NOT_ALLOWED = {
+    errno.EACCES,
+    errno.ENOENT,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+}
+
+
+@contextlib.contextmanager
+def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Gives a path beside `path` to write a file or a directory to, then moves it into place.
+
+    What was at `path` stays until the new one is complete and on disk; after an error nothing new is left.
+
+    Raises:
+      WorkdirError: The disk is full or the place cannot be written.
+    """
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")  # keeps the suffix, which Keras looks at
+    try:
+        with writing(path):
+            yield temporary
+            if temporary.is_dir() and path.exists():  # a directory does not replace another at one stroke
+                older = temporary.with_name(f"{temporary.name}.older")
+                path.replace(older)
+                temporary.replace(path)
+                remove(older)
+            else:
+                if temporary.is_file():
+                    with temporary.open("rb") as file:
+                        os.fsync(file.fileno())
+                temporary.replace(path)
+    finally:
+        remove(temporary)
+
+
+def remove(path: pathlib.Path) -> None:
+    """Removes a file or a directory with all that is in it, where there is one."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def writing(path: pathlib.Path) -> Iterator[None]:
+    """Turns a full disk or a forbidden place into a WorkdirError that names `path`."""
+    try:
+        yield
+    except Exception as error:  # OSError from Python and h5py, OpError from TensorFlow
+        number = getattr(error, "errno", None)
+        text = str(error)
+        if number in _NO_SPACE or "No space left on device" in text or any(f"errno = {n}" in text for n in _NO_SPACE):
+            raise WorkdirError(
+                f"workdir: the disk is full while writing {path}. What was written before is kept; free some space and "
+                "run the same command again."
+            ) from error
+        if number in _NOT_ALLOWED:
+            raise WorkdirError(
+                f"workdir: cannot write {path} ({os.strerror(number)}). Use another --workdir."
+            ) from error
+        raise

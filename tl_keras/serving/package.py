@@ -1,0 +1,46 @@
+"""The end of training: from a student to files that serve."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tl_keras.builder import Student
+from tl_keras.data.base import Source
+from tl_keras.data.splits import Splits
+from tl_keras.runs.directory import RunDirectory
+from tl_keras.serving.export import export_finished
+from tl_keras.serving.model_file import save_model
+from tl_keras.serving.parity import make_parity_record
+from tl_keras.serving.student_statistics import PredictFn, measure_student
+
+
+def package_student(
+    student: Student,
+    run: RunDirectory,
+    source: Source,
+    splits: Splits,
+    *,
+    formats: tuple[str, ...],
+    predict: PredictFn,
+) -> dict[str, Any]:
+    """Writes `model.keras`, `proof.npz`, which every export has to meet, and the exports.
+
+    Args:
+      student: With its final weights.
+      run: Begun.
+      source: The images that the student was trained on.
+      splits: Of the source.
+      formats: See `export_run`.
+      predict: What the student gives for images of the source.
+
+    Returns:
+      For `result.json`: `calibration` and `export`.
+
+    Raises:
+      ExportError: An exported model does not agree with the student.
+      WorkdirError: The disk is full or the place cannot be written.
+    """
+    statistics, validation, validation_logits = measure_student(predict, source, splits)
+    save_model(student, run.model, class_names=source.class_names, statistics=statistics)
+    make_parity_record(source, validation, validation_logits).save(run.proof)
+    return {"calibration": statistics.to_json(), "export": export_finished(run.path, formats, source=source)}

@@ -1,0 +1,174 @@
+"""The proof that an exported model gives training's numbers: asked again, in a process that knows nothing of training."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+from scipy.special import softmax
+
+from tl_keras.data.base import Source
+from tl_keras.data.pipeline import evaluation_order
+from tl_keras.errors import BackboneError, ExportError
+from tl_keras.files import replacing, writing
+from tl_keras.serving.student_statistics import evenly
+
+# Spread over the classes; an export of the wrong preprocessing differs on the first.
+_IMAGES = 32
+_SECONDS_TO_ANSWER = 600
+# Of a probability for each unit of logit / temperature: float32 rounds the quotient to 6e-8 of itself, and so the exponent.
+_SOFTMAX_ROUNDING = 1e-6
+
+
+@dataclasses.dataclass(frozen=True)
+class ParityRecord:
+    """Validation images and what the training pipeline gave for them; kept in the run directory as `proof.npz`.
+
+    Attributes:
+      images: Encoded images.
+      logits: float32 (len(images), classes).
+    """
+
+    images: tuple[bytes, ...]
+    logits: np.ndarray
+
+    def save(self, path: pathlib.Path) -> None:
+        """Writes the proof, whole or not at all.
+
+        Raises:
+          WorkdirError: The disk is full or the place cannot be written.
+        """
+        with replacing(path) as temporary:
+            np.savez(temporary, logits=self.logits, **_named([np.frombuffer(image, np.uint8) for image in self.images]))
+
+    @classmethod
+    def load(cls, path: pathlib.Path) -> ParityRecord:
+        """Reads what `save` wrote.
+
+        Raises:
+          BackboneError: It is not there.
+        """
+        if not path.is_file():
+            raise BackboneError(f"export: expected {path}, which training writes. Received: a directory without it.")
+        with np.load(path) as file:
+            count = len(file.files) - 1
+            return cls(tuple(file[f"image_{i}"].tobytes() for i in range(count)), file["logits"])
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportedAnswers:
+    """What an exported model gives for some images; both float32 (n, classes).
+
+    Attributes:
+      logits: Before the temperature.
+      probabilities: What it serves.
+    """
+
+    logits: np.ndarray
+    probabilities: np.ndarray
+
+
+def make_parity_record(source: Source, validation: np.ndarray, logits: np.ndarray) -> ParityRecord:
+    """Returns a proof with at most 32 validation images, spread over all.
+
+    Args:
+      source: Where the images lie.
+      validation: int64 (m,), which of them are for validation.
+      logits: float32 (m, classes), in the order of `evaluation_order`.
+    """
+    chosen = evenly(np.arange(len(validation)), _IMAGES)
+    order = evaluation_order(source, validation)[chosen]
+    return ParityRecord(tuple(source.encoded_image(int(index)) for index in order), logits[chosen])
+
+
+def predict_in_fresh_process(
+    runtime: str, model: pathlib.Path, questions: list[np.ndarray], *, scratch: pathlib.Path
+) -> ExportedAnswers:
+    """Returns what an exported model answers in a process without tl_keras and Keras.
+
+    Args:
+      runtime: One of `tl_keras.serving.runtime_check`.
+      model: What the runtime loads.
+      questions: Bytes as uint8 (length,), or pixels, float32 (height, width, 3).
+      scratch: An empty directory for what the two processes tell each other.
+
+    Raises:
+      ExportError: The model cannot be loaded, or does not answer in ten minutes.
+    """
+    script = pathlib.Path(__file__).with_name("runtime_check.py")
+    asked, answered = scratch / "questions.npz", scratch / "answers.npz"
+    with writing(asked):
+        np.savez(asked, **_named(questions))
+    try:
+        process = subprocess.run(
+            [sys.executable, script, runtime, model, asked, answered],
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS_TO_ANSWER,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ExportError(
+            f"export: expected an exported model that answers within {_SECONDS_TO_ANSWER:g} seconds. Received: no "
+            "answer. Nothing was exported; try again on a machine that is less busy, or another format."
+        ) from error
+    if process.returncode != 0:
+        last_line = (process.stderr.strip().splitlines() or [f"exit status {process.returncode}"])[-1]
+        raise ExportError(
+            f"export: expected an exported model that answers. Received: {last_line}. Nothing was exported."
+        )
+    with np.load(answered) as file:
+        return ExportedAnswers(file["logits"], file["probabilities"])
+
+
+def compare(
+    answers: ExportedAnswers, expected: np.ndarray, *, temperature: float, tolerance: float | None
+) -> dict[str, Any]:
+    """Compares an exported model's answers with the logits of the training pipeline.
+
+    Logits are compared, relative to the largest: probabilities of a saturated model hide another preprocessing, and those
+    near a tie, divided by a small temperature, make much of rounding. The probabilities have to be those of the logits.
+
+    Args:
+      answers: Of the exported model.
+      expected: float32 (n, classes), logits of the training pipeline.
+      temperature: What the exported model divides logits by before the softmax.
+      tolerance: The largest difference allowed of a logit, as a part of the largest absolute one; None: any, it is only
+        stated.
+
+    Returns:
+      `images_compared`; `largest_logit_difference`, as a part of the largest absolute logit; `largest_difference` of a
+      probability; and `top_1_agreement`, the part of the images with the same best class.
+
+    Raises:
+      ExportError: They differ by more, or are not finite.
+    """
+    largest = max(float(np.abs(expected).max()), np.finfo(np.float32).tiny)
+    difference = float(np.abs(answers.logits - expected).max()) / largest
+    if not difference <= (np.inf if tolerance is None else tolerance) or not np.isfinite(answers.probabilities).all():
+        raise ExportError(
+            f"export: expected the training pipeline's logits to {tolerance or np.inf:g} of the largest. Received: a difference "
+            f"of {difference:.3g} over {len(expected)} validation images. Nothing was exported: report it, unless a file of "
+            "the run was changed."
+        )
+    own = softmax(answers.logits.astype(np.float64) / temperature, axis=-1)
+    rounding = _SOFTMAX_ROUNDING * max(1.0, largest / temperature)
+    if tolerance is not None and not (apart := float(np.abs(answers.probabilities - own).max())) <= rounding:
+        raise ExportError(
+            f"export: expected the softmax of the exported logits to {rounding:.2g}. Received: probabilities that differ from it "
+            f"by {apart:.3g}. Nothing was exported: report it, unless a file of the run was changed."
+        )
+    return {
+        "images_compared": len(expected),
+        "largest_logit_difference": difference,
+        "largest_difference": float(np.abs(answers.probabilities - softmax(expected / temperature, axis=-1)).max()),
+        "top_1_agreement": float(np.mean(answers.logits.argmax(axis=-1) == expected.argmax(axis=-1))),
+    }
+
+
+def _named(images: list[np.ndarray]) -> dict[str, Any]:
+    return {f"image_{i}": image for i, image in enumerate(images)}

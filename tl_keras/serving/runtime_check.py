@@ -1,0 +1,83 @@
+"""Asks an exported model in a process of its own that imports the model's runtime and nothing of tl_keras or Keras.
+
+A script: `python runtime_check.py RUNTIME MODEL QUESTIONS_NPZ ANSWERS_NPZ`, with RUNTIME among saved_model, litert, onnx
+and openvino. `QUESTIONS_NPZ` holds arrays `image_0`, `image_1`, ...: for saved_model the bytes of an image file, uint8
+(length,), else pixels, float32 (height, width, 3). `ANSWERS_NPZ` gets `logits` and
+`probabilities`, both float32 (n, classes).
+"""
+
+import sys
+from collections.abc import Callable
+
+import numpy as np
+
+Ask = Callable[[list[np.ndarray]], dict[str, np.ndarray]]
+
+_ASKED_FOR = ("logits", "probabilities")
+
+
+def load_saved_model(path: str) -> Ask:
+    """Loads a model into TensorFlow."""
+    import tensorflow as tf
+
+    signatures = tf.saved_model.load(path).signatures  # named: what is loaded lives as long as this does
+
+    def ask(files):
+        image_bytes = tf.constant([file.tobytes() for file in files])
+        served = {"probabilities": "serving_default", "logits": "logits"}
+        return {name: signatures[served[name]](image_bytes=image_bytes)[name].numpy() for name in _ASKED_FOR}
+
+    return ask
+
+
+def load_litert(path: str) -> Ask:
+    """Loads a model into LiteRT."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    runner = Interpreter(path).get_signature_runner()
+    return lambda images: runner(images=np.stack(images))
+
+
+def load_onnx(path: str) -> Ask:
+    """Loads a model into ONNX Runtime."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return lambda images: dict(
+        zip(_ASKED_FOR, session.run(list(_ASKED_FOR), {"images": np.stack(images)}), strict=True)
+    )
+
+
+def load_openvino(path: str) -> Ask:
+    """Loads a model into OpenVINO, in float32: left to itself it takes bfloat16 where the processor has it."""
+    import openvino
+
+    compiled = openvino.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+
+    def ask(images):
+        answered = compiled({"images": np.stack(images)})
+        return {name: answered[name] for name in _ASKED_FOR}
+
+    return ask
+
+
+RUNTIMES: dict[str, Callable[[str], Ask]] = {
+    "saved_model": load_saved_model,
+    "litert": load_litert,
+    "onnx": load_onnx,
+    "openvino": load_openvino,
+}
+
+
+def main(runtime: str, model: str, questions: str, answers: str) -> None:
+    """Writes the logits and probabilities that the model gives."""
+    sys.modules.update({"keras": None, "tl_keras": None})  # type: ignore[dict-item]  # importing what is None fails
+    with np.load(questions) as archive:
+        images = [archive[f"image_{i}"] for i in range(len(archive.files))]
+    answered = RUNTIMES[runtime](model)(images)
+    logits, probabilities = (answered[name] for name in _ASKED_FOR)
+    np.savez(answers, logits=logits, probabilities=probabilities)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,178 @@
+"""What a finished student knows of itself: how sure it may be, and what its images looked like to it."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from scipy.special import softmax
+
+from tl_keras.builder import Student
+from tl_keras.data.base import Source
+from tl_keras.data.pipeline import evaluation_batches, evaluation_order
+from tl_keras.data.splits import Splits
+from tl_keras.evaluation.calibration import expected_calibration_error, fit_temperature
+from tl_keras.serving.outlier import OutlierModel, fit_outlier_model
+
+FEATURES_LAYER = "features"
+# More images move neither the Gaussian nor the comparison of later images; a pass over all of ImageNet takes hours.
+_MAX_TRAIN_IMAGES = _MAX_VALIDATION_IMAGES = 2000
+_MAX_REFERENCE_IMAGES = 1000
+# Features of so many are in memory at a time; a multiple of the customary batch sizes.
+_IMAGES_AT_ONCE = 512
+
+# From indices of images, int64 (k,), to pooled features, float32 (k, d), and logits, float32 (k, classes), in the order of
+# `evaluation_order`.
+PredictFn = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
+@dataclasses.dataclass(frozen=True)
+class StudentStatistics:
+    """Fitted once, at the end of training; travels in `model.keras`.
+
+    Attributes:
+      temperature: What logits are divided by before the softmax.
+      calibration_error: Expected calibration error on validation at temperature 1, and at `temperature`; 0 to 1.
+      outliers: How far an image lies from the training images.
+      reference: float32 (m, r), at most 1,000 validation images along the components of `outliers`.
+      predicted_counts: int64 (classes,), how many validation images the student answers each class for.
+    """
+
+    temperature: float
+    calibration_error: tuple[float, float]
+    outliers: OutlierModel
+    reference: np.ndarray
+    predicted_counts: np.ndarray
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what a person wants to know of it, for `result.json`."""
+        before, after = self.calibration_error
+        return {
+            "temperature": self.temperature,
+            "expected_calibration_error_before": before,
+            "expected_calibration_error": after,
+        }
+
+    def to_bytes(self) -> bytes:
+        """Returns the statistics as an .npz file."""
+        file = io.BytesIO()
+        own = {name: value for name, value in vars(self).items() if name != "outliers"}
+        np.savez(file, **own, **{f"outliers.{name}": value for name, value in vars(self.outliers).items()})
+        return file.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> StudentStatistics:
+        """Returns the statistics that `to_bytes` wrote."""
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        outliers = {name: arrays[f"outliers.{name}"] for name in OutlierModel.__dataclass_fields__}
+        for name in ("residual_variance", "threshold"):
+            outliers[name] = float(outliers[name])
+        before, after = arrays["calibration_error"].tolist()
+        return cls(
+            temperature=float(arrays["temperature"]),
+            calibration_error=(before, after),
+            outliers=OutlierModel(**outliers),
+            reference=arrays["reference"],
+            predicted_counts=arrays["predicted_counts"],
+        )
+
+
+def fit_student_statistics(
+    *,
+    train_features: np.ndarray,
+    validation_features: np.ndarray,
+    validation_logits: np.ndarray,
+    validation_labels: np.ndarray,
+) -> StudentStatistics:
+    """Fits a statistics to what a student gives for its images.
+
+    Args:
+      train_features: float32 (n, d), pooled features of training images, n at least 2.
+      validation_features: float32 (m, d), m at least 1.
+      validation_logits: float32 (m, classes).
+      validation_labels: int64 (m,).
+    """
+    temperature = fit_temperature(validation_logits, validation_labels)
+    calibrated = softmax(validation_logits / temperature, axis=-1)
+    outliers = fit_outlier_model(train_features, validation_features)
+    return StudentStatistics(
+        temperature=temperature,
+        calibration_error=(
+            expected_calibration_error(softmax(validation_logits, axis=-1), validation_labels),
+            expected_calibration_error(calibrated, validation_labels),
+        ),
+        outliers=outliers,
+        reference=outliers.project(evenly(validation_features, _MAX_REFERENCE_IMAGES)).numpy(),
+        predicted_counts=np.bincount(validation_logits.argmax(axis=-1), minlength=validation_logits.shape[1]),
+    )
+
+
+def measure_student(
+    predict: PredictFn, source: Source, splits: Splits
+) -> tuple[StudentStatistics, np.ndarray, np.ndarray]:
+    """Looks at what a trained student gives for at most 2,000 of its validation images, and of its training images.
+
+    Args:
+      predict: The student.
+      source: The images that it was trained on.
+      splits: Of the source.
+
+    Returns:
+      The statistics; the validation images looked at, int64 (m,), in the order of `evaluation_order`; and their logits,
+      float32 (m, classes).
+    """
+    few = np.random.default_rng(splits.seed).permutation(splits.train)[:_MAX_TRAIN_IMAGES]
+    train_features, _ = predict(few)
+    validation = evenly(evaluation_order(source, splits.validation), _MAX_VALIDATION_IMAGES)
+    validation_features, validation_logits = predict(validation)
+    statistics = fit_student_statistics(
+        train_features=train_features,
+        validation_features=validation_features,
+        validation_logits=validation_logits,
+        validation_labels=source.labels[validation],
+    )
+    return statistics, validation, validation_logits
+
+
+def count_measured_images(splits: Splits) -> int:
+    """Returns how many images `measure_student` looks at."""
+    return min(len(splits.train), _MAX_TRAIN_IMAGES) + min(len(splits.validation), _MAX_VALIDATION_IMAGES)
+
+
+def predict_logits(predict: PredictFn, source: Source, indices: np.ndarray) -> np.ndarray:
+    """Returns the logits, float32 (k, classes), for any number of images, in the order of `evaluation_order`."""
+    ordered = evaluation_order(source, indices)
+    parts = np.split(ordered, range(_IMAGES_AT_ONCE, len(ordered), _IMAGES_AT_ONCE))
+    return np.concatenate([predict(part)[1] for part in parts])
+
+
+def make_predict_fn(student: Student, source: Source, *, global_batch_size: int) -> PredictFn:
+    """Returns what the whole student gives for images of a source, so many at a time."""
+    model = with_features(student.model)
+
+    def predict(indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        batches = evaluation_batches(
+            source,
+            indices,
+            transform=student.preprocess.evaluation_transform,
+            num_classes=len(source.class_names),
+            global_batch_size=global_batch_size,
+        )
+        return model.predict(batches.map(lambda images, labels: images), verbose=0)
+
+    return predict
+
+
+def with_features(model: keras.Model) -> keras.Model:
+    """Returns the student with two outputs: pooled features, float32 (n, d), and logits, float32 (n, classes)."""
+    return keras.Model(model.input, [model.get_layer(FEATURES_LAYER).output, model.output])
+
+
+def evenly(rows: np.ndarray, limit: int) -> np.ndarray:
+    """Returns at most `limit` of the rows, spread over all: storage order is often the order of the classes."""
+    return rows[np.linspace(0, len(rows) - 1, min(len(rows), limit)).round().astype(np.int64)]

@@ -1,0 +1,85 @@
+"""ParityRecord, while training runs, that frozen weights stand still and trained ones move."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+import numpy as np
+
+from tl_keras.builder import Student
+from tl_keras.distribution.distributor import settle
+from tl_keras.errors import TrainingError
+from tl_keras.freezing import FreezePlan
+
+
+class FreezeCheck(keras.callbacks.Callback):
+    """Stops the run unless the plan holds.
+
+    Frozen weights are looked at after the first step and at the end, trained ones after each step until all have moved:
+    stochastic depth may pass a block over in one step. They have the first epoch for it.
+
+    Args:
+      phase: Its name.
+      student: What trains.
+      plan: What should; `trainable` is not asked, since it is what may be wrong.
+      proofs: At the end of the phase gets what was seen: its name, and the numbers of weight tensors that were frozen and
+        stayed bit-identical, and that were trained and moved.
+    """
+
+    def __init__(self, phase: str, student: Student, plan: FreezePlan, *, proofs: list[dict[str, Any]]):
+        super().__init__()
+        self._phase = phase
+        self._proofs = proofs
+        self._frozen = plan.frozen_weights(student.backbone)
+        head = [weight for layer in student.head for weight in layer.weights]
+        self._trained = [*plan.trained_weights(student.backbone), *head]
+        self._before: list[bytes] = []
+        self._still: dict[int, bytes] = {}
+        self._stepped = False
+
+    def on_train_begin(self, logs=None):
+        self._before = [_digest(weight) for weight in self._frozen]
+        self._still = {i: _digest(weight) for i, weight in enumerate(self._trained)}
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not self._stepped:
+            self._stepped = True
+            settle(self.model)
+            self._require_frozen()
+        if self._still:
+            settle(self.model)
+            self._still = {i: seen for i, seen in self._still.items() if _digest(self._trained[i]) == seen}
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self._still:
+            raise TrainingError(
+                f"freeze plan: expected every trained weight to move in the first epoch of phase {self._phase}. Received: "
+                f"{_names(self._trained[i] for i in self._still)} unmoved. Use a larger --learning_rate, or report it."
+            )
+
+    def on_train_end(self, logs=None):
+        self._require_frozen()
+        self._proofs.append(
+            {"phase": self._phase, "frozen_unchanged": len(self._frozen), "trained_moved": len(self._trained)}
+        )
+
+    def _require_frozen(self) -> None:
+        after = [_digest(weight) for weight in self._frozen]
+        moved = [weight for weight, old, new in zip(self._frozen, self._before, after, strict=True) if old != new]
+        if moved:
+            raise TrainingError(
+                f"freeze plan: expected frozen weights to be bit-identical in phase {self._phase}. Received: "
+                f"{_names(moved)} changed. Nothing was written after this; please report it."
+            )
+
+
+def _digest(weight: keras.Variable) -> bytes:
+    return hashlib.blake2b(np.ascontiguousarray(keras.ops.convert_to_numpy(weight)).tobytes()).digest()
+
+
+def _names(weights: Iterable[keras.Variable]) -> str:
+    paths = [weight.path for weight in weights]
+    return ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")

@@ -1,0 +1,76 @@
+"""Parts a student where training begins: what is frozen ahead of the cut gives the same output in every epoch."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import keras
+
+from tl_keras.builder import Student
+from tl_keras.freezing import FreezePlan
+
+
+@dataclasses.dataclass(frozen=True)
+class SplitStudent:
+    """A student in two parts that share its layers.
+
+    Attributes:
+      position: Of the first layer of the backbone that trains; the number of its layers where the head alone trains.
+      frozen: Images, float32 (batch, image_size, image_size, 3), RGB, 0 to 255, to the activations at the cut: one tensor
+        at most edges, a list of them in NASNet, the pooled features where the head alone trains. Run it with
+        `training=False`. None where training begins at the first layer.
+      trained: The activations (the images, where nothing is frozen) to float32 (batch, classes) logits.
+      pooled: The same, to the list of pooled features, float32 (batch, feature_dim), and logits.
+    """
+
+    position: int
+    frozen: keras.Model | None
+    trained: keras.Model
+    pooled: keras.Model
+
+
+def split_student(student: Student, plan: FreezePlan) -> SplitStudent:
+    """Parts a student in front of the first layer that the plan trains."""
+    backbone = student.backbone
+    pooling, *after = student.head
+    position = plan.first_trained(backbone)
+    if not any(layer.weights for layer in backbone.layers[:position]):
+        inputs = keras.Input(student.model.input_shape[1:])
+        frozen, pooled = None, pooling(backbone(student.preprocess.normalize(inputs)))
+    elif position == len(backbone.layers):
+        pooled = pooling(backbone.output)
+        frozen = _from_images(student, pooled)
+        inputs = pooled = keras.Input(pooled.shape[1:], dtype=pooled.dtype)
+    else:
+        crossing = _crossing(backbone, position)
+        frozen = _from_images(student, crossing)
+        inputs = keras.tree.map_structure(lambda tensor: keras.Input(tensor.shape[1:], dtype=tensor.dtype), crossing)
+        pooled = pooling(keras.Model(crossing, backbone.output)(inputs))
+    logits = pooled
+    for layer in after:
+        logits = layer(logits)
+    return SplitStudent(position, frozen, keras.Model(inputs, logits), keras.Model(inputs, [pooled, logits]))
+
+
+def between(student: Student, shallow: SplitStudent, deep: SplitStudent) -> keras.Model:
+    """Returns the frozen layers between two cuts: activations at the shallow one to those at the deep one."""
+    backbone = student.backbone
+    all_frozen = deep.position == len(backbone.layers)
+    ends = student.head[0](backbone.output) if all_frozen else _crossing(backbone, deep.position)
+    return keras.Model(_crossing(backbone, shallow.position), ends)
+
+
+def _from_images(student: Student, ends) -> keras.Model:
+    images = keras.Input(student.model.input_shape[1:])
+    below = keras.Model(student.backbone.inputs, ends)
+    return keras.Model(images, below(student.preprocess.normalize(images)))
+
+
+def _crossing(backbone: keras.Model, position: int):
+    """Returns what the layers from a position on take from those before: a tensor, or a list in the order of their making."""
+    operations = backbone.operations  # the layers and, between them, bare additions and the like; by depth
+    start = operations.index(backbone.layers[position])
+    made_by = {id(tensor): i for i, made in enumerate(operations) for tensor in keras.tree.flatten(made.output)}
+    taken = {id(tensor): tensor for takes in operations[start:] for tensor in keras.tree.flatten(takes.input)}
+    crossing = [taken[key] for key in sorted(taken, key=made_by.__getitem__) if made_by[key] < start]
+    return crossing if len(crossing) > 1 else crossing[0]
