@@ -96,6 +96,8 @@ _DEFINE: dict[str, Callable[..., Any]] = {
     "boolean": flags.DEFINE_boolean,
 }
 
+_TYPES = {"string": "string", "float": "float", "integer": "int", "boolean": "bool"}  # as absl calls them
+
 
 def define(*, without: tuple[str, ...] = ()) -> flags.FlagHolder:
     """Defines the flags, and --config; returns the holder of the latter."""
@@ -119,8 +121,9 @@ def config_from(holder: flags.FlagHolder) -> TransferConfig:
         raise ConfigError(
             f"config: expected a Python file whose get_config() returns a tl_keras.TransferConfig. Received: {recipe}."
         )
-    for name, _, field, _ in _FIELDS:
-        if name in flags.FLAGS and flags.FLAGS[name].present:
+    for name, kind, field, _ in _FIELDS:
+        # A command may have a flag of this name and another type, as --unfreeze of the sweep, which is a list.
+        if name in flags.FLAGS and flags.FLAGS[name].present and flags.FLAGS[name].flag_type() == _TYPES[kind]:
             *parents, last = field.split(".")
             part = config
             for parent in parents:
