@@ -71,7 +71,7 @@ def mnist(folder: pathlib.Path) -> DataConfig:
     with np.load(TEST_DATA / "mnist.npz") as arrays:
         few = {name: array[: 1000 if name.endswith("train") else _TEST_IMAGES] for name, array in arrays.items()}
     np.savez(path, **few)
-    return DataConfig(source=f"npz:{path}", horizontal_flip=False)
+    return DataConfig(source=f"npz:{path}", horizontal_flip="off")
 
 
 def cifar10(folder: pathlib.Path) -> DataConfig:
@@ -100,7 +100,7 @@ def digits(folder: pathlib.Path) -> DataConfig:
         train_examples_per_class=20,
         validation_fraction=0.1,
         test_fraction=0.5,
-        horizontal_flip=False,
+        horizontal_flip="off",
     )
 
 

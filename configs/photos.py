@@ -6,7 +6,7 @@ Accuracy: not measured, none cited; it depends on your images. `python -m tl_ker
 time, before anything is trained.
 
 What is not named below has its default, described in `tl_keras/config.py`. People change most: `model.backbone`, `model.method`,
-`model.unfreeze`, `training.epochs`, and `data.horizontal_flip=False` where left and right differ, as in writing.
+`model.unfreeze`, `training.epochs`, and `data.horizontal_flip=off` where left and right differ, as in writing.
 """
 
 from tl_keras.config import TrainingConfig, TransferConfig

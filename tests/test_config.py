@@ -39,7 +39,7 @@ def test_json_of_another_version_is_refused():
 @pytest.mark.parametrize(
     ("method", "unfreeze", "learning_rate", "augmentation"),
     [
-        ("replicate", "all", 1e-3, "light"),
+        ("replicate", "all", 3e-3, "none"),
         ("feature_extraction", "none", 1e-2, "none"),
         ("fine_tune", "blocks:4", 1e-2, "light"),
     ],
@@ -49,6 +49,28 @@ def test_resolve_fills_in_what_the_method_decides(method, unfreeze, learning_rat
     assert resolved.model.unfreeze == unfreeze
     assert resolved.training.learning_rate == learning_rate
     assert resolved.data.augmentation == augmentation
+
+
+@pytest.mark.parametrize(
+    ("written", "read"), [(True, "on"), (False, "off"), ("False", "off"), ("auto", "auto"), ("on", "on")]
+)
+def test_flips_of_earlier_configs_are_read(written, read):
+    values = config.to_json(a_config())
+    values["data"]["horizontal_flip"] = written
+    config.validate(config.from_json(values))
+    assert config.from_json(values).data.horizontal_flip == read
+
+
+@pytest.mark.parametrize("flip", [False, "False"])  # from Python, and as --config.data.horizontal_flip=False sets it
+def test_a_flip_that_is_set_as_before_is_read(flip):
+    chosen = a_config()
+    chosen.data.horizontal_flip = flip
+    assert config.resolve(chosen).data.horizontal_flip == "off"
+
+
+def test_without_augmentation_nothing_is_mirrored():
+    chosen = a_config(model=ModelConfig(method="feature_extraction"))
+    assert config.resolve(chosen).data.horizontal_flip == "off"
 
 
 def test_resolve_keeps_what_the_user_chose_and_leaves_the_original_alone():
@@ -93,7 +115,8 @@ def test_resolve_twice_is_resolve_once():
         ({"training": TrainingConfig(learning_rate="auto")}, "learning_rate: expected a number"),
         ({"training": TrainingConfig(learning_rate=None)}, "learning_rate: expected a number. .* which is NoneType"),
         ({"data": DataConfig(source=3)}, "source: expected text"),
-        ({"data": DataConfig(source="digits", horizontal_flip="no")}, "horizontal_flip: expected True or False"),
+        ({"training": TrainingConfig(find_learning_rate="no")}, "find_learning_rate: expected True or False"),
+        ({"data": DataConfig(source="digits", horizontal_flip="no")}, "horizontal_flip: expected one of auto, on, off"),
         ({"model": {"backbone": "MobileNetV2"}}, "model: expected a ModelConfig"),
     ],
 )

@@ -10,7 +10,10 @@ from tl_keras.experiments.comparison import Row, compare, cut_variants, director
 
 
 def a_row(name, validation, test=None):
-    return Row(name, (pathlib.Path("a"),), np.array(validation), test, np.array([1.0, 3.0]), 12345)
+    reached = [{"seconds": 0.5, "validation_accuracy": 0.25}, {"seconds": 2.9, "validation_accuracy": 0.75}]
+    result = {"time_to_accuracy": reached, "seconds": {"head": 3.0}, "images": {"validation": 100}}
+    results = ({**result, "seconds": {"head": 1.0}, "time_to_accuracy": reached[:1]}, result)
+    return Row(name, (pathlib.Path("a"),), np.array(validation), test, np.array([1.0, 3.0]), 12345, results)
 
 
 def test_the_table_has_a_row_a_variant_with_its_spread():
@@ -21,11 +24,19 @@ def test_the_table_has_a_row_a_variant_with_its_spread():
         "accuracy",
         "test",
         "accuracy",
+        "validation",
+        "by",
+        "1",
+        "s",
         "seconds",
         "parameters",
         "trained",
     ]
-    assert lines[1].split() == ["fine_tune", "0.600", "±", "0.141", "0.400", "±", "0.000", "2.0", "12,345"]
+    assert lines[1].split() == [
+        *["fine_tune", "0.600", "±", "0.141", "0.400", "±", "0.000"],
+        *["0.250", "±", "0.000", "2.0*", "12,345"],  # the second run reached 0.75 after the first was over
+    ]
+    assert lines[-1].startswith("* accuracy still rose")
 
 
 def test_without_test_accuracies_there_is_no_column_for_them():

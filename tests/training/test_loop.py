@@ -262,6 +262,19 @@ def test_a_crop_that_loses_much_of_elongated_images_is_said(resize, said):
     assert bool(said) == bool(_crop_loss(preprocess, inspection))
 
 
+def test_digits_are_not_mirrored_unless_it_is_asked_for(tmp_path, models, capsys):
+    changes = {"data__augmentation": "light", "data__train_examples_per_class": 10, "export": "none"}
+    config = a_config(**changes, data__horizontal_flip="auto", training__epochs=1)
+    train_and_evaluate(config, tmp_path / "run", models=models)
+    assert "not mirrored in training: a linear classifier" in capsys.readouterr().err
+    written = json.loads((tmp_path / "run" / "config.json").read_text())["config"]
+    assert written["data"]["horizontal_flip"] == "off"
+    assert train_and_evaluate(config, tmp_path / "run", models=models)["resumed"]
+    asked = a_config(**changes, data__horizontal_flip="on", training__epochs=1)
+    with pytest.raises(WorkdirError, match="horizontal_flip: off there, on now"):
+        train_and_evaluate(asked, tmp_path / "run", models=models)
+
+
 def test_every_regulariser_at_once(tmp_path, models):
     config = a_config(
         model__method="fine_tune",

@@ -19,6 +19,7 @@ from tl_keras.config import METHODS, TransferConfig, from_json, to_json
 from tl_keras.console import say
 from tl_keras.distribution.cluster import read_cluster
 from tl_keras.errors import ConfigError
+from tl_keras.evaluation.budget import accuracy_by, equal_time, still_rising
 from tl_keras.files import writing
 from tl_keras.training.loop import train_and_evaluate
 from tl_keras.training.model_cache import ModelCache
@@ -43,6 +44,7 @@ class Row:
       test: Accuracies, where a test split was measured, else None.
       seconds: Of training, computing features and evaluating.
       parameters_trained: Their number.
+      results: Contents of `result.json`, one of each seed.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Row:
     test: np.ndarray | None
     seconds: np.ndarray
     parameters_trained: int
+    results: tuple[dict[str, Any], ...]
 
 
 def method_variants(config: TransferConfig) -> tuple[Variant, ...]:
@@ -168,22 +171,32 @@ def _train_seeds_logged(runs: _Runs) -> list[dict[str, Any]]:
 
 
 def table(rows: Sequence[Row], *, heading: str) -> str:
-    """Returns the comparison as text: accuracies (mean and standard deviation over seeds), seconds, parameters."""
+    """Returns the comparison as text: accuracies (mean and standard deviation over seeds), seconds, parameters.
+
+    Budgets are shown beside them: the validation accuracy that each had reached when the fastest was over, and a star
+    where accuracy still rose when the run ended.
+    """
     test = [row for row in rows if row.test is not None]
+    budget = equal_time([result for row in rows for result in row.results])
     width = max(len(heading), *(len(row.name) for row in rows))
-    columns = ["validation accuracy", *(["test accuracy"] if test else [])]
+    columns = ["validation accuracy", *(["test accuracy"] if test else []), f"validation by {budget:.0f} s"]
     lines = [
         f"{heading:<{width}}"
         + "".join(f"{name:>22}" for name in columns)
         + f"{'seconds':>10}{'parameters trained':>20}"
     ]
     for row in rows:
-        measured = [row.validation, *([row.test] if test else [])]
+        by_then = np.array([accuracy_by(result, budget) or 0.0 for result in row.results])
+        measured = [row.validation, *([row.test] if test else []), by_then]
         accuracies = "".join(f"{'' if values is None else _spread(values):>22}" for values in measured)
-        lines.append(f"{row.name:<{width}}{accuracies}{np.median(row.seconds):>10.1f}{row.parameters_trained:>20,}")
+        rising = "*" if any(still_rising(result) for result in row.results) else ""
+        seconds = f"{np.median(row.seconds):.1f}{rising}"
+        lines.append(f"{row.name:<{width}}{accuracies}{seconds:>10}{row.parameters_trained:>20,}")
     seeds = len(rows[0].validation)
     over_seeds = f"mean ± standard deviation over {seeds} seeds; " if seeds > 1 else ""
     lines.append(f"({over_seeds}median seconds of training a run)")
+    if any(still_rising(result) for row in rows for result in row.results):
+        lines.append("* accuracy still rose in the last fifth of the run: with more --epochs it may be higher")
     return "\n".join(lines)
 
 
@@ -199,4 +212,5 @@ def _row(name: str, folder: pathlib.Path, results: list[dict[str, Any]]) -> Row:
         test=np.array([result["test_accuracy"] for result in results]) if "test_accuracy" in results[0] else None,
         seconds=np.array([sum(result["seconds"].values()) for result in results]),
         parameters_trained=results[0]["parameters_trained"],
+        results=tuple(results),
     )

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tl_keras.config import flatten, to_json
+from tl_keras.evaluation.budget import accuracy_by, equal_time, still_rising
 from tl_keras.files import replacing
 from tl_keras.reporting import figures
 from tl_keras.reporting.finished_run import FinishedRun, read_run
@@ -40,9 +41,13 @@ def comparison_facts(runs: Sequence[FinishedRun]) -> dict[str, Any]:
     if not runs:
         return {}
     names = _names(runs)
+    budget = equal_time([run.result for run in runs])
     configs = [flatten(to_json(run.config)) for run in runs]
     return {
         "rows": list(zip(names, runs, strict=True)),
+        "equal_time": budget,
+        "by_then": [accuracy_by(run.result, budget) for run in runs],
+        "rising": [still_rising(run.result) for run in runs],
         "accuracies": figures.accuracies(names, [run.accuracy for run in runs], [run.interval for run in runs]),
         "same_images": len({tuple(run.splits[run.split]) for run in runs}) == 1,
         "settings": {

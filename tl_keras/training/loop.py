@@ -26,6 +26,7 @@ from tl_keras.console import say
 from tl_keras.data.batch_shard import BatchShard
 from tl_keras.data.decoded import held_decoded
 from tl_keras.data.inspection import Inspection
+from tl_keras.data.mirroring import measure_mirroring
 from tl_keras.data.pipeline import evaluation_batches, evaluation_order, steps_per_epoch, training_batches
 from tl_keras.data.sources import Source
 from tl_keras.data.splits import Splits, split_source
@@ -88,7 +89,7 @@ def train_and_evaluate(
     run, models = RunDirectory(workdir), models or ModelCache()
     if source is not None:
         config = dataclasses.replace(config, data=dataclasses.replace(config.data, source=source.name))
-    config = resolve(config)
+    config = resolve(_with_decided_flip(config, run))
     require_converters(export_formats(config.export))
     teacher = choose_backbone(config.model)
     config.model.image_size, config.model.alpha = teacher.preprocess.image_size, teacher.alpha
@@ -107,6 +108,10 @@ def train_and_evaluate(
     keras.utils.set_random_seed(config.seed)
     source, inspection = models.images(source or config.data.source, data_dir=config.data.data_dir)
     splits = make_splits(config, source, inspection)
+    if config.data.horizontal_flip == "auto":
+        mirroring = measure_mirroring(source, splits.train, seed=config.seed)
+        config.data.horizontal_flip = "on" if mirroring.allowed else "off"
+        say(f"data: {mirroring.describe()}")
     for remark in (*source.notes, *inspection.findings, *splits.remarks(), *_crop_loss(teacher.preprocess, inspection)):
         say(f"data: {remark}")
     _require_same_work(distributor, config, inspection, run)
@@ -217,6 +222,15 @@ def load_run(workdir: str | os.PathLike[str], models: ModelCache) -> LoadedRun:
     models.remember(student, _changing(job, phases))
     student.model.load_weights(run.model)
     return LoadedRun(student, source, splits, _predict_fn(job, phases[-1]))
+
+
+def _with_decided_flip(config: TransferConfig, run: RunDirectory) -> TransferConfig:
+    """Returns the config in which `horizontal_flip`, where it is left open, is what the run in the directory began with."""
+    begun = run.read_config()
+    if config.data.horizontal_flip != "auto" or begun is None:
+        return config
+    decided = from_json(begun["config"]).data.horizontal_flip
+    return dataclasses.replace(config, data=dataclasses.replace(config.data, horizontal_flip=decided))
 
 
 def make_splits(config: TransferConfig, source: Source, inspection: Inspection) -> Splits:
@@ -376,7 +390,7 @@ def feature_store(
         views=views,
         evaluation_transform=student.preprocess.evaluation_transform,
         training_transform=_training_transform(config, student),
-        augmentation=f"{data.augmentation} flip {data.horizontal_flip}",
+        augmentation=f"{data.augmentation} flip {data.horizontal_flip == 'on'}",
         seed=config.seed,
     )
     return open_feature_store(config, student, images)
@@ -594,7 +608,7 @@ def _training_batches(
 
 def _training_transform(config: TransferConfig, student: Student) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     return training_transform(
-        student.preprocess, augmentation=config.data.augmentation, horizontal_flip=config.data.horizontal_flip
+        student.preprocess, augmentation=config.data.augmentation, horizontal_flip=config.data.horizontal_flip == "on"
     )
 
 

@@ -1,0 +1,63 @@
+"""Tests of tl_keras.data.mirroring."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from tl_keras.data.arrays import ArraySource, digits_source
+from tl_keras.data.mirroring import MirrorTest, measure_mirroring
+
+
+@pytest.mark.parametrize("images", [60, 100, 500])
+def test_digits_are_not_mirrored(images):
+    source = digits_source()
+    found = measure_mirroring(source, np.random.default_rng(0).permutation(len(source))[:images], seed=0)
+    assert found.images == min(images, 300)
+    assert found.greyscale and found.conclusive and found.harmful
+    assert not found.allowed
+    assert found.mirrored < 0.5 < found.plain
+    assert "not mirrored in training" in found.describe()
+
+
+def coloured_blobs(*, count, left_right):
+    """Two classes: a bright patch above or below, or, where it is asked for, left or right."""
+    random = np.random.default_rng(0)
+    labels = np.arange(count) % 2
+    images = random.integers(0, 60, (count, 32, 32, 3), np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        half = np.s_[:, 16 * label : 16 * label + 16] if left_right else np.s_[16 * label : 16 * label + 16]
+        image[half] += 120
+    return ArraySource(images, labels)
+
+
+@pytest.mark.parametrize("left_right", [False, True])
+def test_what_differs_between_left_and_right_alone_is_not_mirrored(left_right):
+    found = measure_mirroring(coloured_blobs(count=60, left_right=left_right), np.arange(60), seed=0)
+    assert found.plain == 1.0
+    assert found.mirrored == (0.0 if left_right else 1.0)
+    assert found.allowed is not left_right
+
+
+def test_the_same_seed_measures_the_same():
+    source = digits_source()
+    assert measure_mirroring(source, np.arange(400), seed=3) == measure_mirroring(source, np.arange(400), seed=3)
+
+
+NOTHING = MirrorTest(images=40, chance=0.5, plain=0.5, mirrored=0.5, broken=5, mended=5, greyscale=False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "allowed"),
+    [
+        ({}, True),  # a customary default for photos
+        ({"greyscale": True}, False),  # writing is greyscale
+        ({"greyscale": True, "plain": 0.9, "mirrored": 0.9}, True),
+        ({"plain": 0.9, "mirrored": 0.6, "broken": 12, "mended": 0}, False),
+        ({"plain": 0.9, "mirrored": 0.875, "broken": 2, "mended": 1}, True),
+        ({"plain": 0.9, "mirrored": 0.85, "broken": 3, "mended": 1, "greyscale": True}, True),
+        ({"plain": 0.9, "mirrored": 0.8, "broken": 4, "mended": 0, "greyscale": True}, False),
+    ],
+)
+def test_the_rule(changes, allowed):
+    assert dataclasses.replace(NOTHING, **changes).allowed is allowed

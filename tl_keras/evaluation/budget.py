@@ -1,0 +1,34 @@
+"""What a run had come to after some seconds, and whether it had converged when it ended, from its `result.json`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+# A run that still gained in this last part of its time wants a longer one.
+_LAST_PART = 0.2
+
+
+def accuracy_by(result: Mapping[str, Any], seconds: float) -> float | None:
+    """Returns the best validation accuracy, 0 to 1, that a run had reached after some seconds; None where it had none yet.
+
+    Args:
+      result: Contents of `result.json`.
+      seconds: Time from the start of the run, preparing included.
+    """
+    reached = [each["validation_accuracy"] for each in result["time_to_accuracy"] if each["seconds"] <= seconds]
+    return reached[-1] if reached else None
+
+
+def still_rising(result: Mapping[str, Any]) -> bool:
+    """Returns whether validation accuracy rose by over one standard error in the last fifth of a run."""
+    total = sum(seconds for part, seconds in result["seconds"].items() if part not in ("evaluating", "exporting"))
+    best = result["time_to_accuracy"][-1]["validation_accuracy"]
+    earlier = accuracy_by(result, (1 - _LAST_PART) * total) or 0.0
+    return best - earlier > math.sqrt(best * (1 - best) / result["images"]["validation"])
+
+
+def equal_time(results: list[Mapping[str, Any]]) -> float:
+    """Returns the seconds that the fastest of several runs took: the time at which all of them can be compared."""
+    return min(sum(result["seconds"].values()) for result in results)
