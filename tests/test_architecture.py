@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from tl_keras.backbones.specs import backbone_names
+
 PACKAGE = pathlib.Path(__file__).resolve().parent.parent / "tl_keras"
 
 # One room a row, the lowest first: a room may import from those above its row, never from those below.
@@ -91,6 +93,16 @@ def test_imports_run_one_way():
         if imported not in ROOMS or ROOMS.index(imported) > ROOMS.index(room)
     ]
     assert wrong == []
+
+
+def test_outside_the_table_a_backbone_is_named_as_a_default_alone():
+    """Nothing asks which backbone it has."""
+    named = {}
+    for path in PACKAGE.rglob("*.py"):
+        strings = (node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant))
+        if path.parent.name != "backbones" and (names := {*strings} & {*backbone_names()}):
+            named[str(path.relative_to(PACKAGE))] = names
+    assert named == {"config.py": {"MobileNetV2"}, "advice/candidates.py": {"MobileNetV2"}}
 
 
 def test_the_data_know_no_backbone():

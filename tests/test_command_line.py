@@ -1,31 +1,25 @@
 """Tests of tl_keras.command_line, through the commands as a user runs them."""
 
+import os
+import pathlib
 import subprocess
 import sys
 
 import pytest
 
-COMMANDS = (
-    "train",
-    "sweep",
-    "report",
-    "audit",
-    "tpu_check",
-    "tpu_smoke",
-    "evaluate",
-    "predict",
-    "export",
-    "serve",
-    "monitor",
-    "demo",
-    "backbones",
-)
+PACKAGE = pathlib.Path(__file__).resolve().parent.parent / "tl_keras"
+# Every module that can be run, whether a table of ours names it or not.
+COMMANDS = sorted(path.stem for path in PACKAGE.glob("*.py") if '__name__ == "__main__"' in path.read_text()) + [
+    "backbones"
+]
+
+
+def test_the_commands_of_the_readme_are_among_them():
+    assert {"train", "advise", "inspect", "sweep", "predict", "serve"} <= set(COMMANDS)
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
     """Runs a command of the package in a process of its own."""
-    import os
-
     return subprocess.run(
         [sys.executable, *arguments], capture_output=True, text=True, env={**os.environ, **environment}, check=False
     )

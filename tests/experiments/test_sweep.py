@@ -12,7 +12,7 @@ from forked_commands import run_command, start_command
 
 from tl_keras.config import quick_start
 from tl_keras.experiments.comparison import Row
-from tl_keras.experiments.sweep import Sweep, describe, sweep
+from tl_keras.experiments.sweep import Sweep, best, describe, sweep
 from tl_keras.training.loop import train_and_evaluate
 
 FLAGS = [
@@ -74,13 +74,27 @@ def test_a_run_of_the_sweep_is_what_train_makes_of_it(swept, tmp_path):
     assert alone["hashes"]["teacher_weights"] == in_sweep["hashes"]["teacher_weights"]
 
 
-def test_of_equally_good_cuts_the_one_that_trains_least_is_chosen():
-    rows = tuple(
-        Row(name, (pathlib.Path(name),), np.array([0.5]), None, np.array([1.0]), parameters)
-        for name, parameters in (("none", 10), ("all", 1000))
-    )
-    chosen = max(rows, key=lambda row: (row.validation.mean(), -row.parameters_trained))
-    assert "chosen by validation: none (0.500)" in describe(Sweep(rows, chosen))
+def a_row(name, validation, parameters):
+    return Row(name, (pathlib.Path(name),), np.array(validation), None, np.array([1.0]), parameters)
+
+
+@pytest.mark.parametrize(
+    ("rows", "chosen"),
+    [
+        ([a_row("all", [0.5], 1000), a_row("none", [0.5], 10)], "none"),  # equally good: what trains least
+        ([a_row("none", [0.5], 10), a_row("all", [0.5], 1000)], "none"),
+        ([a_row("none", [0.5], 10), a_row("all", [0.6], 1000)], "all"),  # better: whatever it trains
+        ([a_row("none", [0.1, 0.9], 10), a_row("all", [0.6, 0.6], 1000)], "all"),  # the mean, not the best seed
+    ],
+)
+def test_the_best_on_validation_is_chosen_and_of_equals_the_one_that_trains_least(rows, chosen):
+    found = best(rows)
+    assert found.name == chosen
+    assert f"chosen by validation: {chosen} ({found.validation.mean():.3f})" in describe(Sweep(tuple(rows), found))
+
+
+def test_the_sweep_chooses_so(swept):
+    assert swept[1].chosen.workdirs == best(swept[1].rows).workdirs
 
 
 @pytest.mark.slow

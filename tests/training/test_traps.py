@@ -58,10 +58,21 @@ def test_everything_else_stays_bit_identical(trained):
 
 def test_batch_norm_keeps_its_statistics_while_the_layers_around_it_train(trained):
     student, _ = trained
-    statistics = [layer for layer in student.backbone.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    layers = student.backbone._flatten_layers(include_self=False)  # the nested ones too
+    statistics = [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert bool(statistics) == (student.teacher.spec.name != "ConvNeXtTiny")  # which has LayerNorm
     for layer in statistics:
         np.testing.assert_array_equal(layer.moving_mean, 0)
         np.testing.assert_array_equal(layer.moving_variance, 1)
+
+
+def test_layer_norm_trains_with_the_layers_around_it():
+    config = ModelConfig(
+        backbone="ConvNeXtTiny", weights="none", image_size=32, method="fine_tune", unfreeze="blocks:1"
+    )
+    student = build_student(choose_backbone(config), config, num_classes=2)
+    names = [weight.path for weight in student.plan.trained_weights(student.backbone)]
+    assert any("layernorm" in name and "gamma" in name for name in names)
 
 
 def test_a_second_build_is_cut_at_the_same_place(trained):
