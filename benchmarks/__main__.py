@@ -24,6 +24,7 @@ PARTS = (
     "sweep_of_cuts",
     "memory",
     "serving",
+    "honest_runs",
 )
 
 
