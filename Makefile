@@ -7,11 +7,10 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check uv &&
   { VIRTUAL_ENV=$(VENV) UV_NATIVE_TLS=1 $(BIN)/python -m uv pip install --quiet $(1) || \
     $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check $(1); }
 
-# What is measured, named apart because $(call) parts its arguments at commas; and what the benchmarks measure against.
-MEASURED = '.[dev,litert,onnx,openvino]'
+# What the benchmarks measure against.
 PEERS = torch==2.13.0 timm==1.0.31
 
-# In CI a test that is skipped fails the run, but for want of a GPU, a TPU or the internet (tests/no_skips.py).
+# In CI a test that is skipped fails the run, but for want of a GPU, a TPU and the like (tests/no_skips.py).
 PYTEST = -m pytest -n auto --maxprocesses=4 --dist=loadfile $(if $(CI),--fail-on-skips)
 
 # What a few tests need beside `dev`: JAX, a TPU's compiler, KerasHub, TensorFlow Serving's messages. The last three name TensorFlow as
@@ -94,7 +93,7 @@ $(VENV)/installed-oldest: setup.cfg requirements-oldest.txt | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/installed-bench: setup.cfg | $(VENV)/bin/python
-	$(call INSTALL,--editable $(MEASURED))
+	$(call INSTALL,--editable '.[dev]')
 	$(MAKE) VENV=$(VENV)-peers $(VENV)-peers/bin/python
 	$(VENV)-peers/bin/python -m pip install --quiet --disable-pip-version-check $(PEERS)
 	@touch $@ $(VENV)/installed-dev $(VENV)/installed

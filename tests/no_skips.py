@@ -8,6 +8,7 @@ ALLOWED = (
     "needs a GPU",
     "needs a machine without a GPU",
     "needs a TPU",
+    "needs a processor with AMX",
     "needs the internet",
     "needs real weights and photos",  # which have no licence to be in the repository: TL_KERAS_TEST_DATA
 )

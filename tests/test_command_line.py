@@ -9,8 +9,9 @@ import pytest
 
 PACKAGE = pathlib.Path(__file__).resolve().parent.parent / "tl_keras"
 # Every module that can be run, whether a table of ours names it or not.
-COMMANDS = sorted(path.stem for path in PACKAGE.glob("*.py") if '__name__ == "__main__"' in path.read_text()) + [
-    "backbones"
+COMMANDS = [
+    "backbones",
+    *sorted(path.stem for path in PACKAGE.glob("[a-z]*.py") if '__name__ == "__main__"' in path.read_text()),
 ]
 
 

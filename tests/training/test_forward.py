@@ -23,7 +23,7 @@ def model():
 @pytest.mark.parametrize("engine", ENGINES)
 def test_every_engine_that_is_there_gives_keras_numbers(model, engine):
     if lack := lacking(engine):
-        pytest.skip(f"{engine} needs what is not here: {lack}")
+        pytest.skip(f"needs a {lack}")
     chosen = fastest_forward(model, [_IMAGES], engine=engine, images=5)
     assert chosen.engine == engine
     for ours, expected in zip(chosen.call([_IMAGES[:3]]), model(_IMAGES[:3]), strict=True):
