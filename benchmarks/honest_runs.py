@@ -2,9 +2,9 @@
 
     python -m benchmarks.honest_runs
 
-The real MobileNetV2 of width 0.35 at 128 pixels on some 100 training images a set, by feature extraction and by fine-tuning, with three
-seeds and the default export, each by the command in a process of its own. Then each run is exported once more with a mistake
-in what prepares its images, of one of four kinds, which the export has to refuse. What failed is said on stderr.
+The real MobileNetV2 of width 0.35 at 128 pixels on some 100 training images a set, by feature extraction and by fine-tuning,
+with three seeds and the default export, each by the command in a process of its own. Then each run is exported once more with
+a mistake in what prepares its images, of one of four kinds, which the export has to refuse. What failed is said on stderr.
 """
 
 from __future__ import annotations
