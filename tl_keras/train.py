@@ -91,8 +91,9 @@ def summary(result: dict, workdir: str) -> str:
         f"{name} {result[f'{name}_accuracy']:.4f}" for name in ("test", "validation") if f"{name}_accuracy" in result
     ]
     exported = "".join(f", {workdir}/{export['path']}" for export in result["export"])
+    undone = "; fine-tuning made validation worse and is undone" if result.get("fine_tuning_undone") else ""
     return (
-        f"accuracy: {', '.join(accuracies)}  (kept: epoch {result['kept_epoch']}, {result['kept_phase']})\n"
+        f"accuracy: {', '.join(accuracies)}  (kept: epoch {result['kept_epoch']}, {result['kept_phase']}{undone})\n"
         f"parameters: {result['parameters_trained']:,} trained, {result['parameters_frozen']:,} frozen\n"
         f"seconds: {sum(result['seconds'].values()):.0f}; images a second: {result['images_per_second']:.0f}\n"
         f"wrote: {workdir}/model.keras{exported}, {workdir}/result.json"

@@ -1,5 +1,7 @@
 """Tests of tl_keras.training.checkpoints."""
 
+import dataclasses
+import json
 import resource
 
 import keras
@@ -41,8 +43,14 @@ def test_without_a_file_there_is_no_checkpoint(tmp_path):
 
 
 def test_the_start_of_a_phase_keeps_the_runs_best_and_forgets_the_phases():
-    progress = Progress(phase=0, phase_epochs=3, phase_over=True, phase_best_score=(1.0, 0.0), best_accuracy=1.0)
-    assert progress.at_start_of(1) == Progress(phase=1, best_accuracy=1.0)
+    progress = Progress(phase=0, phase_epochs=3, phase_over=True, phase_best_score=(1.0, 0.0), kept_epoch=2)
+    assert progress.at_start_of(1) == Progress(phase=1, kept_epoch=2)
+
+
+def test_a_record_of_an_older_version_is_read(tmp_path):
+    record = {**dataclasses.asdict(Progress(phase_epochs=2, kept_epoch=1)), "best_accuracy": 0.5}
+    np.savez(tmp_path / "c.npz", record=np.asarray(json.dumps(record)), value_0=np.zeros(3))
+    assert read_checkpoint(tmp_path / "c.npz")[0].progress == Progress(phase_epochs=2, kept_epoch=1)
 
 
 def save_epochs(path, *epochs):

@@ -16,6 +16,7 @@ import numpy as np
 from tl_keras.data.progress_bar import progress_bar
 from tl_keras.errors import TrainingError
 from tl_keras.training.checkpoints import Progress, save_checkpoint, values_of
+from tl_keras.training.selection import EpochScore, EpochSelection
 
 # An epoch over cached features takes less time than a checkpoint: a run killed between two trains the epochs since the
 # last again, to the same weights.
@@ -84,9 +85,7 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
 class RecordEpochs(keras.callbacks.Callback):
     """After each epoch: decides whether its weights are the ones to keep, writes the checkpoint, and may end the phase.
 
-    Kept is the last epoch whose validation accuracy is no more than two standard errors below the best so far: among epochs
-    that validation cannot tell apart, the one furthest down the cosine. (The rule of Breiman et al. 1984, section 3.4.3,
-    has one standard error; the best of tens of epochs is too good by about another.)
+    Kept is the last epoch that validation cannot tell from the best so far; see `tl_keras.training.selection`.
 
     Args:
       progress: Of the run; updated in place.
@@ -124,7 +123,8 @@ class RecordEpochs(keras.callbacks.Callback):
         self._kept = kept
         self._patience = patience
         self._images_per_epoch = images_per_epoch
-        self._validation_images = validation_images
+        before = (EpochScore(epoch["validation_accuracy"], epoch["validation_loss"]) for epoch in progress.history)
+        self._selection = EpochSelection(validation_images, before)
         self._write_history = write_history
         self._began = self._trained = 0.0
         self._written = time.perf_counter()
@@ -138,18 +138,13 @@ class RecordEpochs(keras.callbacks.Callback):
 
     def on_test_end(self, logs=None):
         # Here, and not at the end of the epoch: where an average of the weights is evaluated, it is in the model now.
-        progress, accuracy, score = (
-            self._progress,
-            float(logs["accuracy"]),
-            (float(logs["accuracy"]), -float(logs["loss"])),
-        )
+        progress, epoch = self._progress, EpochScore(float(logs["accuracy"]), float(logs["loss"]))
+        score = epoch.accuracy, -epoch.loss
         if progress.phase_best_score is None or score > progress.phase_best_score:
             progress.phase_best_score, progress.epochs_since_best = score, 0
         else:
             progress.epochs_since_best += 1
-        progress.best_accuracy = max(progress.best_accuracy, accuracy)
-        error = math.sqrt(progress.best_accuracy * (1 - progress.best_accuracy) / self._validation_images)
-        if accuracy >= progress.best_accuracy - 2 * error:
+        if self._selection.keeps(epoch):
             progress.kept_phase, progress.kept_epoch = self._phase_name, len(progress.history) + 1
             self._kept[:] = values_of(self._variables)
 

@@ -32,7 +32,6 @@ class Progress:
       phase_over: Whether early stopping has ended it.
       epochs_since_best: Epochs of that phase since its own best score.
       phase_best_score: Best validation accuracy and negative loss within that phase, or None.
-      best_accuracy: Best validation accuracy of the run.
       kept_phase: Name of the phase whose weights are kept.
       kept_epoch: Epoch of the run, from 1, whose weights are kept.
       history: A dictionary for each epoch of the run, as in metrics.jsonl.
@@ -46,7 +45,6 @@ class Progress:
     phase_over: bool = False
     epochs_since_best: int = 0
     phase_best_score: tuple[float, float] | None = None
-    best_accuracy: float = 0.0
     kept_phase: str = ""
     kept_epoch: int = 0
     history: list[dict[str, Any]] = dataclasses.field(default_factory=list)
@@ -139,6 +137,7 @@ def _read(path: pathlib.Path) -> Checkpoint:
         )
     if record["phase_best_score"] is not None:
         record["phase_best_score"] = tuple(record["phase_best_score"])
+    record.pop("best_accuracy", None)  # of older versions; what is kept follows from the history
     return Checkpoint(Progress(**record), values, kept)
 
 

@@ -151,6 +151,7 @@ def train_and_evaluate(
         "unfreeze": config.model.unfreeze,
         "kept_phase": progress.kept_phase,
         "kept_epoch": progress.kept_epoch,
+        **({"fine_tuning_undone": progress.kept_phase == "head"} if config.model.method == "fine_tune" else {}),
         "freeze_proof": progress.proofs,
         **_speed(progress, evaluating_seconds=evaluating_seconds),
         "time_to_accuracy": _time_to_accuracy(progress, price_per_hour=config.price_per_hour),
