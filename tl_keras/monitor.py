@@ -39,11 +39,7 @@ def main(arguments: list[str]) -> int:
 def as_text(report: dict) -> str:
     """Returns a line for each comparison, the label shares, and the verdict."""
     lines = [f"{report['images']} images, {report['undecodable']} more cannot be decoded"]
-    lines += [
-        f"{check['name']:<14} {check['value']:.3f}  (limit {check['limit']:.2f}, p {check['p_value']:.2g})"
-        f"{'  changed' if check['changed'] else ''}"
-        for check in report["checks"]
-    ]
+    lines += [check["line"] for check in report["checks"]]
     lines += [
         f"{row['label']}: {row['share']:.1%} of the answers, {row['share_in_validation']:.1%} in validation"
         for row in report["labels"]

@@ -4,6 +4,8 @@ import copy
 import dataclasses
 import json
 import shlex
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -11,10 +13,10 @@ import pytest
 from tl_keras.advice.advisor import advise, describe
 from tl_keras.advice.automatic import with_advised_method
 from tl_keras.advice.candidates import Candidate, parse_candidate
-from tl_keras.advice.recommendation import options_of, ranked
+from tl_keras.advice.recommendation import options_of, ranked, recommend
 from tl_keras.advice.teacher_scores import draw_sample, score_teacher
 from tl_keras.advise import as_seconds
-from tl_keras.config import quick_start, resolve
+from tl_keras.config import flatten, quick_start, to_json
 from tl_keras.errors import ConfigError
 from tl_keras.training.loop import train_and_evaluate
 from tl_keras.training.model_cache import ModelCache
@@ -61,11 +63,43 @@ def test_training_reads_the_features_that_the_advice_computed(advice, settings, 
     assert f"frozen layers: {held_out:,} images, " in capfd.readouterr().err
 
 
-def test_the_command_is_one_that_train_takes(advice):
-    words = shlex.split(advice.recommendation.command)
-    assert words[:3] == ["python", "-m", "tl_keras.train"]
-    assert {"--data=digits", "--weights=embedded"} <= set(words)
-    assert resolve(advice.recommendation.config).model.method in ("feature_extraction", "fine_tune")
+# What `train` makes of a command line, as JSON: its flags are of the process, so it is one of its own.
+READ_BACK = """
+import json, sys
+from absl import flags
+from tl_keras import run_flags, train
+from tl_keras.config import to_json
+run_flags.add_recipe_to_arguments()
+flags.FLAGS(sys.argv)
+print(json.dumps(to_json(run_flags.config_from(train._CONFIG))))
+"""
+
+
+def test_the_command_trains_what_was_looked_at_field_by_field(advice, settings):
+    asked = copy.deepcopy(settings)
+    asked.seed, asked.model.resize, asked.data.data_dir, asked.export = 7, "pad", "some place", "none"
+    option = advice.recommendation.option
+    recommended = recommend(option, advice.options, asked, draw_sample(settings, ModelCache()))
+    python, dash_m, module, *flags = shlex.split(recommended.command)
+    assert (python, dash_m, module) == ("python", "-m", "tl_keras.train")
+    read = subprocess.run([sys.executable, "-c", READ_BACK, *flags], capture_output=True, text=True, check=True)
+    trained = flatten(json.loads(read.stdout))
+    assert trained == flatten(to_json(recommended.config))
+    for field in ("seed", "cache.folder", "data.validation_fraction", "data.test_fraction", "data.horizontal_flip"):
+        assert trained[field] == flatten(to_json(asked))[field]
+
+
+def test_a_teacher_whose_probe_is_all_but_perfect_is_not_fine_tuned(advice):
+    (evidence,) = advice.teacher_scores
+    depths = []
+    for depth in evidence.depths:
+        sure = np.eye(10)[depth.probe.labels]  # all right, and more so than any option with fine-tuning could promise
+        depths.append(dataclasses.replace(depth, probe=dataclasses.replace(depth.probe, probabilities=sure)))
+    sure_of_itself = dataclasses.replace(evidence, depths=tuple(depths))
+    options = ranked([sure_of_itself])
+    assert max(options, key=lambda option: option.accuracy).accuracy == 1
+    assert options[0].method == "feature_extraction"
+    assert ranked([evidence])[0].method == "fine_tune"
 
 
 def test_every_choice_has_a_reason_in_the_report(advice):

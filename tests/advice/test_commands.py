@@ -43,5 +43,5 @@ def test_inspect_leaves_a_page_json_and_splits(tmp_path):
 def test_advise_prints_the_command_last():
     process = run_command("advise", "--data=digits", "--candidates=MobileNetV2:embedded", "--budget=1h")
     assert process.returncode == 0, process.stderr
-    assert process.stdout.splitlines()[-1].startswith("python -m tl_keras.train --data=digits")
+    assert process.stdout.splitlines()[-1].startswith("python -m tl_keras.train --workdir=")
     assert "- time: about" in process.stdout

@@ -8,7 +8,7 @@ from tl_keras.evaluation.calibration import (
     calibrate,
     expected_calibration_error,
     fit_temperature,
-    negative_log_likelihood,
+    mean_log_loss,
     out_of_fold_probabilities,
     reliability,
 )
@@ -55,11 +55,11 @@ def test_no_bound_is_reached_whatever_the_scale_of_the_logits(factor):
 def test_in_expectation_held_out_likelihood_is_no_worse_after_than_before(images, true):
     """Over 200 draws of validation images, the mean over the rest; `true` is the temperature that mends the logits."""
     random, logits, rest = np.random.default_rng(images), LOGITS * np.float32(true), slice(1000)
-    before, gained = negative_log_likelihood(logits[rest], LABELS[rest]), []
+    before, gained = mean_log_loss(softmax(logits[rest], axis=-1), LABELS[rest]), []
     for _ in range(200):
         drawn = 1000 + random.permutation(4000)[:images]
         temperature = fit_temperature(logits[drawn], LABELS[drawn])
-        gained.append(before - negative_log_likelihood(logits[rest], LABELS[rest], temperature=temperature))
+        gained.append(before - mean_log_loss(softmax(logits[rest] / temperature, axis=-1), LABELS[rest]))
     assert np.mean(gained) >= -1e-3
 
 
@@ -72,7 +72,7 @@ def test_probabilities_out_of_fold_know_nothing_of_their_image():
 
 def test_what_calibration_does_is_measured_out_of_fold():
     found = calibrate(LOGITS[:40] * 3, LABELS[:40])
-    fitted = negative_log_likelihood(LOGITS[:40] * 3, LABELS[:40], temperature=found.temperature)
+    fitted = mean_log_loss(softmax(LOGITS[:40] * 3 / found.temperature, axis=-1), LABELS[:40])
     before, after = found.negative_log_likelihood
     assert fitted < after < before
     assert "40 validation images" in found.to_json()["measured_on"]

@@ -8,7 +8,7 @@ import tensorflow as tf
 from forked_commands import run_command
 
 from tl_keras.serving.model_file import load_model
-from tl_keras.serving.monitoring import Watch, check_features, check_labels, check_outliers, verdict
+from tl_keras.serving.monitoring import Check, Watch, check_features, check_labels, check_outliers, verdict
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +24,25 @@ def test_more_outliers_than_validation_had_are_a_change(outliers, changed):
 
 def test_a_few_images_prove_nothing():
     assert not check_outliers(np.array([1.5, 0.5])).changed
+
+
+# (value, limit, p-value) of outlier rate, drift and label change, what is said of each, and of all.
+VERDICTS = {
+    "nothing": ([(0.05, 0.1, 0.5), (0.1, 0.2, 0.3), (0.1, 0.15, 0.4)], "same same same", "keep"),
+    "the issue's": ([(0.05, 0.1, 0.5), (0.238, 0.2, 0.3), (0.222, 0.15, 0.2)], "same undecided undecided", "undecided"),
+    "small and certain": ([(0.06, 0.1, 1e-9), (0.1, 0.2, 1e-9), (0.1, 0.15, 1e-9)], "same same same", "keep"),
+    "labels": ([(0.05, 0.1, 0.5), (0.25, 0.2, 0.3), (0.3, 0.15, 1e-4)], "same undecided changed", "look"),
+    "features": ([(0.05, 0.1, 0.5), (0.25, 0.2, 1e-4), (0.1, 0.15, 0.4)], "same changed same", "retrain"),
+}
+
+
+@pytest.mark.parametrize("name", VERDICTS)
+def test_every_line_says_by_which_rule_and_the_verdict_follows_from_the_lines(name):
+    values, states, says = VERDICTS[name]
+    checks = [Check(n, *v) for n, v in zip(("outlier_rate", "feature_drift", "label_change"), values, strict=True)]
+    assert [check.state for check in checks] == states.split()
+    assert verdict(checks).startswith(says)
+    assert verdict(checks).startswith("keep") == all("within the limit" in check.describe() for check in checks)
 
 
 def test_shifted_features_are_a_change_and_the_known_ones_are_not(statistics):
@@ -48,7 +67,7 @@ def test_a_server_hears_of_every_thousand_answers(outlier, says):
     assert f"; {says}" in heard[-1]
 
 
-@pytest.mark.parametrize(("noise", "status", "says"), [(False, 0, "keep"), (True, 3, "retrain")])
+@pytest.mark.parametrize(("noise", "status", "says"), [(False, 0, "undecided"), (True, 3, "retrain")])
 def test_the_command_says_when_to_retrain(run, source, tmp_path, noise, status, says):
     random = np.random.default_rng(0)
     for index in range(40):

@@ -22,6 +22,7 @@ HISTORIES = {
     "harm that only the loss shows": (28, [(1.0, 0.02), (1.0, 0.01), (0.96, 0.3), (0.93, 0.5)], {1}),
     "fine-tuning that helped": (60, [(0.85, 0.5), (0.85, 0.45), (0.83, 0.46), (0.95, 0.2), (0.93, 0.21)], {4}),
     "more right answers outweigh a higher loss": (1000, [(0.80, 0.6), (0.90, 0.7)], {1}),
+    "surer, and no less often right, as heads become late in the cosine": (28, [(0.70, 0.9), (0.72, 1.6)], {1}),
     "epochs that wander around the same": (100, [(0.9, 0.30), (0.93, 0.28), (0.91, 0.31), (0.92, 0.29)], {3}),
     "a loss that is no number": (28, [(0.9, 0.4), (1.0, float("nan"))], {0}),
     "one epoch": (1, [(0.0, 3.0)], {0}),

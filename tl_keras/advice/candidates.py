@@ -24,11 +24,6 @@ class Candidate:
         weights = "" if self.weights == "imagenet" else f":{self.weights}"
         return f"{self.backbone}{weights}{f':{self.alpha:g}' if self.alpha else ''}"
 
-    def flags(self) -> list[str]:
-        """Returns the flags of `train` that choose it."""
-        weights = [] if self.weights == "imagenet" else [f"--weights={self.weights}"]
-        return [f"--backbone={self.backbone}", *weights, *([f"--alpha={self.alpha:g}"] if self.alpha else [])]
-
     def choose(self, config: ModelConfig) -> ModelConfig:
         """Returns a config with this teacher in place of its own."""
         return dataclasses.replace(config, backbone=self.backbone, weights=self.weights, alpha=self.alpha)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from tl_keras.advice.candidates import Candidate
 from tl_keras.advice.teacher_scores import Depth, Sample, TeacherScores
-from tl_keras.config import FEWEST_STEPS, TransferConfig, epochs_for, from_json, resolve, to_json
+from tl_keras.config import FEWEST_STEPS, TransferConfig, epochs_for, from_json, resolve, to_json, train_command
 
 # The part of a frozen teacher's test errors that fine-tuning its last two and four blocks took away: means over seven pairs
 # of set and teacher of benchmarks/advice.py (-5% to 32%), and their standard deviation.
@@ -29,6 +28,9 @@ _TOO_SMALL_TO_CROP = 16
 
 # Images of the largest class for each of the smallest from which on errors are weighed by class.
 _IMBALANCE = 10
+
+# Of a probe, from which on its errors are too few for fine-tuning to be seen to take some away.
+_NOTHING_TO_GAIN = 0.99
 
 # Standard errors of the difference within which the images do not tell one teacher from another.
 _CLEARLY_BETTER = 1.0
@@ -107,13 +109,21 @@ def ranked(teacher_scores: Iterable[TeacherScores]) -> tuple[Option, ...]:
     """Returns the options of all teachers by the accuracy to expect, save that the one to choose comes first.
 
     That is the best; of teachers that these images cannot tell from it, the best of the largest with ImageNet weights: what
-    the sample leaves open, ImageNet decides (Kornblith et al. 2019, section 4: better ImageNet networks transfer better).
+    the sample leaves open, ImageNet decides (Kornblith et al. 2019, section 4: better ImageNet networks transfer better). A
+    teacher whose probe is within a standard error of 0.99 is not fine-tuned.
     """
     options = sorted((o for each in teacher_scores for o in options_of(each)), key=lambda o: o.accuracy, reverse=True)
-    best = options[0]
-    as_good = [o for o in options if best.accuracy - o.accuracy <= _CLEARLY_BETTER * _error_of_difference(best, o)]
+    worthwhile = [o for o in options if o.unfreeze == "none" or not _is_saturated(o.teacher_scores)]
+    best = worthwhile[0]
+    as_good = [o for o in worthwhile if best.accuracy - o.accuracy <= _CLEARLY_BETTER * _error_of_difference(best, o)]
     first = max(as_good, key=lambda o: (o.candidate.weights == "imagenet", o.teacher_scores.parameters, o.accuracy))
     return (first, *(option for option in options if option is not first))
+
+
+def _is_saturated(teacher_scores: TeacherScores) -> bool:
+    """Returns whether the features as they are leave no error that fine-tuning could be seen to take away."""
+    probe = teacher_scores.last.probe
+    return probe.accuracy + probe.standard_error >= _NOTHING_TO_GAIN
 
 
 def _error_of_difference(one: Option, other: Option) -> float:
@@ -164,22 +174,7 @@ def recommend(option: Option, options: Sequence[Option], config: TransferConfig,
         _size_reason(option, sample),
         f"class weights: {training.class_weights}, because the largest class has {imbalance:.1f} times the images of the smallest",
     )
-    return Recommendation(option, config, reasons, command(config, option.candidate))
-
-
-def command(config: TransferConfig, candidate: Candidate) -> str:
-    """Returns the `train` command of a recommended config."""
-    data, training = config.data, config.training
-    flags = [f"--data={data.source}", "--workdir=tl_keras_run", *candidate.flags(), f"--method={config.model.method}"]
-    flags += [f"--learning_rate={training.learning_rate:g}", f"--epochs={training.epochs}"]
-    flags += [f"--augmentation={data.augmentation}"]
-    if config.model.method == "fine_tune":
-        flags += [f"--unfreeze={config.model.unfreeze}", f"--config.training.head_epochs={training.head_epochs}"]
-    if training.class_weights != "none":
-        flags += [f"--config.training.class_weights={training.class_weights}"]
-    if data.data_dir:
-        flags += [f"--data_dir={data.data_dir}"]
-    return shlex.join(["python", "-m", "tl_keras.train", *flags])
+    return Recommendation(option, config, reasons, train_command(config, "tl_keras_run"))
 
 
 def _median_side(sample: Sample) -> float:
@@ -194,7 +189,7 @@ def _teacher_reason(option: Option, options: Sequence[Option]) -> str:
         f"{candidate.name} {teacher_scores.last.probe.accuracy:.3f}" for candidate, teacher_scores in rivals.items()
     )
     against = f", against {others}" if others else "; no other was looked at"
-    open_question = option.accuracy < max(o.accuracy for o in options)
+    open_question = option.accuracy < max((o.accuracy for o in options if o.candidate in rivals), default=0.0)
     larger = "; that is no clear difference, and the largest ImageNet teacher is taken" if open_question else ""
     return f"teacher {option.candidate.name}: a linear probe on its features gets {own.probe.accuracy:.3f} right{against}{larger}"
 
@@ -202,6 +197,12 @@ def _teacher_reason(option: Option, options: Sequence[Option]) -> str:
 def _cut_reason(option: Option, options: Sequence[Option]) -> str:
     depths = option.teacher_scores.depths
     by_depth = ", ".join(f"{depth.where} {depth.probe.accuracy:.3f}" for depth in depths)
+    if option.unfreeze == "none" and _is_saturated(option.teacher_scores):
+        probe = option.teacher_scores.last.probe
+        return (
+            f"method feature_extraction: a probe on the last features gets {probe.accuracy:.3f} ± {probe.standard_error:.3f} "
+            f"right, which leaves fine-tuning nothing to gain; the probe by depth: {by_depth}"
+        )
     if option.unfreeze == "none":
         return (
             f"method feature_extraction: training layers of the teacher promises no more than noise here; "

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
 
 # Standard errors of the slope of the likelihood within which a temperature of 1 stands.
 _STANDARD_ERRORS = 2.0
@@ -69,7 +69,7 @@ def out_of_fold_probabilities(logits: np.ndarray, labels: np.ndarray) -> np.ndar
       logits: float32 (n, classes), n at least 1.
       labels: int64 (n,).
     """
-    fold = np.arange(len(labels)) % _FOLDS
+    fold: np.ndarray = np.arange(len(labels)) % _FOLDS
     probabilities: np.ndarray = np.empty(logits.shape)
     for asked in (fold == number for number in np.unique(fold)):
         temperature = fit_temperature(logits[~asked], labels[~asked])
@@ -77,15 +77,15 @@ def out_of_fold_probabilities(logits: np.ndarray, labels: np.ndarray) -> np.ndar
     return probabilities
 
 
-def negative_log_likelihood(logits: np.ndarray, labels: np.ndarray, *, temperature: float = 1.0) -> float:
+def mean_log_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """Returns the mean negative log-likelihood of the labels, in nats, 0 or more.
 
     Args:
-      logits: float32 (n, classes), n at least 1.
+      probabilities: float64 (n, classes), rows that sum to 1, n at least 1.
       labels: int64 (n,).
-      temperature: Divisor of the logits, above 0.
     """
-    return -float(log_softmax(logits.astype(np.float64) / temperature, axis=-1)[np.arange(len(labels)), labels].mean())
+    of_right_class = probabilities[np.arange(len(labels)), labels]
+    return -float(np.log(np.maximum(of_right_class, np.finfo(np.float64).tiny)).mean())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,23 +95,33 @@ class Calibration:
     Attributes:
       temperature: Fitted to all validation images.
       error: Expected calibration error on validation, before and after, 0 to 1.
-      negative_log_likelihood: Mean on validation in nats, before and after.
+      negative_log_likelihood: Mean on validation in nats, before and after; None in models of an older version,
+        whose error after was measured on the images that the temperature was fitted to.
       images: Number of validation images.
     """
 
     temperature: float
     error: tuple[float, float]
-    negative_log_likelihood: tuple[float, float]
+    negative_log_likelihood: tuple[float, float] | None
     images: int
 
     def to_json(self) -> dict[str, Any]:
         """Returns what a person wants to know of it, for `result.json`."""
-        return {
+        values = {
             "temperature": self.temperature,
             "expected_calibration_error_before": self.error[0],
             "expected_calibration_error": self.error[1],
-            "negative_log_likelihood_before": self.negative_log_likelihood[0],
-            "negative_log_likelihood": self.negative_log_likelihood[1],
+        }
+        if self.negative_log_likelihood is None:
+            return {
+                **values,
+                "measured_on": f"{self.images} validation images, those that the temperature was fitted to",
+            }
+        before, after = self.negative_log_likelihood
+        return {
+            **values,
+            "negative_log_likelihood_before": before,
+            "negative_log_likelihood": after,
             "measured_on": f"{self.images} validation images, each by a temperature fitted without it",
         }
 
@@ -123,15 +133,11 @@ def calibrate(logits: np.ndarray, labels: np.ndarray) -> Calibration:
       logits: float32 (n, classes), n at least 1.
       labels: int64 (n,).
     """
-    after = out_of_fold_probabilities(logits, labels)
-    of_right_class = np.maximum(after[np.arange(len(labels)), labels], np.finfo(np.float64).tiny)
+    before, after = softmax(logits.astype(np.float64), axis=-1), out_of_fold_probabilities(logits, labels)
     return Calibration(
         temperature=fit_temperature(logits, labels),
-        error=(
-            expected_calibration_error(softmax(logits.astype(np.float64), axis=-1), labels),
-            expected_calibration_error(after, labels),
-        ),
-        negative_log_likelihood=(negative_log_likelihood(logits, labels), -float(np.log(of_right_class).mean())),
+        error=(expected_calibration_error(before, labels), expected_calibration_error(after, labels)),
+        negative_log_likelihood=(mean_log_loss(before, labels), mean_log_loss(after, labels)),
         images=len(labels),
     )
 

@@ -17,7 +17,7 @@ from tl_keras.builder import Student, choose_backbone, plan_student
 from tl_keras.config import train_command
 from tl_keras.data.pipeline import evaluation_images, evaluation_order
 from tl_keras.data.sources import Source
-from tl_keras.evaluation.calibration import reliability
+from tl_keras.evaluation.calibration import mean_log_loss, out_of_fold_probabilities, reliability
 from tl_keras.evaluation.metrics import accuracy_interval, classification_metrics
 from tl_keras.experiments.measure import open_run
 from tl_keras.files import replacing
@@ -90,7 +90,7 @@ def write_report(
         "run.html",
         run=run,
         sentence=_sentence(run, student, classes=len(source.class_names)),
-        **_measured(answers, source.class_names),
+        **_measured(answers, source.class_names, split=run.split),
         **_examples(student, source, answers),
         **_training(run, student, phases),
         **_weaknesses(run),
@@ -138,14 +138,16 @@ def _sentence(run: FinishedRun, student: Student, *, classes: int) -> str:
     )
 
 
-def _measured(answers: _Predictions, names: tuple[str, ...]) -> dict[str, Any]:
+def _measured(answers: _Predictions, names: tuple[str, ...], *, split: str) -> dict[str, Any]:
     """Returns accuracy, figures by class, what is confused with what, and calibration."""
     metrics = classification_metrics(answers.labels, answers.logits, names)
     matrix = confusion_matrix(answers.labels, answers.logits.argmax(axis=-1), labels=range(len(names)))
     wrong = matrix - np.diag(matrix.diagonal())
     pairs = np.dstack(np.unravel_index(np.argsort(-wrong, axis=None, kind="stable")[:_MOST_PAIRS], wrong.shape))[0]
     before = reliability(softmax(answers.logits, axis=-1), answers.labels)
-    after = reliability(answers.scores, answers.labels)
+    # The temperature was fitted to validation images: there it is measured by others, each fitted without the image.
+    scores = answers.scores if split == "test" else out_of_fold_probabilities(answers.logits, answers.labels)
+    after = reliability(scores, answers.labels)
     return {
         "metrics": metrics,
         "interval": accuracy_interval(metrics["accuracy"], metrics["examples"]),
@@ -155,6 +157,10 @@ def _measured(answers: _Predictions, names: tuple[str, ...]) -> dict[str, Any]:
         ],
         "calibration": figures.calibration(before, after),
         "calibration_errors": (before.error, after.error),
+        "likelihoods": [
+            mean_log_loss(each, answers.labels)
+            for each in (softmax(answers.logits.astype(np.float64), axis=-1), scores)
+        ],
         "temperature": answers.temperature,
     }
 

@@ -49,9 +49,25 @@ class Check:
     p_value: float
 
     @property
+    def state(self) -> str:
+        """`same` within the limit; beyond it `changed` where that is no chance, else `undecided`."""
+        if self.value <= self.limit:
+            return "same"
+        return "changed" if self.p_value < _SIGNIFICANCE else "undecided"
+
+    @property
     def changed(self) -> bool:
         """Whether the change is both large and no chance."""
-        return self.value > self.limit and self.p_value < _SIGNIFICANCE
+        return self.state == "changed"
+
+    def describe(self) -> str:
+        """Returns value, limit and state, with the rule that decides, in one line."""
+        rule = {
+            "same": "within the limit",
+            "changed": f"beyond the limit, and no chance: p is below {_SIGNIFICANCE}",
+            "undecided": f"beyond the limit, but chance does as much with so few images, new or of validation: p is not below {_SIGNIFICANCE}",
+        }[self.state]
+        return f"{self.name} {self.value:.3f} (limit {self.limit:.2f}, p {self.p_value:.2g}) {self.state}: {rule}"
 
 
 def check_outliers(scores: np.ndarray) -> Check:
@@ -92,12 +108,14 @@ def check_labels(known: np.ndarray, counts: np.ndarray) -> Check:
 
 
 def verdict(checks: list[Check]) -> str:
-    """Returns what to do, in one sentence."""
+    """Returns what to do, in one sentence: `keep` only where every value is within its limit."""
     changed = {check.name for check in checks if check.changed}
     if changed & {"outlier_rate", "feature_drift"}:
         return "retrain: label some of these images, those with the largest outlier scores first, and train with them"
     if changed:
         return "look: the images resemble the training images, but the classes come in other shares"
+    if undecided := [check.name for check in checks if check.state == "undecided"]:
+        return f"undecided: {' and '.join(undecided)} beyond the limit, but these or the validation images are too few to rule out chance"
     return "keep: these images are like those that the model was trained on"
 
 
@@ -123,7 +141,9 @@ class Watch:
         counts = np.array([self._labels.count(name) for name in self._class_names], np.int64)
         checks = [check_outliers(np.array(self._outliers)), check_labels(self._known, counts)]
         self._labels, self._outliers = [], []
-        figures = ", ".join(f"{check.name} {check.value:.3f}" for check in checks)
+        figures = ", ".join(
+            f"{check.name} {check.value:.3f} (limit {check.limit:.2f}) {check.state}" for check in checks
+        )
         return f"the last {_WATCHED_ANSWERS} images: {figures}; {verdict(checks)}"
 
 
@@ -138,8 +158,8 @@ def compare_images(
       batch_size: Images at a time.
 
     Returns:
-      `images` and `undecodable`, counts; `checks`, each with the fields of `Check` and `changed`; `labels`, for each class
-      its `label`, `share` of the answers and `share_in_validation`; `changed` and `verdict`.
+      `images` and `undecodable`, counts; `checks`, each with the fields of `Check`, `state`, `changed` and, for people, `line`;
+      `labels`, for each class its `label`, `share` of the answers and `share_in_validation`; `changed` and `verdict`.
 
     Raises:
       BackboneError: The run directory has no model.
@@ -166,7 +186,10 @@ def compare_images(
     return {
         "images": len(readable),
         "undecodable": len(files) - len(readable),
-        "checks": [{**dataclasses.asdict(check), "changed": check.changed} for check in checks],
+        "checks": [
+            {**dataclasses.asdict(check), "state": check.state, "changed": check.changed, "line": check.describe()}
+            for check in checks
+        ],
         "labels": [{"label": name, "share": share, "share_in_validation": before} for name, share, before in shares],
         "changed": any(check.changed for check in checks),
         "verdict": verdict(checks),

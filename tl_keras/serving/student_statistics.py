@@ -9,13 +9,12 @@ from typing import Any
 
 import keras
 import numpy as np
-from scipy.special import softmax
 
 from tl_keras.builder import Student
 from tl_keras.data.base import Source
 from tl_keras.data.pipeline import evaluation_batches, evaluation_order
 from tl_keras.data.splits import Splits
-from tl_keras.evaluation.calibration import expected_calibration_error, fit_temperature
+from tl_keras.evaluation.calibration import Calibration, calibrate
 from tl_keras.serving.outlier import OutlierModel, fit_outlier_model
 
 FEATURES_LAYER = "features"
@@ -35,33 +34,35 @@ class StudentStatistics:
     """Fitted once, at the end of training; travels in `model.keras`.
 
     Attributes:
-      temperature: What logits are divided by before the softmax.
-      calibration_error: Expected calibration error on validation at temperature 1, and at `temperature`; 0 to 1.
+      calibration: Temperature, which logits are divided by before the softmax, and what it does.
       outliers: How far an image lies from the training images.
       reference: float32 (m, r), at most 1,000 validation images along the components of `outliers`.
       predicted_counts: int64 (classes,), how many validation images the student answers each class for.
     """
 
-    temperature: float
-    calibration_error: tuple[float, float]
+    calibration: Calibration
     outliers: OutlierModel
     reference: np.ndarray
     predicted_counts: np.ndarray
 
+    @property
+    def temperature(self) -> float:
+        """The divisor of the logits."""
+        return self.calibration.temperature
+
     def to_json(self) -> dict[str, Any]:
         """Returns what a person wants to know of it, for `result.json`."""
-        before, after = self.calibration_error
-        return {
-            "temperature": self.temperature,
-            "expected_calibration_error_before": before,
-            "expected_calibration_error": after,
-        }
+        return self.calibration.to_json()
 
     def to_bytes(self) -> bytes:
         """Returns the statistics as an .npz file."""
         file = io.BytesIO()
-        own = {name: value for name, value in vars(self).items() if name != "outliers"}
-        np.savez(file, **own, **{f"outliers.{name}": value for name, value in vars(self.outliers).items()})
+        parts = {
+            f"{part}.{name}": value
+            for part in ("calibration", "outliers")
+            for name, value in vars(getattr(self, part)).items()
+        }
+        np.savez(file, reference=self.reference, predicted_counts=self.predicted_counts, **parts)
         return file.getvalue()
 
     @classmethod
@@ -72,14 +73,21 @@ class StudentStatistics:
         outliers = {name: arrays[f"outliers.{name}"] for name in OutlierModel.__dataclass_fields__}
         for name in ("residual_variance", "threshold"):
             outliers[name] = float(outliers[name])
-        before, after = arrays["calibration_error"].tolist()
         return cls(
-            temperature=float(arrays["temperature"]),
-            calibration_error=(before, after),
+            calibration=_calibration_from(arrays),
             outliers=OutlierModel(**outliers),
             reference=arrays["reference"],
             predicted_counts=arrays["predicted_counts"],
         )
+
+
+def _calibration_from(arrays: dict[str, np.ndarray]) -> Calibration:
+    """Returns the calibration that a profile was written with."""
+    if "calibration_error" in arrays:  # of an older version, which measured no likelihood
+        before, after = arrays["calibration_error"].tolist()
+        return Calibration(float(arrays["temperature"]), (before, after), None, int(arrays["predicted_counts"].sum()))
+    error, likelihood = (tuple(arrays[f"calibration.{name}"].tolist()) for name in ("error", "negative_log_likelihood"))
+    return Calibration(float(arrays["calibration.temperature"]), error, likelihood, int(arrays["calibration.images"]))
 
 
 def fit_student_statistics(
@@ -97,15 +105,9 @@ def fit_student_statistics(
       validation_logits: float32 (m, classes).
       validation_labels: int64 (m,).
     """
-    temperature = fit_temperature(validation_logits, validation_labels)
-    calibrated = softmax(validation_logits / temperature, axis=-1)
     outliers = fit_outlier_model(train_features, validation_features)
     return StudentStatistics(
-        temperature=temperature,
-        calibration_error=(
-            expected_calibration_error(softmax(validation_logits, axis=-1), validation_labels),
-            expected_calibration_error(calibrated, validation_labels),
-        ),
+        calibration=calibrate(validation_logits, validation_labels),
         outliers=outliers,
         reference=outliers.project(evenly(validation_features, _MAX_REFERENCE_IMAGES)).numpy(),
         predicted_counts=np.bincount(validation_logits.argmax(axis=-1), minlength=validation_logits.shape[1]),

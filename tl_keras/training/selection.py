@@ -5,9 +5,10 @@ tens of epochs on few images is a lucky one. Accuracy decides first, and the los
 
 - Accuracies differ where one lies outside the 95% interval of the other, by Wilson's score interval, which is not empty where every
   answer is right (Wilson 1927; Brown, Cai and DasGupta 2001).
-- Losses differ where the log-likelihood of all validation images together does by more than two standard errors, of which
-  the square is taken to be that log-likelihood in nats and one more, as for a count. Where no image is in doubt, that is the
-  two units of Edwards 1972, "Likelihood", beyond which he calls a hypothesis not supported.
+- An epoch that answers no more images rightly than the best is clearly worse where the log-likelihood of all validation images
+  together is lower by more than two standard errors. The mistakes carry the loss, so that its standard error is a part
+  1 / sqrt(mistakes + 1) of it, as of a count; and one nat is added to the variance. Where no image is in doubt, that leaves
+  the two units of Edwards 1972, "Likelihood", beyond which he calls a hypothesis not supported.
 """
 
 from __future__ import annotations
@@ -70,7 +71,10 @@ def compare(score: EpochScore, best: EpochScore, *, images: int) -> int:
     low, high = accuracy_interval(best.accuracy, images)
     if not low <= score.accuracy <= high:
         return 1 if score.accuracy > high else -1
-    error = math.sqrt(best.loss * images + 1) / images
-    if abs(score.loss - best.loss) > 2 * error:
-        return 1 if score.loss < best.loss else -1
-    return 0
+    log_likelihood, mistakes = best.loss * images, (1 - best.accuracy) * images
+    difference = (best.loss - score.loss) * images
+    if abs(difference) <= 2 * math.sqrt(log_likelihood**2 / (mistakes + 1) + 1):
+        return 0
+    if difference < 0 and score.accuracy > best.accuracy:  # too sure, which calibration mends, but not wrong
+        return 0
+    return 1 if difference > 0 else -1
