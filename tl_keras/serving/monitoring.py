@@ -65,7 +65,8 @@ class Check:
         rule = {
             "same": "within the limit",
             "changed": f"beyond the limit, and no chance: p is below {_SIGNIFICANCE}",
-            "undecided": f"beyond the limit, but chance does as much with so few images, new or of validation: p is not below {_SIGNIFICANCE}",
+            "undecided": "beyond the limit, but chance does as much with so few images, new or of validation: "
+            f"p is not below {_SIGNIFICANCE}",
         }[self.state]
         return f"{self.name} {self.value:.3f} (limit {self.limit:.2f}, p {self.p_value:.2g}) {self.state}: {rule}"
 
@@ -115,7 +116,10 @@ def verdict(checks: list[Check]) -> str:
     if changed:
         return "look: the images resemble the training images, but the classes come in other shares"
     if undecided := [check.name for check in checks if check.state == "undecided"]:
-        return f"undecided: {' and '.join(undecided)} beyond the limit, but these or the validation images are too few to rule out chance"
+        return (
+            f"undecided: {' and '.join(undecided)} beyond the limit, but these or the validation images are too few to rule "
+            "out chance"
+        )
     return "keep: these images are like those that the model was trained on"
 
 
