@@ -78,7 +78,7 @@ def _run(name: str, folder: pathlib.Path, seed: int) -> tuple[np.ndarray, np.nda
     """Returns the test logits, float64 (n, classes), the labels, int64 (n,), the temperature, and the validation images."""
     import tl_keras
     from tl_keras.data.pipeline import evaluation_order
-    from tl_keras.evaluation.measure import open_run
+    from tl_keras.experiments.measure import open_run
     from tl_keras.reporting.finished_run import read_run
 
     config = tl_keras.TransferConfig(seed=seed, export="none")

@@ -82,7 +82,7 @@ class StudentStatistics:
 
 
 def _calibration_from(arrays: dict[str, np.ndarray]) -> Calibration:
-    """Returns the calibration that a profile was written with."""
+    """Returns the calibration that the statistics were written with."""
     if "calibration_error" in arrays:  # of an older version, which measured no likelihood
         before, after = arrays["calibration_error"].tolist()
         return Calibration(float(arrays["temperature"]), (before, after), None, int(arrays["predicted_counts"].sum()))
