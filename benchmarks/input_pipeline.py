@@ -36,10 +36,11 @@ def _ours() -> Iterable:
 
     from tl_keras.builder import choose_backbone
     from tl_keras.config import ModelConfig
+    from tl_keras.data.options import SourceOptions
     from tl_keras.data.pipeline import evaluation_batches
     from tl_keras.training.model_cache import ModelCache
 
-    source, _ = ModelCache().images(str(_FOLDER), data_dir="")  # as a run has them, inspected
+    source, _ = ModelCache().images(str(_FOLDER), SourceOptions())  # as a run has them, inspected
     preprocess = choose_backbone(ModelConfig(weights="none", image_size=_PIXELS, resize="squash")).preprocess
     return evaluation_batches(
         source,

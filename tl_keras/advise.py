@@ -14,14 +14,11 @@ import re
 
 from absl import flags
 
-from tl_keras import command_line
+from tl_keras import command_line, source_flags
 from tl_keras.config import TransferConfig
 from tl_keras.errors import ConfigError
 
-_DATA = flags.DEFINE_string(
-    "data", None, "A directory, csv:FILE, tfrecord:GLOB, tfds:NAME[/config], npz:FILE or digits."
-)
-_DATA_DIR = flags.DEFINE_string("data_dir", "", "Where prepared TFDS datasets lie.")
+source_flags.define()
 _CANDIDATES = flags.DEFINE_list("candidates", [], "Teachers to look at, BACKBONE[:WEIGHTS][:ALPHA], comma-separated.")
 _BUDGET = flags.DEFINE_string("budget", "", "What advice and training may take together, such as 90s, 10min or 2h.")
 _CACHE_DIR = flags.DEFINE_string("cache_dir", "", "Where what frozen layers compute is kept, as for train.")
@@ -33,11 +30,14 @@ _SECONDS = {"s": 1, "min": 60, "h": 3600}
 
 def main(arguments: list[str]) -> None:
     """Prints the teacher_scores and the recommendation on stdout."""
-    if arguments or not _DATA.value:
+    if arguments or not flags.FLAGS.data:
         raise ConfigError("flags: expected --data=SOURCE. Use --help to see what there is.")
     budget = as_seconds(_BUDGET.value) if _BUDGET.value else 0.0
     config = TransferConfig(seed=_SEED.value)
-    config.data.source, config.data.data_dir, config.cache.folder = _DATA.value, _DATA_DIR.value, _CACHE_DIR.value
+    data, options = source_flags.source_and_options(_CACHE_DIR.value)
+    config.data.source, config.data.data_dir, config.cache.folder = data, options.data_dir, options.cache_folder
+    config.data.splits, config.data.columns, config.data.images_in = options.splits, options.columns, options.images_in
+    config.task = options.task
     command_line.require_tensorflow()
     from tl_keras.advice.advisor import advise, describe
     from tl_keras.advice.candidates import candidates_at_hand, parse_candidate

@@ -20,6 +20,9 @@ AUGMENTATIONS = ("none", "light", "strong")
 CLASS_WEIGHTS = ("none", "balanced")
 RESIZE_RULES = ("original", "squash", "pad")
 PRECISIONS = ("auto", "float32", "bfloat16")
+TASKS = ("auto", "single_label")
+SPLIT_MEANINGS = ("train", "validation", "test", "unused")
+COLUMNS = ("image", "label", "split", "group")
 STRATEGIES = ("auto", "cpu", "gpu", "mirrored", "multi_worker", "tpu", "jax")
 ENGINES = ("auto", "keras", "tf_graph", "tf_graph_bf16", "xla", "openvino", "openvino_bf16")
 CACHE_DTYPES = ("float32", "float16")
@@ -45,6 +48,11 @@ class DataConfig(Locked):
 
     source: str = ""  # a directory, csv:FILE, tfrecord:GLOB, tfds:NAME[/config], npz:FILE or digits
     data_dir: str = ""  # where prepared TFDS datasets lie; empty: TFDS's own default
+    splits: str = (
+        ""  # what other names of splits mean, as fold_1=train,fold_2=test,old=unused; none: no folder is a split
+    )
+    columns: str = ""  # of a table, as image=id,label=breed,split=fold; group=none: a column of that name says nothing
+    images_in: str = ""  # the folder of the images that a table names; empty: the table's own
     validation_fraction: float = 0.15  # of the images, where the source declares no validation split
     test_fraction: float = 0.15  # of the images, where the source declares no split at all
     train_examples_per_class: int = 0  # at most so many labelled training images a class; 0: all
@@ -126,6 +134,7 @@ class TransferConfig(Locked):
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
     training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
     cache: CacheConfig = dataclasses.field(default_factory=CacheConfig)
+    task: str = "auto"  # auto (stops where labels look like several, numbers or groups) or single_label (they are what they are)
     strategy: str = "auto"  # auto, cpu, gpu, mirrored, multi_worker, tpu or jax
     replicas: int = 0  # devices that train together, with mirrored and jax, over all processes; 0: every one there is
     precision: str = "auto"  # of the backbone while it trains: float32, bfloat16, or auto, which is bfloat16 on a TPU
@@ -200,6 +209,9 @@ def validate(config: TransferConfig) -> None:
     _require_one_of("augmentation", data.augmentation or "none", AUGMENTATIONS)
     _require_one_of("horizontal_flip", _FORMER_FLIPS.get(data.horizontal_flip, data.horizontal_flip), HORIZONTAL_FLIPS)
     _require_one_of("class_weights", training.class_weights, CLASS_WEIGHTS)
+    _require_one_of("task", config.task, TASKS)
+    parse_splits(data.splits)
+    parse_columns(data.columns)
     _require_one_of("strategy", config.strategy, STRATEGIES)
     _require_one_of("precision", config.precision, PRECISIONS)
     _require_one_of("engine", config.cache.engine, ENGINES)
@@ -303,6 +315,42 @@ def parse_schedule(schedule: str, epochs: int) -> list[tuple[str, int]]:
         parse_unfreeze(stage)
     lengths = [end - start for start, end in zip(starts, [*starts[1:], epochs], strict=True)]
     return [(pair[0], length) for pair, length in zip(pairs, lengths, strict=True)]
+
+
+def parse_splits(text: str) -> dict[str, str] | None:
+    """Returns the split that each name (in lower case) is said to mean by `data.splits`; empty for `none`, None for nothing.
+
+    Raises:
+      ConfigError: It is not of the form NAME=SPLIT,NAME=SPLIT.
+    """
+    if text in ("", "none"):
+        return None if not text else {}
+    short = {"val": "validation", "valid": "validation"}
+    meanings = {
+        name.lower(): short.get(split, split) for name, split in _pairs("splits", text, "fold_1=train,fold_2=test")
+    }
+    for split in meanings.values():
+        _require_one_of("splits", split, SPLIT_MEANINGS)
+    return meanings
+
+
+def parse_columns(text: str) -> dict[str, str]:
+    """Returns the name of each column that `data.columns` names, by what it holds.
+
+    Raises:
+      ConfigError: It is not of the form WHAT=COLUMN,WHAT=COLUMN.
+    """
+    names = dict(_pairs("columns", text, "image=id,label=breed")) if text else {}
+    for what in names:
+        _require_one_of("columns", what, COLUMNS)
+    return names
+
+
+def _pairs(name: str, text: str, example: str) -> list[tuple[str, str]]:
+    pairs = [(left.strip(), right.strip()) for left, _, right in (pair.rpartition("=") for pair in text.split(","))]
+    if not all(left and right for left, right in pairs):
+        raise ConfigError(f"{name}: expected NAME=VALUE,NAME=VALUE, such as {example}. Received: {text}.")
+    return pairs
 
 
 def export_formats(export: str) -> tuple[str, ...]:

@@ -9,34 +9,33 @@
 from __future__ import annotations
 
 import json
+import sys
 
 from absl import flags
 
-from tl_keras import command_line
+from tl_keras import command_line, source_flags
 from tl_keras.errors import ConfigError
 
 _MODEL = flags.DEFINE_string("model", None, "A run directory, a .keras file or a SavedModel directory.")
-_DATA = flags.DEFINE_string(
-    "data", None, "A directory, csv:FILE, tfrecord:GLOB, tfds:NAME[/config], npz:FILE or digits."
-)
+source_flags.define()
 _SPLIT = flags.DEFINE_string(
     "split", "", "train, validation or test; test where the source declares it, else everything."
 )
-_DATA_DIR = flags.DEFINE_string("data_dir", "", "Where prepared TFDS datasets lie.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Images at a time.", lower_bound=1)
 _JSON = flags.DEFINE_boolean("json", False, "Print JSON.")
 
 
 def main(arguments: list[str]) -> None:
     """Prints the measures on stdout."""
-    if arguments or not _MODEL.value or not _DATA.value:
+    if arguments or not _MODEL.value or not flags.FLAGS.data:
         raise ConfigError("flags: expected --model=RUN_DIRECTORY and --data=SOURCE. Use --help to see what there is.")
+    data, options = source_flags.source_and_options()
     command_line.require_tensorflow()
     from tl_keras.experiments.measure import evaluate_model
 
-    metrics = evaluate_model(
-        _MODEL.value, _DATA.value, split=_SPLIT.value, data_dir=_DATA_DIR.value, batch_size=_BATCH_SIZE.value
-    )
+    metrics = evaluate_model(_MODEL.value, data, split=_SPLIT.value, options=options, batch_size=_BATCH_SIZE.value)
+    for note in metrics["notes"]:
+        print(f"data: {note}", file=sys.stderr)
     print(json.dumps(metrics, indent=1) if _JSON.value else as_text(metrics))
 
 

@@ -14,14 +14,11 @@ import pathlib
 
 from absl import flags
 
-from tl_keras import command_line
+from tl_keras import command_line, source_flags
 from tl_keras.config import TransferConfig
 from tl_keras.errors import ConfigError
 
-_DATA = flags.DEFINE_string(
-    "data", None, "A directory, csv:FILE, tfrecord:GLOB, tfds:NAME[/config], npz:FILE or digits."
-)
-_DATA_DIR = flags.DEFINE_string("data_dir", "", "Where prepared TFDS datasets lie.")
+source_flags.define()
 _OUT = flags.DEFINE_string(
     "out", "", "A directory for inspection.json and inspection.html; nothing is written without."
 )
@@ -35,8 +32,9 @@ _SEED = flags.DEFINE_integer("seed", 0, "Of folds and splits.")
 
 def main(arguments: list[str]) -> None:
     """Prints the report on stdout."""
-    if arguments or not _DATA.value:
+    if arguments or not flags.FLAGS.data:
         raise ConfigError("flags: expected --data=SOURCE. Use --help to see what there is.")
+    data, options = source_flags.source_and_options(_CACHE_DIR.value)
     command_line.require_tensorflow()
     from tl_keras.advice.candidates import parse_candidate, preferred_candidate
     from tl_keras.advice.data_page import page
@@ -46,7 +44,7 @@ def main(arguments: list[str]) -> None:
 
     config = TransferConfig(seed=_SEED.value)
     config.cache.folder = _CACHE_DIR.value
-    source = open_source(_DATA.value, data_dir=_DATA_DIR.value)
+    source = open_source(data, options)
     out = RunDirectory(_OUT.value) if _OUT.value else None
     if out:
         out.check_writable()

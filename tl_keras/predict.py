@@ -15,6 +15,7 @@ import sys
 from absl import flags
 
 from tl_keras import command_line
+from tl_keras.data.image_files import list_images
 from tl_keras.errors import ConfigError
 
 _MODEL = flags.DEFINE_string("model", None, "A run directory, a .keras file or a SavedModel directory.")
@@ -32,7 +33,10 @@ def main(arguments: list[str]) -> int:
     command_line.require_tensorflow()
     from tl_keras.serving.predictor import predict_images
 
-    rows = predict_images(_MODEL.value, arguments, top_k=_TOP_K.value, batch_size=_BATCH_SIZE.value)
+    files, notes = list_images(arguments)
+    for note in notes:
+        print(f"images: {note}", file=sys.stderr)
+    rows = predict_images(_MODEL.value, files or arguments, top_k=_TOP_K.value, batch_size=_BATCH_SIZE.value)
     print("\n".join(json.dumps(row) for row in rows) if _FORMAT.value == "jsonl" else as_text(rows))
     broken = [row["file"] for row in rows if "error" in row]
     if broken:

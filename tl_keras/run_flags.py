@@ -10,7 +10,9 @@ from typing import Any
 from absl import flags
 from ml_collections import config_flags
 
+from tl_keras import source_flags
 from tl_keras.config import EXPORTS, TransferConfig
+from tl_keras.data.source_names import check_source
 from tl_keras.errors import ConfigError
 
 flags.disclaim_key_flags()  # they are listed by --help of the command that calls `define`
@@ -19,8 +21,12 @@ _RECIPES = pathlib.Path(__file__).parent / "recipes"
 
 # Flag, its type, the field that it sets, and what --help says of it.
 _FIELDS = (
-    ("data", "string", "data.source", "A directory, csv:FILE, tfrecord:GLOB, tfds:NAME[/config], npz:FILE or digits."),
-    ("data_dir", "string", "data.data_dir", "Where prepared TFDS datasets lie."),
+    ("data", "string", "data.source", source_flags.HELP["data"]),
+    *(
+        (name, "string", f"data.{name}", source_flags.HELP[name])
+        for name in ("data_dir", "splits", "columns", "images_in")
+    ),
+    ("task", "string", "task", source_flags.HELP["task"]),
     ("augmentation", "string", "data.augmentation", "none, light or strong; by the method unless given."),
     (
         "augmented_views",
@@ -129,6 +135,8 @@ def config_from(holder: flags.FlagHolder) -> TransferConfig:
             for parent in parents:
                 part = getattr(part, parent)
             setattr(part, last, flags.FLAGS[name].value)
+    if config.data.source:
+        check_source(config.data.source)  # what is wrong with the name is said before TensorFlow is imported
     return config
 
 

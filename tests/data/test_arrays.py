@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tl_keras.data.arrays import ArraySource, digits_source, npz_source
+from tl_keras.data.options import SourceOptions
 from tl_keras.errors import DataError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 5, 4, 3), np.uint8)
@@ -62,7 +63,7 @@ def test_the_encoded_image_holds_the_same_pixels():
         (IMAGES[..., :2], LABELS, {}, r"Received \(6, 5, 4, 2\)\. Put the channels last"),
         (IMAGES, LABELS[:5], {}, r"entry of labels an image, shape \(6,\)\. Received shape \(5,\)"),
         (IMAGES, LABELS, {"splits": ["train"]}, "entry of splits an image"),
-        (IMAGES, LABELS, {"splits": ["train", "dev"] * 3}, "Received: dev"),
+        (IMAGES, LABELS, {"splits": ["train", "odd"] * 3}, "Received: odd"),
         (IMAGES, [1, 2, 3, 1, 2, 3], {}, "from 0 to 2, for 3 classes. Received 1 to 3"),
         (IMAGES, LABELS, {"class_names": ["a", "b"]}, "from 0 to 1, for 2 classes. Received 0 to 2"),
         (IMAGES, list("abcabc"), {"class_names": ["a", "b"]}, r"among class_names\. Received c"),
@@ -87,6 +88,68 @@ def test_an_npz_file_declares_train_and_test(tmp_path):
     source = npz_source(str(tmp_path / "a.npz"))
     assert source.declared_splits.tolist() == ["train"] * 4 + ["test"] * 2
     assert source.labels.tolist() == [0, 1, 0, 1, 0, 1]
+
+
+def zeros(count, size=8):
+    return np.zeros((count, size, size, 3), np.uint8)
+
+
+# Arrays, options; splits, and the note.
+ARRAYS = {
+    "x_val": (
+        {"x_train": zeros(2), "y_train": [0, 1], "x_val": zeros(1), "y_val": [1]},
+        "",
+        ["train"] * 2 + ["validation"],
+    ),
+    "x_valid": (
+        {"X_train": zeros(1), "Y_train": [0], "x_valid": zeros(1), "y_valid": [0]},
+        "",
+        ["train", "validation"],
+    ),
+    "MedMNIST": (
+        {
+            f"{split}_{kind}": zeros(1) if kind == "images" else [[0]]
+            for split in ("train", "test")
+            for kind in ("images", "labels")
+        },
+        "",
+        ["train", "test"],
+    ),
+    "another name": ({"x_train": zeros(1), "y_train": [0], "x_b": zeros(1), "y_b": [0]}, "b=test", ["train", "test"]),
+}
+
+
+@pytest.mark.parametrize(("arrays", "splits", "declared"), ARRAYS.values(), ids=ARRAYS)
+def test_arrays_are_found_by_their_names(tmp_path, arrays, splits, declared):
+    np.savez(tmp_path / "a.npz", **arrays)
+    source = npz_source(str(tmp_path / "a.npz"), SourceOptions(splits=splits))
+    assert source.declared_splits.tolist() == declared
+    assert source.notes == ()
+
+
+REFUSED_ARRAYS = {
+    "of another size": (
+        {"x_train": zeros(1), "y_train": [0], "x_test": zeros(1, 9), "y_test": [0]},
+        r"train \(8, 8, 3\), test \(9, 9, 3\)",
+    ),
+    "of another split": ({"x_train": zeros(1), "y_train": [0], "x_b": zeros(1), "y_b": [0]}, "--splits=b=unused"),
+    "two of a split": (
+        {"x_train": zeros(1), "y_train": [0], "x_val": zeros(1), "y_val": [0], "x_dev": zeros(1), "y_dev": [0]},
+        "one pair of arrays for validation",
+    ),
+}
+
+
+@pytest.mark.parametrize(("arrays", "message"), REFUSED_ARRAYS.values(), ids=REFUSED_ARRAYS)
+def test_arrays_that_do_not_fit_are_named(tmp_path, arrays, message):
+    np.savez(tmp_path / "a.npz", **arrays)
+    with pytest.raises(DataError, match=message):
+        npz_source(str(tmp_path / "a.npz"))
+
+
+def test_arrays_that_are_not_used_are_counted(tmp_path):
+    np.savez(tmp_path / "a.npz", x_train=zeros(1), y_train=[0], x_test=zeros(1), extra=[1])
+    assert npz_source(str(tmp_path / "a.npz")).notes == ("arrays left out: extra, x_test",)
 
 
 def test_mnist_is_read(shared_data):

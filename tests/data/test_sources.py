@@ -1,8 +1,10 @@
 """Tests of tl_keras.data.sources."""
 
+import shutil
+
 import pytest
 
-from tl_keras.data.sources import open_source
+from tl_keras.data.sources import SourceOptions, open_source
 from tl_keras.errors import DataError
 
 
@@ -15,6 +17,29 @@ def test_a_directory_is_opened(folder):
 def test_a_kind_is_opened(folder):
     (folder / "list.csv").write_text("path,label\ncat/00.png,cat\ndog/00.png,dog\n")
     assert open_source(f"csv:{folder}/list.csv").name == f"csv:{folder}/list.csv"
+
+
+def test_a_path_is_opened(folder):
+    assert open_source(folder).name == str(folder)
+
+
+def test_an_archive_is_opened_as_a_folder(folder, tmp_path):
+    archive = shutil.make_archive(str(tmp_path / "photos"), "zip", tmp_path, "photos")
+    source = open_source(archive, SourceOptions(cache_folder=str(tmp_path / "cache")))
+    assert source.name == archive
+    assert source.class_names == ("cat", "dog")
+    assert source.encoded_image(0) == (folder / "cat" / "00.png").read_bytes()
+    assert source.notes == ("the images are read from photos, the only folder with images",)
+
+
+def test_labels_that_are_no_classes_are_refused_until_asked_for(folder):
+    rows = [f"cat/{number:02}.png,{number}" for number in range(20)] + [
+        f"dog/{number:02}.png,{number + 20}" for number in range(20)
+    ]
+    (folder / "ages.csv").write_text("\n".join(["path,label", *rows]))
+    with pytest.raises(DataError, match=r"40 numbers for 40 images.*--task=single_label"):
+        open_source(f"csv:{folder}/ages.csv")
+    assert len(open_source(f"csv:{folder}/ages.csv", SourceOptions(task="single_label")).class_names) == 40
 
 
 def test_digits_are_opened():

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from tl_keras.data.sources import open_source
+from tl_keras.data.sources import SourceOptions, open_source
 from tl_keras.errors import DataError
 
 CLASSES = ("daisy", "tulip")
@@ -42,7 +42,7 @@ def flowers(photos, tmp_path_factory):
         split: [{"image": str(path), "label": path.parent.name} for path in paths] for split, paths in photos.items()
     }
     prepare("small_flowers", data_dir, {**examples, "extra": examples["test"][:1]})
-    return open_source("tfds:small_flowers", data_dir=str(data_dir))
+    return open_source("tfds:small_flowers", SourceOptions(data_dir=str(data_dir)))
 
 
 def test_splits_and_classes_are_those_of_the_dataset(flowers):
@@ -53,7 +53,9 @@ def test_splits_and_classes_are_those_of_the_dataset(flowers):
 
 
 def test_other_splits_are_left_out_with_a_note(flowers):
-    assert flowers.notes == ("split extra left out: it is neither train, validation nor test",)
+    assert flowers.notes == (
+        "split extra left out: it is neither train, validation nor test; --splits=extra=train uses it",
+    )
 
 
 def test_images_are_the_bytes_of_the_photos(flowers, photos):
@@ -76,7 +78,7 @@ def test_a_seed_shuffles_within_a_pipeline(flowers):
 def test_a_split_without_labels_is_left_out(photos, tmp_path):
     examples = [{"image": str(path), "label": path.parent.name} for path in photos["train"]]
     prepare("hidden_test", tmp_path, {"train": examples, "test": [{**examples[0], "label": -1}]})
-    source = open_source("tfds:hidden_test:1.0.0", data_dir=str(tmp_path))
+    source = open_source("tfds:hidden_test:1.0.0", SourceOptions(data_dir=str(tmp_path)))
     assert source.notes == ("split test left out: it has images without a label",)
     assert len(source) == 8
 
@@ -84,23 +86,23 @@ def test_a_split_without_labels_is_left_out(photos, tmp_path):
 def test_a_dataset_without_images_is_refused(tmp_path):
     prepare("words", tmp_path, {"train": [{"text": "a"}]}, features={"text": tfds.features.Text()})
     with pytest.raises(DataError, match=r"expected the features image .* Received: text \(Text\)"):
-        open_source("tfds:words", data_dir=str(tmp_path))
+        open_source("tfds:words", SourceOptions(data_dir=str(tmp_path)))
 
 
 def test_a_dataset_without_known_splits_is_refused(photos, tmp_path):
     prepare("odd", tmp_path, {"everything": [{"image": str(photos["train"][0]), "label": 0}]})
     with pytest.raises(DataError, match="Received: everything"):
-        open_source("tfds:odd", data_dir=str(tmp_path))
+        open_source("tfds:odd", SourceOptions(data_dir=str(tmp_path)))
 
 
 def test_an_unknown_dataset_offers_the_nearest(tmp_path):
     with pytest.raises(DataError, match="Did you mean mnist"):
-        open_source("tfds:mnits", data_dir=str(tmp_path))
+        open_source("tfds:mnits", SourceOptions(data_dir=str(tmp_path)))
 
 
 def test_an_unknown_version_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"expected NAME\[/config\]\[:version\]"):
-        open_source("tfds:mnist:99.0.0", data_dir=str(tmp_path))
+        open_source("tfds:mnist:99.0.0", SourceOptions(data_dir=str(tmp_path)))
 
 
 def test_a_failed_preparation_says_what_to_run(tmp_path, monkeypatch):
@@ -109,4 +111,4 @@ def test_a_failed_preparation_says_what_to_run(tmp_path, monkeypatch):
 
     monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", fail)
     with pytest.raises(DataError, match=r"failed \(no network\)\. Run `tfds build mnist`"):
-        open_source("tfds:mnist", data_dir=str(tmp_path))
+        open_source("tfds:mnist", SourceOptions(data_dir=str(tmp_path)))

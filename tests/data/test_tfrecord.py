@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tl_keras.data.options import SourceOptions
 from tl_keras.data.tfrecord import TFRecordSource
 from tl_keras.errors import DataError
 
@@ -42,9 +43,48 @@ def test_files_are_read_in_order_and_named_by_position(write_records):
 
 
 def test_file_names_declare_splits(write_records):
-    for name in ("train-00000-of-00001.tfrecord", "flowers_val.tfrecord", "trainees.tfrecord"):
+    for name in ("train-00000-of-00001.tfrecord", "flowers_val.tfrecord", "seg_testing.tfrecord"):
         pattern = write_records(name, [(b"", 0)])
-    assert TFRecordSource(pattern).declared_splits.tolist() == ["validation", "train", ""]
+    assert TFRecordSource(pattern).declared_splits.tolist() == ["validation", "test", "train"]
+
+
+def test_files_that_declare_a_split_and_files_that_do_not_are_not_pooled(write_records):
+    for name in ("train-0.tfrecord", "test-0.tfrecord", "trainees.tfrecord"):
+        pattern = write_records(name, [(name.encode(), 0)])
+    with pytest.raises(
+        DataError, match=r"none in trainees.tfrecord. Say what they are: --splits=trainees.tfrecord=train"
+    ):
+        TFRecordSource(pattern)
+    options = SourceOptions(splits="trainees.tfrecord=validation")
+    assert TFRecordSource(pattern, options).declared_splits.tolist() == ["test", "train", "validation"]
+    source = TFRecordSource(pattern, SourceOptions(splits="trainees.tfrecord=unused"))
+    assert source.ids == ["test-0.tfrecord:0", "train-0.tfrecord:0"]
+    assert source.notes == ("files left out: trainees.tfrecord",)
+
+
+@pytest.mark.parametrize("compression", ["GZIP", "ZLIB", ""])
+def test_compressed_files_are_read(write_records, tmp_path, compression):
+    write_records("a.tfrecord", [(b"0", 0), (b"1", 1)])
+    with tf.io.TFRecordWriter(str(tmp_path / "b.tfrecord"), compression) as writer:
+        for record in tf.data.TFRecordDataset(str(tmp_path / "a.tfrecord")):
+            writer.write(record.numpy())
+    source = TFRecordSource(f"{tmp_path}/*.tfrecord")
+    assert images_of(source, range(4)) == [(0, b"0"), (1, b"1"), (2, b"0"), (3, b"1")]
+    assert source.encoded_image(3) == b"1"
+
+
+def test_a_plain_record_of_a_length_like_a_header_of_zlib_is_read(write_records):
+    for size in range(0x78 - 40, 0x78 + 1):  # one of the records is 0x78 bytes long
+        pattern = write_records(f"{size}.tfrecord", [(b"x" * size, 0)])
+    assert len(TFRecordSource(pattern)) == 41
+
+
+@pytest.mark.parametrize("folder", ["run[1]", "a[b", "x]"])
+def test_brackets_in_names_are_no_pattern(write_records, tmp_path, folder):
+    (tmp_path / folder).mkdir()
+    write_records(f"{folder}/a.tfrecord", [(b"0", 0)])
+    assert len(TFRecordSource(f"{tmp_path}/{folder}/*.tfrecord")) == 1
+    assert len(TFRecordSource(f"{tmp_path}/{folder}/a.tfrecord")) == 1
 
 
 def test_labels_txt_names_the_classes(write_records, tmp_path):

@@ -8,6 +8,7 @@ import pytest
 from tl_keras.builder import choose_backbone
 from tl_keras.config import quick_start, resolve
 from tl_keras.data.arrays import ArraySource
+from tl_keras.data.options import SourceOptions
 from tl_keras.serving.model_file import load_model
 from tl_keras.training.feature_cache import FeatureRows
 from tl_keras.training.loop import feature_store, make_splits, train_and_evaluate
@@ -115,7 +116,7 @@ def open_store(models, tmp_path):
         )
         config.data.train_examples_per_class = 0
         config = resolve(config)
-        source, inspection = models.images(ArraySource(images, np.arange(len(images)) % 2), data_dir="")
+        source, inspection = models.images(ArraySource(images, np.arange(len(images)) % 2), SourceOptions())
         student = models.student(choose_backbone(config.model), config.model, num_classes=2, seed=0)
         splits = make_splits(config, source, inspection)
         (phase,) = phases = plan_phases(config, student, images=len(splits.train))

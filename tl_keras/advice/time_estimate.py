@@ -21,6 +21,7 @@ from tl_keras.config import TransferConfig, from_json, to_json
 from tl_keras.data.base import RandomAccessSource, Source
 from tl_keras.data.decoded import DecodedSource
 from tl_keras.data.inspection import Inspection
+from tl_keras.data.options import SourceOptions
 from tl_keras.data.splits import Splits
 from tl_keras.serving.student_statistics import count_measured_images, evenly
 from tl_keras.training.features import FeatureStore
@@ -179,7 +180,7 @@ def _run(
 ) -> tuple[dict[str, Any], list[dict[str, Any]], float]:
     """Trains in a directory that is removed; returns result, epochs and seconds."""
     began = time.perf_counter()
-    models.remember_images(source, inspection, data_dir=config.data.data_dir)
+    models.remember_images(source, inspection, SourceOptions.of(config))
     with tempfile.TemporaryDirectory(prefix="tl_keras_rehearsal_") as folder:
         workdir = pathlib.Path(folder) / "run"
         result = train_and_evaluate(config, workdir, source=source, models=models, measure_test=False)

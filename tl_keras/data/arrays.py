@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -10,9 +11,17 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tl_keras.data.base import RandomAccessSource, encode_classes, on_host, parse_split
+from tl_keras.data.base import RandomAccessSource, encode_classes, on_host
+from tl_keras.data.options import NO_OPTIONS, SourceOptions
+from tl_keras.data.split_names import parse_split, splits_of_names
 from tl_keras.errors import DataError
 from tl_keras.untrusted import check_npz
+
+# x_train and train_images; y_train and train_labels.
+_ARRAY_NAMES = {
+    "images": re.compile("(?:x|images)_(.+)|(.+)_(?:x|images)", re.IGNORECASE),
+    "labels": re.compile("(?:y|labels)_(.+)|(.+)_(?:y|labels)", re.IGNORECASE),
+}
 
 
 class ArraySource(RandomAccessSource):
@@ -22,7 +31,7 @@ class ArraySource(RandomAccessSource):
       images: uint8 (n, height, width) or (n, height, width, 1, 3 or 4), 0 to 255; greyscale, RGB or RGBA.
       labels: (n,), class names, or integers from 0 to classes - 1.
       class_names: One name a class. None: the sorted names in `labels`, or the integers.
-      splits: One of train, val, valid, validation, test or empty an image. None: nothing is declared.
+      splits: Name of a split for each image, such as train, val or test, or empty. None: nothing is declared.
       name: What reports call the source.
 
     Raises:
@@ -75,11 +84,12 @@ def digits_source() -> ArraySource:
     return ArraySource(pixels, digits.target, name="digits")
 
 
-def npz_source(path: str) -> ArraySource:
-    """Reads an .npz file laid out as those of keras.datasets.
+def npz_source(path: str, options: SourceOptions = NO_OPTIONS) -> ArraySource:
+    """Reads an .npz file laid out as those of keras.datasets or of MedMNIST.
 
     Args:
-      path: A file with x_train, y_train and, where it has a test split, x_test and y_test.
+      path: A file with x_train and y_train, or train_images and train_labels, and the same of other splits.
+      options: What splits of other names mean.
 
     Raises:
       DataError: The file is missing, is no .npz, lacks an array, or holds something else than images and labels.
@@ -98,20 +108,59 @@ def npz_source(path: str) -> ArraySource:
             f"{name}: expected an .npz file of plain arrays. Received one that numpy cannot read ({error}). "
             "Write it with numpy.savez, from arrays of numbers or strings."
         ) from error
-    splits = [split for split in ("train", "test") if f"x_{split}" in arrays and f"y_{split}" in arrays]
-    if "train" not in splits:
+    parts, notes = _pairs_of_splits(name, arrays, options)
+    images = [arrays[parts[split][0]] for split in parts]
+    shapes = {split: array.shape[1:] for split, array in zip(parts, images, strict=True)}
+    if len(set(shapes.values())) > 1:
+        received = ", ".join(f"{split} {shape}" for split, shape in shapes.items())
         raise DataError(
-            f"{name}: expected the arrays x_train and y_train (and x_test, y_test). "
-            f"Received: {', '.join(sorted(arrays))}. Rename them."
+            f"{name}: expected images of one size and number of channels. Received {received}. Resize them, or write "
+            "them as files, which may differ in size."
         )
-    images, labels = ([arrays[f"{kind}_{split}"] for split in splits] for kind in "xy")
-    return ArraySource(
+    labels = [arrays[parts[split][1]] for split in parts]
+    source = ArraySource(
         np.concatenate(images),
         # CIFAR's labels are a column.
         np.concatenate([column[:, 0] if column.ndim == 2 and column.shape[1] == 1 else column for column in labels]),
-        splits=[split for split, part in zip(splits, images, strict=True) for _ in range(len(part))],
+        splits=[split for split, part in zip(parts, images, strict=True) for _ in range(len(part))],
         name=name,
     )
+    source.notes = tuple(notes)
+    return source
+
+
+def _pairs_of_splits(
+    name: str, arrays: dict[str, np.ndarray], options: SourceOptions
+) -> tuple[dict[str, tuple[str, str]], list[str]]:
+    """Returns the names of images and labels of each split, and a note of the arrays that are not used."""
+    found: dict[str, dict[str, str]] = {}
+    for key in arrays:
+        for kind, pattern in _ARRAY_NAMES.items():
+            if match := pattern.fullmatch(key):
+                found.setdefault(match[1] or match[2], {})[kind] = key
+    pairs = {split: (keys["images"], keys["labels"]) for split, keys in found.items() if len(keys) == 2}
+    meant = splits_of_names(pairs, options.meanings)
+    unknown = [split for split in pairs if not meant[split]]
+    if unknown:
+        raise DataError(
+            f"{name}: expected arrays of train, validation and test. Received {', '.join(unknown)}. Say what they mean: "
+            f"--splits={','.join(f'{split}=unused' for split in unknown)}."
+        )
+    parts: dict[str, tuple[str, str]] = {}
+    for split, keys in pairs.items():
+        if meant[split] in parts:
+            raise DataError(
+                f"{name}: expected one pair of arrays for {meant[split]}. Received two. Rename one of them."
+            )
+        if meant[split] != "unused":
+            parts[meant[split]] = keys
+    if "train" not in parts:
+        raise DataError(
+            f"{name}: expected the arrays x_train and y_train (and x_val, y_val, x_test, y_test). "
+            f"Received: {', '.join(sorted(arrays))}. Rename them."
+        )
+    unused = sorted(set(arrays) - {key for keys in parts.values() for key in keys})
+    return parts, [f"arrays left out: {', '.join(unused)}"] if unused else []
 
 
 def _require_pixels(name: str, images: np.ndarray) -> None:

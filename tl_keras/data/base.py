@@ -19,16 +19,6 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.data.decoding import JpegFile
-from tl_keras.errors import DataError
-
-# What folders, files and columns are called, and the split that they mean.
-SPLIT_OF_NAME = {
-    "train": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-}
 
 # What a shuffled stream of records holds in memory; reading ahead doubles it.
 _BLOCK_BYTES = 128 * 2**20
@@ -262,19 +252,3 @@ def encode_classes(labels: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray]:
         order = np.argsort([int(name) for name in names], kind="stable")
         names, positions = names[order], np.argsort(order)[positions]
     return tuple(names.tolist()), positions.astype(np.int64)
-
-
-def parse_split(name: str, *, where: str) -> str:
-    """Returns `train`, `validation`, `test` or empty for a name of a split.
-
-    Args:
-      name: train, val, valid, validation, test (any case) or empty.
-      where: What the error names, for example "photos.csv line 3".
-
-    Raises:
-      DataError: It is none of them.
-    """
-    split = SPLIT_OF_NAME.get(name.strip().lower(), "")
-    if name.strip() and not split:
-        raise DataError(f"{where}: expected a split among {', '.join(SPLIT_OF_NAME)} or empty. Received: {name}.")
-    return split

@@ -1,92 +1,129 @@
-"""Images listed in a CSV file of path, label and, where wanted, split."""
+"""Reads CSV files as people write them: any usual separator and encoding. Nothing here imports TensorFlow."""
 
 from __future__ import annotations
 
+import codecs
 import csv
+import io
 import os
-from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-
-from tl_keras.data.base import FileSource, encode_classes, parse_split
+from tl_keras.data.image_table import NAMES, Table, plain_name
 from tl_keras.errors import DataError
 
+_SEPARATORS = ",;\t|"
+# With their marks; the longer ones first, since one begins with another.
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 
-class CsvSource(FileSource):
-    """A CSV file with the header `path,label[,split]`, in any order and beside other columns.
 
-    The header may be missing where the first row names an existing file; then the columns are in that order. Paths
-    are relative to the CSV file.
+def read_csv(path: str, given: Mapping[str, str] | None = None) -> Table:
+    """Reads a CSV file whose first row is a header, or names an existing file: then the columns are path, label, split.
 
     Args:
-      path: The CSV file.
+      path: The file.
+      given: Names of columns that the user gave; they tell which separator is meant.
 
     Raises:
-      DataError: The file is missing or lacks a column, a row is incomplete, or an image is missing or listed twice.
+      DataError: The file cannot be decoded, a quote is not closed, or a row has too many cells.
     """
-
-    def __init__(self, path: str):
-        file = Path(path)
-        if not file.is_file():
-            raise DataError(f"csv:{path}: expected a CSV file. Received a path without one. Check the path.")
-        rows = _read_rows(file)
-        ids = [row[0] for row in rows]
-        _require_images(file, ids)
-        class_names, labels = encode_classes([row[1] for row in rows])
-        super().__init__(
-            name=f"csv:{path}",
-            class_names=class_names,
-            ids=ids,
-            labels=labels,
-            declared_splits=np.array([row[2] for row in rows]),
-            paths=[os.fsencode(file.parent / image_id) for image_id in ids],
-        )
-
-
-def _read_rows(file: Path) -> list[tuple[str, str, str]]:
-    """Returns (path, label, split or empty) of every row."""
-    # utf-8-sig: spreadsheets begin a file with a byte order mark.
-    with file.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as lines:
-        table = csv.reader(lines)
-        first = [cell.strip() for cell in next(table, [])]
-        columns = {name.lower(): position for position, name in enumerate(first)}
-        rows = []
-        if not {"path", "label"} <= columns.keys():
-            if len(first) < 2 or not (file.parent / first[0]).is_file():
-                raise DataError(
-                    f"csv:{file}: expected the header path,label[,split]. Received {','.join(first) or 'an empty file'}. "
-                    "Add the header, or name an existing image in the first row."
-                )
-            columns = {"path": 0, "label": 1, "split": 2}
-            rows.append(_parse_row(first, columns, where=f"csv:{file} line 1"))
-        for cells in table:
-            if cells:
-                rows.append(_parse_row(cells, columns, where=f"csv:{file} line {table.line_num}"))
-    if not rows:
-        raise DataError(f"csv:{file}: expected one row an image. Received the header only. Add rows path,label.")
-    return rows
+    name, file = f"csv:{path}", Path(path)
+    text, encoding, notes = _decode(name, file.read_bytes())
+    separator, skip = _separator(text, given or {})
+    rows, lines = [], []
+    for line, cells in _read_rows(name, text, separator):
+        if any(cells) and not (skip and line == 1):
+            rows.append(cells)
+            lines.append(line)
+    columns = rows[0] if rows else []
+    if columns and not (given or _is_header(columns)) and len(columns) > 1 and (file.parent / columns[0]).is_file():
+        columns = ["path", "label", "split"][: max(2, min(3, max(map(len, rows))))]
+    else:
+        rows, lines = rows[1:], lines[1:]
+    if columns and not rows:
+        raise DataError(f"{name}: expected one row an image. Received the header only. Add rows path,label.")
+    for line, cells in zip(lines, rows, strict=True):
+        if any(cells[len(columns) :]):
+            raise DataError(
+                f"{name} line {line}: expected {len(columns)} cells, as in the header. Received {len(cells)}: "
+                f"{separator.join(cells)}. Put a cell that holds {separator!r} into quotes."
+            )
+    rows = [[*cells, *[""] * len(columns)][: len(columns)] for cells in rows]
+    return Table(name, columns, rows, lines, os.path.dirname(path), encoding, notes)
 
 
-def _parse_row(cells: list[str], columns: dict[str, int], *, where: str) -> tuple[str, str, str]:
-    path, label, split = (
-        cells[columns[name]].strip() if columns.get(name, len(cells)) < len(cells) else ""
-        for name in ("path", "label", "split")
+def _decode(name: str, raw: bytes) -> tuple[str, str, tuple[str, ...]]:
+    """Returns the text, its encoding, and a remark where that had to be guessed."""
+    encoding = next((encoding for mark, encoding in _MARKS if raw.startswith(mark)), "")
+    if not encoding and b"\0" in raw[:4096]:
+        encoding = "utf-16-le" if raw[1:2] == b"\0" else "utf-16-be"
+    try:
+        text = raw.decode(encoding or "utf-8")
+        return text, "utf-8" if encoding in ("", "utf-8-sig") else encoding, ()
+    except UnicodeDecodeError as error:
+        if encoding:
+            raise DataError(
+                f"{name}: expected text. Received a file that begins as {encoding} and is not ({error.reason} at byte "
+                f"{error.start}). Save it as UTF-8."
+            ) from error
+        line = raw.count(b"\n", 0, error.start) + 1
+    for encoding in ("cp1252", "latin-1"):  # the first lacks five bytes
+        try:
+            text = raw.decode(encoding)
+            break
+        except UnicodeDecodeError:
+            continue
+    return (
+        text,
+        encoding,
+        (
+            f"not UTF-8 (line {line}): read as {encoding}, the encoding of Western Windows; save it as UTF-8 if names look wrong",
+        ),
     )
-    if not path or not label:
-        raise DataError(
-            f"{where}: expected a path and a label. Received: {','.join(cells)}. Complete or remove the row."
-        )
-    return path, label, parse_split(split, where=where)
 
 
-def _require_images(file: Path, ids: list[str]) -> None:
-    missing = [image_id for image_id in ids if not (file.parent / image_id).is_file()]
-    if missing:
-        raise DataError(
-            f"csv:{file}: expected every path to be a file, relative to {file.parent}. Received {len(missing)} of "
-            f"{len(ids)} that are none, the first is {missing[0]}. Correct the paths or remove the rows."
-        )
-    image_id, count = Counter(ids).most_common(1)[0]
-    if count > 1:
-        raise DataError(f"csv:{file}: expected every path once. Received {image_id} {count} times. Keep one row of it.")
+def _separator(text: str, given: Mapping[str, str]) -> tuple[str, bool]:
+    """Returns what stands between cells, and whether the first line only says so, as Excel's `sep=;` does."""
+    first = next(iter(text.strip().splitlines()), "")
+    if first.lower().startswith("sep=") and len(first) == 5:
+        return first[4], True
+    cells = {separator: next(csv.reader([first], delimiter=separator), []) for separator in _SEPARATORS}
+    known = [separator for separator in _SEPARATORS if _is_header(cells[separator], given)]
+    several = [separator for separator in _SEPARATORS if len(cells[separator]) > 1]
+    return (known or several or [","])[0], False
+
+
+def _is_header(cells: list[str], given: Mapping[str, str] | None = None) -> bool:
+    """Returns whether cells name a column for the image and one for the label."""
+    names = {plain_name(cell) for cell in cells}
+    wanted = {what: {plain_name((given or {}).get(what, ""))} - {""} or set(NAMES[what]) for what in ("image", "label")}
+    return all(names & known for known in wanted.values())
+
+
+def _read_rows(name: str, text: str, separator: str):
+    """Yields line and stripped cells of every row."""
+    table = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    line = 1
+    while True:
+        try:
+            cells = next(table, None)
+        except csv.Error as error:
+            raise DataError(
+                f"{name} line {line}: expected a row of cells. Received one that cannot be read ({error}). "
+                "Look for a quote that is not closed."
+            ) from error
+        if cells is None:
+            return
+        if any("\n" in cell or "\r" in cell for cell in cells):
+            raise DataError(
+                f"{name} line {line}: expected every row in one line. Received a quote that opens there and closes in line "
+                f"{table.line_num}. Close it, or remove the line breaks inside cells."
+            )
+        yield line, [cell.strip() for cell in cells]
+        line = table.line_num + 1

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.data.base import Source
+from tl_keras.data.class_names import alike
 from tl_keras.data.decoding import decode_image
 from tl_keras.data.progress_bar import progress_bar
 from tl_keras.errors import DataError
@@ -81,6 +82,7 @@ def inspect_source(source: Source, *, show_progress: bool = False) -> Inspection
         *_undecodable_finding(undecodable),
         *_class_size_findings(source.class_names, counts),
         *_shared_content_findings(source, hashes),
+        *(f"classes whose names differ little, and may be one: {names}" for names in alike(source.class_names)),
     ]
     return Inspection(
         sha256=hashes,

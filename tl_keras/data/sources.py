@@ -2,53 +2,86 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from pathlib import Path
+import os
+from typing import Any
 
+import numpy as np
+
+from tl_keras.data.archive import unpack
 from tl_keras.data.arrays import digits_source, npz_source
 from tl_keras.data.base import Source
-from tl_keras.data.csv_file import CsvSource
 from tl_keras.data.folder import FolderSource
+from tl_keras.data.from_python import HuggingFaceSource, TFDataSource, hugging_face_source
+from tl_keras.data.options import NO_OPTIONS, SourceOptions
+from tl_keras.data.remote import fetch
+from tl_keras.data.source_names import check_source
+from tl_keras.data.table_source import csv_source, data_frame_source, parquet_source
 from tl_keras.data.tfds import TFDSSource
 from tl_keras.data.tfrecord import TFRecordSource
-from tl_keras.errors import DataError, nearest
+from tl_keras.data.wrong_task import require_single_labels
+from tl_keras.errors import DataError
 
-__all__ = ["Source", "open_source"]
-
-_READERS: dict[str, Callable[[str], Source]] = {
-    "csv": CsvSource,
-    "npz": npz_source,
-    "tfds": TFDSSource,
-    "tfrecord": TFRecordSource,
-}
+__all__ = ["NO_OPTIONS", "Source", "SourceOptions", "open_source"]
 
 
-def open_source(name: str, *, data_dir: str = "") -> Source:
+def open_source(source: Any, options: SourceOptions = NO_OPTIONS) -> Source:
     """Lists the images of a source.
 
     Args:
-      name: A directory (`DIR/CLASS/*` or `DIR/{train,val,test}/CLASS/*`), `csv:FILE`, `tfrecord:GLOB`,
-        `tfds:NAME[/config]`, `npz:FILE`, or `digits` (scikit-learn's; a directory of that name is `./digits`).
-      data_dir: Where prepared TFDS datasets lie; empty: TFDS's own default.
+      source: A name: a directory or an archive of class folders, also at gs://, s3:// or https://, `csv:FILE`,
+        `parquet:FILE`, `tfrecord:GLOB`, `tfds:NAME[/config]`, `hf:FOLDER`, `npz:FILE`, or `digits` (scikit-learn's; a
+        directory of that name is `./digits`); a path may also be a `pathlib.Path`. Or an object: a `Source`, a pandas
+        DataFrame, a dataset of Hugging Face's `datasets`, or a `tf.data.Dataset`.
+      options: How it is to be read.
 
     Returns:
       The source; no image has been read yet.
 
     Raises:
-      DataError: There is no such source, or its files do not fit its kind.
+      DataError: There is no such source, its files do not fit its kind, or its labels are probably no single labels.
     """
-    if name == "digits":
+    if isinstance(source, Source):
+        return source
+    opened = _open_named(source, options) if isinstance(source, str | os.PathLike) else _open_object(source, options)
+    if options.task == "auto" and not isinstance(opened, FolderSource):
+        counts = np.bincount(opened.labels, minlength=len(opened.class_names))
+        require_single_labels(opened.name, opened.class_names, counts.tolist())
+    return opened
+
+
+def _open_named(source: str | os.PathLike[str], options: SourceOptions) -> Source:
+    kind, rest = check_source(source)
+    if kind == "remote":
+        copied = _open_named(fetch(rest, options.cache_folder), options)
+        copied.name = rest
+        return copied
+    if kind == "archive":
+        folder, notes = unpack(rest, options.cache_folder)
+        return FolderSource(folder, splits=options.folder_meanings, archive=rest, notes=notes)
+    if kind == "folder":
+        return FolderSource(rest, splits=options.folder_meanings)
+    if kind == "digits":
         return digits_source()
-    kind, separator, rest = name.partition(":")
-    if kind == "tfds" and separator:
-        return TFDSSource(rest, data_dir=data_dir)
-    if kind in _READERS and separator:
-        return _READERS[kind](rest)
-    # Two letters at least: C:\photos is a directory.
-    if re.fullmatch("[a-z]{2,}", kind) and separator and not Path(name).exists():
-        raise DataError(
-            f"{name}: expected a directory, csv:FILE, tfrecord:GLOB, tfds:NAME, npz:FILE or digits. "
-            f"Received the kind {kind}. {nearest(kind, _READERS)}"
-        )
-    return FolderSource(name)
+    readers = {
+        "csv": csv_source,
+        "hf": hugging_face_source,
+        "npz": npz_source,
+        "parquet": parquet_source,
+        "tfds": TFDSSource,
+        "tfrecord": TFRecordSource,
+    }
+    return readers[kind](rest, options)
+
+
+def _open_object(source: Any, options: SourceOptions) -> Source:
+    module = type(source).__module__.partition(".")[0]
+    if module == "pandas":
+        return data_frame_source(source, options)
+    if module == "datasets":
+        return HuggingFaceSource(source, options)
+    if module == "tensorflow":
+        return TFDataSource(source)
+    raise DataError(
+        f"data: expected the name of a source, a Source, a DataFrame, or a dataset of datasets or tf.data. Received "
+        f"{type(source).__name__}. From arrays make a tl_keras.ArraySource(images, labels)."
+    )

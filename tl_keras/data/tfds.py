@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tl_keras.data.base import SPLIT_OF_NAME, RecordSource
+from tl_keras.data.base import RecordSource
+from tl_keras.data.options import NO_OPTIONS, SourceOptions
+from tl_keras.data.split_names import splits_of_names
 from tl_keras.errors import DataError, DependencyError, nearest
 
 _LISTING_BATCH = 1024
@@ -22,18 +25,19 @@ class TFDSSource(RecordSource):
 
     Args:
       dataset: `NAME`, `NAME/CONFIG`, either with `:VERSION`.
-      data_dir: Where prepared datasets lie; empty: TFDS's own default, ~/tensorflow_datasets.
+      options: Where prepared datasets lie, and what splits of other names mean.
 
     Raises:
       DataError: The dataset is unknown, is not prepared and cannot be, or has no images with class labels.
       DependencyError: tensorflow_datasets does not work here.
     """
 
-    def __init__(self, dataset: str, *, data_dir: str = ""):
+    def __init__(self, dataset: str, options: SourceOptions = NO_OPTIONS):
         name = f"tfds:{dataset}"
-        self._builder = _prepared_builder(name, dataset, data_dir)
+        self._builder = _prepared_builder(name, dataset, os.path.expanduser(options.data_dir))
         class_names = _class_names(name, self._builder.info.features)
-        labels_of_split, notes = _read_labels(self._builder)
+        meant = splits_of_names(self._builder.info.splits, options.meanings)
+        labels_of_split, notes = _read_labels(self._builder, meant)
         counts = [len(labels) for labels in labels_of_split.values()]
         if not sum(counts):
             raise DataError(
@@ -45,7 +49,7 @@ class TFDSSource(RecordSource):
             class_names=class_names,
             ids=[f"{split}:{position}" for split, labels in labels_of_split.items() for position in range(len(labels))],
             labels=np.concatenate(list(labels_of_split.values())),
-            declared_splits=np.repeat([SPLIT_OF_NAME[split] for split in labels_of_split], counts),
+            declared_splits=np.repeat([meant[split] for split in labels_of_split], counts),
             notes=notes,
             mean_image_bytes=sum(self._builder.info.splits[split].num_bytes for split in labels_of_split) / sum(counts),
         )
@@ -115,12 +119,14 @@ def _class_names(name: str, features: Any) -> list[str]:
     return found["label"].names
 
 
-def _read_labels(builder: Any) -> tuple[dict[str, np.ndarray], list[str]]:
+def _read_labels(builder: Any, meant: dict[str, str]) -> tuple[dict[str, np.ndarray], list[str]]:
     """Returns the labels, int64 (k,), of every split that can be used, and a note for every other."""
     labels_of_split, notes = {}, []
     for split in builder.info.splits:
-        if split not in SPLIT_OF_NAME:
-            notes.append(f"split {split} left out: it is neither train, validation nor test")
+        if meant[split] in ("", "unused"):
+            notes.append(
+                f"split {split} left out: it is neither train, validation nor test; --splits={split}=train uses it"
+            )
             continue
         batches = _read(builder, split, feature="label").batch(_LISTING_BATCH)
         labels = np.concatenate([np.array([], np.int64), *batches.as_numpy_iterator()])

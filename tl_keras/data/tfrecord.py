@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tl_keras.data.base import SPLIT_OF_NAME, RecordSource, encode_classes, on_host
+from tl_keras.data.base import RecordSource, encode_classes, on_host
+from tl_keras.data.options import NO_OPTIONS, SourceOptions
+from tl_keras.data.split_names import split_of_name
 from tl_keras.errors import DataError
 
 # Files read in turn while shuffling, so that records of different files mix.
@@ -21,22 +23,27 @@ _LISTING_BATCH = 1024
 class TFRecordSource(RecordSource):
     """TFRecord files of `tf.train.Example` with the features `image` (an encoded file) and `label` (int64 or bytes).
 
-    A file with the word train, val, valid, validation or test in its name declares that split. A `labels.txt` beside
-    the files names the classes, one a line; without one, a class is named by its label.
+    A file with a word such as train, val or test in its name declares that split. A `labels.txt` beside the files names
+    the classes, one a line; without one, a class is named by its label. Files may be compressed by GZIP or ZLIB.
 
     Args:
-      pattern: Which files, for example "photos/*.tfrecord".
+      pattern: Pattern of the files, for example "photos/*.tfrecord", or the path of one.
+      options: What the names of files mean that declare no split.
 
     Raises:
-      DataError: No file fits, a file is damaged, an example lacks a feature, or `labels.txt` does not fit the labels.
+      DataError: No file fits, some files declare a split and others do not, a file is damaged, an
+        example lacks a feature, or `labels.txt` does not fit the labels.
     """
 
-    def __init__(self, pattern: str):
+    def __init__(self, pattern: str, options: SourceOptions = NO_OPTIONS):
         name = f"tfrecord:{pattern}"
-        files = [Path(file) for file in sorted(glob.glob(pattern, recursive=True)) if Path(file).is_file()]  # noqa: PTH207 - an absolute pattern
+        files = _matching_files(pattern)
         if not files:
             raise DataError(f"{name}: expected TFRecord files. Received a pattern that no file fits. Check the path.")
-        labels_of_file = [_read_labels(file) for file in files]
+        splits, notes = _splits_of_files(name, files, options)
+        files = [file for file in files if splits[file] != "unused"]
+        compressions = [_compression(file) for file in files]
+        labels_of_file = [_read_labels(file, kind) for file, kind in zip(files, compressions, strict=True)]
         counts = [len(labels) for labels in labels_of_file]
         if not sum(counts):
             raise DataError(f"{name}: expected records in {len(files)} files. Received none. Write the files again.")
@@ -51,10 +58,12 @@ class TFRecordSource(RecordSource):
                 for position in range(count)
             ],
             labels=labels,
-            declared_splits=np.repeat([_split_of_file(file) for file in files], counts),
+            declared_splits=np.repeat([splits[file] for file in files], counts),
+            notes=notes,
             mean_image_bytes=sum(file.stat().st_size for file in files) / sum(counts),
         )
         self._files = on_host(np.array([os.fsencode(file) for file in files], object))
+        self._compressions = on_host(np.array(compressions, object))
         self._first_index = np.cumsum([0, *counts[:-1]])
 
     def _stream(self, seed: tf.Tensor | None) -> tf.data.Dataset:
@@ -64,7 +73,7 @@ class TFRecordSource(RecordSource):
             numbers = tf.random.experimental.stateless_shuffle(numbers, seed=seed)
         return tf.data.Dataset.from_tensor_slices(numbers).interleave(
             lambda number: (
-                tf.data.TFRecordDataset(tf.gather(self._files, number))
+                tf.data.TFRecordDataset(tf.gather(self._files, number), tf.gather(self._compressions, number))
                 .enumerate(start=tf.gather(first_index, number))
                 .map(lambda index, record: {"index": index, "image": _parse_image(record)})
             ),
@@ -76,7 +85,8 @@ class TFRecordSource(RecordSource):
     def encoded_image(self, index: int) -> bytes:
         """See `Source.encoded_image`."""
         number = int(np.searchsorted(self._first_index, index, side="right")) - 1
-        records = tf.data.TFRecordDataset(self._files[number]).skip(index - self._first_index[number])
+        records = tf.data.TFRecordDataset(self._files[number], self._compressions[number])
+        records = records.skip(index - self._first_index[number])
         return _parse_image(next(iter(records))).numpy()
 
 
@@ -84,9 +94,44 @@ def _parse_image(record: tf.Tensor) -> tf.Tensor:
     return tf.io.parse_single_example(record, {"image": tf.io.FixedLenFeature([], tf.string)})["image"]
 
 
-def _read_labels(file: Path) -> np.ndarray:
+def _matching_files(pattern: str) -> list[Path]:
+    """Returns the files that fit a pattern; brackets that belong to a name need no escape."""
+    if Path(pattern).is_file():
+        return [Path(pattern)]
+    for written in (pattern, pattern.replace("[", "[[]")):
+        files = [Path(file) for file in sorted(glob.glob(written, recursive=True)) if Path(file).is_file()]
+        if files:
+            return files
+    return []
+
+
+def _splits_of_files(name: str, files: list[Path], options: SourceOptions) -> tuple[dict[Path, str], list[str]]:
+    """Returns the split that each file declares, empty where none does, and a note of the files that are not used."""
+    splits = {file: options.meanings.get(file.name.lower()) or _split_of_file(file) for file in files}
+    silent = [file.name for file, split in splits.items() if not split]
+    if silent and len(silent) < len(files):
+        raise DataError(
+            f"{name}: expected a split, such as train or test, in the name of every file or of none. Received none in "
+            f"{', '.join(silent[:10])}. Say what they are: --splits={','.join(f'{file}=train' for file in silent[:10])}."
+        )
+    unused = [file.name for file, split in splits.items() if split == "unused"]
+    return splits, [f"files left out: {', '.join(unused)}"] if unused else []
+
+
+def _compression(file: Path) -> str:
+    """Returns `GZIP`, `ZLIB` or empty, as TensorFlow wants to be told."""
+    with file.open("rb") as opened:
+        start = opened.read(12)
+    if start[:2] == b"\x1f\x8b":
+        return "GZIP"
+    # A plain file begins with the length of its first record, 8 bytes, of which the last ones are 0.
+    zlib_header = len(start) > 2 and start[0] == 0x78 and (start[0] * 256 + start[1]) % 31 == 0
+    return "ZLIB" if zlib_header and any(start[4:8]) else ""
+
+
+def _read_labels(file: Path, compression: str) -> np.ndarray:
     """Returns the labels of a file, int64 or object (bytes) (n,)."""
-    records = tf.data.TFRecordDataset(os.fsencode(file))
+    records = tf.data.TFRecordDataset(os.fsencode(file), compression)
     try:
         first = next(iter(records), None)
         if first is None:
@@ -146,5 +191,7 @@ def _name_classes(name: str, names_file: Path, labels: np.ndarray) -> tuple[tupl
 
 def _split_of_file(file: Path) -> str:
     """Returns the split that a file name tells, such as `train-00003-of-00010.tfrecord`, or empty."""
-    splits = {SPLIT_OF_NAME[word] for word in re.split("[^a-z]+", file.name.lower()) if word in SPLIT_OF_NAME}
+    words = [word for word in re.split("[^a-z]+", file.name.lower()) if word]
+    # train-00003, and seg_train and training_set, which are words beside each other.
+    splits = {split_of_name(word) for word in words} - {""}
     return splits.pop() if len(splits) == 1 else ""

@@ -10,7 +10,7 @@ import numpy as np
 from tl_keras.config import TransferConfig, from_json
 from tl_keras.data.inspection import inspect_source
 from tl_keras.data.pipeline import evaluation_order
-from tl_keras.data.sources import Source, open_source
+from tl_keras.data.sources import NO_OPTIONS, Source, SourceOptions, open_source
 from tl_keras.data.splits import Splits
 from tl_keras.errors import DataError, nearest
 from tl_keras.evaluation.metrics import classification_metrics
@@ -19,25 +19,31 @@ from tl_keras.serving.predictor import load_predictor
 
 
 def evaluate_model(
-    model: str | os.PathLike[str], source: Source | str, *, split: str = "", data_dir: str = "", batch_size: int = 32
+    model: str | os.PathLike[str],
+    source: Any,
+    *,
+    split: str = "",
+    options: SourceOptions = NO_OPTIONS,
+    batch_size: int = 32,
 ) -> dict[str, Any]:
     """Measures a trained model.
 
     Args:
       model: A run directory, a `.keras` file or a SavedModel directory.
-      source: As for training, or its name. Its classes must be among the model's.
+      source: Images as for training, or their name. Its classes must be among the model's.
       split: `train`, `validation` or `test`, where the source declares it; empty: `test` where it does, else everything.
-      data_dir: Where prepared TFDS datasets lie.
+      options: How the source is read.
       batch_size: Images at a time.
 
     Returns:
-      What `classification_metrics` gives, and `split` and `undecodable`, the images that were left out.
+      What `classification_metrics` gives, and `split`, `undecodable`, the images that were left out, and `notes` of what
+      else was.
 
     Raises:
       DataError: The source cannot be read, has classes that the model lacks, or lacks the split.
       BackboneError: The model cannot be read.
     """
-    source = open_source(source, data_dir=data_dir) if isinstance(source, str) else source
+    source = open_source(source, options)
     declared = set(source.declared_splits.tolist()) - {""}
     split = split or ("test" if "test" in declared else "")
     if split and split not in declared:
@@ -46,7 +52,12 @@ def evaluate_model(
     inspection = inspect_source(source)
     chosen = inspection.decodable & ((source.declared_splits == split) if split else True)
     metrics = _measure(model, source, np.flatnonzero(chosen), batch_size=batch_size)
-    return {**metrics, "split": split or "all", "undecodable": list(inspection.undecodable)}
+    return {
+        **metrics,
+        "split": split or "all",
+        "undecodable": list(inspection.undecodable),
+        "notes": list(source.notes),
+    }
 
 
 def evaluate_run(workdir: str | os.PathLike[str], *, split: str = "test", batch_size: int = 32) -> dict[str, Any]:
@@ -89,7 +100,7 @@ def open_run(workdir: str | os.PathLike[str], *, source: Source | None = None) -
         raise DataError(f"workdir: expected a run directory. Received: {run.path}, which holds no run.")
     config = from_json(begun["config"])
     if source is None:
-        source = open_source(config.data.source, data_dir=config.data.data_dir)
+        source = open_source(config.data.source, SourceOptions.of(config))
     return config, source, Splits.from_json(splits, source)
 
 

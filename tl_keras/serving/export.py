@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from tl_keras.backbones.weights import fingerprint
 from tl_keras.config import from_json
-from tl_keras.data.sources import Source, open_source
+from tl_keras.data.sources import Source, SourceOptions, open_source
 from tl_keras.errors import DataError, ExportError, WorkdirError
 from tl_keras.files import replacing, writing
 from tl_keras.runs.directory import RunDirectory
@@ -65,8 +65,8 @@ def export_run(
     pixels = [_pixels(trained, image) for image in proof.images]
 
     def read_training_pixels() -> np.ndarray:
-        data = from_json(begun["config"]).data
-        return _pixels_of(trained, source or open_source(data.source, data_dir=data.data_dir), splits["train"])
+        config = from_json(begun["config"])
+        return _pixels_of(trained, source or open_source(config.data.source, SourceOptions.of(config)), splits["train"])
 
     rows = []
     for name in formats:

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tl_keras.data.base import in_parallel
 from tl_keras.data.decoding import decode_image
-from tl_keras.data.folder import IMAGE_SUFFIXES
+from tl_keras.data.image_files import IMAGE_SUFFIXES, list_images
 from tl_keras.errors import BackboneError, DataError
 from tl_keras.serving.export import newest_version
 from tl_keras.serving.model_file import TrainedModel, load_model
@@ -133,21 +133,14 @@ def predict_images(
 
 
 def image_files(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
-    """Returns the files, with directories replaced by the images below them, sorted."""
-    files: list[str] = []
-    for path in map(pathlib.Path, paths):
-        if path.is_dir():
-            below = sorted(
-                p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".")
-            )
-            files += map(str, below)
-        elif path.is_file():
-            files.append(str(path))
-        else:
-            raise DataError(f"images: expected files or directories. Received: {path}, which is not there.")
+    """Returns the files, with directories replaced by the images below them, by the rule of `list_images`."""
+    files, _ = list_images(paths)
+    missing = next((file for file in files if not pathlib.Path(file).is_file()), None)
+    if missing is not None:
+        raise DataError(f"images: expected files or directories. Received: {missing}, which is not there.")
     if not files:
         raise DataError(f"images: expected files ending in {', '.join(IMAGE_SUFFIXES)}. Received: none.")
-    return list(dict.fromkeys(files))
+    return files
 
 
 def readable_files(files: list[str]) -> list[str]:

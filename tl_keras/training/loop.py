@@ -28,7 +28,7 @@ from tl_keras.data.decoded import held_decoded
 from tl_keras.data.inspection import Inspection
 from tl_keras.data.mirroring import measure_mirroring
 from tl_keras.data.pipeline import evaluation_batches, evaluation_order, steps_per_epoch, training_batches
-from tl_keras.data.sources import Source
+from tl_keras.data.sources import Source, SourceOptions, open_source
 from tl_keras.data.splits import Splits, split_source
 from tl_keras.distribution.distributor import Distributor, open_distributor
 from tl_keras.distribution.hardware import Hardware, resolve_hardware
@@ -66,7 +66,7 @@ def train_and_evaluate(
     config: TransferConfig,
     workdir: str | os.PathLike[str],
     *,
-    source: Source | None = None,
+    source: Any = None,
     models: ModelCache | None = None,
     measure_test: bool = True,
 ) -> dict[str, Any]:
@@ -75,7 +75,8 @@ def train_and_evaluate(
     Args:
       config: What to do.
       workdir: The run directory; see `tl_keras.runs.directory`.
-      source: The images, for example `tl_keras.ArraySource(images, labels)`. None: what `config.data.source` names.
+      source: Images as `tl_keras.ArraySource(images, labels)`, a DataFrame, or a dataset of `datasets` or `tf.data`. None: what
+        `config.data.source` names.
       models: Give the same one to several runs, and they share what is costly to make.
       measure_test: Whether the test split is measured, where there is one.
 
@@ -88,6 +89,7 @@ def train_and_evaluate(
     began = time.perf_counter()
     run, models = RunDirectory(workdir), models or ModelCache()
     if source is not None:
+        source = open_source(source, SourceOptions.of(config))
         config = dataclasses.replace(config, data=dataclasses.replace(config.data, source=source.name))
     config = resolve(_with_decided_flip(config, run))
     require_converters(export_formats(config.export))
@@ -106,7 +108,7 @@ def train_and_evaluate(
     if not writes:
         run = run.scratch_copy()
     keras.utils.set_random_seed(config.seed)
-    source, inspection = models.images(source or config.data.source, data_dir=config.data.data_dir)
+    source, inspection = models.images(config.data.source if source is None else source, SourceOptions.of(config))
     splits = make_splits(config, source, inspection)
     if config.data.horizontal_flip == "auto":
         mirroring = measure_mirroring(source, splits.train, seed=config.seed)
@@ -210,7 +212,7 @@ def load_run(workdir: str | os.PathLike[str], models: ModelCache) -> LoadedRun:
     """
     run = RunDirectory(workdir)
     config = from_json((run.read_config() or {})["config"])
-    source, inspection = models.images(config.data.source, data_dir=config.data.data_dir)
+    source, inspection = models.images(config.data.source, SourceOptions.of(config))
     splits = make_splits(config, source, inspection)
     student = models.student(
         choose_backbone(config.model), config.model, num_classes=len(source.class_names), seed=config.seed

@@ -10,7 +10,7 @@ from tl_keras.builder import choose_backbone
 from tl_keras.config import TransferConfig, resolve
 from tl_keras.data.inspection import inspect_source
 from tl_keras.data.pipeline import steps_per_epoch
-from tl_keras.data.sources import open_source
+from tl_keras.data.sources import SourceOptions, open_source
 from tl_keras.distribution.hardware import resolve_hardware
 from tl_keras.distribution.libtpu import chip_of
 from tl_keras.distribution.precision import computing_in, dtype_policy
@@ -75,7 +75,7 @@ def report_step(config: TransferConfig, *, topology: str, look_for_largest: bool
       TransferError: The config cannot work, or the step cannot be compiled or does not fit.
     """
     config = resolve(config)
-    source = open_source(config.data.source, data_dir=config.data.data_dir)
+    source = open_source(config.data.source, SourceOptions.of(config))
     models = ModelCache()
     student = models.student(
         choose_backbone(config.model), config.model, num_classes=len(source.class_names), seed=config.seed

@@ -1,0 +1,122 @@
+"""Tests of tl_keras.data.from_python."""
+
+import pathlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tl_keras.data.options import SourceOptions
+from tl_keras.data.sources import open_source
+from tl_keras.errors import DataError
+
+
+@pytest.fixture
+def files(tmp_path, write_image):
+    """Twelve images of cat and dog, and their labels."""
+    names = [f"{'cat' if number % 2 else 'dog'}/{number}.png" for number in range(12)]
+    return [str(write_image(name)) for name in names], [number % 2 for number in range(12)]
+
+
+@pytest.fixture
+def hugging_face(files):
+    """A dataset of Hugging Face with columns picture and kind."""
+    datasets = pytest.importorskip("datasets")
+    features = datasets.Features({"picture": datasets.Image(), "kind": datasets.ClassLabel(names=["dog", "cat"])})
+    return datasets.Dataset.from_dict({"picture": files[0], "kind": files[1]}, features=features)
+
+
+def test_a_hugging_face_dataset_is_read(hugging_face, files):
+    source = open_source(hugging_face)
+    assert source.class_names == ("cat", "dog")
+    assert [source.class_names[label] for label in source.labels] == ["dog", "cat"] * 6
+    (element,) = source.images(np.array([3]))
+    assert element["image"].numpy() == pathlib.Path(files[0][3]).read_bytes() == source.encoded_image(3)
+
+
+def test_its_splits_are_declared(hugging_face):
+    datasets = pytest.importorskip("datasets")
+    parts = datasets.DatasetDict({"train": hugging_face, "validation": hugging_face, "extra": hugging_face})
+    with pytest.raises(DataError, match=r"Received extra. Say what they mean: --splits=extra=unused"):
+        open_source(parts)
+    source = open_source(parts, SourceOptions(splits="extra=unused"))
+    assert source.declared_splits.tolist() == ["train"] * 12 + ["validation"] * 12
+    assert source.notes == ("splits left out: extra (12 images)",)
+    assert source.encoded_image(15) == source.encoded_image(3)
+
+
+def test_it_is_read_from_disk_and_from_parquet(hugging_face, tmp_path):
+    hugging_face.save_to_disk(str(tmp_path / "saved"))
+    hugging_face.to_parquet(str(tmp_path / "images.parquet"))
+    from_disk, from_parquet = (open_source(f"hf:{tmp_path}/{name}") for name in ("saved", "images.parquet"))
+    assert from_disk.encoded_image(5) == from_parquet.encoded_image(5) == open_source(hugging_face).encoded_image(5)
+    with pytest.raises(DataError, match="Use hf:"):
+        open_source(f"parquet:{tmp_path}/images.parquet")
+
+
+def test_a_column_that_is_absent_is_named(hugging_face):
+    with pytest.raises(DataError, match=r"expected a column colour. Received picture, kind"):
+        open_source(hugging_face, SourceOptions(columns="label=colour"))
+
+
+def test_a_data_frame_and_a_parquet_file_are_tables(files, tmp_path):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"id": files[0], "breed": ["cat", "dog"] * 6, "split": ["train", "val", None] * 4})
+    source = open_source(frame)
+    assert source.class_names == ("cat", "dog")
+    assert source.declared_splits.tolist() == ["train", "validation", ""] * 4
+    frame.to_parquet(tmp_path / "table.parquet")
+    again = open_source(f"parquet:{tmp_path}/table.parquet")
+    assert again.ids == source.ids
+    assert again.encoded_image(3) == pathlib.Path(files[0][3]).read_bytes()
+
+
+def pixels(count=12):
+    return np.random.default_rng(0).integers(0, 256, (count, 8, 8, 3), np.uint8), np.arange(count) % 2
+
+
+PIPELINES = {
+    "one by one": lambda dataset: dataset,
+    "in batches": lambda dataset: dataset.batch(5),
+    "in dictionaries": lambda dataset: dataset.map(lambda image, label: {"image": image, "label": label}),
+    "one-hot rows": lambda dataset: dataset.map(lambda image, label: (image, tf.one_hot(label, 2))),
+    "as files": lambda dataset: dataset.map(lambda image, label: (tf.io.encode_png(image), label)),
+    "names": lambda dataset: dataset.map(lambda image, label: (image, tf.as_string(label))),
+}
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES.values(), ids=PIPELINES)
+def test_a_tf_data_dataset_is_read(pipeline):
+    images, labels = pixels()
+    source = open_source(pipeline(tf.data.Dataset.from_tensor_slices((images, labels))))
+    assert source.labels.tolist() == labels.tolist()
+    assert source.class_names == ("0", "1")
+    for element in source.images(np.array([3, 7])):
+        expected = images[int(element["index"])]
+        image = element["image"]
+        found = tf.io.decode_png(image) if image.dtype == tf.string else image
+        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_array_equal(tf.io.decode_png(source.encoded_image(int(element["index"]))), expected)
+
+
+def slices():
+    return tf.data.Dataset.from_tensor_slices(pixels())
+
+
+REFUSED = {
+    "shuffled": (lambda: slices().shuffle(12), "others the second time. Leave out shuffle"),
+    "repeated": (lambda: slices().repeat(), "Leave out repeat"),
+    "floats": (lambda: slices().map(lambda i, x: (tf.cast(i, tf.float32), x)), "expected elements .image, label."),
+    "nothing": (lambda: slices().take(0), "Received an empty dataset"),
+}
+
+
+@pytest.mark.parametrize(("make", "message"), REFUSED.values(), ids=REFUSED)
+def test_a_dataset_that_cannot_be_read_again_is_refused(make, message):
+    with pytest.raises(DataError, match=message):
+        open_source(make())
+
+
+def test_another_object_is_refused():
+    with pytest.raises(DataError, match="Received ndarray"):
+        open_source(np.zeros(3))

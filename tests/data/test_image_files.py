@@ -1,0 +1,98 @@
+"""Tests of tl_keras.data.image_files."""
+
+import os
+
+import pytest
+
+from tl_keras.data.image_files import list_images, read_tree
+
+
+@pytest.fixture
+def make(tmp_path):
+    """A function that makes an empty file."""
+
+    def make(name):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        return path
+
+    return make
+
+
+# What lies beside the image cat/a.jpg, and what is said of it.
+LEFT_OUT = {
+    "a hidden file": ("cat/.b.jpg", "hidden images, left out: 1, the first is cat/.b.jpg"),
+    "forks of macOS": ("cat/._a.jpg", "hidden images, left out: 1, the first is cat/._a.jpg"),
+    "a hidden folder": (
+        "cat/.old/c.jpg",
+        "images in hidden folders and in folders that programs make, left out: 1, the first is cat/.old/c.jpg",
+    ),
+    "thumbnails of a NAS": (
+        "cat/@eaDir/a.jpg/thumb.jpg",
+        "images in hidden folders and in folders that programs make, left out: 1, the first is cat/@eaDir/a.jpg/thumb.jpg",
+    ),
+    "a zip of macOS": (
+        "__MACOSX/cat/a.jpg",
+        "images in hidden folders and in folders that programs make, left out: 1, the first is __MACOSX/cat/a.jpg",
+    ),
+    "another file": ("cat/notes.TXT", "other files, left alone: 1 .txt"),
+    "no suffix": ("cat/README", "other files, left alone: 1 no extension"),
+}
+
+
+@pytest.mark.parametrize(("name", "note"), LEFT_OUT.values(), ids=LEFT_OUT)
+def test_what_is_left_out_is_counted(tmp_path, make, name, note):
+    make("cat/a.jpg")
+    make(name)
+    tree, left_out = read_tree(str(tmp_path))
+    assert tree.all_images() == ["cat/a.jpg"]
+    assert left_out.notes() == [note]
+
+
+def test_a_folder_named_like_a_file_is_a_folder(tmp_path, make):
+    make("cat/x.jpg/a.png")
+    tree, left_out = read_tree(str(tmp_path))
+    assert tree.all_images() == ["cat/x.jpg/a.png"]
+    assert not left_out.notes()
+
+
+def test_links_are_followed_to_files_and_folders(tmp_path, make):
+    make("store/deep/a.jpg")
+    (tmp_path / "photos/cat").mkdir(parents=True)
+    (tmp_path / "photos/cat/all").symlink_to(tmp_path / "store")
+    (tmp_path / "photos/cat/one.jpg").symlink_to(tmp_path / "store/deep/a.jpg")
+    tree, left_out = read_tree(str(tmp_path / "photos"))
+    assert tree.all_images() == ["cat/one.jpg", "cat/all/deep/a.jpg"]
+    assert not left_out.notes()
+
+
+def test_links_that_lead_nowhere_or_back_are_counted(tmp_path, make):
+    make("cat/a.jpg")
+    make("dog/b.jpg")
+    (tmp_path / "cat/gone.jpg").symlink_to(tmp_path / "none.jpg")
+    (tmp_path / "cat/up").symlink_to(tmp_path)
+    (tmp_path / "cat/self").symlink_to("self")
+    (tmp_path / "cat/dogs").symlink_to("../dog")
+    (tmp_path / "dog/cats").symlink_to("../cat")
+    tree, left_out = read_tree(str(tmp_path))
+    assert tree.all_images() == ["cat/a.jpg", "cat/dogs/b.jpg", "dog/b.jpg", "dog/cats/a.jpg"]
+    assert any(note.startswith("links that lead nowhere, left out: 4") for note in left_out.notes())
+    assert any(note.startswith("links that lead back, left out: ") for note in left_out.notes())
+
+
+def test_a_pipe_is_not_read(tmp_path, make):
+    make("cat/a.jpg")
+    os.mkfifo(tmp_path / "cat" / "b.jpg")
+    tree, left_out = read_tree(str(tmp_path))
+    assert tree.all_images() == ["cat/a.jpg"]
+    assert left_out.notes() == ["neither files nor folders, left out: 1, the first is cat/b.jpg"]
+
+
+def test_files_and_folders_are_listed_once(tmp_path, make):
+    make("in/a.jpg")
+    make("in/.b.jpg")
+    odd = make("odd.name")
+    files, notes = list_images([tmp_path / "in", odd, tmp_path / "in" / "a.jpg"])
+    assert files == [str(tmp_path / "in/a.jpg"), str(odd)]
+    assert notes == [f"{tmp_path}/in: hidden images, left out: 1, the first is .b.jpg"]

@@ -1,0 +1,139 @@
+"""Tests of tl_keras.data.image_table: a new way of naming columns or images is one more line of a table."""
+
+import pytest
+
+from tl_keras.data.csv_file import read_csv
+from tl_keras.data.image_table import list_table
+from tl_keras.data.options import SourceOptions
+from tl_keras.errors import DataError
+
+
+@pytest.fixture
+def listed(tmp_path):
+    """A function that writes a CSV file beside images/{a,b,c}.jpg and lists it."""
+    for name in ("images/a.jpg", "images/b.jpg", "images/c.jpg", "other/deep/d.PNG"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+
+    def listed(text, **options):
+        (tmp_path / "list.csv").write_text(text)
+        if "images_in" in options:
+            options["images_in"] = str(tmp_path / options["images_in"])
+        options = SourceOptions(**options)
+        return list_table(read_csv(str(tmp_path / "list.csv"), options.column_names), options)
+
+    return listed
+
+
+# Header, options, and the note on what was taken.
+COLUMNS = {
+    "path label": ("path,label", {}, []),
+    "any order and case": ("LABEL,Path", {}, []),
+    "Kaggle": ("id,breed", {}, ["columns: image from id, label from breed"]),
+    "HF's metadata": ("file_name,label", {}, ["columns: image from file_name"]),
+    "named": ("what,where", {"columns": "image=where,label=what"}, []),
+    "named among synonyms": ("id,path,class,label", {"columns": "image=id,label=class"}, []),
+}
+
+
+@pytest.mark.parametrize(("header", "options", "notes"), COLUMNS.values(), ids=COLUMNS)
+def test_columns_are_found(listed, header, options, notes):
+    image_first = header.lower() not in ("label,path", "what,where")
+    fill = {"path": "images/b.jpg", "label": "no"} if "class" in header else {}
+    rows = []
+    for path, label in (("images/a.jpg", "cat"), ("images/b.jpg", "dog")):
+        if fill:
+            rows.append(f"{path},none.jpg,{label},no")
+        else:
+            rows.append(f"{path},{label}" if image_first else f"{label},{path}")
+    listing = listed("\n".join([header, *rows]), **options)
+    assert listing.ids == ["images/a.jpg", "images/b.jpg"]
+    assert listing.labels == ["cat", "dog"]
+    assert listing.notes == notes
+
+
+# What the table says of the image images/a.jpg, and where images are.
+IDS = {
+    "a path": ("images/a.jpg", {}),
+    "without suffix": ("images/a", {}),
+    "of Windows": (r"images\a.jpg", {}),
+    "an id": ("a", {"images_in": "images"}),
+    "a name": ("a.jpg", {"images_in": "."}),
+    "a path below": ("images/a", {"images_in": "."}),
+}
+
+
+@pytest.mark.parametrize(("image_id", "options"), IDS.values(), ids=IDS)
+def test_images_are_found(listed, tmp_path, image_id, options):
+    listing = listed(f"id,label\n{image_id},cat\n", **options)
+    assert [path.replace("/./", "/") for path in listing.paths] == [str(tmp_path / "images/a.jpg")]
+    assert listing.ids == [image_id]
+
+
+def test_an_id_that_fits_several_files_is_refused(listed, tmp_path):
+    (tmp_path / "other/a.jpg").touch()
+    with pytest.raises(DataError, match="Received a, which fits several files"):
+        listed("id,label\na,cat\n", images_in=".")
+
+
+def test_where_the_images_are_is_said(listed, tmp_path):
+    with pytest.raises(DataError, match=rf"It is in {tmp_path}/images: use --images_in={tmp_path}/images"):
+        listed("id,label\na,cat\nb,dog\n")
+
+
+# A column and its values for a, b and c; options; splits, and the note.
+SPLITS = {
+    "split": ("split", "train,val,test", {}, ["train", "validation", "test"], ""),
+    "subset": ("subset", "Training,dev,Testing", {}, ["train", "validation", "test"], "splits from the column subset"),
+    "any name": ("what_for", "train,train,test", {}, ["train", "train", "test"], "splits from the column what_for"),
+    "folds": ("fold", "1,2,3", {}, ["", "", ""], "the column fold is not used: its values"),
+    "folds that mean": (
+        "fold",
+        "1,2,3",
+        {"splits": "1=train,2=val,3=unused"},
+        ["train", "validation"],
+        "rows that are",
+    ),
+    "named": ("k", "x,y,y", {"columns": "split=k", "splits": "x=train,y=test"}, ["train", "test", "test"], ""),
+    "not wanted": ("split", "train,val,odd", {"columns": "split=none"}, ["", "", ""], ""),
+    "beside": ("camera", "left,left,right", {}, ["", "", ""], ""),
+}
+
+
+@pytest.mark.parametrize(("name", "values", "options", "splits", "note"), SPLITS.values(), ids=SPLITS)
+def test_splits_are_noticed(listed, name, values, options, splits, note):
+    rows = [f"images/{image}.jpg,{image},{value}" for image, value in zip("abc", values.split(","), strict=True)]
+    listing = listed("\n".join([f"path,label,{name}", *rows]), **options)
+    assert listing.splits == splits
+    assert any(each.startswith(note) for each in listing.notes) if note else not listing.notes
+
+
+REFUSED = {
+    "no columns": ("file,kind\nimages/a.jpg,x\n", {}, "Name the columns: --columns=label=COLUMN"),
+    "a column that is not there": ("path,label\nimages/a.jpg,x\n", {"columns": "label=breed"}, "columns path, label"),
+    "twice": ("id,label\nimages/a,x\nimages/a.jpg,x\n", {}, "Received images/a 2 times"),
+    "a split that means nothing": ("path,label,split\nimages/a.jpg,x,tset\n", {}, "line 2: .* Received: tset"),
+    "no folder": ("id,label\na,x\n", {"images_in": "none"}, "expected a directory. Received: .*none"),
+    "patients": (
+        "path,label,patient\nimages/a.jpg,x,7\nimages/b.jpg,y,7\n",
+        {},
+        "column patient with 1 values for 2 images.*not supported yet.*--columns=group=none",
+    ),
+    "patients in two splits": (
+        "path,label,patient_id,split\nimages/a.jpg,x,7,train\nimages/b.jpg,y,7,validation\n",
+        {},
+        "column patient_id",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "options", "message"), REFUSED.values(), ids=REFUSED)
+def test_what_is_not_certain_is_refused(listed, text, options, message):
+    with pytest.raises(DataError, match=message):
+        listed(text, **options)
+
+
+def test_groups_that_splits_keep_together_are_no_harm(listed):
+    text = "path,label,patient,split\nimages/a.jpg,x,7,train\nimages/b.jpg,y,7,train\nimages/c.jpg,y,8,validation\n"
+    assert len(listed(text).ids) == 3
+    assert len(listed("path,label,group\nimages/a.jpg,x,7\nimages/b.jpg,y,7\n", columns="group=none").ids) == 2

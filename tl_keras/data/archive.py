@@ -1,0 +1,157 @@
+"""Unpacks archives of images into the cache, once, and trusts nothing in them. Nothing here imports TensorFlow.
+
+```
+CACHE/unpacked/NAME-HASH/images   the files
+                         notes.json  what was left out
+```
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import lzma
+import os
+import re
+import shutil
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from tl_keras.data.image_files import LeftOut
+from tl_keras.errors import DataError
+
+# Photos hardly shrink; drawings do, ten- to fiftyfold. What unpacks to more was made to fill a disk.
+_MOST_TIMES_LARGER = 200
+_MOST_FILES = 5_000_000
+_ALWAYS_ALLOWED_BYTES = 2**30
+_LEFT_FREE_BYTES = 2**30
+_LONGEST_PATH = 1024
+_CHUNK = 2**20
+_DAMAGED = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+)
+
+
+def cache_folder(chosen: str, name: str) -> Path:
+    """Returns a folder in the cache, the chosen one or the user's."""
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(os.path.expanduser(chosen) if chosen else os.path.join(home, "tl_keras"), name)
+
+
+def unpack(path: str, cache: str) -> tuple[str, tuple[str, ...]]:
+    """Unpacks an archive, unless it has been.
+
+    Args:
+      path: A .zip or .tar file, the latter also compressed.
+      cache: Folder of the cache; empty: the user's.
+
+    Returns:
+      The folder with its files, and notes of what was left out.
+
+    Raises:
+      DataError: It is damaged or encrypted, names files outside of itself, or unpacks to too much.
+    """
+    status = os.stat(path)
+    key = f"{os.path.abspath(path)}\n{status.st_size}\n{status.st_mtime_ns}"
+    stem = re.sub(r"[^\w.-]", "_", os.path.basename(path))[:80]
+    folder = (
+        cache_folder(cache, "unpacked")
+        / f"{stem}-{hashlib.sha256(key.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}"
+    )
+    if not (folder / "notes.json").is_file():
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".unpacking_") as scratch:
+                left_out = LeftOut()
+                _unpack_into(Path(scratch) / "images", path, status.st_size, left_out)
+                Path(scratch, "notes.json").write_text(json.dumps(left_out.notes()), encoding="utf-8")
+                # Another process may have been first: its files are the same.
+                with contextlib.suppress(OSError):
+                    os.rename(scratch, folder)
+                Path(scratch).mkdir(exist_ok=True)
+        except _DAMAGED as error:
+            raise DataError(
+                f"{path}: expected an archive that can be unpacked. Received a damaged, encrypted or unknown one ({error}). "
+                "Unpack it yourself and name the directory."
+            ) from error
+        except OSError as error:
+            raise DataError(
+                f"{path}: expected to unpack into {folder.parent}. That failed ({error}). Name another --cache_dir."
+            ) from error
+    return str(folder / "images"), tuple(json.loads((folder / "notes.json").read_text(encoding="utf-8")))
+
+
+def require_safe_name(archive: str, name: str) -> str:
+    """Returns a name below a folder, with slashes.
+
+    Raises:
+      DataError: It leads out of the folder, or no file system takes it.
+    """
+    parts = name.replace("\\", "/").split("/")
+    outside = name.startswith(("/", "\\")) or ".." in parts or re.match("[A-Za-z]:", name)
+    if (
+        outside
+        or "\0" in name
+        or len(os.fsencode(name)) > _LONGEST_PATH
+        or any(len(os.fsencode(part)) > 255 for part in parts)
+    ):
+        raise DataError(
+            f"{archive}: expected names of files inside of it. Received {name[:200]!r}. Nothing of it was unpacked: "
+            "it may be meant to do harm."
+        )
+    return "/".join(part for part in parts if part not in ("", "."))
+
+
+def _unpack_into(folder: Path, path: str, size: int, left_out: LeftOut) -> None:
+    free = shutil.disk_usage(folder.parent).free - _LEFT_FREE_BYTES
+    limit = min(free, max(_ALWAYS_ALLOWED_BYTES, _MOST_TIMES_LARGER * size))
+    folder.mkdir()
+    written = count = 0
+    for name, contents in _entries(path, left_out):
+        target = folder / require_safe_name(path, name)
+        count += 1
+        if target.exists():
+            left_out.add("files of a name that the archive has twice", name)
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("xb") as file:
+            while chunk := contents.read(_CHUNK):
+                written += len(chunk)
+                if written > limit or count > _MOST_FILES:
+                    raise DataError(
+                        f"{path}: expected at most {limit / 2**30:.1f} GiB in {_MOST_FILES:,} files when unpacked, by its size and "
+                        "the room on the disk. Received more. Unpack it yourself and name the directory."
+                    )
+                file.write(chunk)
+
+
+def _entries(path: str, left_out: LeftOut) -> Iterator[tuple[str, IO[bytes]]]:
+    """Yields name and contents of every file of an archive, one after the other."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            for entry in archive.infolist():
+                if entry.external_attr >> 28 == 0o12:
+                    left_out.add("links in the archive", entry.filename)
+                elif not entry.is_dir():
+                    with archive.open(entry) as contents:
+                        yield entry.filename, contents
+        return
+    with tarfile.open(path, "r|*") as stream:
+        for member in stream:
+            file = stream.extractfile(member) if member.isreg() else None
+            if file is not None:
+                yield member.name, file
+            elif not member.isdir():
+                left_out.add("links and devices in the archive", member.name)

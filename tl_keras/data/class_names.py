@@ -1,0 +1,20 @@
+"""Class names that a person would take for one; nothing here imports TensorFlow."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+
+def alike(class_names: Iterable[str]) -> list[str]:
+    """Returns "Cat and cat" for names that differ in case, Unicode form, spaces, separators or leading zeros alone."""
+    groups: dict[str, list[str]] = {}
+    for name in dict.fromkeys(class_names):
+        groups.setdefault(_plain(name), []).append(name)
+    return [" and ".join(map(repr, names)) for names in groups.values() if len(names) > 1]
+
+
+def _plain(name: str) -> str:
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    return re.sub(r"\b0+(?=[0-9])", "", re.sub(r"[\s_-]+", " ", folded).strip())

@@ -1,0 +1,214 @@
+"""Images of other libraries' objects: Hugging Face datasets and tf.data datasets."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tl_keras.data.base import RandomAccessSource, RecordSource, encode_classes
+from tl_keras.data.options import NO_OPTIONS, SourceOptions
+from tl_keras.data.split_names import splits_of_names
+from tl_keras.errors import DataError, DependencyError
+
+# Bytes of an image, for how many are shuffled at a time, where no file tells.
+_USUAL_IMAGE_BYTES = 200_000
+
+
+class HuggingFaceSource(RandomAccessSource):
+    """A dataset of Hugging Face's `datasets`, with an image and a class label for each row.
+
+    Args:
+      dataset: A `Dataset`, or a `DatasetDict` of splits.
+      options: Columns `image` and `label`, where they have other names, and what splits of other names mean.
+      name: Name of the source.
+
+    Raises:
+      DataError: It has no such columns, or a split whose name says nothing.
+    """
+
+    def __init__(self, dataset: Any, options: SourceOptions = NO_OPTIONS, *, name: str = "datasets.Dataset"):
+        import datasets
+
+        parts = dict(dataset) if isinstance(dataset, dict) else {"": dataset}
+        meant = splits_of_names([part for part in parts if part], options.meanings) | {"": ""}
+        unknown = [part for part in parts if part and not meant[part]]
+        if unknown:
+            raise DataError(
+                f"{name}: expected splits train, validation and test. Received {', '.join(unknown)}. Say what they mean: "
+                f"--splits={','.join(f'{part}=unused' for part in unknown)}."
+            )
+        used = {part: rows for part, rows in parts.items() if meant[part] != "unused" and len(rows)}
+        left = [f"{part} ({len(parts[part])} images)" for part in parts if part not in used]
+        if not used:
+            raise DataError(f"{name}: expected rows with images. Received none. Choose another dataset.")
+        image, label = (_column(name, next(iter(used.values())), what, options) for what in ("image", "label"))
+        unlabelled = [part for part, rows in used.items() if -1 in rows[label]]
+        left += [f"{part} (it has images without a label)" for part in unlabelled]
+        used = {part: rows for part, rows in used.items() if part not in unlabelled}
+        if not used:
+            raise DataError(
+                f"{name}: expected labelled images. Received images without a label. Choose another dataset."
+            )
+        # Files as they are stored: decoded as all others are.
+        self._rows = {part: rows.cast_column(image, datasets.Image(decode=False)) for part, rows in used.items()}
+        self._column = image
+        self._starts = np.cumsum([0, *(len(rows) for rows in used.values())])
+        labels = [_label_names(rows, label) for rows in used.values()]
+        class_names, positions = encode_classes([each for part in labels for each in part])
+        super().__init__(
+            name=name,
+            class_names=class_names,
+            ids=[f"{part or 'row'}:{number}" for part, rows in used.items() for number in range(len(rows))],
+            labels=positions,
+            declared_splits=np.repeat([meant[part] for part in used], [len(rows) for rows in used.values()]),
+            notes=[f"splits left out: {', '.join(left)}"] if left else [],
+        )
+
+    def encoded_image(self, index: int) -> bytes:
+        """See `Source.encoded_image`."""
+        number = int(np.searchsorted(self._starts, index, side="right")) - 1
+        part = list(self._rows)[number]
+        stored = self._rows[part][int(index - self._starts[number])][self._column]
+        if stored is None:
+            return b""
+        if stored["bytes"] is not None:
+            return stored["bytes"]
+        with open(stored["path"], "rb") as file:
+            return file.read()
+
+    def _read(self, index: tf.Tensor) -> tf.Tensor:
+        return tf.ensure_shape(tf.numpy_function(self.encoded_image, [index], tf.string), ())
+
+
+def hugging_face_source(path: str, options: SourceOptions = NO_OPTIONS) -> HuggingFaceSource:
+    """Returns the images of a dataset on disk, or of a Parquet file of images.
+
+    Args:
+      path: What `save_to_disk` wrote, a folder that `load_dataset` reads, or a .parquet file.
+      options: As for `HuggingFaceSource`.
+
+    Raises:
+      DataError: There is none, or it cannot be read.
+      DependencyError: `datasets` is not installed.
+    """
+    name = f"hf:{path}"
+    try:
+        import datasets
+    except ImportError as error:
+        raise DependencyError(f"{name}: datasets is not installed. Run: pip install 'tl_keras[huggingface]'") from error
+    try:
+        if os.path.isfile(path):
+            dataset = datasets.Dataset.from_parquet(path)
+        elif any(os.path.isfile(os.path.join(path, file)) for file in ("dataset_info.json", "dataset_dict.json")):
+            dataset = datasets.load_from_disk(path)
+        else:
+            dataset = datasets.load_dataset(path)
+    except Exception as error:  # downloads and parsing of any kind
+        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise DataError(
+            f"{name}: expected a dataset of images. Reading it failed ({first_line}). Check the path."
+        ) from error
+    return HuggingFaceSource(dataset, options, name=name)
+
+
+class TFDataSource(RecordSource):
+    """A `tf.data.Dataset` of (image, label) or {"image", "label"}, in batches or not.
+
+    It is read from its start in every epoch and has to give the same elements in the same order each time.
+
+    Args:
+      dataset: Finite; images are uint8 pixels or encoded files, labels integers, one-hot rows or strings.
+      name: Name of the source.
+
+    Raises:
+      DataError: It is infinite, empty, or holds something else.
+    """
+
+    def __init__(self, dataset: tf.data.Dataset, *, name: str = "tf.data.Dataset"):
+        if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
+            raise DataError(
+                f"{name}: expected a dataset that ends. Received one that repeats for ever. Leave out repeat()."
+            )
+        pairs = dataset.map(_as_pair) if isinstance(dataset.element_spec, dict) else dataset
+        spec = pairs.element_spec
+        if not (isinstance(spec, tuple) and len(spec) == 2 and spec[0].dtype in (tf.uint8, tf.string)):
+            raise DataError(
+                f"{name}: expected elements (image, label) with images of uint8, 0 to 255, or encoded files. Received {spec}. "
+                "Map it to such pairs, without preprocessing: dataset.map(lambda image, label: (tf.cast(image, tf.uint8), label))."
+            )
+        if spec[0].shape.rank == (4 if spec[0].dtype == tf.uint8 else 1):
+            pairs = pairs.unbatch()
+        self._images = pairs.map(lambda image, label: image)
+        labels = _read_twice(name, pairs)
+        class_names, positions = encode_classes([_label_text(label) for label in labels])
+        names = getattr(dataset, "class_names", None)  # of keras.utils.image_dataset_from_directory
+        if names and all(name.isdecimal() and int(name) < len(names) for name in class_names):
+            positions, class_names = np.array([int(class_names[position]) for position in positions]), tuple(names)
+        super().__init__(
+            name=name,
+            class_names=class_names,
+            ids=[f"element:{number}" for number in range(len(labels))],
+            labels=positions,
+            declared_splits=np.full(len(labels), ""),
+            mean_image_bytes=_USUAL_IMAGE_BYTES,
+        )
+
+    def _stream(self, seed: tf.Tensor | None) -> tf.data.Dataset:
+        return self._images.enumerate().map(lambda index, image: {"index": index, "image": image})
+
+    def encoded_image(self, index: int) -> bytes:
+        """See `Source.encoded_image`."""
+        image = next(iter(self._images.skip(index)))
+        return (image if image.dtype == tf.string else tf.io.encode_png(image)).numpy()
+
+
+def _read_twice(name: str, pairs: tf.data.Dataset) -> list[Any]:
+    """Returns the labels, having checked that the same images come in the same order when they are read again."""
+
+    def fingerprint(image: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        contents = image if image.dtype == tf.string else tf.io.serialize_tensor(image)
+        return tf.strings.to_hash_bucket_fast(contents, 2**62), label
+
+    first, second = (list(pairs.map(fingerprint).as_numpy_iterator()) for _ in range(2))
+    if not first:
+        raise DataError(f"{name}: expected images. Received an empty dataset. Check how it is made.")
+    if [content for content, _ in first] != [content for content, _ in second]:
+        raise DataError(
+            f"{name}: expected the same images in the same order each time. Received others the second time. Leave out "
+            "shuffle() and random changes; training shuffles and augments by itself."
+        )
+    return [label for _, label in first]
+
+
+def _as_pair(element: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+    return element["image"], element["label"]
+
+
+def _label_text(label: Any) -> str:
+    if isinstance(label, bytes):
+        return label.decode("utf-8", "surrogateescape")
+    return str(int(np.argmax(label)) if np.ndim(label) and np.size(label) > 1 else int(np.reshape(label, ())))
+
+
+def _column(name: str, rows: Any, what: str, options: SourceOptions) -> str:
+    import datasets
+
+    kind = datasets.Image if what == "image" else datasets.ClassLabel
+    asked = options.column_names.get(what, what)
+    of_kind = [column for column, feature in rows.features.items() if isinstance(feature, kind)]
+    if asked in rows.features:
+        return asked
+    if what not in options.column_names and len(of_kind) == 1:
+        return of_kind[0]
+    raise DataError(
+        f"{name}: expected a column {asked}. Received {', '.join(rows.features)}. Name it: --columns={what}=COLUMN."
+    )
+
+
+def _label_names(rows: Any, column: str) -> list[str]:
+    values = rows[column]
+    names = getattr(rows.features[column], "names", None)
+    return [names[value] if names and value >= 0 else str(value) for value in values]

@@ -1,0 +1,222 @@
+"""Finds the images below a folder, by the one rule that training, inspection, evaluation and prediction share.
+
+Nothing here imports TensorFlow.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
+
+# Folders that programs make beside the photos: thumbnails of a NAS, forks of macOS, waste baskets.
+_FOLDERS_OF_PROGRAMS = {"@eadir", "__macosx", "#recycle", "#snapshot", "$recycle.bin", "lost+found"}
+
+
+def is_image(name: str) -> bool:
+    """Returns whether a file's name ends as that of an image."""
+    return name.lower().endswith(IMAGE_SUFFIXES)
+
+
+class LeftOut:
+    """Counts what a listing leaves out, by reason, with the first name of each."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._first: dict[str, str] = {}
+        self.other_files: Counter[str] = Counter()
+
+    def add(self, reason: str, name: str, count: int = 1) -> None:
+        """Counts something; `reason` is a plural, such as "hidden images"."""
+        if count:
+            self._counts[reason] += count
+            self._first.setdefault(reason, name)
+
+    def notes(self) -> list[str]:
+        """Returns a line for each reason."""
+        notes = [
+            f"{reason}, left out: {count}, the first is {self._first[reason]}" for reason, count in self._counts.items()
+        ]
+        return [f"other files, left alone: {counted(self.other_files)}", *notes] if self.other_files else notes
+
+
+@dataclasses.dataclass
+class Folder:
+    """A folder, read with all that is below it.
+
+    Attributes:
+      path: Path below the folder that was read first; empty for that one.
+      images: Names of the images that lie directly in it, sorted.
+      folders: Folders in it, sorted by name.
+      other_files: Number of its other files by suffix.
+      count: Number of images at any depth.
+    """
+
+    path: str
+    images: list[str] = dataclasses.field(default_factory=list)
+    folders: list[Folder] = dataclasses.field(default_factory=list)
+    other_files: Counter[str] = dataclasses.field(default_factory=Counter)
+    count: int = 0
+
+    @property
+    def name(self) -> str:
+        """Name without the folders above."""
+        return self.path.rpartition("/")[2]
+
+    @property
+    def filled(self) -> list[Folder]:
+        """Folders in it that hold images at some depth."""
+        return [folder for folder in self.folders if folder.count]
+
+    def walk(self) -> Iterator[Folder]:
+        """Yields the folder and all below it, each before those in it."""
+        waiting = [self]
+        while waiting:
+            folder = waiting.pop()
+            yield folder
+            waiting += reversed(folder.folders)
+
+    def all_images(self) -> list[str]:
+        """Returns the paths of the images at any depth."""
+        return [image for folder in self.walk() for image in folder.image_paths()]
+
+    def image_paths(self) -> list[str]:
+        """Returns the paths of the images that lie directly in it."""
+        return [f"{self.path}/{name}" if self.path else name for name in self.images]
+
+
+def read_tree(root: str) -> tuple[Folder, LeftOut]:
+    """Reads a folder and all below it; opens no file.
+
+    A link to a folder is followed, unless it leads back to a folder above it or to one already read behind the same link.
+
+    Args:
+      root: Path of the folder.
+
+    Returns:
+      The folder, and what was left out: hidden files and folders, folders that other programs make, links that lead
+      nowhere or back, what is neither file nor folder, and what may not be read.
+    """
+    left_out, top = LeftOut(), Folder("")
+    for link in _read_below(root, top, left_out, seen=None):
+        seen = set(_identities_above(os.path.join(root, link.path)))
+        waiting = [link]
+        while waiting:
+            waiting += _read_below(root, waiting.pop(0), left_out, seen=seen)
+    for folder in reversed(list(top.walk())):
+        folder.count = len(folder.images) + sum(inner.count for inner in folder.folders)
+        left_out.other_files.update(folder.other_files)
+    return top, left_out
+
+
+def list_images(paths: Iterable[str | os.PathLike[str]]) -> tuple[list[str], list[str]]:
+    """Returns the files, each once, with folders replaced by the images below them, and a note for all that is left out.
+
+    Args:
+      paths: Files, which are taken whatever their name, and folders.
+    """
+    files: dict[str, None] = {}
+    notes: list[str] = []
+    for path in (os.fspath(path) for path in paths):
+        if os.path.isdir(path):
+            top, left_out = read_tree(path)
+            files.update(dict.fromkeys(os.path.join(path, image) for image in top.all_images()))
+            notes += [f"{path}: {note}" for note in left_out.notes()]
+        else:
+            files[path] = None
+    return list(files), notes
+
+
+def counted(files: Counter[str]) -> str:
+    """Returns "2 .webp, 1 .txt" for numbers of files by suffix."""
+    return ", ".join(f"{count} {suffix}" for suffix, count in files.most_common())
+
+
+def _read_below(root: str, start: Folder, left_out: LeftOut, *, seen: set[tuple[int, int]] | None) -> list[Folder]:
+    """Fills a folder and those below it; returns the links to folders among them, which are still empty.
+
+    Args:
+      root: Path of the folder that was read first.
+      start: Folder to fill.
+      left_out: Counts, which grow.
+      seen: Identities of folders that are not to be read, behind a link; what is read is added. None: everything is read.
+    """
+    links, waiting = [], [start]
+    while waiting:
+        folder = waiting.pop()
+        here = os.path.join(root, folder.path)
+        if seen is not None:
+            identity = _identity(here)
+            if identity in seen:
+                left_out.add("links that lead back", folder.path)
+                continue
+            seen.add(identity)
+        try:
+            with os.scandir(here) as entries:
+                inner, linked = _sort_in(folder, entries, left_out)
+        except OSError:
+            left_out.add("folders that cannot be read", folder.path or root)
+            continue
+        waiting += inner
+        links += linked
+        folder.folders = sorted([*inner, *linked], key=lambda each: each.path)
+    return sorted(links, key=lambda each: each.path)
+
+
+def _sort_in(folder: Folder, entries: Iterable[os.DirEntry], left_out: LeftOut) -> tuple[list[Folder], list[Folder]]:
+    """Puts the files of a folder into it; returns its folders, and its links to folders."""
+    inner: list[Folder] = []
+    linked: list[Folder] = []
+    prefix = f"{folder.path}/" if folder.path else ""
+    for entry in entries:
+        name, path, is_link = entry.name, prefix + entry.name, entry.is_symlink()
+        # A link that leads to itself raises where the entry is asked, and is not there for the path.
+        if os.path.isdir(entry.path) if is_link else entry.is_dir():
+            if name.startswith(".") or name.lower() in _FOLDERS_OF_PROGRAMS:
+                count, first = _images_below(entry)
+                left_out.add("images in hidden folders and in folders that programs make", f"{prefix}{first}", count)
+            else:
+                (linked if is_link else inner).append(Folder(path))
+        elif is_link and not os.path.exists(entry.path):
+            left_out.add("links that lead nowhere", path)
+        elif name.startswith("."):
+            left_out.add("hidden images", path, is_image(name))
+        elif not is_image(name):
+            folder.other_files[os.path.splitext(name)[1].lower() or "no extension"] += 1
+        elif entry.is_file():
+            folder.images.append(name)
+        else:
+            left_out.add("neither files nor folders", path)
+    folder.images.sort()
+    return inner, linked
+
+
+def _images_below(folder: os.DirEntry) -> tuple[int, str]:
+    """Returns how many images a folder holds at any depth, and the path of one of them."""
+    count, first = 0, ""
+    if folder.is_symlink():
+        return count, first
+    for parent, _, names in os.walk(folder.path):
+        for name in filter(is_image, names):
+            count += 1
+            first = first or os.path.join(folder.name, os.path.relpath(parent, folder.path), name).replace("/./", "/")
+    return count, first
+
+
+def _identities_above(path: str) -> Iterator[tuple[int, int]]:
+    """Yields the folders that a path lies in, up to that of everything."""
+    above = os.path.dirname(os.path.abspath(path))
+    for start in {above, os.path.realpath(above)}:
+        while True:
+            yield _identity(start)
+            if start == os.path.dirname(start):
+                break
+            start = os.path.dirname(start)
+
+
+def _identity(path: str) -> tuple[int, int]:
+    status = os.stat(path)
+    return status.st_dev, status.st_ino

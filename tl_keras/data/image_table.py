@@ -1,0 +1,270 @@
+"""Tables of images: which columns hold what, and where the images are. Nothing here imports TensorFlow."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from tl_keras.data.image_files import IMAGE_SUFFIXES, read_tree
+from tl_keras.data.options import SourceOptions
+from tl_keras.data.split_names import parse_split, splits_of_names
+from tl_keras.data.wrong_task import require_no_groups
+from tl_keras.errors import DataError
+
+# What the columns of a table are called, without case and separators; the first of them that is there is taken.
+NAMES = {
+    "image": (
+        *("path", "image", "file", "filename", "filepath", "imagepath", "imagefile", "imagename", "img", "imgpath"),
+        *("photo", "picture", "imageid", "imgid", "photoid", "id"),
+    ),
+    "label": ("label", "class", "classname", "category", "labels", "target", "species", "breed", "diagnosis", "y"),
+    "split": ("split", "subset", "partition", "dataset", "set", "phase", "usage", "fold"),
+    "group": (
+        *("group", "groupid", "patient", "patientid", "subject", "subjectid", "person", "personid", "participant"),
+        *("caseid", "studyid", "scene", "sceneid", "video", "videoid", "session", "sessionid", "lesionid", "animalid"),
+    ),
+}
+# A column of another name, with so few different values at most, is looked at for splits.
+_MOST_SPLITS = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A table as it was read.
+
+    Attributes:
+      name: Name of the source.
+      columns: Their names, as written.
+      rows: Cells of each row, as many as there are columns.
+      lines: Line of each row in the file, or its number from 1.
+      folder: Folder that paths are relative to.
+      encoding: Encoding of the file.
+      notes: Remarks made while reading.
+    """
+
+    name: str
+    columns: list[str]
+    rows: list[list[str]]
+    lines: Sequence[int]
+    folder: str
+    encoding: str = "utf-8"
+    notes: tuple[str, ...] = ()
+
+    def column(self, name: str) -> list[str]:
+        """Returns the cells of a column."""
+        position = self.columns.index(name)
+        return [row[position] for row in self.rows]
+
+
+@dataclasses.dataclass(frozen=True)
+class TableListing:
+    """The images of a table, one entry each in every column but the last.
+
+    Attributes:
+      ids: What the table calls them.
+      paths: Their files.
+      labels: Names of their classes.
+      splits: `train`, `validation`, `test` or empty.
+      notes: Remarks for the user.
+    """
+
+    ids: list[str]
+    paths: list[str]
+    labels: list[str]
+    splits: list[str]
+    notes: list[str]
+
+
+def list_table(table: Table, options: SourceOptions) -> TableListing:
+    """Returns the images of a table.
+
+    Raises:
+      DataError: A column is missing, a row is incomplete, an image is missing or listed twice, or images belong together
+        in groups that the splits would tear apart.
+    """
+    chosen, notes = choose_columns(table, options.column_names)
+    ids, labels = table.column(chosen["image"]), table.column(chosen["label"])
+    for line, image_id, label, row in zip(table.lines, ids, labels, table.rows, strict=True):
+        if not image_id or not label:
+            raise DataError(
+                f"{table.name} line {line}: expected a path and a label. Received: {','.join(row)}. Complete or remove the row."
+            )
+    splits, more = _read_splits(table, chosen, options)
+    if options.task == "auto" and "group" in chosen:
+        require_no_groups(table.name, chosen["group"], table.column(chosen["group"]), splits)
+    paths = _find_images(table, ids, options.images_in)
+    kept = [index for index, split in enumerate(splits) if split != "unused"]
+    if len(kept) < len(ids):
+        more.append(f"rows that are to be left out: {len(ids) - len(kept)}")
+    ids, paths, labels, splits = ([column[index] for index in kept] for column in (ids, paths, labels, splits))
+    return TableListing(ids, paths, labels, splits, [*table.notes, *notes, *more])
+
+
+def choose_columns(table: Table, given: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """Returns the name of the column that holds each of image, label, split and group, where there is one, and notes.
+
+    Args:
+      table: The table.
+      given: What the user says of them; `none` for one that is not to be used.
+
+    Raises:
+      DataError: There is no such column, or no column for the image or the label.
+    """
+    chosen: dict[str, str] = {}
+    by_plain_name = {plain_name(name): name for name in reversed(table.columns)}
+    for what, names in NAMES.items():
+        if what in given:
+            if given[what] != "none":
+                chosen[what] = _require_column(table, what, given[what])
+            continue
+        found = [
+            by_plain_name[name] for name in names if name in by_plain_name and by_plain_name[name] not in given.values()
+        ]
+        if found:
+            chosen[what] = found[0]
+    missing = [what for what in ("image", "label") if what not in chosen]
+    if missing:
+        example = ",".join(f"{what}=COLUMN" for what in missing)
+        raise DataError(
+            f"{table.name}: expected the header path,label[,split] or columns that mean these. Received "
+            f"{','.join(table.columns) or 'an empty file'}. Name the columns: --columns={example}; or add the header."
+        )
+    unusual = [
+        f"{what} from {chosen[what]}" for what in ("image", "label") if plain_name(chosen[what]) != NAMES[what][0]
+    ]
+    unusual = [note for note in unusual if note.split()[0] not in given]
+    return chosen, [f"columns: {', '.join(unusual)}"] if unusual else []
+
+
+def _require_column(table: Table, what: str, name: str) -> str:
+    matches = [column for column in table.columns if column == name] or [
+        column for column in table.columns if column.lower() == name.lower()
+    ]
+    if len(matches) != 1:
+        received = f"{len(matches)} columns of that name" if matches else f"the columns {', '.join(table.columns)}"
+        raise DataError(
+            f"{table.name}: expected the column {name}, as --columns={what}={name} says. Received {received}."
+        )
+    return matches[0]
+
+
+def _read_splits(table: Table, chosen: dict[str, str], options: SourceOptions) -> tuple[list[str], list[str]]:
+    """Returns the split of every row, and remarks."""
+    given, asked = options.meanings, "split" in options.column_names
+    notes: list[str] = []
+    column = chosen.get("split")
+    if column is None and not asked:
+        used = set(chosen.values())
+        column = next((name for name in table.columns if name not in used and _holds_splits(table, name)), None)
+    if column is None:
+        return [""] * len(table.rows), notes
+    cells = table.column(column)
+    names = list(dict.fromkeys(cell for cell in cells if cell))
+    meant = splits_of_names(names, given)
+    unknown = [name for name in names if not meant[name]]
+    if unknown and not asked and not given and plain_name(column) != "split":
+        if len(names) <= _MOST_SPLITS:
+            notes.append(
+                f"the column {column} is not used: its values ({', '.join(names)}) name no splits; if they do, say which: "
+                f"--columns=split={column} --splits={','.join(f'{name}=train' for name in names)}"
+            )
+        return [""] * len(cells), notes
+    if plain_name(column) != "split" and not asked:
+        notes.append(f"splits from the column {column}; --columns=split=none leaves it alone")
+    for line, cell in zip(table.lines, cells, strict=True):
+        if cell and not meant[cell]:
+            parse_split(cell, where=f"{table.name} line {line}")
+    return [meant[cell] if cell else "" for cell in cells], notes
+
+
+def _holds_splits(table: Table, column: str) -> bool:
+    values = {cell for cell in table.column(column) if cell}
+    return 2 <= len(values) <= _MOST_SPLITS and len(set(splits_of_names(values, {}).values()) - {""}) == len(values)
+
+
+def _find_images(table: Table, ids: Sequence[str], images_in: str) -> list[str]:
+    """Returns the file of every image.
+
+    Raises:
+      DataError: One is not there, could be several, or is listed twice.
+    """
+    find = _finder_below(table, os.path.expanduser(images_in)) if images_in else _finder_beside(table)
+    paths = [find(image_id) for image_id in ids]
+    missing = [image_id for image_id, path in zip(ids, paths, strict=True) if not path]
+    if missing:
+        where = images_in or table.folder
+        raise DataError(
+            f"{table.name}: expected every path to be a file, relative to {where}. Received {len(missing)} of "
+            f"{len(ids)} that are none, the first is {missing[0]}. {_remedy(table.folder, missing[0])}"
+        )
+    path, count = Counter(paths).most_common(1)[0]
+    if count > 1:
+        first = ids[paths.index(path)]
+        raise DataError(f"{table.name}: expected every path once. Received {first} {count} times. Keep one row of it.")
+    return [path for path in paths if path]
+
+
+def _finder_beside(table: Table):
+    """Returns a function from a cell to the file that it names, relative to the table's folder; empty where there is none."""
+
+    def find(cell: str) -> str:
+        for written in dict.fromkeys((cell, cell.replace("\\", "/"), _as_stored(cell, table.encoding))):
+            path = os.path.join(table.folder, written)
+            if os.path.isfile(path):
+                return path
+        return next(filter(os.path.isfile, _with_suffixes(os.path.join(table.folder, cell))), "")
+
+    return find
+
+
+def _finder_below(table: Table, images_in: str):
+    """Returns a function from a cell, a path below a folder or a file name, also without suffix, to the file."""
+    if not os.path.isdir(images_in):
+        raise DataError(f"images_in: expected a directory. Received: {images_in}, which is none.")
+    files: dict[str, str | None] = {}
+    for path in read_tree(images_in)[0].all_images():
+        name = path.rpartition("/")[2]
+        for key in {path, os.path.splitext(path)[0], name, os.path.splitext(name)[0]}:
+            files[key] = None if key in files else path
+
+    def find(cell: str) -> str:
+        cell = cell.replace("\\", "/") if "/" not in cell else cell
+        for key in dict.fromkeys((cell, _as_stored(cell, table.encoding))):
+            if key in files:
+                if files[key] is None:
+                    raise DataError(
+                        f"{table.name}: expected one image for each row. Received {cell}, which fits several files below "
+                        f"{images_in}. Write the path in the table."
+                    )
+                return os.path.join(images_in, str(files[key]))
+        path = os.path.join(images_in, cell)
+        return path if os.path.isfile(path) else ""
+
+    return find
+
+
+def _as_stored(cell: str, encoding: str) -> str:
+    """Returns a name as the file system has it, where it was written in the encoding of the table."""
+    return cell if encoding == "utf-8" or cell.isascii() else os.fsdecode(cell.encode(encoding, "replace"))
+
+
+def _with_suffixes(path: str) -> list[str]:
+    return [path + suffix for suffix in (*IMAGE_SUFFIXES, *(suffix.upper() for suffix in IMAGE_SUFFIXES))]
+
+
+def _remedy(folder: str, missing: str) -> str:
+    """Returns where an image is, when it is in a folder beside the table."""
+    beside = sorted(entry.path for entry in os.scandir(folder) if entry.is_dir()) if os.path.isdir(folder) else []
+    for path in beside:
+        inside = os.path.join(path, missing)
+        if os.path.isfile(inside) or any(map(os.path.isfile, _with_suffixes(inside))):
+            return f"It is in {path}: use --images_in={path}."
+    return "Correct the paths, remove the rows, or name the folder of the images with --images_in."
+
+
+def plain_name(name: str) -> str:
+    """Returns a name of a column without case and separators."""
+    return re.sub(r"[\W_]+", "", name.lower())

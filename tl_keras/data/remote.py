@@ -1,0 +1,89 @@
+"""Copies images from gs://, s3:// and https:// into the cache, once. Nothing here imports TensorFlow."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import tempfile
+from typing import Any
+
+from tl_keras.data.archive import cache_folder, require_safe_name
+from tl_keras.data.source_names import ARCHIVE_SUFFIXES
+from tl_keras.errors import DataError
+
+
+def fetch(address: str, cache: str) -> str:
+    """Returns the path of a copy of an archive or a directory, made unless there is one of the same files.
+
+    Args:
+      address: Address that fsspec reads, of an archive or, with gs:// and s3://, of a directory.
+      cache: Folder of the cache; empty: the user's.
+
+    Raises:
+      DataError: There is nothing at the address, or it cannot be read.
+    """
+    import fsspec
+
+    try:
+        system, path = fsspec.core.url_to_fs(address)
+        found = _files(system, path)
+    except Exception as error:  # anything that a network and a file system can answer
+        raise DataError(
+            f"{address}: expected an archive or a directory there. Reading it failed ({_first_line(error)}). "
+            "Check the address and the credentials."
+        ) from error
+    is_archive = path.partition("?")[0].lower().endswith(ARCHIVE_SUFFIXES)
+    if not is_archive and (address.lower().startswith("http") or not found):
+        raise DataError(
+            f"{address}: expected an archive ({', '.join(ARCHIVE_SUFFIXES)}){'' if found else ' or a directory with files'}. "
+            "Received something else. Name the archive itself."
+        )
+    key = hashlib.sha256(repr((address, sorted(found.items()))).encode()).hexdigest()[:16]
+    folder = cache_folder(cache, "fetched")
+    name = re.sub(r"[^\w.-]", "_", path.partition("?")[0].rstrip("/").rpartition("/")[2])[-80:]
+    target = folder / key / name
+    if not target.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".fetching_") as scratch:
+            _copy(system, address, path, found, os.path.join(scratch, name), is_archive=is_archive)
+            with contextlib.suppress(OSError):  # another process was first
+                os.rename(scratch, folder / key)
+            os.makedirs(scratch, exist_ok=True)
+    return str(target)
+
+
+def _files(system: Any, path: str) -> dict[str, tuple]:
+    """Returns size and version of every file at or below a path."""
+    information = system.info(path)
+    listed = {path: information} if information["type"] == "file" else system.find(path, detail=True)
+    version = ("ETag", "etag", "md5Hash", "mtime", "LastModified", "updated")
+    return {
+        name: (facts.get("size"), *(str(facts[key]) for key in version if key in facts))
+        for name, facts in listed.items()
+    }
+
+
+def _copy(system: Any, address: str, path: str, found: dict[str, tuple], target: str, *, is_archive: bool) -> None:
+    try:
+        if is_archive:
+            system.get_file(path, target)
+            return
+        names = sorted(found)
+        targets = [
+            os.path.join(target, require_safe_name(address, name[len(path.rstrip("/")) + 1 :])) for name in names
+        ]
+        for folder in {os.path.dirname(each) for each in targets}:
+            os.makedirs(folder, exist_ok=True)
+        system.get(names, targets)
+    except DataError:
+        raise
+    except Exception as error:  # as above
+        raise DataError(
+            f"{address}: expected to copy {len(found)} files. That failed ({_first_line(error)}). Try again."
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,104 @@
+"""What the name of a source says, before anything is read; nothing here imports TensorFlow."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from tl_keras.errors import DataError, DependencyError, nearest
+
+KINDS = ("csv", "hf", "npz", "parquet", "tfds", "tfrecord")
+ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+EXPECTED = (
+    "a directory, an archive (.zip, .tar, .tar.gz), csv:FILE, parquet:FILE, tfrecord:GLOB, tfds:NAME, hf:FOLDER, npz:FILE, "
+    "digits, or gs://, s3:// or https:// to such an archive or directory"
+)
+
+# The package that reads each, through fsspec.
+_PACKAGES = {"gs": "gcsfs", "s3": "s3fs", "http": "aiohttp", "https": "aiohttp"}
+
+
+class SourceName(NamedTuple):
+    """A name in its two parts.
+
+    Attributes:
+      kind: `folder`, `archive`, `remote`, `digits` or one of `KINDS`.
+      rest: The path, pattern, address or name of a dataset.
+    """
+
+    kind: str
+    rest: str
+
+
+def parse_source_name(name: str | os.PathLike[str]) -> SourceName:
+    """Returns the parts of a source's name, with `~` for the home directory replaced.
+
+    Raises:
+      DataError: There is no such kind of source.
+      DependencyError: The package that reads an address is not installed.
+    """
+    name = os.fspath(name)
+    if name == "digits":
+        return SourceName("digits", "")
+    kind, separator, rest = name.partition(":")
+    if separator and rest.startswith("//"):
+        return SourceName("remote", _require_scheme(name, kind.lower()))
+    if separator and kind in KINDS:
+        rest = os.path.expanduser(rest)
+        if "://" in rest and kind != "tfrecord":
+            raise DataError(
+                f"{name}: expected a file on this machine after {kind}:. Received an address. Copy the file here."
+            )
+        return SourceName(kind, rest)
+    path = os.path.expanduser(name)
+    # Two letters at least: C:\photos is a directory.
+    if re.fullmatch("[a-z]{2,}", kind) and separator and not os.path.exists(path):
+        raise DataError(f"{name}: expected {EXPECTED}. Received the kind {kind}. {nearest(kind, KINDS)}".strip())
+    if os.path.isfile(path) and path.lower().endswith(ARCHIVE_SUFFIXES):
+        return SourceName("archive", path)
+    return SourceName("folder", path)
+
+
+def check_source(name: str | os.PathLike[str]) -> SourceName:
+    """Returns the parts of a source's name, having looked whether its directory or file is there.
+
+    Raises:
+      DataError: It is not, or there is no such kind of source.
+      DependencyError: The package that reads an address is not installed.
+    """
+    kind, rest = parsed = parse_source_name(name)
+    if kind in ("csv", "npz", "parquet") and not os.path.isfile(rest):
+        raise DataError(f"{kind}:{rest}: expected a {kind} file. Received a path without one. Check the path.")
+    if kind == "folder":
+        _require_directory(Path(rest))
+    return parsed
+
+
+def _require_scheme(name: str, scheme: str) -> str:
+    if scheme not in _PACKAGES:
+        raise DataError(
+            f"{name}: expected one of {', '.join(f'{known}://' for known in _PACKAGES)}. Received {scheme}://. "
+            "Copy the images to this machine and name their directory."
+        )
+    if importlib.util.find_spec("fsspec") is None or importlib.util.find_spec(_PACKAGES[scheme]) is None:
+        raise DependencyError(
+            f"{name}: {scheme}:// is read with {_PACKAGES[scheme]}, which is not installed. Run: pip install 'tl_keras[remote]'"
+        )
+    return name
+
+
+def _require_directory(root: Path) -> None:
+    if root.is_dir():
+        return
+    if root.exists():
+        kinds = {".csv": "csv", ".tsv": "csv", ".npz": "npz", ".tfrecord": "tfrecord", ".parquet": "parquet"}
+        kind = kinds.get(root.suffix.lower())
+        remedy = f"Use {kind}:{root}." if kind else "Name the directory above the class folders."
+        raise DataError(f"{root}: expected a directory of class folders. Received a file. {remedy}")
+    siblings = [path.name for path in root.parent.iterdir() if path.is_dir()] if root.parent.is_dir() else []
+    raise DataError(
+        f"{root}: expected {EXPECTED}. Received a path that does not exist. {nearest(root.name, siblings)}Check the path."
+    )

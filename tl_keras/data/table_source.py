@@ -1,0 +1,89 @@
+"""Images listed in a table: a CSV or Parquet file, or a pandas DataFrame."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from tl_keras.data.base import FileSource, encode_classes
+from tl_keras.data.csv_file import read_csv
+from tl_keras.data.image_table import Table, list_table
+from tl_keras.data.options import NO_OPTIONS, SourceOptions
+from tl_keras.errors import DataError, DependencyError
+
+
+class TableSource(FileSource):
+    """Images listed in a table with a column for their paths, one for their labels, and where wanted one for splits.
+
+    Args:
+      table: The table.
+      options: Names of its columns, and the folder of its images.
+
+    Raises:
+      DataError: `list_table` refuses it.
+    """
+
+    def __init__(self, table: Table, options: SourceOptions):
+        listing = list_table(table, options)
+        class_names, labels = encode_classes(listing.labels)
+        super().__init__(
+            name=table.name,
+            class_names=class_names,
+            ids=listing.ids,
+            labels=labels,
+            declared_splits=np.array(listing.splits),
+            notes=listing.notes,
+            paths=[os.fsencode(path) for path in listing.paths],
+        )
+
+
+def csv_source(path: str, options: SourceOptions = NO_OPTIONS) -> TableSource:
+    """Returns the images that a CSV file lists; see `read_csv`."""
+    return TableSource(read_csv(path, options.column_names), options)
+
+
+def parquet_source(path: str, options: SourceOptions = NO_OPTIONS) -> TableSource:
+    """Returns the images that a Parquet file lists by path.
+
+    Raises:
+      DataError: It is no Parquet file, or holds the images themselves.
+      DependencyError: pyarrow is not installed.
+    """
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise DependencyError(
+            f"parquet:{path}: pyarrow is not installed. Run: pip install 'tl_keras[tables]'"
+        ) from error
+    try:
+        schema = pyarrow.parquet.read_schema(path)
+        if any(pyarrow.types.is_struct(field.type) or pyarrow.types.is_binary(field.type) for field in schema):
+            raise DataError(
+                f"parquet:{path}: expected paths of images. Received columns that hold the images themselves. Use hf:{path}."
+            )
+        table = pyarrow.parquet.read_table(path)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise DataError(
+            f"parquet:{path}: expected a Parquet file. Received another or a damaged one ({error})."
+        ) from error
+    columns = [[_as_cell(value) for value in column.to_pylist()] for column in table.columns]
+    rows = [list(row) for row in zip(*columns, strict=True)]
+    return TableSource(
+        Table(f"parquet:{path}", table.column_names, rows, range(1, len(rows) + 1), os.path.dirname(path)), options
+    )
+
+
+def data_frame_source(frame: Any, options: SourceOptions = NO_OPTIONS) -> TableSource:
+    """Returns the images that a pandas DataFrame lists; paths are relative to the working directory, or to `images_in`."""
+    columns = [str(name) for name in frame.columns]
+    rows = [[_as_cell(value) for value in row] for row in frame.itertuples(index=False, name=None)]
+    return TableSource(Table("DataFrame", columns, rows, range(1, len(rows) + 1), ""), options)
+
+
+def _as_cell(value: Any) -> str:
+    if value is None or value != value:  # NaN stands where a cell is empty
+        return ""
+    return str(value).strip()

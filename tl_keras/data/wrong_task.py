@@ -1,0 +1,95 @@
+"""Tells where single labels are probably not what is meant: several labels, numbers, groups. Imports no TensorFlow."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from tl_keras.errors import DataError
+
+_FEW_EXAMPLES = 3
+# So few distinct values may be a handful of classes with an image or two each.
+_MANY_VALUES = 20
+_ASKED = "Where each is one class all the same, use --task=single_label."
+
+
+def require_single_labels(name: str, class_names: Sequence[str], counts: Sequence[int]) -> None:
+    """Refuses labels that look like several labels, like numbers, or like names of single images.
+
+    Args:
+      name: Name of the source, for the message.
+      class_names: The distinct labels.
+      counts: Images of each.
+
+    Raises:
+      DataError: They do.
+    """
+    used = {label: count for label, count in zip(class_names, counts, strict=True) if count}
+    separator = _separator_of_labels(list(used))
+    if separator is not None:
+        example = next(label for label in used if separator in label)
+        raise DataError(
+            f"{name}: expected one label an image. Received labels such as {example!r}, which look like several, separated by "
+            f"{separator!r}. Several labels of an image are not supported yet: keep one of each. {_ASKED}"
+        )
+    images = sum(used.values())
+    if _are_numbers(list(used), images):
+        shown = ", ".join(list(used)[:3])
+        raise DataError(
+            f"{name}: expected labels that are classes. Received {len(used)} numbers for {images} images, such as {shown}, "
+            f"which look like something measured. Predicting a number is not supported yet: make classes of ranges. {_ASKED}"
+        )
+    if len(used) > _MANY_VALUES and images < 2 * len(used):
+        raise DataError(
+            f"{name}: expected several images of each class. Received {len(used)} labels for {images} images, such as "
+            f"{next(iter(used))!r}: is this the column of labels? Name another with --columns=label=COLUMN. {_ASKED}"
+        )
+
+
+def require_no_groups(name: str, column: str, groups: Sequence[str], splits: Sequence[str]) -> None:
+    """Refuses images that belong together (of one patient, video, ...) where they would be torn apart by the splits.
+
+    Args:
+      name: Name of the source, for the message.
+      column: The column that says which belong together.
+      groups: Its values, one for each image.
+      splits: Declared splits of the images; empty where none is.
+
+    Raises:
+      DataError: A group has several images, and no declared splits keep them together.
+    """
+    sizes = Counter(group for group in groups if group)
+    splits_of = {(group, split) for group, split in zip(groups, splits, strict=True) if group}
+    declared = {"train", "validation"} <= set(splits) and "" not in splits
+    if not sizes or max(sizes.values()) == 1 or (declared and len(splits_of) == len(sizes)):
+        return
+    raise DataError(
+        f"{name}: expected images that do not belong together. Received the column {column} with {len(sizes)} values for "
+        f"{len(groups)} images: images of one {column} in train and test make the accuracy too high, and splits by group are "
+        "not supported yet. Declare train, validation and test in a column split that keeps them together; where they "
+        f"do not belong together, use --columns=group=none."
+    )
+
+
+def _separator_of_labels(labels: list[str]) -> str | None:
+    for separator in (";", "|", ","):
+        parts = [tuple(part.strip() for part in label.split(separator)) for label in labels]
+        uses = Counter(part for several in parts for part in set(several))
+        # In "tench, Tinca tinca" no part is met again.
+        if any(len(several) > 1 and sum(uses[part] > 1 for part in several) > len(several) / 2 for several in parts):
+            return separator
+    several = [frozenset(label.split()) for label in labels]
+    words = frozenset().union(*several)
+    # "black cat" and "white dog" are classes; "clear primary road" and "clear road water" are tags in all combinations.
+    if len(labels) > _MANY_VALUES and len(set(several)) >= 2 * len(words):
+        return " "
+    return None
+
+
+def _are_numbers(labels: list[str], images: int) -> bool:
+    number = re.compile(r"[+-]?\d+([.,]\d+)?(e[+-]?\d+)?", re.IGNORECASE)
+    if len(labels) <= _MANY_VALUES / 2 or not all(number.fullmatch(label.strip()) for label in labels):
+        return False
+    fractions = any(re.search(r"[.,]\d*[1-9]", label) for label in labels)
+    return fractions or (len(labels) > _MANY_VALUES and images < _FEW_EXAMPLES * len(labels))
