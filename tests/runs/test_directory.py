@@ -124,3 +124,8 @@ def test_a_full_disk_is_said_in_one_line(tmp_path, error):
     with pytest.raises(WorkdirError, match="disk is full") as raised, writing(tmp_path):
         raise error
     assert "\n" not in str(raised.value)
+
+
+def test_a_tilde_is_the_home_directory(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert RunDirectory("~/run1").path == tmp_path / "run1"

@@ -34,7 +34,7 @@ class RunDirectory:
     """
 
     def __init__(self, path: str | os.PathLike[str]):
-        self.path = pathlib.Path(path)
+        self.path = pathlib.Path(path).expanduser()  # no shell expands the one in --workdir=~/x
         self.checkpoints = self.path / "checkpoints"
         self.checkpoint = self.checkpoints / "last.npz"
         self.logs = self.path / "logs"
