@@ -14,6 +14,7 @@ PACKAGE = pathlib.Path(__file__).resolve().parent.parent / "tl_keras"
 # One room a row, the lowest first: a room may import from those above its row, never from those below.
 ROOMS = (
     "errors",
+    "keras_internals",
     "locked",
     "unfreeze",
     "untrusted",

@@ -13,9 +13,10 @@ import re
 import keras
 import numpy as np
 
+from tl_keras.backbones.blocks import blocks_of
 from tl_keras.backbones.preprocessing import PreprocessSpec
 from tl_keras.backbones.specs import BackboneSpec, BlockSpec, WeightsFile, backbone_spec
-from tl_keras.backbones.teacher_files import TeacherFile, blocks_of, load_teacher, read_teacher_file
+from tl_keras.backbones.teacher_files import TeacherFile, load_teacher, read_teacher_file
 from tl_keras.backbones.weights import (
     check_official_weights,
     check_weights_name,

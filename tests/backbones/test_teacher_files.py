@@ -7,13 +7,12 @@ import keras
 import numpy as np
 import pytest
 
-from tl_keras.backbones.specs import backbone_spec
-from tl_keras.backbones.teacher_files import EXAMPLE, blocks_of, load_teacher, read_teacher_file
+from tl_keras.backbones.blocks import blocks_of
+from tl_keras.backbones.teacher_files import EXAMPLE, load_teacher, read_teacher_file
 from tl_keras.backbones.weights import fingerprint
 from tl_keras.builder import build_backbone, build_student, choose_backbone, load_backbone
 from tl_keras.config import ModelConfig
 from tl_keras.errors import BackboneError
-from tl_keras.freezing import plan_freezing
 from tl_keras.serving.model_file import save_model
 from tl_keras.serving.student_statistics import fit_student_statistics
 
@@ -98,28 +97,6 @@ def test_a_sequential_of_a_network_and_a_head_is_looked_into(teacher_file):
     model = keras.Sequential([keras.Input((32, 32, 3)), a_network(), layers.GlobalMaxPooling2D(), layers.Dense(2)])
     backbone = load_teacher(read_teacher_file(teacher_file(model)))
     assert "stem" in {layer.name for layer in backbone.layers}
-
-
-def test_the_blocks_are_whole_residual_blocks_and_named_as_their_last_layers():
-    assert [block.name for block in blocks_of(a_network())] == ["stem_relu", "down", "add_relu", "last"]
-
-
-def test_additions_that_are_no_layers_are_seen():
-    backbone = keras.applications.ConvNeXtTiny(include_top=False, weights=None, input_shape=(32, 32, 3))
-    found = {block.anchor for block in blocks_of(backbone)}
-    assert {block.anchor for block in backbone_spec("ConvNeXtTiny").blocks[1:-1]} <= found
-
-
-@pytest.mark.parametrize("name", ["MobileNetV2", "ResNet50"])
-def test_the_edges_of_the_table_are_among_those_found(name):
-    backbone = getattr(keras.applications, name)(include_top=False, weights=None, input_shape=(32, 32, 3))
-    found = plan_freezing(backbone, blocks_of(backbone), unfreeze="none", train_batch_norm=False).blocks
-    known = plan_freezing(backbone, backbone_spec(name).blocks, unfreeze="none", train_batch_norm=False).blocks
-    assert ends(known[1:]) <= ends(found)
-
-
-def ends(blocks) -> set[int]:
-    return set(np.cumsum([block.layers for block in blocks][::-1]))
 
 
 def test_a_declared_file_is_trained_on(teacher_file):

@@ -13,6 +13,7 @@ import keras
 from tl_keras.backbones.preprocessing import INSIDE_THE_MODEL, PreprocessSpec
 from tl_keras.backbones.teacher_files import ENTRY, load_teacher, read_teacher_file
 from tl_keras.errors import BackboneError, DependencyError
+from tl_keras.keras_internals import call_layers_again
 
 
 def write_teacher_from_hub(preset: str, path: pathlib.Path) -> None:
@@ -47,8 +48,8 @@ def write_teacher_from_hub(preset: str, path: pathlib.Path) -> None:
     preprocess = _preprocess(converter, preset)
     images = keras.Input((preprocess.image_size, preprocess.image_size, 3), name="images")
     scaled = keras.layers.Rescaling(_value(converter.scale, 1.0), _value(converter.offset, 0.0), name="scaling")(images)
-    # The same layers once more, on the scaled pixels: nested, the network could not be cut. Keras has no public way.
-    features = backbone._run_through_graph(scaled, operation_fn=lambda layer: layer)
+    # The same layers once more, on the scaled pixels: nested, the network could not be cut.
+    features = call_layers_again(backbone, scaled)
     model = keras.Model(images, features, name=backbone.name)
     unfinished = path.with_name(f".{path.name}")
     try:

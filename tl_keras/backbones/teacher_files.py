@@ -1,7 +1,7 @@
 """Teachers from elsewhere: any `.keras` file with an image model, and how its images are prepared.
 
 `read_teacher_file` looks at two small JSON texts and imports no TensorFlow; `load_teacher` reads the network, in Keras's
-safe mode, and takes its classifier off; `blocks_of` finds where the network can be cut.
+safe mode, and takes its classifier off.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import pathlib
 import zipfile
 from typing import TYPE_CHECKING, Any
 
+from tl_keras.backbones.blocks import segments
 from tl_keras.backbones.preprocessing import PreprocessSpec
-from tl_keras.backbones.specs import BlockSpec
 from tl_keras.errors import BackboneError
 from tl_keras.untrusted import parse_json, read_json_entry
 
@@ -108,62 +108,8 @@ def load_teacher(teacher: TeacherFile) -> keras.Model:
     return _without_top(model, teacher.path)
 
 
-def blocks_of(backbone: keras.Model) -> tuple[BlockSpec, ...]:
-    """Finds the blocks of a network from its graph.
-
-    A network can be cut at the tensors that everything passes through, so residual and inception blocks stay whole. What
-    has no kernel (BatchNorm, activation, pooling) belongs to the block before it. A block is called as its last layer.
-    """
-    import keras
-
-    blocks: list[BlockSpec] = []
-    layers_seen, has_kernel = 0, False
-    for segment in _segments(backbone):
-        layers = [node.operation for node in segment if isinstance(node.operation, keras.layers.Layer)]
-        segment_has_kernel = any(layer.weights and not _normalizes(layer) for layer in layers)
-        if segment_has_kernel and has_kernel:
-            name = backbone.layers[layers_seen - 1].name
-            blocks.append(BlockSpec(name, name))
-        has_kernel = has_kernel or segment_has_kernel
-        layers_seen += len(layers)
-    last = backbone.layers[-1].name
-    return (*blocks, BlockSpec(last, last))
-
-
 def _takes_images(shape: tuple[int | None, ...], size: int) -> bool:
     return len(shape) == 4 and shape[1] in (None, size) and shape[2] in (None, size) and shape[3] == 3
-
-
-def _normalizes(layer: keras.layers.Layer) -> bool:
-    import keras
-
-    return isinstance(
-        layer,
-        (
-            keras.layers.BatchNormalization,
-            keras.layers.GroupNormalization,
-            keras.layers.LayerNormalization,
-            keras.layers.Normalization,
-        ),
-    )
-
-
-def _segments(model: keras.Model) -> list[list[Any]]:
-    """Returns the model's graph nodes from input to output, parted after each tensor that everything passes through."""
-    depths = model._nodes_by_depth  # Keras offers no public way to the graph
-    nodes = [node for depth in sorted(depths, reverse=True) for node in depths[depth]]
-    last_use = {id(tensor): position for position, node in enumerate(nodes) for tensor in node.input_tensors}
-    last_use |= {id(tensor): len(nodes) for tensor in model.outputs}
-    segments: list[list[Any]] = [[]]
-    alive: set[int] = set()
-    for position, node in enumerate(nodes):
-        segments[-1].append(node)
-        alive = {tensor for tensor in alive if last_use[tensor] > position} | {
-            id(tensor) for tensor in node.output_tensors
-        }
-        if len(alive) == 1 and position + 1 < len(nodes):
-            segments.append([])
-    return segments
 
 
 def _without_top(model: keras.Model, path: pathlib.Path) -> keras.Model:
@@ -172,19 +118,19 @@ def _without_top(model: keras.Model, path: pathlib.Path) -> keras.Model:
 
     images = model.inputs[0]
     model = keras.Model(images, model.outputs, name=model.name)  # a Sequential has no graph of its own
-    segments = _segments(model)
+    parts = segments(model)
     pooling = (keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)
-    tops = [i for i, segment in enumerate(segments) if len(segment) == 1 and isinstance(segment[0].operation, pooling)]
-    ends = [i for i, segment in enumerate(segments) if len(segment[-1].output_tensors[0].shape) == 4]
+    tops = [i for i, part in enumerate(parts) if len(part) == 1 and isinstance(part[0].operation, pooling)]
+    ends = [i for i, part in enumerate(parts) if len(part[-1].output_tensors[0].shape) == 4]
     last = tops[-1] - 1 if tops else max(ends, default=0)
-    features = segments[last][-1].output_tensors[0]
+    features = parts[last][-1].output_tensors[0]
     # A top is a chain: behind a branch (attention, several outputs) the last feature map is not what the model sees.
-    branches_above = any(len(segment) > 1 for segment in segments[last + 1 :])
+    branches_above = any(len(part) > 1 for part in parts[last + 1 :])
     if len(model.outputs) != 1 or len(features.shape) != 4 or last == 0 or branches_above:
         raise BackboneError(
             f"backbone: expected a model that ends in one feature map (height, width, channels), or in a classifier on it. "
             f"Received: {path}, which does not."
         )
-    if last == 1 and isinstance(nested := segments[1][0].operation, keras.Model):
+    if last == 1 and isinstance(nested := parts[1][0].operation, keras.Model):
         return _without_top(nested, path)
     return keras.Model(images, features, name=model.name)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 
 import tensorflow as tf
 
 from tl_keras.errors import ConfigError, nearest
 
-_BRIGHTNESS = 0.1  # of the range 0 to 255, up or down
-_CONTRAST = 0.1  # of the distance to the mean, up or down
-_RAND_AUGMENT_OPERATIONS = 2
-_RAND_AUGMENT_MAGNITUDE = 0.3  # 9 of 30, the usual choice for fine-tuning
+_BRIGHTNESS = 0.1  # part of the range 0 to 255, up or down
+_CONTRAST = 0.1  # part of the distance to the mean, up or down
 _CROP_ATTEMPTS = 10
 
 Augmentation = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -41,7 +38,9 @@ def make_augmentation(preset: str, *, horizontal_flip: bool) -> Augmentation:
     if preset == "light":
         return light
     if preset == "strong":
-        rand_augment = _SeededRandAugment()
+        from tl_keras.data.rand_augment import SeededRandAugment  # keras-cv takes half a second to import
+
+        rand_augment = SeededRandAugment()
         return lambda image, seed: rand_augment(light(image, seed), tf.random.fold_in(seed, 1))
     raise ConfigError(
         f"augmentation: expected none, light or strong. Received: {preset}. "
@@ -61,11 +60,11 @@ def random_resized_crop(
 
     Args:
       image: uint8 or float (height, width, 3).
-      seed: int32 or int64 (2,); the crop follows from it alone.
+      seed: int32 or int64 (2,); it alone decides the crop.
       image_size: Height and width of the result.
       min_area: Smallest part of the area that is kept, above 0 to 1. The largest is 1; the width is 3/4 to 4/3 of the
-        height. Where no such part fits in ten attempts, it is the largest central one.
-      resize: The teacher's, from an image and a height and width to an image, float32.
+        height. If no such part fits in ten attempts, the largest central one is taken.
+      resize: Function of an image and its new height and width, which resizes as the teacher's training did, to float32.
 
     Returns:
       float32 (image_size, image_size, 3), in the range of the image.
@@ -99,70 +98,3 @@ def _light(image: tf.Tensor, seed: tf.Tensor, *, horizontal_flip: bool) -> tf.Te
     image = tf.image.stateless_random_brightness(image, _BRIGHTNESS * 255, brightness_seed)
     image = tf.image.stateless_random_contrast(image, 1 - _CONTRAST, 1 + _CONTRAST, contrast_seed)
     return tf.clip_by_value(image, 0.0, 255.0)
-
-
-class _SeededRandAugment:
-    """keras-cv's RandAugment as a function of image and seed.
-
-    Its layers draw from `tf.random.Generator`s, shared and stateful, and from factor samplers that call `tf.random`:
-    under a parallel map they give other images on every run. Both are replaced by draws from the seed of the image.
-    """
-
-    def __init__(self) -> None:
-        import keras_cv
-
-        self._draws = _Draws()
-        self._layer = keras_cv.layers.RandAugment(
-            value_range=(0, 255),
-            augmentations_per_image=_RAND_AUGMENT_OPERATIONS,
-            magnitude=_RAND_AUGMENT_MAGNITUDE,
-        )
-        for layer in (self._layer, self._layer._random_choice, *self._layer.layers):
-            # Whatever the precision of training: half precision is coarser than the 256 levels of a pixel.
-            layer.dtype_policy = "float32"
-            layer._random_generator = self._draws
-            for name, sampler in list(vars(layer).items()):
-                if isinstance(sampler, keras_cv.core.UniformFactorSampler):
-                    setattr(layer, name, functools.partial(self._draws.uniform_factor, sampler))
-                elif isinstance(sampler, keras_cv.core.NormalFactorSampler):
-                    setattr(layer, name, functools.partial(self._draws.normal_factor, sampler))
-
-    # A graph also where called eagerly: a draw is known by its place among all, and an eager call skips branches.
-    @tf.function
-    def __call__(self, image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        with self._draws.from_seed(seed):
-            augmented = self._layer(image)
-        return tf.ensure_shape(tf.clip_by_value(augmented, 0.0, 255.0), image.shape)
-
-
-class _Draws:
-    """Stands in for a `tf.random.Generator`: the n-th draw of a graph follows from the seed and n alone."""
-
-    def __init__(self) -> None:
-        self._seed: tf.Tensor | None = None
-        self._count = 0
-
-    @contextlib.contextmanager
-    def from_seed(self, seed: tf.Tensor) -> Iterator[None]:
-        self._seed, self._count = seed, 0
-        try:
-            yield
-        finally:
-            self._seed = None
-
-    def _next_seed(self) -> tf.Tensor:
-        self._count += 1
-        return tf.random.fold_in(self._seed, self._count)
-
-    def uniform(self, shape: Sequence[int], minval=0, maxval=None, dtype: tf.DType = tf.float32) -> tf.Tensor:
-        """As `tf.random.Generator.uniform`."""
-        return tf.random.stateless_uniform(shape, self._next_seed(), minval, maxval, dtype)
-
-    def uniform_factor(self, sampler, shape: Sequence[int] = (), dtype: str = "float32") -> tf.Tensor:
-        """As `keras_cv.core.UniformFactorSampler.__call__`."""
-        return tf.random.stateless_uniform(shape, self._next_seed(), sampler.lower, sampler.upper, dtype)
-
-    def normal_factor(self, sampler, shape: Sequence[int] = (), dtype: str = "float32") -> tf.Tensor:
-        """As `keras_cv.core.NormalFactorSampler.__call__`."""
-        drawn = tf.random.stateless_normal(shape, self._next_seed(), sampler.mean, sampler.stddev, dtype)
-        return tf.clip_by_value(drawn, sampler.min_value, sampler.max_value)

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 import keras
 import tensorflow as tf
 
+from tl_keras.keras_internals import all_layers
+
 # cuDNN refuses a smaller one (CUDNN_BN_MIN_EPSILON, and TensorFlow's check in tf.nn.fused_batch_norm).
 _LEAST_EPSILON = 1.001e-5
 
@@ -23,7 +25,7 @@ def fused_batch_norm(model: keras.Model) -> Iterator[None]:
 
     For one device, on Keras's TensorFlow backend: statistics over several replicas are not in the operation.
     """
-    norms = [layer for layer in model._flatten_layers() if _is_fusible(layer)]
+    norms = [layer for layer in all_layers(model) if _is_fusible(layer)]
     for layer in norms:
         layer.call = functools.partial(_call, layer)
     try:

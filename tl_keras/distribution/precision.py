@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import keras
 
+from tl_keras.keras_internals import all_layers
+
 
 def dtype_policy(precision: str, device: str) -> str:
     """Returns Keras's name of the policy.
@@ -27,7 +29,7 @@ def computing_in(policy: str, backbone: keras.Model) -> Iterator[None]:
     Weights are float32 under either, so that the same student trains in bfloat16, and is measured, saved and exported in
     float32. The head, from the pooling on, has its own layers and stays float32.
     """
-    layers = [layer for layer in backbone._flatten_layers() if not isinstance(layer, keras.Model)]
+    layers = [layer for layer in all_layers(backbone) if not isinstance(layer, keras.Model)]
     before = [layer.dtype_policy for layer in layers]
     for layer in layers:
         layer.dtype_policy = policy

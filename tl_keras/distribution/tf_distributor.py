@@ -8,12 +8,12 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-from keras.src.backend.tensorflow import trainer
 
 from tl_keras.console import say
 from tl_keras.distribution.distributor import Distributor, blank_batch
 from tl_keras.distribution.hardware import Hardware
 from tl_keras.errors import ConfigError
+from tl_keras.keras_internals import all_layers, build_metrics, keep_metrics_of_one_worker
 
 
 class Replicated(Distributor):
@@ -70,14 +70,13 @@ class Replicated(Distributor):
         workers where it has no replica dimension (keras issue 20585).
         """
         with self._strategy.scope():
-            model._symbolic_build(data_batch=blank_batch(model, self.hardware.replicas))
-        model._maybe_symbolic_build = lambda **_: None
+            build_metrics(model, blank_batch(model, self.hardware.replicas))
 
 
 @contextlib.contextmanager
 def synchronized(model: keras.Model) -> Iterator[None]:
     """Wherein BatchNorm that trains takes its statistics over all replicas, in steps that are traced."""
-    norms = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+    norms = [layer for layer in all_layers(model) if isinstance(layer, keras.layers.BatchNormalization)]
     for layer in norms:
         layer.synchronized = True
     yield
@@ -102,9 +101,7 @@ def _multi_worker(hardware: Hardware) -> tf.distribute.Strategy:
     Raises:
       ConfigError: This process has used TensorFlow before, or another worker has another number of GPUs.
     """
-    # Keras 3.15 sums what the replicas of a step give, metrics as they stand over all workers, along an axis that they do
-    # not have (keras issue 20585). Without this it takes those of one worker, as it does with MirroredStrategy.
-    trainer._collective_all_reduce_multi_worker = lambda strategy: False
+    keep_metrics_of_one_worker()
     say(f"waiting for {hardware.processes - 1} other workers of TF_CONFIG")
     try:
         strategy = tf.distribute.MultiWorkerMirroredStrategy()

@@ -14,6 +14,7 @@ import numpy as np
 from tl_keras.distribution.distributor import blank_batch
 from tl_keras.distribution.libtpu import ChipSpec
 from tl_keras.errors import ConfigError
+from tl_keras.keras_internals import all_layers, build_metrics
 
 # Rotations and the like gather pixel by pixel: TensorFlow's XLA has no kernel for them, and JAX moves 500 times the bytes.
 _GEOMETRIC = (
@@ -59,7 +60,7 @@ class DoesNotFitError(ConfigError):
 
 def require_no_geometry(model: keras.Model) -> None:
     """Raises a ConfigError where the model itself rotates, zooms or shifts images."""
-    found = [type(layer).__name__ for layer in model._flatten_layers() if type(layer).__name__ in _GEOMETRIC]
+    found = [type(layer).__name__ for layer in all_layers(model) if type(layer).__name__ in _GEOMETRIC]
     if found:
         raise ConfigError(
             f"model: expected geometric augmentation in the pipeline (--augmentation), since a TPU cannot compile it or crawls. "
@@ -94,7 +95,7 @@ def compile_step(model: keras.Model, *, topology: str, global_batch_size: int) -
         raise ConfigError(
             f"batch_size: expected a multiple of the {len(devices)} chips of {topology}. Received: {global_batch_size}."
         )
-    model._symbolic_build(data_batch=blank_batch(model, 1))
+    build_metrics(model, blank_batch(model, 1))
     engine = keras.backend.backend()
     with _refusing(topology, global_batch_size):
         executable = {"jax": _compiled_of_jax, "tensorflow": _compiled_of_tensorflow}[engine](

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
+from tl_keras.keras_internals import variable_position
+
 
 @dataclasses.dataclass(frozen=True)
 class VariableTreatment:
@@ -79,7 +81,7 @@ class TransferAdam(keras.optimizers.Adam):
 
     def update_step(self, gradient, variable, learning_rate):
         """Takes one step; see `keras.optimizers.Optimizer.update_step`."""
-        position = self._get_variable_index(variable)  # Keras offers no public way from here to which variable it is
+        position = variable_position(self, variable)
         treatment, target = self._treatments[position], self._targets[position]
         rate = keras.ops.cast(learning_rate * self.schedule() * treatment.rate_factor, variable.dtype)
         if treatment.decay:

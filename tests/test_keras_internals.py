@@ -1,0 +1,116 @@
+"""Tests of tl_keras.keras_internals, on the installed Keras; `make test-keras-versions` runs them on every minor version."""
+
+import ast
+import builtins
+import pathlib
+
+import keras
+import numpy as np
+import pytest
+
+import tl_keras
+from tl_keras import keras_internals
+from tl_keras.errors import DependencyError
+
+PACKAGE = pathlib.Path(tl_keras.__file__).parent
+TREES = {path: ast.parse(path.read_text()) for path in PACKAGE.rglob("*.py")}
+
+
+@pytest.fixture(scope="module")
+def model():
+    images = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(4, 3, name="conv")(images)
+    x = x + keras.layers.BatchNormalization(name="norm")(x)
+    return keras.Model(images, keras.layers.Dense(2, name="logits")(keras.layers.GlobalAveragePooling2D()(x)))
+
+
+def private_names(tree: ast.AST) -> set[str]:
+    """Names with one underscore that are read from, or set on, an object or a module."""
+    attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    return {name for name in attributes if name.startswith("_") and not name.startswith("__")}
+
+
+def own_names() -> set[str]:
+    """Everything with an underscore that the package itself defines."""
+    names = set()
+    for tree in TREES.values():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                names.add(node.name)
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                names.add(node.id)
+            elif (
+                isinstance(node, ast.Attribute)
+                and isinstance(node.ctx, ast.Store)
+                and ast.unparse(node.value) == "self"
+            ):
+                names.add(node.attr)
+    return names
+
+
+# `os._exit` is documented.
+PUBLIC_ALL_THE_SAME = {"_exit"}
+
+
+@pytest.mark.parametrize("path", sorted(TREES), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_private_names_of_other_packages_are_used_in_one_file(path):
+    if path.name not in ("keras_internals.py", "rand_augment.py"):  # the latter for keras-cv
+        assert private_names(TREES[path]) <= own_names() | PUBLIC_ALL_THE_SAME
+        imported = [
+            name
+            for node in ast.walk(TREES[path])
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for name in [getattr(node, "module", None) or "", *(alias.name for alias in node.names)]
+        ]
+        assert not [name for name in imported if name.startswith("keras.src")]
+
+
+def test_a_graph_is_walked_from_input_to_output(model):
+    nodes = keras_internals.graph_nodes(model)
+    names = [getattr(node.operation, "name", "") for node in nodes]
+    assert [name for name in names if name in ("conv", "norm", "logits")] == ["conv", "norm", "logits"]
+    for position, node in enumerate(nodes):
+        made_before = {id(tensor) for before in nodes[:position] for tensor in before.output_tensors}
+        assert {id(tensor) for tensor in node.input_tensors} <= made_before
+
+
+def test_layers_called_again_share_their_weights(model):
+    images = keras.Input((8, 8, 3))
+    again = keras.Model(images, keras_internals.call_layers_again(model, 2.0 * images))
+    pixels = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype(np.float32)
+    np.testing.assert_allclose(again(pixels), model(2 * pixels), rtol=1e-5)
+    assert again.get_layer("conv") is model.get_layer("conv")
+
+
+def test_an_optimizer_knows_the_position_of_each_variable(model):
+    optimizer = keras.optimizers.Adam()
+    optimizer.build(model.trainable_variables)
+    positions = [keras_internals.variable_position(optimizer, variable) for variable in model.trainable_variables]
+    assert positions == list(range(len(model.trainable_variables)))
+
+
+def test_nested_layers_are_found(model):
+    outer = keras.Sequential([model])
+    assert model.get_layer("norm") in keras_internals.all_layers(outer)
+
+
+def test_metrics_are_built_once_and_fit_builds_no_more(model):
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    images, labels = np.zeros((2, 8, 8, 3), np.float32), np.array([0, 1], np.float32)
+    keras_internals.build_metrics(model, (images, labels, np.ones(2, np.float32)))
+    built = list(model.metrics)
+    assert {"loss", "accuracy"} <= set(model.fit(images, labels, verbose=0).history)
+    assert list(map(id, model.metrics)) == list(map(id, built))
+
+
+def test_keras_has_the_reduction_that_is_turned_off(monkeypatch):
+    trainer = pytest.importorskip("keras.src.backend.tensorflow.trainer")
+    name = "_collective_all_reduce_multi_worker"
+    monkeypatch.setattr(trainer, name, getattr(trainer, name))  # and gives it back
+    keras_internals.keep_metrics_of_one_worker()
+    assert getattr(trainer, name)(None) is False
+
+
+def test_a_keras_without_a_part_is_named_with_the_remedy():
+    with pytest.raises(DependencyError, match=r"expected _gone of object.*Received: Keras 3\..*pip install 'keras=="):
+        keras_internals._private(builtins.object(), "_gone")

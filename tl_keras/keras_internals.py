@@ -1,0 +1,81 @@
+"""The private parts of Keras that the package uses: all of them, each checked where it is used.
+
+Keras promises nothing about them. `make test-keras-versions` runs their tests on every minor version named here; on one
+that has taken a part away, the first use is a `DependencyError` that names a version to install.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from tl_keras.errors import DependencyError
+
+if TYPE_CHECKING:
+    import keras
+
+TESTED_VERSIONS = ("3.10", "3.11", "3.12", "3.13", "3.14", "3.15")
+
+
+def graph_nodes(model: keras.Model) -> list[Any]:
+    """Returns the nodes of a functional model's graph, from input to output.
+
+    Each has `operation` (a layer, or an operation such as a bare addition), `input_tensors` and `output_tensors`.
+    """
+    depths = _private(model, "_nodes_by_depth")
+    return [node for depth in sorted(depths, reverse=True) for node in depths[depth]]
+
+
+def call_layers_again(model: keras.Model, inputs: Any) -> Any:
+    """Calls the same layers of a functional model once more on another symbolic input; returns the symbolic output."""
+    return _private(model, "_run_through_graph")(inputs, operation_fn=lambda layer: layer)
+
+
+def variable_position(optimizer: keras.optimizers.Optimizer, variable: Any) -> int:
+    """Returns the position, among the variables that an optimizer trains, of the one that `update_step` was given."""
+    return _private(optimizer, "_get_variable_index")(variable)
+
+
+def all_layers(model: keras.Model) -> list[keras.layers.Layer]:
+    """Returns the layers of a model and of the models inside it, and itself."""
+    return list(_private(model, "_flatten_layers")())
+
+
+def build_metrics(model: keras.Model, batch: tuple[Any, ...]) -> None:
+    """Builds a compiled model's metrics from a batch, and keeps `fit` and `evaluate` from doing so from theirs.
+
+    Args:
+      model: Compiled model.
+      batch: Inputs, labels and weights as NumPy arrays of the shapes that a step takes.
+    """
+    _private(model, "_maybe_symbolic_build")
+    _private(model, "_symbolic_build")(data_batch=batch)
+    model._maybe_symbolic_build = lambda **_: None
+
+
+def keep_metrics_of_one_worker() -> None:
+    """Has Keras's TensorFlow trainer return what one worker's step gives, as it does with MirroredStrategy.
+
+    Keras 3.15 sums metrics over the workers along an axis that they do not have (keras issue 20585).
+    """
+    trainer = importlib.import_module("keras.src.backend.tensorflow.trainer")
+    name = "_collective_all_reduce_multi_worker"
+    _private(trainer, name)
+    setattr(trainer, name, lambda strategy: False)
+
+
+def _private(owner: Any, name: str) -> Any:
+    """Returns a private attribute.
+
+    Raises:
+      DependencyError: The installed Keras does not have it.
+    """
+    import keras
+
+    if not hasattr(owner, name):
+        raise DependencyError(
+            f"keras: expected {name} of {getattr(owner, '__name__', type(owner).__name__)}, as in Keras "
+            f"{TESTED_VERSIONS[0]} to {TESTED_VERSIONS[-1]}. Received: Keras {keras.__version__}, which lacks it. Run: "
+            f"pip install 'keras=={TESTED_VERSIONS[-1]}.*'"
+        )
+    return getattr(owner, name)
