@@ -25,7 +25,7 @@ from tl_keras.backbones.weights import (
     official_classifier,
     official_file,
 )
-from tl_keras.config import ModelConfig
+from tl_keras.config import DEFAULT_SIGNIFICANT_BITS, ModelConfig
 from tl_keras.errors import BackboneError
 from tl_keras.freezing import FreezePlan, plan_freezing
 from tl_keras.heads import apply_head, initialize_head
@@ -93,6 +93,9 @@ def choose_backbone(config: ModelConfig) -> TeacherChoice:
             f"Use --image_size={choice.spec.min_image_size} or larger."
         )
     preprocess = choice.preprocess.with_image_size(image_size).with_resize(config.resize)
+    preprocess = preprocess.with_decoding(
+        background=config.background, significant_bits=config.significant_bits or DEFAULT_SIGNIFICANT_BITS
+    )
     return dataclasses.replace(choice, preprocess=preprocess)
 
 

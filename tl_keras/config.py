@@ -18,6 +18,7 @@ HEADS = ("linear", "mlp")
 BATCH_NORM_POLICIES = ("freeze", "train", "recalibrate")
 AUGMENTATIONS = ("none", "light", "strong")
 CLASS_WEIGHTS = ("none", "balanced")
+BACKGROUNDS = ("white", "black")
 RESIZE_RULES = ("original", "squash", "pad")
 PRECISIONS = ("auto", "float32", "bfloat16")
 TASKS = ("auto", "single_label")
@@ -27,6 +28,11 @@ STRATEGIES = ("auto", "cpu", "gpu", "mirrored", "multi_worker", "tpu", "jax")
 ENGINES = ("auto", "keras", "tf_graph", "tf_graph_bf16", "xla", "openvino", "openvino_bf16")
 CACHE_DTYPES = ("float32", "float16")
 EXPORTS = ("saved_model", "litert", "litert_float16", "litert_int8", "onnx", "openvino")
+
+DEFAULT_SIGNIFICANT_BITS = 16
+
+# The 48 megapixels of a telephone's camera fit. While it is decoded and resized, each pixel takes 16 to 35 bytes.
+DEFAULT_MAX_PIXELS = 50_000_000
 
 HORIZONTAL_FLIPS = ("auto", "on", "off")
 # As versions before `auto` wrote it, and as --config.data.horizontal_flip=False gives it.
@@ -48,6 +54,7 @@ class DataConfig(Locked):
 
     source: str = ""  # a directory, csv:FILE, tfrecord:GLOB, tfds:NAME[/config], npz:FILE or digits
     data_dir: str = ""  # where prepared TFDS datasets lie; empty: TFDS's own default
+    max_pixels: int = DEFAULT_MAX_PIXELS  # of one image; larger ones are left out
     splits: str = (
         ""  # what other names of splits mean, as fold_1=train,fold_2=test,old=unused; none: no folder is a split
     )
@@ -79,6 +86,8 @@ class ModelConfig(Locked):
     alpha: float = 0.0  # width multiplier of MobileNet and MobileNetV2; 0: that of the weights
     image_size: int = 0  # pixels, height and width; 0: that of the weights
     resize: str = "original"  # original (short side and centre crop, as the teacher was evaluated), squash or pad
+    background: str = "white"  # white or black: what transparent pixels are laid over
+    significant_bits: int = 0  # of 16-bit PNG files, 8 to 16: 12 for many scanners; 0: 16, refused where all use fewer
     method: str = "fine_tune"  # replicate, feature_extraction or fine_tune
     unfreeze: str = ""  # none, all, blocks:N, layers:N, fraction:F, from:NAME or regex:R; empty: by the method
     unfreeze_schedule: str = ""  # fine_tune in stages, as blocks:1@0,blocks:2@4: from epoch 4 on the last two blocks
@@ -206,6 +215,7 @@ def validate(config: TransferConfig) -> None:
     _require_one_of("head", model.head, HEADS)
     _require_one_of("batch_norm", model.batch_norm, BATCH_NORM_POLICIES)
     _require_one_of("resize", model.resize, RESIZE_RULES)
+    _require_one_of("background", model.background, BACKGROUNDS)
     _require_one_of("augmentation", data.augmentation or "none", AUGMENTATIONS)
     _require_one_of("horizontal_flip", _FORMER_FLIPS.get(data.horizontal_flip, data.horizontal_flip), HORIZONTAL_FLIPS)
     _require_one_of("class_weights", training.class_weights, CLASS_WEIGHTS)
@@ -223,6 +233,8 @@ def validate(config: TransferConfig) -> None:
     _require("batch_size", training.global_batch_size, training.global_batch_size >= 1, "at least 1; 32 is customary")
     _require("image_size", model.image_size, model.image_size >= 0, "0 (the teacher's own) or a size in pixels")
     _require("alpha", model.alpha, model.alpha >= 0, "0 (that of the weights) or a positive factor")
+    bits = model.significant_bits
+    _require("significant_bits", bits, bits == 0 or 8 <= bits <= 16, "0 (as the files are) or 8 to 16")
     _require("head_units", model.head_units, model.head_units >= 1, "at least 1")
     _require("dropout", model.dropout, 0 <= model.dropout < 1, "from 0 to below 1")
     _require("learning_rate", training.learning_rate, 0 <= training.learning_rate < 10, "0 (by the method) to below 10")
@@ -244,6 +256,7 @@ def validate(config: TransferConfig) -> None:
     _require("cache_gib", config.cache.limit_gib, config.cache.limit_gib > 0, "above 0")
     _require("decoded_gib", config.cache.decoded_gib, config.cache.decoded_gib >= 0, "0 or more")
     _require("price_per_hour", config.price_per_hour, config.price_per_hour >= 0, "0 (unknown) or more")
+    _require("max_pixels", data.max_pixels, data.max_pixels >= 1, f"at least 1; {DEFAULT_MAX_PIXELS} unless given")
     _require("replicas", config.replicas, 0 <= config.replicas <= 4096, "from 0 (every device) up")
     _require("seed", config.seed, 0 <= config.seed < 2**31, "from 0 to 2147483647")
     _require("validation_fraction", data.validation_fraction, 0 < data.validation_fraction < 1, "between 0 and 1")

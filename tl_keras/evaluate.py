@@ -14,12 +14,16 @@ import sys
 from absl import flags
 
 from tl_keras import command_line, source_flags
+from tl_keras.config import DEFAULT_MAX_PIXELS
 from tl_keras.errors import ConfigError
 
 _MODEL = flags.DEFINE_string("model", None, "A run directory, a .keras file or a SavedModel directory.")
 source_flags.define()
 _SPLIT = flags.DEFINE_string(
     "split", "", "train, validation or test; test where the source declares it, else everything."
+)
+_MAX_PIXELS = flags.DEFINE_integer(
+    "max_pixels", DEFAULT_MAX_PIXELS, "The largest image; larger ones are left out.", lower_bound=1
 )
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Images at a time.", lower_bound=1)
 _JSON = flags.DEFINE_boolean("json", False, "Print JSON.")
@@ -33,7 +37,14 @@ def main(arguments: list[str]) -> None:
     command_line.require_tensorflow()
     from tl_keras.experiments.measure import evaluate_model
 
-    metrics = evaluate_model(_MODEL.value, data, split=_SPLIT.value, options=options, batch_size=_BATCH_SIZE.value)
+    metrics = evaluate_model(
+        _MODEL.value,
+        data,
+        split=_SPLIT.value,
+        options=options,
+        max_pixels=_MAX_PIXELS.value,
+        batch_size=_BATCH_SIZE.value,
+    )
     for note in metrics["notes"]:
         print(f"data: {note}", file=sys.stderr)
     print(json.dumps(metrics, indent=1) if _JSON.value else as_text(metrics))

@@ -15,7 +15,7 @@ import pathlib
 from absl import flags
 
 from tl_keras import command_line, source_flags
-from tl_keras.config import TransferConfig
+from tl_keras.config import DEFAULT_MAX_PIXELS, TransferConfig
 from tl_keras.errors import ConfigError
 
 source_flags.define()
@@ -27,6 +27,9 @@ _TEACHER = flags.DEFINE_string(
     "teacher", "", "Whose features judge labels, BACKBONE[:WEIGHTS][:ALPHA]; MobileNetV2, else what is here."
 )
 _CACHE_DIR = flags.DEFINE_string("cache_dir", "", "Where what frozen layers compute is kept, as for train.")
+_MAX_PIXELS = flags.DEFINE_integer(
+    "max_pixels", DEFAULT_MAX_PIXELS, "The largest image; larger ones are left out.", lower_bound=1
+)
 _SEED = flags.DEFINE_integer("seed", 0, "Of folds and splits.")
 
 
@@ -43,6 +46,7 @@ def main(arguments: list[str]) -> None:
     from tl_keras.runs.directory import RunDirectory
 
     config = TransferConfig(seed=_SEED.value)
+    config.data.max_pixels = _MAX_PIXELS.value
     config.cache.folder = _CACHE_DIR.value
     source = open_source(data, options)
     out = RunDirectory(_OUT.value) if _OUT.value else None

@@ -15,12 +15,16 @@ import sys
 from absl import flags
 
 from tl_keras import command_line
+from tl_keras.config import DEFAULT_MAX_PIXELS
 from tl_keras.data.image_files import list_images
 from tl_keras.errors import ConfigError
 
 _MODEL = flags.DEFINE_string("model", None, "A run directory, a .keras file or a SavedModel directory.")
 _FORMAT = flags.DEFINE_enum("format", "table", ["table", "jsonl"], "A table, or a JSON object a line.")
 _TOP_K = flags.DEFINE_integer("top_k", 1, "How many labels for each image.", lower_bound=1)
+_MAX_PIXELS = flags.DEFINE_integer(
+    "max_pixels", DEFAULT_MAX_PIXELS, "The largest image; a larger one is an error in its row.", lower_bound=1
+)
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Images at a time.", lower_bound=1)
 
 
@@ -36,7 +40,13 @@ def main(arguments: list[str]) -> int:
     files, notes = list_images(arguments)
     for note in notes:
         print(f"images: {note}", file=sys.stderr)
-    rows = predict_images(_MODEL.value, files or arguments, top_k=_TOP_K.value, batch_size=_BATCH_SIZE.value)
+    rows = predict_images(
+        _MODEL.value,
+        files or arguments,
+        top_k=_TOP_K.value,
+        batch_size=_BATCH_SIZE.value,
+        max_pixels=_MAX_PIXELS.value,
+    )
     print("\n".join(json.dumps(row) for row in rows) if _FORMAT.value == "jsonl" else as_text(rows))
     broken = [row["file"] for row in rows if "error" in row]
     if broken:

@@ -27,6 +27,7 @@ _FIELDS = (
         for name in ("data_dir", "splits", "columns", "images_in")
     ),
     ("task", "string", "task", source_flags.HELP["task"]),
+    ("max_pixels", "integer", "data.max_pixels", "The largest image; larger ones are left out."),
     ("augmentation", "string", "data.augmentation", "none, light or strong; by the method unless given."),
     (
         "augmented_views",

@@ -18,6 +18,7 @@ import re
 from absl import flags
 
 from tl_keras import command_line
+from tl_keras.config import DEFAULT_MAX_PIXELS
 from tl_keras.console import say
 from tl_keras.errors import ConfigError, DependencyError
 
@@ -28,8 +29,11 @@ _PORT = flags.DEFINE_integer("port", 8501, "TensorFlow Serving's REST port unles
 _MAX_BATCH = flags.DEFINE_integer("max_batch", 32, "Images answered at a time.", lower_bound=1)
 _MAX_WAIT = flags.DEFINE_float("max_wait_ms", 5.0, "How long an image waits for others to share a batch with.", 0.0)
 _MAX_BODY = flags.DEFINE_float("max_body_mb", 10.0, "The largest request, in megabytes.", 0.001)
-_MAX_PIXELS = flags.DEFINE_float(
-    "max_megapixels", 25.0, "The largest image, as sent and as resized; each megapixel takes 16 to 35 MB.", 0.001
+_MAX_PIXELS = flags.DEFINE_integer(
+    "max_pixels",
+    DEFAULT_MAX_PIXELS,
+    "The largest image, as sent and as resized; a million pixels take 16 to 35 MB.",
+    lower_bound=1,
 )
 _TIMEOUT = flags.DEFINE_float("timeout_seconds", 10.0, "For a client to send its request.", 0.1)
 
@@ -54,7 +58,7 @@ def main(arguments: list[str]) -> None:
 
     limits = Limits(
         body_bytes=int(_MAX_BODY.value * 1e6),
-        image_pixels=int(_MAX_PIXELS.value * 1e6),
+        image_pixels=_MAX_PIXELS.value,
         seconds_to_send=_TIMEOUT.value,
         max_batch=_MAX_BATCH.value,
         max_wait_seconds=_MAX_WAIT.value / 1e3,

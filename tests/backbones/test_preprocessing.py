@@ -182,3 +182,20 @@ def top_1(shared_data):
         return float(np.mean(model.predict(normalize[kind](chosen), verbose=0).argmax(-1) == labels))
 
     return accuracy
+
+
+@pytest.mark.parametrize(
+    ("rule", "size", "pixels"),
+    [
+        ("short_side", (1000, 800), 1000 * 800),
+        ("short_side", (8, 16_000), 256 * 512_000),
+        ("short_side", (100, 100), 256 * 256),
+        ("squash", (1, 100_000), 224 * 100_000),
+        ("squash", (8, 8), 224 * 224),
+        ("pad", (100_000, 1), 100_000 * 224),
+    ],
+)
+def test_resizing_a_narrow_image_takes_more_than_the_image(rule, size, pixels):
+    crop_fraction = 224 / 256 if rule == "short_side" else 1.0
+    spec = PreprocessSpec(224, rule, crop_fraction, "bilinear", antialias=True, normalization="tf")
+    assert spec.resized_pixels(*size) == pixels

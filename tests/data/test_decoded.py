@@ -23,7 +23,7 @@ def pixels_of(source, indices):
 
 def test_the_pixels_are_those_of_the_files(photos):
     indices = np.array([7, 3, 30])
-    held = held_decoded(photos, indices, inspect_source(photos), limit_gib=1)
+    held = held_decoded(photos, indices, inspect_source(photos), decode=decode_image, limit_gib=1)
     assert isinstance(held, DecodedSource)
     np.testing.assert_array_equal(pixels_of(held, indices), pixels_of(photos, indices))
 
@@ -35,15 +35,17 @@ def test_sources_known_to_be_jpegs_give_the_same_pixels(tmp_path):
         place.mkdir(exist_ok=True)
         Image.fromarray(rng.integers(0, 256, (10, 20, 3), np.uint8)).save(place / f"{number}.jpg")
     source, indices = open_source(str(tmp_path)), np.arange(6)
-    known = source.of_jpegs()
+    known = source.of_jpegs(only_upright=True)
     assert known.only_jpegs
     assert not source.only_jpegs
     np.testing.assert_array_equal(pixels_of(known, indices), pixels_of(source, indices))
-    np.testing.assert_array_equal(pixels_of(DecodedSource(known, indices), indices), pixels_of(source, indices))
+    np.testing.assert_array_equal(
+        pixels_of(DecodedSource(known, indices, decode_image), indices), pixels_of(source, indices)
+    )
 
 
 def test_files_are_not_read_again(photos, folder):
-    held = DecodedSource(photos, np.arange(40))
+    held = DecodedSource(photos, np.arange(40), decode_image)
     before = pixels_of(held, np.arange(40))
     for file in folder.glob("*/*"):
         file.unlink()
@@ -54,23 +56,25 @@ def test_the_order_of_files_is_the_same(photos):
     indices = np.arange(40)
     orders = [
         [int(element["index"]) for element in source.images(indices, shuffle_seed=np.int64(5))]
-        for source in (photos, DecodedSource(photos, indices))
+        for source in (photos, DecodedSource(photos, indices, decode_image))
     ]
     assert orders[0] == orders[1]
 
 
 def test_other_images_are_read_from_the_source(photos):
-    held = DecodedSource(photos, np.arange(5))
+    held = DecodedSource(photos, np.arange(5), decode_image)
     np.testing.assert_array_equal(pixels_of(held, np.arange(9)), pixels_of(photos, np.arange(9)))
 
 
 def test_what_takes_too_much_is_left_where_it_is(photos):
     inspection = inspect_source(photos)
     nbytes = 40 * 12 * 16 * 3
-    assert held_decoded(photos, np.arange(40), inspection, limit_gib=(nbytes - 1) / 2**30) is photos
-    assert held_decoded(photos, np.arange(40), inspection, limit_gib=nbytes / 2**30) is not photos
+    assert (
+        held_decoded(photos, np.arange(40), inspection, decode=decode_image, limit_gib=(nbytes - 1) / 2**30) is photos
+    )
+    assert held_decoded(photos, np.arange(40), inspection, decode=decode_image, limit_gib=nbytes / 2**30) is not photos
 
 
 def test_pixels_in_memory_are_left_as_they_are():
     digits = open_source("digits")
-    assert held_decoded(digits, np.arange(9), inspect_source(digits), limit_gib=1) is digits
+    assert held_decoded(digits, np.arange(9), inspect_source(digits), decode=decode_image, limit_gib=1) is digits

@@ -7,20 +7,24 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tl_keras.data.decoding import JpegFile, decode_image
+from tests.data.files_of_every_kind import (
+    GREY,
+    PALETTE,
+    PIXELS,
+    RGB,
+    RGBA,
+    SMOOTH_RGB,
+    as_pillow_reads,
+    encoded,
+    exif_block,
+    turned,
+)
+from tl_keras.data.decoding import READS_WEBP, JpegFile, decode_image
+from tl_keras.data.exif import orientation_of
 
-PIXELS = np.random.default_rng(0).integers(0, 256, (13, 17, 4), np.uint8)
-RGB = Image.fromarray(PIXELS[..., :3])
-GREY = Image.fromarray(PIXELS[..., 0])
-RGBA = Image.fromarray(PIXELS)
-GREY_ALPHA = Image.merge("LA", [GREY, Image.fromarray(PIXELS[..., 3])])
-PALETTE = RGB.quantize(23)
+OVER_WHITE = as_pillow_reads(encoded(RGBA, "PNG"))
 
-
-def encoded(image, kind, **options):
-    file = io.BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
+needs_webp = pytest.mark.skipif(not READS_WEBP, reason="TensorFlow reads WebP from 2.20 on")
 
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP"])
@@ -33,17 +37,65 @@ def test_lossless_files_decode_to_the_pixels_that_were_written(image, kind):
 @pytest.mark.parametrize("window", [None, lambda shape: (shape // 4, shape // 2)], ids=["whole", "window"])
 def test_what_is_known_to_be_a_jpeg_is_decoded_alike_and_not_asked(window):
     file = tf.constant(encoded(RGB, "JPEG"))
-    decode = tf.function(lambda contents: decode_image(JpegFile(contents), window))
+    decode = tf.function(lambda contents: decode_image(JpegFile(contents, is_upright=True), window))
     np.testing.assert_array_equal(decode(file), decode_image(file, window))
     operations = {operation.type for operation in decode.get_concrete_function(file).graph.get_operations()}
     assert not operations & {"If", "StatelessIf"}
 
 
-@pytest.mark.parametrize(
-    ("image", "kind"), [(RGBA, "PNG"), (RGBA, "BMP"), (GREY_ALPHA, "PNG")], ids=["rgba png", "rgba bmp", "grey alpha"]
-)
-def test_alpha_is_dropped(image, kind):
-    np.testing.assert_array_equal(decode_image(tf.constant(encoded(image, kind))), image.convert("RGB"))
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("orientation_is_known", [False, True])
+def test_a_window_of_a_turned_jpeg_has_the_pixels_of_the_upright_one(orientation, orientation_is_known):
+    file = tf.constant(turned("JPEG", orientation))
+    image = JpegFile(file) if orientation_is_known else file
+    whole = as_pillow_reads(file.numpy())
+
+    def window(shape):  # off the centre, and longer than wide
+        return shape // 5, tf.stack([shape[0] // 2, shape[1] // 4])
+
+    (top, left), (height, width) = (part.numpy() for part in window(tf.constant(whole.shape[:2])))
+    np.testing.assert_array_equal(decode_image(image, window), whole[top : top + height, left : left + width])
+
+
+DAMAGED_BLOCKS = {
+    "empty": b"",
+    "cut short": exif_block(6)[:20],
+    "another order": b"XX" + exif_block(6)[2:],
+    "a directory far away": b"II*\0" + b"\xff" * 4,
+    "many entries": b"II*\0" + b"\x08\0\0\0" + b"\xff" * 40,
+    "no orientation": exif_block(6).replace(b"\x12\x01", b"\x13\x01"),
+    "of another type": exif_block(6).replace(b"\x12\x01\x03", b"\x12\x01\x07"),
+}
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", pytest.param("WEBP", marks=needs_webp)])
+@pytest.mark.parametrize("block", DAMAGED_BLOCKS.values(), ids=DAMAGED_BLOCKS)
+def test_what_is_damaged_in_an_exif_block_is_upright(kind, block):
+    file = turned(kind, 6, block=block or b"\0")
+    np.testing.assert_array_equal(decode_image(tf.constant(file)).shape, (52, 68, 3))
+
+
+@pytest.mark.parametrize("application_segment", [b"\xff\xe2\0\2" * 100_000, b"\xff\xff" * 100_000, b"\xff\xe1\xff\xff"])
+def test_the_search_for_an_orientation_is_bounded(application_segment):
+    file = encoded(SMOOTH_RGB, "JPEG")
+    assert orientation_of(tf.constant(file[:2] + application_segment + file[2:])) == 1
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 15, 16])
+def test_a_deep_png_is_scaled_by_the_bits_that_it_uses(bits):
+    deep = np.random.default_rng(0).integers(0, 2**bits, (13, 17)).astype(np.uint16)
+    decoded = decode_image(tf.constant(encoded(Image.fromarray(deep), "PNG")), significant_bits=bits)
+    np.testing.assert_array_equal(decoded, np.repeat(deep[..., np.newaxis] >> (bits - 8), 3, axis=2))
+    shallow = tf.constant(encoded(GREY, "PNG"))
+    np.testing.assert_array_equal(decode_image(shallow, significant_bits=bits), GREY.convert("RGB"))
+
+
+def test_black_drawings_on_transparency_are_seen():
+    drawing = np.zeros((9, 9, 4), np.uint8)
+    drawing[4, :, 3] = 255
+    decoded = decode_image(tf.constant(encoded(Image.fromarray(drawing), "PNG"))).numpy()
+    assert decoded[4].max() == 0
+    assert decoded[:4].min() == decoded[5:].min() == 255
 
 
 def test_a_16_bit_png_keeps_its_upper_byte():
@@ -77,7 +129,7 @@ def test_a_window_has_the_pixels_of_the_whole_image_wherever_it_is(mode, how):
 @pytest.mark.parametrize("image", [PIXELS, encoded(RGBA, "PNG")], ids=["pixels", "png"])
 def test_a_window_of_what_is_no_jpeg(image):
     part = decode_image(tf.constant(image), lambda whole: (whole // 2, whole // 3))
-    np.testing.assert_array_equal(part, PIXELS[6:10, 8:13, :3])
+    np.testing.assert_array_equal(part, OVER_WHITE[6:10, 8:13])
 
 
 def test_a_cmyk_jpeg_looks_as_in_pillow():
@@ -94,7 +146,12 @@ def test_real_photos_decode_exactly_as_pillow_does(shared_data):
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_pixels_of_any_channels_become_rgb(channels):
-    expected = PIXELS[..., :3] if channels > 2 else np.repeat(PIXELS[..., :1], 3, axis=2)
+    expected = {
+        1: GREY.convert("RGB"),
+        2: as_pillow_reads(encoded(Image.merge("LA", [GREY, Image.fromarray(PIXELS[..., 1])]), "PNG")),
+        3: RGB,
+        4: OVER_WHITE,
+    }[channels]
     np.testing.assert_array_equal(decode_image(tf.constant(PIXELS[..., :channels])), expected)
 
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.data.files_of_every_kind import encoded, turned
 from tl_keras.data.arrays import ArraySource
 from tl_keras.data.folder import FolderSource
-from tl_keras.data.inspection import inspect_source
+from tl_keras.data.inspection import Reading, inspect_source
 from tl_keras.errors import DataError
 
 
@@ -140,3 +141,57 @@ def test_progress_goes_to_a_terminal_alone(folder, capsys, monkeypatch, terminal
     captured = capsys.readouterr()
     assert captured.out == ""
     assert ("looking at the images" in captured.err) == terminal
+
+
+def test_what_is_left_out_is_counted_by_its_reason(folder):
+    (folder / "cat/00.png").write_bytes(encoded(Image.new("RGB", (40, 40)), "TIFF"))
+    (folder / "cat/01.png").write_bytes(encoded(Image.new("RGB", (40, 40)), "PNG"))
+    (folder / "cat/02.png").write_text("no image")
+    inspection = inspect_source(FolderSource(str(folder)), Reading(max_pixels=1599))
+    assert inspection.undecodable == ("cat/00.png", "cat/01.png", "cat/02.png")
+    assert inspection.findings == (
+        "1 images cannot be decoded and are left out: cat/02.png",
+        "1 images are TIFF files, read with pip install 'tl_keras[formats]' and .tif at the end of their names, "
+        "and are left out: cat/00.png",
+        "1 images are too large, over 1,599 pixels (--max_pixels) and are left out: cat/01.png",
+    )
+    assert inspection.reasons[1].startswith("too large")
+
+
+def test_a_turned_photo_has_the_size_that_is_seen_and_is_no_upright_jpeg(tmp_path):
+    for number in range(4):
+        place = tmp_path / f"class{number % 2}"
+        place.mkdir(exist_ok=True)
+        (place / f"{number}.jpg").write_bytes(turned("JPEG", 1, Image.effect_noise((20, 10), 50 + number)))
+    assert inspect(tmp_path).only_upright
+    (tmp_path / "class0" / "0.jpg").write_bytes(turned("JPEG", 6, Image.effect_noise((20, 10), 50)))
+    inspection = inspect(tmp_path)
+    assert inspection.only_jpegs
+    assert not inspection.only_upright
+    assert (inspection.heights[0], inspection.widths[0]) == (20, 10)
+    assert not inspection.known(FolderSource(str(tmp_path))).only_upright
+
+
+def test_images_of_one_colour_are_counted(folder):
+    Image.new("RGB", (30, 30), "red").save(folder / "cat/00.png")
+    Image.new("RGBA", (30, 30), (0, 0, 0, 0)).save(folder / "cat/01.png")
+    nearly = Image.new("RGB", (30, 30), "red")
+    nearly.putpixel((7, 9), (0, 0, 0))
+    nearly.save(folder / "cat/02.png")
+    assert inspect(folder).findings == ("2 images have one colour only: cat/00.png, cat/01.png",)
+
+
+def test_deep_greys_of_a_device_are_refused_with_their_count_until_the_user_says_what_they_are(folder):
+    rng = np.random.default_rng(0)
+    for number in range(3):
+        deep = rng.integers(0, 4096, (12, 16)).astype(np.uint16)
+        Image.fromarray(deep).save(folder / f"cat/{number:02}.png")
+    with pytest.raises(
+        DataError,
+        match=r"Received 3 whose largest value is 4,0\d\d, the first is cat/00.png. "
+        r"Use --config.model.significant_bits=12",
+    ):
+        inspect(folder)
+    assert inspect_source(FolderSource(str(folder)), Reading(significant_bits=12)).decodable.all()
+    Image.fromarray(deep * 16).save(folder / "dog/00.png")
+    assert inspect(folder).decodable.all()

@@ -78,6 +78,15 @@ def png_of(width, height):
     return b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", width, height) + bytes(30)
 
 
+def jpeg_of_scans(scans, *, side):
+    """Returns a progressive JPEG of so many scans, at least the first and the last, which is repeated."""
+    file = io.BytesIO()
+    PIL.Image.new("L", (side, side), 128).save(file, "JPEG", progressive=True)
+    whole = file.getvalue()
+    last = whole[whole.rindex(b"\xff\xda") : -2]
+    return whole[:-2] + (scans - whole.count(b"\xff\xda")) * last + whole[-2:]
+
+
 def grey_png(width, height):
     """Returns a whole PNG file, small for what it holds."""
     file = io.BytesIO()
@@ -185,12 +194,18 @@ def test_what_predict_asks_and_answers_fits_tensorflow_servings_messages(run, se
         (PREDICT, '{"instances": [{"b64": "%%"}]}', 400, "request: expected"),
         (PREDICT, instances(b"no image"), 400, "another kind of file"),
         (PREDICT, instances(png_of(8, 8)), 400, "damaged"),
-        (PREDICT, instances(png_of(1_000_000, 1)), 400, "1000000 x 1"),
-        (PREDICT, instances(png_of(0, 8)), 400, "1 to 25,000,000 pixels"),
+        (PREDICT, instances(png_of(2_000_000, 1)), 400, "2000000 x 1"),
+        (PREDICT, instances(png_of(0, 8)), 400, "at least 1 pixel"),
+        (PREDICT, instances(png_of(10_000, 8_000)), 400, "too large"),
+        (PREDICT, instances(jpeg_of_scans(101, side=8)), 400, "at most 100 scans"),
+        (PREDICT, instances(jpeg_of_scans(2, side=64)[:-2]), 400, "a JPEG without an end"),
         (PREDICT, instances(b"", signature_name="none"), 400, "signature_name"),
         (PREDICT, " " * 3_000_000, 413, "2,000,000 bytes"),
         ("/v1/models/cats:predict", instances(b""), 404, "not found"),
         ("/v1/models/digits/versions/7:predict", instances(b""), 404, "not found"),
+        (f"/v1/models/digits/versions/{'9' * 5000}:predict", instances(b""), 404, "not found"),
+        (f"/v1/models/digits/versions/{'9' * 5000}", None, 404, "not found"),
+        ("/v1/models/digits/versions/one/metadata", None, 404, "not found"),
     ],
 )
 def test_what_cannot_be_answered_is_a_clear_4xx(server, path, body, status, says):
@@ -199,10 +214,26 @@ def test_what_cannot_be_answered_is_a_clear_4xx(server, path, body, status, says
     assert says in json.loads(answer)["error"]
 
 
-def test_a_small_file_of_fifty_megapixels_is_refused(server):
-    status, answer = ask(server[0], PREDICT, instances(grey_png(10_000, 5_000)))
+def test_a_small_file_of_sixty_megapixels_is_refused(server):
+    status, answer = ask(server[0], PREDICT, instances(grey_png(10_000, 6_000)))
     assert status == 400
-    assert "10000 x 5000" in json.loads(answer)["error"]
+    assert "10000 x 6000" in json.loads(answer)["error"]
+
+
+def test_what_takes_long_keeps_no_other_waiting(run, server):
+    port, _ = server
+    long = instances(jpeg_of_scans(100, side=4000))
+    with concurrent.futures.ThreadPoolExecutor(1) as other:
+        start = time.monotonic()
+        answered = other.submit(ask, port, PREDICT, long)
+        time.sleep(0.5)
+        for index in range(5):
+            assert ask(port, PREDICT, instances(image(run, index)))[0] == 200
+            assert ask(port, "/healthz")[0] == 200
+        assert not answered.done()  # it takes long indeed
+        short = time.monotonic() - start
+        assert answered.result()[0] == 200
+    assert time.monotonic() - start > 1.5 * short
 
 
 def test_a_body_without_a_length_is_limited_too(server):
@@ -286,7 +317,7 @@ def test_under_load_the_right_are_answered_the_broken_refused_and_memory_stays_f
         lambda: refused_as_too_large(port, b" " * 20_000_000),
         lambda: slow_client(port) == 408,
     ]
-    huge = instances(grey_png(10_000, 5_000))
+    huge = instances(grey_png(10_000, 6_000))
     seconds = []
 
     def one(number):

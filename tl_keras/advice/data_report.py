@@ -20,7 +20,7 @@ from tl_keras.advice.teacher_scores import pooled_features
 from tl_keras.advice.transferability import FOLDS, Probe, fold_of_each, linear_probe
 from tl_keras.config import TransferConfig
 from tl_keras.data.base import FileSource
-from tl_keras.data.inspection import Inspection, inspect_source
+from tl_keras.data.inspection import Inspection, Reading, inspect_source
 from tl_keras.data.sources import Source
 from tl_keras.data.splits import Splits, split_source
 from tl_keras.errors import DataError
@@ -122,7 +122,7 @@ def inspect_closely(source: Source, candidate: Candidate, config: TransferConfig
       DataError: Fewer than two classes have a decodable image.
       BackboneError: The teacher's weights cannot be had.
     """
-    inspection = inspect_source(source, show_progress=True)
+    inspection = inspect_source(source, Reading.of(config), show_progress=True)
     indices = np.flatnonzero(inspection.decodable)
     sides = np.minimum(inspection.heights, inspection.widths)
     copies = np.arange(len(source))
@@ -230,7 +230,12 @@ def _single(kind: str, meaning: str, ids: Sequence[str], remarks: Sequence[str] 
 
 
 def _undecodable(inspection: Inspection) -> Problem:
-    return _single("undecodable", "damaged, cut short or no image; training leaves them out", inspection.undecodable)
+    return _single(
+        "undecodable",
+        "damaged, cut short, too large or no image; training leaves them out",
+        inspection.undecodable,
+        inspection.reasons,
+    )
 
 
 def _wrong_extensions(source: Source, indices: np.ndarray) -> Problem:

@@ -21,7 +21,7 @@ from tl_keras.advice.transferability import (
 )
 from tl_keras.builder import Student, choose_backbone, load_top, plan_student
 from tl_keras.config import TransferConfig, from_json, to_json
-from tl_keras.data.inspection import Inspection
+from tl_keras.data.inspection import Inspection, Reading
 from tl_keras.data.options import SourceOptions
 from tl_keras.data.sources import Source
 from tl_keras.data.splits import Splits
@@ -141,7 +141,7 @@ def draw_sample(config: TransferConfig, models: ModelCache) -> Sample:
       DataError: The images cannot be used.
     """
     began = time.perf_counter()
-    source, inspection = models.images(config.data.source, SourceOptions.of(config))
+    source, inspection = models.images(config.data.source, SourceOptions.of(config), Reading.of(config))
     inspection_seconds = time.perf_counter() - began
     splits = make_splits(config, source, inspection)
     indices = draw(splits.train, source.labels, images=_MAX_IMAGES, of_each_class=_FEWEST_OF_A_CLASS, seed=config.seed)

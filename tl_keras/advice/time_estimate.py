@@ -20,7 +20,7 @@ from tl_keras.builder import Student, choose_backbone
 from tl_keras.config import TransferConfig, from_json, to_json
 from tl_keras.data.base import RandomAccessSource, Source
 from tl_keras.data.decoded import DecodedSource
-from tl_keras.data.inspection import Inspection
+from tl_keras.data.inspection import Inspection, Reading
 from tl_keras.data.options import SourceOptions
 from tl_keras.data.splits import Splits
 from tl_keras.serving.student_statistics import count_measured_images, evenly
@@ -82,7 +82,7 @@ def estimate_time(config: TransferConfig, sample: Sample) -> TimeEstimate:
             images = frozen.with_some_missing(images)
         streamed, source = not isinstance(sample.source, RandomAccessSource), sample.source
         if streamed:  # once, and not in every epoch, of which each would pass over all records
-            source = DecodedSource(source, images)
+            source = DecodedSource(source, images, student.preprocess.decode)
         short.cache.enabled = bool(frozen and frozen.compute(images, source))
         result, epochs, seconds = _run(short, few.declared_in(source), sample.inspection, models)
         frozen_seconds = frozen.seconds_of_missing() if frozen and short.cache.enabled else 0.0
@@ -180,7 +180,7 @@ def _run(
 ) -> tuple[dict[str, Any], list[dict[str, Any]], float]:
     """Trains in a directory that is removed; returns result, epochs and seconds."""
     began = time.perf_counter()
-    models.remember_images(source, inspection, SourceOptions.of(config))
+    models.remember_images(source, inspection, SourceOptions.of(config), Reading.of(config))
     with tempfile.TemporaryDirectory(prefix="tl_keras_rehearsal_") as folder:
         workdir = pathlib.Path(folder) / "run"
         result = train_and_evaluate(config, workdir, source=source, models=models, measure_test=False)

@@ -39,6 +39,8 @@ class PreprocessSpec:
         (BGR, minus ImageNet's mean); or `inside_the_model`, for networks that normalise themselves.
       half_pixel_centers: Whether a pixel is taken at its centre, as everywhere but in TensorFlow 1, whose resize takes it at its
         corner, and which trained some of the weights. Without it, shrinking is never antialiased.
+      background: What transparent pixels are laid over, `white` or `black`; the user's choice, not the teacher's.
+      significant_bits: Bits that the values of 16-bit PNG files use, 8 to 16; a fact of the user's files.
     """
 
     image_size: int
@@ -48,10 +50,16 @@ class PreprocessSpec:
     antialias: bool
     normalization: str
     half_pixel_centers: bool = True
+    background: str = "white"
+    significant_bits: int = 16
 
     def with_resize(self, resize: str) -> PreprocessSpec:
         """Returns the spec with the user's `resize`: `original` changes nothing, `squash` and `pad` set the rule."""
         return self if resize == "original" else dataclasses.replace(self, rule=resize, crop_fraction=1.0)
+
+    def with_decoding(self, *, background: str, significant_bits: int) -> PreprocessSpec:
+        """Returns the spec with what the user says of transparent and of 16-bit files."""
+        return dataclasses.replace(self, background=background, significant_bits=significant_bits)
 
     def with_image_size(self, image_size: int) -> PreprocessSpec:
         """Returns the spec for another size in pixels; the crop rule scales with it.
@@ -99,9 +107,16 @@ class PreprocessSpec:
             "antialias": ("true or false", lambda value: type(value) is bool),
             "normalization": (f"one of {', '.join(_NORMALIZATIONS)}", lambda value: value in _NORMALIZATIONS),
             "half_pixel_centers": ("true or false", lambda value: type(value) is bool),
+            "background": ("white or black", lambda value: value in ("white", "black")),
+            "significant_bits": ("8 to 16", lambda value: type(value) is int and 8 <= value <= 16),
         }
         if isinstance(values, dict):
-            values = {"half_pixel_centers": True, **values}  # it may be left out
+            values = {
+                "half_pixel_centers": True,
+                "background": "white",
+                "significant_bits": 16,
+                **values,
+            }  # may be left out
         if not isinstance(values, dict) or set(values) != set(expected):
             raise BackboneError(
                 f"preprocess: expected the fields {', '.join(expected)}. Received: {json.dumps(values)}."
@@ -121,6 +136,30 @@ class PreprocessSpec:
             return np.full(len(heights), self.crop_fraction**2)
         return self.crop_fraction**2 * np.minimum(heights, widths) / np.maximum(heights, widths)
 
+    def resized_pixels(self, height: int, width: int) -> int:
+        """Returns the pixels of the largest image while one is resized: of a narrow one far more than its own.
+
+        TensorFlow resizes one axis, then the other, so an image between has an old side and a new one: each side counts as
+        the longer of both, which bounds the image before, between and after.
+
+        Args:
+          height: Of the image, above 0.
+          width: Of the image, above 0.
+        """
+        sides = height, width
+        if self.rule == "short_side":
+            scale = round(self.image_size / self.crop_fraction) / min(sides)
+            height, width = (max(side, round(side * scale)) for side in sides)
+        else:
+            height, width = (max(side, self.image_size) for side in sides)
+        return height * width
+
+    def decode(self, image, window=None):
+        """Returns the RGB pixels of an image, uint8 (height, width, 3); see `tl_keras.data.decoding.decode_image`."""
+        from tl_keras.data.decoding import decode_image
+
+        return decode_image(image, window, background=self.background, significant_bits=self.significant_bits)
+
     def evaluation_transform(self, image):
         """Resizes and crops one image as the teacher's evaluation did.
 
@@ -133,10 +172,8 @@ class PreprocessSpec:
         """
         import tensorflow as tf
 
-        from tl_keras.data.decoding import decode_image
-
         windows = {"crop_first": self._central_square, "central_fraction": self._central_part}
-        image = decode_image(image, windows.get(self.rule))
+        image = self.decode(image, windows.get(self.rule))
         size = self.image_size
         height, width = tf.shape(image)[0], tf.shape(image)[1]
         if self.rule == "short_side":

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tl_keras.data.conversion import converted_file
 from tl_keras.data.decoding import JpegFile
 
 # What a shuffled stream of records holds in memory; reading ahead doubles it.
@@ -39,9 +40,10 @@ class Source(abc.ABC):
       declared_splits: str (n,), `train`, `validation`, `test`, empty where the source says nothing, or `unused`.
       notes: One-line remarks made while listing, for the user.
       only_jpegs: Whether all that is read of it is known to be JPEG files.
+      only_upright: Whether none of them has an EXIF orientation that turns it.
     """
 
-    only_jpegs = False
+    only_jpegs = only_upright = False
 
     def __init__(
         self,
@@ -63,15 +65,15 @@ class Source(abc.ABC):
     def __len__(self) -> int:
         return len(self.ids)
 
-    def of_jpegs(self) -> Source:
+    def of_jpegs(self, *, only_upright: bool) -> Source:
         """Returns the same source, known to have JPEG files alone, apart from those that are not decodable."""
         known = copy.copy(self)
-        known.only_jpegs = True
+        known.only_jpegs, known.only_upright = True, only_upright
         return known
 
     def decodable(self, element: dict[str, tf.Tensor]) -> tf.Tensor | JpegFile:
         """Returns the image of an element of `images` as `tl_keras.data.decoding.decode_image` takes it."""
-        return JpegFile(element["image"]) if self.only_jpegs else element["image"]
+        return JpegFile(element["image"], self.only_upright) if self.only_jpegs else element["image"]
 
     @abc.abstractmethod
     def images(
@@ -137,14 +139,15 @@ class FileSource(RandomAccessSource):
 
     def __init__(self, *, paths: Sequence[bytes], **columns):
         super().__init__(**columns)
-        self._paths = on_host(np.array(paths, object))
+        self._paths = paths
+        self._read_paths = on_host(np.array([os.fsencode(converted_file(os.fsdecode(path))) for path in paths], object))
 
     def path(self, index: int) -> str:
         """Returns where the file of an image is."""
-        return os.fsdecode(self._paths[index].numpy())
+        return os.fsdecode(self._paths[index])
 
     def _read(self, index: tf.Tensor) -> tf.Tensor:
-        return tf.io.read_file(tf.gather(self._paths, index))
+        return tf.io.read_file(tf.gather(self._read_paths, index))
 
     def encoded_image(self, index: int) -> bytes:
         """See `Source.encoded_image`."""

@@ -9,23 +9,29 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.data.base import RandomAccessSource, Source, on_host
-from tl_keras.data.decoding import decode_image
+from tl_keras.data.decoding import JpegFile
 from tl_keras.data.inspection import Inspection
 
+# Decodes an image, as `tl_keras.data.decoding.decode_image` takes it, to uint8 (height, width, 3).
+Decode = Callable[[tf.Tensor | JpegFile], tf.Tensor]
 
-def held_decoded(source: Source, indices: np.ndarray, inspection: Inspection, *, limit_gib: float) -> Source:
+
+def held_decoded(
+    source: Source, indices: np.ndarray, inspection: Inspection, *, decode: Decode, limit_gib: float
+) -> Source:
     """Returns the source with some of its images decoded and in memory, or as it is where they are pixels or too many.
 
     Args:
       source: The images.
       indices: int64 (k,), those that are read in every epoch; all decodable.
       inspection: Of the source; knows the size of every image.
+      decode: Decodes one image.
       limit_gib: What the pixels may take, in GiB, at one byte a value. It decides the order of a stream of records too,
         which is shuffled in blocks but fully in memory: the same limit gives the same run.
     """
     nbytes = 3 * np.sum(inspection.heights[indices] * inspection.widths[indices])
     is_encoded = source.images(indices).element_spec["image"].dtype == tf.string
-    return DecodedSource(source, indices) if is_encoded and nbytes <= limit_gib * 2**30 else source
+    return DecodedSource(source, indices, decode) if is_encoded and nbytes <= limit_gib * 2**30 else source
 
 
 class DecodedSource(RandomAccessSource):
@@ -34,9 +40,10 @@ class DecodedSource(RandomAccessSource):
     Args:
       source: The other.
       indices: int64 (k,), those to hold; all decodable.
+      decode: Decodes one image.
     """
 
-    def __init__(self, source: Source, indices: np.ndarray):
+    def __init__(self, source: Source, indices: np.ndarray, decode: Decode):
         super().__init__(
             name=source.name,
             class_names=source.class_names,
@@ -49,9 +56,7 @@ class DecodedSource(RandomAccessSource):
         self._positions = np.full(len(source), -1)
         self._positions[np.sort(indices)] = np.arange(len(indices))
         # Images differ in size; serialised, they make one tensor, and bring their shapes along.
-        decoded = source.images(
-            indices, then=lambda element: tf.io.serialize_tensor(decode_image(source.decodable(element)))
-        )
+        decoded = source.images(indices, then=lambda element: tf.io.serialize_tensor(decode(source.decodable(element))))
         with tf.device("CPU:0"):
             self._pixels = tf.stack(list(decoded))
 

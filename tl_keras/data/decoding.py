@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import functools
 
 import tensorflow as tf
 
-# From the height and width of an image, int32 (2,), to where a part of it starts, row and column, and how high and wide it is,
-# both int32 (2,).
-Window = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+from tl_keras.data.bmp import decode_bmp
+from tl_keras.data.exif import Window, orientation_of, stored_window, turn_upright, unsigned_bytes
+from tl_keras.data.gif import decode_gif
 
 # A pixel at the edge of what is decoded of a JPEG lacks its neighbours' colour, which is stored for two by two of them: it
 # differs from the same pixel of the whole image, the next does not.
 _MARGIN = 2
+
+BACKGROUNDS = {"white": (255, 255, 255), "black": (0, 0, 0)}
+
+# TensorFlow has read WebP from 2.20 on.
+READS_WEBP = hasattr(tf.io, "decode_webp")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,19 +26,33 @@ class JpegFile:
     """A file, string scalar, that is known to be a JPEG.
 
     To ask in the graph costs a tenth of reading, decoding and resizing: TensorFlow hands what follows to another thread.
+
+    Attributes:
+      contents: The file.
+      is_upright: Whether it is also known to have no orientation but the ordinary one.
     """
 
     contents: tf.Tensor
+    is_upright: bool = False
 
 
-def decode_image(image: tf.Tensor | JpegFile, window: Window | None = None) -> tf.Tensor:
+def decode_image(
+    image: tf.Tensor | JpegFile,
+    window: Window | None = None,
+    *,
+    background: str = "white",
+    significant_bits: int = 16,
+) -> tf.Tensor:
     """Returns the RGB pixels of an image, by TensorFlow operations only.
 
     Args:
-      image: String scalar, a file: JPEG (greyscale, colour, CMYK), PNG (8 or 16 bits, greyscale, palette, with or
-        without alpha), BMP (8, 24 or 32 bits) or GIF (the first frame). Or uint8 (height, width, channels): 1 is
-        greyscale, 2 greyscale and alpha, 3 RGB, 4 RGB and alpha. Alpha is dropped.
-      window: The part that is wanted, exactly as it is in the whole image; of a JPEG little else is decoded. None: all.
+      image: String scalar, a file: JPEG, PNG, BMP, GIF (the first frame) or, from TensorFlow 2.20 on, WebP, in the
+        variants that docs/data.md lists; turned as its EXIF orientation says. Or uint8 (height, width, channels):
+        1 is greyscale, 2 greyscale and alpha, 3 RGB, 4 RGB and alpha.
+      window: The part that is wanted, exactly as it is in the whole, upright image; of a JPEG little else is decoded.
+        None: all.
+      background: What transparent pixels are laid over, a key of `BACKGROUNDS`.
+      significant_bits: How many bits the values of 16-bit PNG files use, 8 to 16: 2**significant_bits - 1 is white.
 
     Returns:
       uint8 (height, width, 3), RGB, 0 to 255.
@@ -42,56 +61,112 @@ def decode_image(image: tf.Tensor | JpegFile, window: Window | None = None) -> t
       tf.errors.InvalidArgumentError: The file is damaged or of another kind. What lies behind the window is not looked at.
     """
     if isinstance(image, JpegFile):
-        return _decode_jpeg(image.contents, window)
+        decode = _decode_stored_jpeg if image.is_upright else _decode_jpeg
+        return decode(image.contents, window)
     if image.dtype != tf.string:
-        return _seen(_to_rgb(image), window)
+        return _part(_to_rgb(image, background), window)
     return tf.cond(
-        tf.io.is_jpeg(image), lambda: _decode_jpeg(image, window), lambda: _seen(_decode_other(image), window)
+        tf.io.is_jpeg(image),
+        lambda: _decode_jpeg(image, window),
+        lambda: _part(_other_decoder(background, significant_bits)(image), window),
     )
 
 
-def _seen(pixels: tf.Tensor, window: Window | None) -> tf.Tensor:
-    return pixels if window is None else _part(pixels, *window(tf.shape(pixels)[:2]))
+def _decode_jpeg(file: tf.Tensor, window: Window | None) -> tf.Tensor:
+    # Most have the quantisation tables first, or behind JFIF's segment of 18 bytes: a search would cost more than a millisecond.
+    markers = unsigned_bytes(file, 2, 20)
+    is_plain = (markers[1] == 0xDB) | tf.reduce_all(tf.gather(markers, [1, 3, 18, 19]) == [0xE0, 16, 0xFF, 0xDB])
+    orientation = tf.cond(is_plain, lambda: tf.constant(1), lambda: orientation_of(file))
+    return tf.cond(
+        orientation == 1,
+        lambda: _decode_stored_jpeg(file, window),
+        lambda: turn_upright(_decode_stored_jpeg(file, stored_window(window, orientation)), orientation),
+    )
 
 
-def _part(pixels: tf.Tensor, start: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-    return tf.slice(pixels, tf.concat([start, [0]], 0), tf.concat([size, [3]], 0))
-
-
-def _decode_jpeg(image: tf.Tensor, window: Window | None) -> tf.Tensor:
+def _decode_stored_jpeg(file: tf.Tensor, window: Window | None) -> tf.Tensor:
     # Exactly what Pillow, and so the training code of most teachers, decodes; the default is up to 21 levels off.
     accurate = {"channels": 3, "dct_method": "INTEGER_ACCURATE"}
     if window is None:
-        return tf.io.decode_jpeg(image, **accurate)
-    whole = tf.io.extract_jpeg_shape(image)[:2]
+        return tf.io.decode_jpeg(file, **accurate)
+    whole = tf.io.extract_jpeg_shape(file)[:2]
     start, size = window(whole)
     first, end = tf.maximum(start - _MARGIN, 0), tf.minimum(start + size + _MARGIN, whole)
-    decoded = tf.io.decode_and_crop_jpeg(image, tf.concat([first, end - first], 0), **accurate)
-    return _part(decoded, start - first, size)
+    decoded = tf.io.decode_and_crop_jpeg(file, tf.concat([first, end - first], 0), **accurate)
+    return _part(decoded, lambda _: (start - first, size))
 
 
-def _decode_other(image: tf.Tensor) -> tf.Tensor:
-    pixels = tf.io.decode_image(image, channels=0, expand_animations=False)
-    pixels = tf.ensure_shape(pixels, (None, None, None))
-    is_bmp = tf.strings.substr(image, 0, 2) == b"BM"
-    has_palette = tf.logical_and(is_bmp, tf.shape(pixels)[2] == 1)
-    return tf.cond(has_palette, lambda: _look_up_palette(image, pixels), lambda: _to_rgb(pixels))
+def _part(pixels: tf.Tensor, window: Window | None) -> tf.Tensor:
+    if window is None:
+        return pixels
+    start, size = window(tf.shape(pixels)[:2])
+    return tf.slice(pixels, tf.concat([start, [0]], 0), tf.concat([size, [3]], 0))
 
 
-def _to_rgb(pixels: tf.Tensor) -> tf.Tensor:
-    is_grey = tf.shape(pixels)[2] < 3
-    rgb = tf.cond(is_grey, lambda: tf.repeat(pixels[:, :, :1], 3, axis=2), lambda: pixels[:, :, :3])
-    return tf.ensure_shape(rgb, (None, None, 3))
+@functools.cache
+def _other_decoder(background: str, significant_bits: int) -> tf.types.experimental.PolymorphicFunction:
+    """Returns the decoder of what is no JPEG: traced once, however many graphs call it."""
+
+    def decode(file: tf.Tensor) -> tf.Tensor:
+        first = unsigned_bytes(file, 0, 4)
+        kinds = [b"\x89PNG", b"BM", b"GIF8"]
+        matches = tf.stack([tf.reduce_all(first[: len(kind)] == list(kind)) for kind in kinds] + [True])
+        pixels = tf.switch_case(
+            tf.argmax(matches, output_type=tf.int32),
+            [
+                lambda: _decode_png(file, significant_bits),
+                lambda: decode_bmp(file),
+                lambda: decode_gif(file, BACKGROUNDS[background]),
+                lambda: _decode_webp(file),
+            ],
+        )
+        rgb, orientation = _to_rgb(pixels, background), orientation_of(file)
+        return tf.cond(orientation == 1, lambda: rgb, lambda: turn_upright(rgb, orientation))
+
+    return tf.function(decode, input_signature=[tf.TensorSpec((), tf.string)], autograph=False)
 
 
-def _look_up_palette(image: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
-    """Returns uint8 (height, width, 3) for a BMP of 8 bits, which TensorFlow decodes to positions in its palette."""
-    pixels_start = _little_endian_int32(image, 10)
-    palette_start = 14 + _little_endian_int32(image, 14)
-    palette = tf.io.decode_raw(tf.strings.substr(image, palette_start, pixels_start - palette_start), tf.uint8)
-    blue_green_red = tf.reshape(palette, (-1, 4))[:, :3]
-    return tf.gather(blue_green_red[:, ::-1], tf.cast(positions[:, :, 0], tf.int32))
+def _decode_png(file: tf.Tensor, significant_bits: int) -> tf.Tensor:
+    """Returns uint8 (height, width, channels), 1 to 4 channels as `decode_image` takes them."""
+    depth = unsigned_bytes(file, 24, 1)[0]
+    # With four channels asked for, TensorFlow 2.21 also gives the alpha of single transparent colours; below 8 bits it then
+    # gives other colours, and without, what Pillow gives.
+    pixels = tf.cond(depth < 8, lambda: tf.io.decode_png(file, channels=0), lambda: tf.io.decode_png(file, channels=4))
+    if significant_bits == 16:
+        return pixels
+
+    def scaled() -> tf.Tensor:
+        deep = tf.cast(tf.io.decode_png(file, channels=4, dtype=tf.uint16), tf.int32)
+        colours = tf.minimum(tf.bitwise.right_shift(deep[..., :3], significant_bits - 8), 255)
+        return tf.cast(tf.concat([colours, tf.bitwise.right_shift(deep[..., 3:], 8)], 2), tf.uint8)
+
+    return tf.cond(depth == 16, scaled, lambda: pixels)
 
 
-def _little_endian_int32(data: tf.Tensor, offset: int) -> tf.Tensor:
-    return tf.io.decode_raw(tf.strings.substr(data, offset, 4), tf.int32)[0]
+def _decode_webp(file: tf.Tensor) -> tf.Tensor:
+    """Returns uint8 (height, width, 3 or 4) of a file that is not animated: some of those abort TensorFlow 2.21's process."""
+    header = unsigned_bytes(file, 8, 13)
+    is_webp = tf.reduce_all(header[:4] == list(b"WEBP"))
+    is_animated = tf.reduce_all(header[4:8] == list(b"VP8X")) & (tf.bitwise.bitwise_and(header[12], 2) > 0)
+    with tf.control_dependencies(
+        [tf.debugging.Assert(is_webp & ~is_animated, ["expected JPEG, PNG, BMP, GIF or WebP"])]
+    ):
+        pixels = tf.io.decode_image(file, channels=0, expand_animations=False)
+    return tf.ensure_shape(pixels, (None, None, None))
+
+
+def _to_rgb(pixels: tf.Tensor, background: str) -> tf.Tensor:
+    channels = tf.shape(pixels)[2]
+    is_grey, has_alpha = channels < 3, channels % 2 == 0
+    colours = tf.cond(is_grey, lambda: tf.repeat(pixels[:, :, :1], 3, axis=2), lambda: pixels[:, :, :3])
+    colours = tf.ensure_shape(colours, (None, None, 3))
+    # The last channel of an opaque image is cheap to look at, blending is not.
+    is_seen_through = has_alpha & (tf.reduce_min(tf.where(has_alpha, pixels[:, :, -1], 255)) < 255)
+    return tf.cond(is_seen_through, lambda: _blend(colours, pixels[:, :, -1:], background), lambda: colours)
+
+
+def _blend(colours: tf.Tensor, alpha: tf.Tensor, background: str) -> tf.Tensor:
+    """Returns uint8 (height, width, 3): colours laid over a background, rounded to the nearest."""
+    colours, alpha = tf.cast(colours, tf.uint16), tf.cast(alpha, tf.uint16)  # 255 * 255 + 127 fits
+    below = tf.constant(BACKGROUNDS[background], tf.uint16)
+    return tf.cast((colours * alpha + below * (255 - alpha) + 127) // 255, tf.uint8)

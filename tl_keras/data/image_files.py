@@ -10,7 +10,9 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
+from tl_keras.data import conversion
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")
 
 # Folders that programs make beside the photos: thumbnails of a NAS, forks of macOS, waste baskets.
 _FOLDERS_OF_PROGRAMS = {"@eadir", "__macosx", "#recycle", "#snapshot", "$recycle.bin", "lost+found"}
@@ -18,7 +20,7 @@ _FOLDERS_OF_PROGRAMS = {"@eadir", "__macosx", "#recycle", "#snapshot", "$recycle
 
 def is_image(name: str) -> bool:
     """Returns whether a file's name ends as that of an image."""
-    return name.lower().endswith(IMAGE_SUFFIXES)
+    return name.lower().endswith(IMAGE_SUFFIXES) or (conversion.is_converted(name) and conversion.can_convert())
 
 
 class LeftOut:
@@ -40,6 +42,9 @@ class LeftOut:
         notes = [
             f"{reason}, left out: {count}, the first is {self._first[reason]}" for reason, count in self._counts.items()
         ]
+        if any(conversion.is_converted(suffix) for suffix in self.other_files):
+            suffixes = ", ".join(conversion.CONVERTED_SUFFIXES)
+            notes.insert(0, f"some of these are images: {suffixes} are read after {conversion.REMEDY}")
         return [f"other files, left alone: {counted(self.other_files)}", *notes] if self.other_files else notes
 
 

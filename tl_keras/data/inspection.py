@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tl_keras.config import DEFAULT_MAX_PIXELS, TransferConfig
 from tl_keras.data.base import Source
 from tl_keras.data.class_names import alike
 from tl_keras.data.decoding import decode_image
+from tl_keras.data.exif import orientation_of, unsigned_bytes
+from tl_keras.data.image_header import reason_not_to_decode
 from tl_keras.data.progress_bar import progress_bar
 from tl_keras.errors import DataError
 
@@ -21,6 +24,30 @@ _BATCH = 64
 _NAMES_SHOWN = 10
 _FEW_IMAGES = 5
 _IMBALANCE = 10
+# Every so many rows and columns are looked at first.
+_STRIDE = 16
+# The most bits of a camera or scanner that stores its values unscaled in 16.
+_DEVICE_BITS = 14
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """How files become pixels, and which do not.
+
+    Attributes:
+      background: As for `tl_keras.data.decoding.decode_image`.
+      significant_bits: As for `tl_keras.data.decoding.decode_image`; 0: 16, refused where all files use fewer.
+      max_pixels: Of one image; larger ones are left out.
+    """
+
+    background: str = "white"
+    significant_bits: int = 0
+    max_pixels: int = DEFAULT_MAX_PIXELS
+
+    @classmethod
+    def of(cls, config: TransferConfig) -> Reading:
+        """Returns what the config says."""
+        return cls(config.model.background, config.model.significant_bits, config.data.max_pixels)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +60,9 @@ class Inspection:
       heights: int64 (n,), pixels; 0 where not decodable.
       widths: int64 (n,), pixels; 0 where not decodable.
       only_jpegs: Whether all that are decodable are JPEG files.
+      only_upright: Whether none of those has an EXIF orientation that turns it.
       undecodable: The ids of those that are not decodable.
+      reasons: For each of them what completes "12 images are ..."; empty for a damaged file.
       findings: One-line sentences for the user.
       data_hash: sha256 over content, class and declared split of all images, whatever their names and order.
     """
@@ -43,9 +72,15 @@ class Inspection:
     heights: np.ndarray
     widths: np.ndarray
     only_jpegs: bool
+    only_upright: bool
     undecodable: tuple[str, ...]
+    reasons: tuple[str, ...]
     findings: tuple[str, ...]
     data_hash: str
+
+    def known(self, source: Source) -> Source:
+        """Returns the source that was inspected, which knows what its files are where that makes reading faster."""
+        return source.of_jpegs(only_upright=self.only_upright) if self.only_jpegs else source
 
     def to_json(self) -> dict[str, Any]:
         """Returns the summary as JSON values; nothing in it is as long as the data, save the names of bad files."""
@@ -60,66 +95,131 @@ class Inspection:
         }
 
 
-def inspect_source(source: Source, *, show_progress: bool = False) -> Inspection:
+AS_USUAL = Reading()
+
+
+def inspect_source(source: Source, reading: Reading = AS_USUAL, *, show_progress: bool = False) -> Inspection:
     """Reads, hashes and decodes every image once, with the operations that training uses.
 
     Args:
       source: The images.
+      reading: How its files become pixels.
       show_progress: Whether to show a bar on stderr.
 
     Returns:
       What was seen.
 
     Raises:
-      DataError: Fewer than two classes have a decodable image.
+      DataError: Fewer than two classes have a decodable image, or 16-bit files use fewer bits and `significant_bits` is 0.
     """
-    hashes, heights, widths, jpegs = _read_all(source, show_progress=show_progress)
-    decodable = heights > 0
+    looks = _look_at_all(source, reading, show_progress=show_progress)
+    decodable = looks.heights > 0
     undecodable = tuple(source.ids[index] for index in np.flatnonzero(~decodable).tolist())
     counts = np.bincount(source.labels[decodable], minlength=len(source.class_names))
-    _require_two_classes(source, counts, undecodable)
+    _require_two_classes(source, counts, undecodable, looks.reasons)
+    if not reading.significant_bits:
+        _require_all_bits(source, looks.deepest)
     findings = [
-        *_undecodable_finding(undecodable),
+        *_undecodable_findings(source, decodable, looks.reasons),
+        *_one_colour_finding(source, looks.of_one_colour),
         *_class_size_findings(source.class_names, counts),
-        *_shared_content_findings(source, hashes),
+        *_shared_content_findings(source, looks.hashes),
         *(f"classes whose names differ little, and may be one: {names}" for names in alike(source.class_names)),
     ]
     return Inspection(
-        sha256=hashes,
+        sha256=looks.hashes,
         decodable=decodable,
-        heights=heights,
-        widths=widths,
-        only_jpegs=bool(jpegs[decodable].all()),
+        heights=looks.heights,
+        widths=looks.widths,
+        only_jpegs=bool(looks.jpegs[decodable].all()),
+        only_upright=bool((looks.orientations[decodable] == 1).all()),
         undecodable=undecodable,
+        reasons=tuple(looks.reasons[~decodable].tolist()),
         findings=tuple(findings),
-        data_hash=_data_hash(source, hashes),
+        data_hash=_data_hash(source, looks.hashes),
     )
 
 
-def _read_all(source: Source, *, show_progress: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Returns the content hashes, heights, widths and which are JPEG files; sides of 0 for what does not decode."""
-    n = len(source)
-    hashes: np.ndarray = np.full(n, "", "U64")
-    heights: np.ndarray = np.zeros(n, np.int64)
-    widths: np.ndarray = np.zeros(n, np.int64)
-    jpegs: np.ndarray = np.zeros(n, bool)
+class _Looks:
+    """What was seen of n images, in the order of the source; zero and empty for what does not decode.
 
-    def measure(element: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+    Attributes:
+      hashes: str (n,), of the content.
+      reasons: object (n,), str, why an image is not decoded; empty for a damaged one, and for one that is.
+      heights: int64 (n,), upright.
+      widths: int64 (n,), upright.
+      jpegs: bool (n,), which are JPEG files.
+      orientations: int64 (n,), EXIF's, 1 to 8.
+      of_one_colour: bool (n,), which have one colour only.
+      deepest: int64 (n,), the largest value of a 16-bit PNG; 0 for other files.
+    """
+
+    def __init__(self, n: int):
+        self.hashes: np.ndarray = np.full(n, "", "U64")
+        self.reasons: np.ndarray = np.full(n, "", object)
+        self.heights: np.ndarray = np.zeros(n, np.int64)
+        self.widths: np.ndarray = np.zeros(n, np.int64)
+        self.jpegs: np.ndarray = np.zeros(n, bool)
+        self.orientations: np.ndarray = np.zeros(n, np.int64)
+        self.of_one_colour: np.ndarray = np.zeros(n, bool)
+        self.deepest: np.ndarray = np.zeros(n, np.int64)
+
+
+def _look_at_all(source: Source, reading: Reading, *, show_progress: bool) -> _Looks:
+    looks = _Looks(len(source))
+
+    def reason(file: bytes) -> bytes:
+        return reason_not_to_decode(file, max_pixels=reading.max_pixels).encode()
+
+    def look(element: dict[str, tf.Tensor]) -> tuple[tf.Tensor, ...]:
         image = element["image"]
-        is_jpeg = tf.io.is_jpeg(image) if image.dtype == tf.string else tf.constant(False)
-        return element["index"], image, tf.shape(decode_image(image)), is_jpeg
+        if image.dtype != tf.string:
+            seen = _seen(decode_image(image, background=reading.background))
+            return element["index"], image, tf.constant(b""), *seen, tf.constant(False), tf.constant(1), tf.constant(0)
+        reason_not_to = tf.ensure_shape(tf.numpy_function(reason, [image], tf.string, stateful=False), ())
+
+        def decoded() -> tuple[tf.Tensor, ...]:
+            seen = _seen(decode_image(image, background=reading.background))
+            return *seen, tf.io.is_jpeg(image), orientation_of(image), _largest_deep_value(image)
+
+        def passed_over() -> tuple[tf.Tensor, ...]:
+            return tf.zeros(3, tf.int32), tf.constant(False), tf.constant(False), tf.constant(1), tf.constant(0)
+
+        return element["index"], image, reason_not_to, *tf.cond(reason_not_to == b"", decoded, passed_over)
 
     # An image that raises is passed over; it is recognised by its absence.
-    measured = source.images(np.arange(n), then=measure).ignore_errors()
-    batches = measured.batch(_BATCH).prefetch(1).as_numpy_iterator()
-    with progress_bar("looking at the images", images=n, shown=show_progress) as bar:
-        for indices, images, shapes, are_jpegs in batches:
-            hashes[indices] = [_content_hash(image) for image in images]
-            heights[indices], widths[indices], jpegs[indices] = shapes[:, 0], shapes[:, 1], are_jpegs
+    looked_at = source.images(np.arange(len(source)), then=look).ignore_errors()
+    batches = looked_at.batch(_BATCH).prefetch(1).as_numpy_iterator()
+    with progress_bar("looking at the images", images=len(source), shown=show_progress) as bar:
+        for indices, images, reasons, shapes, of_one_colour, jpegs, orientations, deepest in batches:
+            looks.hashes[indices] = [_content_hash(image) for image in images]
+            looks.reasons[indices] = [text.decode() for text in reasons]
+            looks.heights[indices], looks.widths[indices] = shapes[:, 0], shapes[:, 1]
+            looks.of_one_colour[indices], looks.jpegs[indices] = of_one_colour, jpegs
+            looks.orientations[indices], looks.deepest[indices] = orientations, deepest
             bar.update(len(indices))
-    for index in np.flatnonzero(heights == 0):
-        hashes[index] = _hash_if_readable(source, int(index))
-    return hashes, heights, widths, jpegs
+    for index in np.flatnonzero(looks.hashes == ""):
+        looks.hashes[index] = _hash_if_readable(source, int(index))
+    return looks
+
+
+def _seen(pixels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the shape of an image, and whether it has one colour only; a few of its pixels rule that out nearly always."""
+    some = pixels[::_STRIDE, ::_STRIDE]
+    is_likely = tf.reduce_all(some == pixels[0, 0])
+    return tf.shape(pixels), tf.cond(
+        is_likely, lambda: tf.reduce_all(pixels == pixels[0, 0]), lambda: tf.constant(False)
+    )
+
+
+def _largest_deep_value(file: tf.Tensor) -> tf.Tensor:
+    """Returns the largest value of a 16-bit PNG file, int32 (); 0 for another."""
+    is_deep = (tf.strings.substr(file, 0, 4) == b"\x89PNG") & (unsigned_bytes(file, 24, 1)[0] == 16)
+
+    def largest() -> tf.Tensor:
+        return tf.cast(tf.reduce_max(tf.io.decode_png(file, channels=3, dtype=tf.uint16)), tf.int32)
+
+    return tf.cond(is_deep, largest, lambda: tf.constant(0))
 
 
 def _content_hash(image: bytes | np.ndarray) -> str:
@@ -135,20 +235,42 @@ def _hash_if_readable(source: Source, index: int) -> str:
         return ""
 
 
-def _require_two_classes(source: Source, counts: np.ndarray, undecodable: tuple[str, ...]) -> None:
+def _require_two_classes(source: Source, counts: np.ndarray, undecodable: tuple[str, ...], reasons: np.ndarray) -> None:
     found = [name for name, count in zip(source.class_names, counts, strict=True) if count]
     if len(found) < 2:
         received = f"only {found[0]}" if found else "none"
-        bad = f" ({len(undecodable)} of {len(source)} images cannot be decoded)" if undecodable else ""
+        why = sorted({f"; some are {reason.rstrip(',')}" for reason in reasons if reason})
+        bad = f" ({len(undecodable)} of {len(source)} images cannot be decoded{''.join(why)})" if undecodable else ""
         raise DataError(
             f"{source.name}: expected images of at least two classes. Received {received}{bad}. "
             "Add images of what is to be told apart."
         )
 
 
-def _undecodable_finding(undecodable: tuple[str, ...]) -> Iterable[str]:
-    if undecodable:
-        yield f"{len(undecodable)} images cannot be decoded and are left out: {_shown(undecodable)}"
+def _require_all_bits(source: Source, deepest: np.ndarray) -> None:
+    """Raises a DataError where 16-bit files come from a device of fewer bits: they would all be nearly black."""
+    bits = int(deepest.max()).bit_length()
+    if 8 <= bits <= _DEVICE_BITS:
+        deep = np.flatnonzero(deepest)
+        raise DataError(
+            f"{source.name}: expected 16-bit PNG files whose values reach up to 65,535. Received {len(deep)} whose largest "
+            f"value is {deepest.max():,}, the first is {source.ids[int(deep[0])]}. Use --config.model.significant_bits={bits}, "
+            "or 16 where they are meant to be so dark."
+        )
+
+
+def _undecodable_findings(source: Source, decodable: np.ndarray, reasons: np.ndarray) -> Iterable[str]:
+    """Yields a sentence for damaged files, and one for each other reason."""
+    for reason in sorted(set(reasons[~decodable])):
+        names = [source.ids[index] for index in np.flatnonzero(~decodable & (reasons == reason)).tolist()]
+        what = f"are {reason}" if reason else "cannot be decoded"
+        yield f"{len(names)} images {what} and are left out: {_shown(names)}"
+
+
+def _one_colour_finding(source: Source, of_one_colour: np.ndarray) -> Iterable[str]:
+    if of_one_colour.any():
+        names = [source.ids[index] for index in np.flatnonzero(of_one_colour).tolist()]
+        yield f"{len(names)} images have one colour only: {_shown(names)}"
 
 
 def _class_size_findings(class_names: Sequence[str], counts: np.ndarray) -> Iterable[str]:

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tl_keras.config import TransferConfig, from_json
-from tl_keras.data.inspection import inspect_source
+from tl_keras.config import DEFAULT_MAX_PIXELS, DEFAULT_SIGNIFICANT_BITS, TransferConfig, from_json
+from tl_keras.data.inspection import Reading, inspect_source
 from tl_keras.data.pipeline import evaluation_order
 from tl_keras.data.sources import NO_OPTIONS, Source, SourceOptions, open_source
 from tl_keras.data.splits import Splits
@@ -24,6 +24,7 @@ def evaluate_model(
     *,
     split: str = "",
     options: SourceOptions = NO_OPTIONS,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
     batch_size: int = 32,
 ) -> dict[str, Any]:
     """Measures a trained model.
@@ -33,6 +34,7 @@ def evaluate_model(
       source: Images as for training, or their name. Its classes must be among the model's.
       split: `train`, `validation` or `test`, where the source declares it; empty: `test` where it does, else everything.
       options: How the source is read.
+      max_pixels: Size of the largest image; larger ones are left out.
       batch_size: Images at a time.
 
     Returns:
@@ -49,7 +51,7 @@ def evaluate_model(
     if split and split not in declared:
         known = ", ".join(sorted(declared)) or "it declares none"
         raise DataError(f"split: expected one that the source declares ({known}). Received: {split}.")
-    inspection = inspect_source(source)
+    inspection = inspect_source(source, Reading(significant_bits=DEFAULT_SIGNIFICANT_BITS, max_pixels=max_pixels))
     chosen = inspection.decodable & ((source.declared_splits == split) if split else True)
     metrics = _measure(model, source, np.flatnonzero(chosen), batch_size=batch_size)
     return {

@@ -18,6 +18,7 @@ import tensorflow as tf
 from scipy.stats import binomtest, chi2_contingency, ks_2samp
 
 from tl_keras.data.base import in_parallel
+from tl_keras.data.conversion import readable_path
 from tl_keras.errors import DataError
 from tl_keras.serving.model_file import load_model
 from tl_keras.serving.predictor import image_files, readable_files
@@ -171,11 +172,11 @@ def compare_images(
     """
     trained = load_model(pathlib.Path(workdir, "model.keras"))
     statistics, files = trained.statistics, image_files([folder])
-    readable = readable_files(files)
+    readable, _ = readable_files(files)
     if not readable:
         raise DataError(f"data: expected images that can be decoded. Received: none of {len(files)} in {folder}.")
     pixels = in_parallel(
-        tf.data.Dataset.from_tensor_slices(readable),
+        tf.data.Dataset.from_tensor_slices([readable_path(file) for file in readable]),
         lambda file: trained.preprocess.evaluation_transform(tf.io.read_file(file)),
     )
     features, logits = with_features(trained.model).predict(pixels.batch(batch_size), verbose=0)

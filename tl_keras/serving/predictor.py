@@ -5,15 +5,18 @@ from __future__ import annotations
 import abc
 import os
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from tl_keras.config import DEFAULT_MAX_PIXELS
 from tl_keras.data.base import in_parallel
+from tl_keras.data.conversion import readable_path
 from tl_keras.data.decoding import decode_image
 from tl_keras.data.image_files import IMAGE_SUFFIXES, list_images
+from tl_keras.data.image_header import read_image_size
 from tl_keras.errors import BackboneError, DataError
 from tl_keras.serving.export import newest_version
 from tl_keras.serving.model_file import TrainedModel, load_model
@@ -99,6 +102,7 @@ def predict_images(
     *,
     top_k: int = 1,
     batch_size: int = 32,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
 ) -> list[dict[str, Any]]:
     """Classifies image files.
 
@@ -107,6 +111,7 @@ def predict_images(
       images: Files, or directories, in which every image below is taken.
       top_k: How many labels to give for each image, at least 1.
       batch_size: Images at a time.
+      max_pixels: Of one image; a larger one is an error in its row.
 
     Returns:
       For each image, in order, `file`, `label`, `score` (0 to 1) and `top_k`, a list of labels and scores; or `file`
@@ -118,12 +123,12 @@ def predict_images(
     """
     files = image_files(images)
     predictor = load_predictor(model)
-    readable = readable_files(files)
-    rows: dict[str, dict[str, Any]] = {
-        file: {"file": file, "error": "expected a JPEG, PNG, BMP or GIF image that can be decoded"} for file in files
-    }
+    readable, errors = readable_files(files, max_pixels=max_pixels)
+    rows: dict[str, dict[str, Any]] = {file: {"file": file, "error": error} for file, error in errors.items()}
     if readable:
-        encoded = in_parallel(tf.data.Dataset.from_tensor_slices(readable), tf.io.read_file)
+        encoded = in_parallel(
+            tf.data.Dataset.from_tensor_slices([readable_path(file) for file in readable]), tf.io.read_file
+        )
         probabilities = predictor.probabilities(encoded, batch_size=batch_size)
         for file, row in zip(readable, probabilities, strict=True):
             best = np.argsort(-row, kind="stable")[:top_k]
@@ -143,12 +148,24 @@ def image_files(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
     return files
 
 
-def readable_files(files: list[str]) -> list[str]:
-    """Returns the files that decode, in order."""
+def readable_files(files: Sequence[str], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[list[str], dict[str, str]]:
+    """Returns the files that decode, in order, and for each of the others why it does not."""
 
-    def decodes(index, file):
-        return index, tf.reduce_max(tf.shape(decode_image(tf.io.read_file(file))))
+    def header_error(contents: bytes) -> bytes:
+        try:
+            read_image_size(contents, max_pixels=max_pixels)
+        except DataError as error:
+            return str(error).removeprefix("image: ").encode()
+        return b""
 
-    listed = tf.data.Dataset.from_tensor_slices(files).enumerate()
-    decoded = in_parallel(listed, decodes).ignore_errors()
-    return [files[int(index)] for index, _ in decoded.as_numpy_iterator()]
+    def look(index, file):
+        contents = tf.io.read_file(file)
+        error = tf.ensure_shape(tf.numpy_function(header_error, [contents], tf.string, stateful=False), ())
+        side = tf.cond(error == b"", lambda: tf.reduce_max(tf.shape(decode_image(contents))), lambda: 0)
+        return index, error, side
+
+    listed = tf.data.Dataset.from_tensor_slices([readable_path(file) for file in files]).enumerate()
+    errors = dict.fromkeys(files, "expected a whole image that can be read. Received: a damaged or unreadable file.")
+    for index, error, _ in in_parallel(listed, look).ignore_errors().as_numpy_iterator():
+        errors[files[int(index)]] = error.decode()
+    return [file for file in files if not errors[file]], {file: error for file, error in errors.items() if error}

@@ -25,7 +25,7 @@ from tl_keras.config import TransferConfig, export_formats, from_json, resolve, 
 from tl_keras.console import say
 from tl_keras.data.batch_shard import BatchShard
 from tl_keras.data.decoded import held_decoded
-from tl_keras.data.inspection import Inspection
+from tl_keras.data.inspection import Inspection, Reading
 from tl_keras.data.mirroring import measure_mirroring
 from tl_keras.data.pipeline import evaluation_batches, evaluation_order, steps_per_epoch, training_batches
 from tl_keras.data.sources import Source, SourceOptions, open_source
@@ -108,7 +108,9 @@ def train_and_evaluate(
     if not writes:
         run = run.scratch_copy()
     keras.utils.set_random_seed(config.seed)
-    source, inspection = models.images(config.data.source if source is None else source, SourceOptions.of(config))
+    source, inspection = models.images(
+        config.data.source if source is None else source, SourceOptions.of(config), Reading.of(config)
+    )
     splits = make_splits(config, source, inspection)
     if config.data.horizontal_flip == "auto":
         mirroring = measure_mirroring(source, splits.train, seed=config.seed)
@@ -132,7 +134,13 @@ def train_and_evaluate(
     job = _job(config, student, phases, source, inspection, splits, run, models, distributor)
     if any(phase.plan not in job.features for phase in phases):
         every_epoch = np.concatenate([splits.train, splits.validation])
-        decoded = held_decoded(source, every_epoch, inspection, limit_gib=config.cache.decoded_gib)
+        decoded = held_decoded(
+            source,
+            every_epoch,
+            inspection,
+            decode=teacher.preprocess.decode,
+            limit_gib=config.cache.decoded_gib,
+        )
         job = dataclasses.replace(job, source=decoded)
     test = splits.test if measure_test else splits.test[:0]
     with distributor.synchronized():
@@ -212,7 +220,7 @@ def load_run(workdir: str | os.PathLike[str], models: ModelCache) -> LoadedRun:
     """
     run = RunDirectory(workdir)
     config = from_json((run.read_config() or {})["config"])
-    source, inspection = models.images(config.data.source, SourceOptions.of(config))
+    source, inspection = models.images(config.data.source, SourceOptions.of(config), Reading.of(config))
     splits = make_splits(config, source, inspection)
     student = models.student(
         choose_backbone(config.model), config.model, num_classes=len(source.class_names), seed=config.seed

@@ -16,7 +16,7 @@ import numpy as np
 from tl_keras.builder import Student, TeacherChoice, build_student, plan_student
 from tl_keras.config import ModelConfig, TrainingConfig
 from tl_keras.data.base import Source
-from tl_keras.data.inspection import Inspection, inspect_source
+from tl_keras.data.inspection import AS_USUAL, Inspection, Reading, inspect_source
 from tl_keras.data.sources import SourceOptions, open_source
 from tl_keras.distribution.hardware import Hardware
 from tl_keras.freezing import FreezePlan
@@ -34,7 +34,7 @@ class ModelCache:
     """Makes students, cuts and trainers, inspects images, and hands the same ones out again."""
 
     def __init__(self) -> None:
-        self._images: dict[tuple[Source | str, SourceOptions], tuple[Source, Inspection]] = {}
+        self._images: dict[tuple[Source | str, SourceOptions, Reading], tuple[Source, Inspection]] = {}
         self._students: dict[tuple, Student] = {}
         self._cuts: dict[tuple, SplitStudent] = {}
         self._trainers: dict[tuple, keras.Model] = {}
@@ -42,23 +42,25 @@ class ModelCache:
         self._before: dict[int, list[tuple[keras.Variable, np.ndarray]]] = {}
         self._heads: dict[tuple, tuple[Progress, list[np.ndarray]]] = {}
 
-    def images(self, source: Any, options: SourceOptions) -> tuple[Source, Inspection]:
+    def images(self, source: Any, options: SourceOptions, reading: Reading = AS_USUAL) -> tuple[Source, Inspection]:
         """Returns a source, opened by `open_source`, and what the inspection saw in it.
 
         Raises:
           DataError: It cannot be read.
         """
         opened = None if isinstance(source, str) else open_source(source, options)
-        key = (source if opened is None else opened, options)
+        key = (source if opened is None else opened, options, reading)
         if key not in self._images:
             opened = open_source(source, options) if opened is None else opened
-            inspection = inspect_source(opened, show_progress=True)
-            self._images[key] = (opened.of_jpegs() if inspection.only_jpegs else opened, inspection)
+            inspection = inspect_source(opened, reading, show_progress=True)
+            self._images[key] = (inspection.known(opened), inspection)
         return self._images[key]
 
-    def remember_images(self, source: Source, inspection: Inspection, options: SourceOptions) -> None:
+    def remember_images(
+        self, source: Source, inspection: Inspection, options: SourceOptions, reading: Reading = AS_USUAL
+    ) -> None:
         """Keeps what an inspection has seen in a source, or in more than that source uses: it is not inspected again."""
-        self._images[source, options] = (source, inspection)
+        self._images[source, options, reading] = (source, inspection)
 
     def student(self, teacher: TeacherChoice, config: ModelConfig, *, num_classes: int, seed: int) -> Student:
         """Returns what `build_student` gives; students that differ in seed and freeze plan only are the same network."""

@@ -8,7 +8,7 @@ import keras
 
 from tl_keras.builder import choose_backbone
 from tl_keras.config import TransferConfig, resolve
-from tl_keras.data.inspection import inspect_source
+from tl_keras.data.inspection import Reading, inspect_source
 from tl_keras.data.pipeline import steps_per_epoch
 from tl_keras.data.sources import SourceOptions, open_source
 from tl_keras.distribution.hardware import resolve_hardware
@@ -81,7 +81,7 @@ def report_step(config: TransferConfig, *, topology: str, look_for_largest: bool
         choose_backbone(config.model), config.model, num_classes=len(source.class_names), seed=config.seed
     )
     require_no_geometry(student.model)
-    splits = make_splits(config, source, inspect_source(source, show_progress=True))
+    splits = make_splits(config, source, inspect_source(source, Reading.of(config), show_progress=True))
     last = plan_phases(config, student, images=len(splits.train))[-1]
     plan = last.plan
     models.remember(student, models.cut(student, plan).trained.variables)

@@ -8,7 +8,6 @@ import tensorflow as tf
 
 from tl_keras.backbones.preprocessing import PreprocessSpec
 from tl_keras.data.augmentation import make_augmentation, random_resized_crop
-from tl_keras.data.decoding import decode_image
 
 # Part of the area that a random crop keeps at least. ImageNet's recipe takes 0.08 (Szegedy et al. 2015, section 6), for
 # a hundred epochs and more; a short run on few images wants the object in the picture.
@@ -38,7 +37,7 @@ def training_transform(
         crop_seed, augmentation_seed = tf.unstack(tf.random.split(seed, 2))
         pads_or_squashes = preprocess.rule in ("squash", "pad")
         cropped = random_resized_crop(
-            preprocess.evaluation_transform(image) if pads_or_squashes else decode_image(image),
+            preprocess.evaluation_transform(image) if pads_or_squashes else preprocess.decode(image),
             crop_seed,
             image_size=preprocess.image_size,
             min_area=_MIN_CROP_AREA[augmentation],

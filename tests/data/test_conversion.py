@@ -1,0 +1,94 @@
+"""Tests of tl_keras.data.conversion, on real files of every kind that it converts."""
+
+import io
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from tests.data.files_of_every_kind import GREY, RGB, RGBA, SMOOTH_RGB, as_pillow_reads, encoded
+from tl_keras.data import conversion
+from tl_keras.data.decoding import decode_image
+from tl_keras.data.folder import FolderSource
+from tl_keras.data.inspection import inspect_source
+from tl_keras.errors import DataError, DependencyError
+
+pillow_heif = pytest.importorskip("pillow_heif", reason="pip install 'tl_keras[formats]'")
+
+DEEP = Image.fromarray(np.random.default_rng(0).integers(0, 65536, (13, 17)).astype(np.uint16))
+
+
+def heic(image):
+    file = io.BytesIO()
+    pillow_heif.from_pillow(image).save(file, quality=-1, chroma=444)
+    return file.getvalue()
+
+
+KINDS = {
+    "tif": encoded(RGB, "TIFF"),
+    "tiff": encoded(RGBA, "TIFF", compression="tiff_lzw"),
+    "TIF": encoded(RGB, "TIFF", tiffinfo={274: 6}),
+    "tif of inks": encoded(SMOOTH_RGB.convert("CMYK"), "TIFF"),
+    "tif of pages": encoded(GREY, "TIFF", save_all=True, append_images=[GREY.rotate(180)]),
+    "avif": encoded(SMOOTH_RGB, "AVIF"),
+    "jp2": encoded(RGB, "JPEG2000"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_converted_has_the_pixels_that_pillow_gives(kind):
+    png = conversion.to_png(KINDS[kind])
+    np.testing.assert_array_equal(decode_image(tf.constant(png)), as_pillow_reads(KINDS[kind]))
+
+
+def test_heic_is_converted():
+    pixels = decode_image(tf.constant(conversion.to_png(heic(SMOOTH_RGB)))).numpy().astype(int)
+    assert np.abs(pixels - np.asarray(SMOOTH_RGB)).mean() < 2
+
+
+def test_sixteen_bits_stay_sixteen():
+    with Image.open(io.BytesIO(conversion.to_png(encoded(DEEP, "TIFF")))) as png:
+        np.testing.assert_array_equal(png, DEEP)
+
+
+def test_a_converted_file_is_made_once_and_found_by_its_content(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for name in ("a.tif", "b.TIFF"):
+        (tmp_path / name).write_bytes(KINDS["tif"])
+    made = conversion.converted_file(str(tmp_path / "a.tif"))
+    monkeypatch.setattr(conversion, "to_png", None)  # not called again
+    assert conversion.converted_file(str(tmp_path / "b.TIFF")) == made
+    assert conversion.converted_file("photo.jpg") == "photo.jpg"
+
+
+def test_a_folder_of_tiffs_is_a_source(tmp_path):
+    for number in range(4):
+        place = tmp_path / f"class{number % 2}"
+        place.mkdir(exist_ok=True)
+        RGB.rotate(90 * number).save(place / f"{number}.tif")
+    (tmp_path / "class0" / "damaged.tif").write_bytes(b"II*\0")
+    source = FolderSource(str(tmp_path))
+    assert source.ids[0] == "class0/0.tif"
+    inspection = inspect_source(source)
+    assert inspection.decodable.sum() == 4
+    assert inspection.undecodable == ("class0/damaged.tif",)
+    np.testing.assert_array_equal(decode_image(tf.constant(source.encoded_image(0))), RGB)
+
+
+def test_without_the_extra_the_files_are_counted_with_the_remedy(tmp_path, monkeypatch):
+    monkeypatch.setattr(conversion, "can_convert", lambda: False)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        RGB.save(tmp_path / name / "1.png")
+        RGB.save(tmp_path / name / "2.tif")
+    count, remedy, *_ = FolderSource(str(tmp_path)).notes
+    assert count == "other files, left alone: 2 .tif"
+    assert remedy.endswith("are read after pip install 'tl_keras[formats]'")
+    with pytest.raises(DependencyError, match="tl_keras"):
+        conversion.converted_file("photo.heic")
+
+
+def test_what_cannot_be_read_is_one_line():
+    with pytest.raises(DataError, match="expected a file that Pillow reads"):
+        conversion.to_png(b"nothing")
