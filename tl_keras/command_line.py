@@ -17,6 +17,7 @@ from typing import Any
 
 from absl import flags
 
+from tl_keras.console import printable, protect_terminal
 from tl_keras.distribution.backend import choose_backend
 from tl_keras.errors import ConfigError, DependencyError, Terminated, TransferError
 
@@ -38,6 +39,7 @@ def run(main: Callable[[list[str]], int | None], *, usage: str, arguments: list[
       arguments: Of the command, without its name. None: those of the process.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    protect_terminal()
     try:
         if _HELP & set(arguments):
             print(f"{usage.strip()}\n\nFlags:\n{flags.FLAGS.main_module_help().partition(':')[2].strip(chr(10))}")
@@ -46,7 +48,7 @@ def run(main: Callable[[list[str]], int | None], *, usage: str, arguments: list[
         signal.signal(signal.SIGTERM, _terminate)
         sys.exit(main(rest) or 0)
     except TransferError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(error)}", file=sys.stderr)
         sys.exit(error.exit_status)
     except BrokenPipeError:  # `... | head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

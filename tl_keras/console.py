@@ -1,9 +1,16 @@
-"""What a person is told while a command runs: progress on stderr, results on stdout."""
+"""What a person is told while a command runs: progress on stderr, results on stdout, and names that cannot act on a terminal."""
 
 from __future__ import annotations
 
 import enum
+import io
+import re
 import sys
+
+# C0 and C1 control codes, the line breaks of Unicode, what turns the direction of writing, and bytes that are no UTF-8.
+_CODES = "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff"
+_IN_TEXT = re.compile(f"[{_CODES}]")
+_IN_NAME = re.compile(f"[{_CODES}\t\n\r]")
 
 
 class Level(enum.Enum):
@@ -21,3 +28,35 @@ class Level(enum.Enum):
 def say(text: str, level: Level = Level.PROGRESS) -> None:
     """Prints one message at once, also where the output is buffered."""
     print(text, file=sys.stdout if level is Level.RESULT else sys.stderr, flush=True)
+
+
+def printable(name: object) -> str:
+    r"""Returns a name on one line, with `\x1b` for an escape code, `\n` for a line break, and so on."""
+    return _IN_NAME.sub(_escaped, str(name))
+
+
+def protect_terminal() -> None:
+    r"""Has stdout and stderr write escape codes, and what their encoding lacks, as `\x1b` and the like from now on."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper) and not isinstance(stream, _Printable):
+            stream.flush()
+            setattr(sys, name, _Printable(stream))
+
+
+class _Printable(io.TextIOWrapper):
+    """A standard stream on whose text names of files and classes have no effect but to be read."""
+
+    def __init__(self, stream: io.TextIOWrapper):
+        super().__init__(
+            stream.buffer, stream.encoding, "backslashreplace", line_buffering=stream.line_buffering, write_through=True
+        )
+        self._kept = stream  # which would close the buffer when it is collected
+
+    def write(self, text: str) -> int:
+        """Writes text, of whose control codes only tabs and line ends are left."""
+        return super().write(_IN_TEXT.sub(_escaped, text))
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return match.group().encode("unicode_escape").decode("ascii")

@@ -15,6 +15,7 @@ from absl import flags
 
 from tl_keras import command_line, source_flags
 from tl_keras.config import DEFAULT_MAX_PIXELS
+from tl_keras.console import printable
 from tl_keras.errors import ConfigError
 
 _MODEL = flags.DEFINE_string("model", None, "A run directory, a .keras file or a SavedModel directory.")
@@ -55,12 +56,12 @@ def as_text(metrics: dict) -> str:
     top_5 = f", top-5 {metrics['top_5_accuracy']:.4f}" if "top_5_accuracy" in metrics else ""
     lines = [f"accuracy {metrics['accuracy']:.4f}{top_5}  ({metrics['examples']} images, split {metrics['split']})"]
     if metrics["undecodable"]:
-        lines.append(f"left out, cannot be decoded: {', '.join(metrics['undecodable'])}")
-    width = max(len("class"), *(len(row["class"]) for row in metrics["classes"]))
+        lines.append(f"left out, cannot be decoded: {', '.join(map(printable, metrics['undecodable']))}")
+    width = max(len("class"), *(len(printable(row["class"])) for row in metrics["classes"]))
     lines.append(f"{'class':<{width}} {'precision':>10} {'recall':>8} {'images':>8}")
     for row in metrics["classes"]:
         precision, recall = ("-" if row[name] is None else f"{row[name]:.4f}" for name in ("precision", "recall"))
-        lines.append(f"{row['class']:<{width}} {precision:>10} {recall:>8} {row['examples']:>8}")
+        lines.append(f"{printable(row['class']):<{width}} {precision:>10} {recall:>8} {row['examples']:>8}")
     return "\n".join(lines)
 
 

@@ -16,6 +16,7 @@ from absl import flags
 
 from tl_keras import command_line
 from tl_keras.config import DEFAULT_MAX_PIXELS
+from tl_keras.console import printable
 from tl_keras.data.image_files import list_images
 from tl_keras.errors import ConfigError
 
@@ -56,15 +57,16 @@ def main(arguments: list[str]) -> int:
 
 def as_text(rows: list[dict]) -> str:
     """Returns a line an image: file, then labels and scores."""
-    width = max(len(row["file"]) for row in rows)
+    files = [printable(row["file"]) for row in rows]
+    width = max(map(len, files))
     return "\n".join(
-        f"{row['file']:<{width}}  "
+        f"{file:<{width}}  "
         + (
             row["error"]
             if "error" in row
-            else "  ".join(f"{best['label']} {best['score']:.4f}" for best in row["top_k"])
+            else "  ".join(f"{printable(best['label'])} {best['score']:.4f}" for best in row["top_k"])
         )
-        for row in rows
+        for file, row in zip(files, rows, strict=True)
     )
 
 

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tl_keras.data.arrays import ArraySource
 from tl_keras.data.base import encode_classes, shuffle_in_blocks
+from tl_keras.errors import DataError
 
 INDICES = np.arange(0, 300, 3)
 
@@ -74,3 +76,14 @@ def test_classes_are_sorted(labels, names, positions):
     found_names, found_positions = encode_classes(labels)
     assert found_names == names
     assert found_positions.tolist() == positions
+
+
+@pytest.mark.parametrize("labels", [[b"a", b"f\xfcnf"], ["a", "f\udcfcnf"]])
+def test_a_class_whose_name_is_no_utf_8_is_refused_before_training(labels):
+    with pytest.raises(DataError, match=r"names of classes in UTF-8\. Received: f\\udcfcnf"):
+        ArraySource(np.zeros((2, 4, 4), np.uint8), np.array(labels))
+
+
+def test_a_label_that_numpy_would_cut_is_refused():
+    with pytest.raises(DataError, match=r"without NUL characters\. Received: cat\\x00"):
+        encode_classes(["cat", "cat\0"])

@@ -14,15 +14,18 @@ from tl_keras.serving.package import package_student
 from tl_keras.serving.predictor import predict_images
 from tl_keras.serving.student_statistics import make_predict_fn
 
+# Beyond ASCII, with spaces at both ends, every kind of line break, and an escape code.
+AWKWARD = " fünf\n\x85\u2028\x1b[31m "
+
 
 @pytest.fixture(scope="session")
 def source():
-    """Three digits, forty scans each, as a source in memory; a name beyond ASCII goes through all that serves it."""
+    """Three digits, forty scans each, as a source in memory; an awkward name goes through all that serves it."""
     digits = open_source("digits")
     chosen = np.concatenate([np.flatnonzero(digits.labels == label)[:40] for label in (3, 5, 7)])
     pixels = np.stack([element["image"].numpy() for element in digits.images(chosen)])
     return ArraySource(
-        pixels, np.array(["three", "fünf", "seven"])[np.searchsorted([3, 5, 7], digits.labels[np.sort(chosen)])]
+        pixels, np.array(["three", AWKWARD, "seven"])[np.searchsorted([3, 5, 7], digits.labels[np.sort(chosen)])]
     )
 
 

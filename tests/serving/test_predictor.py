@@ -1,12 +1,14 @@
 """Tests of tl_keras.serving.predictor and the predict command."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 from forked_commands import run_command
 
 from tl_keras.errors import BackboneError, DataError
+from tl_keras.predict import as_text
 from tl_keras.serving.predictor import load_predictor, predict_images
 
 
@@ -24,6 +26,29 @@ def twenty(source):
 def test_every_form_of_the_model_gives_the_same_calibrated_probabilities(run, source, expected, model):
     found = load_predictor(run.path / model).probabilities(twenty(source), batch_size=8)
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("model", ["model.keras", "saved_model"])
+def test_every_form_of_the_model_has_the_names_of_the_classes_exactly(run, source, model):
+    assert load_predictor(run.path / model).class_names == source.class_names
+
+
+def test_a_saved_model_without_its_names_is_refused(run, tmp_path):
+    shutil.copytree(run.path / "saved_model" / "1", tmp_path / "1")
+    (tmp_path / "1" / "assets.extra" / "tl_keras.json").write_bytes(b"\xff")
+    with pytest.raises(BackboneError, match="written by tl_keras"):
+        load_predictor(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["run [1]", "run*?", "back\\slash", "läuft \u2028"])
+def test_a_saved_model_answers_from_a_directory_of_any_name(run, source, tmp_path, name):
+    shutil.copytree(run.path / "saved_model", tmp_path / name)
+    assert load_predictor(tmp_path / name).probabilities(twenty(source), batch_size=20).shape == (20, 3)
+
+
+def test_the_table_has_one_line_an_image(predicted):
+    assert as_text(predicted).count("\n") == len(predicted) - 1
+    assert "\x1b" not in as_text(predicted)
 
 
 def test_labels_are_ranked_by_score(predicted):

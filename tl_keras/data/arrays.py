@@ -180,6 +180,8 @@ def _require_pixels(name: str, images: np.ndarray) -> None:
 def _encode_labels(
     name: str, labels: np.ndarray, class_names: Sequence[str] | None
 ) -> tuple[Sequence[str], np.ndarray]:
+    if labels.dtype.kind == "S":
+        labels = np.char.decode(labels, "utf-8", "surrogateescape")  # whose names are then refused by the source
     if labels.dtype.kind in "UO":
         found, positions = encode_classes(labels.tolist())
         if class_names is None:

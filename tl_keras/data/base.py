@@ -18,8 +18,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tl_keras.console import printable
 from tl_keras.data.conversion import converted_file
 from tl_keras.data.decoding import JpegFile
+from tl_keras.errors import DataError
 
 # What a shuffled stream of records holds in memory; reading ahead doubles it.
 _BLOCK_BYTES = 128 * 2**20
@@ -57,6 +59,7 @@ class Source(abc.ABC):
     ):
         self.name = name
         self.class_names = tuple(class_names)
+        _require_utf_8(name, self.class_names)
         self.ids = ids
         self.labels: np.ndarray = labels.astype(np.int64)
         self.declared_splits = declared_splits
@@ -248,8 +251,27 @@ def on_host(values: np.ndarray) -> tf.Tensor:
         return tf.constant(values)
 
 
+def _require_utf_8(source: str, class_names: Iterable[str]) -> None:
+    """Raises a DataError where a class has a name that neither JSON nor a graph of TensorFlow can hold."""
+    for name in class_names:
+        try:
+            name.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise DataError(
+                f"{printable(source)}: expected names of classes in UTF-8. Received: {printable(name)}. Rename that class."
+            ) from error
+
+
 def encode_classes(labels: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray]:
-    """Returns the sorted class names (by value where all are integers) and the int64 (n,) label of every image."""
+    """Returns the sorted class names (by value where all are integers) and the int64 (n,) label of every image.
+
+    Raises:
+      DataError: A label has a NUL character, which NumPy would cut off.
+    """
+    if with_nul := next((label for label in labels if "\0" in label), None):
+        raise DataError(
+            f"labels: expected text without NUL characters. Received: {printable(with_nul)}. Rename that class."
+        )
     names, positions = np.unique(np.array(labels, str), return_inverse=True)
     if all(name.lstrip("-").isdecimal() for name in names):
         order = np.argsort([int(name) for name in names], kind="stable")

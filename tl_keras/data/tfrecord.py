@@ -168,7 +168,7 @@ def _label_type(file: Path, record: bytes) -> tf.DType:
 def _name_classes(name: str, names_file: Path, labels: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
     """Returns the class names and the position of every label among them, int64 (n,)."""
     if labels.dtype == object:
-        labels = np.array([label.decode() if isinstance(label, bytes) else str(label) for label in labels])
+        labels = np.array([os.fsdecode(label) if isinstance(label, bytes) else str(label) for label in labels])
     if not names_file.is_file():
         return encode_classes([str(label) for label in labels])
     class_names = tuple(line.strip() for line in names_file.read_text("utf-8").splitlines() if line.strip())

@@ -22,6 +22,7 @@ import tempfile
 from typing import Any
 
 from tl_keras.config import differences, from_json, to_json
+from tl_keras.console import printable
 from tl_keras.errors import WorkdirError
 from tl_keras.files import remove, replacing, writing
 
@@ -126,7 +127,7 @@ class RunDirectory:
         with writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
         self.write_json("splits.json", splits)
-        self.write_text("labels.txt", "".join(f"{label}\n" for label in labels))
+        self.write_text("labels.txt", "".join(f"{printable(label)}\n" for label in labels))
         self.write_json("config.json", {"config": config, "data_hash": data_hash})  # last: now the run has begun
         return False
 

@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from tl_keras.backbones.weights import fingerprint
 from tl_keras.config import from_json
+from tl_keras.console import printable
 from tl_keras.data.sources import Source, SourceOptions, open_source
 from tl_keras.errors import DataError, ExportError, WorkdirError
 from tl_keras.files import replacing, writing
@@ -158,7 +159,9 @@ def _write_facts(run: RunDirectory, trained: TrainedModel, folder: pathlib.Path)
         "weights_sha256": fingerprint(trained.model),
     }
     (folder / "tl_keras.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    (folder / "labels.txt").write_text("".join(f"{name}\n" for name in trained.class_names), encoding="utf-8")
+    (folder / "labels.txt").write_text(
+        "".join(f"{printable(name)}\n" for name in trained.class_names), encoding="utf-8"
+    )
 
 
 def _pixels_of(trained: TrainedModel, source: Source, ids: list[str]) -> np.ndarray:

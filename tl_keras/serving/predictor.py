@@ -20,6 +20,8 @@ from tl_keras.data.image_header import read_image_size
 from tl_keras.errors import BackboneError, DataError
 from tl_keras.serving.export import newest_version
 from tl_keras.serving.model_file import TrainedModel, load_model
+from tl_keras.serving.runtime_check import open_saved_model
+from tl_keras.untrusted import parse_json
 
 
 class Predictor(abc.ABC):
@@ -42,7 +44,7 @@ class Predictor(abc.ABC):
 
 
 class KerasPredictor(Predictor):
-    """PredictFn with a `model.keras`, through the pipeline that evaluated it in training."""
+    """Answers with a `model.keras`, through the pipeline that evaluated it in training."""
 
     def __init__(self, trained: TrainedModel):
         self.class_names = trained.class_names
@@ -58,15 +60,19 @@ class KerasPredictor(Predictor):
 
 
 class SavedModelPredictor(Predictor):
-    """PredictFn with a SavedModel, which does its own preprocessing."""
+    """Answers with a SavedModel, which does its own preprocessing."""
 
     def __init__(self, path: pathlib.Path):
-        self._loaded = tf.saved_model.load(str(path))
+        facts = path / "assets.extra" / "tl_keras.json"
+        try:
+            names = parse_json(facts.read_bytes())["class_names"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise BackboneError(
+                f"model: expected a SavedModel written by tl_keras, with {facts}. Received: {path} ({type(error).__name__})."
+            ) from error
+        self.class_names = tuple(map(str, names))
+        self._loaded = open_saved_model(str(path))
         self._serve = self._loaded.signatures["serving_default"]
-        labels = path / "assets.extra" / "labels.txt"
-        if not labels.is_file():
-            raise BackboneError(f"model: expected a SavedModel written by tl_keras. Received: {path}.")
-        self.class_names = tuple(labels.read_text(encoding="utf-8").splitlines())
 
     def probabilities(self, images: tf.data.Dataset, *, batch_size: int) -> np.ndarray:
         """See `Predictor`."""

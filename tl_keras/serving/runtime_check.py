@@ -6,8 +6,11 @@ and openvino. `QUESTIONS_NPZ` holds arrays `image_0`, `image_1`, ...: for saved_
 `probabilities`, both float32 (n, classes).
 """
 
+import pathlib
 import sys
+import tempfile
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -16,11 +19,23 @@ Ask = Callable[[list[np.ndarray]], dict[str, np.ndarray]]
 _ASKED_FOR = ("logits", "probabilities")
 
 
+def open_saved_model(path: str) -> Any:
+    """Returns what `tf.saved_model.load` gives, also where TensorFlow takes the path for a pattern that fits no file."""
+    import tensorflow as tf
+
+    if not set(path) & set("[]*?\\"):
+        return tf.saved_model.load(path)
+    with tempfile.TemporaryDirectory() as folder:
+        link = pathlib.Path(folder, "model")
+        link.symlink_to(pathlib.Path(path).resolve())
+        return tf.saved_model.load(str(link))
+
+
 def load_saved_model(path: str) -> Ask:
     """Loads a model into TensorFlow."""
     import tensorflow as tf
 
-    signatures = tf.saved_model.load(path).signatures  # named: what is loaded lives as long as this does
+    signatures = open_saved_model(path).signatures  # named: what is loaded lives as long as this does
 
     def ask(files):
         image_bytes = tf.constant([file.tobytes() for file in files])

@@ -37,6 +37,7 @@ from tl_keras.errors import BackboneError, DataError
 from tl_keras.serving.batching import MicroBatcher, OverloadError
 from tl_keras.serving.export import newest_version
 from tl_keras.serving.monitoring import Watch
+from tl_keras.serving.runtime_check import open_saved_model
 
 _SIGNATURES = ("serving_default", "features")
 _MAX_INSTANCES = 64
@@ -110,7 +111,7 @@ class _Server:
 
     def __init__(self, version: pathlib.Path, *, name: str, limits: Limits):
         self._name, self._version, self._limits = name, int(version.name), limits
-        self._loaded = tf.saved_model.load(str(version))
+        self._loaded = open_saved_model(str(version))
         self._metadata = _metadata(version, name=name)
         facts = json.loads((version / "assets.extra" / "tl_keras.json").read_text(encoding="utf-8"))
         self._watch = Watch(facts["class_names"], np.array(facts["validation_answers"], np.int64))

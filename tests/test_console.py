@@ -1,0 +1,42 @@
+"""Tests of tl_keras.console: what a terminal is given."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tl_keras.console import printable
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("cat", "cat"),
+        (" Kätzchen 猫 🐈 ", " Kätzchen 猫 🐈 "),
+        ("a\nb\r\tc", r"a\nb\r\tc"),
+        ("\x1b]0;title\x07", r"\x1b]0;title\x07"),
+        ("a\x85b\u2028c", r"a\x85b\u2028c"),
+        ("gpj.\u202etxt", r"gpj.\u202etxt"),
+        (b"f\xfcnf".decode("utf-8", "surrogateescape"), r"f\udcfcnf"),
+    ],
+)
+def test_a_name_is_one_line_that_cannot_act_on_a_terminal(name, shown):
+    assert printable(name) == shown
+
+
+@pytest.mark.parametrize(
+    ("encoding", "expected"), [("ascii", rb"\xfc \u732b \x1b[31m"), ("utf-8", "ü 猫".encode() + rb" \x1b[31m")]
+)
+def test_what_a_console_cannot_print_is_replaced_and_the_command_goes_on(encoding, expected):
+    code = (
+        "import sys; from tl_keras.console import protect_terminal; protect_terminal(); protect_terminal()\n"
+        "text = chr(252) + ' ' + chr(0x732b) + ' ' + chr(27) + '[31m'\n"
+        "print(text); print(text, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        env={"PYTHONIOENCODING": encoding, "PYTHONPATH": ":".join(sys.path)},
+        check=True,
+    )
+    assert done.stdout.strip() == done.stderr.strip() == expected
