@@ -21,7 +21,7 @@ CI_EXTRAS_ALONE = keras-hub 'tensorflow-text>=2.21,<2.22' 'tensorflow-serving-ap
 # Where it is set, as in many images of containers, and uv has installed, every process compiles TensorFlow's Python anew: 15 s.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo ci-extras test test-notebooks test-slow test-oldest bench check format docs clean
+.PHONY: demo ci-extras test test-notebooks test-slow test-oldest test-keras-versions bench check format docs clean
 
 demo: $(VENV)/installed  ## trains, compares the three methods and exports, with no download
 	$(BIN)/python -m tl_keras.demo --workdir=demo_run
@@ -46,6 +46,15 @@ test-oldest:  ## the default suite on the oldest supported TensorFlow and Keras
 	$(MAKE) VENV=.venv-oldest .venv-oldest/installed-oldest
 	.venv-oldest/bin/python $(PYTEST)
 
+# The last patch of each minor version. EfficientNet is refused on 3.11, which does not load its weights.
+KERAS_VERSIONS ?= 3.10 3.11 3.12 3.13 3.14 3.15
+
+test-keras-versions: $(KERAS_VERSIONS:%=test-keras-%)  ## import, build, one epoch and the private parts on each minor version
+
+test-keras-%:
+	$(MAKE) VENV=.venv-keras-$* .venv-keras-$*/installed-keras-$*
+	.venv-keras-$*/bin/python -m pytest -m "slow or not slow" tests/test_keras_internals.py tests/test_keras_versions.py
+
 bench: $(VENV)/installed-bench  ## the parts of docs/benchmarks.md, against peers; two to three hours
 	$(BIN)/python -m benchmarks --torch_python=$(VENV)-peers/bin/python
 	$(BIN)/python -m benchmarks.table
@@ -64,7 +73,7 @@ docs: $(VENV)/installed-docs  ## the pages and docstrings as a site, in site/
 	$(BIN)/mkdocs build
 
 clean:
-	rm -rf .venv .venv-oldest .venv-peers demo_run site
+	rm -rf .venv .venv-oldest .venv-keras-* .venv-peers demo_run site
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
@@ -90,6 +99,10 @@ $(VENV)/installed-docs: setup.cfg | $(VENV)/bin/python
 
 $(VENV)/installed-oldest: setup.cfg requirements-oldest.txt | $(VENV)/bin/python
 	$(call INSTALL,--editable '.[dev]' --constraint requirements-oldest.txt)
+	@touch $@
+
+$(VENV)/installed-keras-%: setup.cfg | $(VENV)/bin/python
+	$(call INSTALL,--editable '.[cpu]' pytest==9.2.0 pytest-xdist==3.8.0 'keras==$*.*')
 	@touch $@
 
 $(VENV)/installed-bench: setup.cfg | $(VENV)/bin/python

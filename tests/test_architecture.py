@@ -120,3 +120,16 @@ def test_no_two_test_files_share_a_name():
     """Pytest would take one for the other."""
     names = [path.name for path in pathlib.Path(__file__).parent.rglob("test_*.py")]
     assert sorted(names) == sorted(set(names))
+
+
+def test_tensorflow_datasets_and_keras_cv_are_imported_only_by_runs_that_ask_for_them():
+    asked_for = ("tensorflow_datasets", "keras_cv")
+    alone = "data/rand_augment.py"  # which is imported only inside a function
+    eager = []
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            if any(name.startswith((*asked_for, "tl_keras.data.rand_augment")) for name in names):
+                eager.append(str(path.relative_to(PACKAGE)))
+    assert eager == [alone]

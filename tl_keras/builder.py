@@ -92,6 +92,11 @@ def choose_backbone(config: ModelConfig) -> TeacherChoice:
             f"image_size: {choice.spec.name} takes {choice.spec.min_image_size} pixels or more. Received: {image_size}. "
             f"Use --image_size={choice.spec.min_image_size} or larger."
         )
+    if isinstance(choice.spec, BackboneSpec) and keras.__version__.rpartition(".")[0] in choice.spec.unusable_keras:
+        raise BackboneError(
+            f"backbone: expected another Keras than {', '.join(choice.spec.unusable_keras)} for {choice.spec.name}, whose weights "
+            f"that one does not load. Received: Keras {keras.__version__}. Run: pip install --upgrade keras"
+        )
     preprocess = choice.preprocess.with_image_size(image_size).with_resize(config.resize)
     preprocess = preprocess.with_decoding(
         background=config.background, significant_bits=config.significant_bits or DEFAULT_SIGNIFICANT_BITS
@@ -220,7 +225,7 @@ def load_top(teacher: TeacherChoice) -> list[np.ndarray] | None:
         return None
     file = spec.default_weights.file_for(alpha=teacher.alpha, image_size=teacher.preprocess.image_size)
     # Without the hash, which is that of the file without top.
-    with_top = WeightsFile(re.sub("_no_?top", "", file.name), alpha=file.alpha)
+    with_top = WeightsFile(name=re.sub("_no_?top", "", file.name), alpha=file.alpha)
     return official_classifier(with_top) if is_downloaded(with_top) else None
 
 

@@ -197,5 +197,12 @@ def top_1(shared_data):
 )
 def test_resizing_a_narrow_image_takes_more_than_the_image(rule, size, pixels):
     crop_fraction = 224 / 256 if rule == "short_side" else 1.0
-    spec = PreprocessSpec(224, rule, crop_fraction, "bilinear", antialias=True, normalization="tf")
+    spec = PreprocessSpec(
+        image_size=224,
+        rule=rule,
+        crop_fraction=crop_fraction,
+        interpolation="bilinear",
+        antialias=True,
+        normalization="tf",
+    )
     assert spec.resized_pixels(*size) == pixels

@@ -87,7 +87,17 @@ def test_an_unknown_preset_offers_the_nearest():
 
 
 def crops(image, *, count=200, min_area=0.25, **options):
-    preprocess = dataclasses.replace(PreprocessSpec(16, "squash", 1.0, "bilinear", True, "tf"), **options)
+    preprocess = dataclasses.replace(
+        PreprocessSpec(
+            image_size=16,
+            rule="squash",
+            crop_fraction=1.0,
+            interpolation="bilinear",
+            antialias=True,
+            normalization="tf",
+        ),
+        **options,
+    )
     crop = functools.partial(random_resized_crop, image_size=16, min_area=min_area, resize=preprocess.resize)
     dataset = tf.data.Dataset.range(count).map(lambda n: crop(image, seed_of(n)), num_parallel_calls=2)
     return dataset, np.stack(list(dataset.as_numpy_iterator()))

@@ -31,7 +31,9 @@ def with_swish():
     statistics = fit_student_statistics(
         train_features=rows, validation_features=rows, validation_logits=rows[:, :2], validation_labels=np.arange(9) % 2
     )
-    preprocess = PreprocessSpec(8, "squash", 1.0, "bilinear", True, "tf")
+    preprocess = PreprocessSpec(
+        image_size=8, rule="squash", crop_fraction=1.0, interpolation="bilinear", antialias=True, normalization="tf"
+    )
     return TrainedModel(model, preprocess, ("a", "b"), statistics)
 
 

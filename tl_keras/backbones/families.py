@@ -27,7 +27,13 @@ def all_specs() -> Iterable[BackboneSpec]:
 def _inception_crop(image_size: int, normalization: str = "tf") -> PreprocessSpec:
     """TF-Slim's, on TensorFlow 1: the central 87.5% of each side, squashed to a square."""
     return PreprocessSpec(
-        image_size, "central_fraction", 0.875, "bilinear", False, normalization, half_pixel_centers=False
+        image_size=image_size,
+        rule="central_fraction",
+        crop_fraction=0.875,
+        interpolation="bilinear",
+        antialias=False,
+        normalization=normalization,
+        half_pixel_centers=False,
     )
 
 
@@ -35,14 +41,27 @@ def _centre_crop(
     image_size: int, normalization: str, interpolation: str = "bicubic", *, antialias: bool = False
 ) -> PreprocessSpec:
     """The short side to 8/7 of the size, then the centre: 256 and 224."""
-    return PreprocessSpec(image_size, "short_side", 0.875, interpolation, antialias, normalization)
+    return PreprocessSpec(
+        image_size=image_size,
+        rule="short_side",
+        crop_fraction=0.875,
+        interpolation=interpolation,
+        antialias=antialias,
+        normalization=normalization,
+    )
 
 
 def _padded_crop(image_size: int, *, half_pixel_centers: bool) -> PreprocessSpec:
     """EfficientNet's: a central square with 32 pixels (CROP_PADDING) around it at the final scale; V1 was made on TensorFlow 1."""
     fraction = image_size / (image_size + 32)
     return PreprocessSpec(
-        image_size, "crop_first", fraction, "bicubic", False, INSIDE_THE_MODEL, half_pixel_centers=half_pixel_centers
+        image_size=image_size,
+        rule="crop_first",
+        crop_fraction=fraction,
+        interpolation="bicubic",
+        antialias=False,
+        normalization=INSIDE_THE_MODEL,
+        half_pixel_centers=half_pixel_centers,
     )
 
 
@@ -59,29 +78,29 @@ _MOBILENET_V2_SHA256 = {
 def _mobilenet() -> BackboneSpec:
     # Keras takes the file of the image size where there is one, else the last, that of 224.
     files = tuple(
-        WeightsFile(name, alpha=alpha, image_size=size, weights_sha256=_MOBILENET_SHA256.get(name, ""))
+        WeightsFile(name=name, alpha=alpha, image_size=size, weights_sha256=_MOBILENET_SHA256.get(name, ""))
         for alpha, text in ((0.25, "2_5"), (0.5, "5_0"), (0.75, "7_5"), (1.0, "1_0"))
         for size in (128, 160, 192, 224)
         for name in (f"mobilenet_{text}_{size}_tf_no_top.h5",)
     )
     blocks = [BlockSpec("stem", "conv1_relu"), *(BlockSpec(f"block {i}", f"conv_pw_{i}_relu") for i in range(1, 14))]
-    imagenet = WeightsSpec("imagenet", _inception_crop(224), _SLIM, files=files)
+    imagenet = WeightsSpec(name="imagenet", preprocess=_inception_crop(224), source=_SLIM, files=files)
     return BackboneSpec(
-        "MobileNet",
-        "mobilenet",
-        32,
-        1024,
-        3_228_864,
-        4_253_864,
-        0.704,
-        tuple(blocks),
-        (imagenet,),
+        name="MobileNet",
+        module="mobilenet",
+        min_image_size=32,
+        feature_dim=1024,
+        parameters=3_228_864,
+        parameters_with_top=4_253_864,
+        imagenet_top1=0.704,
+        blocks=tuple(blocks),
+        weights=(imagenet,),
     )
 
 
 def _mobilenet_v2() -> BackboneSpec:
     files = tuple(
-        WeightsFile(name, alpha=alpha, image_size=size, weights_sha256=_MOBILENET_V2_SHA256.get(name, ""))
+        WeightsFile(name=name, alpha=alpha, image_size=size, weights_sha256=_MOBILENET_V2_SHA256.get(name, ""))
         for alpha in (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
         for size in (96, 128, 160, 192, 224)
         for name in (f"{_MOBILENET_V2_FILE}_{alpha}_{size}_no_top.h5",)
@@ -93,27 +112,34 @@ def _mobilenet_v2() -> BackboneSpec:
     ]
     blocks += [BlockSpec("top conv", "out_relu")]
     imagenet = WeightsSpec(
-        "imagenet",
-        _inception_crop(224),
-        _SLIM,
+        name="imagenet",
+        preprocess=_inception_crop(224),
+        source=_SLIM,
         files=files,
     )
     embedded = WeightsSpec(
-        "embedded",
-        PreprocessSpec(32, "squash", 1.0, "bilinear", True, "tf"),
-        "trained by this project: tl_keras/backbones/embedded/provenance.json",
+        name="embedded",
+        preprocess=PreprocessSpec(
+            image_size=32,
+            rule="squash",
+            crop_fraction=1.0,
+            interpolation="bilinear",
+            antialias=True,
+            normalization="tf",
+        ),
+        source="trained by this project: tl_keras/backbones/embedded/provenance.json",
         alpha=0.35,
     )
     return BackboneSpec(
-        "MobileNetV2",
-        "mobilenet_v2",
-        32,
-        1280,
-        2_257_984,
-        3_538_984,
-        0.713,
-        tuple(blocks),
-        (imagenet, embedded),
+        name="MobileNetV2",
+        module="mobilenet_v2",
+        min_image_size=32,
+        feature_dim=1280,
+        parameters=2_257_984,
+        parameters_with_top=3_538_984,
+        imagenet_top1=0.713,
+        blocks=tuple(blocks),
+        weights=(imagenet, embedded),
     )
 
 
@@ -147,24 +173,26 @@ def _mobilenet_v3() -> Iterable[BackboneSpec]:
             blocks.append(BlockSpec(f"block {i}", f"{prefix}_{'add' if i in with_shortcut else 'project_bn'}"))
         blocks.append(BlockSpec("top conv", "conv_1_bn", 1))
         imagenet = WeightsSpec(
-            "imagenet",
-            _inception_crop(224, INSIDE_THE_MODEL),
-            f"{_SLIM}, to which slim's preprocessing_factory maps mobilenet_v3",
+            name="imagenet",
+            preprocess=_inception_crop(224, INSIDE_THE_MODEL),
+            source=f"{_SLIM}, to which slim's preprocessing_factory maps mobilenet_v3",
             files=tuple(
-                WeightsFile(f"weights_mobilenet_v3_{size.lower()}_224_{alpha}_float_no_top_v2.h5", md5, alpha=alpha)
+                WeightsFile(
+                    name=f"weights_mobilenet_v3_{size.lower()}_224_{alpha}_float_no_top_v2.h5", hash=md5, alpha=alpha
+                )
                 for alpha, md5 in hashes.items()
             ),
         )
         yield BackboneSpec(
-            f"MobileNetV3{size}",
-            "mobilenet_v3",
-            32,
-            features,
-            parameters,
-            with_top,
-            top1,
-            tuple(blocks),
-            (imagenet,),
+            name=f"MobileNetV3{size}",
+            module="mobilenet_v3",
+            min_image_size=32,
+            feature_dim=features,
+            parameters=parameters,
+            parameters_with_top=with_top,
+            imagenet_top1=top1,
+            blocks=tuple(blocks),
+            weights=(imagenet,),
             top1_source="docstring of keras.applications.MobileNetV3" + size,
         )
 
@@ -192,10 +220,23 @@ def _resnet() -> Iterable[BackboneSpec]:
     for depth, parameters, with_top, top1, file_hash in rows:
         file_name = f"resnet{depth}_weights_tf_dim_ordering_tf_kernels_notop.h5"
         imagenet = WeightsSpec(
-            "imagenet", _centre_crop(224, "caffe"), source, files=(WeightsFile(file_name, file_hash),)
+            name="imagenet",
+            preprocess=_centre_crop(224, "caffe"),
+            source=source,
+            files=(WeightsFile(name=file_name, hash=file_hash),),
         )
         blocks = tuple(_resnet_blocks(_RESNET_REPEATS[depth]))
-        yield BackboneSpec(f"ResNet{depth}", "resnet", 32, 2048, parameters, with_top, top1, blocks, (imagenet,))
+        yield BackboneSpec(
+            name=f"ResNet{depth}",
+            module="resnet",
+            min_image_size=32,
+            feature_dim=2048,
+            parameters=parameters,
+            parameters_with_top=with_top,
+            imagenet_top1=top1,
+            blocks=blocks,
+            weights=(imagenet,),
+        )
 
 
 def _resnet_v2() -> Iterable[BackboneSpec]:
@@ -207,19 +248,24 @@ def _resnet_v2() -> Iterable[BackboneSpec]:
     )
     for depth, parameters, with_top, top1, file_hash in rows:
         file_name = f"resnet{depth}v2_weights_tf_dim_ordering_tf_kernels_notop.h5"
-        imagenet = WeightsSpec("imagenet", _inception_crop(224), source, files=(WeightsFile(file_name, file_hash),))
+        imagenet = WeightsSpec(
+            name="imagenet",
+            preprocess=_inception_crop(224),
+            source=source,
+            files=(WeightsFile(name=file_name, hash=file_hash),),
+        )
         blocks = _resnet_blocks(_RESNET_REPEATS[depth])
         blocks[-1] = BlockSpec(blocks[-1].name, "post_relu")
         yield BackboneSpec(
-            f"ResNet{depth}V2",
-            "resnet_v2",
-            32,
-            2048,
-            parameters,
-            with_top,
-            top1,
-            tuple(blocks),
-            (imagenet,),
+            name=f"ResNet{depth}V2",
+            module="resnet_v2",
+            min_image_size=32,
+            feature_dim=2048,
+            parameters=parameters,
+            parameters_with_top=with_top,
+            imagenet_top1=top1,
+            blocks=tuple(blocks),
+            weights=(imagenet,),
             top1_source=f"{_KERAS_README}, at 299 pixels",
         )
 
@@ -227,15 +273,25 @@ def _resnet_v2() -> Iterable[BackboneSpec]:
 def _inception_v3() -> BackboneSpec:
     blocks = [BlockSpec("stem", "mixed0", -23), *(BlockSpec(f"mixed {i}", f"mixed{i}") for i in range(11))]
     imagenet = WeightsSpec(
-        "imagenet",
-        _inception_crop(299),
-        _SLIM,
+        name="imagenet",
+        preprocess=_inception_crop(299),
+        source=_SLIM,
         files=(
-            WeightsFile("inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5", "bcbd6486424b2319ff4ef7d526e38f63"),
+            WeightsFile(
+                name="inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5", hash="bcbd6486424b2319ff4ef7d526e38f63"
+            ),
         ),
     )
     return BackboneSpec(
-        "InceptionV3", "inception_v3", 75, 2048, 21_802_784, 23_851_784, 0.779, tuple(blocks), (imagenet,)
+        name="InceptionV3",
+        module="inception_v3",
+        min_image_size=75,
+        feature_dim=2048,
+        parameters=21_802_784,
+        parameters_with_top=23_851_784,
+        imagenet_top1=0.779,
+        blocks=tuple(blocks),
+        weights=(imagenet,),
     )
 
 
@@ -248,17 +304,26 @@ def _inception_resnet_v2() -> BackboneSpec:
     blocks += [BlockSpec(f"block8 {i}", f"block8_{i}_ac") for i in range(1, 10)]
     blocks += [BlockSpec("block8 10", "block8_10_conv", 1), BlockSpec("top conv", "conv_7b_ac")]
     imagenet = WeightsSpec(
-        "imagenet",
-        _inception_crop(299),
-        _SLIM,
+        name="imagenet",
+        preprocess=_inception_crop(299),
+        source=_SLIM,
         files=(
             WeightsFile(
-                "inception_resnet_v2_weights_tf_dim_ordering_tf_kernels_notop.h5", "d19885ff4a710c122648d3b5c3b684e4"
+                name="inception_resnet_v2_weights_tf_dim_ordering_tf_kernels_notop.h5",
+                hash="d19885ff4a710c122648d3b5c3b684e4",
             ),
         ),
     )
     return BackboneSpec(
-        "InceptionResNetV2", "inception_resnet_v2", 75, 1536, 54_336_736, 55_873_736, 0.803, tuple(blocks), (imagenet,)
+        name="InceptionResNetV2",
+        module="inception_resnet_v2",
+        min_image_size=75,
+        feature_dim=1536,
+        parameters=54_336_736,
+        parameters_with_top=55_873_736,
+        imagenet_top1=0.803,
+        blocks=tuple(blocks),
+        weights=(imagenet,),
     )
 
 
@@ -271,26 +336,38 @@ def _xception() -> BackboneSpec:
         BlockSpec("exit flow block 14", "block14_sepconv2_act"),
     ]
     imagenet = WeightsSpec(
-        "imagenet",
-        _centre_crop(299, "tf"),
-        NOT_PUBLISHED,
+        name="imagenet",
+        preprocess=_centre_crop(299, "tf"),
+        source=NOT_PUBLISHED,
         files=(
-            WeightsFile("xception_weights_tf_dim_ordering_tf_kernels_notop.h5", "b0042744bf5b25fce3cb969f33bebb97"),
+            WeightsFile(
+                name="xception_weights_tf_dim_ordering_tf_kernels_notop.h5", hash="b0042744bf5b25fce3cb969f33bebb97"
+            ),
         ),
     )
-    return BackboneSpec("Xception", "xception", 71, 2048, 20_861_480, 22_910_480, 0.790, tuple(blocks), (imagenet,))
+    return BackboneSpec(
+        name="Xception",
+        module="xception",
+        min_image_size=71,
+        feature_dim=2048,
+        parameters=20_861_480,
+        parameters_with_top=22_910_480,
+        imagenet_top1=0.790,
+        blocks=tuple(blocks),
+        weights=(imagenet,),
+    )
 
 
 def _alexnet() -> BackboneSpec:
     published = WeightsFile(
-        "alexnet-owt-7be5be79.pth",
-        "7be5be79",
+        name="alexnet-owt-7be5be79.pth",
+        hash="7be5be79",
         url="https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
     )
     imagenet = WeightsSpec(
-        "imagenet",
-        _centre_crop(224, "torch", "bilinear", antialias=True),
-        "pytorch/vision references/classification/presets.py, ClassificationPresetEval (resize 256, crop 224)",
+        name="imagenet",
+        preprocess=_centre_crop(224, "torch", "bilinear", antialias=True),
+        source="pytorch/vision references/classification/presets.py, ClassificationPresetEval (resize 256, crop 224)",
         files=(published,),
     )
     blocks = (
@@ -301,15 +378,15 @@ def _alexnet() -> BackboneSpec:
         BlockSpec("block 5", "pool5"),
     )
     return BackboneSpec(
-        "AlexNet",
-        "",
-        63,
-        256,
-        2_469_696,
-        61_100_840,
-        0.565,
-        blocks,
-        (imagenet,),
+        name="AlexNet",
+        module="",
+        min_image_size=63,
+        feature_dim=256,
+        parameters=2_469_696,
+        parameters_with_top=61_100_840,
+        imagenet_top1=0.565,
+        blocks=blocks,
+        weights=(imagenet,),
         constructor_package="tl_keras.backbones.alexnet",
         top1_source="pytorch/vision, AlexNet_Weights.IMAGENET1K_V1",
     )
@@ -324,9 +401,22 @@ def _vgg() -> Iterable[BackboneSpec]:
     for depth, parameters, with_top, file_hash in rows:
         file_name = f"vgg{depth}_weights_tf_dim_ordering_tf_kernels_notop.h5"
         imagenet = WeightsSpec(
-            "imagenet", _centre_crop(224, "caffe"), NOT_PUBLISHED, files=(WeightsFile(file_name, file_hash),)
+            name="imagenet",
+            preprocess=_centre_crop(224, "caffe"),
+            source=NOT_PUBLISHED,
+            files=(WeightsFile(name=file_name, hash=file_hash),),
         )
-        yield BackboneSpec(f"VGG{depth}", f"vgg{depth}", 32, 512, parameters, with_top, 0.713, blocks, (imagenet,))
+        yield BackboneSpec(
+            name=f"VGG{depth}",
+            module=f"vgg{depth}",
+            min_image_size=32,
+            feature_dim=512,
+            parameters=parameters,
+            parameters_with_top=with_top,
+            imagenet_top1=0.713,
+            blocks=blocks,
+            weights=(imagenet,),
+        )
 
 
 def _densenet() -> Iterable[BackboneSpec]:
@@ -344,10 +434,21 @@ def _densenet() -> Iterable[BackboneSpec]:
         blocks.append(BlockSpec("dense block 4", "relu"))
         file_name = f"densenet{depth}_weights_tf_dim_ordering_tf_kernels_notop.h5"
         imagenet = WeightsSpec(
-            "imagenet", _centre_crop(224, "torch"), source, files=(WeightsFile(file_name, file_hash),)
+            name="imagenet",
+            preprocess=_centre_crop(224, "torch"),
+            source=source,
+            files=(WeightsFile(name=file_name, hash=file_hash),),
         )
         yield BackboneSpec(
-            f"DenseNet{depth}", "densenet", 32, features, parameters, with_top, top1, tuple(blocks), (imagenet,)
+            name=f"DenseNet{depth}",
+            module="densenet",
+            min_image_size=32,
+            feature_dim=features,
+            parameters=parameters,
+            parameters_with_top=with_top,
+            imagenet_top1=top1,
+            blocks=tuple(blocks),
+            weights=(imagenet,),
         )
 
 
@@ -369,21 +470,21 @@ def _nasnet() -> Iterable[BackboneSpec]:
             ]
         blocks[-1] = dataclasses.replace(blocks[-1], offset=1)
         imagenet = WeightsSpec(
-            "imagenet",
-            _inception_crop(image_size),
-            _SLIM,
-            files=(WeightsFile(f"nasnet_{size.lower()}_no_top.h5", file_hash),),
+            name="imagenet",
+            preprocess=_inception_crop(image_size),
+            source=_SLIM,
+            files=(WeightsFile(name=f"nasnet_{size.lower()}_no_top.h5", hash=file_hash),),
         )
         yield BackboneSpec(
-            f"NASNet{size}",
-            "nasnet",
-            32,
-            features,
-            parameters,
-            with_top,
-            top1,
-            tuple(blocks),
-            (imagenet,),
+            name=f"NASNet{size}",
+            module="nasnet",
+            min_image_size=32,
+            feature_dim=features,
+            parameters=parameters,
+            parameters_with_top=with_top,
+            imagenet_top1=top1,
+            blocks=tuple(blocks),
+            weights=(imagenet,),
             single_tensor_edges=False,
         )
 
@@ -413,22 +514,24 @@ def _efficientnet() -> Iterable[BackboneSpec]:
     )
     for number, image_size, features, parameters, with_top, top1, repeats, file_hash in rows:
         imagenet = WeightsSpec(
-            "imagenet",
-            _padded_crop(image_size, half_pixel_centers=False),
-            source,
-            files=(WeightsFile(f"efficientnetb{number}_notop.h5", file_hash),),
+            name="imagenet",
+            preprocess=_padded_crop(image_size, half_pixel_centers=False),
+            source=source,
+            files=(WeightsFile(name=f"efficientnetb{number}_notop.h5", hash=file_hash),),
         )
         blocks = tuple(_lettered_blocks(repeats, {}))
         yield BackboneSpec(
-            f"EfficientNetB{number}",
-            "efficientnet",
-            32,
-            features,
-            parameters,
-            with_top,
-            top1,
-            blocks,
-            (imagenet,),
+            name=f"EfficientNetB{number}",
+            module="efficientnet",
+            min_image_size=32,
+            feature_dim=features,
+            parameters=parameters,
+            parameters_with_top=with_top,
+            imagenet_top1=top1,
+            blocks=blocks,
+            weights=(imagenet,),
+            # keras issues 21529 and 21692: there a Rescaling by three factors gives one channel.
+            unusable_keras=("3.11",),
             # The original divides by the variance; Keras's Normalization divides by its root, this by the root again.
             rescaling_after_normalization=tuple(1 / math.sqrt(deviation) for deviation in (0.229, 0.224, 0.225)),
         )
@@ -451,18 +554,33 @@ def _efficientnet_v2() -> Iterable[BackboneSpec]:
         preprocess = (
             _padded_crop(image_size, half_pixel_centers=True)
             if small
-            else PreprocessSpec(image_size, "squash", 1.0, "bilinear", False, INSIDE_THE_MODEL)
+            else PreprocessSpec(
+                image_size=image_size,
+                rule="squash",
+                crop_fraction=1.0,
+                interpolation="bilinear",
+                antialias=False,
+                normalization=INSIDE_THE_MODEL,
+            )
         )
         imagenet = WeightsSpec(
-            "imagenet",
-            preprocess,
-            legacy if small else squashed,
-            files=(WeightsFile(f"efficientnetv2-{size.lower()}_notop.h5", file_hash),),
+            name="imagenet",
+            preprocess=preprocess,
+            source=legacy if small else squashed,
+            files=(WeightsFile(name=f"efficientnetv2-{size.lower()}_notop.h5", hash=file_hash),),
         )
         # The first block of B0 to B3 narrows without a shortcut, that of S to L keeps the width and adds.
         blocks = tuple(_lettered_blocks(repeats, {"1a": "project_activation" if small else "add"}))
         yield BackboneSpec(
-            f"EfficientNetV2{size}", "efficientnet_v2", 32, features, parameters, with_top, top1, blocks, (imagenet,)
+            name=f"EfficientNetV2{size}",
+            module="efficientnet_v2",
+            min_image_size=32,
+            feature_dim=features,
+            parameters=parameters,
+            parameters_with_top=with_top,
+            imagenet_top1=top1,
+            blocks=blocks,
+            weights=(imagenet,),
         )
 
 
@@ -528,20 +646,20 @@ def _convnext() -> Iterable[BackboneSpec]:
             ]
         blocks[-1] = dataclasses.replace(blocks[-1], offset=1)  # the LayerNorm after the last stage
         imagenet = WeightsSpec(
-            "imagenet",
-            _centre_crop(224, INSIDE_THE_MODEL, antialias=True),
-            source,
-            files=(WeightsFile(f"{prefix}_notop.h5", file_hash),),
+            name="imagenet",
+            preprocess=_centre_crop(224, INSIDE_THE_MODEL, antialias=True),
+            source=source,
+            files=(WeightsFile(name=f"{prefix}_notop.h5", hash=file_hash),),
         )
         yield BackboneSpec(
-            f"ConvNeXt{size}",
-            "convnext",
-            32,
-            features,
-            parameters,
-            with_top,
-            top1,
-            tuple(blocks),
-            (imagenet,),
+            name=f"ConvNeXt{size}",
+            module="convnext",
+            min_image_size=32,
+            feature_dim=features,
+            parameters=parameters,
+            parameters_with_top=with_top,
+            imagenet_top1=top1,
+            blocks=tuple(blocks),
+            weights=(imagenet,),
             top1_source="sayakpaul/ConvNeXt-TF README, 'keras acc@1'",
         )

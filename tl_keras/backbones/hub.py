@@ -69,7 +69,14 @@ def _preprocess(converter: Any, preset: str) -> PreprocessSpec:
         raise BackboneError(f"hub: expected square images. Received: {preset}, whose images are {height} x {width}.")
     whole = "pad" if converter.pad_to_aspect_ratio else "squash"
     rule = "crop_first" if converter.crop_to_aspect_ratio else whole
-    return PreprocessSpec(height, rule, 1.0, converter.interpolation, converter.antialias, INSIDE_THE_MODEL)
+    return PreprocessSpec(
+        image_size=height,
+        rule=rule,
+        crop_fraction=1.0,
+        interpolation=converter.interpolation,
+        antialias=converter.antialias,
+        normalization=INSIDE_THE_MODEL,
+    )
 
 
 def _value(given: Any, default: float) -> Any:

@@ -21,7 +21,7 @@ _RULES = ("short_side", "crop_first", "central_fraction", "squash", "pad")
 _NORMALIZATIONS = ("tf", "torch", "caffe", INSIDE_THE_MODEL)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class PreprocessSpec:
     """What the original evaluation of a set of weights did to an image.
 

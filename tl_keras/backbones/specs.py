@@ -32,7 +32,7 @@ class BlockSpec:
     offset: int = 0
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class WeightsFile:
     """A published file of weights without the top, and how it is known to be whole.
 
@@ -59,7 +59,7 @@ class WeightsFile:
         return "MD5" if len(self.hash) == 32 else "SHA-256"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class WeightsSpec:
     """A family of pre-trained weights and what its training fixed.
 
@@ -84,7 +84,7 @@ class WeightsSpec:
         return next((file for file in files if file.image_size == image_size), files[-1])
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class BackboneSpec:
     """A pre-trained architecture.
 
@@ -102,7 +102,8 @@ class BackboneSpec:
         an edge is sound there, but the features at it are two tensors.
       rescaling_after_normalization: Factors, one a channel, of a Rescaling layer after the Normalization that Keras builds
         for `weights="imagenet"` only, though the official file by path and a student of it need it too; else empty.
-      constructor_package: What the constructor is imported from.
+      unusable_keras: Minor versions of Keras, such as `3.11`, that cannot build it as its weights need it.
+      constructor_package: Module that the constructor is imported from.
       top1_source: Where `imagenet_top1` is published.
     """
 
@@ -117,6 +118,7 @@ class BackboneSpec:
     weights: tuple[WeightsSpec, ...]
     single_tensor_edges: bool = True
     rescaling_after_normalization: tuple[float, ...] = ()
+    unusable_keras: tuple[str, ...] = ()
     constructor_package: str = "keras.applications"
     top1_source: str = "keras.io/api/applications"
 

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     import keras
 
 ENTRY = "tl_keras.json"
-EXAMPLE = PreprocessSpec(224, "short_side", 0.875, "bilinear", True, "tf")
+EXAMPLE = PreprocessSpec(
+    image_size=224, rule="short_side", crop_fraction=0.875, interpolation="bilinear", antialias=True, normalization="tf"
+)
 
 
 @dataclasses.dataclass(frozen=True)
