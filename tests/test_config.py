@@ -193,3 +193,10 @@ def test_numbers_of_numpy_and_paths_are_taken_and_become_plain():
 def test_a_config_can_be_copied():
     chosen = a_config(seed=3)
     assert copy.deepcopy(chosen) == pickle.loads(pickle.dumps(chosen)) == dataclasses.replace(chosen) == chosen
+
+
+def test_the_command_of_a_config_names_every_field_and_is_read_back_whatever_the_defaults():
+    config = resolve(TransferConfig(data=DataConfig(source="photos")))
+    command = train_command(config, "run1")
+    named = dict(flag.removeprefix("--config.").split("=", 1) for flag in shlex.split(command)[4:])
+    assert named == {name: str(value) for name, value in flatten(to_json(config)).items()}

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -20,6 +21,8 @@ from absl import flags
 from tl_keras.console import printable, protect_terminal
 from tl_keras.distribution.backend import choose_backend
 from tl_keras.errors import ConfigError, DependencyError, Terminated, TransferError
+
+BEGAN = time.perf_counter()  # when a command did, but for the start of Python itself
 
 # Imported by Keras where they are installed, for features that no command uses.
 _KERAS_CAN_DO_WITHOUT = ("IPython", "matplotlib", "pandas", "sklearn")

@@ -178,7 +178,7 @@ def resolve(config: TransferConfig) -> TransferConfig:
     Returns:
       A new config, with `learning_rate`, `augmentation` and `unfreeze` set. `image_size` and `alpha` may still be 0:
       the weights decide them (`tl_keras.builder.choose_backbone`), and the training loop fills them in. `epochs` and
-      `head_epochs` may stay 0: the number of training images decides (`epochs_for`).
+      `head_epochs` may stay 0 (`with_epochs`), `strategy` and `precision` auto (`Hardware.chosen`).
 
     Raises:
       ConfigError: A field is out of its range, or two fields contradict each other.
@@ -292,6 +292,26 @@ def validate(config: TransferConfig) -> None:
         )
 
 
+def with_epochs(config: TransferConfig, *, images: int) -> TransferConfig:
+    """Returns a copy in which the epochs that were left open are filled in, by the number of training images.
+
+    Args:
+      config: Resolved.
+      images: To train on.
+    """
+    filled = from_json(to_json(config))
+    training, method = filled.training, filled.model.method
+
+    def by_number(phase: str) -> int:
+        return epochs_for(images, global_batch_size=training.global_batch_size, steps=FEWEST_STEPS[phase])
+
+    last = {"replicate": "all layers", "feature_extraction": "head", "fine_tune": "fine-tuning"}[method]
+    training.epochs = training.epochs or by_number(last)
+    if method == "fine_tune":
+        training.head_epochs = training.head_epochs or by_number("head")
+    return filled
+
+
 def epochs_for(images: int, *, global_batch_size: int, steps: int) -> int:
     """Returns the epochs that make at least `steps`, and at least ten, where the user leaves them open.
 
@@ -401,10 +421,16 @@ def flatten(values: dict[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def train_command(config: TransferConfig, workdir: str) -> str:
-    """Returns the command that trains with exactly this config, whatever the defaults become for a method or a source."""
-    defaults = flatten(to_json(TransferConfig()))
-    chosen = {name: value for name, value in flatten(to_json(config)).items() if value != defaults[name]}
+def train_command(config: TransferConfig, workdir: str, *, every_field: bool = True) -> str:
+    """Returns the command that trains with exactly this config.
+
+    Args:
+      config: Resolved, where it is to train the same later.
+      workdir: The run directory.
+      every_field: Whether all fields are named, so that other defaults change nothing; else those that differ from today's.
+    """
+    defaults = {} if every_field else flatten(to_json(TransferConfig()))
+    chosen = {name: value for name, value in flatten(to_json(config)).items() if value != defaults.get(name)}
     flags = [f"--config.{name}={value}" for name, value in chosen.items()]
     return shlex.join(["python", "-m", "tl_keras.train", f"--workdir={workdir}", *flags])
 

@@ -7,6 +7,8 @@ import errno
 import os
 import pathlib
 import shutil
+import zipfile
+import zlib
 from collections.abc import Iterator
 
 from tl_keras.errors import WorkdirError
@@ -77,3 +79,16 @@ def writing(path: pathlib.Path) -> Iterator[None]:
                 f"workdir: cannot write {path} ({os.strerror(number)}). Use another --workdir."
             ) from error
         raise
+
+
+@contextlib.contextmanager
+def reading(path: pathlib.Path) -> Iterator[None]:
+    """Turns what libraries raise for a damaged file into a WorkdirError that names `path`."""
+    try:
+        yield
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        said = error.strerror if isinstance(error, OSError) else str(error).partition("\n")[0]
+        raise WorkdirError(
+            f"workdir: expected {path} as training wrote it. Received: {said or type(error).__name__}. Remove it: the command that "
+            "trained writes it again, from its checkpoint; or use another --workdir."
+        ) from error

@@ -13,11 +13,14 @@ failed.
 
 from __future__ import annotations
 
+import os
+
 from absl import flags
 
 from tl_keras import command_line, run_flags
 from tl_keras.config import validate
 from tl_keras.errors import ConfigError
+from tl_keras.runs.stopwatch import Stopwatch
 
 _CONFIG = run_flags.define()
 _WORKDIR = flags.DEFINE_string("workdir", "tl_keras_run", "The run directory: what is written, and what is resumed.")
@@ -44,9 +47,10 @@ def main(arguments: list[str]) -> None:
         config.training.find_learning_rate = True
     elif _LEARNING_RATE.value:
         config.training.learning_rate = _as_rate(_LEARNING_RATE.value)
-    models = None
+    models, watch = None, Stopwatch(began=command_line.BEGAN, part="importing")
     if config.model.method == "auto":
         command_line.require_tensorflow(config.strategy)
+        watch.start("advising")
         from tl_keras.advice.automatic import with_advised_method
         from tl_keras.training.model_cache import ModelCache
 
@@ -55,27 +59,35 @@ def main(arguments: list[str]) -> None:
     validate(config)  # before TensorFlow is imported, which takes seconds
     command_line.require_tensorflow(config.strategy)
     if _COMPARE.value == "methods":
-        from tl_keras.experiments.comparison import compare, method_variants, table
+        from tl_keras.experiments.comparison import compare, export_first_runs, method_variants, table
 
-        rows = compare(method_variants(config), _WORKDIR.value, seeds=_SEEDS.value)
+        variants = method_variants(config)
+        rows = compare(variants, _WORKDIR.value, seeds=_SEEDS.value)
         print(table(rows, heading="method"))
         if _REPORT.value:
             from tl_keras.reporting.after_training import report_comparison
 
             runs = [run for row in rows for run in row.workdirs]
             report_comparison(_WORKDIR.value, runs, in_full=[row.workdirs[0] for row in rows])
+        export_first_runs(rows, variants)  # last: a model that cannot be exported leaves the table
         return
 
     from tl_keras.training.loop import train_and_evaluate
 
-    result = train_and_evaluate(config, _WORKDIR.value, models=models)
+    report = _write_report if _REPORT.value else None
+    result = train_and_evaluate(config, _WORKDIR.value, models=models, stopwatch=watch, before_export=report)
     if result["hardware"].get("process"):  # of several, one that does not write
         return
+    if report:
+        report(_WORKDIR.value)  # again: exports have taken their time since, and of a finished run it may be missing
     print(summary(result, _WORKDIR.value))
-    if _REPORT.value:
-        from tl_keras.reporting.after_training import report_run
 
-        report_run(_WORKDIR.value)
+
+def _write_report(workdir: str | os.PathLike[str]) -> None:
+    """Writes the page of a trained run, or brings its time up to date."""
+    from tl_keras.reporting.after_training import report_run
+
+    report_run(workdir)
 
 
 def _as_rate(text: str) -> float:
@@ -90,12 +102,14 @@ def summary(result: dict, workdir: str) -> str:
     accuracies = [
         f"{name} {result[f'{name}_accuracy']:.4f}" for name in ("test", "validation") if f"{name}_accuracy" in result
     ]
+    parts = ", ".join(f"{part} {seconds:.0f}" for part, seconds in result["seconds"].items())
+    speed = f"; images per second: {result['images_per_second']:.0f}" if result["images_per_second"] else ""
     exported = "".join(f", {workdir}/{export['path']}" for export in result["export"])
     undone = "; fine-tuning made validation worse and is undone" if result.get("fine_tuning_undone") else ""
     return (
         f"accuracy: {', '.join(accuracies)}  (kept: epoch {result['kept_epoch']}, {result['kept_phase']}{undone})\n"
         f"parameters: {result['parameters_trained']:,} trained, {result['parameters_frozen']:,} frozen\n"
-        f"seconds: {sum(result['seconds'].values()):.0f}; images a second: {result['images_per_second']:.0f}\n"
+        f"seconds: {sum(result['seconds'].values()):.0f} ({parts}){speed}\n"
         f"wrote: {workdir}/model.keras{exported}, {workdir}/result.json"
     )
 

@@ -15,6 +15,7 @@ from tl_keras.data.sources import open_source
 from tl_keras.data.splits import split_source
 from tl_keras.freezing import plan_freezing
 from tl_keras.runs.directory import RunDirectory
+from tl_keras.serving.export import export_run
 from tl_keras.serving.model_file import load_model
 from tl_keras.serving.package import package_student
 from tl_keras.serving.student_statistics import make_predict_fn
@@ -123,13 +124,7 @@ def it_saves_loads_and_exports(student, folder):
     splits = split_source(source, inspection, validation_fraction=0.5, test_fraction=0, seed=0)
     run = RunDirectory(folder / "run")
     run.begin(config={}, data_hash=inspection.data_hash, splits=splits.to_json(source), labels=source.class_names)
-    (export,) = package_student(
-        student,
-        run,
-        source,
-        splits,
-        formats=("saved_model",),
-        predict=make_predict_fn(student, source, global_batch_size=2),
-    )["export"]
+    package_student(student, run, source, splits, predict=make_predict_fn(student, source, global_batch_size=2))
+    (export,) = export_run(run, ("saved_model",))
     assert export["images_compared"] == 4
     assert fingerprint(load_model(run.model).model) == fingerprint(student.model)

@@ -2,6 +2,10 @@
 
 import errno
 import json
+import os
+import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -11,14 +15,20 @@ from tl_keras.files import replacing, writing
 from tl_keras.runs.directory import RunDirectory
 
 CONFIG = to_json(TransferConfig())
-BEGIN = {"config": CONFIG, "data_hash": "ab", "splits": {"train": ["a.jpg"]}, "labels": ("cat", "dog")}
+NOBODY = 2**22 + 1  # Linux gives no process a higher number than 2**22
+BEGIN = {
+    "config": CONFIG,
+    "data_hash": "ab",
+    "splits": {"train": ["a.jpg"], "validation": [], "test": []},
+    "labels": ("cat", "dog"),
+}
 
 
 def test_begin_says_what_the_run_is(tmp_path):
     assert RunDirectory(tmp_path / "run").begin(**BEGIN) is False
     assert json.loads((tmp_path / "run" / "config.json").read_text())["config"] == CONFIG
     assert (tmp_path / "run" / "labels.txt").read_text() == "cat\ndog\n"
-    assert json.loads((tmp_path / "run" / "splits.json").read_text()) == {"train": ["a.jpg"]}
+    assert json.loads((tmp_path / "run" / "splits.json").read_text()) == BEGIN["splits"]
 
 
 def test_the_same_run_goes_on(tmp_path):
@@ -28,9 +38,9 @@ def test_the_same_run_goes_on(tmp_path):
 
 def test_what_a_killed_process_left_half_written_is_removed(tmp_path):
     RunDirectory(tmp_path).begin(**BEGIN)
-    (tmp_path / ".123.model.keras").write_text("half")
+    (tmp_path / f".{NOBODY}.model.keras").write_text("half")
     RunDirectory(tmp_path).begin(**BEGIN)
-    assert not (tmp_path / ".123.model.keras").exists()
+    assert not (tmp_path / f".{NOBODY}.model.keras").exists()
     assert (tmp_path / "config.json").exists()
 
 
@@ -129,3 +139,83 @@ def test_a_full_disk_is_said_in_one_line(tmp_path, error):
 def test_a_tilde_is_the_home_directory(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert RunDirectory("~/run1").path == tmp_path / "run1"
+
+
+def test_a_second_run_is_told_who_has_the_directory(tmp_path):
+    first = RunDirectory(tmp_path)
+    first.begin(**BEGIN)
+    with pytest.raises(WorkdirError, match=f"which process {os.getpid()} has") as raised:
+        RunDirectory(tmp_path).begin(**BEGIN)
+    assert "\n" not in str(raised.value)
+    first.release()
+    assert RunDirectory(tmp_path).begin(**BEGIN) is True
+
+
+def test_the_lock_of_a_killed_process_is_free(tmp_path):
+    code = "import sys, os, signal; from tl_keras.runs.directory import RunDirectory; run = RunDirectory(sys.argv[1]); run.lock(); "
+    killed = subprocess.run(
+        [sys.executable, "-c", code + "os.kill(os.getpid(), signal.SIGKILL)", tmp_path], check=False
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert (tmp_path / ".lock").read_text()
+    RunDirectory(tmp_path).lock()
+
+
+def test_where_files_cannot_be_locked_a_run_goes_on_and_says_so(tmp_path, monkeypatch, capsys):
+    def no_locks(file, operation):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    RunDirectory(tmp_path).lock()
+    assert "no locks on this file system" in capsys.readouterr().err
+
+
+def test_what_a_killed_export_left_goes_with_its_empty_folder_and_that_of_a_living_one_stays(tmp_path):
+    for process in (NOBODY, os.getppid()):
+        (tmp_path / "saved_model" / f".{process}.1").mkdir(parents=True)
+    (tmp_path / "onnx" / f".{NOBODY}.1").mkdir(parents=True)
+    RunDirectory(tmp_path).lock()
+    assert [path.name for path in (tmp_path / "saved_model").iterdir()] == [f".{os.getppid()}.1"]
+    assert not (tmp_path / "onnx").exists()
+
+
+def test_removed_splits_and_labels_are_written_again(tmp_path):
+    RunDirectory(tmp_path).begin(**BEGIN)
+    for name in ("splits.json", "labels.txt"):
+        (tmp_path / name).unlink()
+    assert RunDirectory(tmp_path).begin(**BEGIN) is True
+    assert RunDirectory(tmp_path).read_splits() == BEGIN["splits"]
+    assert (tmp_path / "labels.txt").read_text() == "cat\ndog\n"
+
+
+def test_another_export_is_the_same_run(tmp_path):
+    RunDirectory(tmp_path).begin(**BEGIN)
+    RunDirectory(tmp_path).check_same_run(to_json(TransferConfig(export="onnx")))
+
+
+READERS = {
+    "config.json": RunDirectory.read_config,
+    "splits.json": RunDirectory.read_splits,
+    "result.json": RunDirectory.read_result,
+    "audit.json": RunDirectory.read_audit,
+    "metrics.jsonl": RunDirectory.read_history,
+    "logits.npz": RunDirectory.read_logits,
+}
+DAMAGE = {
+    "truncated": lambda path: path.write_bytes(b'{"config": {"da'),
+    "empty": lambda path: path.write_bytes(b""),
+    "garbage": lambda path: path.write_bytes(bytes(range(256))),
+    "of another kind": lambda path: path.write_text("[1, 2]\n"),
+    "a directory": lambda path: path.mkdir(),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("name", READERS)
+def test_a_damaged_file_is_one_line_that_names_it(tmp_path, name, damage):
+    if (name, damage) == ("metrics.jsonl", "empty"):
+        pytest.skip("a run without an epoch")
+    DAMAGE[damage](tmp_path / name)
+    with pytest.raises(WorkdirError, match=name.replace(".", r"\.")) as raised:
+        READERS[name](RunDirectory(tmp_path))
+    assert "\n" not in str(raised.value)

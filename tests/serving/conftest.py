@@ -10,6 +10,7 @@ from tl_keras.data.inspection import inspect_source
 from tl_keras.data.sources import open_source
 from tl_keras.data.splits import split_source
 from tl_keras.runs.directory import RunDirectory
+from tl_keras.serving.export import export_run
 from tl_keras.serving.package import package_student
 from tl_keras.serving.predictor import predict_images
 from tl_keras.serving.student_statistics import make_predict_fn
@@ -58,9 +59,9 @@ def make_run(path, source):
         run,
         source,
         splits,
-        formats=("saved_model",),
         predict=make_predict_fn(student, source, global_batch_size=32),
     )
+    export_run(run, ("saved_model",))
     (run.path / "images").mkdir()
     for index in range(10):
         (run.path / "images" / f"{index}.png").write_bytes(source.encoded_image(index * 12))

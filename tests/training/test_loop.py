@@ -71,7 +71,7 @@ def finished(tmp_path_factory, models):
 def test_the_directory_holds_what_it_should(finished):
     workdir, _ = finished
     names = {path.name for path in workdir.iterdir()}
-    assert names == FILES | {"saved_model", "checkpoints", "logs"}
+    assert names == FILES | {"saved_model", "checkpoints", "logs", ".lock"}
     assert len((workdir / "metrics.jsonl").read_text().splitlines()) == 2
     assert (workdir / "labels.txt").read_text().split() == list("0123456789")
 
@@ -83,7 +83,7 @@ def test_the_result_says_what_was_done(finished):
     assert 0.5 < written["test_accuracy"] <= 1
     assert written["parameters_trained"] == 1280 * 10 + 10
     assert written["parameters_frozen"] == 410_208
-    assert set(written["seconds"]) == {"preparing", "head", "evaluating"}
+    assert list(written["seconds"]) == ["preparing", "head", "evaluating", "packaging", "exporting"]
     assert written["images"]["train"] == 50
 
 
@@ -297,7 +297,7 @@ def test_every_regulariser_at_once(tmp_path, models):
         "fine-tuning blocks:2",
     ]
     phases = [proof["phase"] for proof in result["freeze_proof"]]
-    assert list(result["seconds"]) == ["preparing", *phases, "evaluating"]
+    assert list(result["seconds"]) == ["preparing", *phases, "evaluating", "packaging"]
     # What was evaluated, an average of the weights, is what was kept and written.
     measured = evaluate_run(tmp_path / "run", split="validation")
     assert measured["accuracy"] == pytest.approx(result["validation_accuracy"], abs=1e-6)

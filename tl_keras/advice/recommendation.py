@@ -174,7 +174,7 @@ def recommend(option: Option, options: Sequence[Option], config: TransferConfig,
         _size_reason(option, sample),
         f"class weights: {training.class_weights}, because the largest class has {imbalance:.1f} times the images of the smallest",
     )
-    return Recommendation(option, config, reasons, train_command(config, "tl_keras_run"))
+    return Recommendation(option, config, reasons, train_command(config, "tl_keras_run", every_field=False))
 
 
 def _median_side(sample: Sample) -> float:

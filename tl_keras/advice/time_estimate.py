@@ -193,7 +193,9 @@ def _epoch_seconds(epochs: Sequence[dict[str, Any]], *, images: int) -> tuple[fl
     """Returns what the first epoch of a phase took longer than the others, and an epoch's seconds of training and of the rest."""
     with_tracing, *others = epochs
     whole = statistics.median(epoch["seconds"] for epoch in others or epochs)
-    steps = statistics.median(images / epoch["images_per_second"] for epoch in others or epochs)
+    steps = statistics.median(
+        images / (epoch["images_per_second"] or epoch["cached_images_per_second"]) for epoch in others or epochs
+    )
     return max(with_tracing["seconds"] - whole, 0.0), steps, whole - steps
 
 

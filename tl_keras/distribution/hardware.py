@@ -55,7 +55,7 @@ class Hardware:
     devices: tuple[str, ...]
     description: str
     replicas: int
-    reason: str
+    reason: str = dataclasses.field(compare=False)
     process: int = 0
     processes: int = 1
     precision: str = "float32"
@@ -72,6 +72,19 @@ class Hardware:
             if self.replicas == 1
             else "repeated in training, padded in evaluation; each image counts once"
         )
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """The fields `strategy`, `replicas` and `precision` of a config with which nothing about it is left open."""
+        strategy = {"multi_worker": "multi_worker", "mirrored": "mirrored", "tpu": "tpu"}.get(
+            self.strategy, self.device
+        )
+        strategy = "jax" if self.engine == "jax" else strategy
+        return {
+            "strategy": strategy,
+            "replicas": self.replicas if strategy in ("mirrored", "jax") else 0,
+            "precision": "bfloat16" if "bfloat16" in self.precision else "float32",
+        }
 
     def to_json(self) -> dict[str, Any]:
         """Returns the record as a dictionary of JSON's own types."""

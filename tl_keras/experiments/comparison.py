@@ -15,12 +15,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tl_keras.config import METHODS, TransferConfig, from_json, to_json
+from tl_keras.config import METHODS, TransferConfig, export_formats, from_json, to_json
 from tl_keras.console import say
 from tl_keras.distribution.cluster import read_cluster
 from tl_keras.errors import ConfigError
 from tl_keras.evaluation.budget import accuracy_by, equal_time, still_rising
 from tl_keras.files import writing
+from tl_keras.runs.directory import RunDirectory
+from tl_keras.serving.export import export_finished, missing_exports
 from tl_keras.training.loop import train_and_evaluate
 from tl_keras.training.model_cache import ModelCache
 
@@ -95,8 +97,8 @@ def compare(
 ) -> tuple[Row, ...]:
     """Trains every variant with each seed, every run in a directory of its own.
 
-    Runs that are finished are not trained again. The first seed alone is exported. Each seed has splits, initial weights
-    and order of its own, the same for all variants.
+    Runs that are finished are not trained again, and none is exported; see `export_first_runs`. Each seed has splits,
+    initial weights and order of its own, the same for all variants.
 
     Args:
       variants: What is compared.
@@ -132,6 +134,17 @@ def compare(
     )
 
 
+def export_first_runs(rows: Sequence[Row], variants: Sequence[Variant]) -> None:
+    """Exports the first run of each variant to the formats of its config that are not there yet.
+
+    Raises:
+      ExportError: One of them failed; the runs and the other exports stay.
+    """
+    for row, variant in zip(rows, variants, strict=True):
+        run = RunDirectory(row.workdirs[0])
+        export_finished(run, missing_exports(run, run.read_result() or {}, export_formats(variant.config.export)))
+
+
 def directory_name(name: str) -> str:
     """Returns a variant's name as that of a directory."""
     return re.sub(r"[^\w.=-]+", "_", name)
@@ -155,7 +168,7 @@ def _train_seeds(runs: _Runs, models: ModelCache) -> list[dict[str, Any]]:
     results = []
     for i in range(runs.seeds):
         one = from_json(runs.config)
-        one.seed, one.export = one.seed + i, one.export if i == 0 else "none"
+        one.seed, one.export = one.seed + i, "none"
         workdir = runs.folder / f"seed_{one.seed}"
         results.append(train_and_evaluate(one, workdir, models=models, measure_test=runs.measure_test))
     return results

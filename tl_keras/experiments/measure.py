@@ -99,7 +99,11 @@ def open_run(workdir: str | os.PathLike[str], *, source: Source | None = None) -
     run = RunDirectory(workdir)
     begun, splits = run.read_config(), run.read_splits()
     if begun is None or splits is None:
-        raise DataError(f"workdir: expected a run directory. Received: {run.path}, which holds no run.")
+        lacking = ", ".join(name for name in ("config.json", "splits.json") if not (run.path / name).exists())
+        raise DataError(
+            f"workdir: expected a run directory. Received: {run.path}, without {lacking}. Train first; where the file was removed, "
+            "the same command writes it again."
+        )
     config = from_json(begun["config"])
     if source is None:
         source = open_source(config.data.source, SourceOptions.of(config))

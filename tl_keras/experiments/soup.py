@@ -63,7 +63,7 @@ def make_soup(
     made.begin(
         config=begun["config"], data_hash=begun["data_hash"], splits=splits.to_json(source), labels=source.class_names
     )
-    package_student(student, made, source, splits, formats=(), predict=most.predict)
+    package_student(student, made, source, splits, predict=most.predict)
     result = {"of": [str(run.path) for run in of], "validation_accuracy": accuracy, "workdir": str(made.path)}
     made.write_json("result.json", result)
     return result

@@ -8,13 +8,14 @@ import sys
 from collections.abc import Callable, Sequence
 
 from tl_keras.reporting.comparison_report import write_comparison
-from tl_keras.reporting.run_report import REPORT, write_report
+from tl_keras.reporting.run_report import REPORT, refresh_time, write_report
 
 
 def report_run(workdir: str | os.PathLike[str]) -> None:
-    """Writes the page of a finished run and says where it is, unless it is there."""
+    """Writes the page of a finished run and says where it is; of a page that is there, only the time, where that has changed."""
     page = pathlib.Path(workdir, REPORT)
     if page.exists():
+        refresh_time(workdir)
         return
     _write(page, lambda: write_report(workdir))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import pathlib
 from typing import Any
@@ -62,13 +61,12 @@ class FinishedRun:
 
     @property
     def seconds(self) -> float:
-        """Of preparing, training and evaluating."""
+        """What the person waited for, from the start of the command to its end."""
         return sum(self.result["seconds"].values())
 
     def history(self) -> list[dict[str, Any]]:
         """Returns a dictionary for each epoch, as the run wrote them to `metrics.jsonl`."""
-        lines = (self.path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-        return [json.loads(line) for line in lines]
+        return RunDirectory(self.path).read_history()
 
     def logits(self) -> np.ndarray:
         """Returns what the student answers, float32 (n, classes), for the images of `split` in the order of the source.
@@ -109,7 +107,11 @@ def read_run(workdir: str | os.PathLike[str]) -> FinishedRun:
     begun, result, splits = run.read_config(), run.read_result(), run.read_splits()
     if begun is None or splits is None or result is None or "seconds" not in result:  # a soup was not trained
         raise DataError(
-            f"report: expected the directory of a finished run. Received: {run.path}, which is none. Train first, or give "
-            "the same command again where training was stopped."
+            f"report: expected the directory of a finished run. Received: {run.path}, without {_lacking(run)}. Train first, "
+            "or give the same command again: it goes on where training was stopped, and writes again what was removed."
         )
     return FinishedRun(run.path, from_json(begun["config"]), result, splits)
+
+
+def _lacking(run: RunDirectory) -> str:
+    return ", ".join(name for name in run.missing() if name.endswith(".json")) or "what training measured"

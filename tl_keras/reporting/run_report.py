@@ -36,6 +36,8 @@ REPORT = "report.html"
 _SHOWN = 8
 _SIDE = 144  # of a picture, in pixels
 
+_TIME = ("<!-- time -->", "<!-- /time -->")  # around what `refresh_time` writes again
+
 _MOST_PAIRS = 5  # of classes that are confused, in words
 
 
@@ -217,17 +219,36 @@ def _weaknesses(run: FinishedRun) -> dict[str, Any]:
 
 def _training(run: FinishedRun, student: Student, phases: tuple[Phase, ...]) -> dict[str, Any]:
     """Returns the phases, the network as the last of them trains it, the curves, and where the time went."""
-    reached = run.result["time_to_accuracy"]
     return {
         "phases": phases,
         "blocks": (blocks := _blocks(student, phases[-1], layer_decay=run.config.training.layer_decay)),
         "network": figures.network(blocks),
         "curves": figures.curves(run.history(), kept_epoch=run.result["kept_epoch"]),
+        "views": views_per_image(run.config),
+        **_time(run),
+    }
+
+
+def _time(run: FinishedRun) -> dict[str, Any]:
+    """Returns where the time went, and when each accuracy was reached."""
+    reached = run.result["time_to_accuracy"]
+    return {
         "time_spent": figures.time_spent(run.result["seconds"]),
         "reached": reached[-1],
-        "views": views_per_image(run.config),
         "accuracy_by_time": figures.accuracy_by_time(reached, seconds=run.seconds),
     }
+
+
+def refresh_time(workdir: str | os.PathLike[str]) -> None:
+    """Writes the part of a run's page on time once more: exports take theirs after the page is written."""
+    run = read_run(workdir)
+    path = run.path / REPORT
+    before, mark, after = path.read_text(encoding="utf-8").partition(_TIME[0])
+    if mark:
+        text = before + render("time.html", run=run, **_time(run)).strip() + after.partition(_TIME[1])[2]
+        if text != before + mark + after:
+            with replacing(path) as temporary:
+                temporary.write_text(text, encoding="utf-8")
 
 
 def _blocks(student: Student, phase: Phase, *, layer_decay: float) -> list[dict[str, Any]]:

@@ -1,30 +1,47 @@
-"""The run directory: written atomically, resumed on the same config, refused on another.
+"""The run directory: written atomically by one process at a time, resumed on the same config, refused on another.
 
 ```
 config.json     everything resolved             model.keras    the student; takes pixels 0 to 255
 splits.json     which image is in which split   saved_model/1  answers image bytes; servable as it is
 metrics.jsonl   a line an epoch                 labels.txt     a class name a line, in the order of the outputs
-result.json     written last: the run is done   proof.npz      images and answers that every export has to give again
-report.html     made of the finished run       logits.npz     logits of the images that the accuracy was measured on
-checkpoints/    to resume from                  logs/          for TensorBoard
-audit.json      what an audit measured
+result.json     the run is trained; exports are proof.npz      images and answers that every export has to give again
+                added to it as they are made    logits.npz     logits of the images that the accuracy was measured on
+report.html     made of the finished run       logs/          for TensorBoard
+checkpoints/    to resume from                  audit.json     what an audit measured
+.lock           held by the process that writes here
 ```
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
 import json
 import os
 import pathlib
 import shutil
 import tempfile
+import weakref
+from collections.abc import Iterator
 from typing import Any
 
-from tl_keras.config import differences, from_json, to_json
-from tl_keras.console import printable
+import numpy as np
+
+from tl_keras.config import EXPORTS, CacheConfig, TransferConfig, differences, from_json, to_json, with_epochs
+from tl_keras.console import printable, say
 from tl_keras.errors import WorkdirError
-from tl_keras.files import remove, replacing, writing
+from tl_keras.files import reading, remove, replacing, writing
+from tl_keras.untrusted import parse_json
+
+# What has to be in the files for those who read them.
+_KEYS = {
+    "config.json": {"config", "data_hash"},
+    "splits.json": {"train", "validation", "test"},
+    "result.json": {"validation_accuracy"},
+}
 
 
 class RunDirectory:
@@ -42,6 +59,65 @@ class RunDirectory:
         self.model = self.path / "model.keras"
         self.proof = self.path / "proof.npz"
         self.logits = self.path / "logits.npz"
+        self._unlock: weakref.finalize | None = None
+
+    def lock(self) -> None:
+        """Keeps other processes from writing here until `release`, or until this process ends; waits for nobody.
+
+        Where the directory is not there yet there is nothing to lock: `begin` does it then. What killed processes left half
+        written is removed.
+
+        Raises:
+          WorkdirError: Another process has it.
+        """
+        if self._unlock is not None or not self.path.is_dir():
+            return
+        with writing(self.path / ".lock"):
+            lock = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+        self._unlock = weakref.finalize(self, os.close, lock)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.read(lock, 20).decode()
+            if holder == str(os.getppid()):  # this is an export in a process of its own, which the run waits for
+                return
+            self.release()
+            raise WorkdirError(
+                f"workdir: expected a directory that no other run is writing. Received: {self.path}, which process "
+                f"{holder or 'unknown'} has. Wait until it ends, or use another --workdir."
+            ) from error
+        except OSError:  # some network file systems have no locks
+            say(f"{self.path}: no locks on this file system; start one run at a time here")
+        os.truncate(lock, 0)
+        os.write(lock, str(os.getpid()).encode())
+        self._remove_leftovers()
+
+    def release(self) -> None:
+        """Lets other processes write here again."""
+        if self._unlock is not None:
+            self._unlock()
+            self._unlock = None
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[RunDirectory]:
+        """Releases at its end what was locked at its start or within it; see `lock`."""
+        held = self._unlock is not None
+        self.lock()
+        try:
+            yield self
+        finally:
+            if not held:
+                self.release()
+
+    def _remove_leftovers(self) -> None:
+        """Removes what processes that are gone left half written; see `replacing`."""
+        for left in list(self.path.rglob(".[0-9]*.*")):
+            process = left.name.split(".")[1]
+            if process.isdecimal() and not _is_alive(int(process)):
+                remove(left)
+        for folder in (self.path / name for name in EXPORTS):
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
 
     def scratch_copy(self) -> RunDirectory:
         """Returns a copy of what a run goes on from, for a process that trains along with the one that writes.
@@ -80,6 +156,33 @@ class RunDirectory:
         """Returns the result of the finished run, or None."""
         return self._read_json("result.json")
 
+    def missing(self) -> list[str]:
+        """Returns the names of the files that a finished run has and this directory lacks."""
+        names = ("config.json", "splits.json", "labels.txt", "metrics.jsonl", "result.json")
+        return [
+            path.name
+            for path in (*(self.path / name for name in names), self.model, self.proof, self.logits)
+            if not path.exists()
+        ]
+
+    def read_history(self) -> list[dict[str, Any]]:
+        """Returns a dictionary for each epoch, as the run wrote them to `metrics.jsonl`."""
+        path = self.path / "metrics.jsonl"
+        with reading(path):
+            return [dict(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+
+    def read_logits(self) -> np.ndarray:
+        """Returns the logits, float32 (n, classes), of the images that the accuracy was measured on."""
+        with reading(self.logits), np.load(self.logits, allow_pickle=False) as file:
+            return file["logits"]
+
+    def record_export(self, row: dict[str, Any]) -> None:
+        """Adds an export to `result.json`, where the run has one."""
+        result = self.read_result()
+        if result is not None:
+            others = [each for each in result.get("export", []) if each["path"] != row["path"]]
+            self.write_json("result.json", {**result, "export": [*others, row]})
+
     def read_audit(self) -> dict[str, Any] | None:
         """Returns what `tl_keras.audit` measured, or None where it has not."""
         return self._read_json("audit.json")
@@ -87,6 +190,35 @@ class RunDirectory:
     def read_splits(self) -> dict[str, Any] | None:
         """Returns the ids of the images in each split, as `begin` wrote them, or None."""
         return self._read_json("splits.json")
+
+    def finished(self) -> dict[str, Any] | None:
+        """Returns the result of a run of which nothing but exports may be missing, or None; says what else is missing."""
+        result, missing = self.read_result(), self.missing()
+        if result is not None and missing:
+            say(f"{self.path}: {', '.join(missing)} is missing and written again")
+            return None
+        return result
+
+    def require_no_run(self) -> None:
+        """Raises a WorkdirError where files of a run are here without its `config.json` and without a checkpoint."""
+        found = [name for name in ("result.json", "model.keras", "metrics.jsonl") if (self.path / name).exists()]
+        if found:
+            raise WorkdirError(
+                f"workdir: expected config.json and a checkpoint beside {found[0]} in {self.path}. Received: a directory "
+                "without them. Bring them back, or use another --workdir."
+            )
+
+    def continued(self, config: TransferConfig) -> TransferConfig:
+        """Returns a resolved config with what the run that has begun here has decided about the hardware.
+
+        Raises:
+          WorkdirError: That run has another config.
+        """
+        self.check_same_run(to_json(config))
+        begun = self.read_config()
+        if begun is None or config.precision != "auto":
+            return config
+        return dataclasses.replace(config, precision=from_json(begun["config"]).precision)
 
     def check_same_run(self, config: dict[str, Any]) -> None:
         """Raises a WorkdirError if a run with another config has begun here.
@@ -97,7 +229,12 @@ class RunDirectory:
         begun = self.read_config()
         if begun is None:
             return
-        different = differences(affects_result(config), affects_result(to_json(from_json(begun["config"]))))
+        ours, theirs = from_json(config), from_json(begun["config"])
+        if splits := self.read_splits():  # by the number of training images, older versions left it open
+            ours, theirs = (with_epochs(each, images=len(splits["train"])) for each in (ours, theirs))
+        if "auto" in (ours.precision, theirs.precision):  # what it comes to is decided once, where the run begins
+            ours.precision = theirs.precision
+        different = differences(affects_result(to_json(ours)), affects_result(to_json(theirs)))
         if different:
             raise WorkdirError(
                 f"workdir: {self.path} holds a run with another config ({'; '.join(different[:3])}"
@@ -107,29 +244,41 @@ class RunDirectory:
     def begin(self, *, config: dict[str, Any], data_hash: str, splits: dict[str, Any], labels: tuple[str, ...]) -> bool:
         """Creates the directory and says what the run is, or finds that it has begun already.
 
+        Splits and labels that a run had are left as they are, and written again where they were removed.
+
         Returns:
           Whether a run with this config and these data had begun here before.
 
         Raises:
-          WorkdirError: The run that had begun has another config or other data, or the directory cannot be written.
+          WorkdirError: The run that had begun has another config or other data, or another process has the directory, or it
+            cannot be written.
         """
         self.check_same_run(config)
-        begun = self.read_config()
-        if begun is not None:
-            if begun["data_hash"] != data_hash:
-                raise WorkdirError(
-                    f"workdir: the images have changed since the run in {self.path} began. Use another --workdir, or bring "
-                    "the images back to go on."
-                )
-            for left_by_a_kill in list(self.path.rglob(".[0-9]*.*")):  # see `replacing`
-                remove(left_by_a_kill)
-            return True
         with writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-        self.write_json("splits.json", splits)
-        self.write_text("labels.txt", "".join(f"{printable(label)}\n" for label in labels))
-        self.write_json("config.json", {"config": config, "data_hash": data_hash})  # last: now the run has begun
-        return False
+        self.lock()
+        begun = self.check_same_images(data_hash)
+        if not begun or self.read_splits() is None:
+            self.write_json("splits.json", splits)
+        if not begun or not (self.path / "labels.txt").is_file():
+            self.write_text("labels.txt", "".join(f"{printable(label)}\n" for label in labels))
+        if not begun:
+            self.write_json("config.json", {"config": config, "data_hash": data_hash})  # last: now the run has begun
+        return begun
+
+    def check_same_images(self, data_hash: str) -> bool:
+        """Returns whether a run has begun here.
+
+        Raises:
+          WorkdirError: It has begun with other images.
+        """
+        begun = self.read_config()
+        if begun is not None and begun["data_hash"] != data_hash:
+            raise WorkdirError(
+                f"workdir: the images have changed since the run in {self.path} began. Use another --workdir, or bring "
+                "the images back to go on."
+            )
+        return begun is not None
 
     def write_json(self, name: str, values: Any) -> None:
         """Writes a JSON file in the directory, whole or not at all."""
@@ -141,19 +290,54 @@ class RunDirectory:
             temporary.write_text(text, encoding="utf-8")
 
     def _read_json(self, name: str) -> dict[str, Any] | None:
-        try:
-            return json.loads((self.path / name).read_text(encoding="utf-8"))
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except json.JSONDecodeError as error:
-            raise WorkdirError(
-                f"workdir: expected JSON in {self.path / name}. Received: {error}. Remove the file or use another --workdir."
-            ) from error
+        path = self.path / name
+        with reading(path):
+            try:
+                values = parse_json(path.read_text(encoding="utf-8"))
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+            if not isinstance(values, dict) or (missing := _KEYS.get(name, set()) - values.keys()):
+                raise ValueError(
+                    f"JSON without {', '.join(sorted(missing))}" if isinstance(values, dict) else "no object"
+                )
+            return values
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    return True
+
+
+def run_identity(config: dict[str, Any], data_hash: str, splits: dict[str, Any]) -> dict[str, Any]:
+    """Returns what a checkpoint is of: the config that affects it, and the hashes of the images and of their splits.
+
+    Args:
+      config: As `tl_keras.config.to_json` gives it, resolved.
+      data_hash: Of the images.
+      splits: As in `splits.json`.
+    """
+    ids = json.dumps([splits[name] for name in ("train", "validation", "test")])
+    return {"config": affects_result(config), "data": data_hash, "splits": hashlib.sha256(ids.encode()).hexdigest()}
+
+
+def identity_differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
+    """Returns in what two `run_identity` dictionaries differ; fields that an older version did not know have their defaults."""
+    known = {**theirs, "config": affects_result(to_json(from_json(theirs["config"])))}
+    config = differences(ours["config"], known["config"])
+    names = {"data": "the images", "splits": "which image is in which split"}
+    return [*config, *(text for name, text in names.items() if ours[name] != known[name])]
 
 
 def affects_result(config: dict[str, Any]) -> dict[str, Any]:
-    """Returns the part of a config that decides what comes of a run; where features are, what computes, costs may change."""
-    asked, unrounded = config["cache"], {"dtype": "float32", "bfloat16": False}
-    rounded = {"dtype": asked["dtype"], "bfloat16": asked["engine"].endswith("_bf16")}
-    cache = {**(rounded if asked["enabled"] else unrounded), "decoded_gib": asked["decoded_gib"]}
-    return {**config, "cache": cache, "strategy": None, "replicas": None, "price_per_hour": None}
+    """Returns the part of a config that affects what is trained; what computes, where features are, exports may change."""
+    asked = config["cache"]
+    rounding = asked["engine"] if asked["engine"].endswith("_bf16") else "auto"
+    cache = {"dtype": asked["dtype"], "engine": rounding} if asked["enabled"] else {}
+    cache = {**dataclasses.asdict(CacheConfig()), **cache, "decoded_gib": asked["decoded_gib"]}
+    free = {"strategy": "auto", "replicas": 0, "price_per_hour": 0.0, "export": "none"}
+    return {**config, "cache": cache, **free}

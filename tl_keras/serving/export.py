@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import json
@@ -10,7 +11,8 @@ import pathlib
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -19,12 +21,12 @@ import tensorflow as tf
 
 from tl_keras.backbones.weights import fingerprint
 from tl_keras.config import from_json
-from tl_keras.console import printable
+from tl_keras.console import printable, say
 from tl_keras.data.sources import Source, SourceOptions, open_source
-from tl_keras.errors import DataError, ExportError, WorkdirError
+from tl_keras.errors import DataError, ExportError, TransferError, WorkdirError
 from tl_keras.files import replacing, writing
 from tl_keras.runs.directory import RunDirectory
-from tl_keras.serving.formats import FORMATS, require_converters
+from tl_keras.serving.formats import FORMATS, ReadPixels, require_converters
 from tl_keras.serving.model_file import TrainedModel, load_model
 from tl_keras.serving.parity import ParityRecord, compare, predict_in_fresh_process
 from tl_keras.serving.student_statistics import evenly
@@ -34,20 +36,20 @@ _CALIBRATION_IMAGES = 200
 
 
 def export_run(
-    workdir: str | os.PathLike[str], formats: Iterable[str], *, source: Source | None = None
+    workdir: str | os.PathLike[str] | RunDirectory, formats: Iterable[str], *, source: Source | None = None
 ) -> list[dict[str, Any]]:
-    """Exports a run's `model.keras`, from the run directory alone.
+    """Exports a run's `model.keras`, from the run directory alone, and adds each export to its `result.json`.
 
     Each format gets a version directory, `WORKDIR/FORMAT/1`, then `2`, as TensorFlow Serving wants it. It is written
     aside, asked in a fresh process for the logits of `proof.npz`, and only then renamed.
 
     Args:
-      workdir: A run directory with `model.keras` and `proof.npz`.
+      workdir: A run directory with `model.keras` and `proof.npz`; as a `RunDirectory`, locked or not.
       formats: Names of `tl_keras.serving.formats.FORMATS`.
       source: The training images, which `litert_int8` is fitted to. None: what the run's config names.
 
     Returns:
-      For each format `format`, `path` in the run directory, `megabytes`, and what `proof.compare` gives.
+      For each format `format`, `path` in the run directory, `megabytes`, and what `parity.compare` gives.
 
     Raises:
       DependencyError: The converter of a format is not installed; nothing was exported.
@@ -56,53 +58,98 @@ def export_run(
       DataError: The training images are needed and cannot be read.
       WorkdirError: The disk is full or the place cannot be written.
     """
-    run, formats = RunDirectory(workdir), tuple(formats)
+    formats = tuple(formats)
     require_converters(formats)
+    run = workdir if isinstance(workdir, RunDirectory) else RunDirectory(workdir)
     begun, splits = run.read_config(), run.read_splits()
     if begun is None or splits is None:
-        raise WorkdirError(f"workdir: expected a run directory, with config.json. Received: {run.path}.")
-    trained, proof = load_model(run.model), ParityRecord.load(run.proof)
-    files = [np.frombuffer(image, np.uint8) for image in proof.images]
-    pixels = [_pixels(trained, image) for image in proof.images]
+        raise WorkdirError(
+            f"workdir: expected a run directory, with config.json and splits.json. Received: {run.path}, without one of them. The "
+            "command that trained writes what is missing of them again."
+        )
+    with run.locked():
+        trained, proof = load_model(run.model), ParityRecord.load(run.proof)
 
-    def read_training_pixels() -> np.ndarray:
-        config = from_json(begun["config"])
-        return _pixels_of(trained, source or open_source(config.data.source, SourceOptions.of(config)), splits["train"])
+        def read_training_pixels() -> np.ndarray:
+            config = from_json(begun["config"])
+            images = source or open_source(config.data.source, SourceOptions.of(config))
+            return _pixels_of(trained, images, splits["train"])
 
-    rows = []
-    for name in formats:
-        chosen = FORMATS[name]
-        version = _next_version(run.path / name)
-        try:
-            with replacing(version) as temporary:
-                model = temporary / chosen.file
-                model.parent.mkdir(exist_ok=True)
-                chosen.write(trained, model, read_training_pixels)
-                _write_facts(run, trained, temporary / ("" if chosen.file else "assets.extra"))
-                with tempfile.TemporaryDirectory(prefix=f".{os.getpid()}.", dir=run.path) as scratch:
-                    questions = files if chosen.takes_files else pixels
-                    answers = predict_in_fresh_process(chosen.runtime, model, questions, scratch=pathlib.Path(scratch))
-                comparison = compare(
-                    answers, proof.logits, temperature=trained.statistics.temperature, tolerance=chosen.tolerance
-                )
-        finally:
-            if not any(version.parent.iterdir()):
-                version.parent.rmdir()
-        size = sum(file.stat().st_size for file in version.rglob("*") if file.is_file())
-        path = version.relative_to(run.path).as_posix()
-        rows.append({"format": name, "path": path, "megabytes": round(size / 1e6, 2), **comparison})
+        rows = []
+        for name in formats:
+            began = time.perf_counter()
+            say(f"exporting {name}, and asking it in a process of its own")
+            row = _export(run, trained, proof, name, read_training_pixels)
+            run.record_export(row)
+            rows.append(row)
+            say(
+                f"exported {row['path']} in {time.perf_counter() - began:.0f} s: logits agree with training to "
+                f"{row['largest_logit_difference']:.1e} of the largest"
+            )
     return rows
 
 
+def _export(
+    run: RunDirectory, trained: TrainedModel, proof: ParityRecord, name: str, read_training_pixels: ReadPixels
+) -> dict[str, Any]:
+    """Writes the next version of one format, proves it, and returns what `export_run` says of it."""
+    chosen = FORMATS[name]
+    questions = [
+        np.frombuffer(image, np.uint8) if chosen.takes_files else _pixels(trained, image) for image in proof.images
+    ]
+    version = _next_version(run.path / name)
+    try:
+        with replacing(version) as temporary:
+            model = temporary / chosen.file
+            model.parent.mkdir(exist_ok=True)
+            with writing(version), _converting(name):
+                chosen.write(trained, model, read_training_pixels)
+            _write_facts(run, trained, temporary / ("" if chosen.file else "assets.extra"))
+            with tempfile.TemporaryDirectory(prefix=f".{os.getpid()}.", dir=run.path) as scratch:
+                answers = predict_in_fresh_process(chosen.runtime, model, questions, scratch=pathlib.Path(scratch))
+            comparison = compare(
+                answers, proof.logits, temperature=trained.statistics.temperature, tolerance=chosen.tolerance
+            )
+    finally:
+        if not any(version.parent.iterdir()):
+            version.parent.rmdir()
+    size = sum(file.stat().st_size for file in version.rglob("*") if file.is_file())
+    path = version.relative_to(run.path).as_posix()
+    return {"format": name, "path": path, "megabytes": round(size / 1e6, 2), **comparison}
+
+
+@contextlib.contextmanager
+def _converting(name: str) -> Iterator[None]:
+    """Turns whatever a converter raises into an ExportError of one line, but for a full disk."""
+    try:
+        yield
+    except (TransferError, OSError):
+        raise
+    except Exception as error:  # TensorFlow, tf2onnx and OpenVINO each have their own kinds
+        if "No space left on device" in str(error):
+            raise
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ExportError(
+            f"export: expected a model that the converter of {name} takes. Received: {said}. Nothing was exported; use another "
+            "format, and report it."
+        ) from error
+
+
+def missing_exports(run: RunDirectory, result: dict[str, Any], formats: Iterable[str]) -> list[str]:
+    """Returns the formats of which a result names no export that is there."""
+    there = {row["format"] for row in result.get("export", []) if (run.path / row["path"]).is_dir()}
+    return [name for name in formats if name not in there]
+
+
 def export_finished(
-    workdir: str | os.PathLike[str], formats: Sequence[str], *, source: Source | None = None
+    workdir: str | os.PathLike[str] | RunDirectory, formats: Sequence[str], *, source: Source | None = None
 ) -> list[dict[str, Any]]:
     """Does what `export_run` does, whatever Keras runs on here; nothing at all where no format is asked for."""
     if not formats:  # an export reads the model again
         return []
     if keras.backend.backend() == "tensorflow":
         return export_run(workdir, formats, source=source)
-    return _export_on_tensorflow(workdir, formats)
+    return _export_on_tensorflow(workdir.path if isinstance(workdir, RunDirectory) else workdir, formats)
 
 
 def _export_on_tensorflow(workdir: str | os.PathLike[str], formats: Iterable[str]) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The end of training: from a student to files that serve."""
+"""The end of training: from a student to the files that every export is made from."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from tl_keras.builder import Student
 from tl_keras.data.base import Source
 from tl_keras.data.splits import Splits
 from tl_keras.runs.directory import RunDirectory
-from tl_keras.serving.export import export_finished
 from tl_keras.serving.model_file import save_model
 from tl_keras.serving.parity import make_parity_record
 from tl_keras.serving.student_statistics import PredictFn, measure_student
@@ -20,27 +19,24 @@ def package_student(
     source: Source,
     splits: Splits,
     *,
-    formats: tuple[str, ...],
     predict: PredictFn,
 ) -> dict[str, Any]:
-    """Writes `model.keras`, `proof.npz`, which every export has to meet, and the exports.
+    """Writes `model.keras` and `proof.npz`, which every export has to meet.
 
     Args:
       student: With its final weights.
       run: Begun.
       source: The images that the student was trained on.
       splits: Of the source.
-      formats: See `export_run`.
       predict: What the student gives for images of the source.
 
     Returns:
-      For `result.json`: `calibration` and `export`.
+      For `result.json`: `calibration`.
 
     Raises:
-      ExportError: An exported model does not agree with the student.
       WorkdirError: The disk is full or the place cannot be written.
     """
     statistics, validation, validation_logits = measure_student(predict, source, splits)
     save_model(student, run.model, class_names=source.class_names, statistics=statistics)
     make_parity_record(source, validation, validation_logits).save(run.proof)
-    return {"calibration": statistics.to_json(), "export": export_finished(run.path, formats, source=source)}
+    return statistics.to_json()

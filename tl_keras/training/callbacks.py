@@ -15,6 +15,7 @@ import numpy as np
 
 from tl_keras.data.progress_bar import progress_bar
 from tl_keras.errors import TrainingError
+from tl_keras.runs.stopwatch import Stopwatch
 from tl_keras.training.checkpoints import Progress, save_checkpoint, values_of
 from tl_keras.training.selection import EpochScore, EpochSelection
 
@@ -24,7 +25,7 @@ _SECONDS_BETWEEN_CHECKPOINTS = 2.0
 
 
 class ProgressBar(keras.callbacks.Callback):
-    """A bar for one phase on stderr, with images a second, time left and a line an epoch.
+    """A bar for one phase on stderr, with images per second, the time that the phase has left, and a line for each epoch.
 
     Args:
       description: Stands before the bar.
@@ -32,10 +33,18 @@ class ProgressBar(keras.callbacks.Callback):
       global_batch_size: Images a step; the last step of an epoch has what is left.
       first_epoch: First epoch of the run that this fit trains.
       last_epoch: One past the last one.
+      cached: Whether the images were read before, and an epoch passes over what frozen layers made of them.
     """
 
     def __init__(
-        self, description: str, *, images_per_epoch: int, global_batch_size: int, first_epoch: int, last_epoch: int
+        self,
+        description: str,
+        *,
+        images_per_epoch: int,
+        global_batch_size: int,
+        first_epoch: int,
+        last_epoch: int,
+        cached: bool = False,
     ):
         super().__init__()
         self._images_per_epoch = images_per_epoch
@@ -44,6 +53,7 @@ class ProgressBar(keras.callbacks.Callback):
         self._bar = progress_bar(description, images=images_per_epoch * (last_epoch - first_epoch))
         self._began = time.perf_counter()
         self._first_epoch = first_epoch
+        self._what = "cached images" if cached else "images"
 
     def on_train_batch_end(self, batch, logs=None):
         done = batch * self._global_batch_size
@@ -51,11 +61,14 @@ class ProgressBar(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         seconds_an_epoch = (time.perf_counter() - self._began) / (epoch + 1 - self._first_epoch)
-        left = seconds_an_epoch * (self._last_epoch - epoch - 1)
+        left = seconds_an_epoch * (
+            self._last_epoch - epoch - 1
+        )  # of the phase: others, and the exports, have lines of their own
+        ahead = f", {left:.0f} s of the phase left" if epoch + 1 < self._last_epoch else ""
         self._bar.write(
             f"  epoch {epoch + 1}/{self._last_epoch}  loss {logs['loss']:.4f}  accuracy {logs['accuracy']:.4f}  "
             f"validation loss {logs['val_loss']:.4f}  accuracy {logs['val_accuracy']:.4f}  "
-            f"{self._images_per_epoch / seconds_an_epoch:.0f} images/s, {left:.0f} s left",
+            f"{self._images_per_epoch / seconds_an_epoch:.0f} {self._what}/s{ahead}",
             file=sys.stderr,
         )
 
@@ -98,6 +111,9 @@ class RecordEpochs(keras.callbacks.Callback):
       images_per_epoch: Number of training images.
       validation_images: Number of validation images.
       write_history: Called with the history after each epoch.
+      stopwatch: Of the run.
+      cached: Whether an epoch passes over what frozen layers made of the images, and reads none.
+      identity: What run the checkpoint is of.
     """
 
     def __init__(
@@ -113,6 +129,9 @@ class RecordEpochs(keras.callbacks.Callback):
         images_per_epoch: int,
         validation_images: int,
         write_history: Callable[[list[dict]], None],
+        stopwatch: Stopwatch,
+        cached: bool,
+        identity: dict[str, Any],
     ):
         super().__init__()
         self._progress = progress
@@ -126,6 +145,9 @@ class RecordEpochs(keras.callbacks.Callback):
         before = (EpochScore(epoch["validation_accuracy"], epoch["validation_loss"]) for epoch in progress.history)
         self._selection = EpochSelection(validation_images, before)
         self._write_history = write_history
+        self._stopwatch = stopwatch
+        self._cached = cached
+        self._identity = identity
         self._began = self._trained = 0.0
         self._written = time.perf_counter()
         self._unwritten: dict[str, Any] = {}
@@ -175,10 +197,13 @@ class RecordEpochs(keras.callbacks.Callback):
     def _take(self) -> None:
         """Copies what the checkpoint is made of: the epoch that comes next changes it."""
         values = [*values_of(self._variables), *values_of(self._optimizer.variables)]
-        self._unwritten = {"values": values, "kept": list(self._kept), "progress": copy.deepcopy(self._progress)}
+        self._progress.seconds = self._stopwatch.seconds()
+        progress = copy.deepcopy(self._progress)
+        self._unwritten = {"values": values, "kept": list(self._kept), "progress": progress, "identity": self._identity}
 
     def _epoch_record(self, epoch: int, logs: dict) -> dict:
         seconds = time.perf_counter() - self._began
+        speed = round(self._images_per_epoch / (self._trained - self._began), 1)
         return {
             "epoch": epoch + 1,
             "phase": self._phase_name,
@@ -187,7 +212,9 @@ class RecordEpochs(keras.callbacks.Callback):
             "validation_loss": float(logs["val_loss"]),
             "validation_accuracy": float(logs["val_accuracy"]),
             "seconds": round(seconds, 3),
-            "images_per_second": round(self._images_per_epoch / (self._trained - self._began), 1),
+            "elapsed_seconds": round(self._stopwatch.total, 3),
+            "images_per_second": None if self._cached else speed,
+            "cached_images_per_second": speed if self._cached else None,
         }
 
 

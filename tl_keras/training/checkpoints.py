@@ -19,6 +19,7 @@ import numpy as np
 
 from tl_keras.errors import WorkdirError
 from tl_keras.files import replacing
+from tl_keras.runs.directory import identity_differences
 
 
 @dataclasses.dataclass
@@ -36,7 +37,8 @@ class Progress:
       kept_epoch: Epoch of the run, from 1, whose weights are kept.
       history: A dictionary for each epoch of the run, as in metrics.jsonl.
       proofs: A dictionary for each phase that is over: what the freeze plan was seen to do.
-      preparing_seconds: Until the first step, over all processes that have worked on the run.
+      seconds: Of each part of the run so far, over all processes that have worked on it.
+      preparing_seconds: Of earlier versions, which wrote that part alone.
     """
 
     learning_rate: float = 0.0
@@ -49,6 +51,7 @@ class Progress:
     kept_epoch: int = 0
     history: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     proofs: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    seconds: dict[str, float] = dataclasses.field(default_factory=dict)
     preparing_seconds: float = 0.0
 
     def at_start_of(self, phase: int) -> Progress:
@@ -66,11 +69,30 @@ class Checkpoint:
       progress: How far the run had come.
       values: Of the variables of student and optimizer.
       kept: Of the variables of the student, at the epoch that is kept.
+      identity: What it is a checkpoint of, as `run_identity` gives it; None: an earlier version wrote it, without.
     """
 
     progress: Progress
     values: list[np.ndarray]
     kept: list[np.ndarray]
+    identity: dict[str, Any] | None = None
+
+    def require(self, identity: dict[str, Any], *, path: pathlib.Path, begun: bool) -> None:
+        """Raises a WorkdirError where it is a checkpoint of another run.
+
+        Args:
+          identity: Of the run that is to go on from it.
+          path: Where it lies.
+          begun: Whether the run's `config.json` is there, which vouches for checkpoints of earlier versions.
+        """
+        different = identity_differences(identity, self.identity) if self.identity else []
+        if not different and (self.identity or begun):
+            return
+        said = "; ".join(different[:3]) or "which run it is of is unknown without config.json"
+        raise WorkdirError(
+            f"workdir: {path} is the checkpoint of another run ({said}). Use another --workdir, or bring back the options, images "
+            "and files of that run to go on."
+        )
 
 
 def values_of(variables: Sequence[keras.Variable]) -> list[np.ndarray]:
@@ -79,7 +101,12 @@ def values_of(variables: Sequence[keras.Variable]) -> list[np.ndarray]:
 
 
 def save_checkpoint(
-    path: pathlib.Path, *, values: Sequence[np.ndarray], kept: Sequence[np.ndarray], progress: Progress
+    path: pathlib.Path,
+    *,
+    values: Sequence[np.ndarray],
+    kept: Sequence[np.ndarray],
+    progress: Progress,
+    identity: dict[str, Any] | None = None,
 ) -> None:
     """Writes one file, whole or not at all; the one that was there becomes `previous_of(path)`.
 
@@ -88,7 +115,7 @@ def save_checkpoint(
     """
     arrays: dict[str, Any] = {f"value_{i}": value for i, value in enumerate(values)}
     arrays |= {f"kept_{i}": value for i, value in enumerate(kept)}
-    record = json.dumps(dataclasses.asdict(progress))
+    record = json.dumps({**dataclasses.asdict(progress), "identity": identity})
     with replacing(path) as temporary:
         with temporary.open("wb") as file:
             np.savez(file, record=np.asarray(record), **arrays)
@@ -113,7 +140,7 @@ def read_checkpoint(path: pathlib.Path) -> tuple[Checkpoint | None, str]:
     """
     damage: list[str] = []
     for candidate in (path, previous_of(path)):
-        if candidate.is_file():
+        if candidate.exists():
             try:
                 checkpoint = _read(candidate)
             except Exception as error:  # zipfile, zlib, NumPy and json each raise their own kinds for a damaged file
@@ -138,7 +165,8 @@ def _read(path: pathlib.Path) -> Checkpoint:
     if record["phase_best_score"] is not None:
         record["phase_best_score"] = tuple(record["phase_best_score"])
     record.pop("best_accuracy", None)  # of older versions; what is kept follows from the history
-    return Checkpoint(Progress(**record), values, kept)
+    identity = record.pop("identity", None)
+    return Checkpoint(Progress(**record), values, kept, identity)
 
 
 def restore(path: pathlib.Path, variables: Sequence[keras.Variable], values: Sequence[np.ndarray]) -> None:

@@ -10,8 +10,7 @@ import math
 import os
 import pathlib
 import platform
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -21,7 +20,7 @@ import tensorflow as tf
 from tl_keras.backbones.preprocessing import PreprocessSpec
 from tl_keras.backbones.weights import fingerprint
 from tl_keras.builder import Student, TeacherChoice, choose_backbone
-from tl_keras.config import TransferConfig, export_formats, from_json, resolve, to_json
+from tl_keras.config import TransferConfig, export_formats, from_json, resolve, to_json, with_epochs
 from tl_keras.console import say
 from tl_keras.data.batch_shard import BatchShard
 from tl_keras.data.decoded import held_decoded
@@ -33,15 +32,17 @@ from tl_keras.data.splits import Splits, split_source
 from tl_keras.distribution.distributor import Distributor, open_distributor
 from tl_keras.distribution.hardware import Hardware, resolve_hardware
 from tl_keras.distribution.precision import computing_in
-from tl_keras.errors import ConfigError
+from tl_keras.errors import ConfigError, ExportError, TransferError
 from tl_keras.files import replacing, writing
 from tl_keras.freezing import FreezePlan
-from tl_keras.runs.directory import RunDirectory, affects_result
+from tl_keras.runs.directory import RunDirectory, affects_result, run_identity
+from tl_keras.runs.stopwatch import Stopwatch
+from tl_keras.serving.export import export_finished, missing_exports
 from tl_keras.serving.formats import require_converters
 from tl_keras.serving.package import package_student
 from tl_keras.serving.student_statistics import PredictFn, make_predict_fn, predict_logits, with_features
 from tl_keras.training.callbacks import EpochScalars, ProgressBar, RecordEpochs, StopOnNonFiniteLoss
-from tl_keras.training.checkpoints import Progress, read_checkpoint, restore, values_of
+from tl_keras.training.checkpoints import Checkpoint, Progress, read_checkpoint, restore, values_of
 from tl_keras.training.feature_cache import FeatureCache
 from tl_keras.training.features import Features, FeatureStore, ViewsOfImages
 from tl_keras.training.freeze_check import FreezeCheck
@@ -69,8 +70,10 @@ def train_and_evaluate(
     source: Any = None,
     models: ModelCache | None = None,
     measure_test: bool = True,
+    stopwatch: Stopwatch | None = None,
+    before_export: Callable[[pathlib.Path], None] | None = None,
 ) -> dict[str, Any]:
-    """Trains, evaluates and exports one student; resumes what was killed; leaves what is finished alone.
+    """Trains, evaluates and exports one student; resumes what was killed; exports what is trained, where that is missing.
 
     Args:
       config: What to do.
@@ -79,39 +82,69 @@ def train_and_evaluate(
         `config.data.source` names.
       models: Give the same one to several runs, and they share what is costly to make.
       measure_test: Whether the test split is measured, where there is one.
+      stopwatch: That of the command, which has run since its start. None: one that starts now.
+      before_export: Called with the run directory of a trained run, whose result is there, before anything is exported.
 
     Returns:
       The contents of `result.json`, and `resumed`: whether any of the work had been done before.
 
     Raises:
+      ExportError: An export failed; the run is finished all the same, and the same call tries the export again.
       TransferError: One of its kinds; the message is one line, and says what was expected, received, and the remedy.
     """
-    began = time.perf_counter()
-    run, models = RunDirectory(workdir), models or ModelCache()
+    watch, models, run = stopwatch or Stopwatch(), models or ModelCache(), RunDirectory(workdir)
+    watch.start("preparing")
     if source is not None:
         source = open_source(source, SourceOptions.of(config))
         config = dataclasses.replace(config, data=dataclasses.replace(config.data, source=source.name))
     config = resolve(_with_decided_flip(config, run))
-    require_converters(export_formats(config.export))
+    formats = export_formats(config.export)
+    require_converters(formats)
     teacher = choose_backbone(config.model)
     config.model.image_size, config.model.alpha = teacher.preprocess.image_size, teacher.alpha
     run.check_writable()
-    run.check_same_run(to_json(config))
-    if finished := run.read_result():
+    config = run.continued(config)
+    finished = run.finished()
+    if finished and not missing_exports(run, finished, formats):
         say(f"{run.path} holds this run, finished; nothing is left to do")
         return {**finished, "resumed": True}
+    with run.locked():
+        if finished:
+            say(f"{run.path} holds this run, trained; it is exported now")
+            watch.add(finished["seconds"])
+            resumed = True
+        else:
+            result, resumed = _train_and_measure(config, run, teacher, source, models, watch, measure_test=measure_test)
+            if result["hardware"]["process"]:  # of several, one that does not write
+                return {**result, "resumed": resumed}
+        result = _report_and_export(run, formats, source=source, watch=watch, before_export=before_export)
+    return {**result, "resumed": resumed}
 
+
+def _train_and_measure(
+    config: TransferConfig,
+    run: RunDirectory,
+    teacher: TeacherChoice,
+    source: Source | None,
+    models: ModelCache,
+    watch: Stopwatch,
+    *,
+    measure_test: bool,
+) -> tuple[dict[str, Any], bool]:
+    """Trains and measures a run, and writes all of it but its exports; returns the result, and whether it had begun before."""
     hardware = resolve_hardware(config.strategy, replicas=config.replicas, precision=config.precision)
     hardware.require_divisible(config.training.global_batch_size)
     distributor = open_distributor(hardware)  # before TensorFlow computes: afterwards it joins no other workers
-    writes = hardware.process == 0
-    if not writes:
+    if hardware.process:
         run = run.scratch_copy()
     keras.utils.set_random_seed(config.seed)
     source, inspection = models.images(
         config.data.source if source is None else source, SourceOptions.of(config), Reading.of(config)
     )
-    splits = make_splits(config, source, inspection)
+    begun = run.check_same_images(inspection.data_hash)
+    known = run.read_splits() if begun else None  # by the rule of the version that began the run
+    splits = Splits.from_json(known, source) if known else make_splits(config, source, inspection)
+    config = dataclasses.replace(with_epochs(config, images=len(splits.train)), **hardware.chosen)
     if config.data.horizontal_flip == "auto":
         mirroring = measure_mirroring(source, splits.train, seed=config.seed)
         config.data.horizontal_flip = "on" if mirroring.allowed else "off"
@@ -122,16 +155,17 @@ def train_and_evaluate(
     with distributor.scope():
         student = models.student(teacher, config.model, num_classes=len(source.class_names), seed=config.seed)
     weights_hash = fingerprint(student.backbone)
+    phases = plan_phases(config, student, images=len(splits.train))
+    saved = _saved(run, run_identity(to_json(config), inspection.data_hash, splits.to_json(source)), begun=begun)
     resumed = run.begin(
         config=to_json(config),
         data_hash=inspection.data_hash,
         splits=splits.to_json(source),
         labels=source.class_names,
     )
-    phases = plan_phases(config, student, images=len(splits.train))
     say(describe(config, teacher, student, phases, splits, hardware))
 
-    job = _job(config, student, phases, source, inspection, splits, run, models, distributor)
+    job = _job(config, student, phases, source, inspection, splits, run, models, distributor, watch)
     if any(phase.plan not in job.features for phase in phases):
         every_epoch = np.concatenate([splits.train, splits.validation])
         decoded = held_decoded(
@@ -144,14 +178,16 @@ def train_and_evaluate(
         job = dataclasses.replace(job, source=decoded)
     test = splits.test if measure_test else splits.test[:0]
     with distributor.synchronized():
-        progress = _train(job, phases, began=began)
+        progress = _train(job, phases, saved)
+    watch.start("evaluating")
     predict = _predict_fn(job, phases[-1])
-    evaluating_began = time.perf_counter()
     logits = predict_logits(predict, source, test if len(test) else splits.validation)
-    evaluating_seconds = time.perf_counter() - evaluating_began
     with replacing(run.logits) as temporary:
         np.savez(temporary, logits=logits)
+    watch.start("packaging")
+    calibration = package_student(student, run, job.source, splits, predict=predict)
     trained = sum(math.prod(weight.shape) for weight in student.model.trainable_weights)
+    _write_metrics(run, progress.history)
     result = {
         **_measured(progress),
         **(_measured_on(job, test, logits) if len(test) else {}),
@@ -163,7 +199,7 @@ def train_and_evaluate(
         "kept_epoch": progress.kept_epoch,
         **({"fine_tuning_undone": progress.kept_phase == "head"} if config.model.method == "fine_tune" else {}),
         "freeze_proof": progress.proofs,
-        **_speed(progress, evaluating_seconds=evaluating_seconds),
+        **_speed(progress, watch),
         "time_to_accuracy": _time_to_accuracy(progress, price_per_hour=config.price_per_hour),
         "parameters_trained": trained,
         "parameters_frozen": student.model.count_params() - trained,
@@ -176,17 +212,52 @@ def train_and_evaluate(
             "student_weights": fingerprint(student.model),
             "data": inspection.data_hash,
         },
+        "calibration": calibration,
+        "export": [],
     }
-    result |= package_student(
-        student,
-        run,
-        job.source,
-        splits,
-        formats=export_formats(config.export) if writes else (),
-        predict=predict,
-    )
     run.write_json("result.json", result)
-    return {**result, "resumed": resumed}
+    return result, resumed
+
+
+def _saved(run: RunDirectory, identity: dict[str, Any], *, begun: bool) -> Checkpoint | None:
+    """Returns what a run goes on from, if anything.
+
+    Raises:
+      WorkdirError: It is of another run, or no checkpoint is whole, or files of a run are there that nothing vouches for.
+    """
+    saved, damage = read_checkpoint(run.checkpoint)
+    if damage:
+        say(f"checkpoint: {damage}; going on from the one before")
+    if saved:
+        saved.require(identity, path=run.checkpoint, begun=begun)
+    elif not begun:
+        run.require_no_run()
+    return saved
+
+
+def _report_and_export(
+    run: RunDirectory,
+    formats: Sequence[str],
+    *,
+    source: Source | None,
+    watch: Stopwatch,
+    before_export: Callable[[pathlib.Path], None] | None,
+) -> dict[str, Any]:
+    """Makes what follows from a trained run, and returns its result with it; the time goes into the result as well."""
+    if before_export:
+        watch.start("reporting")
+        before_export(run.path)
+    watch.start("exporting" if formats else "packaging")
+    try:
+        export_finished(run, missing_exports(run, run.read_result() or {}, formats), source=source)
+    except TransferError as error:
+        raise ExportError(
+            f"{error} The run is finished: its result is in {run.path}, and the same command tries the export again."
+        ) from error
+    finally:
+        result = {**(run.read_result() or {}), "seconds": _rounded(watch.seconds())}
+        run.write_json("result.json", result)
+    return result
 
 
 @dataclasses.dataclass(frozen=True)
@@ -229,7 +300,7 @@ def load_run(workdir: str | os.PathLike[str], models: ModelCache) -> LoadedRun:
     distributor = open_distributor(
         resolve_hardware(config.strategy, replicas=config.replicas, precision=config.precision)
     )
-    job = _job(config, student, phases, source, inspection, splits, run, models, distributor)
+    job = _job(config, student, phases, source, inspection, splits, run, models, distributor, Stopwatch())
     models.remember(student, _changing(job, phases))
     student.model.load_weights(run.model)
     return LoadedRun(student, source, splits, _predict_fn(job, phases[-1]))
@@ -332,6 +403,12 @@ class _Job:
     distributor: Distributor
     features: dict[FreezePlan, Features]  # of the plans whose frozen layers are cached
     data_hash: str
+    watch: Stopwatch
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What its checkpoints are of."""
+        return run_identity(to_json(self.config), self.data_hash, self.splits.to_json(self.source))
 
     def recipe_of_head(self, phases: tuple[Phase, ...]) -> str:
         """Returns all that decides what the first phase of several makes of the head: not where it is cut afterwards."""
@@ -350,11 +427,12 @@ def _job(
     run: RunDirectory,
     models: ModelCache,
     distributor: Distributor,
+    watch: Stopwatch,
 ) -> _Job:
     """Returns the job, the features of frozen layers computed."""
     store = feature_store(config, student, phases, source, inspection, splits)
     features = _features_of_phases(distributor, models, store, student, phases)
-    return _Job(config, student, source, splits, run, models, distributor, features, inspection.data_hash)
+    return _Job(config, student, source, splits, run, models, distributor, features, inspection.data_hash, watch)
 
 
 def _require_same_work(
@@ -448,32 +526,32 @@ def _features_of_phases(
     }
 
 
-def _train(job: _Job, phases: tuple[Phase, ...], *, began: float) -> Progress:
+def _train(job: _Job, phases: tuple[Phase, ...], saved: Checkpoint | None) -> Progress:
     """Trains all phases from where the last checkpoint stands; leaves the weights that are kept in the student.
 
     Args:
       job: What they share.
       phases: In their order.
-      began: When the run did, by `time.perf_counter`.
+      saved: The last checkpoint, if there is one.
     """
     with writing(job.run.checkpoints):
         job.run.checkpoints.mkdir(exist_ok=True)
-    saved, damage = read_checkpoint(job.run.checkpoint)
-    if damage:
-        say(f"checkpoint: {damage}; going on from the one before")
     progress = saved.progress if saved else Progress()
     variables = _changing(job, phases)
     job.models.remember(job.student, variables)
     kept = saved.kept if saved else values_of(variables)
-    first, preparing_seconds = progress.phase, progress.preparing_seconds + time.perf_counter() - began
+    first = progress.phase
     if progress.history:
         say(f"going on after epoch {len(progress.history)}")
+        job.watch.add(progress.seconds or {"preparing": progress.preparing_seconds})
     elif shared := job.models.take_head(job.student, job.recipe_of_head(phases)):
         progress, first, kept = shared, 1, values_of(variables)
         say(f"head: as another run has trained it in {len(progress.history)} epochs")
-    progress.preparing_seconds = preparing_seconds
+        job.watch.add({phases[0].name: progress.seconds.get(phases[0].name, 0.0)})
     for position in range(first, len(phases)):
         phase = phases[position]
+        if progress.phase != position or not (progress.phase_over or progress.phase_epochs >= phase.epochs):
+            job.watch.start(phase.name)
         trainer = _trainer(job, phase)
         with computing_in(job.distributor.hardware.precision, job.student.backbone), job.distributor.fitting(trainer):
             if saved is not None and position == progress.phase:
@@ -484,6 +562,7 @@ def _train(job: _Job, phases: tuple[Phase, ...], *, began: float) -> Progress:
             if not progress.phase_over and progress.phase_epochs < phase.epochs:
                 _fit(job, phase, trainer, progress, variables, kept)
         restore(job.run.checkpoint, variables, kept)
+        progress.seconds = job.watch.seconds()
         if position == 0 and len(phases) > 1:
             job.models.remember_head(job.student, job.recipe_of_head(phases), progress)
         saved = None
@@ -550,6 +629,9 @@ def _fit(
         images_per_epoch=images,
         validation_images=len(job.splits.validation),
         write_history=lambda history: _write_metrics(job.run, history),
+        stopwatch=job.watch,
+        cached=phase.plan in job.features,
+        identity=job.identity,
     )
     callbacks = [
         StopOnNonFiniteLoss(phase.name),
@@ -561,6 +643,7 @@ def _fit(
             global_batch_size=training.global_batch_size,
             first_epoch=first_epoch,
             last_epoch=last_epoch,
+            cached=phase.plan in job.features,
         ),
         *([keras.callbacks.SwapEMAWeights()] if training.ema_momentum else []),
         EpochScalars(job.run.logs),
@@ -698,27 +781,31 @@ def _write_metrics(run: RunDirectory, history: list[dict[str, Any]]) -> None:
     run.write_text("metrics.jsonl", "".join(f"{json.dumps(epoch)}\n" for epoch in history))
 
 
-def _speed(progress: Progress, *, evaluating_seconds: float) -> dict[str, Any]:
-    """Returns seconds by phase and the median of images a second, which the slow first epoch does not move."""
-    seconds = {"preparing": progress.preparing_seconds}
-    for epoch in progress.history:
-        seconds[epoch["phase"]] = seconds.get(epoch["phase"], 0.0) + epoch["seconds"]
-    seconds["evaluating"] = evaluating_seconds
-    return {
-        "seconds": {name: round(value, 3) for name, value in seconds.items()},
-        "images_per_second": float(np.median([epoch["images_per_second"] for epoch in progress.history])),
-    }
+def _speed(progress: Progress, watch: Stopwatch) -> dict[str, Any]:
+    """Returns seconds by part, and images per second: the median epoch, which the slow first one does not move.
+
+    Epochs over what frozen layers made of the images read none; theirs is `cached_images_per_second`.
+    """
+    speeds: dict[str, float | None] = {}
+    for name in ("images_per_second", "cached_images_per_second"):
+        measured = [epoch[name] for epoch in progress.history if epoch.get(name)]
+        speeds[name] = float(np.median(measured)) if measured else None
+    return {"seconds": _rounded(watch.seconds()), **speeds}
+
+
+def _rounded(seconds: dict[str, float]) -> dict[str, float]:
+    return {part: round(spent, 3) for part, spent in seconds.items()}
 
 
 def _time_to_accuracy(progress: Progress, *, price_per_hour: float) -> list[dict[str, float]]:
     """Returns each best validation accuracy so far, the seconds after which it was reached and, at a price, what they cost.
 
-    Seconds count from the start of the run, preparing included, as DAWNBench does (Coleman et al. 2017).
+    Seconds count from the start of the command, preparing included, as DAWNBench does (Coleman et al. 2017).
     """
     reached: list[dict[str, float]] = []
     seconds = progress.preparing_seconds
     for epoch in progress.history:
-        seconds += epoch["seconds"]
+        seconds = epoch.get("elapsed_seconds", seconds + epoch["seconds"])
         if not reached or epoch["validation_accuracy"] > reached[-1]["validation_accuracy"]:
             cost = {"cost": round(seconds / 3600 * price_per_hour, 6)} if price_per_hour else {}
             reached.append({"validation_accuracy": epoch["validation_accuracy"], "seconds": round(seconds, 3), **cost})

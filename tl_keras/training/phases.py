@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from tl_keras.builder import Student, plan_student
-from tl_keras.config import FEWEST_STEPS, TransferConfig, epochs_for, parse_schedule
+from tl_keras.config import TransferConfig, parse_schedule, with_epochs
 from tl_keras.freezing import FreezePlan
 
 
@@ -38,20 +38,15 @@ def plan_phases(config: TransferConfig, student: Student, *, images: int) -> tup
     Raises:
       BackboneError: A stage of the schedule names no layer.
     """
-    training = config.training
-
-    def epochs(chosen: int, phase: str) -> int:
-        return chosen or epochs_for(images, global_batch_size=training.global_batch_size, steps=FEWEST_STEPS[phase])
-
+    training = with_epochs(config, images=images).training
     if config.model.method == "replicate":
-        return (Phase("all layers", student.plan, epochs(training.epochs, "all layers")),)
+        return (Phase("all layers", student.plan, training.epochs),)
     if config.model.method == "feature_extraction":
-        return (Phase("head", student.plan, epochs(training.epochs, "head")),)
-    head = Phase("head", student.plan.frozen(), epochs(training.head_epochs, "head"))
+        return (Phase("head", student.plan, training.epochs),)
+    head = Phase("head", student.plan.frozen(), training.head_epochs)
     factor, recalibrate = training.fine_tune_learning_rate_factor, config.model.batch_norm == "recalibrate"
     if not config.model.unfreeze_schedule:
-        last = epochs(training.epochs, "fine-tuning")
-        return head, Phase("fine-tuning", student.plan, last, factor, recalibrate)
+        return head, Phase("fine-tuning", student.plan, training.epochs, factor, recalibrate)
     stages = parse_schedule(config.model.unfreeze_schedule, training.epochs)
     return head, *(
         Phase(

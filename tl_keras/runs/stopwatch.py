@@ -1,0 +1,42 @@
+"""Where the time of a run goes, by part, without gaps: the parts add up to what the person waited."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+
+class Stopwatch:
+    """Divides the time since the start of a command into parts, one after the other.
+
+    Args:
+      began: When the command started, by `time.perf_counter`; None: now.
+      part: What is being done since then.
+    """
+
+    def __init__(self, *, began: float | None = None, part: str = "preparing"):
+        self._since = time.perf_counter() if began is None else began
+        self._part = part
+        self._seconds: dict[str, float] = {}
+
+    def start(self, part: str) -> None:
+        """Ends the part that was going on, and begins another; a part may go on several times."""
+        self.seconds()
+        self._part = part
+
+    def add(self, seconds: Mapping[str, float]) -> None:
+        """Adds what earlier processes have spent on the same run."""
+        for part, spent in seconds.items():
+            self._seconds[part] = self._seconds.get(part, 0.0) + spent
+
+    def seconds(self) -> dict[str, float]:
+        """Returns the seconds of each part so far, in the order in which they began."""
+        now = time.perf_counter()
+        self.add({self._part: now - self._since})
+        self._since = now
+        return dict(self._seconds)
+
+    @property
+    def total(self) -> float:
+        """Seconds of all parts so far."""
+        return sum(self.seconds().values())
