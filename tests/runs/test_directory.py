@@ -210,11 +210,11 @@ DAMAGE = {
 }
 
 
-@pytest.mark.parametrize("damage", DAMAGE)
-@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [(name, damage) for name in READERS for damage in DAMAGE if (name, damage) != ("metrics.jsonl", "empty")],
+)
 def test_a_damaged_file_is_one_line_that_names_it(tmp_path, name, damage):
-    if (name, damage) == ("metrics.jsonl", "empty"):
-        pytest.skip("a run without an epoch")
     DAMAGE[damage](tmp_path / name)
     with pytest.raises(WorkdirError, match=name.replace(".", r"\.")) as raised:
         READERS[name](RunDirectory(tmp_path))
