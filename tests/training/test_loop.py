@@ -18,7 +18,7 @@ from tl_keras.config import quick_start
 from tl_keras.data.arrays import ArraySource
 from tl_keras.data.inspection import inspect_source
 from tl_keras.data.sources import open_source
-from tl_keras.errors import BackboneError, ConfigError, DataError, WorkdirError
+from tl_keras.errors import BackboneError, ConfigError, DataError, ExportError, WorkdirError
 from tl_keras.experiments.measure import evaluate_run
 from tl_keras.serving.model_file import load_model
 from tl_keras.training.freeze_check import FreezeCheck
@@ -199,18 +199,35 @@ def test_weights_of_another_architecture_are_one_line_and_nothing_is_written(tmp
     assert not (tmp_path / "run").exists()
 
 
+def mounted(folder, size):
+    """Mounts a small file system, or makes one that is mounted larger."""
+    options = f"remount,size={size}" if os.path.ismount(folder) else f"size={size}"
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip(f"needs the right to mount a small file system: {done.stderr.decode().strip()}")
+
+
 def test_a_full_disk_is_one_line_and_what_was_written_is_whole(tmp_path, models):
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", tmp_path], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip(f"needs the right to mount a small file system: {mounted.stderr.decode().strip()}")
+    mounted(tmp_path, "1m")
     try:
         with pytest.raises(WorkdirError, match="disk is full"):
             train_and_evaluate(a_config(), tmp_path / "run", models=models)
         assert json.loads((tmp_path / "run" / "config.json").read_text())["config"]["seed"] == 0
-        assert not [path for path in (tmp_path / "run").rglob(".*") if path.is_file()]
+        assert [path.name for path in (tmp_path / "run").rglob(".*") if path.is_file()] == [".lock"]
         assert not (tmp_path / "run" / "result.json").exists()
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+
+
+def test_where_an_export_fills_the_disk_the_run_is_finished_and_exported_later(tmp_path, models):
+    mounted(tmp_path, "3m")
+    try:
+        with pytest.raises(ExportError, match=r"disk is full .* The run is finished"):
+            train_and_evaluate(a_config(), tmp_path / "run", models=models)
+        assert json.loads((tmp_path / "run" / "result.json").read_text())["test_accuracy"] > 0
+        assert not (tmp_path / "run" / "saved_model").exists()
+        mounted(tmp_path, "64m")
+        assert train_and_evaluate(a_config(), tmp_path / "run", models=models)["export"][0]["path"] == "saved_model/1"
     finally:
         subprocess.run(["umount", tmp_path], check=True)
 
