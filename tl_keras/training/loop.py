@@ -292,7 +292,8 @@ def load_run(workdir: str | os.PathLike[str], models: ModelCache) -> LoadedRun:
     run = RunDirectory(workdir)
     config = from_json((run.read_config() or {})["config"])
     source, inspection = models.images(config.data.source, SourceOptions.of(config), Reading.of(config))
-    splits = make_splits(config, source, inspection)
+    known = run.read_splits()
+    splits = Splits.from_json(known, source) if known else make_splits(config, source, inspection)
     student = models.student(
         choose_backbone(config.model), config.model, num_classes=len(source.class_names), seed=config.seed
     )
