@@ -210,10 +210,8 @@ DAMAGE = {
 }
 
 
-@pytest.mark.parametrize(
-    ("name", "damage"),
-    [(name, damage) for name in READERS for damage in DAMAGE if (name, damage) != ("metrics.jsonl", "empty")],
-)
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("name", READERS)
 def test_a_damaged_file_is_one_line_that_names_it(tmp_path, name, damage):
     DAMAGE[damage](tmp_path / name)
     with pytest.raises(WorkdirError, match=name.replace(".", r"\.")) as raised:

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from scipy.special import softmax
 
-from tl_keras.errors import ExportError
+from tl_keras.errors import ExportError, WorkdirError
 from tl_keras.serving import parity
 from tl_keras.serving.formats import FORMATS
 from tl_keras.serving.model_file import load_model
@@ -76,3 +76,11 @@ def test_a_runtime_that_does_not_answer_in_time_is_one_line(tmp_path, monkeypatc
     monkeypatch.setattr(parity, "_SECONDS_TO_ANSWER", 0.01)
     with pytest.raises(ExportError, match=r"answers within 0\.01 seconds\. Received: no answer"):
         parity.predict_in_fresh_process("saved_model", tmp_path, [np.zeros(1, np.uint8)], scratch=tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", bytes(range(256)), b"PK\x03\x04 half"])
+def test_a_damaged_record_is_one_line_that_names_it(tmp_path, content):
+    (tmp_path / "proof.npz").write_bytes(content)
+    with pytest.raises(WorkdirError, match=r"proof\.npz") as raised:
+        parity.ParityRecord.load(tmp_path / "proof.npz")
+    assert "\n" not in str(raised.value)

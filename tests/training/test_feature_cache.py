@@ -9,6 +9,7 @@ import threading
 import numpy as np
 import pytest
 
+from tl_keras.errors import WorkdirError
 from tl_keras.training.feature_cache import FeatureCache, RowSpec
 
 SPEC = RowSpec(((2, 3), (4,)))
@@ -188,3 +189,25 @@ def test_what_is_too_large_for_float16_is_noticed():
     large = [np.full((1, 2, 3), 7e4, np.float32), np.ones((1, 4), np.float32)]
     assert SPEC.holds(large)
     assert not RowSpec(SPEC.shapes, "float16").holds(large)
+
+
+@pytest.mark.parametrize("name", ["rows", "index", "lock", "kind.json"])
+@pytest.mark.parametrize("content", [b"", bytes(range(256)), None])
+def test_damaged_files_are_computed_again_and_a_directory_in_their_place_is_one_line(tmp_path, name, content):
+    rows = FeatureCache(tmp_path, limit_gib=1).rows({"kind": "damaged"}, RowSpec(((4,),)))
+    with rows.locked():
+        rows.append([b"k" * 32], [np.ones((1, 4), np.float32)])
+    (rows.folder / name).unlink()
+    if content is None:
+        (rows.folder / name).mkdir()
+        for use in (rows.reader, lambda: rows.locked().__enter__()):
+            with pytest.raises(WorkdirError, match="computed again") as raised:
+                use()
+            assert "\n" not in str(raised.value)
+        return
+    (rows.folder / name).write_bytes(content)
+    with rows.locked():
+        if rows.reader().find([b"k" * 32])[0] < 0:
+            rows.append([b"k" * 32], [np.ones((1, 4), np.float32)])
+    (found,) = rows.reader()(rows.reader().find([b"k" * 32]))
+    assert found.tolist() == [[1.0] * 4]

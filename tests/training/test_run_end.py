@@ -10,8 +10,13 @@ import pytest
 from forked_commands import run_command
 
 from tl_keras.config import TransferConfig, flatten, quick_start, to_json
-from tl_keras.errors import ExportError, WorkdirError
+from tl_keras.data.sources import open_source
+from tl_keras.errors import ExportError, TransferError, WorkdirError
+from tl_keras.experiments.measure import evaluate_run
+from tl_keras.reporting.run_report import write_report
 from tl_keras.runs.directory import RunDirectory
+from tl_keras.serving.monitoring import compare_images
+from tl_keras.serving.predictor import predict_images
 from tl_keras.training.loop import train_and_evaluate
 from tl_keras.training.model_cache import ModelCache
 
@@ -163,3 +168,58 @@ def test_the_parts_of_the_time_are_the_whole(small_teacher, tmp_path):
     assert "exporting saved_model" in done.stderr
     assert result["images_per_second"] is None  # the epochs read none
     assert result["cached_images_per_second"] > 0
+
+
+def damaged(path, damage):
+    content = path.read_bytes()
+    path.unlink()
+    if damage == "a directory":
+        path.mkdir()
+    else:
+        path.write_bytes(
+            {"truncated": content[: len(content) // 2], "empty": b"", "garbage": bytes(range(256))}[damage]
+        )
+
+
+DAMAGED = [
+    "config.json",
+    "splits.json",
+    "result.json",
+    "metrics.jsonl",
+    "proof.npz",
+    "logits.npz",
+    "model.keras",
+    "labels.txt",
+]
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "garbage", "a directory"])
+def test_no_damaged_file_is_a_traceback(small_teacher, trained, tmp_path, models, source_images, damage):
+    """Whatever reads a run directory says one line, or does not need the file."""
+    readers = {
+        "train": lambda run: train_and_evaluate(a_config(small_teacher, export="saved_model"), run, models=models),
+        "report": lambda run: write_report(run, run / "other.html"),
+        "evaluate": lambda run: evaluate_run(run, split="validation"),
+        "monitor": lambda run: compare_images(run, source_images),
+        "predict": lambda run: predict_images(run, [source_images]),
+    }
+    for name in [*DAMAGED, "checkpoints/last.npz"]:
+        for command, read in readers.items():
+            if command == "train" and name in ("labels.txt", "metrics.jsonl", "logits.npz", "checkpoints/last.npz"):
+                continue  # which an export does not read
+            run = shutil.copytree(trained, tmp_path / f"{command}_{name.replace('/', '_')}")
+            damaged(run / name, damage)
+            try:
+                read(run)
+            except TransferError as error:
+                assert "\n" not in str(error), (command, name)
+            shutil.rmtree(run)
+
+
+@pytest.fixture(scope="module")
+def source_images(tmp_path_factory):
+    """A folder with three digits."""
+    folder, digits = tmp_path_factory.mktemp("images"), open_source("digits")
+    for index in range(3):
+        (folder / f"{index}.png").write_bytes(digits.encoded_image(index))
+    return folder

@@ -74,14 +74,10 @@ class FinishedRun:
         Raises:
           DataError: The run has not written them.
         """
-        path = RunDirectory(self.path).logits
-        older = path.with_name("answers.npz")  # its name before version 0.2
-        if not path.exists() and older.exists():
-            path = older
-        if not path.exists():
-            raise DataError(f"report: expected {path}, which training writes. Received: a directory without it.")
-        with np.load(path) as file:
-            return file["logits"]
+        run = RunDirectory(self.path)
+        if not run.logits.exists():
+            raise DataError(f"report: expected {run.logits}, which training writes. Received: a directory without it.")
+        return run.read_logits()
 
     def audit(self) -> dict[str, Any] | None:
         """Returns what `python -m tl_keras.audit` measured, an `Audit` as JSON; None where it has not."""

@@ -59,6 +59,9 @@ class RunDirectory:
         self.model = self.path / "model.keras"
         self.proof = self.path / "proof.npz"
         self.logits = self.path / "logits.npz"
+        older = self.path / "answers.npz"  # its name before version 0.2
+        if older.exists() and not self.logits.exists():
+            self.logits = older
         self._unlock: weakref.finalize | None = None
 
     def lock(self) -> None:
@@ -169,11 +172,14 @@ class RunDirectory:
         """Returns a dictionary for each epoch, as the run wrote them to `metrics.jsonl`."""
         path = self.path / "metrics.jsonl"
         with reading(path):
-            return [dict(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+            history = [dict(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+            if not history:
+                raise ValueError("no epoch")
+            return history
 
     def read_logits(self) -> np.ndarray:
         """Returns the logits, float32 (n, classes), of the images that the accuracy was measured on."""
-        with reading(self.logits), np.load(self.logits, allow_pickle=False) as file:
+        with reading(self.logits), self.logits.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             return file["logits"]
 
     def record_export(self, row: dict[str, Any]) -> None:

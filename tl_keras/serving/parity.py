@@ -14,7 +14,7 @@ from scipy.special import softmax
 from tl_keras.data.base import Source
 from tl_keras.data.pipeline import evaluation_order
 from tl_keras.errors import BackboneError, ExportError
-from tl_keras.files import replacing, writing
+from tl_keras.files import reading, replacing, writing
 from tl_keras.serving.student_statistics import evenly
 
 # Spread over the classes; an export of the wrong preprocessing differs on the first.
@@ -54,7 +54,7 @@ class ParityRecord:
         """
         if not path.is_file():
             raise BackboneError(f"export: expected {path}, which training writes. Received: a directory without it.")
-        with np.load(path) as file:
+        with reading(path), path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             count = len(file.files) - 1
             return cls(tuple(file[f"image_{i}"].tobytes() for i in range(count)), file["logits"])
 

@@ -31,6 +31,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from tl_keras.errors import WorkdirError
 from tl_keras.files import writing
 
 _KEY_BYTES = 32
@@ -150,6 +151,7 @@ class FeatureRows:
         Raises:
           WorkdirError: The place cannot be written.
         """
+        self._require_files()
         with writing(self.folder), _lock(self.folder / "lock"):
             (self.folder / "kind.json").write_text(self._described, encoding="utf-8")
             whole = min(
@@ -188,8 +190,22 @@ class FeatureRows:
                 with (self.folder / name).open("ab") as file:
                     file.write(records.tobytes())
 
+    def _require_files(self) -> None:
+        """Raises a WorkdirError where something else lies in the place of a file."""
+        for name in ("rows", "index", "lock", "kind.json"):
+            if (self.folder / name).is_dir():
+                raise WorkdirError(
+                    f"cache: expected a file in {self.folder / name}. Received: a directory. Remove {self.folder}: what was "
+                    "in it is computed again."
+                )
+
     def reader(self) -> RowReader:
-        """Opens the rows that are there now; where none were computed, a reader that finds none."""
+        """Opens the rows that are there now; where none were computed, a reader that finds none.
+
+        Raises:
+          WorkdirError: Something else lies in the place of a file.
+        """
+        self._require_files()
         try:
             index = (self.folder / "index").read_bytes()
             os.utime(self.folder)  # now it was used
