@@ -66,7 +66,7 @@ class FinishedRun:
 
     def history(self) -> list[dict[str, Any]]:
         """Returns a dictionary for each epoch, as the run wrote them to `metrics.jsonl`."""
-        return RunDirectory(self.path).read_history()
+        return RunDirectory(self.path).read_history(at_least=self.result["kept_epoch"])
 
     def logits(self) -> np.ndarray:
         """Returns what the student answers, float32 (n, classes), for the images of `split` in the order of the source.

@@ -168,13 +168,13 @@ class RunDirectory:
             if not path.exists()
         ]
 
-    def read_history(self) -> list[dict[str, Any]]:
-        """Returns a dictionary for each epoch, as the run wrote them to `metrics.jsonl`."""
+    def read_history(self, *, at_least: int = 1) -> list[dict[str, Any]]:
+        """Returns a dictionary for each epoch, as the run wrote them to `metrics.jsonl`; of fewer epochs, it is damaged."""
         path = self.path / "metrics.jsonl"
         with reading(path):
             history = [dict(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
-            if not history:
-                raise ValueError("no epoch")
+            if len(history) < at_least:
+                raise ValueError(f"{len(history)} epochs of {at_least} or more")
             return history
 
     def read_logits(self) -> np.ndarray:
