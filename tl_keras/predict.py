@@ -49,10 +49,21 @@ def main(arguments: list[str]) -> int:
         max_pixels=_MAX_PIXELS.value,
     )
     print("\n".join(json.dumps(row) for row in rows) if _FORMAT.value == "jsonl" else as_text(rows))
-    broken = [row["file"] for row in rows if "error" in row]
-    if broken:
-        print(f"error: {len(broken)} of {len(rows)} files cannot be decoded, the first is {broken[0]}", file=sys.stderr)
-    return 2 if broken else 0
+    left_out = errors_by_reason(rows)
+    if left_out:
+        print(f"error: {left_out}", file=sys.stderr)
+    return 2 if left_out else 0
+
+
+def errors_by_reason(rows: list[dict]) -> str:
+    """Returns how many files are not answered, by reason, in one line; an empty string where all are."""
+    files: dict[str, list[str]] = {}
+    for row in rows:
+        if "error" in row:
+            files.setdefault(row["reason"].rstrip(",") or "cannot be decoded", []).append(row["file"])
+    reasons = [f"{reason}: {len(names)}, the first is {names[0]}" for reason, names in sorted(files.items())]
+    broken = sum(map(len, files.values()))
+    return printable(f"{broken} of {len(rows)} files are not answered; {'; '.join(reasons)}") if files else ""
 
 
 def as_text(rows: list[dict]) -> str:

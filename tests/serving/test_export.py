@@ -153,10 +153,12 @@ def test_every_format_of_the_config_is_there():
     assert tuple(FORMATS) == EXPORTS
 
 
-def test_an_absent_converter_names_the_line_to_run(monkeypatch):
+def test_all_absent_converters_are_named_at_once_with_the_line_to_run(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(DependencyError, match=r"pip install 'tl_keras\[onnx\]'"):
-        require_converters(("saved_model", "onnx"))
+    formats = ("saved_model", "litert", "litert_int8", "onnx", "openvino")
+    line = r"ai_edge_litert, tf2onnx, onnxruntime, openvino\. .* pip install 'tl_keras\[litert,onnx,openvino\]'$"
+    with pytest.raises(DependencyError, match=line):
+        require_converters(formats)
 
 
 def test_the_command_exports_the_next_version_and_says_how_it_compares(copy):

@@ -12,8 +12,12 @@ import io
 import os
 import pathlib
 import tempfile
+from typing import TYPE_CHECKING
 
 from tl_keras.errors import DataError, DependencyError
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 CONVERTED_SUFFIXES = (".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2", ".j2k")
 REMEDY = "pip install 'tl_keras[formats]'"
@@ -67,18 +71,32 @@ def to_png(contents: bytes) -> bytes:
       DataError: It cannot be read.
     """
     import pillow_heif
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     pillow_heif.register_heif_opener()
     try:
         with Image.open(io.BytesIO(contents)) as opened:
-            image = ImageOps.exif_transpose(opened)
-            if image.mode not in _MODES:
-                deep = image.mode.startswith("I")
-                image = image.convert("I;16" if deep else "RGBA" if "transparency" in image.info else "RGB")
-            png = io.BytesIO()
-            image.save(png, "PNG", exif=b"", icc_profile=None)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            return png_of(opened)
+    except (ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DataError(f"image: expected a file that Pillow reads. Received: a damaged one ({error}).") from error
+
+
+def png_of(image: Image.Image) -> bytes:
+    """Returns a Pillow image as an upright PNG.
+
+    Raises:
+      DataError: It belongs to a file that cannot be read.
+    """
+    from PIL import ImageOps
+
+    try:
+        image = ImageOps.exif_transpose(image)
+        if image.mode not in _MODES:
+            deep = image.mode.startswith("I")
+            image = image.convert("I;16" if deep else "RGBA" if "transparency" in image.info else "RGB")
+        png = io.BytesIO()
+        image.save(png, "PNG", exif=b"", icc_profile=None)
+    except OSError as error:
         raise DataError(f"image: expected a file that Pillow reads. Received: a damaged one ({error}).") from error
     return png.getvalue()
 

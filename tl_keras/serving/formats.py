@@ -54,14 +54,18 @@ class Format:
 
 
 def require_converters(names: Iterable[str]) -> None:
-    """Raises a DependencyError that names the line to run where a format's converter or runtime is not installed."""
-    for name in names:
-        for module in FORMATS[name].modules:
-            if importlib.util.find_spec(module) is None:
-                raise DependencyError(
-                    f"export: expected the package {module} for {name}. Received: it is not installed. "
-                    f"Run: pip install 'tl_keras[{FORMATS[name].extra}]'"
-                )
+    """Raises a DependencyError that names all packages of the formats that are not installed, and the one line to run."""
+    missing = {
+        module: FORMATS[name].extra
+        for name in names
+        for module in FORMATS[name].modules
+        if importlib.util.find_spec(module) is None
+    }
+    if missing:
+        extras = ",".join(dict.fromkeys(missing.values()))
+        raise DependencyError(
+            f"export: expected the packages {', '.join(missing)}. Received: not installed. Run: pip install 'tl_keras[{extras}]'"
+        )
 
 
 def _write_saved_model(trained: TrainedModel, path: pathlib.Path, _: ReadPixels) -> None:

@@ -14,14 +14,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from scipy.stats import binomtest, chi2_contingency, ks_2samp
 
 from tl_keras.data.base import in_parallel
-from tl_keras.data.conversion import readable_path
 from tl_keras.errors import DataError
+from tl_keras.serving.image_inputs import encoded_images, image_inputs
 from tl_keras.serving.model_file import load_model
-from tl_keras.serving.predictor import image_files, readable_files
+from tl_keras.serving.predictor import refusals
 from tl_keras.serving.student_statistics import StudentStatistics, with_features
 
 _SIGNIFICANCE = 0.01
@@ -171,14 +170,11 @@ def compare_images(
       DataError: There is no image that can be decoded.
     """
     trained = load_model(pathlib.Path(workdir, "model.keras"))
-    statistics, files = trained.statistics, image_files([folder])
-    readable, _ = readable_files(files)
+    statistics, files = trained.statistics, image_inputs(folder)
+    readable = [file for file, refusal in zip(files, refusals(files), strict=True) if not refusal]
     if not readable:
         raise DataError(f"data: expected images that can be decoded. Received: none of {len(files)} in {folder}.")
-    pixels = in_parallel(
-        tf.data.Dataset.from_tensor_slices([readable_path(file) for file in readable]),
-        lambda file: trained.preprocess.evaluation_transform(tf.io.read_file(file)),
-    )
+    pixels = in_parallel(encoded_images(readable), trained.preprocess.evaluation_transform)
     features, logits = with_features(trained.model).predict(pixels.batch(batch_size), verbose=0)
     counts = np.bincount(logits.argmax(axis=-1), minlength=len(trained.class_names))
     checks = [

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import abc
+import dataclasses
 import os
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,11 @@ import tensorflow as tf
 
 from tl_keras.config import DEFAULT_MAX_PIXELS
 from tl_keras.data.base import in_parallel
-from tl_keras.data.conversion import readable_path
 from tl_keras.data.decoding import decode_image
-from tl_keras.data.image_files import IMAGE_SUFFIXES, list_images
-from tl_keras.data.image_header import read_image_size
-from tl_keras.errors import BackboneError, DataError
+from tl_keras.data.image_header import ImageFileError, read_image_size
+from tl_keras.errors import BackboneError
 from tl_keras.serving.export import newest_version
+from tl_keras.serving.image_inputs import ImageInput, encoded_images, image_inputs
 from tl_keras.serving.model_file import TrainedModel, load_model
 from tl_keras.serving.runtime_check import open_saved_model
 from tl_keras.untrusted import parse_json
@@ -104,74 +104,89 @@ def load_predictor(path: str | os.PathLike[str]) -> Predictor:
 
 def predict_images(
     model: str | os.PathLike[str],
-    images: Iterable[str | os.PathLike[str]],
+    images: Any,
     *,
     top_k: int = 1,
     batch_size: int = 32,
     max_pixels: int = DEFAULT_MAX_PIXELS,
 ) -> list[dict[str, Any]]:
-    """Classifies image files.
+    """Classifies images.
+
+    Example:
+      >>> predict_images("run1", "photo.jpg")
+      [{'file': 'photo.jpg', 'label': 'rose', 'score': 0.98, 'top_k': [{'label': 'rose', 'score': 0.98}]}]
+      >>> predict_images("run1", ["photo.jpg", "more_photos/", open("b.png", "rb").read(), PIL.Image.open("c.webp"), pixels])
 
     Args:
       model: See `load_predictor`.
-      images: Files, or directories, in which every image below is taken.
+      images: One image or a list of any: a path of a file, or of a directory, in which every image below is taken; the bytes of a
+        file; a Pillow image; or RGB pixels, an array (height, width), (height, width, 1), (height, width, 3) or, with alpha,
+        (height, width, 4), of integers or floats from 0 to 255; floats are rounded. An array (n, height, width, channels) is n
+        images.
       top_k: How many labels to give for each image, at least 1.
       batch_size: Images at a time.
-      max_pixels: Of one image; a larger one is an error in its row.
+      max_pixels: Size of the largest image; a larger one is an error in its row.
 
     Returns:
-      For each image, in order, `file`, `label`, `score` (0 to 1) and `top_k`, a list of labels and scores; or `file`
-      and `error` for a file that is no image.
+      For each image, in order, `file`, its path or, without one, its place, such as `images[2]`; `label`, `score` (0 to 1) and
+      `top_k`, a list of labels and scores. Or `file`, `error` for what is not decoded, and `reason`, what completes "12 images
+      are ...", empty for a damaged one.
 
     Raises:
       BackboneError: The model cannot be read.
-      DataError: A path is not there, or no images are.
+      DataError: A path is not there, something is no image, or no images are.
     """
-    files = image_files(images)
+    inputs = image_inputs(images)
     predictor = load_predictor(model)
-    readable, errors = readable_files(files, max_pixels=max_pixels)
-    rows: dict[str, dict[str, Any]] = {file: {"file": file, "error": error} for file, error in errors.items()}
-    if readable:
-        encoded = in_parallel(
-            tf.data.Dataset.from_tensor_slices([readable_path(file) for file in readable]), tf.io.read_file
-        )
+    rows: list[dict[str, Any]] = [
+        {"file": image.name, **({"error": refusal.error, "reason": refusal.reason} if refusal else {})}
+        for image, refusal in zip(inputs, refusals(inputs, max_pixels=max_pixels), strict=True)
+    ]
+    answered = [index for index, row in enumerate(rows) if "error" not in row]
+    if answered:
+        encoded = encoded_images([inputs[index] for index in answered])
         probabilities = predictor.probabilities(encoded, batch_size=batch_size)
-        for file, row in zip(readable, probabilities, strict=True):
+        for index, row in zip(answered, probabilities, strict=True):
             best = np.argsort(-row, kind="stable")[:top_k]
             ranked = [{"label": predictor.class_names[i], "score": float(row[i])} for i in best]
-            rows[file] = {"file": file, **ranked[0], "top_k": ranked}
-    return [rows[file] for file in files]
+            rows[index].update({**ranked[0], "top_k": ranked})
+    return rows
 
 
-def image_files(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
-    """Returns the files, with directories replaced by the images below them, by the rule of `list_images`."""
-    files, _ = list_images(paths)
-    missing = next((file for file in files if not pathlib.Path(file).is_file()), None)
-    if missing is not None:
-        raise DataError(f"images: expected files or directories. Received: {missing}, which is not there.")
-    if not files:
-        raise DataError(f"images: expected files ending in {', '.join(IMAGE_SUFFIXES)}. Received: none.")
-    return files
+@dataclasses.dataclass(frozen=True)
+class Refusal:
+    """Says why an image is not decoded.
+
+    Attributes:
+      error: What was expected and received.
+      reason: What completes "12 images are ..."; empty for a damaged file.
+    """
+
+    error: str
+    reason: str
 
 
-def readable_files(files: Sequence[str], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[list[str], dict[str, str]]:
-    """Returns the files that decode, in order, and for each of the others why it does not."""
+_DAMAGED = Refusal("expected a whole image that can be read. Received: a damaged or unreadable file.", "")
 
-    def header_error(contents: bytes) -> bytes:
+
+def refusals(inputs: Sequence[ImageInput], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> list[Refusal | None]:
+    """Returns for each image why it is not decoded, or None for one that is; each is decoded once."""
+
+    def header_error(contents: bytes) -> tuple[bytes, bytes]:
         try:
             read_image_size(contents, max_pixels=max_pixels)
-        except DataError as error:
-            return str(error).removeprefix("image: ").encode()
-        return b""
+        except ImageFileError as error:
+            return str(error).removeprefix("image: ").encode(), error.reason.encode()
+        return b"", b""
 
-    def look(index, file):
-        contents = tf.io.read_file(file)
-        error = tf.ensure_shape(tf.numpy_function(header_error, [contents], tf.string, stateful=False), ())
+    def look(index, contents):
+        error, reason = tf.numpy_function(header_error, [contents], (tf.string, tf.string), stateful=False)
+        error, reason = tf.ensure_shape(error, ()), tf.ensure_shape(reason, ())
         side = tf.cond(error == b"", lambda: tf.reduce_max(tf.shape(decode_image(contents))), lambda: 0)
-        return index, error, side
+        return index, error, reason, side
 
-    listed = tf.data.Dataset.from_tensor_slices([readable_path(file) for file in files]).enumerate()
-    errors = dict.fromkeys(files, "expected a whole image that can be read. Received: a damaged or unreadable file.")
-    for index, error, _ in in_parallel(listed, look).ignore_errors().as_numpy_iterator():
-        errors[files[int(index)]] = error.decode()
-    return [file for file in files if not errors[file]], {file: error for file, error in errors.items() if error}
+    found: list[Refusal | None] = [_DAMAGED] * len(inputs)  # what raises is passed over
+    looked_at = in_parallel(encoded_images(inputs).enumerate(), look).ignore_errors()
+    for index, error, reason, _ in looked_at.as_numpy_iterator():
+        found[int(index)] = Refusal(error.decode(), reason.decode()) if error else None
+    return found

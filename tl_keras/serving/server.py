@@ -136,7 +136,7 @@ class _Server:
 
     @contextlib.asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
-        """PredictFn from start to stop."""
+        """Answers from start to stop."""
         self._batchers = {
             (signature, takes_long): MicroBatcher(
                 functools.partial(_ask, self._loaded.signatures[signature]),

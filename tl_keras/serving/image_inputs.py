@@ -1,0 +1,119 @@
+"""Images as a caller has them: files, bytes, Pillow images and arrays, all made into encoded images."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tl_keras.data.base import in_parallel
+from tl_keras.data.conversion import png_of, readable_path
+from tl_keras.data.image_files import IMAGE_SUFFIXES, list_images
+from tl_keras.errors import DataError
+
+_EXPECTED = (
+    "a path, bytes, a Pillow image, an array (height, width) or (height, width, 1, 3 or 4) of values 0 to 255, "
+    "or a list of these"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageInput:
+    """An image to answer.
+
+    Attributes:
+      name: Path of a file, or the place among what was given, such as `images[2]`.
+      contents: Encoded image; None: the file's.
+    """
+
+    name: str
+    contents: bytes | None = None
+
+
+def image_inputs(images: Any) -> list[ImageInput]:
+    """Returns what was given as encoded images, each file once, with directories replaced by the images below them.
+
+    Args:
+      images: See `tl_keras.serving.predictor.predict_images`.
+
+    Raises:
+      DataError: A path is not there, an array is no image, something is of another kind, or there are no images.
+    """
+    inputs: dict[str, ImageInput] = {}
+    for position, image in enumerate(_listed(images)):
+        if isinstance(image, (str, os.PathLike)):
+            files, _ = list_images([image])
+            inputs.update({file: ImageInput(file) for file in files})
+        else:
+            name = f"images[{position}]"
+            inputs[name] = ImageInput(name, _encoded(image, name))
+    found = list(inputs.values())
+    _require_images(found)
+    return found
+
+
+def encoded_images(inputs: Iterable[ImageInput]) -> tf.data.Dataset:
+    """Returns the encoded images, string (), in order; files are read when they are wanted."""
+    paths = [readable_path(image.name) if image.contents is None else "" for image in inputs]
+    contents = [image.contents or b"" for image in inputs]
+    return in_parallel(
+        tf.data.Dataset.from_tensor_slices((paths, contents)),
+        lambda path, given: tf.cond(path == "", lambda: given, lambda: tf.io.read_file(path)),
+    )
+
+
+def _listed(images: Any) -> Iterable[Any]:
+    if isinstance(images, (str, os.PathLike, bytes, bytearray, memoryview)) or _is_pillow(images):
+        return [images]
+    if hasattr(images, "__array__"):
+        array = np.asarray(images)
+        return array if array.ndim == 4 else [array]
+    if isinstance(images, Iterable):
+        return images
+    raise DataError(f"images: expected {_EXPECTED}. Received: {type(images).__name__}.")
+
+
+def _is_pillow(image: Any) -> bool:
+    pillow = sys.modules.get("PIL.Image")  # whoever has such an image has imported it
+    return pillow is not None and isinstance(image, pillow.Image)
+
+
+def _encoded(image: Any, name: str) -> bytes:
+    if isinstance(image, (bytes, bytearray, memoryview)):
+        return bytes(image)
+    if _is_pillow(image):
+        return png_of(image)
+    if hasattr(image, "__array__"):
+        return tf.io.encode_png(_pixels(np.asarray(image), name)).numpy()
+    raise DataError(f"{name}: expected {_EXPECTED}. Received: {type(image).__name__}.")
+
+
+def _pixels(array: np.ndarray, name: str) -> np.ndarray:
+    """Returns uint8 (height, width, channels) of an array; fractions are rounded to the nearest."""
+    is_image = array.size and (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3, 4)))
+    if not is_image or array.dtype.kind not in "uif":
+        raise DataError(f"{name}: expected {_EXPECTED}. Received: an array of {array.dtype}, shape {array.shape}.")
+    lowest, highest = array.min(), array.max()
+    if not (lowest >= 0 and highest <= 255):  # nor NaN
+        raise DataError(
+            f"{name}: expected values from 0 to 255. Received: {lowest} to {highest}. Undo what was subtracted or divided by."
+        )
+    if array.dtype.kind == "f" and 0 < highest <= 1:
+        raise DataError(
+            f"{name}: expected values from 0 to 255. Received: fractions up to {highest}. Multiply by 255, or give uint8."
+        )
+    return np.atleast_3d(np.rint(array).astype(np.uint8))
+
+
+def _require_images(inputs: list[ImageInput]) -> None:
+    missing = next((each for each in inputs if each.contents is None and not pathlib.Path(each.name).is_file()), None)
+    if missing is not None:
+        raise DataError(f"images: expected files or directories. Received: {missing.name}, which is not there.")
+    if not inputs:
+        raise DataError(f"images: expected files ending in {', '.join(IMAGE_SUFFIXES)}. Received: none.")
