@@ -77,7 +77,7 @@ def to_png(contents: bytes) -> bytes:
     try:
         with Image.open(io.BytesIO(contents)) as opened:
             return png_of(opened)
-    except (ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(f"image: expected a file that Pillow reads. Received: a damaged one ({error}).") from error
 
 
