@@ -55,8 +55,7 @@ def as_text(metrics: dict) -> str:
     """Returns the measures as lines and a table."""
     top_5 = f", top-5 {metrics['top_5_accuracy']:.4f}" if "top_5_accuracy" in metrics else ""
     lines = [f"accuracy {metrics['accuracy']:.4f}{top_5}  ({metrics['examples']} images, split {metrics['split']})"]
-    if metrics["undecodable"]:
-        lines.append(f"left out, cannot be decoded: {', '.join(map(printable, metrics['undecodable']))}")
+    lines += map(printable, metrics["left_out"])
     width = max(len("class"), *(len(printable(row["class"])) for row in metrics["classes"]))
     lines.append(f"{'class':<{width}} {'precision':>10} {'recall':>8} {'images':>8}")
     for row in metrics["classes"]:

@@ -51,7 +51,7 @@ def make_run(path, source):
     run.begin(
         config=to_json(config),
         data_hash=inspection.data_hash,
-        splits=splits.to_json(source),
+        splits=splits.to_json(source, inspection),
         labels=source.class_names,
     )
     package_student(

@@ -82,6 +82,10 @@ class Inspection:
         """Returns the source that was inspected, which knows what its files are where that makes reading faster."""
         return source.of_jpegs(only_upright=self.only_upright) if self.only_jpegs else source
 
+    def left_out(self) -> list[str]:
+        """Returns a sentence for each reason why images are not decodable, with their number and names."""
+        return list(_sentences_of_left_out(self.undecodable, self.reasons))
+
     def to_json(self) -> dict[str, Any]:
         """Returns the summary as JSON values; nothing in it is as long as the data, save the names of bad files."""
         heights, widths = self.heights[self.decodable], self.widths[self.decodable]
@@ -116,11 +120,12 @@ def inspect_source(source: Source, reading: Reading = AS_USUAL, *, show_progress
     decodable = looks.heights > 0
     undecodable = tuple(source.ids[index] for index in np.flatnonzero(~decodable).tolist())
     counts = np.bincount(source.labels[decodable], minlength=len(source.class_names))
+    reasons = tuple(looks.reasons[~decodable].tolist())
     _require_two_classes(source, counts, undecodable, looks.reasons)
     if not reading.significant_bits:
         _require_all_bits(source, looks.deepest)
     findings = [
-        *_undecodable_findings(source, decodable, looks.reasons),
+        *_sentences_of_left_out(undecodable, reasons),
         *_one_colour_finding(source, looks.of_one_colour),
         *_class_size_findings(source.class_names, counts),
         *_shared_content_findings(source, looks.hashes),
@@ -134,7 +139,7 @@ def inspect_source(source: Source, reading: Reading = AS_USUAL, *, show_progress
         only_jpegs=bool(looks.jpegs[decodable].all()),
         only_upright=bool((looks.orientations[decodable] == 1).all()),
         undecodable=undecodable,
-        reasons=tuple(looks.reasons[~decodable].tolist()),
+        reasons=reasons,
         findings=tuple(findings),
         data_hash=_data_hash(source, looks.hashes),
     )
@@ -259,10 +264,10 @@ def _require_all_bits(source: Source, deepest: np.ndarray) -> None:
         )
 
 
-def _undecodable_findings(source: Source, decodable: np.ndarray, reasons: np.ndarray) -> Iterable[str]:
+def _sentences_of_left_out(undecodable: Sequence[str], reasons: Sequence[str]) -> Iterable[str]:
     """Yields a sentence for damaged files, and one for each other reason."""
-    for reason in sorted(set(reasons[~decodable])):
-        names = [source.ids[index] for index in np.flatnonzero(~decodable & (reasons == reason)).tolist()]
+    for reason in sorted(set(reasons)):
+        names = [name for name, why in zip(undecodable, reasons, strict=True) if why == reason]
         what = f"are {reason}" if reason else "cannot be decoded"
         yield f"{len(names)} images {what} and are left out: {_shown(names)}"
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+import pathlib
 from typing import Any
 
 import numpy as np
 
 from tl_keras.config import DEFAULT_MAX_PIXELS, DEFAULT_SIGNIFICANT_BITS, TransferConfig, from_json
-from tl_keras.data.inspection import Reading, inspect_source
+from tl_keras.data.inspection import Inspection, Reading, inspect_source
 from tl_keras.data.pipeline import evaluation_order
 from tl_keras.data.sources import NO_OPTIONS, Source, SourceOptions, open_source
-from tl_keras.data.splits import Splits
+from tl_keras.data.splits import Splits, hash_starts
 from tl_keras.errors import DataError, nearest
 from tl_keras.evaluation.metrics import classification_metrics
 from tl_keras.runs.directory import RunDirectory
@@ -38,8 +39,9 @@ def evaluate_model(
       batch_size: Images at a time.
 
     Returns:
-      What `classification_metrics` gives, and `split`, `undecodable`, the images that were left out, and `notes` of what
-      else was.
+      What `classification_metrics` gives, and `split`; `undecodable`, the images that were left out, and `left_out`, a sentence for
+      each reason; `trained_on`, how many of the others the run was trained on, where its directory is there to tell; and `notes`
+      of this and of what else was left out.
 
     Raises:
       DataError: The source cannot be read, has classes that the model lacks, or lacks the split.
@@ -53,13 +55,39 @@ def evaluate_model(
         raise DataError(f"split: expected one that the source declares ({known}). Received: {split}.")
     inspection = inspect_source(source, Reading(significant_bits=DEFAULT_SIGNIFICANT_BITS, max_pixels=max_pixels))
     chosen = inspection.decodable & ((source.declared_splits == split) if split else True)
-    metrics = _measure(model, source, np.flatnonzero(chosen), batch_size=batch_size)
+    indices = np.flatnonzero(chosen)
+    metrics = _measure(model, source, indices, batch_size=batch_size)
+    trained_on = _trained_on(model, source, inspection, indices)
+    seen = (
+        f"the run was trained on {trained_on} of these {len(indices)} images: on others its accuracy is likely to be lower; "
+        "leave out those under train in its splits.json"
+    )
     return {
         **metrics,
         "split": split or "all",
         "undecodable": list(inspection.undecodable),
-        "notes": list(source.notes),
+        "left_out": inspection.left_out(),
+        "trained_on": trained_on,
+        "notes": [*source.notes, *([seen] if trained_on else [])],
     }
+
+
+def _trained_on(
+    model: str | os.PathLike[str], source: Source, inspection: Inspection, indices: np.ndarray
+) -> int | None:
+    """Returns how many of some images a run was trained on; None where the model lies in no run directory.
+
+    They are told by content, in runs of older versions by name.
+    """
+    path = pathlib.Path(model).expanduser().absolute()
+    run = next((folder for folder in (path, *path.parents[:3]) if (folder / "splits.json").is_file()), None)
+    splits = None if run is None else RunDirectory(run).read_splits()
+    if splits is None:
+        return None
+    if "train_sha256" in splits:
+        known = set(splits["train_sha256"])
+        return sum(content in known for content in hash_starts(inspection, indices))
+    return len({source.ids[index] for index in indices.tolist()} & set(splits["train"]))
 
 
 def evaluate_run(workdir: str | os.PathLike[str], *, split: str = "test", batch_size: int = 32) -> dict[str, Any]:

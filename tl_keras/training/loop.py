@@ -160,7 +160,7 @@ def _train_and_measure(
     resumed = run.begin(
         config=to_json(config),
         data_hash=inspection.data_hash,
-        splits=splits.to_json(source),
+        splits=splits.to_json(source, inspection),
         labels=source.class_names,
     )
     say(describe(config, teacher, student, phases, splits, hardware))
