@@ -87,3 +87,26 @@ def test_without_tensorflow_the_line_to_run_is_printed(tmp_path):
         done = run(*arguments, PYTHONPATH=str(tmp_path))
         assert done.returncode != 0
         assert "pip install 'tl_keras[cpu]'" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("command", ["train", "sweep"])
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--backbone=missing.keras", "backbone: expected an existing file. Received: missing.keras"),
+        ("--weights=missing.weights.h5", "weights: expected an existing file. Received: missing.weights.h5"),
+        ("--workdir=setup.cfg", "workdir: expected a directory. Received: setup.cfg"),
+        ("--workdir=setup.cfg/run", "workdir: expected a directory. Received: setup.cfg/run"),
+    ],
+)
+def test_a_bad_path_is_refused_before_tensorflow_is_imported(tmp_path, command, flag, message):
+    code = (
+        "import runpy, sys\n"
+        f"sys.argv = ['x', '--data=digits', '--workdir={tmp_path / 'run'}', {flag!r}]\n"
+        f"try: runpy.run_module('tl_keras.{command}', run_name='__main__')\n"
+        "except SystemExit as end: print(end.code, {'tensorflow', 'keras'} & set(sys.modules))"
+    )
+    done = run("-c", code)
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == "2 set()\n"

@@ -13,10 +13,11 @@ from ml_collections import config_flags
 from tl_keras import source_flags
 from tl_keras.config import EXPORTS, TransferConfig
 from tl_keras.data.source_names import check_source
-from tl_keras.errors import ConfigError
+from tl_keras.errors import BackboneError, ConfigError
 
 flags.disclaim_key_flags()  # they are listed by --help of the command that calls `define`
 
+_TEACHER_SUFFIXES = (".keras", ".h5", ".pth")
 _RECIPES = pathlib.Path(__file__).parent / "recipes"
 
 # Flag, its type, the field that it sets, and what --help says of it.
@@ -121,6 +122,7 @@ def config_from(holder: flags.FlagHolder) -> TransferConfig:
 
     Raises:
       ConfigError: The recipe gives no TransferConfig.
+      BackboneError: A file of a teacher or of weights is not there.
     """
     config = holder.value
     if not isinstance(config, TransferConfig):
@@ -138,7 +140,17 @@ def config_from(holder: flags.FlagHolder) -> TransferConfig:
             setattr(part, last, flags.FLAGS[name].value)
     if config.data.source:
         check_source(config.data.source)  # what is wrong with the name is said before TensorFlow is imported
+    for name, file in (("backbone", config.model.backbone), ("weights", config.model.weights)):
+        if str(file).endswith(_TEACHER_SUFFIXES) and not pathlib.Path(file).is_file():
+            raise BackboneError(f"{name}: expected an existing file. Received: {file}, which is not there.")
     return config
+
+
+def check_workdir(workdir: str) -> None:
+    """Raises a WorkdirError where a run could not be written; imports no TensorFlow."""
+    from tl_keras.runs.directory import RunDirectory  # with numpy, which --help does without
+
+    RunDirectory(workdir).check_writable()
 
 
 def add_recipe_to_arguments() -> None:

@@ -38,6 +38,7 @@ def main(arguments: list[str]) -> None:
         raise ConfigError(f"learning_rates: expected numbers. Received: {','.join(_LEARNING_RATES.value)}.") from error
 
     validate(config)
+    run_flags.check_workdir(_WORKDIR.value)
     command_line.require_tensorflow(config.strategy)
     from tl_keras.experiments.sweep import describe, sweep
     from tl_keras.serving.export import newest_version

@@ -43,6 +43,7 @@ def main(arguments: list[str]) -> None:
     if arguments:
         raise ConfigError(f"flags: expected --name=value. Received: {' '.join(arguments)}. Use --help to see them.")
     config = run_flags.config_from(_CONFIG)
+    run_flags.check_workdir(_WORKDIR.value)
     if _LEARNING_RATE.value == "auto":
         config.training.find_learning_rate = True
     elif _LEARNING_RATE.value:
