@@ -14,6 +14,7 @@ from tl_keras.advice.teacher_scores import Sample, TeacherScores, draw_sample, s
 from tl_keras.advice.time_estimate import TimeEstimate, estimate_time
 from tl_keras.config import ModelConfig, TransferConfig, validate
 from tl_keras.console import say
+from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.errors import ConfigError
 from tl_keras.training.model_cache import ModelCache
 
@@ -74,6 +75,7 @@ class Advice:
         }
 
 
+@with_own_keras_settings
 def advise(
     config: TransferConfig,
     candidates: Sequence[Candidate],

@@ -23,6 +23,7 @@ from tl_keras.data.base import FileSource
 from tl_keras.data.inspection import Inspection, Reading, inspect_source
 from tl_keras.data.sources import Source
 from tl_keras.data.splits import Splits, split_source
+from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.errors import DataError
 from tl_keras.files import replacing
 from tl_keras.serving.outlier import fit_outlier_model
@@ -110,6 +111,7 @@ class DataReport:
         }
 
 
+@with_own_keras_settings
 def inspect_closely(source: Source, candidate: Candidate, config: TransferConfig) -> DataReport:
     """Looks at every image, its pixels and what a teacher makes of them, all splits alike.
 

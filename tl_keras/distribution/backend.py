@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
+import pathlib
 import sys
+from typing import Any
 
 from tl_keras.errors import ConfigError, DependencyError
+
+_BACKENDS = ("tensorflow", "jax")
+_KNOWN = {
+    "floatx": ("float16", "float32", "float64"),
+    "image_data_format": ("channels_last", "channels_first"),
+}
 
 
 def choose_backend(strategy: str) -> None:
@@ -15,15 +24,62 @@ def choose_backend(strategy: str) -> None:
     `auto` leaves the choice to KERAS_BACKEND and Keras's own file; every other strategy has one backend.
 
     Raises:
-      DependencyError: JAX is not installed.
+      ConfigError: Keras's own file cannot be used.
+      DependencyError: The package of the backend is not installed.
     """
     if strategy == "jax" and importlib.util.find_spec("jax") is None:
         raise DependencyError(
             "strategy: expected JAX. Received: no package of that name. Run: pip install 'tl_keras[jax]'  (on a TPU: "
             "tl_keras[jax-tpu]), or use another --strategy."
         )
-    if strategy != "auto" and "keras" not in sys.modules:
+    if "keras" in sys.modules:
+        return
+    if strategy != "auto":
         os.environ["KERAS_BACKEND"] = backend_of(strategy)
+    _check_settings()
+
+
+def _check_settings() -> None:
+    """Raises an error where importing Keras would fail because of KERAS_BACKEND or keras.json."""
+    path = pathlib.Path(os.environ.get("KERAS_HOME") or pathlib.Path.home() / ".keras", "keras.json")
+    settings = _read_settings(path)
+    for field, known in _KNOWN.items():
+        if field in settings and settings[field] not in known:
+            raise ConfigError(
+                f"keras.json: expected {field} to be one of {', '.join(known)}. Received: {json.dumps(settings[field])} in {path}. "
+                "Correct the file, or remove it: Keras has defaults."
+            )
+    chosen = os.environ.get("KERAS_BACKEND")
+    backend, place = (chosen, "KERAS_BACKEND") if chosen else (settings.get("backend", "tensorflow"), str(path))
+    if backend not in _BACKENDS:
+        raise DependencyError(
+            f"backend: expected {' or '.join(_BACKENDS)}. Received: {backend}, which {place} names. Set KERAS_BACKEND=tensorflow."
+        )
+    if backend == "jax" and importlib.util.find_spec("jax") is None:
+        raise DependencyError(
+            f"backend: expected an installed package. Received: jax, which {place} names and which is not installed. Set "
+            "KERAS_BACKEND=tensorflow, or run: pip install 'tl_keras[jax]'"
+        )
+
+
+def _read_settings(path: pathlib.Path) -> dict[str, Any]:
+    """Returns what Keras reads from its file: nothing, where there is none or it is no JSON."""
+    if not path.exists():
+        return {}
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return {}
+    except OSError as error:
+        raise ConfigError(
+            f"keras.json: expected a file that can be read. Received: {path} ({error.strerror}). Remove it, or set KERAS_HOME to "
+            "another folder."
+        ) from error
+    if not isinstance(settings, dict):
+        raise ConfigError(
+            f"keras.json: expected a JSON object. Received: another value in {path}. Remove it: Keras has defaults."
+        )
+    return settings
 
 
 def backend_of(strategy: str) -> str:

@@ -13,12 +13,14 @@ from tl_keras.data.inspection import Inspection, Reading, inspect_source
 from tl_keras.data.pipeline import evaluation_order
 from tl_keras.data.sources import NO_OPTIONS, Source, SourceOptions, open_source
 from tl_keras.data.splits import Splits, hash_starts
+from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.errors import DataError, nearest
 from tl_keras.evaluation.metrics import classification_metrics
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.serving.predictor import load_predictor
 
 
+@with_own_keras_settings
 def evaluate_model(
     model: str | os.PathLike[str],
     source: Any,
@@ -90,6 +92,7 @@ def _trained_on(
     return len({source.ids[index] for index in indices.tolist()} & set(splits["train"]))
 
 
+@with_own_keras_settings
 def evaluate_run(workdir: str | os.PathLike[str], *, split: str = "test", batch_size: int = 32) -> dict[str, Any]:
     """Measures a finished run on one of its own splits.
 

@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 
 from tl_keras.builder import Student
+from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.serving.package import package_student
 from tl_keras.training.loop import load_run
 from tl_keras.training.model_cache import ModelCache
 
 
+@with_own_keras_settings
 def make_soup(
     workdirs: Sequence[pathlib.Path], workdir: str | os.PathLike[str], *, models: ModelCache
 ) -> dict[str, Any] | None:

@@ -17,6 +17,7 @@ from tl_keras.builder import Student, choose_backbone, plan_student
 from tl_keras.config import train_command
 from tl_keras.data.pipeline import evaluation_images, evaluation_order
 from tl_keras.data.sources import Source
+from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.evaluation.calibration import mean_log_loss, out_of_fold_probabilities, reliability
 from tl_keras.evaluation.metrics import accuracy_interval, classification_metrics
 from tl_keras.experiments.measure import open_run
@@ -63,6 +64,7 @@ class _Predictions:
         return softmax(self.logits / self.temperature, axis=-1)
 
 
+@with_own_keras_settings
 def write_report(
     workdir: str | os.PathLike[str], out: str | os.PathLike[str] = "", *, source: Source | None = None
 ) -> pathlib.Path:

@@ -23,6 +23,7 @@ from tl_keras.backbones.weights import fingerprint
 from tl_keras.config import from_json
 from tl_keras.console import printable, say
 from tl_keras.data.sources import Source, SourceOptions, open_source
+from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.errors import DataError, ExportError, TransferError, WorkdirError
 from tl_keras.files import replacing, writing
 from tl_keras.runs.directory import RunDirectory
@@ -35,6 +36,7 @@ from tl_keras.serving.student_statistics import evenly
 _CALIBRATION_IMAGES = 200
 
 
+@with_own_keras_settings
 def export_run(
     workdir: str | os.PathLike[str] | RunDirectory, formats: Iterable[str], *, source: Source | None = None
 ) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ import numpy as np
 from scipy.stats import binomtest, chi2_contingency, ks_2samp
 
 from tl_keras.data.base import in_parallel
+from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.errors import DataError
 from tl_keras.serving.image_inputs import encoded_images, image_inputs
 from tl_keras.serving.model_file import load_model
@@ -151,6 +152,7 @@ class Watch:
         return f"the last {_WATCHED_ANSWERS} images: {figures}; {verdict(checks)}"
 
 
+@with_own_keras_settings
 def compare_images(
     workdir: str | os.PathLike[str], folder: str | os.PathLike[str], *, batch_size: int = 32
 ) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from tl_keras.config import DEFAULT_MAX_PIXELS
 from tl_keras.data.base import in_parallel
 from tl_keras.data.decoding import decode_image
 from tl_keras.data.image_header import ImageFileError, read_image_size
+from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.errors import BackboneError
 from tl_keras.serving.export import newest_version
 from tl_keras.serving.image_inputs import ImageInput, encoded_images, image_inputs
@@ -82,6 +83,7 @@ class SavedModelPredictor(Predictor):
         return np.concatenate([self._serve(image_bytes=batch)["probabilities"].numpy() for batch in batches])
 
 
+@with_own_keras_settings
 def load_predictor(path: str | os.PathLike[str]) -> Predictor:
     """Loads a `.keras` file, a SavedModel directory, or the `model.keras` of a run directory.
 
@@ -102,6 +104,7 @@ def load_predictor(path: str | os.PathLike[str]) -> Predictor:
     )
 
 
+@with_own_keras_settings
 def predict_images(
     model: str | os.PathLike[str],
     images: Any,

@@ -31,6 +31,7 @@ from tl_keras.data.sources import Source, SourceOptions, open_source
 from tl_keras.data.splits import Splits, split_source
 from tl_keras.distribution.distributor import Distributor, open_distributor
 from tl_keras.distribution.hardware import Hardware, resolve_hardware
+from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.distribution.precision import computing_in
 from tl_keras.errors import ConfigError, ExportError, TransferError
 from tl_keras.files import replacing, writing
@@ -63,6 +64,7 @@ _MEMORY_FOR_VALIDATION = 2**27
 _SAFE_RATE = 3e-4
 
 
+@with_own_keras_settings
 def train_and_evaluate(
     config: TransferConfig,
     workdir: str | os.PathLike[str],
@@ -282,6 +284,7 @@ class LoadedRun:
         return float(np.mean(logits.argmax(axis=-1) == self.source.labels[evaluation_order(self.source, indices)]))
 
 
+@with_own_keras_settings
 def load_run(workdir: str | os.PathLike[str], models: ModelCache) -> LoadedRun:
     """Opens a finished run again; what its frozen layers make of the images is in the cache.
 

@@ -12,6 +12,7 @@ from tl_keras.data.inspection import Reading, inspect_source
 from tl_keras.data.pipeline import steps_per_epoch
 from tl_keras.data.sources import SourceOptions, open_source
 from tl_keras.distribution.hardware import resolve_hardware
+from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.distribution.libtpu import chip_of
 from tl_keras.distribution.precision import computing_in, dtype_policy
 from tl_keras.distribution.tpu_compile import CompiledStep, DoesNotFitError, compile_step, require_no_geometry
@@ -68,6 +69,7 @@ class TpuReport:
         )
 
 
+@with_own_keras_settings
 def report_step(config: TransferConfig, *, topology: str, look_for_largest: bool) -> TpuReport:
     """Compiles the step of a run's last phase, on the backend of Keras, on images: what is frozen is computed in it.
 

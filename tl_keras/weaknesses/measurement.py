@@ -17,6 +17,7 @@ from tl_keras.data.base import in_parallel
 from tl_keras.data.pipeline import evaluation_images, evaluation_order
 from tl_keras.data.sources import Source
 from tl_keras.data.splits import Splits
+from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.errors import ConfigError, DataError
 from tl_keras.evaluation.metrics import accuracy_interval
 from tl_keras.experiments.measure import open_run
@@ -82,6 +83,7 @@ class _Classifier:
 _Attack = Callable[[_Classifier, _Sample], list[np.ndarray]]
 
 
+@with_own_keras_settings
 def audit_run(
     workdir: str | os.PathLike[str], *, images: int = 100, with_teacher: bool = True, source: Source | None = None
 ) -> Audit:
