@@ -122,6 +122,26 @@ def test_an_entry_of_the_archive_declares_as_well(tmp_path):
     assert read_teacher_file(str(tmp_path / "model.keras")).preprocess.to_json() == DECLARED
 
 
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ([1], "to be a JSON object. Received: [1]"),
+        (3, "to be a JSON object. Received: 3"),
+        ("preprocess", "to be a JSON object"),
+        ({"preprocess": DECLARED, "backbone": 3}, "expected backbone"),
+        ({"preprocess": DECLARED, "backbone": ["MobileNetV2"]}, "expected backbone"),
+        ({"preprocess": DECLARED, "alpha": "1"}, "expected alpha"),
+        ({"preprocess": DECLARED, "alpha": None}, "to be a number above 0. Received: null"),
+        ({"preprocess": DECLARED, "class_names": 2}, "to be a list of names. Received: 2"),
+        ({"preprocess": [1]}, "preprocess: expected the fields"),
+    ],
+)
+def test_an_entry_with_fields_of_another_type_is_refused(tmp_path, entry, message):
+    with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
+        archive.writestr("tl_keras.json", json.dumps(entry))
+    assert message in refused(str(tmp_path / "model.keras"))
+
+
 def test_without_a_declaration_the_line_says_what_to_write(tmp_path):
     a_network().save(tmp_path / "model.keras")
     assert f'Write {tmp_path}/model.preprocess.json, such as {{"image_size": 224' in refused(

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import pytest
 
-from tl_keras.backbones.specs import backbone_spec
-from tl_keras.backbones.weights import check_weights_name, fingerprint, load_weights
+from tl_keras.backbones.specs import WeightsFile, backbone_spec
+from tl_keras.backbones.weights import check_weights_name, fingerprint, load_weights, official_file
 from tl_keras.errors import BackboneError
 
 
@@ -106,3 +106,11 @@ def test_the_fingerprint_changes_with_any_weight():
     before = fingerprint(backbone)
     backbone.weights[-1].assign(np.nextafter(backbone.weights[-1].numpy(), np.float32(2)))
     assert fingerprint(backbone) != before
+
+
+def test_a_directory_in_the_place_of_an_official_file_is_one_line(monkeypatch, tmp_path):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    (tmp_path / "models" / "some.h5").mkdir(parents=True)
+    with pytest.raises(BackboneError, match=r"some\.h5, which is a directory\. Remove it"):  # noqa: SIM117
+        with official_file(WeightsFile(name="some.h5", alpha=1.0)):
+            pytest.fail("Keras is not to be asked")

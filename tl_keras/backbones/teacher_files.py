@@ -65,7 +65,7 @@ def read_teacher_file(file: str) -> TeacherFile:
         with zipfile.ZipFile(path) as archive:
             if ENTRY in archive.namelist():
                 facts = read_json_entry(archive, ENTRY)
-        if "preprocess" not in facts and beside.is_file():
+        if isinstance(facts, dict) and "preprocess" not in facts and beside.is_file():
             facts = {"preprocess": parse_json(beside.read_bytes())}
     except (zipfile.BadZipFile, zipfile.LargeZipFile) as error:
         raise BackboneError(f"backbone: expected a .keras file. Received: {path} ({error}).") from error
@@ -73,6 +73,7 @@ def read_teacher_file(file: str) -> TeacherFile:
         raise BackboneError(
             f"backbone: expected JSON that declares the preprocessing of {path}. Received: {error}."
         ) from error
+    _check_types(facts, path)
     if "preprocess" not in facts:
         raise BackboneError(
             f"backbone: {path} does not say how its images are prepared. Write {beside}, such as "
@@ -85,6 +86,33 @@ def read_teacher_file(file: str) -> TeacherFile:
         alpha=facts.get("alpha", 1.0),
         is_student="class_names" in facts,
     )
+
+
+def _check_types(facts: Any, path: pathlib.Path) -> None:
+    """Raises a BackboneError where the entry of an archive is no object, or a field of it has another type than we write."""
+    if not isinstance(facts, dict):
+        raise BackboneError(
+            f"backbone: expected {ENTRY} in {path} to be a JSON object. Received: {_shown(facts)}. Export the file again."
+        )
+    expected = {
+        "backbone": ("a name", lambda value: isinstance(value, str)),
+        "alpha": ("a number above 0", lambda value: type(value) in (int, float) and value > 0),
+        "class_names": (
+            "a list of names",
+            lambda value: isinstance(value, list) and all(isinstance(each, str) for each in value),
+        ),
+    }
+    for name, (wanted, holds) in expected.items():
+        if name in facts and not holds(facts[name]):
+            raise BackboneError(
+                f"backbone: expected {name} in {ENTRY} of {path} to be {wanted}. Received: {_shown(facts[name])}. "
+                "Export the file again."
+            )
+
+
+def _shown(value: Any) -> str:
+    """Returns the beginning of a value as JSON, in one line."""
+    return json.dumps(value)[:60]
 
 
 def load_teacher(teacher: TeacherFile) -> keras.Model:

@@ -32,6 +32,10 @@ def official_file(file: WeightsFile) -> Iterator[None]:
       BackboneError: The file in the cache is not the published one, cannot be read, or cannot be downloaded.
     """
     path = _keras_home() / "models" / file.name
+    if path.is_dir():
+        raise BackboneError(
+            f"weights: expected a file. Received: {path}, which is a directory. Remove it, and the file is downloaded."
+        )
     # Keras would delete such a file when it then cannot download another.
     if file.hash and path.is_file() and _hash_of(path, file.hash_name) != file.hash:
         raise _not_as_published(path, f"{file.hash_name} {file.hash}")
