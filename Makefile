@@ -21,7 +21,7 @@ CI_EXTRAS_ALONE = keras-hub 'tensorflow-text>=2.21,<2.22' 'tensorflow-serving-ap
 # Where it is set, as in many images of containers, and uv has installed, every process compiles TensorFlow's Python anew: 15 s.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo ci-extras test test-notebooks test-slow test-oldest test-keras-versions bench check format docs clean
+.PHONY: demo ci-extras test test-notebooks test-slow test-oldest test-keras-versions bench check format audit-packages docs clean
 
 demo: $(VENV)/installed  ## trains, compares the three methods and exports, with no download
 	$(BIN)/python -m tl_keras.demo --workdir=demo_run
@@ -68,12 +68,27 @@ format: $(VENV)/installed-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# pip-audit lies in an environment of its own, so that it is no part of what it looks at.
+audit-packages: $(VENV)/installed  ## known vulnerabilities of the installed packages; needs the network
+	@[ -x $(VENV)-audit/bin/pip-audit ] || { $(PYTHON) -m venv $(VENV)-audit && \
+	  $(VENV)-audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit; } >$(VENV)/audit.log 2>&1 || \
+	  { echo "error: pip-audit could not be installed: $$(tail -n 1 $(VENV)/audit.log). Run it where there is a network."; exit 2; }
+	@$(BIN)/python -c 'import importlib.metadata as m; print(*sorted({f"{d.name}=={d.version}" for d in m.distributions() \
+	  if d.name != "tl_keras"}), sep="\n")' >$(VENV)/audit.txt
+	@$(VENV)-audit/bin/pip-audit --no-deps --disable-pip --progress-spinner=off --requirement $(VENV)/audit.txt >$(VENV)/audit.out \
+	  2>$(VENV)/audit.log; status=$$?; all=$$(wc -l <$(VENV)/audit.txt); \
+	  unknown=$$(grep -c 'could not be audited' $(VENV)/audit.out); \
+	  if [ $$unknown -ge $$all ] || ! grep -qi 'known vulnerabilit' $(VENV)/audit.log; then \
+	  echo "error: the vulnerability service answered for no package, nothing was checked. Run it where there is a network."; exit 2; fi; \
+	  grep -v 'could not be audited' $(VENV)/audit.out; tail -n 1 $(VENV)/audit.log; \
+	  echo "$$unknown of $$all packages could not be looked up"; exit $$status
+
 docs: $(VENV)/installed-docs  ## the pages and docstrings as a site, in site/
 	$(BIN)/python tools/list_errors.py
 	$(BIN)/mkdocs build
 
 clean:
-	rm -rf .venv .venv-oldest .venv-keras-* .venv-peers demo_run site
+	rm -rf .venv .venv-audit .venv-oldest .venv-keras-* .venv-peers demo_run site
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
