@@ -211,3 +211,10 @@ def test_damaged_files_are_computed_again_and_a_directory_in_their_place_is_one_
             rows.append([b"k" * 32], [np.ones((1, 4), np.float32)])
     (found,) = rows.reader()(rows.reader().find([b"k" * 32]))
     assert found.tolist() == [[1.0] * 4]
+
+
+def test_a_directory_in_the_place_of_the_lock_of_the_cache_is_one_line(tmp_path):
+    cache = FeatureCache(tmp_path, limit_gib=1)
+    (tmp_path / "lock").mkdir()
+    with pytest.raises(WorkdirError, match=r"Received: a directory\. Remove it\."):
+        cache.make_room(1, needed=1, keep=cache.rows({}, RowSpec(((2,),))))

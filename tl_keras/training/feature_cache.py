@@ -110,6 +110,8 @@ class FeatureCache:
         Returns:
           Why they do not fit, in a few words, or an empty string.
         """
+        if (self.folder / "lock").is_dir():
+            raise WorkdirError(f"cache: expected a file in {self.folder / 'lock'}. Received: a directory. Remove it.")
         with _lock(self.folder / "lock"):  # no other process removes what is measured here
             sizes = {path: _size(path) for path in self.folder.glob("*") if path.is_dir()}
             free = shutil.disk_usage(self.folder).free
