@@ -37,25 +37,26 @@ def main(arguments: list[str]) -> None:
     del arguments
     command_line.require_tensorflow()
     from tl_keras.data.sources import open_source
-    from tl_keras.experiments.comparison import compare, method_variants, table
+    from tl_keras.experiments.comparison import compare, export_first_runs, method_variants, table
 
     print(
         f"training three methods with {_SEEDS.value} seeds each; {_WORKDIR.value}/METHOD/log.txt has the details",
         file=sys.stderr,
     )
     config = quick_start()
-    config.training.epochs = (
-        0  # each method as long as it needs: after ten epochs of 7 steps random weights are at chance
-    )
+    # Each method as long as it needs: after ten epochs of seven steps random weights are at chance.
+    config.training.epochs = 0
     config.strategy = "cpu"  # small enough, and two processes would fight over a GPU
+    variants = method_variants(config)
     rows = compare(
-        method_variants(config),
+        variants,
         _WORKDIR.value,
         seeds=_SEEDS.value,
         processes=min(3, os.cpu_count() or 1),
         optimize_graphs=False,
     )
     print(table(rows, heading="method"))
+    export_first_runs(rows[-1:], variants[-1:])
 
     run = rows[-1].workdirs[0]
     source, image = open_source("digits"), pathlib.Path(_WORKDIR.value, "digit.png")
