@@ -3,6 +3,7 @@
 import pytest
 
 from tl_keras.advice.candidates import Candidate, candidates_at_hand, parse_candidate
+from tl_keras.config import ModelConfig
 from tl_keras.errors import ConfigError
 
 
@@ -11,9 +12,10 @@ def test_a_name_is_read_as_it_is_written(text):
     assert parse_candidate(text).name == text
 
 
-def test_flags_choose_the_teacher():
-    assert parse_candidate("MobileNet:0.25").flags() == ["--backbone=MobileNet", "--alpha=0.25"]
-    assert parse_candidate("MobileNetV2:embedded").flags() == ["--backbone=MobileNetV2", "--weights=embedded"]
+def test_a_candidate_takes_the_place_of_the_teacher_of_a_config():
+    config = ModelConfig(backbone="ResNet50", weights="none", method="feature_extraction")
+    chosen = parse_candidate("MobileNet:0.25").choose(config)
+    assert chosen == ModelConfig(backbone="MobileNet", alpha=0.25, method="feature_extraction")
 
 
 @pytest.mark.parametrize("text", ["", ":imagenet", "A:b:c:0.5"])
@@ -28,4 +30,5 @@ def test_the_embedded_teacher_is_always_here(monkeypatch, tmp_path):
 
 
 def test_downloaded_teachers_are_here_the_cheapest_first(shared_data):
-    assert [c.name for c in candidates_at_hand()] == ["MobileNetV2:embedded", "MobileNet:0.25", "MobileNetV2"]
+    names = [candidate.name for candidate in candidates_at_hand()]
+    assert names == ["MobileNetV2:embedded", "MobileNetV2:0.35", "MobileNet:0.25", "MobileNet:0.5", "MobileNetV2"]

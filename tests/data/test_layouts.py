@@ -113,7 +113,7 @@ REFUSED = {
         r"2 images in no class folder.*csv:FILE --config.data.images_in=.*photos/test",
     ),
     "nothing": ([".x/"], "no files in class folders"),
-    "other files": (["cat/a.tiff"], r"no images \(other files, left alone: 1 \.tiff\)"),
+    "other files": (["cat/a.raw"], r"no images \(other files, left alone: 1 \.raw\)"),
     "hidden alone": (["cat/.a.jpg"], r"no images \(hidden images, left out: 1"),
     "emu in test": (["train/cat/a.jpg", "train/dog/a.jpg", "test/emu/a.jpg"], "Received emu in test only"),
     "Cat and cat": (
@@ -157,8 +157,8 @@ def test_an_archive_is_read_from_the_folder_that_holds_all(make):
 
 
 def test_a_class_without_images_is_noted_with_what_it_holds(make):
-    notes = list_class_folders(make(["cat/a.jpg", "dog/a.jpg", "emu/a.heic", "fox/"])).notes
-    assert "class folders without images, left out: emu (1 .heic), fox" in notes
+    notes = list_class_folders(make(["cat/a.jpg", "dog/a.jpg", "emu/a.raw", "fox/"])).notes
+    assert "class folders without images, left out: emu (1 .raw), fox" in notes
 
 
 @pytest.mark.parametrize("seed", range(60))

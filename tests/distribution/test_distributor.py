@@ -15,10 +15,10 @@ def test_one_device_takes_whole_batches_as_they_are():
     assert distributor.feed(batches) is batches
 
 
-def test_the_share_is_that_of_the_process():
+def test_the_shard_is_that_of_the_process():
     hardware = dataclasses.replace(resolve_hardware("cpu"), replicas=4, process=1, processes=2)
-    assert Distributor(hardware).share(training=True) == BatchShard(True, 4, 1, 2)
+    assert Distributor(hardware).shard(training=True) == BatchShard(True, 4, 1, 2)
 
 
-def test_runs_with_the_same_hardware_share_an_engine():
+def test_runs_with_the_same_hardware_share_a_distributor():
     assert open_distributor(resolve_hardware("cpu")) is open_distributor(resolve_hardware("cpu"))

@@ -10,7 +10,7 @@ from scipy.special import softmax
 
 from tl_keras.builder import build_student, choose_backbone
 from tl_keras.config import ModelConfig, TransferConfig, to_json
-from tl_keras.data.sources import open_source
+from tl_keras.data.sources import SourceOptions, open_source
 from tl_keras.experiments.measure import evaluate_model
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.serving.export import export_run
@@ -43,7 +43,7 @@ def taught(request, shared_data, tmp_path_factory):
     with table.open("w", newline="") as file:
         photos = sorted((shared_data / "imagenet_samples").glob("*.JPEG"))
         csv.writer(file).writerows([("path", "label"), *((photo, photo.name[:3]) for photo in photos)])
-    source = open_source(f"csv:{table}")
+    source = open_source(f"csv:{table}", SourceOptions(task="single_label"))  # the numbers of the classes
     labels = np.array(source.class_names, int)[source.labels]
 
     everything = np.arange(len(source))
@@ -55,6 +55,7 @@ def taught(request, shared_data, tmp_path_factory):
     run.begin(config=to_json(TransferConfig()), data_hash="", splits=splits, labels=CLASSES)
     save_model(student, run.model, class_names=CLASSES, statistics=statistics)
     make_parity_record(source, everything[:8], logits[:8]).save(run.proof)
+    run.release()
     export_run(run.path, ["saved_model"], source=source)
     assert np.mean(logits.argmax(-1) == labels) >= top_1
     return run.path, source, labels, softmax(logits / statistics.temperature, axis=-1)

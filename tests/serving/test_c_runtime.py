@@ -40,4 +40,4 @@ def test_a_c_program_reads_an_image_file_and_prints_the_label(run, program, tmp_
     for row in predict_images(run.path, [tmp_path]):
         command = [program, version, row["file"], takes, gives, position]
         asked = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=True)
-        assert asked.stdout.strip() == row["label"]
+        assert asked.stdout == row["label"] + "\n"

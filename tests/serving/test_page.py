@@ -36,8 +36,8 @@ def test_a_chosen_photo_is_answered_and_nothing_comes_from_elsewhere(run, predic
     page.set_input_files("#file", file)
     page.wait_for_selector("#answer tbody tr")
     expected = predicted[0]
-    assert page.locator("tbody th").all_inner_texts() == [best["label"] for best in expected["top_k"]]
-    assert page.locator("#status").inner_text() == f"{expected['label']}, {100 * expected['score']:.1f} %"
+    assert page.locator("tbody th").all_text_contents() == [best["label"] for best in expected["top_k"]]
+    assert page.locator("#status").text_content() == f"{expected['label']}, {100 * expected['score']:.1f} %"
     assert all(url.startswith((address, "blob:", "data:")) for url in requests)
 
 
@@ -56,7 +56,7 @@ def test_a_dropped_photo_is_answered(run, predicted, address, browser):
     page.dispatch_event("#drop", "drop", {"dataTransfer": dropped})
     page.wait_for_selector("#answer tbody tr")
     expected = predicted[0]
-    assert page.locator("#status").inner_text() == f"{expected['label']}, {100 * expected['score']:.1f} %"
+    assert page.locator("#status").text_content() == f"{expected['label']}, {100 * expected['score']:.1f} %"
 
 
 def test_what_is_no_image_is_said(address, browser, tmp_path):

@@ -66,8 +66,8 @@ _ELSEWHERE = """
   --from_hub=resnet_50_imagenet --output=teacher.keras` writes it as such a file, its scaling of pixels inside, its crop and
   interpolation declared. Its layers must be Keras's own, so convolutional networks.
 
-AlexNet: `--backbone=AlexNet --weights=alexnet-owt-7be5be79.pth`, with PyTorch installed, which reads the file without executing
-anything in it.
+AlexNet: `--backbone=AlexNet --weights=alexnet-owt-7be5be79.pth`. The file is PyTorch's; it is read without PyTorch, and nothing
+in it is executed.
 """
 
 
