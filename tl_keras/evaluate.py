@@ -15,7 +15,6 @@ from absl import flags
 
 from tl_keras import command_line, source_flags
 from tl_keras.config import DEFAULT_MAX_PIXELS
-from tl_keras.console import printable
 from tl_keras.errors import ConfigError
 
 _MODEL = flags.DEFINE_string("model", None, "A run directory, a .keras file or a SavedModel directory.")
@@ -36,7 +35,7 @@ def main(arguments: list[str]) -> None:
         raise ConfigError("flags: expected --model=RUN_DIRECTORY and --data=SOURCE. Use --help to see what there is.")
     data, options = source_flags.source_and_options()
     command_line.require_tensorflow()
-    from tl_keras.experiments.measure import evaluate_model
+    from tl_keras.experiments.measure import as_text, evaluate_model
 
     metrics = evaluate_model(
         _MODEL.value,
@@ -49,19 +48,6 @@ def main(arguments: list[str]) -> None:
     for note in metrics["notes"]:
         print(f"data: {note}", file=sys.stderr)
     print(json.dumps(metrics, indent=1) if _JSON.value else as_text(metrics))
-
-
-def as_text(metrics: dict) -> str:
-    """Returns the measures as lines and a table."""
-    top_5 = f", top-5 {metrics['top_5_accuracy']:.4f}" if "top_5_accuracy" in metrics else ""
-    lines = [f"accuracy {metrics['accuracy']:.4f}{top_5}  ({metrics['examples']} images, split {metrics['split']})"]
-    lines += map(printable, metrics["left_out"])
-    width = max(len("class"), *(len(printable(row["class"])) for row in metrics["classes"]))
-    lines.append(f"{'class':<{width}} {'precision':>10} {'recall':>8} {'images':>8}")
-    for row in metrics["classes"]:
-        precision, recall = ("-" if row[name] is None else f"{row[name]:.4f}" for name in ("precision", "recall"))
-        lines.append(f"{printable(row['class']):<{width}} {precision:>10} {recall:>8} {row['examples']:>8}")
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,7 @@ from tl_keras.config import quick_start, to_json
 from tl_keras.data.folder import FolderSource
 from tl_keras.data.inspection import Reading, inspect_source
 from tl_keras.data.splits import split_source
-from tl_keras.evaluate import as_text
-from tl_keras.experiments.measure import _trained_on
+from tl_keras.experiments.measure import _trained_on, as_text
 from tl_keras.runs.directory import RunDirectory
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tl_keras.config import DEFAULT_MAX_PIXELS, DEFAULT_SIGNIFICANT_BITS, TransferConfig, from_json
+from tl_keras.console import printable
 from tl_keras.data.inspection import Inspection, Reading, inspect_source
 from tl_keras.data.pipeline import evaluation_order
 from tl_keras.data.sources import NO_OPTIONS, Source, SourceOptions, open_source
@@ -156,3 +157,16 @@ def _measure(model: str | os.PathLike[str], source: Source, indices: np.ndarray,
     labels = np.array([columns[name] for name in source.class_names], np.int64)[source.labels[order]]
     probabilities = predictor.probabilities(images, batch_size=batch_size)
     return classification_metrics(labels, probabilities, predictor.class_names)
+
+
+def as_text(metrics: dict) -> str:
+    """Returns the measures as lines and a table."""
+    top_5 = f", top-5 {metrics['top_5_accuracy']:.4f}" if "top_5_accuracy" in metrics else ""
+    lines = [f"accuracy {metrics['accuracy']:.4f}{top_5}  ({metrics['examples']} images, split {metrics['split']})"]
+    lines += map(printable, metrics["left_out"])
+    width = max(len("class"), *(len(printable(row["class"])) for row in metrics["classes"]))
+    lines.append(f"{'class':<{width}} {'precision':>10} {'recall':>8} {'images':>8}")
+    for row in metrics["classes"]:
+        precision, recall = ("-" if row[name] is None else f"{row[name]:.4f}" for name in ("precision", "recall"))
+        lines.append(f"{printable(row['class']):<{width}} {precision:>10} {recall:>8} {row['examples']:>8}")
+    return "\n".join(lines)
