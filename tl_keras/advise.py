@@ -29,7 +29,7 @@ _SECONDS = {"s": 1, "min": 60, "h": 3600}
 
 
 def main(arguments: list[str]) -> None:
-    """Prints the teacher_scores and the recommendation on stdout."""
+    """Prints the evidence and the recommendation on stdout."""
     if arguments or not flags.FLAGS.data:
         raise ConfigError("flags: expected --data=SOURCE. Use --help to see what there is.")
     budget = as_seconds(_BUDGET.value) if _BUDGET.value else 0.0

@@ -1,4 +1,4 @@
-"""Advice on a run: which teacher, which method, which cut; the teacher_scores first, then what follows from it."""
+"""Advice on a run: which teacher, which method, which cut; the evidence first, then what follows from it."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def _first_in_time(
 
 
 def describe(advice: Advice) -> str:
-    """Returns the teacher_scores, the recommendation and the command, for people."""
+    """Returns the evidence, the recommendation and the command, for people."""
     best = advice.recommendation.option
     low, high = best.interval
     lines = [

@@ -54,7 +54,7 @@ class Sample:
       indices: int64 (n,), ascending, n at most 1,000.
       labels: int64 (n,).
       groups: int64 (n,), the same number for images of the same content.
-      inspection_seconds: That listing and inspecting the source took; none where its models had done so before.
+      inspection_seconds: That listing and inspecting the source took; none where the model cache had done so before.
     """
 
     source: Source

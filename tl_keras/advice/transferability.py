@@ -121,7 +121,7 @@ def nearest_neighbour_accuracy(features: np.ndarray, labels: np.ndarray, *, grou
 
 
 def log_me(features: np.ndarray, labels: np.ndarray) -> float:
-    """Returns the log of the maximum teacher_scores of a linear model an image, the mean over the classes; more is better.
+    """Returns the log of the maximum evidence of a linear model an image, the mean over the classes; more is better.
 
     You et al. 2021, "LogME: Practical assessment of pre-trained models for transfer learning", algorithm 1: a Bayesian
     regression of each class's indicator, whose two precisions are those that make the labels likeliest.

@@ -73,7 +73,7 @@ class MicroBatcher:
         return await waiting.answer
 
     async def run(self) -> None:
-        """PredictFn for ever; cancel it to stop."""
+        """Answers until it is cancelled."""
         batch: list[_Waiting] = []
         while True:
             batch, leftover = await self._collect(batch)
@@ -97,7 +97,7 @@ class MicroBatcher:
         return batch, []
 
     async def _answer(self, batch: list[_Waiting]) -> None:
-        """PredictFn a batch; where an image of it is damaged, its halves, so that the others are answered."""
+        """Answers a batch; where an image of it is damaged, its halves, so that the others are answered."""
         if not batch:
             return
         try:

@@ -184,7 +184,7 @@ class _Server:
         return JSONResponse(self._metadata)
 
     async def predict(self, request: Request) -> Response:
-        """PredictFn a predict request, in the row or the column format."""
+        """Answers a predict request, in the row or the column format."""
         start = time.monotonic()
         status = 500
         try:
