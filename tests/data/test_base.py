@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tl_keras.data.arrays import ArraySource
 from tl_keras.data.base import encode_classes, shuffle_in_blocks
+from tl_keras.data.sources import open_source
 from tl_keras.errors import DataError
 
 INDICES = np.arange(0, 300, 3)
@@ -87,3 +88,19 @@ def test_a_class_whose_name_is_no_utf_8_is_refused_before_training(labels):
 def test_a_label_that_numpy_would_cut_is_refused():
     with pytest.raises(DataError, match=r"without NUL characters\. Received: cat\\x00"):
         encode_classes(["cat", "cat\0"])
+
+
+def test_a_revision_is_the_same_until_an_image_a_class_or_a_split_changes(folder, write_image):
+    def revision():
+        return open_source(str(folder)).revision()
+
+    before = revision()
+    assert revision() == before
+    write_image("photos/cat/00.png", seed=7)
+    changed = revision()
+    (folder / "dog").rename(folder / "wolf")
+    assert len({before, changed, revision()}) == 3
+
+
+def test_every_source_has_a_revision(source):
+    assert source.revision()

@@ -49,6 +49,7 @@ def test_it_is_read_from_disk_and_from_parquet(hugging_face, tmp_path):
     hugging_face.save_to_disk(str(tmp_path / "saved"))
     hugging_face.to_parquet(str(tmp_path / "images.parquet"))
     from_disk, from_parquet = (open_source(f"hf:{tmp_path}/{name}") for name in ("saved", "images.parquet"))
+    assert from_disk.revision() == open_source(f"hf:{tmp_path}/saved").revision() != from_parquet.revision()
     assert from_disk.encoded_image(5) == from_parquet.encoded_image(5) == open_source(hugging_face).encoded_image(5)
     with pytest.raises(DataError, match="Use hf:"):
         open_source(f"parquet:{tmp_path}/images.parquet")
@@ -91,6 +92,11 @@ def test_a_tf_data_dataset_is_read(pipeline):
     source = open_source(pipeline(tf.data.Dataset.from_tensor_slices((images, labels))))
     assert source.labels.tolist() == labels.tolist()
     assert source.class_names == ("0", "1")
+    assert source.revision() == open_source(pipeline(tf.data.Dataset.from_tensor_slices((images, labels)))).revision()
+    assert (
+        source.revision()
+        != open_source(pipeline(tf.data.Dataset.from_tensor_slices((255 - images, labels)))).revision()
+    )
     for element in source.images(np.array([3, 7])):
         expected = images[int(element["index"])]
         image = element["image"]

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tl_keras.data.source_names import check_source, parse_source_name
+from tl_keras.data.source_names import check_source, is_absent, parse_source_name
 from tl_keras.errors import DataError, DependencyError
 
 
@@ -74,3 +74,22 @@ def test_a_wrong_scheme_is_said_before_tensorflow_is_imported():
         "print('tensorflow' in sys.modules)"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).splitlines()[1] == "False"
+
+
+ABSENT = {
+    "digits": False,
+    "~/photos": False,
+    "~/fotos": True,
+    "arrays": True,
+    "csv:~/a.csv": False,
+    "csv:~/b.csv": True,
+    "tfrecord:~/*.csv": False,
+    "tfrecord:~/*.tfrecord": True,
+    "tfds:mnist": True,
+    "unknown:kind": True,
+}
+
+
+@pytest.mark.parametrize(("name", "absent"), ABSENT.items(), ids=list(ABSENT))
+def test_what_is_not_there_is_known_without_an_error(home, name, absent):
+    assert is_absent(name) is absent

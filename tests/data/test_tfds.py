@@ -58,6 +58,10 @@ def test_other_splits_are_left_out_with_a_note(flowers):
     )
 
 
+def test_its_revision_names_the_version(flowers):
+    assert ":1.0.0" in flowers.contents_revision() or "/1.0.0" in flowers.contents_revision()
+
+
 def test_images_are_the_bytes_of_the_photos(flowers, photos):
     read = {int(element["index"]): element["image"].numpy() for element in flowers.images(np.array([0, 9, 15]))}
     assert read == {

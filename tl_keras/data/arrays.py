@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import zipfile
 import zlib
@@ -72,6 +73,11 @@ class ArraySource(RandomAccessSource):
     def encoded_image(self, index: int) -> bytes:
         """See `Source.encoded_image`."""
         return tf.io.encode_png(self._read(tf.constant(index, tf.int64))).numpy()
+
+    def contents_revision(self) -> str:
+        """See `Source.contents_revision`."""
+        pixels = self._pixels.numpy()
+        return hashlib.sha256(repr(pixels.shape).encode() + memoryview(pixels)).hexdigest()
 
 
 def digits_source() -> ArraySource:

@@ -10,7 +10,10 @@ Source
 from __future__ import annotations
 
 import abc
+import contextlib
 import copy
+import hashlib
+import json
 import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -105,6 +108,24 @@ class Source(abc.ABC):
     def encoded_image(self, index: int) -> bytes:
         """Returns the bytes of one image file; for pixels that never were a file, a PNG of them."""
 
+    def contents_revision(self) -> str | None:
+        """Returns a text that differs where an image may differ, found without decoding any; None: there is none."""
+        return None
+
+    def revision(self) -> str | None:
+        """Returns a hash that differs where images, classes or splits may differ, or None where only reading them tells."""
+        contents = self.contents_revision()
+        if contents is None:
+            return None
+        columns = [
+            list(self.class_names),
+            list(self.ids),
+            self.labels.tolist(),
+            self.declared_splits.tolist(),
+            contents,
+        ]
+        return hashlib.sha256(json.dumps(columns).encode()).hexdigest()
+
 
 class RandomAccessSource(Source):
     """Images that can be read in any order."""
@@ -156,6 +177,10 @@ class FileSource(RandomAccessSource):
         """See `Source.encoded_image`."""
         return self._read(tf.constant(index, tf.int64)).numpy()
 
+    def contents_revision(self) -> str:
+        """See `Source.contents_revision`."""
+        return revision_of_files(self._paths)
+
 
 class RecordSource(Source):
     """Images that lie one after the other in large files.
@@ -192,6 +217,17 @@ class RecordSource(Source):
                 images.enumerate().filter(lambda position, _: tf.gather(wanted, position)).map(lambda _, image: image)
             )
         return in_parallel(images, then) if then else images
+
+
+def revision_of_files(paths: Iterable[str | bytes | os.PathLike[str]]) -> str:
+    """Returns a hash of the sizes and the times of the last change of files, in their order; of none, where one is gone."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with contextlib.suppress(OSError):
+            status = os.stat(path)
+            digest.update(f"{status.st_size} {status.st_mtime_ns}".encode())
+        digest.update(b"\n")
+    return digest.hexdigest()
 
 
 def in_parallel(dataset: tf.data.Dataset, function: Callable) -> tf.data.Dataset:

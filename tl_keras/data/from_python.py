@@ -79,6 +79,11 @@ class HuggingFaceSource(RandomAccessSource):
         with open(stored["path"], "rb") as file:
             return file.read()
 
+    def contents_revision(self) -> str | None:
+        """See `Source.contents_revision`: the library keeps a fingerprint, by which it finds what it has computed."""
+        fingerprints = [getattr(rows, "_fingerprint", "") for rows in self._rows.values()]
+        return " ".join(fingerprints) if all(fingerprints) else None
+
     def _read(self, index: tf.Tensor) -> tf.Tensor:
         return tf.ensure_shape(tf.numpy_function(self.encoded_image, [index], tf.string), ())
 
@@ -142,7 +147,7 @@ class TFDataSource(RecordSource):
         if spec[0].shape.rank == (4 if spec[0].dtype == tf.uint8 else 1):
             pairs = pairs.unbatch()
         self._images = pairs.map(lambda image, label: image)
-        labels = _read_twice(name, pairs)
+        labels, self._hashes = _read_twice(name, pairs)
         class_names, positions = encode_classes([_label_text(label) for label in labels])
         names = getattr(dataset, "class_names", None)  # of keras.utils.image_dataset_from_directory
         if names and all(name.isdecimal() and int(name) < len(names) for name in class_names):
@@ -164,9 +169,13 @@ class TFDataSource(RecordSource):
         image = next(iter(self._images.skip(index)))
         return (image if image.dtype == tf.string else tf.io.encode_png(image)).numpy()
 
+    def contents_revision(self) -> str:
+        """See `Source.contents_revision`."""
+        return repr(self._hashes)
 
-def _read_twice(name: str, pairs: tf.data.Dataset) -> list[Any]:
-    """Returns the labels, having checked that the same images come in the same order when they are read again."""
+
+def _read_twice(name: str, pairs: tf.data.Dataset) -> tuple[list[Any], list[int]]:
+    """Returns labels and hashes, having checked that the same images come in the same order when they are read again."""
 
     def fingerprint(image: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         contents = image if image.dtype == tf.string else tf.io.serialize_tensor(image)
@@ -180,7 +189,7 @@ def _read_twice(name: str, pairs: tf.data.Dataset) -> list[Any]:
             f"{name}: expected the same images in the same order each time. Received others the second time. Leave out "
             "shuffle() and random changes; training shuffles and augments by itself."
         )
-    return [label for _, label in first]
+    return [label for _, label in first], [int(content) for content, _ in first]
 
 
 def _as_pair(element: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:

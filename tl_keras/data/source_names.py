@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import glob
 import importlib.util
 import os
 import re
 from pathlib import Path
 from typing import NamedTuple
 
-from tl_keras.errors import DataError, DependencyError, nearest
+from tl_keras.errors import DataError, DependencyError, TransferError, nearest
 
 KINDS = ("csv", "hf", "npz", "parquet", "tfds", "tfrecord")
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
@@ -75,6 +76,17 @@ def check_source(name: str | os.PathLike[str]) -> SourceName:
     if kind == "folder":
         _require_directory(Path(rest))
     return parsed
+
+
+def is_absent(name: str) -> bool:
+    """Returns whether there is nothing at the place that a source's name says, so that its images cannot have been looked at."""
+    try:
+        kind, rest = parse_source_name(name)
+    except TransferError:
+        return True
+    if kind == "tfrecord":
+        return not glob.glob(rest, recursive=True)
+    return kind in ("remote", "tfds") or (kind != "digits" and not os.path.exists(rest))
 
 
 def _require_scheme(name: str, scheme: str) -> str:

@@ -66,6 +66,10 @@ class TFDSSource(RecordSource):
         records = _read(self._builder, f"{split}[{position}:{int(position) + 1}]", feature="image")
         return next(iter(records)).numpy()
 
+    def contents_revision(self) -> str:
+        """See `Source.contents_revision`: a prepared dataset has a version, and is not written again under it."""
+        return self._builder.info.full_name
+
 
 def _import_tfds() -> Any:
     """Returns the package; it is heavy, and most runs do without."""

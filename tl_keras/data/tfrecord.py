@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tl_keras.data.base import RecordSource, encode_classes, on_host
+from tl_keras.data.base import RecordSource, encode_classes, on_host, revision_of_files
 from tl_keras.data.options import NO_OPTIONS, SourceOptions
 from tl_keras.data.split_names import split_of_name
 from tl_keras.errors import DataError
@@ -88,6 +88,10 @@ class TFRecordSource(RecordSource):
         records = tf.data.TFRecordDataset(self._files[number], self._compressions[number])
         records = records.skip(index - self._first_index[number])
         return _parse_image(next(iter(records))).numpy()
+
+    def contents_revision(self) -> str:
+        """See `Source.contents_revision`."""
+        return revision_of_files(self._files.numpy())
 
 
 def _parse_image(record: tf.Tensor) -> tf.Tensor:

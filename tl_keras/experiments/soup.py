@@ -63,7 +63,11 @@ def make_soup(
     made = RunDirectory(workdir)
     begun = runs[0].read_config() or {}
     made.begin(
-        config=begun["config"], data_hash=begun["data_hash"], splits=splits.to_json(source), labels=source.class_names
+        config=begun["config"],
+        data_hash=begun["data_hash"],
+        splits=splits.to_json(source),
+        labels=source.class_names,
+        data_revision=begun.get("data_revision"),
     )
     package_student(student, made, source, splits, predict=most.predict)
     result = {"of": [str(run.path) for run in of], "validation_accuracy": accuracy, "workdir": str(made.path)}

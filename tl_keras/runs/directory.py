@@ -247,10 +247,25 @@ class RunDirectory:
                 f"{'; ...' if len(different) > 3 else ''}). Use another --workdir, or the same options to go on."
             )
 
-    def begin(self, *, config: dict[str, Any], data_hash: str, splits: dict[str, Any], labels: tuple[str, ...]) -> bool:
+    def begin(
+        self,
+        *,
+        config: dict[str, Any],
+        data_hash: str,
+        splits: dict[str, Any],
+        labels: tuple[str, ...],
+        data_revision: str | None = None,
+    ) -> bool:
         """Creates the directory and says what the run is, or finds that it has begun already.
 
         Splits and labels that a run had are left as they are, and written again where they were removed.
+
+        Args:
+          config: The resolved config, as `tl_keras.config.to_json` gives it.
+          data_hash: Hash of the images, as the inspection gives it.
+          splits: Contents of `splits.json`.
+          labels: Names of the classes.
+          data_revision: Revision of the source of the images, by which a finished run knows them again; None: it has none.
 
         Returns:
           Whether a run with this config and these data had begun here before.
@@ -269,7 +284,8 @@ class RunDirectory:
         if not begun or not (self.path / "labels.txt").is_file():
             self.write_text("labels.txt", "".join(f"{printable(label)}\n" for label in labels))
         if not begun:
-            self.write_json("config.json", {"config": config, "data_hash": data_hash})  # last: now the run has begun
+            # Last: now the run has begun.
+            self.write_json("config.json", {"config": config, "data_hash": data_hash, "data_revision": data_revision})
         return begun
 
     def check_same_images(self, data_hash: str) -> bool:
@@ -285,6 +301,11 @@ class RunDirectory:
                 "the images back to go on."
             )
         return begun is not None
+
+    def knows_revision(self, revision: str | None) -> bool:
+        """Returns whether a source of this revision has the images of the run."""
+        begun = self.read_config()
+        return begun is not None and revision is not None and begun.get("data_revision") == revision
 
     def write_json(self, name: str, values: Any) -> None:
         """Writes a JSON file in the directory, whole or not at all."""

@@ -53,6 +53,7 @@ from tl_keras.training.phases import Phase, plan_phases
 from tl_keras.training.rate_finder import find_learning_rate
 from tl_keras.training.recalibration import recalibrate
 from tl_keras.training.transforms import training_transform
+from tl_keras.training.unchanged_images import require_unchanged_images
 
 # A 3:2 photograph keeps 0.51 of its area in a centre crop of 7/8 of the short side, and no teacher minds.
 _KEPT_AREA_WORTH_A_WORD = 0.45
@@ -107,6 +108,8 @@ def train_and_evaluate(
     run.check_writable()
     config = run.continued(config)
     finished = run.finished()
+    if finished:
+        require_unchanged_images(run, config, source, models)
     if finished and not missing_exports(run, finished, formats):
         say(f"{run.path} holds this run, finished; nothing is left to do")
         return {**finished, "resumed": True}
@@ -164,6 +167,7 @@ def _train_and_measure(
         data_hash=inspection.data_hash,
         splits=splits.to_json(source, inspection),
         labels=source.class_names,
+        data_revision=source.revision(),
     )
     say(describe(config, teacher, student, phases, splits, hardware))
 

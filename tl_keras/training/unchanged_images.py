@@ -1,0 +1,49 @@
+"""Tells whether the images of a finished run are still those that it was trained on, without decoding them each time."""
+
+from __future__ import annotations
+
+from tl_keras.config import TransferConfig
+from tl_keras.console import say
+from tl_keras.data.base import Source
+from tl_keras.data.inspection import Reading
+from tl_keras.data.source_names import is_absent
+from tl_keras.data.sources import SourceOptions, open_source
+from tl_keras.errors import DataError, DependencyError, WorkdirError
+from tl_keras.runs.directory import RunDirectory
+from tl_keras.training.model_cache import ModelCache
+
+
+def require_unchanged_images(
+    run: RunDirectory, config: TransferConfig, source: Source | None, models: ModelCache
+) -> None:
+    """Refuses to call a run finished whose images, classes or splits have changed; where they are gone, says so.
+
+    The revision of the source, by which names, sizes and times of change have stayed, is enough; where it differs, the
+    images are inspected as before training, and their hash decides.
+
+    Args:
+      run: A finished run.
+      config: Its config, which names the source.
+      source: The source where it was opened already, from Python; None: the config's.
+      models: Keeps the inspection for the next run.
+
+    Raises:
+      WorkdirError: They have changed.
+    """
+    options = SourceOptions.of(config)
+    try:
+        if run.knows_revision((source or open_source(config.data.source, options)).revision()):
+            return
+        say(
+            f"{run.path}: names, sizes or times of the images differ from those of the run; looking whether they changed"
+        )
+        _, inspection = models.images(source or config.data.source, options, Reading.of(config))
+    except (DataError, DependencyError) as error:
+        if source is None and is_absent(config.data.source):
+            say(f"{run.path}: the images of this run are not looked at ({error})")
+            return
+        raise WorkdirError(
+            f"workdir: the images have changed since the run in {run.path} began: they cannot be used now ({error}). Use "
+            "another --workdir, or bring the images back."
+        ) from error
+    run.check_same_images(inspection.data_hash)
