@@ -1,0 +1,235 @@
+"""Typed records of a run: what its JSON files hold, read by attribute; their keys are the contract with people and scripts."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, ClassVar, TypeVar
+
+_RecordT = TypeVar("_RecordT", bound="Record")
+
+_NOT_IN_FILE = {"in_file": False}  # as metadata of a field
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Record:
+    """One JSON object: a field for each of its keys.
+
+    Fields without a default are in the files of every version. Those whose default is None have no key in the file where they
+    are None, unless `WRITTEN_AS_NULL` names them.
+
+    Attributes:
+      others: Keys of the file that this version does not know; they are written back.
+    """
+
+    WRITTEN_AS_NULL: ClassVar[tuple[str, ...]] = ()
+
+    others: dict[str, Any] = dataclasses.field(default_factory=dict, metadata=_NOT_IN_FILE)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the JSON object, in the order of the fields."""
+        values = {name: getattr(self, name) for name in _fields_in_file(type(self))}
+        written = {name: value for name, value in values.items() if value is not None or name in self.WRITTEN_AS_NULL}
+        return {**written, **self.others}
+
+    @classmethod
+    def from_json(cls: type[_RecordT], values: Any) -> _RecordT:
+        """Reads what `to_json` of this version or an earlier one returned.
+
+        Raises:
+          ValueError: It is no JSON object, a key that every version writes is missing, or a value is of another type.
+        """
+        if not isinstance(values, Mapping):
+            raise ValueError("no JSON object")
+        fields, kinds = _fields_in_file(cls), typing.get_type_hints(cls)
+        if missing := [name for name, field in fields.items() if _is_required(field) and name not in values]:
+            raise ValueError(f"JSON without {', '.join(missing)}")
+        known = {name: values[name] for name in fields if name in values}
+        for name, value in known.items():
+            if not _is_of_kind(value, kinds[name]):
+                raise ValueError(f"{name} is {str(value)[:40]!r}")
+        return cls(**known, others={name: value for name, value in values.items() if name not in fields})
+
+
+def _fields_in_file(record: type[Record]) -> dict[str, dataclasses.Field[Any]]:
+    return {field.name: field for field in dataclasses.fields(record) if field.metadata.get("in_file", True)}
+
+
+def _is_required(field: dataclasses.Field[Any]) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def _is_of_kind(value: Any, kind: Any) -> bool:
+    """Returns whether a value read from JSON is what a field's annotation says, within lists and dictionaries too."""
+    if kind is Any:
+        return True
+    if isinstance(kind, types.UnionType):
+        return any(_is_of_kind(value, each) for each in typing.get_args(kind))
+    arguments = typing.get_args(kind)
+    if typing.get_origin(kind) is list:
+        return isinstance(value, list) and all(_is_of_kind(each, arguments[0]) for each in value)
+    if typing.get_origin(kind) is dict:
+        return isinstance(value, dict) and all(_is_of_kind(each, arguments[1]) for each in value.values())
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, (int, float) if kind is float else kind)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EpochRecord(Record):
+    """One epoch of a run: a line of `metrics.jsonl`.
+
+    Attributes:
+      epoch: Epoch of the run, from 1.
+      phase: Name of the phase that it belongs to.
+      loss: Mean loss over the epoch's training images.
+      accuracy: Accuracy over the epoch's training images, 0 to 1.
+      validation_loss: Mean loss on the validation images after the epoch.
+      validation_accuracy: Accuracy on the validation images after the epoch, 0 to 1.
+      seconds: Seconds of the epoch, validation included.
+      elapsed_seconds: Seconds of the run until the end of the epoch, preparing included; None in files of earlier versions.
+      images_per_second: Training images read, decoded and trained on per second; None where the epoch passed over cached
+        features.
+      cached_images_per_second: Training images per second where the epoch passed over cached features, otherwise None.
+    """
+
+    WRITTEN_AS_NULL: ClassVar[tuple[str, ...]] = ("images_per_second", "cached_images_per_second")
+
+    epoch: int
+    phase: str
+    loss: float
+    accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    seconds: float
+    elapsed_seconds: float | None = None
+    images_per_second: float | None
+    cached_images_per_second: float | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
+class RunResult(Record):
+    """What one run came to: the contents of `result.json`.
+
+    Attributes:
+      validation_accuracy: Accuracy of the kept weights on the validation images, 0 to 1.
+      validation_loss: Loss of the kept weights on the validation images.
+      loss: The same as `validation_loss`; the name that scripts look for.
+      test_accuracy: Accuracy on the test images, 0 to 1; None where there are none or they were not looked at.
+      test_loss: Loss on the test images, or None.
+      method: `replicate`, `feature_extraction` or `fine_tune`.
+      backbone: Name of the pre-trained backbone (the teacher).
+      weights: Name or file of the teacher's weights.
+      unfreeze: Layers of the teacher that the last phase trained, as in `--unfreeze`.
+      kept_phase: Name of the phase whose weights were kept.
+      kept_epoch: Epoch of the run, from 1, whose weights were kept.
+      fine_tuning_undone: Whether the head's phase was kept because fine-tuning did harm; None in other methods.
+      freeze_proof: For each phase its name and how many frozen variables stayed bit-identical and trained ones moved.
+      seconds: Seconds that the person waited, by part; they add up to the whole.
+      images_per_second: Training images read, decoded and trained on per second, in the median epoch; None where every epoch
+        passed over cached features.
+      cached_images_per_second: Training images per second in the median epoch over cached features; None where there was none.
+      time_to_accuracy: For each best validation accuracy so far `validation_accuracy`, `seconds` and, at a price, `cost`.
+      parameters_trained: Number of parameters that the last phase trained.
+      parameters_frozen: Number of all other parameters.
+      images: Number of images in each split: `train`, `validation`, `test`.
+      seed: Seed of the run.
+      hardware: Hardware that the run computed on, and why; see `tl_keras.distribution.hardware.Hardware`.
+      versions: Versions of the packages that decide the numbers.
+      hashes: Fingerprints of the teacher's weights, the student's weights and the images.
+      calibration: Temperature, and the errors of calibration before and after it.
+      export: A dictionary for each export that was made, as `export_run` returns it.
+      resumed: Whether any of the work had been done before the call that returned this result; not in the file.
+    """
+
+    WRITTEN_AS_NULL: ClassVar[tuple[str, ...]] = ("images_per_second", "cached_images_per_second")
+
+    validation_accuracy: float
+    validation_loss: float
+    loss: float
+    test_accuracy: float | None = None
+    test_loss: float | None = None
+    method: str
+    backbone: str
+    weights: str
+    unfreeze: str
+    kept_phase: str
+    kept_epoch: int
+    fine_tuning_undone: bool | None = None
+    freeze_proof: list[dict[str, Any]]
+    seconds: dict[str, float]
+    images_per_second: float | None
+    cached_images_per_second: float | None = None
+    time_to_accuracy: list[dict[str, float]] = dataclasses.field(default_factory=list)
+    parameters_trained: int
+    parameters_frozen: int
+    images: dict[str, int]
+    seed: int
+    hardware: dict[str, Any]
+    versions: dict[str, str]
+    hashes: dict[str, str]
+    calibration: dict[str, Any]
+    export: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    resumed: bool = dataclasses.field(default=False, metadata=_NOT_IN_FILE)
+
+    @property
+    def split(self) -> str:
+        """Split that `accuracy` was measured on: `test` where it was looked at, otherwise `validation`."""
+        return "validation" if self.test_accuracy is None else "test"
+
+    @property
+    def accuracy(self) -> float:
+        """Accuracy on the images of `split`, 0 to 1."""
+        return self.validation_accuracy if self.test_accuracy is None else self.test_accuracy
+
+    @property
+    def total_seconds(self) -> float:
+        """Seconds from the start of the command to its end."""
+        return sum(self.seconds.values())
+
+    @property
+    def process(self) -> int:
+        """Number of the process that returned it; 0 is the one that writes the run directory."""
+        return self.hardware.get("process", 0)  # earlier versions had one process
+
+    def with_export(self, row: dict[str, Any]) -> RunResult:
+        """Returns the result with an export, in place of the one that was at the same path.
+
+        Args:
+          row: One of the dictionaries that `export_run` returns.
+        """
+        return dataclasses.replace(self, export=_with_row(self.export, row))
+
+    def __repr__(self) -> str:
+        test = "" if self.test_accuracy is None else f"test accuracy {self.test_accuracy:.4f}, "
+        return (
+            f"<RunResult: {test}validation accuracy {self.validation_accuracy:.4f}; {self.method} of {self.backbone}, "
+            f"epoch {self.kept_epoch} kept; {self.total_seconds:.0f} s>"
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SoupResult(Record):
+    """What an average of runs came to: the contents of `soup.json`.
+
+    Attributes:
+      of: Run directories whose weights were averaged.
+      validation_accuracy: Accuracy of the average on the validation images, 0 to 1.
+      workdir: Directory of the average.
+      export: A dictionary for each export that was made, as `export_run` returns it; None before the first.
+    """
+
+    of: list[str]
+    validation_accuracy: float
+    workdir: str
+    export: list[dict[str, Any]] | None = None
+
+    def with_export(self, row: dict[str, Any]) -> SoupResult:
+        """Returns the result with an export, in place of the one that was at the same path."""
+        return dataclasses.replace(self, export=_with_row(self.export or [], row))
+
+
+def _with_row(export: list[dict[str, Any]], row: dict[str, Any]) -> list[dict[str, Any]]:
+    return [*(each for each in export if each["path"] != row["path"]), row]
