@@ -1,7 +1,7 @@
-"""The student: a backbone, a new head, and one of the three methods.
+"""Builds the student: a backbone and a new head, by one of the three methods.
 
-`choose_backbone` looks only at the config and the table, so a wrong name or size is found before any image is read;
-`build_student` builds the network and fills it with the teacher's weights.
+`choose_backbone` reads only the config and the table, so that a wrong name or size is found before any image is read;
+`build_student` builds the network and loads the teacher's weights into it.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from tl_keras.errors import BackboneError
 from tl_keras.freezing import FreezePlan, plan_freezing
 from tl_keras.heads import apply_head, initialize_head
 
-# Keras's MobileNetV2 has 0.999, made for ImageNet's million steps: after a few hundred steps from random weights its
+# Keras's MobileNetV2 has 0.999, chosen for ImageNet's million steps. After a few hundred steps from random weights its
 # moving statistics are still the initial ones, and evaluation is at chance. 0.9 is PyTorch's default for every network.
 _BATCH_NORM_MOMENTUM_FROM_SCRATCH = 0.9
 
 
 @dataclasses.dataclass(frozen=True)
 class TeacherChoice:
-    """The teacher, decided: its spec, the name or file of its weights, its width and its preprocessing."""
+    """The chosen teacher: its spec, the name or file of its weights, its width and its preprocessing."""
 
     spec: BackboneSpec | TeacherFile
     weights: str
@@ -45,7 +45,7 @@ class TeacherChoice:
     preprocess: PreprocessSpec
 
     def describe(self) -> str:
-        """Returns it in words, such as `MobileNetV2 with ImageNet weights`."""
+        """Returns the teacher in words, such as `MobileNetV2 with ImageNet weights`."""
         known = {"imagenet": "ImageNet weights", "embedded": "the embedded weights", "none": "random weights"}
         return f"{self.spec.name} with {known.get(self.weights, f'weights from {self.weights}')}"
 
@@ -55,11 +55,11 @@ class Student:
     """The network that is trained.
 
     Attributes:
-      model: float32 (batch, image_size, image_size, 3), RGB, 0 to 255, to float32 (batch, num_classes) logits.
-      backbone: The part of it that came from the teacher.
-      preprocess: How an image becomes the model's input.
-      plan: What trains in the last phase.
-      teacher: What it was built on.
+      model: Model from float32 (batch, image_size, image_size, 3), RGB, 0 to 255, to float32 (batch, num_classes) logits.
+      backbone: Part of the model that came from the teacher.
+      preprocess: Preprocessing from an image to the model's input.
+      plan: Layers that train in the last phase.
+      teacher: Teacher that the student was built on.
     """
 
     model: keras.Model
@@ -70,15 +70,15 @@ class Student:
 
     @property
     def head(self) -> tuple[keras.layers.Layer, ...]:
-        """The layers after the backbone, from the pooling to the logits, each fed by the one before."""
+        """Returns the layers after the backbone, from the pooling to the logits, each fed by the one before."""
         return tuple(self.model.layers[self.model.layers.index(self.backbone) + 1 :])
 
 
 def choose_backbone(config: ModelConfig) -> TeacherChoice:
-    """Decides teacher, width, image size and preprocessing from the config and the table, or a file's own words, alone.
+    """Decides teacher, width, image size and preprocessing from the config and the table, or from a teacher file.
 
     Raises:
-      BackboneError: An unknown backbone or weights, or an image size or width that the backbone cannot have.
+      BackboneError: The backbone or weights are unknown, or the backbone does not allow the image size or width.
     """
     choice = _choose_from_file(config) if config.backbone.endswith(".keras") else _choose_from_table(config)
     image_size = config.image_size or choice.preprocess.image_size
@@ -121,9 +121,9 @@ def _choose_from_table(config: ModelConfig) -> TeacherChoice:
 
 
 def _choose_from_file(config: ModelConfig) -> TeacherChoice:
-    """The file brings its weights; a student of a known backbone is that backbone with the student's weights."""
+    """Chooses the teacher of a file, which brings its weights; a student of a known backbone is used as that backbone."""
     teacher = read_teacher_file(config.backbone)
-    # `imagenet` is what the config says where the user says nothing.
+    # `imagenet` is the config's default, so it does not count as the user's choice.
     if config.weights not in ("imagenet", "embedded"):
         raise BackboneError(f"weights: {teacher.path} brings its own. Received: {config.weights}. Leave weights out.")
     if config.alpha not in (0, teacher.alpha):
@@ -136,10 +136,10 @@ def build_student(teacher: TeacherChoice, config: ModelConfig, *, num_classes: i
     """Builds the student on the teacher.
 
     Args:
-      teacher: From `choose_backbone`.
+      teacher: Teacher from `choose_backbone`.
       config: The model's part of a resolved config.
       num_classes: Number of logits.
-      seed: Of the head's initial weights. The random backbone of `replicate` follows from Keras's global seed.
+      seed: Seed of the head's initial weights. The random backbone of `replicate` follows from Keras's global seed.
 
     Returns:
       The student, with the teacher's weights in its backbone unless the method is `replicate`.
@@ -173,10 +173,10 @@ def plan_student(
     """Returns which layers of a student's backbone train.
 
     Args:
-      teacher: Of the student.
-      backbone: Of the student.
+      teacher: Teacher of the student.
+      backbone: Backbone of the student.
       config: The model's part of a resolved config.
-      unfreeze: In place of the config's.
+      unfreeze: Choice that replaces the config's.
 
     Raises:
       BackboneError: `unfreeze` names no layer.
@@ -190,10 +190,10 @@ def plan_student(
 
 
 def load_backbone(teacher: TeacherChoice) -> keras.Model:
-    """Builds the teacher without its top and with its weights; random ones only where `weights` is `none`.
+    """Builds the teacher without its top and with its weights, which are random only if `weights` is `none`.
 
     Raises:
-      BackboneError: The weights cannot be had, are damaged, or belong to another architecture.
+      BackboneError: The weights are missing, damaged, or belong to another architecture.
     """
     if isinstance(teacher.spec, TeacherFile):
         return load_teacher(teacher.spec)
@@ -210,21 +210,21 @@ def load_backbone(teacher: TeacherChoice) -> keras.Model:
 
 
 def load_top(teacher: TeacherChoice) -> list[np.ndarray] | None:
-    """Returns the classifier that the teacher's ImageNet weights were trained with; None where it is not at hand.
+    """Returns the classifier that the teacher's ImageNet weights were trained with, or None if its file is missing.
 
-    Only one layer on the pooled features will do; see `BackboneSpec.classifies_pooled`.
+    Only a classifier of one layer on the pooled features is returned; see `BackboneSpec.classifies_pooled`.
 
     Returns:
       Kernel, float32 (feature_dim, 1000), and bias, float32 (1000,).
 
     Raises:
-      BackboneError: Its file is damaged.
+      BackboneError: The classifier's file is damaged.
     """
     spec = teacher.spec
     if teacher.weights != "imagenet" or not isinstance(spec, BackboneSpec) or not spec.classifies_pooled:
         return None
     file = spec.default_weights.file_for(alpha=teacher.alpha, image_size=teacher.preprocess.image_size)
-    # Without the hash, which is that of the file without top.
+    # The hash is left out, since it is that of the file without top.
     with_top = WeightsFile(name=re.sub("_no_?top", "", file.name), alpha=file.alpha)
     return official_classifier(with_top) if is_downloaded(with_top) else None
 
@@ -248,12 +248,12 @@ def build_backbone(teacher: TeacherChoice) -> keras.Model:
 
 
 def blocks_of_teacher(teacher: TeacherChoice, backbone: keras.Model) -> tuple[BlockSpec, ...]:
-    """Returns the blocks that the table has, or those found from the graph of a network that is not in it."""
+    """Returns the blocks from the table, or those found in the graph of a network outside the table."""
     return blocks_of(backbone) if isinstance(teacher.spec, TeacherFile) else teacher.spec.blocks
 
 
 def _construct(spec: BackboneSpec, teacher: TeacherChoice, *, weights: str | None) -> keras.Model:
-    """Calls the constructor; what it raises is not explained yet."""
+    """Calls the constructor; its errors are not translated yet."""
     size = teacher.preprocess.image_size
     constructor = getattr(importlib.import_module(spec.constructor_package), spec.name)
     keywords = {"alpha": teacher.alpha} if len(spec.alphas) > 1 else {}

@@ -1,7 +1,7 @@
-"""Which layers of the backbone are trained: the `unfreeze` language, worked out into a `FreezePlan`.
+"""Decides which layers of the backbone are trained: resolves the `unfreeze` language into a `FreezePlan`.
 
-A plan is positional (names of layers are not stable between two builds of some backbones), snaps to block edges
-(a cut inside a residual block hurts) and says so.
+A plan is positional (names of layers are not stable between two builds of some backbones). It snaps to block edges,
+because a cut inside a residual block hurts, and says so.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tl_keras.unfreeze import parse_unfreeze
 
 @dataclasses.dataclass(frozen=True)
 class BlockPlan:
-    """What happens to one block: its name, number of layers and of parameters, and how many of its layers train."""
+    """A block's part of the plan: its name, its numbers of layers and parameters, and how many of its layers train."""
 
     name: str
     layers: int
@@ -30,14 +30,14 @@ class BlockPlan:
 
 @dataclasses.dataclass(frozen=True)
 class FreezePlan:
-    """Which layers of a backbone are trained, decided.
+    """The decision which layers of a backbone are trained.
 
     Attributes:
-      unfreeze: What the user asked for.
-      blocks: From input to output.
+      unfreeze: The user's choice.
+      blocks: Blocks from input to output.
       trained: Positions in `backbone.layers` of the layers that train.
       train_batch_norm: Whether BatchNorm inside them updates its statistics and weights.
-      note: A sentence where the cut was moved to a block edge, else empty.
+      note: Sentence that says where the cut was moved to a block edge, else empty.
     """
 
     unfreeze: str
@@ -47,7 +47,7 @@ class FreezePlan:
     note: str
 
     def apply(self, backbone: keras.Model) -> None:
-        """Sets `trainable` on the backbone and every layer in it. Compile afterwards: Keras ignores a later change."""
+        """Sets `trainable` on the backbone and all its layers. Compile afterwards, since Keras ignores a later change."""
         backbone.trainable = True  # a frozen parent would hide its unfrozen children
         for position, layer in enumerate(backbone.layers):
             layer.trainable = position in self.trained
@@ -56,16 +56,16 @@ class FreezePlan:
                     inner.trainable = False
 
     def trained_weights(self, backbone: keras.Model) -> list[keras.Variable]:
-        """Returns the weights that gradients change, whatever `trainable` says of them at present."""
+        """Returns the weights that gradients change, whatever `trainable` says at present."""
         return [weight for layer, _ in self._trained_layers(backbone) for weight in _learned(layer)]
 
     def frozen_weights(self, backbone: keras.Model) -> list[keras.Variable]:
-        """Returns the weights that nothing may change; the statistics of a BatchNorm that trains are in neither list."""
+        """Returns the weights that must not change; statistics of a BatchNorm that trains are in neither list."""
         changing = {id(weight) for layer, _ in self._trained_layers(backbone) for weight in layer.weights}
         return [weight for weight in backbone.weights if id(weight) not in changing]
 
     def frozen_batch_norms(self, backbone: keras.Model) -> list[keras.layers.BatchNormalization]:
-        """Returns the BatchNorm layers among those that train; they are frozen unless BatchNorm trains."""
+        """Returns the BatchNorm layers inside the part that trains; they are frozen unless BatchNorm trains."""
         layers = [inner for position in sorted(self.trained) for inner in _with_nested(backbone.layers[position])]
         return (
             []
@@ -74,7 +74,7 @@ class FreezePlan:
         )
 
     def blocks_from_output(self, backbone: keras.Model) -> dict[int, int]:
-        """Returns how many blocks from the output each weight that trains lies, from 0, by `id`."""
+        """Returns the distance in blocks from the output, from 0, of each weight that trains, by `id`."""
         ends = list(itertools.accumulate(block.layers for block in self.blocks))
         return {
             id(weight): sum(position < end for end in ends) - 1
@@ -83,7 +83,7 @@ class FreezePlan:
         }
 
     def _trained_layers(self, backbone: keras.Model) -> Iterator[tuple[keras.layers.Layer, int]]:
-        """Yields the innermost layers that train, and the position of the layer of the backbone that holds them."""
+        """Yields the innermost layers that train, each with the position of the backbone's layer that contains it."""
         for position in sorted(self.trained):
             for layer in _with_nested(backbone.layers[position]):
                 is_batch_norm = isinstance(layer, keras.layers.BatchNormalization)
@@ -96,17 +96,17 @@ class FreezePlan:
         return FreezePlan("none", blocks, frozenset(), False, "")
 
     def first_trained(self, backbone: keras.Model) -> int:
-        """Returns the position of the first layer with weights that trains; the number of layers where none does."""
+        """Returns the position of the first layer with weights that trains, or the number of layers if none does."""
         return min(
             (position for position in self.trained if backbone.layers[position].weights), default=len(backbone.layers)
         )
 
     def table(self, *, layer_decay: float, batch_norm: str) -> str:
-        """Returns the plan as lines: blocks, layers, parameters, what happens to them; frozen blocks in a row are one line.
+        """Returns the plan as lines of blocks, layers, parameters and treatment; adjacent frozen blocks share a line.
 
         Args:
-          layer_decay: Factor on the learning rate for each block further from the head.
-          batch_norm: The policy, `freeze`, `train` or `recalibrate`, in the layers that train.
+          layer_decay: Factor on the learning rate for each block of distance from the head.
+          batch_norm: Policy for BatchNorm in the layers that train: `freeze`, `train` or `recalibrate`.
         """
         lines = [f"{'blocks':<28}{'layers':>8}{'parameters':>13}  {'':<10}{'rate':>8}  BatchNorm"]
         frozen_for = [
@@ -146,7 +146,7 @@ class FreezePlan:
 def plan_freezing(
     backbone: keras.Model, blocks: tuple[BlockSpec, ...], *, unfreeze: str, train_batch_norm: bool
 ) -> FreezePlan:
-    """Works out which layers of a built backbone train.
+    """Resolves which layers of a built backbone train.
 
     Args:
       backbone: The network without its top.
@@ -157,7 +157,7 @@ def plan_freezing(
       train_batch_norm: Whether BatchNorm trains in the layers that train.
 
     Raises:
-      BackboneError: The language is not understood, or it names no layer with weights.
+      BackboneError: `unfreeze` is not understood, or names no layer with weights.
     """
     starts = _block_starts(backbone, blocks)
     asked, trained = _trained_positions(backbone, blocks, starts, unfreeze)
@@ -192,7 +192,7 @@ def _block_starts(backbone: keras.Model, blocks: tuple[BlockSpec, ...]) -> list[
 def _trained_positions(
     backbone: keras.Model, blocks: tuple[BlockSpec, ...], starts: list[int], unfreeze: str
 ) -> tuple[int, set[int]]:
-    """Returns the first position that was asked for, and all positions that train."""
+    """Returns the first position that was requested, and all positions that train."""
     total, asked = len(backbone.layers), parse_unfreeze(unfreeze)
     if asked.kind == "none":
         return total, set()
@@ -218,7 +218,7 @@ def _trained_positions(
 
 
 def _named(backbone: keras.Model, blocks: tuple[BlockSpec, ...], starts: list[int], name: str) -> int:
-    """Returns the position of the layer, or of the first layer of the block, called `name`."""
+    """Returns the position of the layer called `name`, or of the first layer of the block called `name`."""
     known = {layer.name: position for position, layer in enumerate(backbone.layers)}
     known.update({block.name: start for block, start in zip(blocks, starts, strict=True)})
     if name not in known:
@@ -230,7 +230,7 @@ def _named(backbone: keras.Model, blocks: tuple[BlockSpec, ...], starts: list[in
 
 
 def _learned(layer: keras.layers.Layer) -> list[keras.Variable]:
-    """Returns the weights of a layer without layers inside that gradients change."""
+    """Returns the weights that gradients change of a layer without inner layers."""
     if isinstance(layer, keras.layers.BatchNormalization):
         return [weight for weight in (layer.gamma, layer.beta) if weight is not None]
     return [] if isinstance(layer, keras.layers.Normalization) else layer.weights

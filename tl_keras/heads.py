@@ -1,4 +1,4 @@
-"""The head: from the backbone's feature map to one logit a class."""
+"""Builds the head: from the backbone's feature map to one logit per class."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import tensorflow as tf
 
 
 def apply_head(features, *, head: str, num_classes: int, head_units: int, dropout: float):
-    """Puts a new head on a feature map; see `initialize_head` for its weights.
+    """Applies a new head to a feature map; see `initialize_head` for its weights.
 
     Args:
-      features: Symbolic tensor (batch, height, width, channels), the backbone's output.
+      features: Symbolic tensor (batch, height, width, channels), the output of the backbone.
       head: `linear` (average pooling and one dense layer) or `mlp` (a hidden layer of `head_units` between).
       num_classes: Number of logits.
       head_units: Width of the hidden layer of `mlp`.
@@ -31,9 +31,9 @@ def apply_head(features, *, head: str, num_classes: int, head_units: int, dropou
 
 
 def initialize_head(layers: Iterable[keras.layers.Layer], *, seed: int) -> None:
-    """Gives the layers of a head the weights, and dropout the state, that follow from a seed.
+    """Sets the weights of a head's layers, and the state of its dropout, from a seed.
 
-    Kernels are Glorot uniform (Glorot and Bengio 2010, equation 16), the same on TensorFlow and JAX; biases 0.
+    Kernels are Glorot uniform (Glorot and Bengio 2010, equation 16), the same on TensorFlow and JAX; biases are 0.
     """
     for position, layer in enumerate(layers):
         if isinstance(layer, keras.layers.Dense):

@@ -1,7 +1,7 @@
-"""The private parts of Keras that the package uses: all of them, each checked where it is used.
+"""Collects the private parts of Keras that the package uses, each checked where it is used.
 
-Keras promises nothing about them. `make test-keras-versions` runs their tests on every minor version named here; on one
-that has taken a part away, the first use is a `DependencyError` that names a version to install.
+Keras gives no guarantee about them. `make test-keras-versions` runs their tests on every minor version named here. If a
+version has removed a part, the first use raises a `DependencyError` that names a version to install.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ def graph_nodes(model: keras.Model) -> list[Any]:
 
 
 def call_layers_again(model: keras.Model, inputs: Any) -> Any:
-    """Calls the same layers of a functional model once more on another symbolic input; returns the symbolic output."""
+    """Calls the layers of a functional model once more on another symbolic input, and returns the symbolic output."""
     return _private(model, "_run_through_graph")(inputs, operation_fn=lambda layer: layer)
 
 
 def variable_position(optimizer: keras.optimizers.Optimizer, variable: Any) -> int:
-    """Returns the position, among the variables that an optimizer trains, of the one that `update_step` was given."""
+    """Returns the position of a variable, as `update_step` received it, among the variables that an optimizer trains."""
     return _private(optimizer, "_get_variable_index")(variable)
 
 
 def all_layers(model: keras.Model) -> list[keras.layers.Layer]:
-    """Returns the layers of a model and of the models inside it, and itself."""
+    """Returns a model itself, its layers, and those of the models inside it."""
     return list(_private(model, "_flatten_layers")())
 
 
 def build_metrics(model: keras.Model, batch: tuple[Any, ...]) -> None:
-    """Builds a compiled model's metrics from a batch, and keeps `fit` and `evaluate` from doing so from theirs.
+    """Builds a compiled model's metrics from a batch, so that `fit` and `evaluate` do not build them from theirs.
 
     Args:
       model: Compiled model.
-      batch: Inputs, labels and weights as NumPy arrays of the shapes that a step takes.
+      batch: Inputs, labels and weights, NumPy arrays with the shapes that a step takes.
     """
     _private(model, "_maybe_symbolic_build")
     _private(model, "_symbolic_build")(data_batch=batch)
@@ -54,7 +54,7 @@ def build_metrics(model: keras.Model, batch: tuple[Any, ...]) -> None:
 
 
 def keep_metrics_of_one_worker() -> None:
-    """Has Keras's TensorFlow trainer return what one worker's step gives, as it does with MirroredStrategy.
+    """Makes Keras's TensorFlow trainer return the metrics of one worker's step, as it does with MirroredStrategy.
 
     Keras 3.15 sums metrics over the workers along an axis that they do not have (keras issue 20585).
     """

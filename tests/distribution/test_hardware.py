@@ -85,7 +85,7 @@ def test_the_cpu_is_parted_among_replicas():
 @without_gpu
 def test_a_cpu_in_use_cannot_be_parted():
     tf.constant(1)
-    with pytest.raises(ConfigError, match="Start anew"):
+    with pytest.raises(ConfigError, match="Start a new process"):
         resolve_hardware("mirrored", replicas=3)
 
 

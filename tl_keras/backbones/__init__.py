@@ -1,1 +1,1 @@
-"""What is known of each pre-trained model: the table of specs, its preprocessing and its weights."""
+"""Describes each pre-trained model: the table of specs, the preprocessing and the weights."""

@@ -27,46 +27,49 @@ _ORDERS: dict[str, Callable[[BackboneSpec], Any]] = {
     "blocks": lambda spec: len(spec.blocks),
 }
 
-_SORT = flags.DEFINE_enum("sort", "name", list(_ORDERS), "What to sort by; top1: the best first.")
+_SORT = flags.DEFINE_enum("sort", "name", list(_ORDERS), "Column to sort by; top1 lists the best first.")
 _SHOW = flags.DEFINE_string("show", None, "A backbone or a .keras file: its blocks, cuts, preprocessing and sources.")
-_FROM_HUB = flags.DEFINE_string("from_hub", None, "A preset of KerasHub, to write as a teacher to --output.")
-_OUTPUT = flags.DEFINE_string("output", "teacher.keras", "With --from_hub: the file, for --backbone=FILE.")
-_MARKDOWN = flags.DEFINE_boolean("markdown", False, "Print docs/backbones.md.")
+_FROM_HUB = flags.DEFINE_string("from_hub", None, "A KerasHub preset to write to --output as a teacher.")
+_OUTPUT = flags.DEFINE_string("output", "teacher.keras", "The file that --from_hub writes, for --backbone=FILE.")
+_MARKDOWN = flags.DEFINE_boolean("markdown", False, "Print the page docs/backbones.md.")
 
 _INTRODUCTION = """\
 # Backbones
 
 Written by `python -m tl_keras.backbones --markdown`; a test compares it with the table in `tl_keras/backbones/families.py`.
-`python -m tl_keras.backbones --show=ResNet50` prints the blocks of one, and how many parameters are below and above each cut.
+`python -m tl_keras.backbones --show=ResNet50` prints the blocks of one backbone, and how many parameters lie below and
+above each cut.
 
-Parameters are those without the top, at width 1; top-1 is ImageNet's, as published; AlexNet and its weights are PyTorch's.
+Parameters are counted without the top, at width 1. Top-1 is the published ImageNet accuracy. AlexNet and its
+weights come from PyTorch.
 """
 
 _PREPROCESSING = """
 ## Preprocessing
 
-What the original evaluation did, which the pipeline, `evaluate` and the exported model do again. `tf` is -1 to 1, `torch`
-ImageNet's mean and deviation, `caffe` BGR minus ImageNet's mean. `--image_size` scales the crop with it; `--resize=squash` and
-`--resize=pad` replace it.
+This is what the original evaluation did to an image. The training pipeline, `evaluate` and the exported model do the same.
+`tf` scales to -1 to 1, `torch` uses ImageNet's mean and standard deviation, `caffe` is BGR minus ImageNet's mean. The crop
+scales with `--image_size`; `--resize=squash` and `--resize=pad` replace it.
 """
 
 _ELSEWHERE = """
-## Teachers from elsewhere
+## Teachers from other files
 
-`--backbone=FILE.keras` takes the architecture and the weights of a file; `--weights` is left out. Keras's safe mode reads it.
+`--backbone=FILE.keras` takes the architecture and the weights from a file, so leave `--weights` out. The file is read
+in Keras's safe mode.
 
-- A student of ours (`model.keras` of a run) carries its preprocessing. Where its backbone is in the table above, it has the same
-  blocks, and other image sizes can be asked for.
-- Any other model with one image input, and a feature map (height, width, channels) as its output or under its classifier. How
-  its images are prepared must be declared, in `FILE.preprocess.json` beside it or in an entry `tl_keras.json` of the archive
-  (there below the key `preprocess`): {example}. `rule` is
+- A student trained by tl_keras (`model.keras` of a run) carries its preprocessing. If its backbone is in the table above, it has
+  the same blocks and works at other image sizes.
+- Any other model needs one image input, and a feature map (height, width, channels) as its output or under its classifier.
+  Declare how its images are prepared in `FILE.preprocess.json` beside the file, or in an entry `tl_keras.json` of the archive
+  (under the key `preprocess`): {example}. `rule` is
   `short_side`, `crop_first`, `central_fraction`, `squash` or `pad`; `normalization` is `tf`, `torch`, `caffe` or
   `inside_the_model`. Its blocks are found from its graph; `--show=FILE.keras` prints them.
-- A preset of KerasHub, where that is installed (`pip install 'tl_keras[hub]'`): `python -m tl_keras.backbones
-  --from_hub=resnet_50_imagenet --output=teacher.keras` writes it as such a file, its scaling of pixels inside, its crop and
-  interpolation declared. Its layers must be Keras's own, so convolutional networks.
+- A KerasHub preset (`pip install 'tl_keras[hub]'`): `python -m tl_keras.backbones
+  --from_hub=resnet_50_imagenet --output=teacher.keras` writes it as such a file, with its pixel scaling inside and its crop and
+  interpolation declared. It must consist of Keras's own layers, which in practice means a convolutional network.
 
-AlexNet: `--backbone=AlexNet --weights=alexnet-owt-7be5be79.pth`. The file is PyTorch's; it is read without PyTorch, and nothing
+AlexNet: `--backbone=AlexNet --weights=alexnet-owt-7be5be79.pth`. This is a PyTorch file; it is read without PyTorch, and nothing
 in it is executed.
 """
 
@@ -104,7 +107,7 @@ def listed(order: str) -> str:
 
 
 def shown(backbone: str) -> str:
-    """Returns what is known of a backbone or a `.keras` file; builds the network to count its parameters.
+    """Returns a description of a backbone or a `.keras` file; builds the network to count its parameters.
 
     Raises:
       BackboneError: There is no such backbone or file.
@@ -174,7 +177,7 @@ def markdown() -> str:
 
 
 def _loaded_as(weights: WeightsSpec) -> str:
-    """Returns what the user gives to `--weights`."""
+    """Returns the values of `--weights` that load these weights."""
     return weights.files[0].name if weights.files and weights.files[0].url else weights.name
 
 

@@ -1,4 +1,4 @@
-"""AlexNet, which keras.applications lacks, and its published weights, which are a file of PyTorch's.
+"""Builds AlexNet, which keras.applications lacks, and reads its published weights from PyTorch's file.
 
 The layers are those of torchvision's `alexnet`: "One weird trick for parallelizing convolutional neural networks"
 (Krizhevsky 2014), 64-192-384-256-256 channels, without local response normalisation.
@@ -16,7 +16,7 @@ import numpy as np
 from tl_keras.backbones.torch_file import read_state_dict
 from tl_keras.errors import BackboneError
 
-# Channels, kernel, stride and padding of each convolution, and whether a 3x3 pooling of stride 2 follows.
+# Channels, kernel, stride and padding of each convolution, and whether a 3x3 pooling of stride 2 follows it.
 _CONVOLUTIONS = (
     (64, 11, 4, 2, True),
     (192, 5, 1, 2, True),
@@ -24,7 +24,7 @@ _CONVOLUTIONS = (
     (256, 3, 1, 1, False),
     (256, 3, 1, 1, True),
 )
-# Where torchvision's `features`, a sequence with activations and poolings in it, has them.
+# Positions of the convolutions in torchvision's `features`, a sequence that also holds activations and poolings.
 _TORCH_POSITIONS = (0, 3, 6, 8, 10)
 
 
@@ -32,13 +32,13 @@ def AlexNet(*, include_top: bool, weights: None, input_shape: tuple[int, int, in
     """Builds AlexNet without its top, with the keywords of keras.applications.
 
     Args:
-      include_top: False; there is no top.
-      weights: None: they are random.
+      include_top: Flag that must be False, since there is no top.
+      weights: None, which means random weights.
       input_shape: Height and width of at least 63, and 3 channels.
 
     Returns:
-      float32 (batch, height, width, 3), RGB, normalised by ImageNet's mean and deviation, to float32 (batch, height',
-      width', 256): 6 by 6 for 224.
+      A model from float32 (batch, height, width, 3), RGB, normalised by ImageNet's mean and deviation, to float32
+      (batch, height', width', 256); the feature map is 6 by 6 for 224 pixels.
     """
     images = x = keras.Input(input_shape, name="images")
     for number, (channels, kernel, stride, padding, pooled) in enumerate(_CONVOLUTIONS, start=1):
@@ -56,11 +56,11 @@ def read_torch_weights(path: pathlib.Path) -> list[np.ndarray]:
     Nothing in the file is executed, and PyTorch is not needed.
 
     Returns:
-      Kernels, float32 (height, width, in, out), and biases, float32 (out,), by turns.
+      Kernels, float32 (height, width, in, out), and biases, float32 (out,), alternating.
 
     Raises:
       BackboneError: The file's SHA-256 does not begin with the digits in its name.
-      Exception: The file is damaged or holds something else, see `read_state_dict`.
+      Exception: The file is damaged or holds something else; see `read_state_dict`.
     """
     published = re.search(r"-([0-9a-f]{8})\.pth$", path.name)
     if published and not hashlib.sha256(path.read_bytes()).hexdigest().startswith(published[1]):

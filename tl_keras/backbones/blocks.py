@@ -1,7 +1,7 @@
-"""Finds the blocks of a network that is not in the table from its graph, as coarse as the table's.
+"""Finds the blocks of a network outside the table from its graph, as coarse as the table's blocks.
 
-The graph is parted where a single tensor passes; what lies between two such places is a part. Parts are joined as papers
-draw them: a bottleneck of pointwise and depthwise convolutions, a dense block, the convolutions of one stage of VGG.
+The graph is split wherever a single tensor passes; the layers between two such places form a part. Parts are then joined in
+the way papers draw blocks: a bottleneck of pointwise and depthwise convolutions, a dense block, one stage of VGG.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from tl_keras.keras_internals import graph_nodes
 if TYPE_CHECKING:
     import keras
 
-# A network with fewer parts than this is parted at two tensors, as the cells of NASNet pass them on.
+# A network with fewer parts than this is split where two tensors pass, as between the cells of NASNet.
 _FEWEST_PARTS = 3
 
 
 @dataclasses.dataclass(frozen=True)
 class _Part:
-    """What lies between two tensors that everything passes through.
+    """A part holds the layers between two tensors that every path goes through.
 
     Attributes:
-      role: `glue` has no kernel; `gate` multiplies its input by factors of it, as squeeze-and-excitation does; `dense`
-        appends to its input, as DenseNet does; `pointwise`, `depthwise` and `spatial` are one convolution; `unit` is anything
-        else, such as a residual block.
+      role: Kind of the part. `glue` has no kernel; `gate` multiplies its input by factors of it (squeeze-and-excitation);
+        `dense` appends to its input (DenseNet); `pointwise`, `depthwise` and `spatial` are one convolution; `unit` is
+        anything else, such as a residual block.
       layers: Number of layers.
-      stride: Factor by which it shrinks the image.
-      channels: Channels of its output.
+      stride: Factor by which the part shrinks the image.
+      channels: Number of output channels.
     """
 
     role: str
@@ -42,14 +42,14 @@ class _Part:
 def blocks_of(backbone: keras.Model) -> tuple[BlockSpec, ...]:
     """Finds the blocks of a network from its graph.
 
-    Residual and inception blocks stay whole. What has no kernel (BatchNorm, activation, pooling) belongs to the block before
-    it. A block has the name of its last layer.
+    Residual and inception blocks stay whole. Layers without a kernel (BatchNorm, activation, pooling) belong to the block
+    before them. A block is named after its last layer.
 
     Args:
       backbone: Functional model without its top.
 
     Returns:
-      Blocks from input to output, which together hold every layer.
+      Blocks from input to output, which together contain every layer.
     """
     blocks: list[BlockSpec] = []
     current: list[_Part] = []  # the parts with kernels of the block that is being collected
@@ -69,11 +69,11 @@ def blocks_of(backbone: keras.Model) -> tuple[BlockSpec, ...]:
 
 
 def segments(model: keras.Model, *, crossing: int = 1) -> list[list[Any]]:
-    """Returns a functional model's graph nodes from input to output, parted where few tensors pass.
+    """Returns the graph nodes of a functional model from input to output, split where few tensors pass.
 
     Args:
       model: Functional model.
-      crossing: Number of tensors that may pass; more than one count only where each is a concatenation, the end of a cell.
+      crossing: Number of tensors that may pass; more than one counts only where each is a concatenation, the end of a cell.
     """
     nodes = graph_nodes(model)
     last_use = {id(tensor): position for position, node in enumerate(nodes) for tensor in node.input_tensors}
@@ -130,7 +130,7 @@ def _role(nodes: list[Any], layers: list[keras.layers.Layer]) -> str:
 
 
 def _continues(block: list[_Part], part: _Part, stride: int) -> bool:
-    """Returns whether a part with a kernel belongs to the block before it, `stride` being the shrinking between the two."""
+    """Returns whether a part with a kernel belongs to the block before it; `stride` is the shrinking between the two."""
     roles = [earlier.role for earlier in block if earlier.role != "gate"]
     before = roles[-1] if roles else ""
     return {
@@ -143,7 +143,7 @@ def _continues(block: list[_Part], part: _Part, stride: int) -> bool:
 
 
 def _kind(node: Any) -> str:
-    """Returns the name of a node's operation, which a layer shares with the bare operation that does the same."""
+    """Returns the name of a node's operation; a layer shares it with the bare operation that does the same."""
     return type(node.operation).__name__
 
 

@@ -1,7 +1,7 @@
-"""The table of backbones, a function for each family.
+"""Lists the backbones, one function per family.
 
-Sizes, parameters and block edges were read off the networks that Keras 3.15 builds, and tests hold them to those that
-the installed Keras builds. Crops and interpolations come from the sources named; `docs/backbones.md` is made from here.
+Sizes, parameters and block edges were read from the networks that Keras 3.15 builds, and tests compare them with those that
+the installed Keras builds. Crops and interpolations come from the named sources; `docs/backbones.md` is made from this file.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def all_specs() -> Iterable[BackboneSpec]:
 
 
 def _inception_crop(image_size: int, normalization: str = "tf") -> PreprocessSpec:
-    """TF-Slim's, on TensorFlow 1: the central 87.5% of each side, squashed to a square."""
+    """Returns TF-Slim's preprocessing on TensorFlow 1: the central 87.5% of each side, squashed to a square."""
     return PreprocessSpec(
         image_size=image_size,
         rule="central_fraction",
@@ -40,7 +40,7 @@ def _inception_crop(image_size: int, normalization: str = "tf") -> PreprocessSpe
 def _centre_crop(
     image_size: int, normalization: str, interpolation: str = "bicubic", *, antialias: bool = False
 ) -> PreprocessSpec:
-    """The short side to 8/7 of the size, then the centre: 256 and 224."""
+    """Returns a centre crop: the short side becomes 8/7 of the size (256 for 224), then the centre is cut out."""
     return PreprocessSpec(
         image_size=image_size,
         rule="short_side",
@@ -52,7 +52,7 @@ def _centre_crop(
 
 
 def _padded_crop(image_size: int, *, half_pixel_centers: bool) -> PreprocessSpec:
-    """EfficientNet's: a central square with 32 pixels (CROP_PADDING) around it at the final scale; V1 was made on TensorFlow 1."""
+    """Returns EfficientNet's crop: a central square with 32 pixels (CROP_PADDING) around it; V1 was made on TensorFlow 1."""
     fraction = image_size / (image_size + 32)
     return PreprocessSpec(
         image_size=image_size,
@@ -66,7 +66,7 @@ def _padded_crop(image_size: int, *, half_pixel_centers: bool) -> PreprocessSpec
 
 
 _MOBILENET_V2_FILE = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels"
-# No hash is published for the files of MobileNet and MobileNetV2: of those at hand, the fingerprint of the weights.
+# No hash is published for the files of MobileNet and MobileNetV2; where the file was at hand, its weights' fingerprint is given.
 _MOBILENET_SHA256 = {
     "mobilenet_2_5_224_tf_no_top.h5": "b3c34c1f2beeff0c29bc5a7019cf9bc2a37dce7a9ca3d09da5cf46d81a15c910"
 }
@@ -76,7 +76,7 @@ _MOBILENET_V2_SHA256 = {
 
 
 def _mobilenet() -> BackboneSpec:
-    # Keras takes the file of the image size where there is one, else the last, that of 224.
+    # Keras loads the file of the image size if there is one, else the last file, which is that of 224.
     files = tuple(
         WeightsFile(name=name, alpha=alpha, image_size=size, weights_sha256=_MOBILENET_SHA256.get(name, ""))
         for alpha, text in ((0.25, "2_5"), (0.5, "5_0"), (0.75, "7_5"), (1.0, "1_0"))
@@ -490,7 +490,7 @@ def _nasnet() -> Iterable[BackboneSpec]:
 
 
 def _lettered_blocks(repeats: tuple[int, ...], last_layers: dict[str, str]) -> list[BlockSpec]:
-    """EfficientNet's `block 3b`: the first of a stage ends in a BatchNorm, the others in an addition, but for `last_layers`."""
+    """Returns EfficientNet's blocks: the first of a stage ends in BatchNorm, the others in an addition, except `last_layers`."""
     blocks = [BlockSpec("stem", "stem_activation")]
     for stage, count in enumerate(repeats, start=1):
         for i in range(count):
@@ -530,9 +530,9 @@ def _efficientnet() -> Iterable[BackboneSpec]:
             imagenet_top1=top1,
             blocks=blocks,
             weights=(imagenet,),
-            # keras issues 21529 and 21692: there a Rescaling by three factors gives one channel.
+            # Keras issues 21529 and 21692: in those versions a Rescaling by three factors yields one channel.
             unusable_keras=("3.11",),
-            # The original divides by the variance; Keras's Normalization divides by its root, this by the root again.
+            # The original divides by the variance. Keras's Normalization divides by its root, and this by the root again.
             rescaling_after_normalization=tuple(1 / math.sqrt(deviation) for deviation in (0.229, 0.224, 0.225)),
         )
 
@@ -569,7 +569,7 @@ def _efficientnet_v2() -> Iterable[BackboneSpec]:
             source=legacy if small else squashed,
             files=(WeightsFile(name=f"efficientnetv2-{size.lower()}_notop.h5", hash=file_hash),),
         )
-        # The first block of B0 to B3 narrows without a shortcut, that of S to L keeps the width and adds.
+        # The first block of B0 to B3 narrows without a shortcut; that of S to L keeps the width and adds.
         blocks = tuple(_lettered_blocks(repeats, {"1a": "project_activation" if small else "add"}))
         yield BackboneSpec(
             name=f"EfficientNetV2{size}",
@@ -639,7 +639,7 @@ def _convnext() -> Iterable[BackboneSpec]:
         prefix = f"convnext_{size.lower()}"
         blocks = [BlockSpec("stem", f"{prefix}_stem")]
         for stage, count in enumerate((3, 3, third_stage, 3)):
-            # A block ends in an addition that is no layer; `identity` is the last layer before it.
+            # A block ends in an addition that is not a layer; `identity` is the last layer before it.
             blocks += [
                 BlockSpec(f"stage {stage + 1} block {i + 1}", f"{prefix}_stage_{stage}_block_{i}_identity")
                 for i in range(count)

@@ -1,4 +1,4 @@
-"""Teachers from KerasHub: a preset becomes a `.keras` file that says how its images are prepared."""
+"""Writes a KerasHub preset to a `.keras` file that says how its images are prepared."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from tl_keras.keras_internals import call_layers_again
 
 
 def write_teacher_from_hub(preset: str, path: pathlib.Path) -> None:
-    """Writes a preset's backbone, with its weights and its scaling of pixels inside, to a file for `--backbone=FILE`.
+    """Writes a preset's backbone, with its weights and its pixel scaling inside, to a file for `--backbone=FILE`.
 
     Args:
       preset: A name that KerasHub knows, such as `resnet_50_imagenet`, a handle such as `hf://...`, or a directory.
-      path: Ends in `.keras`.
+      path: File to write, ending in `.keras`.
 
     Raises:
       DependencyError: KerasHub is not installed.
-      BackboneError: The preset cannot be had, or is no network of Keras's own layers that ends in a feature map.
+      BackboneError: The preset cannot be loaded, or is not a network of Keras's own layers that ends in a feature map.
     """
     if importlib.util.find_spec("keras_hub") is None:
         raise DependencyError("KerasHub is not installed. Run: pip install keras-hub")
@@ -34,7 +34,7 @@ def write_teacher_from_hub(preset: str, path: pathlib.Path) -> None:
     try:
         backbone = keras_hub.models.Backbone.from_preset(preset)
         converter = keras_hub.layers.ImageConverter.from_preset(preset)
-    except Exception as error:  # whatever the host, the download or the preset's own code raises
+    except Exception as error:  # the host, the download and the preset's own code raise errors of many types
         reason = str(error).strip().partition("\n")[0]
         raise BackboneError(f"hub: expected a preset of an image model. Received: {preset} ({reason}).") from error
     foreign = sorted(
@@ -48,7 +48,7 @@ def write_teacher_from_hub(preset: str, path: pathlib.Path) -> None:
     preprocess = _preprocess(converter, preset)
     images = keras.Input((preprocess.image_size, preprocess.image_size, 3), name="images")
     scaled = keras.layers.Rescaling(_value(converter.scale, 1.0), _value(converter.offset, 0.0), name="scaling")(images)
-    # The same layers once more, on the scaled pixels: nested, the network could not be cut.
+    # The layers are called again on the scaled pixels, because a nested network could not be cut.
     features = call_layers_again(backbone, scaled)
     model = keras.Model(images, features, name=backbone.name)
     unfinished = path.with_name(f".{path.name}")
@@ -56,14 +56,14 @@ def write_teacher_from_hub(preset: str, path: pathlib.Path) -> None:
         model.save(unfinished)
         with zipfile.ZipFile(unfinished, "a") as archive:
             archive.writestr(ENTRY, json.dumps({"preprocess": preprocess.to_json()}))
-        load_teacher(read_teacher_file(str(unfinished)))  # says in one line why it is no teacher, if it is none
+        load_teacher(read_teacher_file(str(unfinished)))  # raises a one-line error if the file cannot be a teacher
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
 
 
 def _preprocess(converter: Any, preset: str) -> PreprocessSpec:
-    """Returns what a converter does to the shape of an image; it scales pixels in the model."""
+    """Returns the resizing that a converter does; it scales pixels inside the model."""
     height, width = converter.image_size or (0, 0)
     if height != width or not height:
         raise BackboneError(f"hub: expected square images. Received: {preset}, whose images are {height} x {width}.")
@@ -80,5 +80,5 @@ def _preprocess(converter: Any, preset: str) -> PreprocessSpec:
 
 
 def _value(given: Any, default: float) -> Any:
-    """Returns a number, or one a channel, as the Rescaling layer takes it."""
+    """Returns a number, or one number per channel, as the Rescaling layer takes it."""
     return default if given is None else given

@@ -1,4 +1,4 @@
-"""Reads a `.keras` file of anybody: what it would do besides building a network is refused before Keras reads it."""
+"""Reads a `.keras` file from any source, and refuses it before Keras reads it if it would do more than build a network."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import keras
 from tl_keras.errors import BackboneError
 from tl_keras.untrusted import check_keras_archive, read_json_entry
 
-# Where the classes of networks lie. Before 3.11.3, Keras's safe mode let a file call functions of other modules, even the one that
-# turns safe mode off (CVE-2025-9906).
+# Modules that define the classes of networks. Before 3.11.3, Keras's safe mode let a file call functions of other modules, even the
+# one that turns safe mode off (CVE-2025-9906).
 _OF_NETWORKS = re.compile(
     r"keras(_hub\..+|(\.src)?\.(layers|models|ops|initializers|regularizers|constraints|activations|dtype_policies)(\..+)?)?"
 )
-# Of a compiled model inside another one, which Keras compiles again.
+# Parts of a compiled model nested in another model, which Keras compiles again.
 _OF_COMPILING = re.compile(r"builtins|keras(\.src)?\.(optimizers|losses|metrics)(\..+)?")
 
 # Layers that run code, or read files that a config names: up to 3.11, Keras's lookup layers read any file of the user into their
-# vocabulary. None of them is part of a network on images.
+# vocabulary. An image network needs none of them.
 _REFUSED_LAYERS = {
     "Lambda": "runs code that the file brings",
     "__lambda__": "runs code that the file brings",
@@ -37,11 +37,11 @@ _REFUSED_LAYERS = {
 
 
 def load_keras_file(path: pathlib.Path) -> keras.Model:
-    """Loads a .keras file in Keras's safe mode, which runs no code that the file brings.
+    """Loads a .keras file in Keras's safe mode, which runs no code from the file.
 
     Raises:
       BackboneError: The file is damaged, unpacks to more than it can hold, reads other files, or holds a Lambda, a class that Keras
-        does not know, or one that is no part of a network.
+        does not know, or a class that is not part of a network.
     """
     written_by = ""
     try:
@@ -50,7 +50,7 @@ def load_keras_file(path: pathlib.Path) -> keras.Model:
             written_by = str(read_json_entry(archive, "metadata.json").get("keras_version", ""))[:20]
             _require_network_alone(read_json_entry(archive, "config.json"))
         return keras.models.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # zipfile, json, h5py and Keras each raise their own kinds
+    except Exception as error:  # zipfile, json, h5py and Keras each raise their own types
         other = (
             ""
             if written_by in ("", keras.__version__)
@@ -62,11 +62,11 @@ def load_keras_file(path: pathlib.Path) -> keras.Model:
 
 
 def _require_network_alone(config: Any, *, inside: bool = False) -> None:
-    """Raises a ValueError if what Keras would make of a config needs anything but the parts of networks.
+    """Raises a ValueError if a config needs anything but the parts of networks.
 
     Args:
       config: The content of config.json, or a part of it.
-      inside: Whether it is a part.
+      inside: Whether `config` is such a part.
     """
     if isinstance(config, dict):
         if "class_name" in config:
@@ -74,7 +74,7 @@ def _require_network_alone(config: Any, *, inside: bool = False) -> None:
         for name, value in config.items():
             if name != "compile_config":
                 _require_network_alone(value, inside=True)
-            elif inside:  # the outermost one is not loaded
+            elif inside:  # the outermost build config is not loaded
                 _require_parts_of_compiling(value)
     elif isinstance(config, list):
         for value in config:

@@ -1,6 +1,6 @@
-"""Preprocessing as the teacher knew it: one spec behind the pipeline, the evaluation and the exported model.
+"""Prepares images as the teacher knew them: one spec serves the pipeline, the evaluation and the exported model.
 
-Resize and crop are TensorFlow operations on one image, used by tf.data and by the SavedModel alike. Normalisation is
+Resizing and cropping are TensorFlow operations on one image, used by tf.data and by the SavedModel alike. Normalisation is
 Keras's own `preprocess_input`, traced into the model, so that every saved model takes pixels from 0 to 255 and nobody
 can scale them twice.
 """
@@ -23,24 +23,24 @@ _NORMALIZATIONS = ("tf", "torch", "caffe", INSIDE_THE_MODEL)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PreprocessSpec:
-    """What the original evaluation of a set of weights did to an image.
+    """Records what the original evaluation of a set of weights did to an image.
 
     Attributes:
-      image_size: Height and width that the network gets, in pixels.
-      rule: How an image of any size becomes a square.
+      image_size: Height and width of the network's input, in pixels.
+      rule: Rule by which an image of any size becomes a square.
         `short_side`: resize the short side to `image_size / crop_fraction`, keep the aspect, cut out the centre.
         `crop_first`: cut out the central square whose side is `crop_fraction` of the short side, then resize it.
         `central_fraction`: cut out the central `crop_fraction` of height and of width, then resize to a square.
         `squash`: resize to the square, whatever the aspect. `pad`: resize the long side, pad with black.
-      crop_fraction: Part of the side that the crop keeps, above 0 to 1.
+      crop_fraction: Part of the side that the crop keeps, above 0 and up to 1.
       interpolation: `bilinear` or `bicubic`.
       antialias: Whether shrinking averages over the pixels that it drops.
-      normalization: The mode of Keras's `preprocess_input`: `tf` (-1 to 1), `torch` (ImageNet's mean and deviation), `caffe`
-        (BGR, minus ImageNet's mean); or `inside_the_model`, for networks that normalise themselves.
-      half_pixel_centers: Whether a pixel is taken at its centre, as everywhere but in TensorFlow 1, whose resize takes it at its
-        corner, and which trained some of the weights. Without it, shrinking is never antialiased.
-      background: What transparent pixels are laid over, `white` or `black`; the user's choice, not the teacher's.
-      significant_bits: Bits that the values of 16-bit PNG files use, 8 to 16; a fact of the user's files.
+      normalization: Mode of Keras's `preprocess_input`: `tf` (-1 to 1), `torch` (ImageNet's mean and deviation), `caffe`
+        (BGR, minus ImageNet's mean); or `inside_the_model`, for networks that normalise their own input.
+      half_pixel_centers: Whether a pixel is sampled at its centre, as everywhere except in TensorFlow 1, which sampled it at
+        its corner and trained some of the weights. Without it, shrinking is never antialiased.
+      background: Colour under transparent pixels, `white` or `black`; the user's choice, not the teacher's.
+      significant_bits: Number of bits that the values of 16-bit PNG files use, 8 to 16; a property of the user's files.
     """
 
     image_size: int
@@ -58,13 +58,13 @@ class PreprocessSpec:
         return self if resize == "original" else dataclasses.replace(self, rule=resize, crop_fraction=1.0)
 
     def with_decoding(self, *, background: str, significant_bits: int) -> PreprocessSpec:
-        """Returns the spec with what the user says of transparent and of 16-bit files."""
+        """Returns the spec with the user's settings for transparent and 16-bit files."""
         return dataclasses.replace(self, background=background, significant_bits=significant_bits)
 
     def with_image_size(self, image_size: int) -> PreprocessSpec:
         """Returns the spec for another size in pixels; the crop rule scales with it.
 
-        What `crop_first` leaves around the crop are so many pixels at the final scale, at every size (EfficientNet's CROP_PADDING).
+        The margin that `crop_first` leaves around the crop keeps its pixels at every size (EfficientNet's CROP_PADDING).
         """
         fraction = self.crop_fraction
         if self.rule == "crop_first":
@@ -89,12 +89,12 @@ class PreprocessSpec:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the spec as a dictionary of JSON's own types."""
+        """Returns the spec as a dictionary of JSON types."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> PreprocessSpec:
-        """Returns the spec that `to_json`, or a person, wrote.
+        """Returns the spec that `to_json` or a person wrote.
 
         Raises:
           BackboneError: A field is missing, unknown or out of its range.
@@ -116,7 +116,7 @@ class PreprocessSpec:
                 "background": "white",
                 "significant_bits": 16,
                 **values,
-            }  # may be left out
+            }  # optional
         if not isinstance(values, dict) or set(values) != set(expected):
             raise BackboneError(
                 f"preprocess: expected the fields {', '.join(expected)}. Received: {json.dumps(values)}."
@@ -127,8 +127,8 @@ class PreprocessSpec:
         return cls(**values)
 
     def kept_fraction(self, heights: np.ndarray, widths: np.ndarray) -> np.ndarray:
-        """Returns the part of the area, 0 to 1, of each image that reaches the network; all arrays (n,)."""
-        import numpy as np  # not at the top: the table of backbones is listed without it
+        """Returns the part of each image's area, 0 to 1, that reaches the network; all arrays have shape (n,)."""
+        import numpy as np  # not at the top, because the table of backbones is listed without it
 
         if self.rule in ("squash", "pad"):
             return np.ones(len(heights))
@@ -137,14 +137,14 @@ class PreprocessSpec:
         return self.crop_fraction**2 * np.minimum(heights, widths) / np.maximum(heights, widths)
 
     def resized_pixels(self, height: int, width: int) -> int:
-        """Returns the pixels of the largest image while one is resized: of a narrow one far more than its own.
+        """Returns the largest number of pixels that resizing an image holds at once; for a narrow image far more than its own.
 
-        TensorFlow resizes one axis, then the other, so an image between has an old side and a new one: each side counts as
-        the longer of both, which bounds the image before, between and after.
+        TensorFlow resizes one axis after the other, so the image in between has one old side and one new one. Each side counts
+        as the longer of the two, which bounds all three images.
 
         Args:
-          height: Of the image, above 0.
-          width: Of the image, above 0.
+          height: Height of the image, above 0.
+          width: Width of the image, above 0.
         """
         sides = height, width
         if self.rule == "short_side":
@@ -164,8 +164,8 @@ class PreprocessSpec:
         """Resizes and crops one image as the teacher's evaluation did.
 
         Args:
-          image: Tensor, an image as `tl_keras.data.decoding.decode_image` takes it: a file, of which no more is decoded than
-            needed, or pixels, uint8 or float32 (height, width, 3), RGB, 0 to 255.
+          image: Tensor, an image as `tl_keras.data.decoding.decode_image` takes it: an encoded file, which is decoded only as
+            far as needed, or pixels, uint8 or float32 (height, width, 3), RGB, 0 to 255.
 
         Returns:
           Tensor, float32 (image_size, image_size, 3), RGB, 0 to 255, not rounded.
@@ -190,19 +190,19 @@ class PreprocessSpec:
         return tf.ensure_shape(cropped, (size, size, 3))
 
     def _central_square(self, shape):
-        """The window, as `decode_image` takes it, of `crop_first`."""
+        """Returns the window of `crop_first`, as `decode_image` takes it."""
         import tensorflow as tf
 
-        # In float32, and the fraction of a pixel dropped, as EfficientNet's code does.
+        # EfficientNet's code computes in float32 and drops the fraction of a pixel.
         part = tf.constant(self.crop_fraction, tf.float32) * tf.cast(tf.reduce_min(shape), tf.float32)
         side = tf.maximum(1, tf.cast(part, tf.int32))
         return (shape - side + 1) // 2, tf.stack([side, side])
 
     def _central_part(self, shape):
-        """The window, as `decode_image` takes it, of `central_fraction`."""
+        """Returns the window of `central_fraction`, as `decode_image` takes it."""
         import tensorflow as tf
 
-        # As `tf.image.central_crop` rounds, which TF-Slim calls.
+        # TF-Slim calls `tf.image.central_crop`, which rounds like this.
         exact = tf.cast(shape, tf.float64)
         start = tf.cast((exact - exact * self.crop_fraction) / 2, tf.int32)
         return start, shape - 2 * start
@@ -214,7 +214,7 @@ class PreprocessSpec:
           images: Tensor or Keras symbolic tensor, float32 (batch, height, width, 3), RGB, 0 to 255.
 
         Returns:
-          The same shape, as the network wants it.
+          Tensor of the same shape, in the range that the network expects.
         """
         if self.normalization == INSIDE_THE_MODEL:
             return images
@@ -223,11 +223,11 @@ class PreprocessSpec:
         return keras.applications.imagenet_utils.preprocess_input(images, mode=self.normalization)
 
     def resize(self, image, target):
-        """Resizes one image, or a part of one, to a height and a width as the teacher's training did.
+        """Resizes an image or a part of one as the teacher's training did.
 
         Args:
           image: Tensor, uint8 or float32 (height, width, 3), RGB, 0 to 255.
-          target: Height and width.
+          target: Height and width of the result.
 
         Returns:
           Tensor, float32 (*target, 3), 0 to 255.
@@ -240,7 +240,7 @@ class PreprocessSpec:
             legacy = {"bilinear": tf.raw_ops.ResizeBilinear, "bicubic": tf.raw_ops.ResizeBicubic}[self.interpolation]
             resized = legacy(images=image[None], size=target)[0]
         resized = tf.cast(resized, tf.float32)
-        # Bicubic overshoots beyond black and white, which no photograph that the teacher saw did.
+        # Bicubic interpolation overshoots beyond black and white, values that the teacher never saw.
         return tf.clip_by_value(resized, 0.0, 255.0) if self.interpolation == "bicubic" else resized
 
 

@@ -1,4 +1,4 @@
-"""What the original training of each backbone fixed, as data: the dataclasses, and the look-up by name.
+"""Records what the original training of each backbone fixed: the dataclasses, and the look-up by name.
 
 The rows of the table are in `tl_keras.backbones.families`.
 """
@@ -16,15 +16,15 @@ NOT_PUBLISHED = "not published: Keras's evaluation protocol"
 
 @dataclasses.dataclass(frozen=True)
 class BlockSpec:
-    """A run of layers at whose end the network can be cut.
+    """A block is a run of layers at whose end the network can be cut.
 
-    A block ends `offset` layers after the layer named `anchor`, in the order of `model.layers`. Names alone would not
-    do: some layers are called otherwise in the second build of a process.
+    A block ends `offset` layers after the layer named `anchor`, in the order of `model.layers`. Names alone are not enough,
+    because some layers get other names in the second build of a process.
 
     Attributes:
-      name: What a person calls it, such as `block 13` or `stage 4 block 2`.
-      anchor: Name of a layer that is called the same in every build.
-      offset: Layers from there to the last one of the block; negative where the anchor comes later.
+      name: Name for people, such as `block 13` or `stage 4 block 2`.
+      anchor: Name of a layer that has the same name in every build.
+      offset: Number of layers from the anchor to the last layer of the block; negative if the anchor comes later.
     """
 
     name: str
@@ -34,16 +34,16 @@ class BlockSpec:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class WeightsFile:
-    """A published file of weights without the top, and how it is known to be whole.
+    """A published file of weights without the top, and how its integrity is checked.
 
     Attributes:
-      name: In the folder `models` of KERAS_HOME.
-      hash: MD5 (32 digits) or SHA-256 (64 digits, or the first ones) that is published for the file, or empty.
-      alpha: Width multiplier of the architecture, 1.0 where it has none.
-      image_size: What the weights were trained at, in pixels; 0 where there is one file for every size.
-      weights_sha256: `tl_keras.backbones.weights.fingerprint` of the loaded network, recorded by us where no hash is
-        published and the real file was at hand, or empty.
-      url: Where the user gets a file that Keras does not download; empty where it does.
+      name: Name of the file in the folder `models` of KERAS_HOME.
+      hash: MD5 (32 digits) or SHA-256 (64 digits, or the first ones) published for the file, or empty.
+      alpha: Width multiplier of the architecture, 1.0 if it has none.
+      image_size: Image size that the weights were trained at, in pixels; 0 if one file serves every size.
+      weights_sha256: `tl_keras.backbones.weights.fingerprint` of the loaded network, recorded by this project if no hash is
+        published and the real file was at hand, else empty.
+      url: Address of a file that Keras does not download, for the user; else empty.
     """
 
     name: str
@@ -55,20 +55,20 @@ class WeightsFile:
 
     @property
     def hash_name(self) -> str:
-        """`MD5` or `SHA-256`, by the number of digits."""
+        """Returns `MD5` or `SHA-256`, by the number of digits."""
         return "MD5" if len(self.hash) == 32 else "SHA-256"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class WeightsSpec:
-    """A family of pre-trained weights and what its training fixed.
+    """A family of pre-trained weights, with what its training fixed.
 
     Attributes:
       name: `imagenet` or `embedded`.
-      preprocess: How the weights were evaluated, at the size that they were published for.
+      preprocess: Preprocessing with which the weights were evaluated, at the size that they were published for.
       source: Paper or code that describes the crop and the interpolation, or `NOT_PUBLISHED`.
-      alpha: Width multiplier unless the user chooses another, 1.0 where the architecture has none.
-      files: What is published; of each width, the file for sizes that have none of their own comes last. Empty for what
+      alpha: Default width multiplier, 1.0 if the architecture has none.
+      files: Published files; for each width, the file for sizes without a file of their own comes last. Empty for weights that
         the package carries.
     """
 
@@ -86,25 +86,25 @@ class WeightsSpec:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BackboneSpec:
-    """A pre-trained architecture.
+    """A pre-trained architecture, with the facts that every part of the package needs.
 
     Attributes:
-      name: Its constructor.
-      module: The module of `keras.applications` that has its `preprocess_input`; empty for an architecture of ours.
+      name: Name of its constructor.
+      module: Module of `keras.applications` that has its `preprocess_input`; empty for an architecture of this project.
       min_image_size: Smallest height and width that it accepts without its top, in pixels.
-      feature_dim: Channels of its output without its top, at alpha 1.
-      parameters: Without the top, at alpha 1.
-      parameters_with_top: With the 1000-class top.
+      feature_dim: Number of output channels without its top, at alpha 1.
+      parameters: Number of parameters without the top, at alpha 1.
+      parameters_with_top: Number of parameters with the 1000-class top.
       imagenet_top1: Published accuracy of the default weights, 0 to 1; see `top1_source`.
-      blocks: From input to output; every layer belongs to exactly one.
+      blocks: Blocks from input to output; every layer belongs to exactly one.
       weights: Families of weights, ImageNet's first.
       single_tensor_edges: Whether one tensor alone leaves each block. False for NASNet, whose cells pass two: freezing up to
-        an edge is sound there, but the features at it are two tensors.
-      rescaling_after_normalization: Factors, one a channel, of a Rescaling layer after the Normalization that Keras builds
-        for `weights="imagenet"` only, though the official file by path and a student of it need it too; else empty.
-      unusable_keras: Minor versions of Keras, such as `3.11`, that cannot build it as its weights need it.
+        an edge is sound there, but the features at the edge are two tensors.
+      rescaling_after_normalization: Factors, one per channel, of a Rescaling layer after the Normalization. Keras builds that
+        layer for `weights="imagenet"` only, though the same weights need it when loaded from a file; else empty.
+      unusable_keras: Minor versions of Keras, such as `3.11`, that do not build the network that its weights need.
       constructor_package: Module that the constructor is imported from.
-      top1_source: Where `imagenet_top1` is published.
+      top1_source: Place where `imagenet_top1` is published.
     """
 
     name: str
@@ -124,21 +124,21 @@ class BackboneSpec:
 
     @property
     def alphas(self) -> tuple[float, ...]:
-        """Widths that ImageNet weights are published for; (1.0,) where the constructor takes no width."""
+        """Returns the widths that ImageNet weights are published for; (1.0,) if the constructor takes no width."""
         return tuple(sorted({file.alpha for file in self.default_weights.files}))
 
     @property
     def classifies_pooled(self) -> bool:
-        """Whether ImageNet's 1000 classes are one layer on the pooled features, which VGG, AlexNet and MobileNetV3 do not have.
+        """Returns whether the ImageNet top is one layer on the pooled features, unlike that of VGG, AlexNet and MobileNetV3.
 
-        ConvNeXt has it too, but normalises after pooling, and without its top before.
+        ConvNeXt's is one layer too, but it normalises after pooling, whereas the network without its top does so before.
         """
         top = self.parameters_with_top - self.parameters
         return top == 1000 * (self.feature_dim + 1) and self.module != "convnext"
 
     @property
     def default_weights(self) -> WeightsSpec:
-        """The published ImageNet weights, whose preprocessing also serves random weights and a file."""
+        """Returns the ImageNet weights, whose preprocessing also applies to random weights and to a file."""
         return self.weights[0]
 
 

@@ -1,7 +1,7 @@
-"""Teachers from elsewhere: any `.keras` file with an image model, and how its images are prepared.
+"""Reads teachers from `.keras` files: any image model, and how its images are prepared.
 
-`read_teacher_file` looks at two small JSON texts and imports no TensorFlow; `load_teacher` reads the network, in Keras's
-safe mode, and takes its classifier off.
+`read_teacher_file` reads two small JSON texts and imports no TensorFlow; `load_teacher` reads the network in Keras's
+safe mode and removes its classifier.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ EXAMPLE = PreprocessSpec(
 
 @dataclasses.dataclass(frozen=True)
 class TeacherFile:
-    """A `.keras` file as a teacher.
+    """A `.keras` file that serves as a teacher.
 
     Attributes:
-      path: Where it is.
-      preprocess: How an image becomes the network's input.
-      architecture: The backbone's name in the table where the file holds a student of it, else empty.
-      alpha: The width of that backbone.
-      is_student: Whether tl_keras wrote the file: its backbone is then the layer `backbone`.
+      path: Path of the file.
+      preprocess: Preprocessing from an image to the network's input.
+      architecture: Name of the backbone in the table if the file holds a student of it, else empty.
+      alpha: Width of that backbone.
+      is_student: Whether tl_keras wrote the file; its backbone is then the layer `backbone`.
     """
 
     path: pathlib.Path
@@ -46,15 +46,15 @@ class TeacherFile:
 
     @property
     def name(self) -> str:
-        """What a person calls the teacher."""
+        """Returns the name of the teacher for people."""
         return self.path.stem
 
 
 def read_teacher_file(file: str) -> TeacherFile:
-    """Reads what a `.keras` file, or `FILE.preprocess.json` beside `FILE.keras`, says of its preprocessing.
+    """Reads the preprocessing that a `.keras` file, or `FILE.preprocess.json` beside `FILE.keras`, declares.
 
     Raises:
-      BackboneError: There is no such file, it is no `.keras` file, or nothing says how its images are prepared.
+      BackboneError: There is no such file, it is not a `.keras` file, or nothing says how its images are prepared.
     """
     path = pathlib.Path(file)
     beside = path.with_suffix(".preprocess.json")
@@ -89,7 +89,7 @@ def read_teacher_file(file: str) -> TeacherFile:
 
 
 def _check_types(facts: Any, path: pathlib.Path) -> None:
-    """Raises a BackboneError where the entry of an archive is no object, or a field of it has another type than we write."""
+    """Raises a BackboneError if the entry of an archive is not an object, or if one of its fields has the wrong type."""
     if not isinstance(facts, dict):
         raise BackboneError(
             f"backbone: expected {ENTRY} in {path} to be a JSON object. Received: {_shown(facts)}. Export the file again."
@@ -119,10 +119,10 @@ def load_teacher(teacher: TeacherFile) -> keras.Model:
     """Loads the network without its top, with its weights.
 
     Returns:
-      float32 (batch, image_size, image_size, 3), normalised, to float32 (batch, height, width, channels).
+      Model from float32 (batch, image_size, image_size, 3), normalised, to float32 (batch, height, width, channels).
 
     Raises:
-      BackboneError: The file is damaged, holds code, or holds no image model that has a feature map.
+      BackboneError: The file is damaged, holds code, or holds no image model with a feature map.
     """
     from tl_keras.backbones.keras_file import load_keras_file
 
@@ -143,7 +143,7 @@ def _takes_images(shape: tuple[int | None, ...], size: int) -> bool:
 
 
 def _without_top(model: keras.Model, path: pathlib.Path) -> keras.Model:
-    """Returns the model up to the feature map that its global pooling, or its classifier, takes."""
+    """Returns the model up to the feature map that enters its global pooling or its classifier."""
     import keras
 
     images = model.inputs[0]
@@ -154,7 +154,7 @@ def _without_top(model: keras.Model, path: pathlib.Path) -> keras.Model:
     ends = [i for i, part in enumerate(parts) if len(part[-1].output_tensors[0].shape) == 4]
     last = tops[-1] - 1 if tops else max(ends, default=0)
     features = parts[last][-1].output_tensors[0]
-    # A top is a chain: behind a branch (attention, several outputs) the last feature map is not what the model sees.
+    # A top is a chain. After a branch (attention, several outputs), the last feature map is not all that the model sees.
     branches_above = any(len(part) > 1 for part in parts[last + 1 :])
     if len(model.outputs) != 1 or len(features.shape) != 4 or last == 0 or branches_above:
         raise BackboneError(

@@ -1,7 +1,7 @@
 """Reads the files in which PyTorch publishes weights, without PyTorch and without executing anything.
 
-`torch.save` writes a pickle of the dictionary beside the raw numbers, in a zip archive since PyTorch 1.6 and one after the other
-before (pytorch/pytorch torch/serialization.py). The pickle needs a handful of names; any other is refused.
+`torch.save` writes a pickle of the dictionary and the raw numbers: in a zip archive since PyTorch 1.6, one after the other
+before (pytorch/pytorch torch/serialization.py). The pickle needs a handful of names; any other name is refused.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _DTYPES = {
 
 @dataclasses.dataclass(frozen=True)
 class _Tensor:
-    """A view of a storage, as the pickle describes it; the numbers stand elsewhere in the file."""
+    """A view of a storage as the pickle describes it; the numbers are elsewhere in the file."""
 
     key: str
     dtype: type[np.generic]
@@ -37,7 +37,7 @@ class _Tensor:
     stride: tuple[int, ...]
 
     def of(self, storage: bytes) -> np.ndarray:
-        """Returns the tensor as an array of its own.
+        """Returns the tensor as an independent array.
 
         Raises:
           ValueError: The view reaches beyond the storage, or repeats it.
@@ -64,16 +64,16 @@ _NAMES: dict[tuple[str, str], Any] = {
 
 
 class _Unpickler(pickle.Unpickler):
-    """Knows the names that a dictionary of tensors needs."""
+    """Unpickles only the names that a dictionary of tensors needs."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """Returns what stands for a name, or refuses it."""
+        """Returns the replacement for a name, or refuses the name."""
         if (module, name) not in _NAMES:
             raise pickle.UnpicklingError(f"it names {module}.{name}, which no weights need")
         return _NAMES[module, name]
 
     def persistent_load(self, pid: Any) -> tuple[str, type[np.generic]]:
-        """Returns key and dtype of a storage."""
+        """Returns the key and the dtype of a storage."""
         _, dtype, key, *_ = pid
         return key, dtype
 
@@ -82,14 +82,14 @@ def read_state_dict(path: pathlib.Path) -> dict[str, np.ndarray]:
     """Reads a state dictionary that `torch.save` wrote.
 
     Args:
-      path: A `.pth` or `.pt` file, in the format of PyTorch 1.6 and later or that before it.
+      path: A `.pth` or `.pt` file, in the format of PyTorch 1.6 and later or in the older one.
 
     Returns:
-      The tensors by their names, with PyTorch's shapes: a kernel is (out, in, height, width).
+      Tensors by name, with PyTorch's shapes: a kernel is (out, in, height, width).
 
     Raises:
-      Exception: The file is damaged, or holds something else than a dictionary of tensors; pickle and zipfile raise their own
-        kinds. Nothing that it names was executed.
+      Exception: The file is damaged, or is not a dictionary of tensors; pickle and zipfile raise their own types. Nothing that
+        the file names was executed.
     """
     with path.open("rb") as file:
         tensors, storages = _of_zip(file) if zipfile.is_zipfile(file) else _of_sequence(file)
@@ -109,7 +109,7 @@ def _of_zip(file: BinaryIO) -> tuple[Any, dict[str, bytes]]:
 
 
 def _of_sequence(file: BinaryIO) -> tuple[Any, dict[str, bytes]]:
-    """Reads three small pickles, the dictionary, the keys of the storages, and each as a count and its values."""
+    """Reads three small pickles, the dictionary, the keys of the storages, and then each storage: a count and its values."""
     file.seek(0)
     for _ in ("magic number", "version of the protocol", "sizes of the machine"):
         _Unpickler(file).load()

@@ -1,4 +1,4 @@
-"""Pre-trained weights: from Keras's own cache, from the package, or from a file; each checked, none trusted."""
+"""Loads pre-trained weights from Keras's cache, from the package or from a file, and checks them all."""
 
 from __future__ import annotations
 
@@ -26,22 +26,24 @@ FILE_SUFFIXES = (".weights.h5", ".h5", ".keras")
 
 @contextlib.contextmanager
 def official_file(file: WeightsFile) -> Iterator[None]:
-    """Wraps Keras's own loading of an official file: a failure becomes a line that names the file and the remedy.
+    """Wraps Keras's loading of an official file, so that a failure becomes a line that names the file and the remedy.
 
     Raises:
-      BackboneError: The file in the cache is not the published one, cannot be read, or cannot be downloaded.
+      BackboneError: The file in the cache is not the published one, or cannot be read or downloaded.
     """
     path = _keras_home() / "models" / file.name
     if path.is_dir():
         raise BackboneError(
             f"weights: expected a file. Received: {path}, which is a directory. Remove it, and the file is downloaded."
         )
-    # Keras would delete such a file when it then cannot download another.
+    # Keras would delete such a file when it cannot download another one.
     if file.hash and path.is_file() and _hash_of(path, file.hash_name) != file.hash:
         raise _not_as_published(path, f"{file.hash_name} {file.hash}")
     try:
         yield
-    except Exception as error:  # Keras raises a bare Exception where a download fails, h5py its own for a damaged file
+    except (
+        Exception
+    ) as error:  # Keras raises a bare Exception if a download fails, h5py its own type for a damaged file
         url = re.search(r"https?://\S+?(?=:?\s|$)", str(error))
         if url is not None:
             raise BackboneError(
@@ -61,11 +63,11 @@ def official_classifier(file: WeightsFile) -> list[np.ndarray]:
         layers = opened.get("model_weights", opened)
         last = next(name for name in reversed(layers.attrs["layer_names"]) if len(layers[name].attrs["weight_names"]))
         kernel, bias = (np.asarray(layers[last][name]) for name in layers[last].attrs["weight_names"])
-    return [kernel.reshape(-1, kernel.shape[-1]), bias]  # MobileNet's is a convolution
+    return [kernel.reshape(-1, kernel.shape[-1]), bias]  # MobileNet's last layer is a convolution
 
 
 def check_official_weights(backbone: keras.Model, file: WeightsFile) -> None:
-    """Raises a BackboneError where a fingerprint of the official weights was recorded, and the loaded ones have another."""
+    """Raises a BackboneError if the loaded official weights do not have the recorded fingerprint."""
     if file.weights_sha256 and fingerprint(backbone) != file.weights_sha256:
         raise _not_as_published(
             _keras_home() / "models" / file.name, f"the published weights, fingerprint {file.weights_sha256}"
@@ -73,7 +75,7 @@ def check_official_weights(backbone: keras.Model, file: WeightsFile) -> None:
 
 
 def is_downloaded(file: WeightsFile) -> bool:
-    """Returns whether an official file is in Keras's cache; what is in it is not looked at."""
+    """Returns whether an official file is in Keras's cache, without checking its content."""
     return (_keras_home() / "models" / file.name).is_file()
 
 
@@ -100,17 +102,17 @@ def load_weights(backbone: keras.Model, weights: str) -> None:
 
     Args:
       backbone: The network without its top.
-      weights: `embedded`, or the path of a `.weights.h5`, `.h5` or `.keras` file, or PyTorch's of AlexNet; a `.keras` file may
-        hold a student of ours, whose backbone is then taken.
+      weights: `embedded`, or the path of a `.weights.h5`, `.h5` or `.keras` file, or of PyTorch's AlexNet file. From a `.keras`
+        file with a student, the student's backbone is taken.
 
     Raises:
-      BackboneError: The file is damaged, or belongs to another architecture.
+      BackboneError: The file is damaged or belongs to another architecture.
     """
     _load_file(backbone, _embedded_file() if weights == "embedded" else pathlib.Path(weights))
 
 
 def check_weights_name(weights: str, spec: BackboneSpec) -> None:
-    """Raises a BackboneError unless `weights` names weights that can be loaded, or an existing file of a kind that is read."""
+    """Raises a BackboneError unless `weights` names weights that can be loaded, or an existing file of a supported type."""
     published = spec.default_weights.files[0]
     loaded = [known.name for known in spec.weights if not (known.files and known.files[0].url)]
     suffixes = (*FILE_SUFFIXES, ".pth") if published.name.endswith(".pth") else FILE_SUFFIXES
@@ -132,7 +134,7 @@ def check_weights_name(weights: str, spec: BackboneSpec) -> None:
 
 
 def fingerprint(model: keras.Model) -> str:
-    """Returns the SHA-256 over the values and shapes of all weights of a model, in their order, as 64 hex digits."""
+    """Returns the SHA-256 over the values and shapes of all weights of a model, in order, as 64 hex digits."""
     digest = hashlib.sha256()
     for value in model.get_weights():
         digest.update(str(value.shape).encode())
@@ -156,7 +158,7 @@ def _load_file(backbone: keras.Model, path: pathlib.Path) -> None:
     try:
         if path.suffix == ".keras":
             loaded = _backbone_of(path)
-            # An EfficientNet that Keras built without its last Rescaling has the same weights, and another input.
+            # EfficientNet without its last Rescaling has the same weights but needs another input.
             if [type(layer) for layer in loaded.layers] != [type(layer) for layer in backbone.layers]:
                 raise ValueError("its layers are others")
             backbone.set_weights(loaded.get_weights())
@@ -169,7 +171,7 @@ def _load_file(backbone: keras.Model, path: pathlib.Path) -> None:
             backbone.load_weights(path)
     except TransferError:
         raise
-    except Exception as error:  # h5py, zipfile and Keras each raise their own kinds for a damaged or foreign file
+    except Exception as error:  # h5py, zipfile and Keras each raise their own types for a damaged or foreign file
         raise BackboneError(
             f"weights: expected a file with the weights of {backbone.name} without its top. Received: {path}, which does "
             f"not fit ({_first_line(error)})."
@@ -182,9 +184,9 @@ def _load_file(backbone: keras.Model, path: pathlib.Path) -> None:
 
 
 def _require_no_more_weights(backbone: keras.Model, path: pathlib.Path) -> None:
-    """Raises a ValueError where a file has more weights than the backbone, apart from those of a dense top.
+    """Raises a ValueError if a file has more weights than the backbone, apart from those of a dense top.
 
-    Keras finds weights by class and number of their layers: what a deeper chain has more it leaves out without a word.
+    Keras matches weights by class and number of their layers, and silently ignores the additional layers of a deeper network.
     """
     stored: list[str] = []
     with h5py.File(path) as file:
@@ -198,7 +200,7 @@ def _require_no_more_weights(backbone: keras.Model, path: pathlib.Path) -> None:
 
 
 def _backbone_of(path: pathlib.Path) -> keras.Model:
-    """Loads a .keras file and returns the backbone of a student of ours or the whole model."""
+    """Loads a .keras file and returns the backbone of a student, or the whole model."""
     model = load_keras_file(path)
     nested = [layer for layer in model.layers if layer.name == "backbone"]
     return nested[0] if nested else model

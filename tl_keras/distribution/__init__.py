@@ -1,1 +1,1 @@
-"""Hardware: what a run computes on, decided once."""
+"""Decides once what hardware a run computes on."""

@@ -1,4 +1,4 @@
-"""Which backend Keras runs on: decided by the strategy, before Keras is imported, and never changed after."""
+"""Chooses the backend of Keras by the strategy, before Keras is imported; it never changes afterwards."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _KNOWN = {
 
 
 def choose_backend(strategy: str) -> None:
-    """Has Keras come up on the backend of a strategy, unless it is imported already.
+    """Makes Keras start on the backend of a strategy, unless Keras is imported already.
 
-    `auto` leaves the choice to KERAS_BACKEND and Keras's own file; every other strategy has one backend.
+    `auto` leaves the choice to KERAS_BACKEND and keras.json; every other strategy has one backend.
 
     Raises:
-      ConfigError: Keras's own file cannot be used.
+      ConfigError: keras.json cannot be used.
       DependencyError: The package of the backend is not installed.
     """
     if strategy == "jax" and importlib.util.find_spec("jax") is None:
@@ -40,7 +40,7 @@ def choose_backend(strategy: str) -> None:
 
 
 def _check_settings() -> None:
-    """Raises an error where importing Keras would fail because of KERAS_BACKEND or keras.json."""
+    """Raises an error if importing Keras would fail because of KERAS_BACKEND or keras.json."""
     path = pathlib.Path(os.environ.get("KERAS_HOME") or pathlib.Path.home() / ".keras", "keras.json")
     settings = _read_settings(path)
     for field, known in _KNOWN.items():
@@ -63,7 +63,7 @@ def _check_settings() -> None:
 
 
 def _read_settings(path: pathlib.Path) -> dict[str, Any]:
-    """Returns what Keras reads from its file: nothing, where there is none or it is no JSON."""
+    """Returns the settings in keras.json; empty if the file is missing or is not JSON."""
     if not path.exists():
         return {}
     try:
@@ -83,7 +83,7 @@ def _read_settings(path: pathlib.Path) -> dict[str, Any]:
 
 
 def backend_of(strategy: str) -> str:
-    """Returns the name that Keras has for the backend of a strategy."""
+    """Returns Keras's name for the backend of a strategy."""
     return "jax" if strategy == "jax" else "tensorflow"
 
 
@@ -91,7 +91,7 @@ def require_backend(strategy: str) -> str:
     """Returns the backend that Keras runs on.
 
     Raises:
-      ConfigError: It is not one that the strategy can use.
+      ConfigError: The strategy cannot use that backend.
     """
     import keras
 

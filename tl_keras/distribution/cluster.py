@@ -1,4 +1,4 @@
-"""Several processes that train together, as `TF_CONFIG` names them."""
+"""Reads `TF_CONFIG`, which names the processes that train together."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Cluster:
     """The processes of a run.
 
     Attributes:
-      addresses: Host and port of each, in the order of their numbers.
-      process: Number of this one; 0 writes the run directory.
+      addresses: Host and port of each process, in the order of their numbers.
+      process: Number of this process; number 0 writes the run directory.
     """
 
     addresses: tuple[str, ...]
@@ -26,10 +26,10 @@ class Cluster:
 
 
 def read_cluster() -> Cluster | None:
-    """Returns what `TF_CONFIG` says (https://www.tensorflow.org/guide/distributed_training), or None where this is alone.
+    """Returns what `TF_CONFIG` says (https://www.tensorflow.org/guide/distributed_training), or None for a single process.
 
     Raises:
-      ConfigError: It cannot be read, or names tasks other than `chief` and `worker`.
+      ConfigError: `TF_CONFIG` cannot be read, or names tasks other than `chief` and `worker`.
     """
     text = os.environ.get("TF_CONFIG", "")
     try:

@@ -1,12 +1,12 @@
-"""What training asks of the hardware: where variables are made, and how batches reach the replicas.
+"""Defines what training needs from the hardware: where variables are created, and how batches reach the replicas.
 
 ```
-Distributor                  one device: what Keras does by itself
-├── tf_engine.Replicated      several replicas through tf.distribute, in one process or several
-└── jax_engine.DataParallel   several replicas through keras.distribution, in one process or several
+Distributor                       one device, as Keras handles it by itself
+├── tf_distributor.Replicated     several replicas through tf.distribute, in one process or several
+└── jax_distributor.DataParallel  several replicas through keras.distribution, in one process or several
 ```
 
-Several processes run the same program. Each reads its share of every batch (`tl_keras.data.batch_shard`).
+Several processes run the same program, and each reads its shard of every batch (`tl_keras.data.batch_shard`).
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from tl_keras.errors import TrainingError
 
 
 class Distributor:
-    """One device.
+    """Trains on one device, and is the interface of the other distributors.
 
     Args:
-      hardware: The decision that it carries out.
+      hardware: Decision that the distributor carries out.
     """
 
     def __init__(self, hardware: Hardware):
@@ -38,19 +38,19 @@ class Distributor:
 
     @contextlib.contextmanager
     def scope(self) -> Iterator[None]:
-        """Wherein students, optimizers and trainers are made, so that all replicas have them."""
+        """Creates students, optimizers and trainers on all replicas while the context is open."""
         yield
 
     @contextlib.contextmanager
     def fitting(self, model: keras.Model) -> Iterator[None]:
-        """Wherein a model is trained and evaluated on what `feed` gives."""
+        """Lets a model be trained and evaluated on the result of `feed` while the context is open."""
         on_tensorflow = keras.backend.backend() == "tensorflow"
         with fused_batch_norm(model) if on_tensorflow else contextlib.nullcontext():
             yield
 
     @contextlib.contextmanager
     def synchronized(self) -> Iterator[None]:
-        """Wherein processes wait for each other; a TrainingError, of one line, where one of them is gone."""
+        """Makes processes wait for each other in the context; raises a one-line TrainingError if one of them is gone."""
         try:
             yield
         except Exception as error:
@@ -59,7 +59,7 @@ class Distributor:
             raise self._lost() from error
 
     def _is_loss(self, error: Exception) -> bool:
-        """Returns whether an error says that another process is gone."""
+        """Returns whether an error means that another process is gone."""
         raise NotImplementedError
 
     def _lost(self) -> TrainingError:
@@ -69,30 +69,30 @@ class Distributor:
         )
 
     def all_gather(self, number: int) -> list[int]:
-        """Returns what each process gives, 0 to 2**31 - 1, in their order; they wait for each other."""
+        """Returns the number that each process passes, 0 to 2**31 - 1, in process order; processes wait for each other."""
         if self.hardware.processes == 1:
             return [number]
         with self.synchronized():
             return self._gather(number)
 
     def _gather(self, number: int) -> list[int]:
-        """Does what `all_gather` says, where there are several processes."""
+        """Implements `all_gather` for several processes."""
         raise NotImplementedError
 
     def shard(self, *, training: bool) -> BatchShard | None:
-        """Returns what this process takes of each batch that is trained on, or evaluated; None: the whole."""
+        """Returns the shard of each training or evaluation batch that this process reads, or None for the whole batch."""
         if self.hardware.replicas == 1:
             return None
         return BatchShard(training, self.hardware.replicas, self.hardware.process, self.hardware.processes)
 
     def feed(self, batches: tf.data.Dataset) -> Any:
-        """Returns what `fit` and `evaluate` take, from the share of batches."""
+        """Returns the input of `fit` and `evaluate` made from this process's shards of batches."""
         return batches
 
 
 @functools.cache
 def open_distributor(hardware: Hardware) -> Distributor:
-    """Returns the engine of a decision; the same one for the same decision, so that runs can share what was made in it."""
+    """Returns the distributor of a decision; equal decisions share one, so that runs can share the variables made in it."""
     if hardware.strategy == "one_device":
         return Distributor(hardware)
     if hardware.engine == "jax":
@@ -105,13 +105,13 @@ def open_distributor(hardware: Hardware) -> Distributor:
 
 
 def settle(model: keras.Model) -> None:
-    """Puts what the last step made of a model's variables back into them: Keras on JAX does so after an epoch only."""
+    """Copies the result of the last step into a model's variables; Keras on JAX does so only after an epoch."""
     if keras.backend.backend() == "jax":
         model.jax_state_sync()
 
 
 def blank_batch(model: keras.Model, images: int) -> tuple:
-    """Returns the (inputs, labels, weights) of so many images as a step takes them, zeros: what its metrics are built from."""
+    """Returns a batch of zeros, (inputs, labels, weights), shaped as a step takes it; metrics are built from it."""
     inputs = tuple(np.zeros((images, *tensor.shape[1:]), tensor.dtype) for tensor in model.inputs)
     labels = np.zeros((images, *model.output_shape[1:]), np.float32)
     return inputs if len(inputs) > 1 else inputs[0], labels, labels[:, 0]

@@ -1,7 +1,7 @@
-"""BatchNorm that trains, as TensorFlow's one operation in place of the dozen that Keras 3 makes of it.
+"""Runs BatchNorm in training as TensorFlow's single fused operation, where Keras 3 uses a dozen operations.
 
-On two CPU cores a step of MobileNetV2, all weights and statistics trained, takes half the processor time with it
-(docs/benchmarks.md): what is left is convolutions.
+On two CPU cores, a step of MobileNetV2 with all weights and statistics trained takes half the processor time with it
+(docs/benchmarks.md); convolutions take the rest.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ import tensorflow as tf
 
 from tl_keras.keras_internals import all_layers
 
-# cuDNN refuses a smaller one (CUDNN_BN_MIN_EPSILON, and TensorFlow's check in tf.nn.fused_batch_norm).
+# cuDNN refuses a smaller epsilon (CUDNN_BN_MIN_EPSILON, and TensorFlow's check in tf.nn.fused_batch_norm).
 _LEAST_EPSILON = 1.001e-5
 
 
 @contextlib.contextmanager
 def fused_batch_norm(model: keras.Model) -> Iterator[None]:
-    """Wherein each BatchNorm of a model that can is one operation, in steps that are traced: same outputs and statistics.
+    """Fuses every BatchNorm of a model that allows it, in steps traced while the context is open; results are the same.
 
-    For one device, on Keras's TensorFlow backend: statistics over several replicas are not in the operation.
+    It works on one device with Keras's TensorFlow backend: the operation has no statistics over several replicas.
     """
     norms = [layer for layer in all_layers(model) if _is_fusible(layer)]
     for layer in norms:
@@ -32,11 +32,11 @@ def fused_batch_norm(model: keras.Model) -> Iterator[None]:
         yield
     finally:
         for layer in norms:
-            del layer.call  # there is that of the class again
+            del layer.call  # uncovers the method of the class
 
 
 def _is_fusible(layer: keras.layers.Layer) -> bool:
-    renorm = getattr(layer, "renorm", False)  # Keras 3.10 does not have it
+    renorm = getattr(layer, "renorm", False)  # missing in Keras 3.10
     return (
         isinstance(layer, keras.layers.BatchNormalization)
         and layer.axis in (-1, 3)
@@ -59,7 +59,7 @@ def _call(layer: keras.layers.BatchNormalization, inputs, training=None, mask=No
         epsilon=layer.epsilon,
         is_training=True,
     )
-    # The operation gives the variance of the population from which the batch is drawn, n / (n - 1) times the batch's own.
+    # The operation returns the unbiased variance estimate, n / (n - 1) times the batch's own variance.
     count = tf.cast(tf.size(inputs) // channels, tf.float32)
     variance *= tf.maximum(count - 1, 1) / count
     for statistic, value in ((layer.moving_mean, mean), (layer.moving_variance, variance)):

@@ -1,4 +1,4 @@
-"""Decides what a run computes on, once, into a frozen record that is printed and kept."""
+"""Decides once what a run computes on, in a frozen record that is printed and kept."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from tl_keras.distribution.precision import dtype_policy
 from tl_keras.distribution.tpu_probe import TPU_SECONDS, find_tpu
 from tl_keras.errors import ConfigError, DependencyError
 
-# What Google Cloud, Colab and Kubernetes set, and what a TPU's driver makes: cheap to look for, where the probe is not.
+# Variables set by Google Cloud, Colab and Kubernetes, and devices made by a TPU's driver: cheap to check, unlike the probe.
 _TPU_VARIABLES = ("TPU_NAME", "COLAB_TPU_ADDR", "TPU_ACCELERATOR_TYPE", "TPU_WORKER_HOSTNAMES")
 _TPU_DEVICES = "accel*"
 _PCI_OF_GOOGLE = "0x1ae0"
 
-# After which JAX gives up a process that hangs; its own 100 is long to wait for a line. One that is killed is missed at once.
+# Seconds until JAX gives up a process that hangs; its default of 100 is long. A killed process is noticed at once.
 _HEARTBEAT_SECONDS = 20
 
-# In which process 0, with the others waiting, has exported and written the report; JAX's own 300 is less than some exports take.
+# Seconds for process 0 to export and write the report while the others wait; JAX's default of 300 is too short for some exports.
 _SECONDS_TO_EXPORT = 3600
 
 
@@ -35,18 +35,18 @@ class Hardware:
     """What a run computes on, and why.
 
     Attributes:
-      engine: What Keras runs on: `tensorflow` or `jax`.
-      strategy: How replicas are kept together: `one_device`, `mirrored`, `tpu`, `multi_worker` or `data_parallel`.
+      engine: Backend of Keras, `tensorflow` or `jax`.
+      strategy: How replicas are synchronised: `one_device`, `mirrored`, `tpu`, `multi_worker` or `data_parallel`.
       device: `cpu`, `gpu` or `tpu`.
-      devices: The names that TensorFlow has for those of this process, or JAX for those of all.
-      description: The name of the processor, graphics card or TPU, as the system gives it.
-      replicas: Copies of the model that train together, over all processes; each takes as many images of a batch.
-      process: Number of this process, from 0; 0 writes the run directory.
-      processes: How many train together.
-      precision: Keras's dtype policy of the backbone while it trains; `mixed_bfloat16` keeps weights in float32.
+      devices: TensorFlow's names of this process's devices, or JAX's names of the devices of all processes.
+      description: Name of the processor, graphics card or TPU, as the system reports it.
+      replicas: Number of copies of the model that train together, over all processes; each takes an equal part of a batch.
+      process: Number of this process, from 0; number 0 writes the run directory.
+      processes: Number of processes that train together.
+      precision: Keras's dtype policy of the backbone in training; `mixed_bfloat16` keeps weights in float32.
       jit_compile: Whether XLA compiles the training step: `auto` (Keras decides), `on` or `off`.
-      steps_per_execution: Steps between two returns to Python.
-      reason: Why this hardware; a clause that follows "because".
+      steps_per_execution: Number of steps between two returns to Python.
+      reason: Reason for this hardware, a clause that follows "because".
     """
 
     engine: str
@@ -60,13 +60,13 @@ class Hardware:
     processes: int = 1
     precision: str = "float32"
     jit_compile: str = "auto"
-    # Keras's loop over several steps fails with more than one replica (keras issue 19246), and what proves the freeze plan
-    # and guards the loss looks at every step.
+    # Keras's loop over several steps fails with more than one replica (keras issue 19246), and the freeze check and the
+    # guard of the loss look at every step.
     steps_per_execution: int = 1
 
     @property
     def remainder(self) -> str:
-        """What happens to a batch that does not divide by the replicas."""
+        """Returns how a batch is handled that the number of replicas does not divide."""
         return (
             "a shorter step"
             if self.replicas == 1
@@ -75,7 +75,7 @@ class Hardware:
 
     @property
     def chosen(self) -> dict[str, Any]:
-        """The fields `strategy`, `replicas` and `precision` of a config with which nothing about it is left open."""
+        """Returns `strategy`, `replicas` and `precision` of a config that leaves nothing about the hardware open."""
         strategy = {"multi_worker": "multi_worker", "mirrored": "mirrored", "tpu": "tpu"}.get(
             self.strategy, self.device
         )
@@ -87,11 +87,11 @@ class Hardware:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the record as a dictionary of JSON's own types."""
+        """Returns the record as a dictionary of JSON types."""
         return {**json.loads(json.dumps(dataclasses.asdict(self))), "remainder": self.remainder}
 
     def require_divisible(self, global_batch_size: int) -> None:
-        """Raises a ConfigError unless each replica gets as many images of a batch as any other."""
+        """Raises a ConfigError unless every replica gets equally many images of a batch."""
         below = global_batch_size // self.replicas * self.replicas
         if below != global_batch_size:
             sizes = " or ".join(str(size) for size in (below, below + self.replicas) if size)
@@ -100,11 +100,11 @@ class Hardware:
             )
 
     def scaling_rule(self, global_batch_size: int, learning_rate: float) -> str:
-        """Returns what is customary for more replicas, in a sentence; empty for one. It is offered and never applied."""
+        """Returns a sentence with the customary scaling for several replicas, empty for one; it is never applied."""
         if self.replicas == 1:
             return ""
-        # Adam's rate goes with the square root of the batch (Malladi et al. 2022, "On the SDEs and scaling rules for
-        # adaptive gradient algorithms"), not with the batch as SGD's does (Goyal et al. 2017).
+        # Adam's learning rate scales with the square root of the batch (Malladi et al. 2022, "On the SDEs and scaling rules
+        # for adaptive gradient algorithms"), not with the batch as SGD's does (Goyal et al. 2017).
         rate = learning_rate * math.sqrt(self.replicas)
         return (
             f"batch: {global_batch_size} images over {self.replicas} replicas, {global_batch_size // self.replicas} each. As many "
@@ -116,18 +116,18 @@ class Hardware:
 def resolve_hardware(strategy: str, *, replicas: int = 0, precision: str = "auto") -> Hardware:
     """Chooses the devices, before TensorFlow or JAX has used any.
 
-    `auto` takes the other workers where TF_CONFIG names any, else the TPU where something says that there is one and it
-    answers, else the first GPU, else the CPU. Every other strategy is what it says or an error.
+    `auto` takes the other workers if TF_CONFIG names any, else the TPU if there is a sign of one and it answers, else the
+    first GPU, else the CPU. Every other strategy takes the hardware that it names or raises an error.
 
     Args:
       strategy: One of `tl_keras.config.STRATEGIES`.
-      replicas: Devices that train together, with `mirrored` and `jax`, over all processes. Without a GPU or TPU they are
-        parts of the CPU. 0: one on the CPU of each process, else every device there is.
+      replicas: Number of devices that train together, with `mirrored` and `jax`, over all processes. Without a GPU or TPU
+        they are parts of the CPU. 0 means one on the CPU of each process, else every device there is.
       precision: One of `tl_keras.config.PRECISIONS`.
 
     Raises:
-      DependencyError: The hardware, or a package that it needs, is not there.
-      ConfigError: The number of replicas cannot be had with this strategy, or Keras runs on another backend.
+      DependencyError: The hardware, or a package that it needs, is missing.
+      ConfigError: The strategy does not allow this number of replicas, or Keras runs on another backend.
     """
     backend = require_backend(strategy)
     if replicas and strategy not in ("mirrored", "jax"):
@@ -154,13 +154,13 @@ def resolve_hardware(strategy: str, *, replicas: int = 0, precision: str = "auto
 
 
 def tpu_hint() -> str:
-    """Returns what says that this machine has a TPU, or an empty string; looks at the environment and /dev alone."""
+    """Returns the sign that this machine has a TPU, or an empty string; checks only the environment and /dev."""
     for name in _TPU_VARIABLES:
         if os.environ.get(name):
             return f"{name} is set"
     for device in pathlib.Path("/dev").glob(_TPU_DEVICES):
         return f"{device} is there"
-    # Newer TPUs are handed through by VFIO, as other cards are too: the vendor tells them apart.
+    # Newer TPUs are passed through by VFIO, as other cards are too; the vendor id tells them apart.
     for vendor in pathlib.Path("/sys/bus/pci/drivers/vfio-pci").glob("*:*/vendor"):
         if vendor.read_text().strip() == _PCI_OF_GOOGLE:
             return f"{vendor.parent.name} is a device of Google's behind /dev/vfio"
@@ -247,7 +247,7 @@ def _multi_worker() -> Hardware:
 
 
 def _workers(cluster: Cluster, reason: str) -> Hardware:
-    """Takes every GPU of this process, and as many of each of the others; without a GPU, the CPU."""
+    """Takes every GPU of this process and assumes as many in each other process; without a GPU, the CPU."""
     import tensorflow as tf
 
     gpus, processes = tf.config.list_physical_devices("GPU"), len(cluster.addresses)
@@ -262,12 +262,12 @@ def _workers(cluster: Cluster, reason: str) -> Hardware:
         f"{reason}, and this is number {cluster.process}",
         process=cluster.process,
         processes=processes,
-        jit_compile="off",  # as with several replicas of MirroredStrategy
+        jit_compile="off",  # as for several replicas of MirroredStrategy
     )
 
 
 def _part_cpu(replicas: int) -> None:
-    """Makes logical devices of the CPU."""
+    """Splits the CPU into logical devices."""
     import tensorflow as tf
 
     (cpu,) = tf.config.list_physical_devices("CPU")
@@ -282,7 +282,7 @@ def _part_cpu(replicas: int) -> None:
 def _in_use(engine: str, replicas: int) -> ConfigError:
     return ConfigError(
         f"replicas: expected a process in which {engine} has computed nothing yet. Received: replicas={replicas} in one in which "
-        "it has. Start anew."
+        "it has. Start a new process."
     )
 
 
@@ -305,7 +305,7 @@ def _jax(replicas: int, reason: str) -> Hardware:
     import jax
     import tensorflow as tf
 
-    tf.config.set_visible_devices([], "GPU")  # it feeds and exports only, and would take the memory
+    tf.config.set_visible_devices([], "GPU")  # TensorFlow only feeds and exports here, and would take the memory
     cluster = read_cluster() or Cluster(("this process",), 0)
     processes = len(cluster.addresses)
     if replicas % processes:

@@ -1,4 +1,4 @@
-"""Several replicas on JAX, through `keras.distribution`: one program over all devices, each batch divided among them."""
+"""Trains several replicas on JAX through `keras.distribution`: one program over all devices, each batch divided among them."""
 
 from __future__ import annotations
 
@@ -19,48 +19,48 @@ from tl_keras.distribution.distributor import Distributor
 from tl_keras.distribution.hardware import Hardware
 from tl_keras.errors import TrainingError
 
-# C's: Python's own handlers wait for the main thread, and the process is gone before.
+# Uses C's signal handling, because Python's handlers wait for the main thread and the process is gone before.
 _HANDLER = ctypes.CFUNCTYPE(None, ctypes.c_int)
 
 
 class DataParallel(Distributor):
-    """Replicas as parts of one array: losses, gradients and the statistics of BatchNorm are those of the whole batch.
+    """Treats replicas as parts of one array: losses, gradients and BatchNorm statistics are those of the whole batch.
 
     Args:
-      hardware: The decision that it carries out.
+      hardware: Decision that the distributor carries out.
     """
 
     def __init__(self, hardware: Hardware):
         super().__init__(hardware)
-        # Each process gives its share of a batch: Keras is not to take a part of it once more.
+        # Each process passes its own shard of a batch, so Keras must not split it again.
         self._distribution = keras.distribution.DataParallel(devices=list(hardware.devices), auto_shard_dataset=False)
         if hardware.processes > 1:
-            # JAX aborts, from a thread of its own, where it learns first that process 0 is gone or that another hangs.
+            # JAX aborts from a thread of its own when it learns first that process 0 is gone or that another process hangs.
             self._at_abort = _HANDLER(lambda _: _end(f"error: {self._lost()}\n"))
             ctypes.CDLL(None).signal(signal.SIGABRT, self._at_abort)
 
     @contextlib.contextmanager
     def scope(self) -> Iterator[None]:
-        """See `Distributor.scope`."""
+        """Implements `Distributor.scope`."""
         with self.synchronized(), self._distribution.scope():
             yield
 
     @contextlib.contextmanager
     def fitting(self, model: keras.Model) -> Iterator[None]:
-        """See `Distributor.fitting`.
+        """Implements `Distributor.fitting`.
 
-        Only here are batches divided: `predict` takes none that does not divide, and a variable that one process makes alone,
-        for the report say, would wait for the others.
+        Batches are divided only in this context. `predict` could not handle one that does not divide, and a variable that one
+        process creates alone, such as for the report, would wait for the other processes.
         """
         with self._distribution.scope():
             yield
 
     def _is_loss(self, error: Exception) -> bool:
-        # Gloo's, which joins CPUs, come as ValueError.
+        # Gloo, which connects CPUs, raises ValueError.
         return isinstance(error, jax.errors.JaxRuntimeError) or "Gloo" in str(error)
 
     def _lost(self) -> TrainingError:
-        atexit.register(_end)  # before JAX's own, which would wait for the lost process and abort
+        atexit.register(_end)  # runs before JAX's own handler, which would wait for the lost process and abort
         return super()._lost()
 
     def _gather(self, number: int) -> list[int]:
@@ -68,7 +68,7 @@ class DataParallel(Distributor):
 
 
 def _end(said: str = "") -> None:
-    """Ends this process as a training that failed does."""
+    """Ends this process the way a failed training does."""
     print(said, end="", file=sys.stderr, flush=True)
     sys.stdout.flush()
     os._exit(TrainingError.exit_status)

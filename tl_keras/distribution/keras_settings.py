@@ -1,4 +1,4 @@
-"""Keras's global settings: what the user's program has set is put aside while we build and run networks, and then put back."""
+"""Puts the Keras settings of the user's program aside while networks are built and run, and restores them afterwards."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _Returned = TypeVar("_Returned")
 
 @contextlib.contextmanager
 def own_keras_settings() -> Iterator[None]:
-    """Sets what the networks and their weights were made with: float32, channels last, no policy that mixes types.
+    """Sets float32 and channels last without a mixed policy, the settings that networks and weights were made with.
 
     A global policy, `floatx` or `channels_first`, set in the program or in keras.json, would change every layer that is built
-    after it. What a run computes in is `--precision`.
+    after it. `--precision` decides what a run computes in.
     """
     import keras
 

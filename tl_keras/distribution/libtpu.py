@@ -1,4 +1,4 @@
-"""TPU chips as their data sheets have them, and the compiler for them on a machine without one."""
+"""Lists TPU chips by their data sheets, and sets up the TPU compiler on a machine without one."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tl_keras.errors import ConfigError, DependencyError
 
 @dataclasses.dataclass(frozen=True)
 class ChipSpec:
-    """What is published of a TPU chip.
+    """Published figures of a TPU chip.
 
     Attributes:
-      flops: Floating-point operations a second, bfloat16, at best.
-      bytes_per_second: Of its memory, at best.
-      memory_bytes: What a program can have of it; below the round number by what the system keeps.
+      flops: Peak floating-point operations per second, in bfloat16.
+      bytes_per_second: Peak memory bandwidth.
+      memory_bytes: Memory that a program can use, which is less than the round number because the system keeps some.
     """
 
     flops: float
@@ -25,7 +25,7 @@ class ChipSpec:
     memory_bytes: float
 
 
-# https://cloud.google.com/tpu/docs/v4, /v5e, /v5p, /v6e; of v5e and v6e the memory is what libtpu names when it refuses.
+# https://cloud.google.com/tpu/docs/v4, /v5e, /v5p, /v6e; the memory of v5e and v6e is what libtpu names when it refuses a program.
 CHIPS = {
     "v4": ChipSpec(275e12, 1228e9, 31.5 * 2**30),
     "v5e": ChipSpec(197e12, 819e9, 15.75 * 2**30),
@@ -38,7 +38,7 @@ def chip_of(topology: str) -> ChipSpec:
     """Returns the chip of a topology such as `v5e:2x2`.
 
     Raises:
-      ConfigError: It is none that is known.
+      ConfigError: The chip is unknown.
     """
     name, _, shape = topology.partition(":")
     if name not in CHIPS or not re.fullmatch(r"\d+(x\d+){1,2}", shape):
@@ -49,10 +49,10 @@ def chip_of(topology: str) -> ChipSpec:
 
 
 def prepare_libtpu() -> None:
-    """Sets what libtpu reads when it is loaded on a machine without a TPU; call it before JAX is imported.
+    """Sets the variables that libtpu reads when it is loaded on a machine without a TPU; call it before JAX is imported.
 
     Raises:
-      DependencyError: It, or JAX, through which it is called, is not installed.
+      DependencyError: libtpu, or JAX, which calls it, is not installed.
     """
     missing = [name for name in ("libtpu", "jax") if importlib.util.find_spec(name) is None]
     if missing:
@@ -62,7 +62,7 @@ def prepare_libtpu() -> None:
         )
     os.environ |= {
         "JAX_PLATFORMS": "cpu",
-        "TPU_SKIP_MDS_QUERY": "1",  # the metadata server of Google Cloud would be waited for
+        "TPU_SKIP_MDS_QUERY": "1",  # otherwise it waits for Google Cloud's metadata server
         "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
         "TPU_ACCELERATOR_TYPE": "v5litepod-4",
         "TPU_WORKER_HOSTNAMES": "localhost",

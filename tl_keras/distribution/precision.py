@@ -1,4 +1,4 @@
-"""What training computes in: float32, or bfloat16 in the backbone, where the hardware is faster for it."""
+"""Decides what training computes in: float32, or bfloat16 in the backbone if the hardware is faster with it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tl_keras.keras_internals import all_layers
 
 
 def dtype_policy(precision: str, device: str) -> str:
-    """Returns Keras's name of the policy.
+    """Returns Keras's name of the dtype policy.
 
     Args:
       precision: One of `tl_keras.config.PRECISIONS`.
-      device: As in `Hardware`; `auto` takes bfloat16 on a TPU, whose multipliers take nothing wider.
+      device: Device as in `Hardware`; `auto` takes bfloat16 on a TPU, whose multipliers take nothing wider.
     """
     if precision == "auto":
         precision = "bfloat16" if device == "tpu" else "float32"
@@ -24,9 +24,9 @@ def dtype_policy(precision: str, device: str) -> str:
 
 @contextlib.contextmanager
 def computing_in(policy: str, backbone: keras.Model) -> Iterator[None]:
-    """Wherein the layers of a backbone compute by a policy, in steps that are traced; all that was asked before goes on as it was.
+    """Makes the layers of a backbone compute by a policy in steps traced while the context is open, and restores them after.
 
-    Weights are float32 under either, so that the same student trains in bfloat16, and is measured, saved and exported in
+    Weights are float32 either way, so that the same student trains in bfloat16 and is measured, saved and exported in
     float32. The head, from the pooling on, has its own layers and stays float32.
     """
     layers = [layer for layer in all_layers(backbone) if not isinstance(layer, keras.Model)]

@@ -1,4 +1,4 @@
-"""Several replicas on TensorFlow, through `tf.distribute`."""
+"""Trains several replicas on TensorFlow through `tf.distribute`."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from tl_keras.keras_internals import all_layers, build_metrics, keep_metrics_of_
 
 
 class Replicated(Distributor):
-    """Replicas that take equal parts of each batch and sum their gradients.
+    """Replicas take equal parts of each batch and sum their gradients.
 
     Args:
-      hardware: The decision that it carries out.
+      hardware: Decision that the distributor carries out.
     """
 
     def __init__(self, hardware: Hardware):
@@ -29,12 +29,12 @@ class Replicated(Distributor):
 
     @contextlib.contextmanager
     def scope(self) -> Iterator[None]:
-        """See `Distributor.scope`."""
+        """Implements `Distributor.scope`."""
         with self.synchronized(), self._strategy.scope():
             yield
 
     def _is_loss(self, error: Exception) -> bool:
-        # A worker that is killed is missed at once, one that hangs after TensorFlow's 10 seconds.
+        # A killed worker is noticed at once, one that hangs after TensorFlow's 10 seconds.
         signs = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.FailedPreconditionError)
         return isinstance(error, signs)
 
@@ -48,13 +48,13 @@ class Replicated(Distributor):
 
     @contextlib.contextmanager
     def fitting(self, model: keras.Model) -> Iterator[None]:
-        """See `Distributor.fitting`."""
+        """Implements `Distributor.fitting`."""
         self._build_metrics(model)
         with synchronized(model):
             yield
 
     def feed(self, batches: tf.data.Dataset) -> Any:
-        """Gives the replicas their parts of each batch in order; `tf.distribute`'s own cut lets parts of two batches mix."""
+        """Passes each batch to the replicas in order; `tf.distribute`'s own split lets parts of two batches mix."""
         replicas = len(self.hardware.devices)
 
         def cut(tensor: tf.Tensor) -> tf.Tensor:
@@ -64,10 +64,10 @@ class Replicated(Distributor):
         return self._strategy.distribute_datasets_from_function(lambda context: parts)
 
     def _build_metrics(self, model: keras.Model) -> None:
-        """Builds what `fit` and `evaluate` would build from their first batch, each time that they are called.
+        """Builds the metrics that `fit` and `evaluate` would otherwise build from their first batch at every call.
 
         Keras 3.15 takes that batch from an iterator that is used up at the second validation, and reduces it over the
-        workers where it has no replica dimension (keras issue 20585).
+        workers although it has no replica dimension (keras issue 20585).
         """
         with self._strategy.scope():
             build_metrics(model, blank_batch(model, self.hardware.replicas))
@@ -75,13 +75,13 @@ class Replicated(Distributor):
 
 @contextlib.contextmanager
 def synchronized(model: keras.Model) -> Iterator[None]:
-    """Wherein BatchNorm that trains takes its statistics over all replicas, in steps that are traced."""
+    """Makes BatchNorm that trains compute its statistics over all replicas, in steps traced while the context is open."""
     norms = [layer for layer in all_layers(model) if isinstance(layer, keras.layers.BatchNormalization)]
     for layer in norms:
         layer.synchronized = True
     yield
     for layer in norms:
-        layer.synchronized = False  # goes into model.keras, and Keras on JAX refuses it
+        layer.synchronized = False  # would be saved in model.keras, where Keras on JAX refuses it
 
 
 def _strategy(hardware: Hardware) -> tf.distribute.Strategy:
@@ -96,10 +96,10 @@ def _strategy(hardware: Hardware) -> tf.distribute.Strategy:
 
 
 def _multi_worker(hardware: Hardware) -> tf.distribute.Strategy:
-    """Waits for the other workers.
+    """Waits for the other workers, and returns the strategy over all of them.
 
     Raises:
-      ConfigError: This process has used TensorFlow before, or another worker has another number of GPUs.
+      ConfigError: This process has used TensorFlow before, or another worker has a different number of GPUs.
     """
     keep_metrics_of_one_worker()
     say(f"waiting for {hardware.processes - 1} other workers of TF_CONFIG")

@@ -1,7 +1,7 @@
-"""A training step of Keras on TensorFlow as one of several replicas takes it, lowered for XLA without those replicas.
+"""Lowers the training step that one of several replicas runs on TensorFlow for XLA, without those replicas.
 
-`TPUStrategy` needs a TPU to be made. Here stands in for it a strategy that has one replica and says that it is one of several:
-Keras takes the same way through its step, and what the replicas sum becomes an all-reduce of XLA.
+`TPUStrategy` cannot be made without a TPU. Its substitute here is a strategy with one replica that claims to be one of several:
+Keras goes the same way through its step, and the sum over replicas becomes an all-reduce of XLA.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tl_keras.distribution.tf_distributor import synchronized
 
 
 class _OneOf(tf.distribute.Strategy):
-    """One of several replicas."""
+    """A strategy with one replica that says it is one of several."""
 
     def __init__(self, replicas: int):
         super().__init__(_OneOfExtended(self, replicas))
@@ -43,15 +43,15 @@ class _OneOfExtended(OneDeviceExtended):
 
 
 def lower_step(model: keras.Model, *, replicas: int, global_batch_size: int) -> bytes:
-    """Returns the training step of a compiled model as one replica takes it, a serialized HloModuleProto.
+    """Returns the training step of a compiled model as one replica runs it, a serialized HloModuleProto.
 
     Args:
-      model: Keras on TensorFlow, its optimizer and metrics built.
-      replicas: That share a batch.
-      global_batch_size: Images over all replicas, a multiple of their number.
+      model: Model of Keras on TensorFlow, its optimizer and metrics built.
+      replicas: Number of replicas that share a batch.
+      global_batch_size: Number of images over all replicas, a multiple of `replicas`.
 
     Raises:
-      ValueError: XLA has no kernel for an operation of the step; TensorFlow's.
+      ValueError: XLA has no kernel for an operation of the step (raised by TensorFlow).
     """
     strategy = _OneOf(replicas)
 

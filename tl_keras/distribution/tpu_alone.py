@@ -1,4 +1,4 @@
-"""Starts the TPU in a process of its own: `python tpu_alone.py` prints one line of JSON, and imports nothing of tl_keras.
+"""Starts the TPU in a separate process: `python tpu_alone.py` prints one line of JSON, and imports nothing of tl_keras.
 
 The line has `cores` and `description`, or `failure` (a key of `tpu_probe`) and `detail`.
 """
@@ -9,7 +9,7 @@ import os
 
 
 def answer() -> dict:
-    """Returns what the line says."""
+    """Returns the content of the line."""
     installed = {(each.metadata["Name"] or "").lower() for each in importlib.metadata.distributions()}
     others = sorted(installed & {"tensorflow", "tensorflow-cpu"})
     if "tensorflow-tpu" in installed and others:
@@ -23,7 +23,7 @@ def answer() -> dict:
         tf.config.experimental_connect_to_cluster(resolver)
         tf.tpu.experimental.initialize_tpu_system(resolver)
         cores = len(tf.config.list_logical_devices("TPU"))
-    except Exception as error:  # TensorFlow's own kinds, and ValueError and RuntimeError of the resolver
+    except Exception as error:  # TensorFlow's own types, and the resolver's ValueError and RuntimeError
         lacks_kernels = "ConfigureDistributedTPU" in str(error) and "OpKernel" in str(error)
         return {"failure": "no_support" if lacks_kernels else "no_tpu", "detail": _first_line(error)}
     if not cores:

@@ -1,4 +1,4 @@
-"""Compiles a training step for a TPU that is not there, of Keras on JAX or on TensorFlow: libtpu's compiler needs none."""
+"""Compiles a training step of Keras on JAX or TensorFlow for a TPU that is absent, with libtpu's compiler."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tl_keras.distribution.libtpu import ChipSpec
 from tl_keras.errors import ConfigError
 from tl_keras.keras_internals import all_layers, build_metrics
 
-# Rotations and the like gather pixel by pixel: TensorFlow's XLA has no kernel for them, and JAX moves 500 times the bytes.
+# Rotations and the like gather single pixels: TensorFlow's XLA has no kernel for them, and JAX moves 500 times the bytes.
 _GEOMETRIC = (
     "RandomRotation",
     "RandomZoom",
@@ -29,16 +29,16 @@ _GEOMETRIC = (
 
 @dataclasses.dataclass(frozen=True)
 class CompiledStep:
-    """What the compiler says of one step on one of the chips.
+    """The compiler's figures for one step on one of the chips.
 
     Attributes:
-      engine: What Keras ran on, as in `Hardware`.
-      chips: Of the topology.
-      global_batch_size: Images, over all of them.
-      memory_bytes: At the peak.
-      flops: Floating-point operations.
-      bytes_moved: To and from memory.
-      all_reduces: Sums over the chips.
+      engine: Backend of Keras, as in `Hardware`.
+      chips: Number of chips in the topology.
+      global_batch_size: Number of images over all chips.
+      memory_bytes: Memory at the peak.
+      flops: Number of floating-point operations.
+      bytes_moved: Number of bytes read from and written to memory.
+      all_reduces: Number of sums over the chips.
     """
 
     engine: str
@@ -50,7 +50,7 @@ class CompiledStep:
     all_reduces: int
 
     def least_seconds(self, chip: ChipSpec) -> float:
-        """Returns a lower bound of the step's time: neither arithmetic nor memory can be faster."""
+        """Returns a lower bound of the step's time, given by arithmetic and memory bandwidth."""
         return max(self.flops / chip.flops, self.bytes_moved / chip.bytes_per_second)
 
 
@@ -59,7 +59,7 @@ class DoesNotFitError(ConfigError):
 
 
 def require_no_geometry(model: keras.Model) -> None:
-    """Raises a ConfigError where the model itself rotates, zooms or shifts images."""
+    """Raises a ConfigError if the model itself rotates, zooms or shifts images."""
     found = [type(layer).__name__ for layer in all_layers(model) if type(layer).__name__ in _GEOMETRIC]
     if found:
         raise ConfigError(
@@ -71,16 +71,16 @@ def require_no_geometry(model: keras.Model) -> None:
 def compile_step(model: keras.Model, *, topology: str, global_batch_size: int) -> CompiledStep:
     """Compiles the training step of a compiled model, data parallel over the chips of a topology.
 
-    On TensorFlow the step is lowered as `tf_lowering` does, that of one replica with its sums over all.
+    On TensorFlow, `tf_lowering` lowers the step of one replica with its sums over all replicas.
 
     Args:
-      model: Its optimizer built.
-      topology: A chip and a shape, such as `v5e:2x2`.
-      global_batch_size: Images over all chips, a multiple of their number.
+      model: Compiled model with a built optimizer.
+      topology: Chip and shape, such as `v5e:2x2`.
+      global_batch_size: Number of images over all chips, a multiple of their number.
 
     Raises:
-      ConfigError: The topology is not one that libtpu knows, the batch does not divide by its chips, or the step holds what a
-        TPU cannot do.
+      ConfigError: libtpu does not know the topology, its chips do not divide the batch, or the step contains an operation
+        that a TPU cannot run.
       DoesNotFitError: The chip has less memory than the step needs.
     """
     from jax.experimental import topologies
@@ -116,7 +116,7 @@ def compile_step(model: keras.Model, *, topology: str, global_batch_size: int) -
 
 
 def _compiled_of_jax(model: keras.Model, devices: Sequence[Any], global_batch_size: int) -> Any:
-    """Returns jaxlib's executable of one program over all chips, the batch divided among them."""
+    """Returns jaxlib's executable of one program over all chips, with the batch divided among them."""
     import jax
     from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -141,7 +141,7 @@ def _compiled_of_jax(model: keras.Model, devices: Sequence[Any], global_batch_si
 
 
 def _compiled_of_tensorflow(model: keras.Model, devices: Sequence[Any], global_batch_size: int) -> Any:
-    """Returns jaxlib's executable of the program of one replica, of which each chip runs one."""
+    """Returns jaxlib's executable of the program of one replica, which each chip runs once."""
     from jax.extend.mlir import hlo_to_stablehlo
     from jax.interpreters.mlir import make_ir_context
     from jaxlib import xla_client
@@ -162,7 +162,7 @@ def _compiled_of_tensorflow(model: keras.Model, devices: Sequence[Any], global_b
 
 
 def _drop_copies(operation: Any) -> None:
-    """Takes the copies of results out of a program: TensorFlow puts them in, and StableHLO has no word for them."""
+    """Removes copies of results from a program: TensorFlow inserts them, and StableHLO has no operation for them."""
     for block in (block for region in operation.regions for block in region.blocks):
         for inner in [view.operation for view in block.operations]:
             if inner.name == "mhlo.copy":
@@ -176,7 +176,7 @@ def _drop_copies(operation: Any) -> None:
 def _refusing(topology: str, global_batch_size: int) -> Iterator[None]:
     try:
         yield
-    except Exception as error:  # JaxRuntimeError, whose text alone says what it is
+    except Exception as error:  # JaxRuntimeError, which only its text explains
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise ConfigError(f"tpu_check: {topology} cannot compile the step: {_first_line(error)}.") from error
         sizes = re.search(r"\((\S+)\) exceeds available HBM \((\S+)\)", str(error))

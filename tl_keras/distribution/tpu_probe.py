@@ -1,4 +1,4 @@
-"""Finds out whether TensorFlow can use a TPU here, in a process of its own: the wrong installation aborts or hangs it."""
+"""Finds out in a separate process whether TensorFlow can use a TPU here: a wrong installation aborts or hangs that process."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import sys
 
 from tl_keras.errors import DependencyError
 
-# TensorFlow's TPU build takes about 15 seconds to import, and a TPU some more to answer. Without a TPU the import waits for
-# Google's metadata server, for minutes.
+# TensorFlow's TPU build takes about 15 seconds to import, and a TPU some more to answer. Without a TPU, the import waits
+# minutes for Google's metadata server.
 TPU_SECONDS = 90.0
 
 _INSTALL = "pip uninstall -y tensorflow tensorflow-cpu tensorflow-tpu libtpu; pip install 'tl_keras[tpu]'"
 _OR_JAX = "or pip install 'tl_keras[jax-tpu]' and use --strategy=jax"
 
-# What each failure is and what mends it. The keys are those of `tpu_alone.py`, and `abort` and `hang`.
+# Each failure with its remedy. The keys are those of `tpu_alone.py`, and `abort` and `hang`.
 _FAILURES = {
     "both": f"tensorflow-tpu beside another build of TensorFlow, which breaks it ({{detail}}). Run: {_INSTALL}",
     "no_tensorflow": f"no TensorFlow ({{detail}}). Run: {_INSTALL}",
@@ -34,8 +34,8 @@ class TpuSystem:
     """A TPU that answered.
 
     Attributes:
-      cores: That train together.
-      description: Its kind, as the system gives it.
+      cores: Number of cores that train together.
+      description: Type of the TPU, as the system reports it.
     """
 
     cores: int
@@ -43,13 +43,13 @@ class TpuSystem:
 
 
 def find_tpu(*, seconds: float) -> TpuSystem:
-    """Has TensorFlow, in a process of its own, start the TPU.
+    """Starts the TPU with TensorFlow in a separate process, and returns what it reports.
 
     Args:
-      seconds: After which the process is ended.
+      seconds: Time after which the process is ended.
 
     Raises:
-      DependencyError: It failed; the line says how, and what mends it.
+      DependencyError: The TPU did not start; the line says why, and names the remedy.
     """
     script = pathlib.Path(__file__).with_name("tpu_alone.py")
     try:

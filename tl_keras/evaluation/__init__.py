@@ -1,1 +1,1 @@
-"""Measuring: accuracy, per-class figures, and the methods side by side."""
+"""Measures predictions: accuracy, per-class figures, calibration, and runs side by side."""

@@ -1,4 +1,4 @@
-"""What a run had come to after some seconds, and whether it had converged when it ended, from its `result.json`."""
+"""Reads from `result.json` how far a run had come after some seconds, and whether it had converged at its end."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-# A run that still gained in this last part of its time wants a longer one.
+# A run that still improved in this last part of its time should train longer.
 _LAST_PART = 0.2
 
 
 def accuracy_by(result: Mapping[str, Any], seconds: float) -> float | None:
-    """Returns the best validation accuracy, 0 to 1, that a run had reached after some seconds; None where it had none yet.
+    """Returns the best validation accuracy, 0 to 1, that a run had reached after some seconds; None if it had none yet.
 
     Args:
       result: Contents of `result.json`.
-      seconds: Time from the start of the run, preparing included.
+      seconds: Time since the start of the run, preparation included.
     """
     reached = [each["validation_accuracy"] for each in result["time_to_accuracy"] if each["seconds"] <= seconds]
     return reached[-1] if reached else None
 
 
 def still_rising(result: Mapping[str, Any]) -> bool:
-    """Returns whether validation accuracy rose by over one standard error in the last fifth of a run."""
+    """Returns whether validation accuracy rose by more than one standard error in the last fifth of a run."""
     total = sum(seconds for part, seconds in result["seconds"].items() if part not in ("evaluating", "exporting"))
     best = result["time_to_accuracy"][-1]["validation_accuracy"]
     earlier = accuracy_by(result, (1 - _LAST_PART) * total) or 0.0
@@ -30,5 +30,5 @@ def still_rising(result: Mapping[str, Any]) -> bool:
 
 
 def equal_time(results: list[Mapping[str, Any]]) -> float:
-    """Returns the seconds that the fastest of several runs took: the time at which all of them can be compared."""
+    """Returns the seconds that the fastest of several runs took, the time at which all of them can be compared."""
     return min(sum(result["seconds"].values()) for result in results)

@@ -1,4 +1,4 @@
-"""Whether a score of 0.8 is right eight times in ten, and the one number that mends it when it is not."""
+"""Measures whether a score of 0.8 is right eight times in ten, and fits the one number that corrects it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import softmax
 
-# Standard errors of the slope of the likelihood within which a temperature of 1 stands.
+# Number of standard errors of the slope of the likelihood within which the temperature stays at 1.
 _STANDARD_ERRORS = 2.0
 
-# Temperatures that are fitted to the rest, to measure on images what they come to.
+# Number of temperatures fitted out of fold, each measured on the images left out.
 _FOLDS = 10
 
 # Guo et al. 2017, table 1.
@@ -21,27 +21,27 @@ _BINS = 15
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Returns the temperature that makes held-out labels likely under softmax(logits / temperature), and that they vouch for.
+    """Returns the temperature that makes held-out labels likely under softmax(logits / temperature), shrunk towards 1.
 
-    Temperature scaling (Guo et al., On Calibration of Modern Neural Networks, 2017, section 4.2), drawn towards 1 by the number of
-    images. For a model whose probabilities are right, the slope of the log-likelihood at temperature 1 is 0 but for chance,
-    whose variance is that of the logits under those probabilities (the score test of Rao 1948). Within two standard errors the
-    temperature stays at 1; else it moves as far as the slope exceeds them: the estimate with the penalty of the lasso
-    (Tibshirani 1996). The variance has 1 added, so that one image of which the model was certain does not decide. The order of
-    the classes, and so the accuracy, stays as it is.
+    Temperature scaling (Guo et al., On Calibration of Modern Neural Networks, 2017, section 4.2), shrunk towards 1 according to the
+    number of images. For a model whose probabilities are right, the slope of the log-likelihood at temperature 1 is 0 except for
+    chance, and its variance is that of the logits under those probabilities (the score test of Rao 1948). Within two standard
+    errors the temperature stays at 1; beyond, it moves as far as the slope exceeds them, like an estimate with the lasso's penalty
+    (Tibshirani 1996). 1 is added to the variance, so that one image of which the model was certain does not decide. The order of
+    the classes, and so the accuracy, does not change.
 
     Args:
-      logits: float32 (n, classes), of images that were not trained on, n 0 or more.
+      logits: float32 (n, classes), of images that were not trained on; n may be 0.
       labels: int64 (n,), positions of the right classes.
 
     Returns:
-      A positive number; above 1 where the model was too sure, 1 where the images do not tell.
+      A positive number: above 1 if the model was too confident, 1 if the images do not tell.
     """
     logits, rows = logits.astype(np.float64), np.arange(len(labels))
     logits -= logits.max(axis=-1, keepdims=True)
 
     def slope(log_temperature: float) -> float:
-        """Returns how fast the negative log-likelihood of all images grows with the logarithm of the temperature."""
+        """Returns the derivative of the negative log-likelihood by the logarithm of the temperature."""
         scaled = logits / math.exp(log_temperature)
         expected = (softmax(scaled, axis=-1) * scaled).sum(axis=-1)
         return float((scaled[rows, labels] - expected).sum())
@@ -60,10 +60,10 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 
 
 def out_of_fold_probabilities(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Returns calibrated probabilities, float64 (n, classes), of each image by a temperature that was fitted without it.
+    """Returns probabilities, float64 (n, classes), of each image, calibrated by a temperature fitted without it.
 
-    Ten temperatures, each fitted to nine tenths of the images. Where images are in the order of their classes, every fold has some
-    of each.
+    Ten temperatures are each fitted to nine tenths of the images. If images are ordered by class, every fold has some images
+    of each class.
 
     Args:
       logits: float32 (n, classes), n at least 1.
@@ -90,13 +90,13 @@ def mean_log_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
 
 @dataclasses.dataclass(frozen=True)
 class Calibration:
-    """A temperature, and what it does for images that it was not fitted to.
+    """A temperature, with its effect on images that it was not fitted to.
 
     Attributes:
-      temperature: Fitted to all validation images.
+      temperature: Temperature fitted to all validation images.
       error: Expected calibration error on validation, before and after, 0 to 1.
-      negative_log_likelihood: Mean on validation in nats, before and after; None in models of an older version,
-        whose error after was measured on the images that the temperature was fitted to.
+      negative_log_likelihood: Mean on validation in nats, before and after; None in models of an older version, whose
+        error after was measured on the images that the temperature was fitted to.
       images: Number of validation images.
     """
 
@@ -106,7 +106,7 @@ class Calibration:
     images: int
 
     def to_json(self) -> dict[str, Any]:
-        """Returns what a person wants to know of it, for `result.json`."""
+        """Returns the figures for people, for `result.json`."""
         values = {
             "temperature": self.temperature,
             "expected_calibration_error_before": self.error[0],
@@ -127,7 +127,7 @@ class Calibration:
 
 
 def calibrate(logits: np.ndarray, labels: np.ndarray) -> Calibration:
-    """Fits a temperature to validation images, and measures on them, out of fold, what temperatures so fitted do.
+    """Fits a temperature to validation images, and measures the effect of temperatures fitted out of fold on them.
 
     Args:
       logits: float32 (n, classes), n at least 1.
@@ -144,12 +144,12 @@ def calibrate(logits: np.ndarray, labels: np.ndarray) -> Calibration:
 
 @dataclasses.dataclass(frozen=True)
 class Reliability:
-    """Scores beside what came of them, in 15 bins of equal width from 0 to 1; all arrays (15,).
+    """Mean scores and accuracies in 15 bins of equal width from 0 to 1; all arrays are (15,).
 
     Attributes:
-      images: int64, whose best score falls into the bin.
-      score: float64, mean best score of those images; 0 where there are none.
-      accuracy: float64, the part of them that is right; 0 where there are none.
+      images: int64, number of images whose best score falls into the bin.
+      score: float64, mean best score of those images; 0 if there are none.
+      accuracy: float64, part of those images that is right; 0 if there are none.
     """
 
     images: np.ndarray
@@ -158,12 +158,12 @@ class Reliability:
 
     @property
     def error(self) -> float:
-        """The expected calibration error, 0 to 1: Guo et al. 2017, equation 3."""
+        """Returns the expected calibration error, 0 to 1 (Guo et al. 2017, equation 3)."""
         return float((self.images * np.abs(self.accuracy - self.score)).sum() / self.images.sum())
 
 
 def reliability(probabilities: np.ndarray, labels: np.ndarray) -> Reliability:
-    """Returns how often scores are right: Guo et al. 2017, figure 1.
+    """Returns how often scores are right (Guo et al. 2017, figure 1).
 
     Args:
       probabilities: float32 (n, classes), rows that sum to 1, n at least 1.
@@ -177,5 +177,5 @@ def reliability(probabilities: np.ndarray, labels: np.ndarray) -> Reliability:
 
 
 def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Returns how far scores lie from accuracy, 0 to 1; see `reliability`."""
+    """Returns the distance between scores and accuracy, 0 to 1; see `reliability`."""
     return reliability(probabilities, labels).error

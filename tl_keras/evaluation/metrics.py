@@ -1,4 +1,4 @@
-"""Accuracy and its interval, top-5, and precision, recall and F1 for each class, from probabilities."""
+"""Computes accuracy and its interval, top-5, and precision, recall and F1 of each class from probabilities."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from typing import Any
 
 import numpy as np
 
-# With fewer classes, five guesses are right too often to say anything.
+# With fewer classes, five guesses are right too often to be informative.
 _TOP_5_FROM_CLASSES = 10
 
-# Of the standard normal distribution, between the two of which 95% lie.
+# Quantile of the standard normal distribution: 95% lies within this distance of 0.
 _QUANTILE = 1.959963984540054
 
 
 def classification_metrics(
     labels: np.ndarray, probabilities: np.ndarray, class_names: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Measures predictions.
+    """Measures predictions against labels.
 
     Args:
       labels: int64 (n,), positions in `class_names`, n at least 1.
       probabilities: float32 (n, classes); only their order in a row matters, so logits serve too.
-      class_names: In the order of the columns.
+      class_names: Names in the order of the columns.
 
     Returns:
-      `examples`; `accuracy`; `top_5_accuracy` from ten classes on; `classes`, for each class its `class`, `precision`
-      (None where it was never predicted), `recall` (None where there is no example), `f1`, the harmonic mean of the two
-      (None where there is neither), and `examples`. All from 0 to 1.
+      `examples`; `accuracy`; `top_5_accuracy` if there are ten classes or more; and `classes`, which has for each class its
+      `class`, `precision` (None if it was never predicted), `recall` (None if there is no example), `f1`, the harmonic mean
+      of the two (None if there is neither), and `examples`. All figures are 0 to 1.
     """
     predicted = probabilities.argmax(axis=-1)
     metrics: dict[str, Any] = {"examples": len(labels), "accuracy": float(np.mean(predicted == labels))}
@@ -51,12 +51,14 @@ def classification_metrics(
 
 
 def accuracy_interval(accuracy: float, images: int) -> tuple[float, float]:
-    """Returns the 95% interval of an accuracy that was measured on so many images, 0 to 1.
+    """Returns the 95% interval of an accuracy, 0 to 1, that was measured on this many images.
 
-    Wilson's score interval (Wilson 1927), which Brown, Cai and DasGupta 2001 recommend: it holds its level for few images
-    and does not collapse where every answer is right.
+    This is Wilson's score interval (Wilson 1927), recommended by Brown, Cai and DasGupta 2001: it keeps its level for few
+    images and does not collapse if every answer is right.
     """
-    right = round(accuracy * images)  # scipy.stats.binomtest would also compute a p-value, in a hundred times the time
+    right = round(
+        accuracy * images
+    )  # scipy.stats.binomtest would also compute a p-value, which takes a hundred times as long
     centre = (right + _QUANTILE**2 / 2) / (images + _QUANTILE**2)
     half = _QUANTILE / (images + _QUANTILE**2) * math.sqrt(right * (images - right) / images + _QUANTILE**2 / 4)
     return (centre - half if right else 0.0), (centre + half if right < images else 1.0)
