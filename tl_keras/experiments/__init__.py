@@ -1,1 +1,1 @@
-"""Many runs: comparisons, sweeps, soups, and a trained model measured on other images."""
+"""Runs many trainings: comparisons, sweeps, soups; also measures a trained model on other images."""

@@ -1,4 +1,4 @@
-"""Runs side by side: the three methods, or a sweep over cuts and learning rates; the same data, teacher and seeds."""
+"""Compares runs on the same data, teacher and seeds: the three methods, or a sweep over cuts and learning rates."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ class Variant:
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """What one variant came to over the seeds; arrays are float64 (seeds,).
+    """The results of one variant over the seeds; arrays are float64 (seeds,).
 
     Attributes:
-      name: Of the variant.
-      workdirs: A run directory a seed.
-      validation: Accuracies.
-      test: Accuracies, where a test split was measured, else None.
-      seconds: Of training, computing features and evaluating.
-      parameters_trained: Their number.
-      results: Contents of `result.json`, one of each seed.
+      name: Name of the variant.
+      workdirs: Run directories, one per seed.
+      validation: Validation accuracies.
+      test: Test accuracies, or None if no test split was measured.
+      seconds: Time of training, computing features and evaluating.
+      parameters_trained: Number of trained parameters.
+      results: Contents of `result.json`, one per seed.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Row:
 
 
 def method_variants(config: TransferConfig) -> tuple[Variant, ...]:
-    """Returns replicate, feature_extraction and fine_tune; `unfreeze` of the config is that of fine_tune."""
+    """Returns replicate, feature_extraction and fine_tune; the config's `unfreeze` applies to fine_tune."""
     variants = []
     for method in METHODS:
         one = from_json(to_json(config))
@@ -73,7 +73,7 @@ def method_variants(config: TransferConfig) -> tuple[Variant, ...]:
 def cut_variants(
     config: TransferConfig, *, unfreeze: Sequence[str], learning_rates: Sequence[float] = ()
 ) -> tuple[Variant, ...]:
-    """Returns a variant for each cut and rate; `none` is feature_extraction, everything else fine_tune."""
+    """Returns a variant for each cut and rate; `none` is feature_extraction, every other cut fine_tune."""
     variants = []
     for cut in unfreeze:
         for rate in learning_rates or (config.training.learning_rate,):
@@ -97,21 +97,21 @@ def compare(
 ) -> tuple[Row, ...]:
     """Trains every variant with each seed, every run in a directory of its own.
 
-    Runs that are finished are not trained again, and none is exported; see `export_first_runs`. Each seed has splits,
-    initial weights and order of its own, the same for all variants.
+    Finished runs are not trained again, and no run is exported; see `export_first_runs`. Each seed has its own splits,
+    initial weights and order, the same for all variants.
 
     Args:
-      variants: What is compared.
-      workdir: Gets the directories `NAME/seed_N`.
-      seeds: How many, from each config's seed up.
+      variants: Variants to compare.
+      workdir: Directory that receives the directories `NAME/seed_N`.
+      seeds: Number of seeds, counted from each config's seed.
       measure_test: Whether the test split is measured; a sweep chooses on validation first.
-      processes: Variants trained at the same time, each in a process of its own that writes what it has to say to
-        `NAME/log.txt`. 1: in this process, one after the other, sharing networks, traced functions and features.
-      optimize_graphs: Whether TensorFlow optimises the graphs; for runs of seconds that takes longer than it saves.
-      models: That of one process, to go on with afterwards.
+      processes: Number of variants trained at the same time, each in a separate process that writes its messages to
+        `NAME/log.txt`. 1 means this process, one after the other, sharing networks, traced functions and features.
+      optimize_graphs: Whether TensorFlow optimises the graphs, which takes longer than it saves for runs of seconds.
+      models: Cache that a single process uses, for use afterwards.
 
     Returns:
-      A row a variant, in their order.
+      Rows, one per variant, in their order.
     """
     if read_cluster():
         raise ConfigError("compare: expected one process. Received: TF_CONFIG with several workers. Unset it.")
@@ -122,10 +122,10 @@ def compare(
     ]
     if processes == 1:
         models = models or ModelCache()
-        # The last, which trains most, first: what it computes at its cut is where the others start.
+        # The last variant trains most. It runs first, because the others start from the features computed at its cut.
         results = [_train_seeds(each, models) for each in reversed(arguments)][::-1]
     else:
-        # Spawned, not forked: TensorFlow's threads do not survive a fork.
+        # Processes are spawned, because TensorFlow's threads do not survive a fork.
         with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
             futures = [pool.submit(_train_seeds_logged, each) for each in reversed(arguments)]
             results = [future.result() for future in reversed(futures)]
@@ -135,10 +135,10 @@ def compare(
 
 
 def export_first_runs(rows: Sequence[Row], variants: Sequence[Variant]) -> None:
-    """Exports the first run of each variant to the formats of its config that are not there yet.
+    """Exports the first run of each variant to those formats of its config that do not exist yet.
 
     Raises:
-      ExportError: One of them failed; the runs and the other exports stay.
+      ExportError: An export failed; the runs and the other exports stay.
     """
     for row, variant in zip(rows, variants, strict=True):
         run = RunDirectory(row.workdirs[0])
@@ -146,13 +146,13 @@ def export_first_runs(rows: Sequence[Row], variants: Sequence[Variant]) -> None:
 
 
 def directory_name(name: str) -> str:
-    """Returns a variant's name as that of a directory."""
+    """Returns the name of a variant's directory."""
     return re.sub(r"[^\w.=-]+", "_", name)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Runs:
-    """The runs of one variant, as another process can be told of them."""
+    """The runs of one variant, in a form that another process can receive."""
 
     config: dict[str, Any]
     folder: pathlib.Path
@@ -186,8 +186,8 @@ def _train_seeds_logged(runs: _Runs) -> list[dict[str, Any]]:
 def table(rows: Sequence[Row], *, heading: str) -> str:
     """Returns the comparison as text: accuracies (mean and standard deviation over seeds), seconds, parameters.
 
-    Budgets are shown beside them: the validation accuracy that each had reached when the fastest was over, and a star
-    where accuracy still rose when the run ended.
+    Time budgets are shown too: the validation accuracy that each variant had reached when the fastest one ended, and a star
+    if accuracy was still rising at the end of the run.
     """
     test = [row for row in rows if row.test is not None]
     budget = equal_time([result for row in rows for result in row.results])

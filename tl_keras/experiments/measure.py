@@ -31,20 +31,20 @@ def evaluate_model(
     max_pixels: int = DEFAULT_MAX_PIXELS,
     batch_size: int = 32,
 ) -> dict[str, Any]:
-    """Measures a trained model.
+    """Measures a trained model on images with labels.
 
     Args:
       model: A run directory, a `.keras` file or a SavedModel directory.
-      source: Images as for training, or their name. Its classes must be among the model's.
-      split: `train`, `validation` or `test`, where the source declares it; empty: `test` where it does, else everything.
-      options: How the source is read.
-      max_pixels: Size of the largest image; larger ones are left out.
-      batch_size: Images at a time.
+      source: Images as for training, or the name of their source. Its classes must be among the model's.
+      split: `train`, `validation` or `test`, if the source declares it; empty for `test` if declared, else everything.
+      options: Options for reading the source.
+      max_pixels: Largest number of pixels of an image; larger images are left out.
+      batch_size: Number of images at a time.
 
     Returns:
-      What `classification_metrics` gives, and `split`; `undecodable`, the images that were left out, and `left_out`, a sentence for
-      each reason; `trained_on`, how many of the others the run was trained on, where its directory is there to tell; and `notes`
-      of this and of what else was left out.
+      The measures of `classification_metrics`, and `split`; `undecodable`, the number of images left out, and `left_out`, a
+      sentence for each reason; `trained_on`, how many of the others the run was trained on, if its directory can tell; and
+      `notes` on this and on everything else that was left out.
 
     Raises:
       DataError: The source cannot be read, has classes that the model lacks, or lacks the split.
@@ -78,9 +78,9 @@ def evaluate_model(
 def _trained_on(
     model: str | os.PathLike[str], source: Source, inspection: Inspection, indices: np.ndarray
 ) -> int | None:
-    """Returns how many of some images a run was trained on; None where the model lies in no run directory.
+    """Returns how many of some images a run was trained on, or None if the model is not in a run directory.
 
-    They are told by content, in runs of older versions by name.
+    Images are recognised by content, or by name in runs of older versions.
     """
     path = pathlib.Path(model).expanduser().absolute()
     run = next((folder for folder in (path, *path.parents[:3]) if (folder / "splits.json").is_file()), None)
@@ -98,15 +98,15 @@ def evaluate_run(workdir: str | os.PathLike[str], *, split: str = "test", batch_
     """Measures a finished run on one of its own splits.
 
     Args:
-      workdir: The run directory.
+      workdir: Directory of the run.
       split: `train`, `validation` or `test`.
-      batch_size: Images at a time.
+      batch_size: Number of images at a time.
 
     Returns:
-      What `classification_metrics` gives.
+      The measures of `classification_metrics`.
 
     Raises:
-      DataError: The run's source cannot be read any more, or lacks an image of the split, or has none in it.
+      DataError: The run's source can no longer be read or lacks an image of the split, or the split is empty.
     """
     _, source, splits = open_run(workdir)
     indices = getattr(splits, split)
@@ -116,17 +116,17 @@ def evaluate_run(workdir: str | os.PathLike[str], *, split: str = "test", batch_
 
 
 def open_run(workdir: str | os.PathLike[str], *, source: Source | None = None) -> tuple[TransferConfig, Source, Splits]:
-    """Opens a run's images once more.
+    """Opens the images of a finished run.
 
     Args:
-      workdir: The run directory.
-      source: The images, where they are in memory. None: what the run's config names.
+      workdir: Directory of the run.
+      source: The run's images if they are in memory. None means the source in the run's config.
 
     Returns:
       The run's resolved config, its source and its splits.
 
     Raises:
-      DataError: It is no run directory, or its source cannot be read any more or lacks an image.
+      DataError: It is not a run directory, or its source can no longer be read or lacks an image.
     """
     run = RunDirectory(workdir)
     begun, splits = run.read_config(), run.read_splits()
@@ -143,7 +143,7 @@ def open_run(workdir: str | os.PathLike[str], *, source: Source | None = None) -
 
 
 def _measure(model: str | os.PathLike[str], source: Source, indices: np.ndarray, *, batch_size: int) -> dict[str, Any]:
-    """Returns what `classification_metrics` gives for some images, all decodable."""
+    """Returns the measures of `classification_metrics` for some images, all of which can be decoded."""
     predictor = load_predictor(model)
     columns = {name: column for column, name in enumerate(predictor.class_names)}
     unknown = [name for name in source.class_names if name not in columns]

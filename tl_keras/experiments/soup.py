@@ -1,7 +1,7 @@
-"""A soup: one model whose weights are the average of several runs' (Wortsman et al. 2022, "Model soups").
+"""Makes a soup: one model whose weights are the average of several runs' weights (Wortsman et al. 2022, "Model soups").
 
-Runs from the same teacher and seed lie in one basin of the loss: they begin with the same weights, and differ in what they
-train. The average costs nothing when it serves, as an ensemble of them would.
+Runs from the same teacher and seed lie in one basin of the loss: they begin with the same weights, and differ in which layers
+they train. In serving, the average costs no more than one model, unlike an ensemble.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ from tl_keras.training.model_cache import ModelCache
 def make_soup(
     workdirs: Sequence[pathlib.Path], workdir: str | os.PathLike[str], *, models: ModelCache
 ) -> dict[str, Any] | None:
-    """Averages runs greedily: the best first, each kept where validation accuracy does not fall (algorithm 1 of the paper).
+    """Averages runs greedily: the best first, each kept unless validation accuracy falls (algorithm 1 of the paper).
 
     Args:
       workdirs: Finished runs on the same images, with the same seed and teacher.
-      workdir: Gets a run directory without exports, if the soup is better than every run in it.
-      models: That of the runs, if they were trained in this process.
+      workdir: Run directory, without exports, to write if the soup is better than every run in it.
+      models: Model cache of the runs, if they were trained in this process.
 
     Returns:
-      `of`, the runs in it; `validation_accuracy`; and `workdir`. None where no average beats the best run on validation.
+      `of`, the runs in it; `validation_accuracy`; and `workdir`. None if no average beats the best run on validation.
 
     Raises:
-      DataError: The images cannot be read any more.
+      DataError: The images can no longer be read.
     """
     runs = [RunDirectory(path) for path in workdirs]
     results = {run.path: run.read_result() or {} for run in runs}
     accuracies = {path: result["validation_accuracy"] for path, result in results.items()}
-    if finished := RunDirectory(workdir).read_result():  # of fewer runs, perhaps
+    if finished := RunDirectory(workdir).read_result():  # may be of fewer runs
         return finished if finished["validation_accuracy"] > max(accuracies.values()) else None
     runs.sort(key=lambda run: accuracies[run.path], reverse=True)
-    # What is frozen in the run that trains most is the same in all of them.
+    # The layers frozen in the run that trains most are the same in all runs.
     most = load_run(max(results, key=lambda path: results[path]["parameters_trained"]), models)
     student, source, splits = most.student, most.source, most.splits
 
@@ -76,6 +76,6 @@ def make_soup(
 
 
 def _weights_of(run: RunDirectory, student: Student) -> list[np.ndarray]:
-    """Returns a run's weights, by way of a student of the same architecture: to build one more takes seconds."""
+    """Returns a run's weights, loaded into a student of the same architecture, since building another takes seconds."""
     student.model.load_weights(run.model)
     return student.model.get_weights()

@@ -1,4 +1,4 @@
-"""A sweep: where to cut, decided by trying, on validation alone; the test split is measured once, at the end."""
+"""Finds the best cut by trying several on validation alone; the test split is measured once, at the end."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from tl_keras.training.model_cache import ModelCache
 
 @dataclasses.dataclass(frozen=True)
 class Sweep:
-    """What a sweep found.
+    """The findings of a sweep.
 
     Attributes:
-      rows: One a cut and rate, in the order asked for; without test accuracies.
-      chosen: The row with the best mean accuracy on validation; of equals, the one that trains least. Its test accuracies
-        are measured, where there is a test split, and its first run is exported.
-      soup: What `make_soup` gave of the first seed's runs: None where no average of them is better on validation.
+      rows: Rows, one per cut and rate, in the requested order; without test accuracies.
+      chosen: Row with the best mean validation accuracy; of equal rows, the one that trains least. Its test accuracies
+        are measured if there is a test split, and its first run is exported.
+      soup: Result of `make_soup` on the first seed's runs; None if no average of them is better on validation.
     """
 
     rows: tuple[Row, ...]
@@ -46,20 +46,20 @@ def sweep(
     seeds: int = 1,
     learning_rates: Sequence[float] = (),
 ) -> Sweep:
-    """Trains a run for each cut, rate and seed; leaves `sweep.json`, `sweep.txt` and `sweep.png` beside them.
+    """Trains a run for each cut, rate and seed; writes `sweep.json`, `sweep.txt` and `sweep.png` beside them.
 
-    The runs share networks, traced functions and the features of frozen layers; one of them, the chosen one's first, is
-    exported. A killed sweep goes on where it was.
+    The runs share networks, traced functions and the features of frozen layers. One of them, the first run of the chosen row,
+    is exported. A sweep that was killed continues where it stopped.
 
     Args:
-      config: What the runs share; `export` is what the chosen one becomes.
-      workdir: Gets the directories `CUT/seed_N`.
-      unfreeze: In the `unfreeze` language, from the least to the most trained; `none` trains the head alone.
-      seeds: How many, from the config's seed up.
-      learning_rates: Peaks for random weights; none: that of the config.
+      config: Config that the runs share; the chosen run is exported to its `export`.
+      workdir: Directory that receives the directories `CUT/seed_N`.
+      unfreeze: Cuts in the `unfreeze` language, from the least to the most trained; `none` trains the head alone.
+      seeds: Number of seeds, counted from the config's seed.
+      learning_rates: Peak rates for random weights; empty for the config's.
 
     Raises:
-      TransferError: A run cannot be trained, or the chosen one cannot be exported.
+      TransferError: A run cannot be trained, or the chosen run cannot be exported.
     """
     path, formats = pathlib.Path(workdir), export_formats(config.export)
     require_converters(formats)
@@ -76,13 +76,13 @@ def sweep(
         with replacing(path / name) as temporary:
             temporary.write_text(f"{text}\n", encoding="utf-8")
     _plot(found, path / "sweep.png")
-    # Last: a model that cannot be exported leaves the table.
+    # Last, so that a model that cannot be exported leaves the table.
     export_finished(first, [name for name in formats if not newest_version(first / name)])
     return found
 
 
 def best(rows: Sequence[Row]) -> Row:
-    """Returns the row with the best mean accuracy on validation; of equals, the one that trains least."""
+    """Returns the row with the best mean validation accuracy; of equal rows, the one that trains least."""
     return max(rows, key=lambda row: (row.validation.mean(), -row.parameters_trained))
 
 

@@ -1,1 +1,1 @@
-"""The trained model at work: exported, proven to agree with training, and asked."""
+"""Puts the trained model to work: exports it, proves that the export agrees with training, and serves it."""

@@ -1,4 +1,4 @@
-"""Many small requests, answered as few large ones: a network takes 32 images in much less than 32 times the time of one."""
+"""Answers many small requests as few large ones: a network takes much less time for 32 images at once than one by one."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Any
 
 from tl_keras.errors import DataError, TransferError
 
-# Decoding a large photo takes 16 bytes a pixel: 0.8 GB for a batch. Enlarging a narrow one takes 35, as measured at 24
+# Decoding a large photo takes 16 bytes per pixel: 0.8 GB for a batch. Enlarging a narrow one takes 35, as measured at 24
 # megapixels, bicubic: 1.8 GB.
 _PIXELS_AT_A_TIME = 50e6
-# Eight batches of 32: whoever comes later would wait for longer than is worth it.
+# Eight batches of 32; a request behind more than these would wait too long.
 _WAITING_IMAGES = 256
 
 
 class OverloadError(TransferError):
-    """More requests wait than can be answered in time."""
+    """More requests are waiting than can be answered in time."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,11 +32,11 @@ class MicroBatcher:
     """Collects images until a batch is full or the first of them has waited long enough.
 
     Args:
-      ask: From encoded images to one answer each; raises a DataError where any of them cannot be decoded. Called in a
-        thread of its own, one batch at a time.
-      max_batch: Images at a time.
-      max_wait_seconds: How long the first image of a batch waits for others.
-      observe: Gets the size of every batch.
+      ask: Function from encoded images to one answer for each; raises a DataError if any image cannot be decoded. It runs
+        in a thread of its own, one batch at a time.
+      max_batch: Largest number of images in a batch.
+      max_wait_seconds: Time that the first image of a batch waits for others.
+      observe: Function that receives the size of every batch.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class MicroBatcher:
 
         Args:
           image: An encoded image.
-          pixels: Of the largest image on its way to the network; bounds the memory of a batch.
+          pixels: Number of pixels of the largest image on its way to the network; bounds the memory of a batch.
 
         Raises:
           DataError: The image cannot be decoded.
@@ -73,11 +73,11 @@ class MicroBatcher:
         return await waiting.answer
 
     async def run(self) -> None:
-        """Answers until it is cancelled."""
+        """Answers requests until it is cancelled."""
         batch: list[_Waiting] = []
         while True:
             batch, leftover = await self._collect(batch)
-            batch = [waiting for waiting in batch if not waiting.answer.cancelled()]  # its client has gone
+            batch = [waiting for waiting in batch if not waiting.answer.cancelled()]  # without clients that have gone
             await self._answer(batch)
             batch = leftover
 
@@ -97,7 +97,7 @@ class MicroBatcher:
         return batch, []
 
     async def _answer(self, batch: list[_Waiting]) -> None:
-        """Answers a batch; where an image of it is damaged, its halves, so that the others are answered."""
+        """Answers a batch; if an image in it is damaged, answers its halves, so that the others get their answers."""
         if not batch:
             return
         try:
@@ -122,7 +122,7 @@ class MicroBatcher:
 
 
 def _give(waiting: _Waiting, answer: Any) -> None:
-    """Gives an answer, or the error in its place, to a client that is still there."""
+    """Passes an answer, or the error in its place, to a client that is still there."""
     if waiting.answer.done():
         return
     if isinstance(answer, Exception):

@@ -1,4 +1,4 @@
-"""Export of a finished run, in any format, proven to agree with training before a server can see it."""
+"""Exports a finished run in any format, proven to agree with training before a server can see it."""
 
 from __future__ import annotations
 
@@ -40,25 +40,25 @@ _CALIBRATION_IMAGES = 200
 def export_run(
     workdir: str | os.PathLike[str] | RunDirectory, formats: Iterable[str], *, source: Source | None = None
 ) -> list[dict[str, Any]]:
-    """Exports a run's `model.keras`, from the run directory alone, and adds each export to its `result.json`.
+    """Exports a run's `model.keras`, using only the run directory, and adds each export to its `result.json`.
 
-    Each format gets a version directory, `WORKDIR/FORMAT/1`, then `2`, as TensorFlow Serving wants it. It is written
-    aside, asked in a fresh process for the logits of `proof.npz`, and only then renamed.
+    Each format gets a version directory, `WORKDIR/FORMAT/1`, then `2`, the layout of TensorFlow Serving. The export is written
+    to a temporary place, a fresh process computes the logits of `proof.npz` with it, and only then it is renamed.
 
     Args:
-      workdir: A run directory with `model.keras` and `proof.npz`; as a `RunDirectory`, locked or not.
+      workdir: A run directory with `model.keras` and `proof.npz`; a `RunDirectory` may be locked or not.
       formats: Names of `tl_keras.serving.formats.FORMATS`.
-      source: The training images, which `litert_int8` is fitted to. None: what the run's config names.
+      source: The training images, which `litert_int8` is fitted to. None means the source in the run's config.
 
     Returns:
-      For each format `format`, `path` in the run directory, `megabytes`, and what `parity.compare` gives.
+      A row per format: `format`, `path` in the run directory, `megabytes`, and the result of `parity.compare`.
 
     Raises:
       DependencyError: The converter of a format is not installed; nothing was exported.
       BackboneError: The run directory lacks its model.
-      ExportError: An exported model does not agree; nothing new is left of it, and older versions stay.
+      ExportError: An exported model does not agree; nothing new remains of it, and older versions stay.
       DataError: The training images are needed and cannot be read.
-      WorkdirError: The disk is full or the place cannot be written.
+      WorkdirError: The disk is full, or the place is not writable.
     """
     formats = tuple(formats)
     require_converters(formats)
@@ -94,7 +94,7 @@ def export_run(
 def _export(
     run: RunDirectory, trained: TrainedModel, proof: ParityRecord, name: str, read_training_pixels: ReadPixels
 ) -> dict[str, Any]:
-    """Writes the next version of one format, proves it, and returns what `export_run` says of it."""
+    """Writes and proves the next version of one format, and returns its row of `export_run`."""
     chosen = FORMATS[name]
     questions = [
         np.frombuffer(image, np.uint8) if chosen.takes_files else _pixels(trained, image) for image in proof.images
@@ -122,12 +122,12 @@ def _export(
 
 @contextlib.contextmanager
 def _converting(name: str) -> Iterator[None]:
-    """Turns whatever a converter raises into an ExportError of one line, but for a full disk."""
+    """Turns any error of a converter, except a full disk, into an ExportError of one line."""
     try:
         yield
     except (TransferError, OSError):
         raise
-    except Exception as error:  # TensorFlow, tf2onnx and OpenVINO each have their own kinds
+    except Exception as error:  # TensorFlow, tf2onnx and OpenVINO each have their own types
         if "No space left on device" in str(error):
             raise
         said = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -138,7 +138,7 @@ def _converting(name: str) -> Iterator[None]:
 
 
 def missing_exports(run: RunDirectory, result: dict[str, Any], formats: Iterable[str]) -> list[str]:
-    """Returns the formats of which a result names no export that is there."""
+    """Returns the formats for which a result names no existing export."""
     there = {row["format"] for row in result.get("export", []) if (run.path / row["path"]).is_dir()}
     return [name for name in formats if name not in there]
 
@@ -146,8 +146,8 @@ def missing_exports(run: RunDirectory, result: dict[str, Any], formats: Iterable
 def export_finished(
     workdir: str | os.PathLike[str] | RunDirectory, formats: Sequence[str], *, source: Source | None = None
 ) -> list[dict[str, Any]]:
-    """Does what `export_run` does, whatever Keras runs on here; nothing at all where no format is asked for."""
-    if not formats:  # an export reads the model again
+    """Exports as `export_run` does, on any backend of Keras; does nothing if no format is requested."""
+    if not formats:  # an export would read the model again
         return []
     if keras.backend.backend() == "tensorflow":
         return export_run(workdir, formats, source=source)
@@ -155,12 +155,12 @@ def export_finished(
 
 
 def _export_on_tensorflow(workdir: str | os.PathLike[str], formats: Iterable[str]) -> list[dict[str, Any]]:
-    """Does what `export_run` does in a process in which Keras is on TensorFlow: every format is made from its graph.
+    """Runs `export_run` in a process with Keras on TensorFlow, because every format is made from TensorFlow's graph.
 
     Raises:
-      ExportError: The process failed; its last line says how.
+      ExportError: The process failed; its last line says why.
     """
-    # It needs no accelerator, and this process holds it.
+    # The export needs no accelerator, and this process holds it.
     environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": ""}
     command = [
         sys.executable,
@@ -191,7 +191,7 @@ def _next_version(folder: pathlib.Path) -> pathlib.Path:
 
 
 def _write_facts(run: RunDirectory, trained: TrainedModel, folder: pathlib.Path) -> None:
-    """Writes `labels.txt` and `tl_keras.json`: what a client has to know of the model, and where it came from."""
+    """Writes `labels.txt` and `tl_keras.json`: what a client must know of the model, and where it came from."""
     folder.mkdir(exist_ok=True)
     facts = {
         "class_names": trained.class_names,
@@ -214,7 +214,7 @@ def _write_facts(run: RunDirectory, trained: TrainedModel, folder: pathlib.Path)
 
 
 def _pixels_of(trained: TrainedModel, source: Source, ids: list[str]) -> np.ndarray:
-    """Returns at most 200 of the named images as the model takes them, float32 (n, image_size, image_size, 3)."""
+    """Returns at most 200 of the named images as the model's input, float32 (n, image_size, image_size, 3)."""
     named = set(ids)
     indices = np.array([index for index, name in enumerate(source.ids) if name in named], np.int64)
     if not len(indices):
@@ -224,5 +224,5 @@ def _pixels_of(trained: TrainedModel, source: Source, ids: list[str]) -> np.ndar
 
 
 def _pixels(trained: TrainedModel, image: tf.Tensor | bytes) -> np.ndarray:
-    """Returns an image as the model takes it, float32 (image_size, image_size, 3), through training's own functions."""
+    """Returns an image as the model's input, float32 (image_size, image_size, 3), made by training's own functions."""
     return trained.preprocess.evaluation_transform(tf.convert_to_tensor(image)).numpy()

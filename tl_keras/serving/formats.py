@@ -1,4 +1,4 @@
-"""The formats that a student is exported to, each written by its own converter."""
+"""Lists the formats that a student is exported to, each written by its own converter."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from tl_keras.errors import DependencyError
 from tl_keras.serving.graph import answering_function, signatures
 from tl_keras.serving.model_file import TrainedModel
 
-# Of the largest logit. Float32 rounding differs between batch sizes, graphs and runtimes by at most 5.7e-6 of it (559
+# Part of the largest logit. Float32 rounding differs between batch sizes, graphs and runtimes by at most 5.7e-6 of it (559
 # images, 32 runs); half a grey level in the preprocessing by 1e-3, a shifted pixel by 0.1.
 _FLOAT32_TOLERANCE = 1e-4
-# Weights rounded to 11 bits; a shifted pixel or other colours show even here. Eight bits hide them: that is stated only.
+# Weights rounded to 11 bits; a shifted pixel or other colours still show. Eight bits hide them: the difference is only reported.
 _FLOAT16_TOLERANCE = 0.05
-# ONNX's operators of 2022, the first set with all that TensorFlow's converter writes for networks with LayerNorm.
+# ONNX's operators of 2022, the first set with every operator that TensorFlow's converter writes for networks with LayerNorm.
 _OPSET = 18
 
-# Reads training images as the model takes them: float32 (n, image_size, image_size, 3), 0 to 255.
+# Function that reads training images as the model's input: float32 (n, image_size, image_size, 3), 0 to 255.
 ReadPixels = Callable[[], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
 class Format:
-    """A way to write a student down.
+    """A format to which a student can be written.
 
     Attributes:
-      runtime: What it is run by, a name of `tl_keras.serving.runtime_check`.
-      file: What the runtime loads, in the version directory; empty: the directory itself.
-      tolerance: The largest difference of a logit from training, as a part of the largest logit; None: any, it is
-        stated.
-      modules: What is imported to write it and to run it.
-      extra: Of setup.cfg, with those modules.
-      write: Writes it to a path; gets the training images for what is fitted to them.
+      runtime: Runtime that executes it, a name of `tl_keras.serving.runtime_check`.
+      file: File in the version directory that the runtime loads; empty for the directory itself.
+      tolerance: Largest allowed difference of a logit from training, as a part of the largest logit; None allows any and
+        only reports it.
+      modules: Modules that writing and running it import.
+      extra: Extra of setup.cfg that installs those modules.
+      write: Function that writes a model to a path; it receives the training images for formats that are fitted to them.
     """
 
     runtime: str
@@ -49,12 +49,12 @@ class Format:
 
     @property
     def takes_files(self) -> bool:
-        """Whether it takes image files; else pixels, resized and cropped."""
+        """Returns whether the format takes image files; otherwise it takes pixels, resized and cropped."""
         return self.runtime == "saved_model"
 
 
 def require_converters(names: Iterable[str]) -> None:
-    """Raises a DependencyError that names all packages of the formats that are not installed, and the one line to run."""
+    """Raises a DependencyError that names all missing packages of the formats and the one command that installs them."""
     missing = {
         module: FORMATS[name].extra
         for name in names
@@ -69,7 +69,7 @@ def require_converters(names: Iterable[str]) -> None:
 
 
 def _write_saved_model(trained: TrainedModel, path: pathlib.Path, _: ReadPixels) -> None:
-    # Gradients of one's own, such as swish's, cannot be saved once the weights are constants, and nobody trains this.
+    # Custom gradients, such as swish's, cannot be saved once the weights are constants, and nobody trains this model.
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     tf.saved_model.save(tf.Module(), str(path), signatures=signatures(trained), options=options)
 
@@ -81,7 +81,7 @@ def _write_litert(
     supported_types: Iterable[tf.DType] = (),
     read_pixels: ReadPixels | None = None,
 ) -> None:
-    """Writes LiteRT's flat buffer: as it is, with smaller weights, or in int8, fitted to the images of `read_pixels`."""
+    """Writes LiteRT's flat buffer: in float32, with smaller weights, or in int8 fitted to the images of `read_pixels`."""
     converter = tf.lite.TFLiteConverter.from_concrete_functions(
         [answering_function(trained).get_concrete_function()], tf.Module()
     )

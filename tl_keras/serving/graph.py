@@ -1,4 +1,4 @@
-"""The student as a graph of TensorFlow operations alone: what every export format is made from."""
+"""Builds the student as a graph of TensorFlow operations only, from which every export format is made."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _TOP_K = 5
 
 
 def answering_function(trained: TrainedModel) -> tf.types.experimental.PolymorphicFunction:
-    """Returns the student with temperature, softmax and outlier score, its weights constants of the graph.
+    """Returns the student with temperature, softmax and outlier score, with its weights as constants of the graph.
 
-    Constants let every converter, and TensorFlow's own optimiser, fold the arithmetic of BatchNorm into convolutions.
+    Constants let every converter, and TensorFlow's own optimiser, fold BatchNorm into convolutions.
 
-    It takes `images`, float32 (n, image_size, image_size, 3), RGB, 0 to 255, and gives a dictionary: `features`, float32
+    The function takes `images`, float32 (n, image_size, image_size, 3), RGB, 0 to 255. It returns a dictionary: `features`, float32
     (n, d); `logits`, float32 (n, classes), before the temperature; `outlier`, float32 (n,), see `OutlierModel.score`;
     `probabilities`, float32 (n, classes).
     """
@@ -42,9 +42,9 @@ def answering_function(trained: TrainedModel) -> tf.types.experimental.Polymorph
 
 
 def signatures(trained: TrainedModel) -> dict[str, tf.types.experimental.ConcreteFunction]:
-    """Returns the signatures of the SavedModel; see docs/serving.md for what each takes and gives.
+    """Returns the signatures of the SavedModel; docs/serving.md lists their inputs and outputs.
 
-    All of them call one function, which holds the weights: they are stored once.
+    All of them call one function that holds the weights, so that these are stored once.
     """
     answer = answering_function(trained)
     size = trained.preprocess.image_size

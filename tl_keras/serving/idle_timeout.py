@@ -1,4 +1,4 @@
-"""A connection that no client holds open by sending byte by byte, which uvicorn would let it do for ever."""
+"""Closes idle connections, so that no client holds one open by sending byte by byte, as uvicorn would allow for ever."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
 class ImpatientProtocol(H11Protocol):
-    """Closes a connection where, `timeout_keep_alive` seconds after it was made or gave an answer, no request is under way.
+    """Closes a connection that has had no request under way for `timeout_keep_alive` seconds.
 
-    uvicorn's own timer stops at the first byte that comes, be it of a header that is never completed or of a body that
-    was not asked for. A request under way is bounded by the application.
+    uvicorn's own timer stops at the first byte that arrives, even of a header that is never completed or of a body that
+    nobody asked for. The application bounds a request under way.
     """
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -26,7 +26,7 @@ class ImpatientProtocol(H11Protocol):
         super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Waits no longer."""
+        """Stops waiting."""
         self._deadline.cancel()
         super().connection_lost(exc)
 

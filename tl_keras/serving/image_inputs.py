@@ -1,4 +1,4 @@
-"""Images as a caller has them: files, bytes, Pillow images and arrays, all made into encoded images."""
+"""Turns images as a caller has them (files, bytes, Pillow images, arrays) into encoded images."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _EXPECTED = (
 
 @dataclasses.dataclass(frozen=True)
 class ImageInput:
-    """An image to answer.
+    """An image to classify.
 
     Attributes:
-      name: Path of a file, or the place among what was given, such as `images[2]`.
-      contents: Encoded image; None: the file's.
+      name: Path of the file, or position in the caller's list, such as `images[2]`.
+      contents: Encoded image; None means that of the file.
     """
 
     name: str
@@ -37,13 +37,13 @@ class ImageInput:
 
 
 def image_inputs(images: Any) -> list[ImageInput]:
-    """Returns what was given as encoded images, each file once, with directories replaced by the images below them.
+    """Returns the caller's images in encoded form, each file once, with directories replaced by the images below them.
 
     Args:
       images: See `tl_keras.serving.predictor.predict_images`.
 
     Raises:
-      DataError: A path is not there, an array is no image, something is of another kind, or there are no images.
+      DataError: A path does not exist, an array is not an image, an item has another type, or there are no images.
     """
     inputs: dict[str, ImageInput] = {}
     for position, image in enumerate(_listed(images)):
@@ -59,7 +59,7 @@ def image_inputs(images: Any) -> list[ImageInput]:
 
 
 def encoded_images(inputs: Iterable[ImageInput]) -> tf.data.Dataset:
-    """Returns the encoded images, string (), in order; files are read when they are wanted."""
+    """Returns the encoded images, string (), in order; files are read when they are needed."""
     paths = [readable_path(image.name) if image.contents is None else "" for image in inputs]
     contents = [image.contents or b"" for image in inputs]
     return in_parallel(
@@ -80,7 +80,7 @@ def _listed(images: Any) -> Iterable[Any]:
 
 
 def _is_pillow(image: Any) -> bool:
-    pillow = sys.modules.get("PIL.Image")  # whoever has such an image has imported it
+    pillow = sys.modules.get("PIL.Image")  # a caller with such an image has imported it
     return pillow is not None and isinstance(image, pillow.Image)
 
 
@@ -95,12 +95,12 @@ def _encoded(image: Any, name: str) -> bytes:
 
 
 def _pixels(array: np.ndarray, name: str) -> np.ndarray:
-    """Returns uint8 (height, width, channels) of an array; fractions are rounded to the nearest."""
+    """Returns an array as uint8 (height, width, channels); fractions are rounded to the nearest integer."""
     is_image = array.size and (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3, 4)))
     if not is_image or array.dtype.kind not in "uif":
         raise DataError(f"{name}: expected {_EXPECTED}. Received: an array of {array.dtype}, shape {array.shape}.")
     lowest, highest = array.min(), array.max()
-    if not (lowest >= 0 and highest <= 255):  # nor NaN
+    if not (lowest >= 0 and highest <= 255):  # true for NaN as well
         raise DataError(
             f"{name}: expected values from 0 to 255. Received: {lowest} to {highest}. Undo what was subtracted or divided by."
         )

@@ -1,6 +1,6 @@
-"""`model.keras`: an ordinary Keras file that also carries the preprocessing, the class names and the student's statistics.
+"""Writes and reads `model.keras`, a Keras file that also carries preprocessing, class names and the student's statistics.
 
-Plain Keras loads it; what tl_keras adds are two more entries in the archive, `tl_keras.json` and `tl_keras.npz`.
+Plain Keras loads it; tl_keras adds two entries to the archive, `tl_keras.json` and `tl_keras.npz`.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ _MOST_STATISTICS_BYTES = 64 * 2**20
 
 @dataclasses.dataclass(frozen=True)
 class TrainedModel:
-    """A student read back.
+    """A student read from a file.
 
     Attributes:
-      model: float32 (batch, image_size, image_size, 3), RGB, 0 to 255, to float32 (batch, classes) logits.
-      preprocess: How an image becomes the model's input.
-      class_names: In the order of the logits.
-      statistics: Its temperature, and what its training images looked like to it.
+      model: Model from float32 (batch, image_size, image_size, 3), RGB, 0 to 255, to float32 (batch, classes) logits.
+      preprocess: Preprocessing from an image to the model's input.
+      class_names: Names in the order of the logits.
+      statistics: Temperature of the student, and statistics of its training images.
     """
 
     model: keras.Model
@@ -49,13 +49,13 @@ class TrainedModel:
 def save_model(
     student: Student, path: pathlib.Path, *, class_names: tuple[str, ...], statistics: StudentStatistics
 ) -> None:
-    """Writes the student and what belongs to it to one `.keras` file, whole or not at all.
+    """Writes the student and its facts to one `.keras` file, completely or not at all.
 
     Raises:
-      WorkdirError: The disk is full or the place cannot be written.
+      WorkdirError: The disk is full, or the place is not writable.
     """
     facts: dict[str, Any] = {"preprocess": student.preprocess.to_json(), "class_names": class_names}
-    if isinstance(student.teacher.spec, BackboneSpec):  # then the file can be the next teacher, at any image size
+    if isinstance(student.teacher.spec, BackboneSpec):  # the file can then be the next teacher, at any image size
         facts |= {"backbone": student.teacher.spec.name, "alpha": student.teacher.alpha}
     with replacing(path) as temporary:
         student.model.save(temporary)
@@ -65,7 +65,7 @@ def save_model(
 
 
 def load_model(path: pathlib.Path) -> TrainedModel:
-    """Reads what `save_model` wrote.
+    """Reads a file that `save_model` wrote.
 
     Raises:
       BackboneError: There is no such file, it is damaged, or tl_keras did not write it.

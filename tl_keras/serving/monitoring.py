@@ -1,4 +1,4 @@
-"""Whether incoming images are still like those that a model was trained on.
+"""Checks whether incoming images are still like those that a model was trained on.
 
 Rabanser et al. 2019, Failing Loudly, found that univariate Kolmogorov-Smirnov tests on a reduced representation, with
 Bonferroni's correction, and a test of the predicted labels find most shifts. With enough images every difference is
@@ -35,13 +35,13 @@ _WATCHED_ANSWERS = 1000
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """One comparison.
+    """The result of one comparison.
 
     Attributes:
       name: `outlier_rate`, `feature_drift` or `label_change`.
-      value: Measured, 0 to 1.
-      limit: What it may be.
-      p_value: How probable a value at least as large is where nothing has changed, 0 to 1.
+      value: Measured value, 0 to 1.
+      limit: Largest value that counts as no change.
+      p_value: Probability of a value at least this large if nothing has changed, 0 to 1.
     """
 
     name: str
@@ -51,18 +51,18 @@ class Check:
 
     @property
     def state(self) -> str:
-        """`same` within the limit; beyond it `changed` where that is no chance, else `undecided`."""
+        """Returns `same` within the limit; beyond it, `changed` if chance is excluded, else `undecided`."""
         if self.value <= self.limit:
             return "same"
         return "changed" if self.p_value < _SIGNIFICANCE else "undecided"
 
     @property
     def changed(self) -> bool:
-        """Whether the change is both large and no chance."""
+        """Returns whether the change is large and not due to chance."""
         return self.state == "changed"
 
     def describe(self) -> str:
-        """Returns value, limit and state, with the rule that decides, in one line."""
+        """Returns value, limit and state, with the deciding rule, in one line."""
         rule = {
             "same": "within the limit",
             "changed": f"beyond the limit, and no chance: p is below {_SIGNIFICANCE}",
@@ -73,10 +73,10 @@ class Check:
 
 
 def check_outliers(scores: np.ndarray) -> Check:
-    """Compares the part of outliers with the 5% of validation.
+    """Compares the part of outliers with the 5% on validation.
 
     Args:
-      scores: float32 (n,), of `OutlierModel.score`, n at least 1.
+      scores: float32 (n,), from `OutlierModel.score`, n at least 1.
     """
     count = int(np.sum(scores > 1))
     p_value = binomtest(count, len(scores), _EXPECTED_OUTLIERS, alternative="greater").pvalue
@@ -84,11 +84,11 @@ def check_outliers(scores: np.ndarray) -> Check:
 
 
 def check_features(statistics: StudentStatistics, projected: np.ndarray) -> Check:
-    """Compares features with those of validation, one component at a time; the one that differs most decides.
+    """Compares features with those of validation, one component at a time; the one with the largest difference decides.
 
     Args:
-      statistics: Of the model.
-      projected: float32 (n, r), of `OutlierModel.project`, n at least 1.
+      statistics: Statistics of the model.
+      projected: float32 (n, r), from `OutlierModel.project`, n at least 1.
     """
     tests = [ks_2samp(column, known) for column, known in zip(projected.T, statistics.reference.T, strict=True)]
     worst = min(tests, key=lambda test: test.pvalue)
@@ -96,11 +96,11 @@ def check_features(statistics: StudentStatistics, projected: np.ndarray) -> Chec
 
 
 def check_labels(known: np.ndarray, counts: np.ndarray) -> Check:
-    """Compares how often each class is answered with how often it was for the validation images.
+    """Compares the frequency of each predicted class with that on the validation images.
 
     Args:
       known: int64 (classes,), `StudentStatistics.predicted_counts`.
-      counts: int64 (classes,), of the answers, one at least.
+      counts: int64 (classes,), number of predictions of each class, in total at least 1.
     """
     change = 0.5 * float(np.abs(counts / counts.sum() - known / known.sum()).sum())
     answered = (counts + known) > 0
@@ -110,7 +110,7 @@ def check_labels(known: np.ndarray, counts: np.ndarray) -> Check:
 
 
 def verdict(checks: list[Check]) -> str:
-    """Returns what to do, in one sentence: `keep` only where every value is within its limit."""
+    """Returns what to do, in one sentence; it is `keep` only if every value is within its limit."""
     changed = {check.name for check in checks if check.changed}
     if changed & {"outlier_rate", "feature_drift"}:
         return "retrain: label some of these images, those with the largest outlier scores first, and train with them"
@@ -128,7 +128,7 @@ class Watch:
     """Follows the answers of a server, a thousand at a time.
 
     Args:
-      class_names: In the order of `known`.
+      class_names: Names in the order of `known`.
       known: int64 (classes,), `StudentStatistics.predicted_counts`.
     """
 
@@ -138,7 +138,7 @@ class Watch:
         self._outliers: list[float] = []
 
     def add(self, label: str, outlier: float) -> str | None:
-        """Takes an answer; after every thousandth returns what the last thousand say, in one line."""
+        """Adds an answer, and after every thousandth returns a line on the last thousand."""
         self._labels.append(label)
         self._outliers.append(outlier)
         if len(self._labels) < _WATCHED_ANSWERS:
@@ -159,17 +159,17 @@ def compare_images(
     """Compares a folder of images with those that a run was trained on.
 
     Args:
-      workdir: The run directory.
-      folder: Images, at any depth, without labels.
-      batch_size: Images at a time.
+      workdir: Directory of the run.
+      folder: Directory with images, at any depth, without labels.
+      batch_size: Number of images at a time.
 
     Returns:
-      `images` and `undecodable`, counts; `checks`, each with the fields of `Check`, `state`, `changed` and, for people, `line`;
-      `labels`, for each class its `label`, `share` of the answers and `share_in_validation`; `changed` and `verdict`.
+      `images` and `undecodable`, counts; `checks`, each with the fields of `Check`, `state`, `changed` and a `line` for people;
+      `labels`, with each class's `label`, `share` of the predictions and `share_in_validation`; `changed` and `verdict`.
 
     Raises:
       BackboneError: The run directory has no model.
-      DataError: There is no image that can be decoded.
+      DataError: No image can be decoded.
     """
     trained = load_model(pathlib.Path(workdir, "model.keras"))
     statistics, files = trained.statistics, image_inputs(folder)

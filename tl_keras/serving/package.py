@@ -1,4 +1,4 @@
-"""The end of training: from a student to the files that every export is made from."""
+"""Ends training: turns a student into the files that every export is made from."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ def package_student(
     *,
     predict: PredictFn,
 ) -> dict[str, Any]:
-    """Writes `model.keras` and `proof.npz`, which every export has to meet.
+    """Writes `model.keras`, and `proof.npz`, which every export must reproduce.
 
     Args:
-      student: With its final weights.
-      run: Begun.
-      source: The images that the student was trained on.
-      splits: Of the source.
-      predict: What the student gives for images of the source.
+      student: Student with its final weights.
+      run: Run directory, already begun.
+      source: Images that the student was trained on.
+      splits: Splits of the source.
+      predict: Function that returns the student's features and logits for images of the source.
 
     Returns:
-      For `result.json`: `calibration`.
+      The entry `calibration` of `result.json`.
 
     Raises:
-      WorkdirError: The disk is full or the place cannot be written.
+      WorkdirError: The disk is full, or the place is not writable.
     """
     statistics, validation, validation_logits = measure_student(predict, source, splits)
     save_model(student, run.model, class_names=source.class_names, statistics=statistics)

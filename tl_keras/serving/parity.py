@@ -1,4 +1,4 @@
-"""The proof that an exported model gives training's numbers: asked again, in a process that knows nothing of training."""
+"""Proves that an exported model reproduces training's numbers, in a process that knows nothing of training."""
 
 from __future__ import annotations
 
@@ -17,40 +17,40 @@ from tl_keras.errors import BackboneError, ExportError
 from tl_keras.files import reading, replacing, writing
 from tl_keras.serving.student_statistics import evenly
 
-# Spread over the classes; an export of the wrong preprocessing differs on the first.
+# Number of images, spread over the classes; an export with wrong preprocessing differs on the first one.
 _IMAGES = 32
 _SECONDS_TO_ANSWER = 600
-# Of a probability for each unit of logit / temperature: float32 rounds the quotient to 6e-8 of itself, and so the exponent.
+# Change of a probability per unit of logit / temperature: float32 rounds the quotient, and so the exponent, to 6e-8 of itself.
 _SOFTMAX_ROUNDING = 1e-6
 
 
 @dataclasses.dataclass(frozen=True)
 class ParityRecord:
-    """Validation images and what the training pipeline gave for them; kept in the run directory as `proof.npz`.
+    """Validation images with the training pipeline's logits for them, kept in the run directory as `proof.npz`.
 
     Attributes:
       images: Encoded images.
-      logits: float32 (len(images), classes).
+      logits: float32 (len(images), classes), from the training pipeline.
     """
 
     images: tuple[bytes, ...]
     logits: np.ndarray
 
     def save(self, path: pathlib.Path) -> None:
-        """Writes the proof, whole or not at all.
+        """Writes the record, completely or not at all.
 
         Raises:
-          WorkdirError: The disk is full or the place cannot be written.
+          WorkdirError: The disk is full, or the place is not writable.
         """
         with replacing(path) as temporary:
             np.savez(temporary, logits=self.logits, **_named([np.frombuffer(image, np.uint8) for image in self.images]))
 
     @classmethod
     def load(cls, path: pathlib.Path) -> ParityRecord:
-        """Reads what `save` wrote.
+        """Reads a record that `save` wrote.
 
         Raises:
-          BackboneError: It is not there.
+          BackboneError: The file does not exist.
         """
         if not path.is_file():
             raise BackboneError(f"export: expected {path}, which training writes. Received: a directory without it.")
@@ -61,11 +61,11 @@ class ParityRecord:
 
 @dataclasses.dataclass(frozen=True)
 class ExportedAnswers:
-    """What an exported model gives for some images; both float32 (n, classes).
+    """The outputs of an exported model for some images, both float32 (n, classes).
 
     Attributes:
-      logits: Before the temperature.
-      probabilities: What it serves.
+      logits: Logits before the temperature.
+      probabilities: Probabilities that it serves.
     """
 
     logits: np.ndarray
@@ -73,11 +73,11 @@ class ExportedAnswers:
 
 
 def make_parity_record(source: Source, validation: np.ndarray, logits: np.ndarray) -> ParityRecord:
-    """Returns a proof with at most 32 validation images, spread over all.
+    """Returns a record of at most 32 validation images, spread over all.
 
     Args:
-      source: Where the images lie.
-      validation: int64 (m,), which of them are for validation.
+      source: Source of the images.
+      validation: int64 (m,), indices of the validation images.
       logits: float32 (m, classes), in the order of `evaluation_order`.
     """
     chosen = evenly(np.arange(len(validation)), _IMAGES)
@@ -88,16 +88,16 @@ def make_parity_record(source: Source, validation: np.ndarray, logits: np.ndarra
 def predict_in_fresh_process(
     runtime: str, model: pathlib.Path, questions: list[np.ndarray], *, scratch: pathlib.Path
 ) -> ExportedAnswers:
-    """Returns what an exported model answers in a process without tl_keras and Keras.
+    """Returns the outputs of an exported model, computed in a process without tl_keras and Keras.
 
     Args:
-      runtime: One of `tl_keras.serving.runtime_check`.
-      model: What the runtime loads.
-      questions: Bytes as uint8 (length,), or pixels, float32 (height, width, 3).
-      scratch: An empty directory for what the two processes tell each other.
+      runtime: Name of a runtime of `tl_keras.serving.runtime_check`.
+      model: File or directory that the runtime loads.
+      questions: Bytes of image files as uint8 (length,), or pixels, float32 (height, width, 3).
+      scratch: Empty directory through which the two processes exchange files.
 
     Raises:
-      ExportError: The model cannot be loaded, or does not answer in ten minutes.
+      ExportError: The model cannot be loaded, or gives no answer within ten minutes.
     """
     script = pathlib.Path(__file__).with_name("runtime_check.py")
     asked, answered = scratch / "questions.npz", scratch / "answers.npz"
@@ -128,24 +128,24 @@ def predict_in_fresh_process(
 def compare(
     answers: ExportedAnswers, expected: np.ndarray, *, temperature: float, tolerance: float | None
 ) -> dict[str, Any]:
-    """Compares an exported model's answers with the logits of the training pipeline.
+    """Compares an exported model's outputs with the logits of the training pipeline.
 
-    Logits are compared, relative to the largest: probabilities of a saturated model hide another preprocessing, and those
-    near a tie, divided by a small temperature, make much of rounding. The probabilities have to be those of the logits.
+    Logits are compared relative to the largest: the probabilities of a saturated model hide other preprocessing, and those
+    near a tie, divided by a small temperature, magnify rounding. The probabilities must be the softmax of the logits.
 
     Args:
-      answers: Of the exported model.
+      answers: Outputs of the exported model.
       expected: float32 (n, classes), logits of the training pipeline.
-      temperature: What the exported model divides logits by before the softmax.
-      tolerance: The largest difference allowed of a logit, as a part of the largest absolute one; None: any, it is only
-        stated.
+      temperature: Divisor that the exported model applies to logits before the softmax.
+      tolerance: Largest allowed difference of a logit, as a part of the largest absolute one; None allows any and only
+        reports it.
 
     Returns:
-      `images_compared`; `largest_logit_difference`, as a part of the largest absolute logit; `largest_difference` of a
+      `images_compared`; `largest_logit_difference`, as a part of the largest absolute logit; `largest_difference`, of a
       probability; and `top_1_agreement`, the part of the images with the same best class.
 
     Raises:
-      ExportError: They differ by more, or are not finite.
+      ExportError: The outputs differ by more, or are not finite.
     """
     largest = max(float(np.abs(expected).max()), np.finfo(np.float32).tiny)
     difference = float(np.abs(answers.logits - expected).max()) / largest

@@ -1,4 +1,4 @@
-"""Asks a trained student: from its `model.keras`, its SavedModel, or its run directory."""
+"""Asks a trained student for predictions, through its `model.keras`, its SavedModel or its run directory."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ from tl_keras.untrusted import parse_json
 
 
 class Predictor(abc.ABC):
-    """A trained model that answers images.
+    """A trained model that classifies images.
 
     Attributes:
-      class_names: In the order of the probabilities.
+      class_names: Names in the order of the probabilities.
     """
 
     class_names: tuple[str, ...]
 
     @abc.abstractmethod
     def probabilities(self, images: tf.data.Dataset, *, batch_size: int) -> np.ndarray:
-        """Returns float32 (n, classes) for n images.
+        """Returns the probabilities, float32 (n, classes), for n images.
 
         Args:
-          images: Elements are encoded images, string (), or pixels, uint8 (height, width, channels).
-          batch_size: Images at a time.
+          images: Dataset of encoded images, string (), or pixels, uint8 (height, width, channels).
+          batch_size: Number of images at a time.
         """
 
 
 class KerasPredictor(Predictor):
-    """Answers with a `model.keras`, through the pipeline that evaluated it in training."""
+    """Predicts with a `model.keras`, through the pipeline that evaluated it in training."""
 
     def __init__(self, trained: TrainedModel):
         self.class_names = trained.class_names
@@ -54,14 +54,14 @@ class KerasPredictor(Predictor):
         self._temperature = trained.statistics.temperature
 
     def probabilities(self, images: tf.data.Dataset, *, batch_size: int) -> np.ndarray:
-        """See `Predictor`."""
+        """Implements `Predictor.probabilities`."""
         ready = in_parallel(images, self._preprocess.evaluation_transform)
         logits = self._model.predict(ready.batch(batch_size).prefetch(tf.data.AUTOTUNE), verbose=0)
         return tf.nn.softmax(logits / self._temperature).numpy()
 
 
 class SavedModelPredictor(Predictor):
-    """Answers with a SavedModel, which does its own preprocessing."""
+    """Predicts with a SavedModel, which contains its own preprocessing."""
 
     def __init__(self, path: pathlib.Path):
         facts = path / "assets.extra" / "tl_keras.json"
@@ -76,7 +76,7 @@ class SavedModelPredictor(Predictor):
         self._serve = self._loaded.signatures["serving_default"]
 
     def probabilities(self, images: tf.data.Dataset, *, batch_size: int) -> np.ndarray:
-        """See `Predictor`."""
+        """Implements `Predictor.probabilities`."""
         if images.element_spec.dtype != tf.string:
             images = in_parallel(images, tf.io.encode_png)
         batches = images.batch(batch_size).prefetch(tf.data.AUTOTUNE)
@@ -88,7 +88,7 @@ def load_predictor(path: str | os.PathLike[str]) -> Predictor:
     """Loads a `.keras` file, a SavedModel directory, or the `model.keras` of a run directory.
 
     Raises:
-      BackboneError: None of them is at `path`, or it cannot be read.
+      BackboneError: There is none of them at `path`, or it cannot be read.
     """
     path = pathlib.Path(path)
     if (path / "model.keras").is_file():
@@ -121,23 +121,23 @@ def predict_images(
       >>> predict_images("run1", ["photo.jpg", "more_photos/", open("b.png", "rb").read(), PIL.Image.open("c.webp"), pixels])
 
     Args:
-      model: See `load_predictor`.
+      model: Path of a run directory, a `.keras` file or a SavedModel directory; see `load_predictor`.
       images: One image or a list of any: a path of a file, or of a directory, in which every image below is taken; the bytes of a
         file; a Pillow image; or RGB pixels, an array (height, width), (height, width, 1), (height, width, 3) or, with alpha,
         (height, width, 4), of integers or floats from 0 to 255; floats are rounded. An array (n, height, width, channels) is n
         images.
-      top_k: How many labels to give for each image, at least 1.
-      batch_size: Images at a time.
-      max_pixels: Size of the largest image; a larger one is an error in its row.
+      top_k: Number of labels to return for each image, at least 1.
+      batch_size: Number of images at a time.
+      max_pixels: Largest number of pixels of an image; a larger image gets an error in its row.
 
     Returns:
-      For each image, in order, `file`, its path or, without one, its place, such as `images[2]`; `label`, `score` (0 to 1) and
-      `top_k`, a list of labels and scores. Or `file`, `error` for what is not decoded, and `reason`, what completes "12 images
-      are ...", empty for a damaged one.
+      A row per image, in order: `file`, its path or its position, such as `images[2]`; `label`, `score` (0 to 1) and
+      `top_k`, a list of labels and scores. An image that is not decoded has `file`, `error`, and `reason`, which completes
+      "12 images are ..." and is empty for a damaged one.
 
     Raises:
       BackboneError: The model cannot be read.
-      DataError: A path is not there, something is no image, or no images are.
+      DataError: A path does not exist, an item is not an image, or there are no images.
     """
     inputs = image_inputs(images)
     predictor = load_predictor(model)
@@ -158,11 +158,11 @@ def predict_images(
 
 @dataclasses.dataclass(frozen=True)
 class Refusal:
-    """Says why an image is not decoded.
+    """The reason why an image is not decoded.
 
     Attributes:
-      error: What was expected and received.
-      reason: What completes "12 images are ..."; empty for a damaged file.
+      error: Line that says what was expected and received.
+      reason: Words that complete "12 images are ..."; empty for a damaged file.
     """
 
     error: str
@@ -173,7 +173,7 @@ _DAMAGED = Refusal("expected a whole image that can be read. Received: a damaged
 
 
 def refusals(inputs: Sequence[ImageInput], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> list[Refusal | None]:
-    """Returns for each image why it is not decoded, or None for one that is; each is decoded once."""
+    """Returns for each image why it is not decoded, or None if it is; each image is decoded once."""
 
     def header_error(contents: bytes) -> tuple[bytes, bytes]:
         try:
@@ -188,7 +188,7 @@ def refusals(inputs: Sequence[ImageInput], *, max_pixels: int = DEFAULT_MAX_PIXE
         side = tf.cond(error == b"", lambda: tf.reduce_max(tf.shape(decode_image(contents))), lambda: 0)
         return index, error, reason, side
 
-    found: list[Refusal | None] = [_DAMAGED] * len(inputs)  # what raises is passed over
+    found: list[Refusal | None] = [_DAMAGED] * len(inputs)  # images that raise an error are skipped below
     looked_at = in_parallel(encoded_images(inputs).enumerate(), look).ignore_errors()
     for index, error, reason, _ in looked_at.as_numpy_iterator():
         found[int(index)] = Refusal(error.decode(), reason.decode()) if error else None

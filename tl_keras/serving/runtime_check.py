@@ -1,9 +1,9 @@
-"""Asks an exported model in a process of its own that imports the model's runtime and nothing of tl_keras or Keras.
+"""Runs an exported model in a separate process that imports the model's runtime and nothing of tl_keras or Keras.
 
-A script: `python runtime_check.py RUNTIME MODEL QUESTIONS_NPZ ANSWERS_NPZ`, with RUNTIME among saved_model, litert, onnx
-and openvino. `QUESTIONS_NPZ` holds arrays `image_0`, `image_1`, ...: for saved_model the bytes of an image file, uint8
-(length,), else pixels, float32 (height, width, 3). `ANSWERS_NPZ` gets `logits` and
-`probabilities`, both float32 (n, classes).
+The script is `python runtime_check.py RUNTIME MODEL QUESTIONS_NPZ ANSWERS_NPZ`, with RUNTIME one of saved_model, litert, onnx
+and openvino. `QUESTIONS_NPZ` holds arrays `image_0`, `image_1`, ...: the bytes of an image file, uint8 (length,), for
+saved_model, otherwise pixels, float32 (height, width, 3). The script writes `logits` and `probabilities`, both float32
+(n, classes), to `ANSWERS_NPZ`.
 """
 
 import pathlib
@@ -20,7 +20,7 @@ _ASKED_FOR = ("logits", "probabilities")
 
 
 def open_saved_model(path: str) -> Any:
-    """Returns what `tf.saved_model.load` gives, also where TensorFlow takes the path for a pattern that fits no file."""
+    """Returns `tf.saved_model.load(path)`, even if TensorFlow takes the path for a pattern that matches no file."""
     import tensorflow as tf
 
     if not set(path) & set("[]*?\\"):
@@ -35,7 +35,7 @@ def load_saved_model(path: str) -> Ask:
     """Loads a model into TensorFlow."""
     import tensorflow as tf
 
-    signatures = open_saved_model(path).signatures  # named: what is loaded lives as long as this does
+    signatures = open_saved_model(path).signatures  # kept in a variable, since the loaded model lives as long as it
 
     def ask(files):
         image_bytes = tf.constant([file.tobytes() for file in files])
@@ -64,7 +64,7 @@ def load_onnx(path: str) -> Ask:
 
 
 def load_openvino(path: str) -> Ask:
-    """Loads a model into OpenVINO, in float32: left to itself it takes bfloat16 where the processor has it."""
+    """Loads a model into OpenVINO in float32; by default it takes bfloat16 if the processor supports it."""
     import openvino
 
     compiled = openvino.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
@@ -85,8 +85,8 @@ RUNTIMES: dict[str, Callable[[str], Ask]] = {
 
 
 def main(runtime: str, model: str, questions: str, answers: str) -> None:
-    """Writes the logits and probabilities that the model gives."""
-    sys.modules.update({"keras": None, "tl_keras": None})  # type: ignore[dict-item]  # importing what is None fails
+    """Writes the logits and probabilities of the model."""
+    sys.modules.update({"keras": None, "tl_keras": None})  # type: ignore[dict-item]  # makes their import fail
     with np.load(questions) as archive:
         images = [archive[f"image_{i}"] for i in range(len(archive.files))]
     answered = RUNTIMES[runtime](model)(images)

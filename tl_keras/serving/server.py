@@ -1,7 +1,7 @@
-"""A small server for trying a model out: TensorFlow Serving's REST API, metrics, and a page for dropping a photo.
+"""A small server for trying out a model: TensorFlow Serving's REST API, metrics, and a page for dropping a photo.
 
-It speaks the paths of https://www.tensorflow.org/tfx/serving/api_rest for the signatures that take `image_bytes`. What
-cannot be answered is a 4xx with `{"error": "..."}`, as TensorFlow Serving's.
+It serves the paths of https://www.tensorflow.org/tfx/serving/api_rest for the signatures that take `image_bytes`. A request
+that cannot be answered gets a 4xx status with `{"error": "..."}`, as in TensorFlow Serving.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ from tl_keras.serving.runtime_check import open_saved_model
 
 _SIGNATURES = ("serving_default", "features")
 _MAX_INSTANCES = 64
-# Pixels passed over, from which on an image is answered in a lane of its own, where it keeps no other waiting for long: an
-# ordinary photo of a telephone takes 12 million, a twentieth of a second.
+# Pixels to decode from which on an image is answered in a separate lane, so that it does not keep others waiting for long: an
+# ordinary phone photo takes 12 million, a twentieth of a second.
 _LONG = 16_000_000
-# The page asks for nothing from elsewhere, and its photo stays between the browser and this server.
+# The page loads nothing from other hosts, and its photo stays between the browser and this server.
 _PAGE_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src blob:"
 )
@@ -52,15 +52,15 @@ _PAGE_POLICY = (
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """What a client may ask for.
+    """The limits of a client's requests.
 
     Attributes:
-      body_bytes: Of one request.
-      image_pixels: Of one image, as decoded and as resized, worked out before anything is decoded.
-      seconds_to_send: For a client to send its request.
-      seconds_to_answer: For the server, from the last byte of the request.
-      max_batch: Images answered at a time.
-      max_wait_seconds: How long an image waits for others to share a batch with.
+      body_bytes: Largest size of a request's body.
+      image_pixels: Largest number of pixels of an image, as decoded and as resized, computed before anything is decoded.
+      seconds_to_send: Time for a client to send its request.
+      seconds_to_answer: Time for the server to answer, from the last byte of the request.
+      max_batch: Largest number of images answered at a time.
+      max_wait_seconds: Time that an image waits for others to share a batch with.
     """
 
     body_bytes: int = 10 * 2**20
@@ -75,9 +75,9 @@ def make_app(saved_model: pathlib.Path, *, name: str, limits: Limits) -> Starlet
     """Returns the ASGI application.
 
     Args:
-      saved_model: A folder of version directories, as `export_run` writes; the newest is served.
-      name: What clients call the model.
-      limits: What a client may ask for.
+      saved_model: Directory of version directories, as `export_run` writes; the newest is served.
+      name: Name of the model for clients.
+      limits: Limits of a client's requests.
 
     Raises:
       BackboneError: There is no version of the model.
@@ -107,7 +107,7 @@ def make_app(saved_model: pathlib.Path, *, name: str, limits: Limits) -> Starlet
 
 
 class _Server:
-    """One version of one model, and what is counted while it answers."""
+    """Serves one version of one model, and counts its answers."""
 
     def __init__(self, version: pathlib.Path, *, name: str, limits: Limits):
         self._name, self._version, self._limits = name, int(version.name), limits
@@ -136,7 +136,7 @@ class _Server:
 
     @contextlib.asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
-        """Answers from start to stop."""
+        """Answers requests from start to stop."""
         self._batchers = {
             (signature, takes_long): MicroBatcher(
                 functools.partial(_ask, self._loaded.signatures[signature]),
@@ -153,23 +153,23 @@ class _Server:
             task.cancel()
 
     async def page(self, request: Request) -> Response:
-        """The page for a person."""
+        """Returns the page for people."""
         return HTMLResponse(self._page, headers={"Content-Security-Policy": _PAGE_POLICY})
 
     async def health(self, request: Request) -> Response:
-        """Says whether requests are answered."""
+        """Returns whether requests are answered."""
         if any(task.done() for task in self._answering):
             return PlainTextResponse("server: expected an answer to every request. Restart it.\n", status_code=503)
         return PlainTextResponse("ok\n")
 
     async def metrics(self, request: Request) -> Response:
-        """The counters, as Prometheus reads them."""
+        """Returns the counters in Prometheus's format."""
         return Response(
             prometheus_client.generate_latest(self._registry), media_type=prometheus_client.CONTENT_TYPE_LATEST
         )
 
     async def status(self, request: Request) -> Response:
-        """The state of the model, as TensorFlow Serving's GetModelStatus."""
+        """Returns the state of the model, like TensorFlow Serving's GetModelStatus."""
         self._require_known(request)
         state = {
             "version": str(self._version),
@@ -179,7 +179,7 @@ class _Server:
         return JSONResponse({"model_version_status": [state]})
 
     async def metadata(self, request: Request) -> Response:
-        """The signatures of the model, as TensorFlow Serving's GetModelMetadata."""
+        """Returns the signatures of the model, like TensorFlow Serving's GetModelMetadata."""
         self._require_known(request)
         return JSONResponse(self._metadata)
 
@@ -193,7 +193,7 @@ class _Server:
             answers = await self._answers(signature, images)
             status = 200
             if by_row:
-                only = len(answers[0]) == 1  # as TensorFlow Serving: an output alone goes without its name
+                only = len(answers[0]) == 1  # a single output goes without its name, as in TensorFlow Serving
                 rows = [next(iter(answer.values())) if only else answer for answer in answers]
                 return JSONResponse({"predictions": rows})
             columns = {key: [answer[key] for answer in answers] for key in answers[0]}
@@ -233,9 +233,9 @@ class _Server:
         return answers
 
     def _size(self, image: bytes) -> tuple[int, int]:
-        """Returns the pixels that answering an image takes, decoded or on its way to the network's size, and its cost.
+        """Returns the largest number of pixels held while an image is answered, and its cost.
 
-        The cost is in pixels that are passed over: a progressive JPEG takes a pass for each scan.
+        The cost is the number of pixels that decoding passes over: a progressive JPEG takes a pass for each scan.
         """
         limit = self._limits.image_pixels
         try:
@@ -252,7 +252,7 @@ class _Server:
         return max(size.pixels, resized), size.pixels * size.scans + resized
 
     async def _body(self, request: Request) -> bytes:
-        """Returns the request's body, which may be neither too large nor too slow."""
+        """Returns the request's body, unless it is too large or too slow."""
         limit = self._limits.body_bytes
         too_large = HTTPException(
             413, f"request: expected at most {limit:,} bytes. Received more. Send a smaller image."
@@ -289,7 +289,7 @@ class _Server:
 
 
 def _ask(signature: Any, images: Sequence[bytes]) -> list[dict[str, Any]]:
-    """Returns what a signature answers for each image, as JSON values."""
+    """Returns a signature's outputs for each image as JSON values."""
     try:
         answer = signature(image_bytes=tf.constant(images))
     except tf.errors.InvalidArgumentError as error:
@@ -304,10 +304,10 @@ def _json_values(values: Any) -> list[Any]:
 
 
 def _parse(body: bytes) -> tuple[str, list[bytes], bool]:
-    """Returns the signature, the images, and whether the answer is to come by row.
+    """Returns the signature, the images, and whether the answer has a row per image.
 
     Raises:
-      HTTPException: 400, where the request is not as TensorFlow Serving's REST API wants it.
+      HTTPException: 400, if the request does not follow TensorFlow Serving's REST API.
     """
     expected = '{"instances": [{"b64": "..."}]} or {"inputs": [{"b64": "..."}]}'
     try:
@@ -334,7 +334,7 @@ def _parse(body: bytes) -> tuple[str, list[bytes], bool]:
 
 
 def _metadata(version: pathlib.Path, *, name: str) -> dict[str, Any]:
-    """Returns the signatures that are answered, as TensorFlow Serving's REST API shows them."""
+    """Returns the supported signatures in the format of TensorFlow Serving's REST API."""
     saved = SavedModel.FromString((version / "saved_model.pb").read_bytes())
     signatures = {
         key: json_format.MessageToDict(

@@ -1,4 +1,4 @@
-"""What a finished student knows of itself: how sure it may be, and what its images looked like to it."""
+"""Measures what a finished student records of itself: its calibration, and its features of the training images."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from tl_keras.evaluation.calibration import Calibration, calibrate
 from tl_keras.serving.outlier import OutlierModel, fit_outlier_model
 
 FEATURES_LAYER = "features"
-# More images move neither the Gaussian nor the comparison of later images; a pass over all of ImageNet takes hours.
+# More images change neither the Gaussian nor the comparison of later images; a pass over all of ImageNet takes hours.
 _MAX_TRAIN_IMAGES = _MAX_VALIDATION_IMAGES = 2000
 _MAX_REFERENCE_IMAGES = 1000
-# Features of so many are in memory at a time; a multiple of the customary batch sizes.
+# Number of images whose features are in memory at a time; a multiple of the usual batch sizes.
 _IMAGES_AT_ONCE = 512
 
-# From indices of images, int64 (k,), to pooled features, float32 (k, d), and logits, float32 (k, classes), in the order of
-# `evaluation_order`.
+# Function from indices of images, int64 (k,), to pooled features, float32 (k, d), and logits, float32 (k, classes), in the
+# order of `evaluation_order`.
 PredictFn = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclasses.dataclass(frozen=True)
 class StudentStatistics:
-    """Fitted once, at the end of training; travels in `model.keras`.
+    """Statistics of a student, fitted once at the end of training and stored in `model.keras`.
 
     Attributes:
-      calibration: Temperature, which logits are divided by before the softmax, and what it does.
-      outliers: How far an image lies from the training images.
+      calibration: Temperature, by which logits are divided before the softmax, with its effect.
+      outliers: Model of the distance between an image and the training images.
       reference: float32 (m, r), at most 1,000 validation images along the components of `outliers`.
-      predicted_counts: int64 (classes,), how many validation images the student answers each class for.
+      predicted_counts: int64 (classes,), number of validation images for which the student predicts each class.
     """
 
     calibration: Calibration
@@ -47,11 +47,11 @@ class StudentStatistics:
 
     @property
     def temperature(self) -> float:
-        """The divisor of the logits."""
+        """Returns the divisor of the logits."""
         return self.calibration.temperature
 
     def to_json(self) -> dict[str, Any]:
-        """Returns what a person wants to know of it, for `result.json`."""
+        """Returns the figures for people, for `result.json`."""
         return self.calibration.to_json()
 
     def to_bytes(self) -> bytes:
@@ -67,7 +67,7 @@ class StudentStatistics:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> StudentStatistics:
-        """Returns the statistics that `to_bytes` wrote."""
+        """Returns statistics that `to_bytes` wrote."""
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         outliers = {name: arrays[f"outliers.{name}"] for name in OutlierModel.__dataclass_fields__}
@@ -82,8 +82,8 @@ class StudentStatistics:
 
 
 def _calibration_from(arrays: dict[str, np.ndarray]) -> Calibration:
-    """Returns the calibration that the statistics were written with."""
-    if "calibration_error" in arrays:  # of an older version, which measured no likelihood
+    """Returns the calibration stored in the statistics."""
+    if "calibration_error" in arrays:  # written by an older version, which measured no likelihood
         before, after = arrays["calibration_error"].tolist()
         return Calibration(float(arrays["temperature"]), (before, after), None, int(arrays["predicted_counts"].sum()))
     error, likelihood = (tuple(arrays[f"calibration.{name}"].tolist()) for name in ("error", "negative_log_likelihood"))
@@ -97,7 +97,7 @@ def fit_student_statistics(
     validation_logits: np.ndarray,
     validation_labels: np.ndarray,
 ) -> StudentStatistics:
-    """Fits a statistics to what a student gives for its images.
+    """Fits the statistics to a student's features and logits.
 
     Args:
       train_features: float32 (n, d), pooled features of training images, n at least 2.
@@ -117,15 +117,15 @@ def fit_student_statistics(
 def measure_student(
     predict: PredictFn, source: Source, splits: Splits
 ) -> tuple[StudentStatistics, np.ndarray, np.ndarray]:
-    """Looks at what a trained student gives for at most 2,000 of its validation images, and of its training images.
+    """Measures a trained student on at most 2,000 each of its validation and training images.
 
     Args:
-      predict: The student.
-      source: The images that it was trained on.
-      splits: Of the source.
+      predict: Function that returns the student's features and logits.
+      source: Images that it was trained on.
+      splits: Splits of the source.
 
     Returns:
-      The statistics; the validation images looked at, int64 (m,), in the order of `evaluation_order`; and their logits,
+      The statistics; the validation images that were used, int64 (m,), in the order of `evaluation_order`; and their logits,
       float32 (m, classes).
     """
     few = np.random.default_rng(splits.seed).permutation(splits.train)[:_MAX_TRAIN_IMAGES]
@@ -142,7 +142,7 @@ def measure_student(
 
 
 def count_measured_images(splits: Splits) -> int:
-    """Returns how many images `measure_student` looks at."""
+    """Returns the number of images that `measure_student` uses."""
     return min(len(splits.train), _MAX_TRAIN_IMAGES) + min(len(splits.validation), _MAX_VALIDATION_IMAGES)
 
 
@@ -154,7 +154,7 @@ def predict_logits(predict: PredictFn, source: Source, indices: np.ndarray) -> n
 
 
 def make_predict_fn(student: Student, source: Source, *, global_batch_size: int) -> PredictFn:
-    """Returns what the whole student gives for images of a source, so many at a time."""
+    """Returns a function that computes the student's features and logits of a source's images in batches."""
     model = with_features(student.model)
 
     def predict(indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -176,5 +176,5 @@ def with_features(model: keras.Model) -> keras.Model:
 
 
 def evenly(rows: np.ndarray, limit: int) -> np.ndarray:
-    """Returns at most `limit` of the rows, spread over all: storage order is often the order of the classes."""
+    """Returns at most `limit` of the rows, spread over all, because storage order is often the order of the classes."""
     return rows[np.linspace(0, len(rows) - 1, min(len(rows), limit)).round().astype(np.int64)]

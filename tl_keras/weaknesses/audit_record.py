@@ -1,30 +1,30 @@
-"""What an audit found, as facts, and the sentence that follows from them."""
+"""Records the findings of an audit, and the sentence of advice that follows from them."""
 
 from __future__ import annotations
 
 import dataclasses
 from typing import Any
 
-# Of the five, the one that a photo in use is likely to have.
+# The severity, of five, that photos in use are likely to have.
 _MIDDLE_SEVERITY = 3
 
-# Which corruptions the augmentation of training can show; the others have to come with the photos.
+# Corruptions that training's augmentation covers; the others must come with the photos.
 _IN_AUGMENTATION = ("low contrast", "brightness")
 
 
 @dataclasses.dataclass(frozen=True)
 class Condition:
-    """What is left of a student's answers under one corruption or attack of one strength.
+    """A student's results under one corruption or attack at one strength.
 
     Attributes:
       kind: `corruption` or `attack`.
-      name: Such as `defocus blur` or `PGD`.
-      strength: The severity, 1 to 5; of an attack, by how many grey levels of 255 every pixel may change.
-      setting: The strength in the terms of the definition.
-      accuracy: Of the student, 0 to 1. Under an attack, images that were wrong before count as wrong.
-      interval: Its 95% interval.
-      unchanged: Part of the images for which the student's answer stays as it was, 0 to 1.
-      teacher_unchanged: The same of the teacher with its own 1000 classes, attacked in its turn; None where it was not measured.
+      name: Name such as `defocus blur` or `PGD`.
+      strength: Severity, 1 to 5; for an attack, the largest change of every pixel in grey levels of 255.
+      setting: Strength in the terms of the definition.
+      accuracy: Accuracy of the student, 0 to 1. Under an attack, images that were wrong before count as wrong.
+      interval: 95% interval of the accuracy.
+      unchanged: Part of the images for which the student's answer does not change, 0 to 1.
+      teacher_unchanged: Same part for the teacher with its own 1000 classes, attacked likewise; None if it was not measured.
     """
 
     kind: str
@@ -39,17 +39,17 @@ class Condition:
 
 @dataclasses.dataclass(frozen=True)
 class Mimicry:
-    """What the attack by the public teacher alone comes to, with features matched after so many blocks.
+    """Results of the attack with only the public teacher, with features matched after a number of blocks.
 
     Attributes:
-      blocks: Of the teacher below the features.
-      depth: Name of the last of them, or `the pooling` where it is all.
-      is_cut: Whether up to here, and no further, the student has the teacher's weights.
-      strength: By how many grey levels of 255 every pixel may change.
-      taken: Part of the images that the student answers as the target's class, 0 to 1.
-      interval: Its 95% interval.
-      accuracy: Of the student on them, 0 to 1.
-      teacher_taken: Part for which the teacher itself gives the answer that it gives for the target; None where not measured.
+      blocks: Number of the teacher's blocks below the matched features.
+      depth: Name of the last of these blocks, or `the pooling` for the whole teacher.
+      is_cut: Whether the student has the teacher's weights up to exactly this depth.
+      strength: Largest change of every pixel, in grey levels of 255.
+      taken: Part of the images that the student takes for the target's class, 0 to 1.
+      interval: 95% interval of `taken`.
+      accuracy: Accuracy of the student on the images, 0 to 1.
+      teacher_taken: Part for which the teacher itself gives its answer for the target; None if it was not measured.
     """
 
     blocks: int
@@ -64,19 +64,19 @@ class Mimicry:
 
 @dataclasses.dataclass(frozen=True)
 class Audit:
-    """All that was measured of one run.
+    """All measurements of one run.
 
     Attributes:
-      split: Whose images: `test`, or `validation` where there are none.
-      images: How many.
-      seed: Of their choice, of noise and of the places where attacks start.
-      accuracy: On them as they are, 0 to 1.
-      interval: Its 95% interval.
-      conditions: Corruptions, then attacks, each by rising strength.
-      mimicry: From the shallowest match to the deepest; empty where there is no public teacher.
-      chance: Part of the images, as they are, that are answered as their target's class: what mimicry starts from.
-      remark: Why nothing was measured of the teacher; empty where it was.
-      seconds: That it took.
+      split: Split of the images: `test`, or `validation` if there are no test images.
+      images: Number of images.
+      seed: Seed of their choice, of noise and of the starts of attacks.
+      accuracy: Accuracy on the unchanged images, 0 to 1.
+      interval: 95% interval of the accuracy.
+      conditions: Corruptions, then attacks, each by increasing strength.
+      mimicry: Results from the shallowest match to the deepest; empty if there is no public teacher.
+      chance: Part of the unchanged images that are taken for their target's class, the baseline of mimicry.
+      remark: Reason why the teacher was not measured, else empty.
+      seconds: Duration of the audit.
     """
 
     split: str
@@ -92,13 +92,13 @@ class Audit:
 
     @property
     def advice(self) -> str:
-        """What to do about it, in one sentence."""
+        """Returns what to do about the findings, in one sentence."""
         clauses = [self._against_worse_photos(), self._against_mimicry(), self._against_the_whole_network()]
         sentence = "; ".join(clause for clause in clauses if clause)
         return f"{sentence[0].upper()}{sentence[1:]}."
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the audit, advice included, as values of JSON's own types, for `audit.json`."""
+        """Returns the audit with its advice as JSON values, for `audit.json`."""
         return {**dataclasses.asdict(self), "advice": self.advice}
 
     def _against_worse_photos(self) -> str:

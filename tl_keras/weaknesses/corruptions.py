@@ -1,9 +1,9 @@
-"""Photos as they go wrong in practice: five corruptions at five severities, as ImageNet-C defines them.
+"""Corrupts photos as happens in practice: five corruptions at five severities, as ImageNet-C defines them.
 
-Hendrycks and Dietterich 2019, "Benchmarking Neural Network Robustness to Common Corruptions and Perturbations"; one or two from
-each of their groups (noise, blur, weather, digital), with the constants of their code, github.com/hendrycks/robustness,
-ImageNet-C/imagenet_c/imagenet_c/corruptions.py. They were made for 224 pixels: the radius of the blur is scaled with the image,
-as theirs for CIFAR-10-C is (0.3 to 1.5 for 32 pixels); the other constants are taken as they are.
+The source is Hendrycks and Dietterich 2019, "Benchmarking Neural Network Robustness to Common Corruptions and Perturbations": one
+or two from each of its groups (noise, blur, weather, digital), with the constants of its code, github.com/hendrycks/robustness,
+ImageNet-C/imagenet_c/imagenet_c/corruptions.py. The constants were chosen for 224 pixels: the radius of the blur is scaled with
+the image, as in CIFAR-10-C (0.3 to 1.5 for 32 pixels); the other constants are used unchanged.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _SIZE_OF_THE_CONSTANTS = 224  # pixels
 
 @dataclasses.dataclass(frozen=True)
 class Corruption:
-    """One way in which an image goes wrong.
+    """A way in which an image is corrupted.
 
     Attributes:
-      name: What a person calls it.
-      quantity: What its constants are: deviations and what is added are parts of the range, radii pixels of 224.
-      constants: One for each severity, from 1.
-      apply: From an image, float32 (height, width, 3), RGB, 0 to 255, a constant, and a seed, int32 or int64 (2,), to an image
-        like it; it may leave 0 to 255.
+      name: Name for people.
+      quantity: Meaning of the constants: deviations and additions are parts of the range, radii are pixels of 224.
+      constants: Constants, one for each severity from 1.
+      apply: Function from an image, float32 (height, width, 3), RGB, 0 to 255, a constant and a seed, int32 or int64 (2,), to
+        an image of the same shape, whose values may leave 0 to 255.
     """
 
     name: str
@@ -38,13 +38,13 @@ class Corruption:
 
 
 def corrupt(image: tf.Tensor, corruption: Corruption, severity: int, seed: tf.Tensor) -> tf.Tensor:
-    """Corrupts an image as the network is given it, after resize and crop and before normalisation.
+    """Corrupts an image of the network's input size, after resize and crop and before normalisation.
 
     Args:
       image: float32 (height, width, 3), RGB, 0 to 255.
-      corruption: One of `CORRUPTIONS`.
-      severity: 0, which changes nothing, to 5.
-      seed: int32 or int64 (2,). What is random follows from it alone and is the same draw at every severity.
+      corruption: Corruption from `CORRUPTIONS`.
+      severity: Severity from 0, which changes nothing, to 5.
+      seed: int32 or int64 (2,). It alone determines the random numbers, which are the same at every severity.
 
     Returns:
       float32 (height, width, 3), RGB, 0 to 255.
@@ -68,18 +68,18 @@ def _blur(image: tf.Tensor, radius: float, seed: tf.Tensor) -> tf.Tensor:
 
 
 def defocus_kernel(radius: float, *, image_size: int) -> np.ndarray:
-    """Returns the picture of a point that is out of focus: a disk with a soft edge.
+    """Returns the image of a point out of focus, a disk with a soft edge.
 
     Args:
-      radius: Of the disk, in pixels of an image of 224.
-      image_size: Of the image, in pixels.
+      radius: Radius of the disk, in pixels of an image of 224.
+      image_size: Size of the image, in pixels.
 
     Returns:
-      float32 (side, side), its sum 1.
+      float32 (side, side), with sum 1.
     """
     scaled = radius * image_size / _SIZE_OF_THE_CONSTANTS
-    edge, cut_off = 0.1 if radius <= 3 else 0.5, 1 if radius <= 8 else 2  # of the Gaussian on the edge; theirs
-    reach = math.ceil(scaled) + cut_off  # theirs ends at 8, or with the disk, and then sums up to 1.01
+    edge, cut_off = 0.1 if radius <= 3 else 0.5, 1 if radius <= 8 else 2  # ImageNet-C's constants of the soft edge
+    reach = math.ceil(scaled) + cut_off  # ImageNet-C ends at 8 or with the disk, and then sums up to 1.01
     squares: np.ndarray = np.arange(-reach, reach + 1) ** 2
     disk = (squares[:, None] + squares <= scaled**2).astype(np.float32)
     return gaussian_filter(disk / disk.sum(), edge, radius=cut_off, mode="constant")

@@ -1,4 +1,4 @@
-"""Measures a finished run on worse photos and under attack, beside the teacher that it came from."""
+"""Measures a finished run on corrupted photos and under attack, next to its teacher."""
 
 from __future__ import annotations
 
@@ -30,30 +30,30 @@ from tl_keras.weaknesses.corruptions import CORRUPTIONS, Corruption, corrupt
 from tl_keras.weaknesses.mimicry import Mimic
 from tl_keras.weaknesses.public_teacher import Depth, PublicTeacher, load_public_teacher, spread_depths
 
-# Grey levels of 255 by which an attack may change every pixel. Papers on defence say 4 or 8; a network that was never
-# attacked in training has hardly a right answer left at 1.
+# Grey levels of 255 by which an attack may change every pixel. Papers on defences use 4 or 8; a network that was never
+# attacked in training hardly has a right answer left at 1.
 STRENGTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
 _MIMICRY_STRENGTH = 4.0
-_STEPS = 10  # of PGD and of mimicry, which took 77% of 30 flowers with 10 steps and 83% with 20 and with 40
+_STEPS = 10  # of PGD and mimicry; mimicry took 77% of 30 flowers with 10 steps, and 83% with 20 and with 40
 
 _BATCH = 32  # images at a time
 
-# For the estimate of the time, roughly: slopes that PGD takes for an image until its answer has changed, at all strengths
-# together, and what a slope through the layers below an edge costs of one through all.
+# For a rough estimate of the time: number of gradients that PGD computes for an image until its answer has changed, over all
+# strengths, and the cost of a gradient through the layers below an edge relative to one through all layers.
 _PGD_SLOPES = 12
 _PART_BELOW_AN_EDGE = 0.8
 
 
 @dataclasses.dataclass(frozen=True)
 class _Sample:
-    """The images that are changed.
+    """The images that are corrupted and attacked.
 
     Attributes:
-      split: That they are from.
-      images: float32 (n, image_size, image_size, 3), RGB, 0 to 255, as the network takes them.
+      split: Split that they are from.
+      images: float32 (n, image_size, image_size, 3), RGB, 0 to 255, the network's input.
       labels: int64 (n,).
-      targets: int64 (n,), for each the position of an image of another class.
-      seed: Of what is drawn.
+      targets: int64 (n,), for each image the position of an image of another class.
+      seed: Seed of all random numbers.
     """
 
     split: str
@@ -64,7 +64,7 @@ class _Sample:
 
 
 class _Classifier:
-    """A network, and what it answers for the images as they are, int64 (n,)."""
+    """A network with its answers for the unchanged images, int64 (n,)."""
 
     def __init__(self, model: keras.Model, sample: _Sample):
         self.slope = slope_of_loss(model)
@@ -79,7 +79,7 @@ class _Classifier:
         return np.concatenate([self._answer(images[rows]).numpy() for rows in _batches(np.arange(len(images)))])
 
 
-# What a classifier answers under an attack, int64 (n,) for each of `STRENGTHS`.
+# A classifier's answers under an attack, int64 (n,) for each of `STRENGTHS`.
 _Attack = Callable[[_Classifier, _Sample], list[np.ndarray]]
 
 
@@ -87,18 +87,18 @@ _Attack = Callable[[_Classifier, _Sample], list[np.ndarray]]
 def audit_run(
     workdir: str | os.PathLike[str], *, images: int = 100, with_teacher: bool = True, source: Source | None = None
 ) -> Audit:
-    """Measures what is left of a finished run's accuracy on worse photos and under attack.
+    """Measures the accuracy that a finished run keeps on corrupted photos and under attack.
 
     Args:
-      workdir: The run directory.
-      images: At most so many of the test images, of each class in proportion; of validation where there are none.
-      with_teacher: Whether to measure the teacher beside it, with its own 1000 classes.
-      source: The images of the run, where they are in memory. None: what its config names.
+      workdir: Directory of the run.
+      images: Largest number of test images to use, each class in proportion; validation images if there is no test split.
+      with_teacher: Whether to measure the teacher too, with its own 1000 classes.
+      source: The run's images if they are in memory. None means the source in the run's config.
 
     Raises:
-      ConfigError: Keras is not on TensorFlow.
-      DataError: It is no run, its images cannot be read any more, or they are all of one class.
-      BackboneError: The model, or the weights of its teacher, cannot be had.
+      ConfigError: Keras does not run on TensorFlow.
+      DataError: It is not a run, its images can no longer be read, or all belong to one class.
+      BackboneError: The model, or the weights of its teacher, cannot be loaded.
     """
     if keras.backend.backend() != "tensorflow":
         raise ConfigError(
@@ -153,7 +153,7 @@ def _draw(source: Source, splits: Splits, trained: TrainedModel, *, images: int,
 
 
 def _teacher(public: PublicTeacher | None, sample: _Sample) -> tuple[_Classifier | None, str]:
-    """Returns the teacher as a classifier, or None and why there is none."""
+    """Returns the teacher as a classifier, or None with the reason."""
     if public is None:
         return None, "No figures of a teacher: the student started from random weights."
     if not public.knows_its_classes:
@@ -166,7 +166,7 @@ def _teacher(public: PublicTeacher | None, sample: _Sample) -> tuple[_Classifier
 
 
 def _say_how_long(student: _Classifier, sample: _Sample, *, classifiers: int, depths: int) -> None:
-    """Says what will be measured, and how long it takes by one batch of it."""
+    """Announces what will be measured, and its duration estimated from one batch."""
     images, answers = sample.images[:_BATCH], student.clean[:_BATCH]
     seconds = []
     for call in (student.slope, student.slope, lambda images, _: student.answers(images)):
@@ -244,7 +244,7 @@ def _fgsm_answers(network: _Classifier, sample: _Sample) -> list[np.ndarray]:
 def _pgd_answers(network: _Classifier, sample: _Sample) -> list[np.ndarray]:
     given, by_strength = network.clean.copy(), []
     for strength in STRENGTHS:
-        # Who may change more may also change less: an answer that has changed stays so.
+        # An attacker who may change more may also change less, so an answer that has changed stays changed.
         for rows in _batches(np.flatnonzero(given == network.clean)):
             moved = pgd(
                 sample.images[rows],

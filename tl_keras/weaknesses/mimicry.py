@@ -1,10 +1,10 @@
-"""The attack by someone who has the public teacher alone: an image whose features are those of another.
+"""Attacks with only the public teacher: makes an image whose features are those of another image.
 
 Wang et al. 2018, "With Great Training Comes Great Vulnerability: Practical Attacks against Transfer Learning" (USENIX Security):
-the student answers by what the teacher's frozen layers give, so an image that looks like the source and has the features of a
-target at the cut is answered as the target is. Nothing of the student is used. The paper bounds the change by its structural
-dissimilarity and descends with Adadelta for 2,000 steps; here every pixel may change by so many grey levels, as in the other
-attacks, and the steps are fewer: this attacker is the weaker one.
+the student decides by the features of the teacher's frozen layers, so an image that looks like the source and has the target's
+features at the cut gets the target's answer. The attack uses nothing of the student. The paper bounds the change by its
+structural dissimilarity and descends with Adadelta for 2,000 steps; here every pixel may change by a number of grey levels, as
+in the other attacks, and there are fewer steps, so this attacker is the weaker one.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from tl_keras.weaknesses.attacks import step
 
 
 class Mimic:
-    """Gives images the features of others.
+    """Changes images so that they have the features of others.
 
     Args:
-      below: The teacher up to the cut: images, float32 (batch, image_size, image_size, 3), RGB, 0 to 255, to its activations, a
-        tensor or a list of them.
+      below: Model of the teacher up to the cut, from images, float32 (batch, image_size, image_size, 3), RGB, 0 to 255, to its
+        activations, a tensor or a list of them.
     """
 
     def __init__(self, below: keras.Model):
@@ -38,16 +38,16 @@ class Mimic:
         self._below, self._slope = below, slope
 
     def __call__(self, images: np.ndarray, targets: np.ndarray, *, strength: float, steps: int) -> np.ndarray:
-        """Descends the squared distance of the activations, from the images on.
+        """Descends the squared distance between the activations, starting from the images.
 
         Args:
           images: float32 (n, image_size, image_size, 3), RGB, 0 to 255.
-          targets: Of the same shape: what each is to be taken for.
-          strength: By how much every pixel may change, in grey levels of 255.
-          steps: That are taken.
+          targets: Images of the same shape that each image is to be taken for.
+          strength: Largest change of every pixel, in grey levels of 255.
+          steps: Number of steps.
 
         Returns:
-          Like the images.
+          Changed images, of the same shape and type.
         """
         wanted = tf.nest.flatten(self._below(targets, training=False))
         moved = images

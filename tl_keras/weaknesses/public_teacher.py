@@ -1,4 +1,4 @@
-"""The teacher as anybody can get it, the places at which it can be cut, and up to which of them a student still has its weights."""
+"""Loads the public teacher, lists the places where it can be cut, and finds up to which of them a student has its weights."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from tl_keras.builder import Student, build_student, choose_backbone, load_top, 
 from tl_keras.config import ModelConfig
 from tl_keras.training.split_student import split_student
 
-# ImageNet's. Without the top that goes with them the logits mean nothing, and are not looked at.
+# Number of ImageNet's classes. Without the matching top the logits mean nothing, and are not used.
 _CLASSES = 1000
 
 
 @dataclasses.dataclass(frozen=True)
 class PublicTeacher:
-    """What a stranger has.
+    """The teacher as a stranger can get it.
 
     Attributes:
-      network: The teacher under a head of its 1000 classes.
-      knows_its_classes: Whether that head is its own; else it is random.
+      network: The teacher with a head of its 1000 classes.
+      knows_its_classes: Whether that head is the teacher's own; otherwise it is random.
     """
 
     network: Student
@@ -31,13 +31,13 @@ class PublicTeacher:
 
 @dataclasses.dataclass(frozen=True)
 class Depth:
-    """A place at which features can be matched.
+    """A place where features can be matched.
 
     Attributes:
-      blocks: Of the teacher below it.
-      name: Of the last of them, or `the pooling` where it is all.
-      is_cut: Whether up to here, and no further, the student has the teacher's weights.
-      below: Images, float32 (batch, image_size, image_size, 3), RGB, 0 to 255, to the activations there.
+      blocks: Number of the teacher's blocks below it.
+      name: Name of the last of these blocks, or `the pooling` for the whole teacher.
+      is_cut: Whether the student has the teacher's weights up to exactly this depth.
+      below: Model from images, float32 (batch, image_size, image_size, 3), RGB, 0 to 255, to the activations at this place.
     """
 
     blocks: int
@@ -47,13 +47,13 @@ class Depth:
 
 
 def load_public_teacher(config: ModelConfig) -> PublicTeacher | None:
-    """Builds the teacher of a student from its published weights; None where the student inherited none.
+    """Builds the teacher of a student from its published weights, or returns None if the student inherited none.
 
     Args:
       config: The model's part of the run's config.
 
     Raises:
-      BackboneError: The weights cannot be had.
+      BackboneError: The weights cannot be loaded.
     """
     if config.method == "replicate" or config.weights == "none":
         return None
@@ -66,11 +66,11 @@ def load_public_teacher(config: ModelConfig) -> PublicTeacher | None:
 
 
 def spread_depths(public: PublicTeacher, backbone: keras.Model, config: ModelConfig) -> list[Depth]:
-    """Returns four edges between blocks, spread over the teacher, the student's own cut, and the pooling behind all of it.
+    """Returns four block edges spread over the teacher, the student's own cut, and the pooling after the last block.
 
     Args:
-      public: The teacher.
-      backbone: The student's, of the same architecture.
+      public: The public teacher.
+      backbone: The student's backbone, of the same architecture.
       config: The model's part of the run's config.
     """
     network = public.network
@@ -88,7 +88,7 @@ def spread_depths(public: PublicTeacher, backbone: keras.Model, config: ModelCon
 
 
 def shared_blocks(public: PublicTeacher, backbone: keras.Model) -> int:
-    """Returns how many blocks, from the input on, a student's backbone has as the teacher has them, weight for weight."""
+    """Returns the number of blocks, counted from the input, whose weights in a student's backbone equal the teacher's."""
     theirs = public.network.backbone.layers
     same = [
         all(np.array_equal(a, b) for a, b in zip(their.get_weights(), our.get_weights(), strict=True))

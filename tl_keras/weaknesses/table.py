@@ -1,4 +1,4 @@
-"""What an audit found, as text."""
+"""Formats the findings of an audit as text."""
 
 from __future__ import annotations
 
