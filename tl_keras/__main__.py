@@ -1,4 +1,4 @@
-"""Lists the commands by what one wants to do, and runs one of them.
+"""Lists the commands by purpose, and runs one of them.
 
 python -m tl_keras
 python -m tl_keras train --data=photos/ --workdir=run1      (the same as python -m tl_keras.train ...)
@@ -13,7 +13,7 @@ import sys
 
 from tl_keras.errors import ConfigError, nearest
 
-# By purpose, in the order in which a project needs them.
+# Grouped by purpose, in the order in which a project needs them.
 COMMANDS = {
     "before training": {
         "demo": "see what transfer learning is worth, in two minutes, without a download",
@@ -28,8 +28,8 @@ COMMANDS = {
     "using a run": {
         "predict": "classify image files",
         "evaluate": "measure accuracy, overall and by class, on other images",
-        "report": "write the page of a run, or one that compares several",
-        "export": "write another format, and check that it gives the same answers",
+        "report": "write the page of a run, or one that compares several runs",
+        "export": "write another format, and check that it gives the same predictions",
         "serve": "answer over HTTP, and try photos in a browser",
     },
     "after deployment": {
@@ -38,13 +38,13 @@ COMMANDS = {
     },
     "TPUs": {
         "tpu_check": "compile the training step for a TPU, without one",
-        "tpu_smoke": "try a TPU that is there",
+        "tpu_smoke": "try out a real TPU",
     },
 }
 
 
 def main() -> None:
-    """Runs the command that the first argument names; prints the table of commands where there is none."""
+    """Runs the command that the first argument names, or prints the table of commands."""
     if len(sys.argv) < 2 or sys.argv[1] in ("--help", "-h", "-help", "help"):
         print(table())
         return
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def table() -> str:
-    """Returns the commands as text, grouped by what one wants to do."""
+    """Returns the commands as text, grouped by purpose."""
     width = max(len(name) for commands in COMMANDS.values() for name in commands)
     lines = ["tl_keras COMMAND --flag=value ...", "tl_keras COMMAND --help"]
     for purpose, commands in COMMANDS.items():

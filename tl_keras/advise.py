@@ -1,9 +1,9 @@
-"""Says which teacher, method and cut suit your images, and why; prints the `train` command.
+"""Recommends a teacher, a method and a cut for your images, with reasons, and prints the `train` command.
 
     python -m tl_keras.advise --data=photos/
     python -m tl_keras.advise --data=photos/ --candidates=MobileNetV2,MobileNet:0.25,MobileNetV2:embedded --budget=10min
 
-Each teacher runs once over a sample of the training images, and what it computes is what training will read.
+Each teacher runs once over a sample of the training images, and training will reuse the features that it computes.
 Candidates are BACKBONE[:WEIGHTS][:ALPHA]; without --candidates, those whose weights need no download.
 """
 
@@ -19,10 +19,10 @@ from tl_keras.config import TransferConfig
 from tl_keras.errors import ConfigError
 
 source_flags.define()
-_CANDIDATES = flags.DEFINE_list("candidates", [], "Teachers to look at, BACKBONE[:WEIGHTS][:ALPHA], comma-separated.")
-_BUDGET = flags.DEFINE_string("budget", "", "What advice and training may take together, such as 90s, 10min or 2h.")
-_CACHE_DIR = flags.DEFINE_string("cache_dir", "", "Where what frozen layers compute is kept, as for train.")
-_SEED = flags.DEFINE_integer("seed", 0, "Of splits and folds, as for train.")
+_CANDIDATES = flags.DEFINE_list("candidates", [], "Teachers to try, BACKBONE[:WEIGHTS][:ALPHA], comma-separated.")
+_BUDGET = flags.DEFINE_string("budget", "", "Time for advice and training together, such as 90s, 10min or 2h.")
+_CACHE_DIR = flags.DEFINE_string("cache_dir", "", "Directory for the features of frozen layers, as for train.")
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of splits and folds, as for train.")
 _JSON = flags.DEFINE_boolean("json", False, "Print JSON.")
 
 _SECONDS = {"s": 1, "min": 60, "h": 3600}
@@ -31,7 +31,7 @@ _SECONDS = {"s": 1, "min": 60, "h": 3600}
 def main(arguments: list[str]) -> None:
     """Prints the evidence and the recommendation on stdout."""
     if arguments or not flags.FLAGS.data:
-        raise ConfigError("flags: expected --data=SOURCE. Use --help to see what there is.")
+        raise ConfigError("flags: expected --data=SOURCE. Use --help to see the flags.")
     budget = as_seconds(_BUDGET.value) if _BUDGET.value else 0.0
     config = TransferConfig(seed=_SEED.value)
     data, options = source_flags.source_and_options(_CACHE_DIR.value)
@@ -48,10 +48,10 @@ def main(arguments: list[str]) -> None:
 
 
 def as_seconds(text: str) -> float:
-    """Returns the seconds of a time such as 90s, 10min or 2h.
+    """Converts a time such as 90s, 10min or 2h to seconds.
 
     Raises:
-      ConfigError: It is none.
+      ConfigError: The text is not a time.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|min|h)", text)
     if match is None or not float(match[1]):

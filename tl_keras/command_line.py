@@ -1,4 +1,4 @@
-"""What every command shares: parsing flags, one line for a user's mistake, and the exit status.
+"""Contains what every command shares: parsing flags, one line for a user's mistake, and the exit status.
 
 Nothing here imports TensorFlow, so that `--help` answers at once.
 """
@@ -22,24 +22,24 @@ from tl_keras.console import printable, protect_terminal
 from tl_keras.distribution.backend import choose_backend
 from tl_keras.errors import ConfigError, DependencyError, Terminated, TransferError
 
-BEGAN = time.perf_counter()  # when a command did, but for the start of Python itself
+BEGAN = time.perf_counter()  # start of the command, after the start of Python itself
 
-# Imported by Keras where they are installed, for features that no command uses.
+# Packages that Keras imports if they are installed, for features that no command uses.
 _KERAS_CAN_DO_WITHOUT = ("IPython", "matplotlib", "pandas", "sklearn")
 
 _HELP = {"--help", "-h", "-help", "--h", "--helpshort", "--helpfull"}
 
 
 def run(main: Callable[[list[str]], int | None], *, usage: str, arguments: list[str] | None = None) -> None:
-    """Parses the flags, calls `main` with what is left, and exits.
+    """Parses the flags, calls `main` with the other arguments, and exits.
 
-    Exit status: 0 done; 2 bad arguments or bad input; 1 where training or export itself failed; 130 on Ctrl-C and
+    Exit status: 0 done; 2 bad arguments or bad input; 1 if training or export itself failed; 130 on Ctrl-C and
     143 on SIGTERM, with the last epoch saved. A user's mistake is one line on stderr.
 
     Args:
-      main: Gets the arguments that are not flags; may return an exit status.
-      usage: What `--help` prints before the flags.
-      arguments: Of the command, without its name. None: those of the process.
+      main: Function that takes the arguments that are not flags, and may return an exit status.
+      usage: Text that `--help` prints before the flags.
+      arguments: Arguments of the command, without its name. None means those of the process.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     protect_terminal()
@@ -53,17 +53,17 @@ def run(main: Callable[[list[str]], int | None], *, usage: str, arguments: list[
     except TransferError as error:
         print(f"error: {printable(error)}", file=sys.stderr)
         sys.exit(error.exit_status)
-    except BrokenPipeError:  # `... | head` has seen enough
+    except BrokenPipeError:  # the reader, such as `| head`, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except KeyboardInterrupt as stop:
-        print("stopped; the same command goes on from the last epoch", file=sys.stderr)
+        print("stopped; the same command continues from the last epoch", file=sys.stderr)
         sys.exit(stop.exit_status if isinstance(stop, Terminated) else 130)
 
 
 def _terminate(number: int, frame: object) -> None:
-    """Raises `Terminated` where the main thread is; what it was writing is left as it was."""
-    signal.signal(number, signal.SIG_IGN)  # saving is not to be disturbed by a second one
+    """Raises `Terminated` in the main thread; what it was writing stays as it is."""
+    signal.signal(number, signal.SIG_IGN)  # a second signal must not disturb saving
     raise Terminated
 
 
@@ -72,17 +72,17 @@ def _parsed(arguments: list[str]) -> list[str]:
     try:
         return flags.FLAGS(["tl_keras", *arguments])[1:]
     except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError, ImportError) as error:
-        # absl raises flags.Error; ml_collections lets through what a config file or an override raises.
-        raise ConfigError(f"flags: {' '.join(str(error).split())} Use --help to see what there is.") from error
+        # absl raises flags.Error; ml_collections passes on the errors of a config file or an override.
+        raise ConfigError(f"flags: {' '.join(str(error).split())} Use --help to see the flags.") from error
 
 
 def require_tensorflow(strategy: str = "auto", *, whole_keras: bool = False) -> None:
-    """Imports TensorFlow, after setting what it reads then unless the user has. Commands call it once their flags are right.
+    """Imports TensorFlow with suitable environment variables, unless the user set them. Commands call it after checking flags.
 
     Args:
-      strategy: Of the run; Keras comes up on its backend.
-      whole_keras: Whether somebody else's code may use Keras in this process: with its wrappers of scikit-learn, plots and data
-        frames, whose packages take a third of the time of the import.
+      strategy: Strategy of the run; Keras starts on its backend.
+      whole_keras: Whether other code may use Keras in this process, with its wrappers of scikit-learn, plots and data frames,
+        whose packages take a third of the import's time.
 
     Raises:
       DependencyError: TensorFlow, or the backend, is not installed.
@@ -92,10 +92,10 @@ def require_tensorflow(strategy: str = "auto", *, whole_keras: bool = False) -> 
         raise DependencyError(
             "TensorFlow is not installed. Run: pip install 'tl_keras[cpu]'  (or tl_keras[gpu], tl_keras[tpu])"
         )
-    # oneDNN's kernels. TensorFlow takes them by itself on the newest processors only; on an AVX-512 one without VNNI they
-    # make a MobileNetV2 three times faster (benchmarks/forward.py).
+    # Enables oneDNN's kernels. By itself TensorFlow uses them on the newest processors only; on an AVX-512 processor without VNNI
+    # they make MobileNetV2 three times faster (benchmarks/forward.py).
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    level = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # INFO and WARNING lines are not about the user's work
+    level = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # INFO and WARNING lines do not concern the user
     quiet = contextlib.nullcontext() if level in ("0", "1") else _quiet()
     with quiet, _withheld(() if whole_keras else _KERAS_CAN_DO_WITHOUT):
         importlib.import_module("tensorflow")
@@ -103,7 +103,7 @@ def require_tensorflow(strategy: str = "auto", *, whole_keras: bool = False) -> 
 
 @contextlib.contextmanager
 def _withheld(packages: Iterable[str]) -> Iterator[None]:
-    """Has packages that are not imported yet seem not to be installed; after it they are there for who asks."""
+    """Makes packages that are not imported yet seem not installed, until the context ends."""
     modules: dict[str, Any] = sys.modules
     absent = [name for name in packages if name not in modules]
     modules.update(dict.fromkeys(absent))  # with None there, an import raises ModuleNotFoundError
@@ -116,7 +116,7 @@ def _withheld(packages: Iterable[str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps back what compiled code writes to stderr, where no log level applies yet; gives it out after an error."""
+    """Holds back what compiled code writes to stderr, where no log level applies yet; prints it after an error."""
     sys.stderr.flush()
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as kept:

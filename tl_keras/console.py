@@ -1,4 +1,4 @@
-"""What a person is told while a command runs: progress on stderr, results on stdout, and names that cannot act on a terminal."""
+"""Prints to people while a command runs: progress on stderr, results on stdout, and names that cannot control a terminal."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import io
 import re
 import sys
 
-# C0 and C1 control codes, the line breaks of Unicode, what turns the direction of writing, and bytes that are no UTF-8.
+# C0 and C1 control codes, Unicode's line breaks, characters that reverse the direction of writing, and bytes outside UTF-8.
 _CODES = "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff"
 _IN_TEXT = re.compile(f"[{_CODES}]")
 _IN_NAME = re.compile(f"[{_CODES}\t\n\r]")
 
 
 class Level(enum.Enum):
-    """Who a message is for.
+    """The audience of a message.
 
     Attributes:
-      RESULT: The outcome, on stdout, where scripts read it.
-      PROGRESS: What happens, on stderr, for the person who waits.
+      RESULT: Outcome on stdout, where scripts read it.
+      PROGRESS: Progress on stderr, for the person who waits.
     """
 
     RESULT = "result"
@@ -26,7 +26,7 @@ class Level(enum.Enum):
 
 
 def say(text: str, level: Level = Level.PROGRESS) -> None:
-    """Prints one message at once, also where the output is buffered."""
+    """Prints one message at once, even if the output is buffered."""
     print(text, file=sys.stdout if level is Level.RESULT else sys.stderr, flush=True)
 
 
@@ -36,7 +36,7 @@ def printable(name: object) -> str:
 
 
 def protect_terminal() -> None:
-    r"""Has stdout and stderr write escape codes, and what their encoding lacks, as `\x1b` and the like from now on."""
+    r"""Makes stdout and stderr write escape codes, and characters that their encoding lacks, as `\x1b` and the like."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper) and not isinstance(stream, _Printable):
@@ -45,16 +45,16 @@ def protect_terminal() -> None:
 
 
 class _Printable(io.TextIOWrapper):
-    """A standard stream on whose text names of files and classes have no effect but to be read."""
+    """A standard stream that shows control codes in names of files and classes instead of obeying them."""
 
     def __init__(self, stream: io.TextIOWrapper):
         super().__init__(
             stream.buffer, stream.encoding, "backslashreplace", line_buffering=stream.line_buffering, write_through=True
         )
-        self._kept = stream  # which would close the buffer when it is collected
+        self._kept = stream  # would close the buffer when collected
 
     def write(self, text: str) -> int:
-        """Writes text, of whose control codes only tabs and line ends are left."""
+        """Writes text with all control codes escaped except tabs and line ends."""
         return super().write(_IN_TEXT.sub(_escaped, text))
 
 

@@ -2,8 +2,8 @@
 
     python -m tl_keras.demo --workdir=demo_run
 
-Moves the embedded teacher to scikit-learn's digits with ten labelled images a class, by each of the three methods and
-over several seeds; prints them side by side; then asks the exported SavedModel about a PNG in a process that imports
+The demo moves the embedded teacher to scikit-learn's digits with ten labelled images per class, by each of the three methods and
+over several seeds, and prints them side by side. Then the exported SavedModel classifies a PNG in a process that imports
 TensorFlow alone.
 """
 
@@ -20,8 +20,8 @@ from tl_keras import command_line
 from tl_keras.config import quick_start
 from tl_keras.errors import ExportError
 
-_WORKDIR = flags.DEFINE_string("workdir", "demo_run", "Gets a run directory for each method and seed.")
-_SEEDS = flags.DEFINE_integer("seeds", 2, "Runs of each method.", lower_bound=1)
+_WORKDIR = flags.DEFINE_string("workdir", "demo_run", "Directory for a run directory per method and seed.")
+_SEEDS = flags.DEFINE_integer("seeds", 2, "Number of runs of each method.", lower_bound=1)
 
 _ASK = """
 import sys, tensorflow as tf
@@ -44,12 +44,12 @@ def main(arguments: list[str]) -> None:
         file=sys.stderr,
     )
     config = quick_start()
-    config.training.epochs = 0  # by the number of images
-    config.strategy = "cpu"  # small enough, and two processes would fight over a GPU
+    config.training.epochs = 0  # chosen by the number of images
+    config.strategy = "cpu"  # the images are small, and two processes would compete for a GPU
     variants = method_variants(config)
     for variant in variants:
         if variant.config.model.method == "replicate":
-            # After 10, 20, 40, 60 and 80 epochs random weights were at 0.27, 0.35, 0.52, 0.60 and 0.61: it has converged.
+            # After 10, 20, 40, 60 and 80 epochs random weights reached 0.27, 0.35, 0.52, 0.60 and 0.61: this has converged.
             variant.config.training.epochs = 60
     rows = compare(
         variants,

@@ -1,4 +1,4 @@
-"""What can go wrong, as one tree.
+"""Defines the errors that a user can cause, as one tree.
 
 ```
 TransferError                 base class; always one line a user can act on
@@ -11,8 +11,8 @@ TransferError                 base class; always one line a user can act on
 └── ExportError               the exported model does not agree with training (exit status 1)
 ```
 
-Every message says what was expected, what was received and the remedy. Commands print it as a single line on
-stderr and leave with `exit_status`; a traceback is only ever shown for a mistake of ours.
+Every message says what was expected, what was received and the remedy. Commands print it as a single line on stderr and
+exit with `exit_status`; a traceback appears only for a bug in tl_keras.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from collections.abc import Iterable
 
 
 class TransferError(Exception):
-    """Base class of every error that a user can cause and mend. The message is one line."""
+    """Base class of every error that a user can cause and fix. The message is one line."""
 
     exit_status = 2
 
@@ -36,7 +36,7 @@ class DataError(TransferError):
 
 
 class BackboneError(TransferError):
-    """The pre-trained model, its weights, or the cut asked for cannot be used."""
+    """The pre-trained model, its weights, or the requested cut cannot be used."""
 
 
 class WorkdirError(TransferError):
@@ -44,7 +44,7 @@ class WorkdirError(TransferError):
 
 
 class DependencyError(TransferError):
-    """A package or a device that the request needs is not there."""
+    """A package or a device that the request needs is missing."""
 
 
 class TrainingError(TransferError):
@@ -54,13 +54,13 @@ class TrainingError(TransferError):
 
 
 class ExportError(TransferError):
-    """The exported model does not give the numbers that training gave."""
+    """The exported model does not reproduce the numbers of training."""
 
     exit_status = 1
 
 
 class Terminated(KeyboardInterrupt):
-    """The process was asked to end, by SIGTERM; like Ctrl-C, it is no error, and nothing that catches errors catches it."""
+    """The process was asked to end by SIGTERM; like Ctrl-C it is not an error, so handlers of errors do not catch it."""
 
     exit_status = 143  # 128 + 15, as shells report the signal
 

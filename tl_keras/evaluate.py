@@ -1,4 +1,4 @@
-"""Measures a trained student: accuracy, top-5, precision and recall for each class.
+"""Measures a trained student: accuracy, top-5, and precision and recall for each class.
 
     python -m tl_keras.evaluate --model=run1 --data=photos/test_set/
     python -m tl_keras.evaluate --model=run1/saved_model --data=csv:labels.csv --split=test --json
@@ -20,19 +20,19 @@ from tl_keras.errors import ConfigError
 _MODEL = flags.DEFINE_string("model", None, "A run directory, a .keras file or a SavedModel directory.")
 source_flags.define()
 _SPLIT = flags.DEFINE_string(
-    "split", "", "train, validation or test; test where the source declares it, else everything."
+    "split", "", "train, validation or test; by default test if the source declares it, else everything."
 )
 _MAX_PIXELS = flags.DEFINE_integer(
-    "max_pixels", DEFAULT_MAX_PIXELS, "The largest image; larger ones are left out.", lower_bound=1
+    "max_pixels", DEFAULT_MAX_PIXELS, "Largest number of pixels of an image; larger ones are left out.", lower_bound=1
 )
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Images at a time.", lower_bound=1)
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Number of images at a time.", lower_bound=1)
 _JSON = flags.DEFINE_boolean("json", False, "Print JSON.")
 
 
 def main(arguments: list[str]) -> None:
     """Prints the measures on stdout."""
     if arguments or not _MODEL.value or not flags.FLAGS.data:
-        raise ConfigError("flags: expected --model=RUN_DIRECTORY and --data=SOURCE. Use --help to see what there is.")
+        raise ConfigError("flags: expected --model=RUN_DIRECTORY and --data=SOURCE. Use --help to see the flags.")
     data, options = source_flags.source_and_options()
     command_line.require_tensorflow()
     from tl_keras.experiments.measure import as_text, evaluate_model

@@ -1,10 +1,10 @@
-"""Exports a finished run, and proves that the export gives training's numbers.
+"""Exports a finished run, and proves that the export reproduces training's numbers.
 
     python -m tl_keras.export --workdir=run1 --format=saved_model
     python -m tl_keras.export --workdir=run1 --format=litert_int8,onnx,openvino
 
-Each format gets its next version directory, run1/FORMAT/1, 2, ...; a server that watches run1/FORMAT never sees half a
-model. An export that does not agree with training leaves nothing, and the exit status is 1.
+Each format gets its next version directory, run1/FORMAT/1, 2, ...; a server that watches run1/FORMAT never sees a partial
+model. If an export does not agree with training, nothing of it remains, and the exit status is 1.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from tl_keras.config import EXPORTS, export_formats
 from tl_keras.errors import ConfigError
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "The run directory, with model.keras in it.")
-_FORMAT = flags.DEFINE_string("format", "saved_model", f"Any of {','.join(EXPORTS)}, comma-separated.")
+_FORMAT = flags.DEFINE_string("format", "saved_model", f"One or more of {','.join(EXPORTS)}, comma-separated.")
 _JSON = flags.DEFINE_boolean("json", False, "Print JSON.")
 
 
 def main(arguments: list[str]) -> None:
-    """Exports and prints a row for each format on stdout."""
+    """Exports, and prints a row for each format on stdout."""
     if arguments or not _WORKDIR.value:
-        raise ConfigError("flags: expected --workdir=RUN_DIRECTORY. Use --help to see what there is.")
+        raise ConfigError("flags: expected --workdir=RUN_DIRECTORY. Use --help to see the flags.")
     formats = export_formats(_FORMAT.value)
     if not formats:
         raise ConfigError(f"format: expected one of {', '.join(EXPORTS)}. Received: none.")
@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> None:
 
 
 def as_text(rows: list[dict]) -> str:
-    """Returns a line for each export: where it is, how large, and how it compares with training."""
+    """Returns a line for each export: its path, its size, and its difference from training."""
     width = max(len(row["path"]) for row in rows)
     return "\n".join(
         f"{row['path']:<{width}}  {row['megabytes']:7.2f} MB  largest difference {row['largest_logit_difference']:.1e} "

@@ -1,4 +1,4 @@
-"""Writes files whole or not at all, and says in one line where a disk or a directory does not take them."""
+"""Writes files completely or not at all, and explains in one line if a disk or a directory refuses them."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ _NOT_ALLOWED = {
 
 @contextlib.contextmanager
 def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Gives a path beside `path` to write a file or a directory to, then moves it into place.
+    """Yields a path beside `path` for writing a file or a directory, then moves the result into place.
 
-    What was at `path` stays until the new one is complete and on disk; after an error nothing new is left.
+    The old content of `path` stays until the new one is complete and on disk; after an error nothing new remains.
 
     Raises:
-      WorkdirError: The disk is full or the place cannot be written.
+      WorkdirError: The disk is full, or the place is not writable.
     """
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")  # keeps the suffix, which Keras looks at
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")  # keeps the suffix, which Keras checks
     try:
         with writing(path):
             yield temporary
-            if temporary.is_dir() and path.exists():  # a directory does not replace another at one stroke
+            if temporary.is_dir() and path.exists():  # a directory cannot replace another one atomically
                 older = temporary.with_name(f"{temporary.name}.older")
                 path.replace(older)
                 temporary.replace(path)
@@ -54,7 +54,7 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 def remove(path: pathlib.Path) -> None:
-    """Removes a file or a directory with all that is in it, where there is one."""
+    """Removes a file or a directory with all its content, if it exists."""
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -63,7 +63,7 @@ def remove(path: pathlib.Path) -> None:
 
 @contextlib.contextmanager
 def writing(path: pathlib.Path) -> Iterator[None]:
-    """Turns a full disk or a forbidden place into a WorkdirError that names `path`."""
+    """Turns a full disk or missing permission into a WorkdirError that names `path`."""
     try:
         yield
     except Exception as error:  # OSError from Python and h5py, OpError from TensorFlow
@@ -83,7 +83,7 @@ def writing(path: pathlib.Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def reading(path: pathlib.Path) -> Iterator[None]:
-    """Turns what libraries raise for a damaged file into a WorkdirError that names `path`."""
+    """Turns the errors that libraries raise for a damaged file into a WorkdirError that names `path`."""
     try:
         yield
     except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:

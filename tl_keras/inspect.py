@@ -1,10 +1,10 @@
-"""Says what is wrong with your images: damaged files, copies, likely wrong labels, outliers, leaks between splits.
+"""Finds out what is wrong with your images: damaged files, copies, likely wrong labels, outliers, leaks between splits.
 
     python -m tl_keras.inspect --data=photos/ --out=report
     python -m tl_keras.inspect --data=photos/ --out=report --write_splits=clean.csv
 
-writes report/inspection.json and report/inspection.html, a page with thumbnails that needs nothing else. --write_splits
-leaves a CSV file of clean, stratified splits without copies, for --data=csv:clean.csv. No image is moved or changed.
+The command writes report/inspection.json and report/inspection.html, a page with thumbnails that needs nothing else.
+--write_splits writes a CSV file of clean, stratified splits without copies, for --data=csv:clean.csv. No image is changed.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from tl_keras.errors import ConfigError
 
 source_flags.define()
 _OUT = flags.DEFINE_string(
-    "out", "", "A directory for inspection.json and inspection.html; nothing is written without."
+    "out", "", "Directory for inspection.json and inspection.html; by default nothing is written."
 )
-_WRITE_SPLITS = flags.DEFINE_string("write_splits", "", "A CSV file for clean splits.")
+_WRITE_SPLITS = flags.DEFINE_string("write_splits", "", "CSV file to write clean splits to.")
 _TEACHER = flags.DEFINE_string(
-    "teacher", "", "Whose features judge labels, BACKBONE[:WEIGHTS][:ALPHA]; MobileNetV2, else what is here."
+    "teacher", "", "Teacher whose features judge labels, BACKBONE[:WEIGHTS][:ALPHA]; default MobileNetV2 if present."
 )
-_CACHE_DIR = flags.DEFINE_string("cache_dir", "", "Where what frozen layers compute is kept, as for train.")
+_CACHE_DIR = flags.DEFINE_string("cache_dir", "", "Directory for the features of frozen layers, as for train.")
 _MAX_PIXELS = flags.DEFINE_integer(
-    "max_pixels", DEFAULT_MAX_PIXELS, "The largest image; larger ones are left out.", lower_bound=1
+    "max_pixels", DEFAULT_MAX_PIXELS, "Largest number of pixels of an image; larger ones are left out.", lower_bound=1
 )
-_SEED = flags.DEFINE_integer("seed", 0, "Of folds and splits.")
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of folds and splits.")
 
 
 def main(arguments: list[str]) -> None:
     """Prints the report on stdout."""
     if arguments or not flags.FLAGS.data:
-        raise ConfigError("flags: expected --data=SOURCE. Use --help to see what there is.")
+        raise ConfigError("flags: expected --data=SOURCE. Use --help to see the flags.")
     data, options = source_flags.source_and_options(_CACHE_DIR.value)
     command_line.require_tensorflow()
     from tl_keras.advice.candidates import parse_candidate, preferred_candidate

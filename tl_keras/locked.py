@@ -1,4 +1,4 @@
-"""Dataclasses that have their own fields alone, of the types that they declare: a typo is an error, from Python too."""
+"""Locks dataclasses to their own fields and declared types, so that a typo is an error from Python too."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _EXPECTED = {bool: "True or False", int: "a whole number", float: "a number", st
 
 
 class Locked:
-    """Base class of a dataclass whose fields are the only attributes that can be given or set."""
+    """Base class of a dataclass whose fields are the only attributes that can be set."""
 
     def __new__(cls, *values: Any, **fields: Any) -> Any:
-        """Returns an instance, not filled in yet.
+        """Returns an instance whose fields are not filled in yet.
 
         Raises:
           ConfigError: A field is unknown.
@@ -40,9 +40,9 @@ def _require_field(cls: type, name: str) -> None:
 
 
 def require_types(values: Any) -> None:
-    """Raises a ConfigError that names the first field of a dataclass, or of one inside it, whose value has another type.
+    """Raises a ConfigError that names the first field of a dataclass, nested ones included, whose value has the wrong type.
 
-    A number of NumPy's is a number, and a path is text.
+    A NumPy number counts as a number, and a path as text.
     """
     for field in dataclasses.fields(values):
         value, expected = getattr(values, field.name), field.type
@@ -55,7 +55,7 @@ def require_types(values: Any) -> None:
 
 
 def plain(value: Any) -> Any:
-    """Returns a value that `require_types` takes as one of JSON's own types; for the argument `default` of `json.dumps`."""
+    """Returns a value accepted by `require_types` as a JSON type; for the argument `default` of `json.dumps`."""
     return os.fspath(value) if isinstance(value, os.PathLike) else value.item()
 
 

@@ -3,7 +3,7 @@
     python -m tl_keras.monitor --reference=run1 --data=new_photos/
     python -m tl_keras.monitor --reference=run1 --data=new_photos/ --json
 
---data is a folder of images, without labels. Exit status: 0 keep, 3 a change was found.
+--data is a folder of images without labels. Exit status: 0 to keep the model, 3 if a change was found.
 """
 
 from __future__ import annotations
@@ -16,18 +16,16 @@ from tl_keras import command_line
 from tl_keras.errors import ConfigError
 
 _REFERENCE = flags.DEFINE_string("reference", None, "The run directory of the model.")
-_DATA = flags.DEFINE_string("data", None, "A folder with images, at any depth.")
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Images at a time.", lower_bound=1)
+_DATA = flags.DEFINE_string("data", None, "Directory with images, at any depth.")
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Number of images at a time.", lower_bound=1)
 _JSON = flags.DEFINE_boolean("json", False, "Print JSON.")
 _CHANGED = 3
 
 
 def main(arguments: list[str]) -> int:
-    """Prints a row for each comparison on stdout; returns 3 where something has changed."""
+    """Prints a row for each comparison on stdout; returns 3 if something has changed."""
     if arguments or not _REFERENCE.value or not _DATA.value:
-        raise ConfigError(
-            "flags: expected --reference=RUN_DIRECTORY and --data=FOLDER. Use --help to see what there is."
-        )
+        raise ConfigError("flags: expected --reference=RUN_DIRECTORY and --data=FOLDER. Use --help to see the flags.")
     command_line.require_tensorflow()
     from tl_keras.serving.monitoring import compare_images
 

@@ -3,8 +3,8 @@
     python -m tl_keras.predict --model=run1 photo.jpg more_photos/
     python -m tl_keras.predict --model=run1/saved_model --format=jsonl --top_k=3 more_photos/
 
---model is a run directory, a .keras file or a SavedModel directory. A file that is no image is named in its row, the
-others are answered, and the exit status is 2.
+--model is a run directory, a .keras file or a SavedModel directory. If a file is not an image, its row says so, the
+other files are classified, and the exit status is 2.
 """
 
 from __future__ import annotations
@@ -21,19 +21,22 @@ from tl_keras.data.image_files import list_images
 from tl_keras.errors import ConfigError
 
 _MODEL = flags.DEFINE_string("model", None, "A run directory, a .keras file or a SavedModel directory.")
-_FORMAT = flags.DEFINE_enum("format", "table", ["table", "jsonl"], "A table, or a JSON object a line.")
-_TOP_K = flags.DEFINE_integer("top_k", 1, "How many labels for each image.", lower_bound=1)
+_FORMAT = flags.DEFINE_enum("format", "table", ["table", "jsonl"], "A table, or one JSON object per line.")
+_TOP_K = flags.DEFINE_integer("top_k", 1, "Number of labels for each image.", lower_bound=1)
 _MAX_PIXELS = flags.DEFINE_integer(
-    "max_pixels", DEFAULT_MAX_PIXELS, "The largest image; a larger one is an error in its row.", lower_bound=1
+    "max_pixels",
+    DEFAULT_MAX_PIXELS,
+    "Largest number of pixels; a larger image gets an error in its row.",
+    lower_bound=1,
 )
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Images at a time.", lower_bound=1)
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Number of images at a time.", lower_bound=1)
 
 
 def main(arguments: list[str]) -> int:
-    """Prints a row for each image on stdout; returns 2 where a file is no image."""
+    """Prints a row for each image on stdout; returns 2 if a file is not an image."""
     if not arguments or not _MODEL.value:
         raise ConfigError(
-            "flags: expected --model=RUN_DIRECTORY and image files or directories. Use --help to see what there is."
+            "flags: expected --model=RUN_DIRECTORY and image files or directories. Use --help to see the flags."
         )
     command_line.require_tensorflow()
     from tl_keras.serving.predictor import predict_images
@@ -56,7 +59,7 @@ def main(arguments: list[str]) -> int:
 
 
 def errors_by_reason(rows: list[dict]) -> str:
-    """Returns how many files are not answered, by reason, in one line; an empty string where all are."""
+    """Returns how many files were not classified, by reason, in one line; an empty string if all were."""
     files: dict[str, list[str]] = {}
     for row in rows:
         if "error" in row:
@@ -67,7 +70,7 @@ def errors_by_reason(rows: list[dict]) -> str:
 
 
 def as_text(rows: list[dict]) -> str:
-    """Returns a line an image: file, then labels and scores."""
+    """Returns a line per image: file, then labels and scores."""
     files = [printable(row["file"]) for row in rows]
     width = max(map(len, files))
     return "\n".join(

@@ -1,10 +1,10 @@
-"""Writes the page of a finished run, or one that compares several: one HTML file that needs no network.
+"""Writes the page of a finished run, or one that compares several runs: one HTML file that needs no network.
 
     python -m tl_keras.report run1                              writes run1/report.html
     python -m tl_keras.report run1 run2 run3 --out=three.html   compares them
 
-The page of one run shows images that it held out, so they have to be where they were. A comparison reads the run
-directories alone.
+The page of one run shows images that it held out, so they must be in their place. A comparison reads only the run
+directories.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from tl_keras import command_line
 from tl_keras.errors import ConfigError
 
 _OUT = flags.DEFINE_string(
-    "out", "", "The page; report.html in the run directory, or comparison.html here, unless given."
+    "out", "", "Path of the page; by default report.html in the run directory, or comparison.html here."
 )
 
 
 def main(arguments: list[str]) -> None:
-    """Prints where the page is on stdout."""
+    """Prints the path of the page on stdout."""
     if not arguments:
         raise ConfigError(
             "report: expected one run directory or more. Received: none. Use python -m tl_keras.report RUN."

@@ -5,7 +5,7 @@ r"""Serves a run's SavedModel for trying it out: TensorFlow Serving's REST API, 
       curl -d @- localhost:8501/v1/models/model:predict
 
 http://localhost:8501/ is the page, /metrics is for Prometheus, /healthz for a load balancer. For production, TensorFlow
-Serving takes the same folder: see docs/serving.md.
+Serving takes the same directory: see docs/serving.md.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from tl_keras.console import say
 from tl_keras.errors import ConfigError, DependencyError
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "The run directory, with saved_model/ in it.")
-_NAME = flags.DEFINE_string("name", "model", "What clients call the model.")
-_HOST = flags.DEFINE_string("host", "127.0.0.1", "The address to listen on; 0.0.0.0: every one.")
-_PORT = flags.DEFINE_integer("port", 8501, "TensorFlow Serving's REST port unless given.", 1, 65535)
-_MAX_BATCH = flags.DEFINE_integer("max_batch", 32, "Images answered at a time.", lower_bound=1)
-_MAX_WAIT = flags.DEFINE_float("max_wait_ms", 5.0, "How long an image waits for others to share a batch with.", 0.0)
-_MAX_BODY = flags.DEFINE_float("max_body_mb", 10.0, "The largest request, in megabytes.", 0.001)
+_NAME = flags.DEFINE_string("name", "model", "Name of the model in addresses.")
+_HOST = flags.DEFINE_string("host", "127.0.0.1", "Address to listen on; 0.0.0.0 means every address.")
+_PORT = flags.DEFINE_integer("port", 8501, "Port to listen on; the default is that of TensorFlow Serving.", 1, 65535)
+_MAX_BATCH = flags.DEFINE_integer("max_batch", 32, "Largest number of images answered at a time.", lower_bound=1)
+_MAX_WAIT = flags.DEFINE_float("max_wait_ms", 5.0, "Time that an image waits for others to share a batch with.", 0.0)
+_MAX_BODY = flags.DEFINE_float("max_body_mb", 10.0, "Largest size of a request, in megabytes.", 0.001)
 _MAX_PIXELS = flags.DEFINE_integer(
     "max_pixels",
     DEFAULT_MAX_PIXELS,
-    "The largest image, as sent and as resized; a million pixels take 16 to 35 MB.",
+    "Largest image in megapixels, as sent and as resized; a million pixels take 16 to 35 MB.",
     lower_bound=1,
 )
-_TIMEOUT = flags.DEFINE_float("timeout_seconds", 10.0, "For a client to send its request.", 0.1)
+_TIMEOUT = flags.DEFINE_float("timeout_seconds", 10.0, "Time for a client to send its request.", 0.1)
 
 # Half of the usual limit of 1,024 open files.
 _MAX_CONNECTIONS = 512
@@ -44,7 +44,7 @@ _MAX_CONNECTIONS = 512
 def main(arguments: list[str]) -> None:
     """Serves until it is stopped."""
     if arguments or not _WORKDIR.value:
-        raise ConfigError("flags: expected --workdir=RUN_DIRECTORY. Use --help to see what there is.")
+        raise ConfigError("flags: expected --workdir=RUN_DIRECTORY. Use --help to see the flags.")
     if not re.fullmatch(r"[\w.-]+", _NAME.value):
         raise ConfigError(f"name: expected letters, digits, '_', '.' and '-'. Received: {_NAME.value}.")
     for package in ("starlette", "uvicorn", "prometheus_client"):

@@ -1,11 +1,11 @@
-"""Tries several cuts and compares them: accuracy, seconds and parameters by depth; the choice is made on validation alone.
+"""Tries several cuts and compares them: accuracy, seconds and parameters by depth; chooses on validation alone.
 
     python -m tl_keras.sweep --data=photos/ --workdir=sweep1
     python -m tl_keras.sweep --data=photos/ --workdir=sweep2 --unfreeze=none,blocks:2,all --seeds=3 --learning_rates=0.003,0.01
 
-The runs share everything that can be shared. The same command goes on where it was killed. --workdir then holds
-`sweep.txt`, `sweep.json`, `sweep.png`, `report.html` and a run directory for each cut and seed; that of the choice has a
-`report.html` and exports of its own.
+The runs share everything that can be shared. The same command continues where it was killed. --workdir then holds
+`sweep.txt`, `sweep.json`, `sweep.png`, `report.html` and a run directory for each cut and seed; the chosen run has its own
+`report.html` and exports.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from tl_keras.config import export_formats, validate
 from tl_keras.errors import ConfigError
 
 _CONFIG = run_flags.define(without=("method", "unfreeze"))
-_WORKDIR = flags.DEFINE_string("workdir", "tl_keras_sweep", "Gets a run directory for each cut and seed.")
+_WORKDIR = flags.DEFINE_string("workdir", "tl_keras_sweep", "Directory for a run directory per cut and seed.")
 _UNFREEZE = flags.DEFINE_list(
     "unfreeze", ["none", "blocks:1", "blocks:2", "blocks:4", "all"], "Cuts, from the least to the most trained."
 )
-_SEEDS = flags.DEFINE_integer("seeds", 1, "Runs of each, with seeds from --seed up.", lower_bound=1)
+_SEEDS = flags.DEFINE_integer("seeds", 1, "Number of runs of each, with seeds from --seed up.", lower_bound=1)
 _LEARNING_RATES = flags.DEFINE_list("learning_rates", [], "Peak rates of the random weights to try with each cut.")
 
 _REPORT = flags.DEFINE_boolean("report", True, "Write report.html; --noreport leaves it to python -m tl_keras.report.")

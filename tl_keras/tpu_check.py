@@ -1,12 +1,12 @@
-"""Compiles the training step of a run for a TPU, without one: whether it compiles, whether it fits, and what it costs at least.
+"""Compiles a run's training step for a TPU without one: tells whether it compiles, whether it fits, and its minimum cost.
 
     python -m tl_keras.tpu_check --data=photos/ --backbone=ResNet50 --topology=v5e:2x2
     python -m tl_keras.tpu_check --config=configs/flowers.py --topology=v6e:1x1 --batch_size=256 --strategy=tpu
 
-It takes the options of train. The step is that of the last phase, the frozen layers computed in it: with --strategy=jax the whole
-program of Keras on JAX, with --strategy=tpu the program that TensorFlow has each chip run, sums over all chips included. It needs
-tl_keras[tpu-check], takes a minute or two for a MobileNetV2, and runs nothing on a TPU: numerics and real speed it cannot
-know. Exit status: 0 it fits, 2 it does not or cannot be compiled.
+It takes the options of train. The step is that of the last phase, including the frozen layers: with --strategy=jax the whole
+program of Keras on JAX, with --strategy=tpu the program that TensorFlow runs on each chip, including sums over all chips. It needs
+tl_keras[tpu-check], takes a minute or two for MobileNetV2, and runs nothing on a TPU, so it cannot know numerics and real
+speed. Exit status: 0 if the step fits, 2 if it does not or cannot be compiled.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from tl_keras.errors import ConfigError
 
 _CONFIG = run_flags.define(without=("strategy", "replicas", "export", "cache", "cache_dir", "cache_gib", "engine"))
 _TOPOLOGY = flags.DEFINE_string(
-    "topology", "v5e:2x2", "A chip among v4, v5e, v5p and v6e, and how many: 1x1, 2x2, 4x4."
+    "topology", "v5e:2x2", "Chip (v4, v5e, v5p or v6e) and number of chips (1x1, 2x2 or 4x4)."
 )
 _STRATEGY = flags.DEFINE_enum(
-    "strategy", "jax", ["jax", "tpu"], "Of the run: Keras on JAX, or TensorFlow's TPUStrategy."
+    "strategy", "jax", ["jax", "tpu"], "Strategy of the run: Keras on JAX, or TensorFlow's TPUStrategy."
 )
 _LARGEST = flags.DEFINE_boolean(
     "largest", True, "Look for the largest batch that fits, which compiles some more steps."
@@ -34,7 +34,7 @@ _JSON = flags.DEFINE_boolean("json", False, "Print JSON.")
 
 
 def main(arguments: list[str]) -> None:
-    """Prints what the compiler says on stdout."""
+    """Prints the compiler's figures on stdout."""
     if arguments:
         raise ConfigError(f"flags: expected --name=value. Received: {' '.join(arguments)}. Use --help to see them.")
     config = run_flags.config_from(_CONFIG)

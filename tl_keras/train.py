@@ -6,7 +6,7 @@
     python -m tl_keras.train --data=photos/ --workdir=run4 --method=auto      (looks at the images first; see tl_keras.advise)
     python -m tl_keras.train                                (the quick start: nothing to download)
 
-A flag beats the config file, which beats the default. The same command on the same --workdir goes on where it was
+A flag beats the config file, which beats the default. The same command on the same --workdir continues where it was
 killed; when the run is finished, it says so. Exit status: 0 done, 2 bad arguments or bad input, 1 training or export
 failed.
 """
@@ -23,9 +23,9 @@ from tl_keras.errors import ConfigError
 from tl_keras.runs.stopwatch import Stopwatch
 
 _CONFIG = run_flags.define()
-_WORKDIR = flags.DEFINE_string("workdir", "tl_keras_run", "The run directory: what is written, and what is resumed.")
+_WORKDIR = flags.DEFINE_string("workdir", "tl_keras_run", "The run directory, which is written and resumed.")
 _LEARNING_RATE = flags.DEFINE_string(
-    "learning_rate", None, "Peak rate of the random weights (the head; the network in replicate), or auto: measured."
+    "learning_rate", None, "Peak rate of the random weights (the head; the whole network in replicate), or auto."
 )
 _COMPARE = flags.DEFINE_enum(
     "compare",
@@ -33,13 +33,15 @@ _COMPARE = flags.DEFINE_enum(
     ["methods"],
     "methods: train replicate, feature_extraction and fine_tune, and print them side by side.",
 )
-_SEEDS = flags.DEFINE_integer("seeds", 1, "With --compare: runs of each, with seeds from --seed up.", lower_bound=1)
+_SEEDS = flags.DEFINE_integer(
+    "seeds", 1, "With --compare: number of runs of each, with seeds from --seed up.", lower_bound=1
+)
 
 _REPORT = flags.DEFINE_boolean("report", True, "Write report.html; --noreport leaves it to python -m tl_keras.report.")
 
 
 def main(arguments: list[str]) -> None:
-    """Trains what the flags say and prints the result on stdout."""
+    """Trains by the flags and prints the result on stdout."""
     if arguments:
         raise ConfigError(f"flags: expected --name=value. Received: {' '.join(arguments)}. Use --help to see them.")
     config = run_flags.config_from(_CONFIG)
@@ -55,7 +57,7 @@ def main(arguments: list[str]) -> None:
         from tl_keras.advice.automatic import with_advised_method
         from tl_keras.training.model_cache import ModelCache
 
-        models = ModelCache()  # which the run goes on with
+        models = ModelCache()  # the run continues with it
         config = with_advised_method(config, _WORKDIR.value, models=models)
     validate(config)  # before TensorFlow is imported, which takes seconds
     command_line.require_tensorflow(config.strategy)
@@ -70,22 +72,22 @@ def main(arguments: list[str]) -> None:
 
             runs = [run for row in rows for run in row.workdirs]
             report_comparison(_WORKDIR.value, runs, in_full=[row.workdirs[0] for row in rows])
-        export_first_runs(rows, variants)  # last: a model that cannot be exported leaves the table
+        export_first_runs(rows, variants)  # last, so that a model that cannot be exported leaves the table
         return
 
     from tl_keras.training.loop import train_and_evaluate
 
     report = _write_report if _REPORT.value else None
     result = train_and_evaluate(config, _WORKDIR.value, models=models, stopwatch=watch, before_export=report)
-    if result["hardware"].get("process"):  # of several, one that does not write
+    if result["hardware"].get("process"):  # one of several processes, which does not write
         return
     if report:
-        report(_WORKDIR.value)  # again: exports have taken their time since, and of a finished run it may be missing
+        report(_WORKDIR.value)  # again, because exports took their time since, and a finished run may lack the page
     print(summary(result, _WORKDIR.value))
 
 
 def _write_report(workdir: str | os.PathLike[str]) -> None:
-    """Writes the page of a trained run, or brings its time up to date."""
+    """Writes the page of a trained run, or updates its section on time."""
     from tl_keras.reporting.after_training import report_run
 
     report_run(workdir)
@@ -99,7 +101,7 @@ def _as_rate(text: str) -> float:
 
 
 def summary(result: dict, workdir: str) -> str:
-    """Returns what a finished run came to, in a few lines."""
+    """Returns the result of a finished run, in a few lines."""
     accuracies = [
         f"{name} {result[f'{name}_accuracy']:.4f}" for name in ("test", "validation") if f"{name}_accuracy" in result
     ]

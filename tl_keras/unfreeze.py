@@ -1,4 +1,4 @@
-"""What to unfreeze, in one language for flags, configs, schedules and sweeps: read here, worked out in `tl_keras.freezing`."""
+"""Parses what to unfreeze, in one language for flags, configs, schedules and sweeps; `tl_keras.freezing` resolves it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _LANGUAGE = "none, all, blocks:N, layers:N, fraction:F, from:NAME or regex:R"
 
 @dataclasses.dataclass(frozen=True)
 class Unfreeze:
-    """What the user asked for, in parts.
+    """The user's choice of what to unfreeze, in parts.
 
     Attributes:
       kind: `none`, `all`, `blocks`, `layers`, `fraction`, `from` or `regex`.
-      count: N of `blocks` and `layers`, at least 1.
-      fraction: F of `fraction`, above 0 to 1.
-      name: NAME of `from`, R of `regex`.
+      count: Number N of `blocks` and `layers`, at least 1.
+      fraction: Fraction F of `fraction`, above 0 and up to 1.
+      name: Name of `from`, or expression of `regex`.
     """
 
     kind: str
@@ -29,10 +29,10 @@ class Unfreeze:
 
 
 def parse_unfreeze(text: str) -> Unfreeze:
-    """Returns what a text asks for; whether the backbone has it is not looked at.
+    """Parses a text in the `unfreeze` language, without checking it against a backbone.
 
     Raises:
-      BackboneError: It is not of the language.
+      BackboneError: The text does not belong to the language.
     """
     kind, separator, value = text.partition(":")
     if text in ("none", "all"):

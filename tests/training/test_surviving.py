@@ -65,7 +65,7 @@ def test_sigterm_saves_the_last_epoch_and_has_a_status_of_its_own(small_teacher,
     process.terminate()
     process.join()
     assert process.exitcode == 143
-    assert said.read_text().splitlines()[-1] == "stopped; the same command goes on from the last epoch"
+    assert said.read_text().splitlines()[-1] == "stopped; the same command continues from the last epoch"
     checkpoint, damage = read_checkpoint(tmp_path / "run" / "checkpoints" / "last.npz")
     assert damage == ""
     assert len(checkpoint.progress.history) >= 2

@@ -1,4 +1,4 @@
-"""Advice on a run: which teacher, which method, which cut; the evidence first, then what follows from it."""
+"""Advises on a run: which teacher, which method and which cut, with the evidence."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.errors import ConfigError
 from tl_keras.training.model_cache import ModelCache
 
-# Of the time that advice and training may take together, the part after which no further teacher is looked at.
+# Part of the time for advice and training after which no further teacher is scored.
 _FOR_ADVICE = 0.3
 
 
 @dataclasses.dataclass(frozen=True)
 class Advice:
-    """What was seen, and what follows.
+    """The evidence, and the recommendation that follows from it.
 
     Attributes:
-      teacher_scores: Of each teacher that was looked at.
-      skipped: The teachers for which the budget did not last.
-      options: Of all teachers, the one to choose first.
-      recommendation: The option that is recommended, with its config and command.
-      time: Of the recommended run; None where it was not asked for.
-      too_long: Options that were passed over because they take longer, with the seconds estimated for them.
-      images: Training images that were looked at.
-      training_images: That the run trains on.
-      seconds: That the advice took.
+      teacher_scores: Scores of each teacher that was tried.
+      skipped: Teachers that were not tried because of the budget.
+      options: Options of all teachers, the one to choose first.
+      recommendation: The recommended option, with its config and command.
+      time: Estimate for the recommended run; None if none was requested.
+      too_long: Options that were rejected because they take longer, with their estimated seconds.
+      images: Number of training images that were used.
+      training_images: Number of images that the run trains on.
+      seconds: Duration of the advice.
     """
 
     teacher_scores: tuple[TeacherScores, ...]
@@ -84,21 +84,21 @@ def advise(
     measure_time: bool = True,
     models: ModelCache | None = None,
 ) -> Advice:
-    """Looks at every candidate once and recommends.
+    """Scores every candidate once, and recommends a run.
 
-    Estimates of accuracy come from training images alone; some others are computed, for the cache and for the time that it takes.
+    Accuracy is estimated from training images alone; some others are computed for the cache and to measure their time.
 
     Args:
-      config: Of the run to advise on; its teacher, method, cut, rates and length are replaced.
-      candidates: The teachers, in the order in which they are looked at.
-      budget_seconds: That advice and training may take together; 0: any time.
-      measure_time: Whether the recommended run is rehearsed.
-      models: Give the same one to the run, and the images are inspected once.
+      config: Config of the run to advise on; its teacher, method, cut, rates and length are replaced.
+      candidates: Teachers, in the order in which they are scored.
+      budget_seconds: Time for advice and training together; 0 for any time.
+      measure_time: Whether to estimate the time of the recommended run by short epochs.
+      models: Cache to pass to the run as well, so that the images are inspected only once.
 
     Raises:
       ConfigError: There is no candidate, or the config cannot work.
       DataError: The images cannot be used.
-      BackboneError: The weights of a candidate cannot be had.
+      BackboneError: The weights of a candidate cannot be loaded.
     """
     began = time.perf_counter()
     if not candidates:
@@ -139,10 +139,10 @@ def advise(
 def _first_in_time(
     recommendations: Sequence[Recommendation], sample: Sample, deadline: float
 ) -> tuple[Recommendation, TimeEstimate, tuple[tuple[Option, float], ...]]:
-    """Rehearses one after the other until one would be done in time, or the time is over; of none, the shortest.
+    """Estimates one recommendation after the other until one fits the time or the time is over; else takes the shortest.
 
     Returns:
-      It, its time, and the options that promise more and take too long, with their seconds.
+      The recommendation, its time, and the options that promise more but take too long, with their seconds.
     """
     rehearsed: list[tuple[Recommendation, TimeEstimate]] = []
     for recommendation in recommendations:
@@ -187,7 +187,7 @@ def describe(advice: Advice) -> str:
         f"- takes too long: {o.candidate.name} {o.unfreeze}, about {seconds:.0f} s" for o, seconds in advice.too_long
     ]
     if advice.skipped:
-        lines.append(f"- not looked at, for want of time: {', '.join(candidate.name for candidate in advice.skipped)}")
+        lines.append(f"- not tried because of the budget: {', '.join(candidate.name for candidate in advice.skipped)}")
     lines += ["", advice.recommendation.command]
     return "\n".join(lines)
 

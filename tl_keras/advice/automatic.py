@@ -1,4 +1,4 @@
-"""`train --method=auto`: the teacher is the user's choice, method and cut are advised on."""
+"""Implements `train --method=auto`: the user chooses the teacher, the advice chooses method and cut."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from tl_keras.training.model_cache import ModelCache
 def with_advised_method(
     config: TransferConfig, workdir: str | os.PathLike[str], *, models: ModelCache | None = None
 ) -> TransferConfig:
-    """Returns the config with method and cut filled in: those of the run that has begun in `workdir`, else the advised ones.
+    """Returns the config with method and cut filled in, from the run begun in `workdir` or else from the advice.
 
     Args:
-      config: Whose method is `auto`.
-      workdir: The run directory.
-      models: Give the same one to the run, and the images are inspected once.
+      config: Config whose method is `auto`.
+      workdir: Directory of the run.
+      models: Cache to pass to the run as well, so that the images are inspected only once.
 
     Raises:
-      ConfigError: A cut was chosen as well.
-      TransferError: The advice cannot be had.
+      ConfigError: The config also chooses a cut.
+      TransferError: The advice failed.
     """
     if config.model.unfreeze or config.model.unfreeze_schedule:
         raise ConfigError(

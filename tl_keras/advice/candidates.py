@@ -1,4 +1,4 @@
-"""The teachers that advice is sought on, and which of them are here."""
+"""Names the teachers to advise on, and finds those whose weights are present."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tl_keras.errors import ConfigError
 
 @dataclasses.dataclass(frozen=True)
 class Candidate:
-    """A teacher, in the words of the config: `BACKBONE[:WEIGHTS][:ALPHA]`, such as `MobileNet:0.25` or `MobileNetV2:embedded`."""
+    """A teacher in the config's terms, `BACKBONE[:WEIGHTS][:ALPHA]`, such as `MobileNet:0.25` or `MobileNetV2:embedded`."""
 
     backbone: str
     weights: str = "imagenet"
@@ -20,20 +20,20 @@ class Candidate:
 
     @property
     def name(self) -> str:
-        """What `parse_candidate` reads."""
+        """Returns the text that `parse_candidate` reads."""
         weights = "" if self.weights == "imagenet" else f":{self.weights}"
         return f"{self.backbone}{weights}{f':{self.alpha:g}' if self.alpha else ''}"
 
     def choose(self, config: ModelConfig) -> ModelConfig:
-        """Returns a config with this teacher in place of its own."""
+        """Returns a copy of a config with this teacher."""
         return dataclasses.replace(config, backbone=self.backbone, weights=self.weights, alpha=self.alpha)
 
 
 def parse_candidate(text: str) -> Candidate:
-    """Returns what `Candidate.name` gives.
+    """Parses the text that `Candidate.name` returns.
 
     Raises:
-      ConfigError: It has more than three parts, or the last of three is no number.
+      ConfigError: It has more than three parts, or the last of three is not a number.
     """
     backbone, *rest = text.split(":")
     *weights, last = rest or [""]
@@ -50,7 +50,7 @@ def parse_candidate(text: str) -> Candidate:
 
 
 def candidates_at_hand() -> tuple[Candidate, ...]:
-    """Returns the teachers whose weights need no download, the smallest first."""
+    """Returns the teachers whose weights need no download, smallest first."""
     found = []
     for name in backbone_names():
         spec = backbone_spec(name)
@@ -65,6 +65,6 @@ def candidates_at_hand() -> tuple[Candidate, ...]:
 
 
 def preferred_candidate() -> Candidate:
-    """Returns the teacher for a look at data: MobileNetV2, fast and good, or the embedded one where its weights are not here."""
+    """Returns the teacher for inspecting data: MobileNetV2, fast and good, or the embedded one if its weights are missing."""
     default = Candidate("MobileNetV2")
     return default if default in candidates_at_hand() else Candidate("MobileNetV2", "embedded")

@@ -1,4 +1,4 @@
-"""The report on a set of images as one HTML page that needs nothing else: thumbnails are inside it."""
+"""Writes the report on a set of images as one HTML page with thumbnails inside."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tl_keras.reporting.page import jpeg_uri, render
 # Longest side of a thumbnail in pixels; it takes about 3 KiB.
 _SIDE = 112
 
-# Cases of a kind that are shown; the JSON has all.
+# Number of cases shown for each problem; the JSON has all.
 _SHOWN = 60
 _IMAGES_OF_A_CASE = 6
 
@@ -51,7 +51,7 @@ def _section(problem: Problem, report: DataReport, positions: dict[str, int]) ->
 
 
 def _thumbnail(report: DataReport, index: int) -> str:
-    """Returns the address of a picture; an empty string where the image cannot be decoded."""
+    """Returns the `data:` address of a thumbnail, or an empty string if the image cannot be decoded."""
     if not report.inspection.decodable[index]:
         return ""
     return jpeg_uri(decode_image(tf.constant(report.source.encoded_image(index))).numpy(), _SIDE)

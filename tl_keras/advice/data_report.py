@@ -1,4 +1,4 @@
-"""What is wrong with a set of images: a closer look than the one that every run takes, and clean splits."""
+"""Finds out what is wrong with a set of images, more closely than every run does, and makes clean splits."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tl_keras.errors import DataError
 from tl_keras.files import replacing
 from tl_keras.serving.outlier import fit_outlier_model
 
-# What the first bytes of a file say that it is, by the specifications of the formats, and the extensions that go with it.
+# Signatures in a file's first bytes, by the specifications of the formats, with the matching extensions.
 _KINDS = (
     (b"\xff\xd8\xff", (".jpg", ".jpeg")),
     (b"\x89PNG\r\n\x1a\n", (".png",)),
@@ -36,31 +36,31 @@ _KINDS = (
     (b"BM", (".bmp",)),
 )
 
-# Sides beyond this ratio leave a teacher's centre crop less than a third of the image.
+# Ratio of sides above which a teacher's centre crop keeps less than a third of the image.
 _ELONGATED = 3.0
 
-# Below, an image has less to see than the smallest network takes.
+# Side in pixels below which an image shows less than the smallest network takes.
 _TINY = 32
 
-# Classes below have too few images for the five folds to say anything of their labels, and for a split.
+# Number of images below which a class is too small for five folds to judge its labels, and for a split.
 _FEW_IMAGES = 10
 
-# Height and width alone tell the classes apart where they are right so many standard errors above the commonest class.
+# Number of standard errors above the commonest class's share from which on height and width alone tell the classes apart.
 _CLEARLY_ABOVE_CHANCE = 4.0
 
-# Leaves of the tree that tries: a few thresholds, not one size for each image.
+# Number of leaves of the tree that tests this: a few thresholds, not one size per image.
 _LEAVES = 16
 
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
-    """One kind of thing that is wrong.
+    """One kind of problem, with its cases.
 
     Attributes:
-      kind: In one or two words, such as `label`.
-      meaning: What it is and what to do, in a sentence.
-      rows: A tuple of ids for each case, the worst first: one image, or several that belong together.
-      remarks: One a case, such as the class that the features speak for.
+      kind: Name in one or two words, such as `label`.
+      meaning: Explanation and remedy, in a sentence.
+      rows: Tuples of ids, one per case, the worst first; a case is one image or several that belong together.
+      remarks: Remarks, one per case, such as the class that the features suggest.
     """
 
     kind: str
@@ -71,15 +71,15 @@ class Problem:
 
 @dataclasses.dataclass(frozen=True)
 class DataReport:
-    """What was found.
+    """The findings on a set of images.
 
     Attributes:
       source: The images.
-      inspection: What every run sees of them.
-      teacher: Whose features were used.
-      probe_accuracy: Of the out-of-fold answers with the labels as they are, 0 to 1.
-      problems: Of each kind that was found.
-      copies: int64 (n,), the same number for images that are copies of each other; another for each that has none.
+      inspection: Facts that every run reads from them.
+      teacher: Name of the teacher whose features were used.
+      probe_accuracy: Accuracy of the out-of-fold predictions against the given labels, 0 to 1.
+      problems: Problems, one for each kind that was found.
+      copies: int64 (n,), the same number for images that are copies of each other, a unique one for the others.
     """
 
     source: Source
@@ -113,16 +113,16 @@ class DataReport:
 
 @with_own_keras_settings
 def inspect_closely(source: Source, candidate: Candidate, config: TransferConfig) -> DataReport:
-    """Looks at every image, its pixels and what a teacher makes of them, all splits alike.
+    """Inspects every image of all splits: its pixels, and its features from a teacher.
 
     Args:
       source: The images.
-      candidate: The teacher whose features judge labels and outliers.
-      config: Whose cache and seed are used.
+      candidate: Teacher whose features judge labels and outliers.
+      config: Config whose cache and seed are used.
 
     Raises:
-      DataError: Fewer than two classes have a decodable image.
-      BackboneError: The teacher's weights cannot be had.
+      DataError: Fewer than two classes have an image that can be decoded.
+      BackboneError: The teacher's weights cannot be loaded.
     """
     inspection = inspect_source(source, Reading.of(config), show_progress=True)
     indices = np.flatnonzero(inspection.decodable)
@@ -160,11 +160,11 @@ def inspect_closely(source: Source, candidate: Candidate, config: TransferConfig
 def clean_splits(report: DataReport, config: TransferConfig) -> Splits:
     """Returns splits without undecodable files and with one image of each set of copies.
 
-    Of copies, the one in test is kept, else that in validation, else the first; where they have two labels, none is. Splits
-    that the source declares are kept; otherwise they are drawn class by class. Suspect labels are left for a person.
+    Of several copies, the one in test is kept, else the one in validation, else the first; if they have two labels, none is
+    kept. Splits declared by the source are kept; otherwise they are drawn class by class. Suspect labels are left to a person.
 
     Raises:
-      DataError: Nothing is left for training or for validation.
+      DataError: No image remains for training or for validation.
     """
     source, kept = report.source, report.inspection.decodable.copy()
     order = {"test": 0, "validation": 1}
@@ -186,8 +186,8 @@ def write_splits(report: DataReport, splits: Splits, path: pathlib.Path) -> None
     """Writes the splits as a CSV file that `--data=csv:PATH` reads; paths are relative to it.
 
     Raises:
-      DataError: The source's images are in no files of their own.
-      WorkdirError: The place cannot be written.
+      DataError: The images of the source are not separate files.
+      WorkdirError: The place is not writable.
     """
     source = report.source
     if not isinstance(source, FileSource):
@@ -207,7 +207,7 @@ def write_splits(report: DataReport, splits: Splits, path: pathlib.Path) -> None
 
 
 def describe(report: DataReport, *, shown: int = 30) -> str:
-    """Returns the report as lines, at most so many cases of a kind."""
+    """Returns the report as lines, with at most `shown` cases of a kind."""
     lines = [
         f"{len(report.source)} images of {len(report.source.class_names)} classes; features of {report.teacher}, "
         f"on which a linear probe gets {report.probe_accuracy:.3f} of the labels right"
@@ -257,7 +257,7 @@ def _wrong_extensions(source: Source, indices: np.ndarray) -> Problem:
 
 
 def _copies(source: Source, copies: np.ndarray) -> Iterator[Problem]:
-    """Yields the copies in two splits, those under two labels, and the others."""
+    """Yields the problems of copies in two splits, copies with two labels, and other copies."""
     cases: dict[str, list[tuple[str, ...]]] = {"across": [], "labels": [], "within": []}
     for number in np.flatnonzero(np.bincount(copies, minlength=len(source)) > 1).tolist():
         members = np.flatnonzero(copies == number)
@@ -320,7 +320,7 @@ def _odd_shapes(source: Source, inspection: Inspection, indices: np.ndarray) -> 
     heights, widths = inspection.heights[indices], inspection.widths[indices]
     elongated = np.maximum(heights / widths, widths / heights) > _ELONGATED
     tiny = np.minimum(heights, widths) < _TINY
-    # Where most images are small, small is not odd.
+    # If most images are small, a small image is normal.
     odd = np.flatnonzero(elongated | (tiny & (tiny.mean() < 0.5)))
     return _single(
         "shape",
@@ -333,7 +333,7 @@ def _odd_shapes(source: Source, inspection: Inspection, indices: np.ndarray) -> 
 def _size_tells_class(
     source: Source, inspection: Inspection, indices: np.ndarray, copies: np.ndarray, *, seed: int
 ) -> Problem:
-    """Returns a case where height and width alone tell the classes apart: a network can learn that in place of the content."""
+    """Returns a problem if height and width alone tell the classes apart, which a network can learn instead of the content."""
     labels = source.labels[indices]
     sizes = np.stack([inspection.heights[indices], inspection.widths[indices]], axis=1)
     folds = fold_of_each(labels, copies[indices], seed=seed)
@@ -351,7 +351,7 @@ def _size_tells_class(
 
 
 def _series_in_two_splits(source: Source, indices: np.ndarray) -> Problem:
-    """Returns the series of file names, `video12_0001` and the like, that declared splits tear apart."""
+    """Returns the series of file names, such as `video12_0001`, that declared splits divide."""
     if len(np.unique(source.declared_splits[indices])) < 2 or not isinstance(source, FileSource):
         return Problem("leak by name", "", (), ())
     series: dict[str, list[int]] = {}

@@ -1,4 +1,4 @@
-"""From teacher_scores to a recommendation: teacher, method, cut, rates, length, augmentation and size, each with its reason."""
+"""Derives a recommendation from teacher scores: teacher, method, cut, rates, length, augmentation and size, with reasons."""
 
 from __future__ import annotations
 
@@ -11,40 +11,40 @@ from tl_keras.advice.candidates import Candidate
 from tl_keras.advice.teacher_scores import Depth, Sample, TeacherScores
 from tl_keras.config import FEWEST_STEPS, TransferConfig, epochs_for, from_json, resolve, to_json, train_command
 
-# The part of a frozen teacher's test errors that fine-tuning its last two and four blocks took away: means over seven pairs
-# of set and teacher of benchmarks/advice.py (-5% to 32%), and their standard deviation.
+# Part of a frozen teacher's test errors that fine-tuning its last two and four blocks removed: means over seven pairs of set and
+# teacher in benchmarks/advice.py (-5% to 32%), and their standard deviation.
 _ERRORS_REMOVED = {"none": 0.0, "blocks:2": 0.06, "blocks:4": 0.10}
 _ERRORS_REMOVED_DEVIATION = 0.12
 
 # BiT-HyperRule (Kolesnikov et al. 2020, section 3.3): fewer than 20,000 images are a small task, 500,000 a large one.
 _SMALL_TASK = 20_000
 
-# BiT-HyperRule: images below 96 x 96 pixels are resized to 160 and cropped to 128, all others to 512 and 480. We keep the
-# teacher's own size, as Kornblith et al. 2019 (section 3) do for all sets, those of 32 pixels included.
+# BiT-HyperRule: images below 96 x 96 pixels are resized to 160 and cropped to 128, all others to 512 and 480. This package keeps
+# the teacher's own size, as Kornblith et al. 2019 (section 3) do for all sets, including those of 32 pixels.
 _SMALL_IMAGES = 96
 
 # A scan of 8 x 8 pixels has nothing to spare for a crop (`tl_keras.config.quick_start`).
 _TOO_SMALL_TO_CROP = 16
 
-# Images of the largest class for each of the smallest from which on errors are weighed by class.
+# Ratio of the largest class to the smallest from which on errors are weighted by class.
 _IMBALANCE = 10
 
-# Of a probe, from which on its errors are too few for fine-tuning to be seen to take some away.
+# Accuracy of a probe from which on its errors are too few to show an effect of fine-tuning.
 _NOTHING_TO_GAIN = 0.99
 
-# Standard errors of the difference within which the images do not tell one teacher from another.
+# Number of standard errors of the difference within which the images do not tell one teacher from another.
 _CLEARLY_BETTER = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Option:
-    """A teacher, a method and a cut, and the accuracy to expect of them.
+    """A teacher, a method and a cut, with their expected accuracy.
 
     Attributes:
-      teacher_scores: Of the teacher.
+      teacher_scores: Scores of the teacher.
       unfreeze: `none`, which is feature_extraction, or the cut of fine_tune.
-      accuracy: Expected on images that were not trained on, 0 to 1.
-      standard_error: Of that.
+      accuracy: Expected accuracy on images that were not trained on, 0 to 1.
+      standard_error: Standard error of the expected accuracy.
     """
 
     teacher_scores: TeacherScores
@@ -54,28 +54,28 @@ class Option:
 
     @property
     def candidate(self) -> Candidate:
-        """The teacher."""
+        """Returns the teacher."""
         return self.teacher_scores.candidate
 
     @property
     def method(self) -> str:
-        """`feature_extraction` or `fine_tune`."""
+        """Returns `feature_extraction` or `fine_tune`."""
         return "feature_extraction" if self.unfreeze == "none" else "fine_tune"
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Two standard errors to either side, within 0 to 1: about 19 times of 20."""
+        """Returns the accuracy minus and plus two standard errors, within 0 to 1; about 19 of 20 results lie inside."""
         return max(0.0, self.accuracy - 2 * self.standard_error), min(1.0, self.accuracy + 2 * self.standard_error)
 
 
 @dataclasses.dataclass(frozen=True)
 class Recommendation:
-    """What to do, and why.
+    """The recommended run, and the reasons for it.
 
     Attributes:
       option: Teacher, method and cut.
-      config: Of the run.
-      reasons: A sentence for each choice.
+      config: Config of the run.
+      reasons: Sentences, one per choice.
       command: The `train` command.
     """
 
@@ -86,13 +86,13 @@ class Recommendation:
 
 
 def options_of(teacher_scores: TeacherScores) -> tuple[Option, ...]:
-    """Returns what can be done with a teacher: its features as they are, and the cuts that were measured."""
+    """Returns a teacher's options: its features as they are, and the cuts that were measured."""
     return tuple(_option(teacher_scores, depth) for depth in teacher_scores.depths if depth.unfreeze in _ERRORS_REMOVED)
 
 
 def _option(teacher_scores: TeacherScores, depth: Depth) -> Option:
-    # Fine-tuning starts from the head on the last features, and is undone where it does harm: no worse than the probe there.
-    # Where a depth tells the classes apart better, the blocks behind it are what stands in the way.
+    # Fine-tuning starts from the head on the last features and is undone if it does harm, so it is no worse than the probe there.
+    # If a shallower depth tells the classes apart better, the blocks after it are the obstacle.
     best = max(teacher_scores.last.probe, depth.probe, key=lambda probe: probe.accuracy)
     removed = _ERRORS_REMOVED[depth.unfreeze]
     deviation = 0.0 if depth.unfreeze == "none" else _ERRORS_REMOVED_DEVIATION
@@ -106,11 +106,11 @@ def _option(teacher_scores: TeacherScores, depth: Depth) -> Option:
 
 
 def ranked(teacher_scores: Iterable[TeacherScores]) -> tuple[Option, ...]:
-    """Returns the options of all teachers by the accuracy to expect, save that the one to choose comes first.
+    """Returns the options of all teachers by expected accuracy, except that the one to choose comes first.
 
-    That is the best; of teachers that these images cannot tell from it, the best of the largest with ImageNet weights: what
-    the sample leaves open, ImageNet decides (Kornblith et al. 2019, section 4: better ImageNet networks transfer better). A
-    teacher whose probe is within a standard error of 0.99 is not fine-tuned.
+    The one to choose is the best. Of teachers that these images cannot tell from it, it is the best option of the largest teacher
+    with ImageNet weights (Kornblith et al. 2019, section 4: better ImageNet networks transfer better). A teacher whose probe is
+    within a standard error of 0.99 is not fine-tuned.
     """
     options = sorted((o for each in teacher_scores for o in options_of(each)), key=lambda o: o.accuracy, reverse=True)
     worthwhile = [o for o in options if o.unfreeze == "none" or not _is_saturated(o.teacher_scores)]
@@ -121,25 +121,25 @@ def ranked(teacher_scores: Iterable[TeacherScores]) -> tuple[Option, ...]:
 
 
 def _is_saturated(teacher_scores: TeacherScores) -> bool:
-    """Returns whether the features as they are leave no error that fine-tuning could be seen to take away."""
+    """Returns whether the unchanged features leave too few errors to show an effect of fine-tuning."""
     probe = teacher_scores.last.probe
     return probe.accuracy + probe.standard_error >= _NOTHING_TO_GAIN
 
 
 def _error_of_difference(one: Option, other: Option) -> float:
-    """Returns the standard error of the difference of two teachers' probes on the same images; 0 for the same teacher."""
+    """Returns the standard error of the difference between two teachers' probes on the same images; 0 for the same teacher."""
     difference = one.teacher_scores.last.probe.right.astype(float) - other.teacher_scores.last.probe.right
     return float(difference.std() / np.sqrt(len(difference)))
 
 
 def recommend(option: Option, options: Sequence[Option], config: TransferConfig, sample: Sample) -> Recommendation:
-    """Fills a config with an option and with what the number, size and balance of the images ask for.
+    """Fills a config with an option and with settings for the number, size and balance of the images.
 
     Args:
-      option: One of the options.
-      options: All of them.
-      config: What the user has chosen; teacher, method, cut, rates, length, augmentation and weights are replaced.
-      sample: Of the data.
+      option: The chosen one of the options.
+      options: Options of all teachers.
+      config: The user's config; teacher, method, cut, rates, length, augmentation and weights are replaced.
+      sample: Sample of the data.
     """
     config = from_json(to_json(config))
     config.model = dataclasses.replace(

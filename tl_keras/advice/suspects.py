@@ -1,4 +1,4 @@
-"""Images that a look at pixels and features makes suspicious: copies, wrong labels, outliers."""
+"""Finds suspicious images by their pixels and features: copies, wrong labels, outliers."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from tl_keras.advice.transferability import Probe
 from tl_keras.data.base import Source
 from tl_keras.data.decoding import decode_image
 
-# Thumbnails are grey and of so many pixels a side: small enough that re-encoding and resizing change nothing in them.
+# Side of the grey thumbnails in pixels: so small that re-encoding and resizing change nothing in them.
 THUMBNAIL = 32
 
-# Correlation of two thumbnails from which on one is a copy of the other. Flowers saved anew at quality 60 or at half the size
-# reach 0.9998, brightened ones 0.995; the closest two of 550 photos that are no copies have 0.91. A crop is not recognised.
+# Correlation of two thumbnails from which on one is a copy of the other. Flowers saved again at quality 60 or at half the size
+# reach 0.9998, brightened ones 0.995; the closest two of 550 photos that are not copies have 0.91. A crop is not recognised.
 _COPY = 0.985
 
-# Blocks of the matrix of all pairs: 16 MiB.
+# Number of rows in a block of the matrix of all pairs: 16 MiB.
 _BLOCK = 2048
 
-# Deviations above the median, by the median absolute deviation, from which on an image is an outlier.
+# Number of median absolute deviations above the median from which on an image is an outlier.
 _OUTLIER_DEVIATIONS = 4.0
 
 # The median absolute deviation of a Gaussian, in standard deviations.
@@ -38,17 +38,17 @@ def thumbnails(source: Source, indices: np.ndarray) -> np.ndarray:
 
 
 def near_copies(pixels: np.ndarray, contents: np.ndarray, comparable: np.ndarray) -> np.ndarray:
-    """Returns a number for each image, int64 (n,), the same for those that are copies of each other, exact or nearly.
+    """Returns a number for each image, int64 (n,), the same for exact or near copies of each other.
 
     Args:
-      pixels: float32 (n, 32, 32), as `thumbnails` gives them.
+      pixels: float32 (n, 32, 32), from `thumbnails`.
       contents: str (n,), hashes of the files.
-      comparable: bool (n,), the images large enough for their thumbnails to be compared; of the others only exact copies
-        count: scans of 8 pixels of the same digit can correlate at 0.996.
+      comparable: bool (n,), whether the image is large enough to compare its thumbnail. Of the others only exact copies
+        count, because scans of 8 pixels of the same digit can correlate at 0.996.
     """
     flat = pixels.reshape(len(pixels), -1)
     flat = flat - flat.mean(axis=1, keepdims=True)
-    flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)  # an even image resembles none
+    flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)  # a uniform image resembles none
     flat[~comparable] = 0
     _, positions, group = np.unique(contents, return_index=True, return_inverse=True)
     first = positions[group]
@@ -64,15 +64,15 @@ def near_copies(pixels: np.ndarray, contents: np.ndarray, comparable: np.ndarray
 
 
 def label_suspects(probe: Probe) -> np.ndarray:
-    """Returns the positions of the images whose label is likely wrong, the likeliest first, int64 (k,).
+    """Returns the positions of images whose label is likely wrong, the likeliest first, int64 (k,).
 
-    Another class is the likelier one; they are ordered by the probability of their own label, the "self-confidence" of
-    confident learning (Northcutt et al. 2021). Of 15 labels swapped at random among 550 flowers, on average over 12 draws
-    12.0 are among the first 30, and 11 at least; ordered by the margin to the other class it is 11.5. Votes of neighbours,
+    For these images another class is more likely. They are ordered by the probability of their own label, the "self-confidence" of
+    confident learning (Northcutt et al. 2021). Of 15 labels swapped at random among 550 flowers, the first 30 contain 12.0 on
+    average over 12 draws, and at least 11; ordered by the margin to the other class they contain 11.5. Votes of neighbours,
     several folds, a second round without the suspects or features of more depths add less than half an image.
 
     Args:
-      probe: Out-of-fold answers for all images.
+      probe: Out-of-fold predictions for all images.
     """
     own = probe.probabilities[np.arange(len(probe.labels)), probe.labels]
     suspects = np.flatnonzero(~probe.right)

@@ -1,4 +1,4 @@
-"""What one teacher makes of the user's images: its features at several depths, and how well they tell the classes apart."""
+"""Scores a teacher on the user's images: its features at several depths, and how well they tell the classes apart."""
 
 from __future__ import annotations
 
@@ -30,31 +30,31 @@ from tl_keras.training.features import Features, ViewsOfImages
 from tl_keras.training.loop import make_splits, open_feature_store
 from tl_keras.training.model_cache import ModelCache
 
-# Cuts at which features are looked at, the shallowest first, as the feature store wants them.
+# Cuts at which features are computed, the shallowest first, in the order that the feature store needs.
 _CUTS = ("blocks:8", "blocks:4", "blocks:2", "none")
 
-# More images narrow the uncertainty of the probe to less than that of the choice of images, and cost time.
+# Largest number of images; more make the probe's uncertainty smaller than that of the choice of images, and cost time.
 _MAX_IMAGES = 1000
 
-# With fewer, folds of the probe are without the class.
+# Smallest number of images per class; with fewer, some folds of the probe lack the class.
 _FEWEST_OF_A_CLASS = 5
 
-# Rows of a cache that are read and pooled together.
+# Number of rows of a cache that are read and pooled at a time.
 _BATCH = 64
 
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """The training images that are looked at; validation and test images are not.
+    """The training images that are used; validation and test images are not.
 
     Attributes:
-      source: Where they lie.
-      inspection: Of the source.
-      splits: Of the source.
+      source: Source of the images.
+      inspection: Inspection of the source.
+      splits: Splits of the source.
       indices: int64 (n,), ascending, n at most 1,000.
       labels: int64 (n,).
       groups: int64 (n,), the same number for images of the same content.
-      inspection_seconds: That listing and inspecting the source took; none where the model cache had done so before.
+      inspection_seconds: Time for listing and inspecting the source; 0 if the model cache had done so before.
     """
 
     source: Source
@@ -71,13 +71,13 @@ class Depth:
     """The features at one cut, averaged over the image.
 
     Attributes:
-      unfreeze: The cut, in the `unfreeze` language: what trains behind these features.
-      where: The last frozen block.
+      unfreeze: Cut in the `unfreeze` language; the layers that it names come after these features.
+      where: Name of the last frozen block.
       pooled: float32 (n, channels).
-      probe: A linear classifier on them, out of fold.
-      neighbours: Accuracy of the five nearest neighbours, 0 to 1.
+      probe: Out-of-fold predictions of a linear classifier on them.
+      neighbours: Accuracy of the vote of the five nearest neighbours, 0 to 1.
       log_me: See `tl_keras.advice.transferability.log_me`.
-      h_score: Likewise.
+      h_score: See `tl_keras.advice.transferability.h_score`.
     """
 
     unfreeze: str
@@ -91,11 +91,11 @@ class Depth:
 
 @dataclasses.dataclass(frozen=True)
 class Closeness:
-    """What the teacher, with its own 1000 classes, sees in the new ones.
+    """The teacher's view of the new classes by its own 1000 classes.
 
     Attributes:
       leep: See `tl_keras.advice.transferability.leep`.
-      nce: Likewise.
+      nce: See `tl_keras.advice.transferability.nce`.
       seen: For each new class, up to three of the teacher's classes with the part of the images that it takes for them.
     """
 
@@ -106,15 +106,15 @@ class Closeness:
 
 @dataclasses.dataclass(frozen=True)
 class TeacherScores:
-    """All that was seen of one teacher.
+    """All scores of one teacher.
 
     Attributes:
       candidate: The teacher.
-      parameters: Of its network without the top.
-      image_size: What it is shown, in pixels.
-      depths: From the shallowest to the deepest, which is the input of the head.
-      closeness: None where the teacher's own top is not at hand.
-      seconds: That looking took.
+      parameters: Number of parameters of its network without the top.
+      image_size: Size of the network's input, in pixels.
+      depths: Depths from the shallowest to the deepest, which is the input of the head.
+      closeness: Similarity of the classes; None if the teacher's own top is missing.
+      seconds: Duration of the scoring.
     """
 
     candidate: Candidate
@@ -126,16 +126,16 @@ class TeacherScores:
 
     @property
     def last(self) -> Depth:
-        """The features that the head would get from the teacher as it is."""
+        """Returns the features that the head would get from the unchanged teacher."""
         return self.depths[-1]
 
 
 def draw_sample(config: TransferConfig, models: ModelCache) -> Sample:
-    """Draws at most 1,000 training images, of each class in proportion, of the smallest classes at least five.
+    """Draws at most 1,000 training images, each class in proportion, the smallest classes with at least five.
 
     Args:
-      config: Of the run that is to be advised on.
-      models: Its inspection of the images is the one that a run with it uses.
+      config: Config of the run to advise on.
+      models: Cache whose inspection of the images a run with it reuses.
 
     Raises:
       DataError: The images cannot be used.
@@ -150,17 +150,17 @@ def draw_sample(config: TransferConfig, models: ModelCache) -> Sample:
 
 
 def draw(indices: np.ndarray, labels: np.ndarray, *, images: int, of_each_class: int, seed: int) -> np.ndarray:
-    """Draws some images, of each class in proportion.
+    """Draws some images, each class in proportion.
 
     Args:
-      indices: int64 (k,), those to draw from.
-      labels: int64 (n,), of all images.
-      images: How many are wanted, roughly.
-      of_each_class: So many at least, where the class has them, whatever is wanted.
-      seed: Of the draw.
+      indices: int64 (k,), images to draw from.
+      labels: int64 (n,), labels of all images.
+      images: Approximate number of images to draw.
+      of_each_class: Smallest number of images of a class, if it has so many.
+      seed: Seed of the draw.
 
     Returns:
-      Indices, int64, ascending.
+      Indices, int64, in ascending order.
     """
     random = np.random.default_rng(seed)
     share = min(1.0, images / len(indices))
@@ -172,15 +172,15 @@ def draw(indices: np.ndarray, labels: np.ndarray, *, images: int, of_each_class:
 
 
 def score_teacher(candidate: Candidate, config: TransferConfig, sample: Sample) -> TeacherScores:
-    """Runs a teacher once over the sample, through the cache that training uses, and scores what comes out.
+    """Runs a teacher once over the sample, through the cache that training uses, and scores its features.
 
     Args:
       candidate: The teacher.
-      config: Of the run that is to be advised on; its teacher, method and cut are not looked at.
+      config: Config of the run to advise on; its teacher, method and cut are ignored.
       sample: The images.
 
     Raises:
-      BackboneError: The teacher's weights cannot be had.
+      BackboneError: The teacher's weights cannot be loaded.
       WorkdirError: The cache's disk is full.
     """
     began = time.perf_counter()
@@ -204,7 +204,7 @@ def score_teacher(candidate: Candidate, config: TransferConfig, sample: Sample) 
 def pooled_features(
     candidate: Candidate, config: TransferConfig, source: Source, inspection: Inspection, indices: np.ndarray
 ) -> np.ndarray:
-    """Returns what the head of a new student would get of some images, float32 (k, channels), in ascending order."""
+    """Returns the inputs that a new student's head gets for some images, float32 (k, channels), in ascending order."""
     student, config, models = _student(candidate, config, source)
     ((_, _, pooled),) = _pooled_at(("none",), student, config, source, inspection, indices, models)
     return pooled
@@ -230,7 +230,7 @@ def _pooled_at(
     indices: np.ndarray,
     models: ModelCache,
 ) -> list[tuple[str, str, np.ndarray]]:
-    """Returns (cut, last frozen block, float32 (n, channels)) of each depth at which the teacher can be cut."""
+    """Returns (cut, last frozen block, float32 (n, channels)) for each depth at which the teacher can be cut."""
     images = ViewsOfImages(
         source=source,
         contents=inspection.sha256,
@@ -252,7 +252,7 @@ def _pooled_at(
         plan = plan_student(student.teacher, student.backbone, config.model, unfreeze=unfreeze)
         cut = models.cut(student, plan if trained else plan.frozen())
         features = store.at(student, cut, others=models.cuts(student))
-        if features is None and not trained:  # which take a few KiB an image
+        if features is None and not trained:  # pooled features take a few KiB per image
             raise WorkdirError(
                 "cache: expected room for the features of the sample. Received: none, see the line before. "
                 "Use --cache_dir to name another place."
@@ -304,6 +304,6 @@ def _closeness(student: Student, pooled: np.ndarray, sample: Sample) -> Closenes
 
 
 def _imagenet_names() -> list[str]:
-    """Returns what people call ImageNet's 1000 classes, by Keras's index of them."""
+    """Returns the common names of ImageNet's 1000 classes, by Keras's index of them."""
     decoded = keras.applications.imagenet_utils.decode_predictions(np.eye(1000), top=1)
     return [first[1].replace("_", " ") for (first,) in decoded]

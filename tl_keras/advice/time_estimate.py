@@ -1,4 +1,4 @@
-"""How long a run takes on this machine: a few short epochs of each phase, by the loop that trains."""
+"""Estimates how long a run takes on this machine, from a few short epochs of each phase by the loop that trains."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ from tl_keras.training.model_cache import ModelCache
 from tl_keras.training.phases import Phase, plan_phases
 from tl_keras.training.split_student import SplitStudent
 
-# Of an epoch of the rehearsal, where the sample has images for so many: their mean is known to a few per cent.
+# Number of steps in a short epoch, if the sample has enough images; their mean is then known to a few per cent.
 _STEPS = 6
 
-# Four batches of what frozen layers compute at a time: the first traces, the median is of the others.
+# Number of batches that frozen layers compute at a time: the first traces, the median is taken over the others.
 _HELD_OUT_IMAGES = 128
 
-# The first epoch of a phase, with its tracing, is measured apart; the median of the others is as all others are.
+# The first epoch of a phase, with its tracing, is measured separately; the median of the others stands for all others.
 _EPOCHS = 4
 
 
 @dataclasses.dataclass(frozen=True)
 class TimeEstimate:
-    """What a run takes on this machine under its present load, without Python's start and exports.
+    """The time of a run on this machine under its present load, without the start of Python and exports.
 
     Attributes:
-      seconds: Of the run in a process of its own, with what the rehearsal has left in the cache.
-      rehearsal_seconds: That the measuring took.
+      seconds: Time of the run in a process of its own, with the cache as the estimate leaves it.
+      rehearsal_seconds: Duration of the estimation itself.
     """
 
     seconds: float
@@ -54,16 +54,16 @@ class TimeEstimate:
 
 
 def estimate_time(config: TransferConfig, sample: Sample) -> TimeEstimate:
-    """Trains a few short epochs of each phase on a few images, in a directory that is removed, and extrapolates.
+    """Trains a few short epochs of each phase on a few images, in a temporary directory, and extrapolates.
 
-    What it computes of frozen layers is not lost: training reads it from the cache.
+    Features of frozen layers computed here are not lost: training reads them from the cache.
 
     Args:
-      config: Of the run, resolved, with its epochs and without a schedule of cuts.
-      sample: Of its images.
+      config: Resolved config of the run, with its epochs and without a schedule of cuts.
+      sample: Sample of its images.
     """
     began = time.perf_counter()
-    with contextlib.redirect_stderr(io.StringIO()):  # it would look like the run itself
+    with contextlib.redirect_stderr(io.StringIO()):  # its messages would look like those of the run
         models = ModelCache()
         classes = len(sample.source.class_names)
         student = models.student(choose_backbone(config.model), config.model, num_classes=classes, seed=config.seed)
@@ -78,10 +78,12 @@ def estimate_time(config: TransferConfig, sample: Sample) -> TimeEstimate:
         kept = [cut for cut in sorted(cuts, key=lambda cut: cut.position) if store and store.keeps(cut)]
         frozen = _FrozenLayers(store, student, kept) if store and kept else None
         if frozen:
-            short.cache.limit_gib *= frozen.share(images)  # what the run would not keep is not kept here either
+            short.cache.limit_gib *= frozen.share(
+                images
+            )  # features that the run would not keep are not kept here either
             images = frozen.with_some_missing(images)
         streamed, source = not isinstance(sample.source, RandomAccessSource), sample.source
-        if streamed:  # once, and not in every epoch, of which each would pass over all records
+        if streamed:  # once, and not in every short epoch, each of which would read all records
             source = DecodedSource(source, images, student.preprocess.decode)
         short.cache.enabled = bool(frozen and frozen.compute(images, source))
         result, epochs, seconds = _run(short, few.declared_in(source), sample.inspection, models)
@@ -97,7 +99,7 @@ def estimate_time(config: TransferConfig, sample: Sample) -> TimeEstimate:
         epoch = steps * len(sample.splits.train) / len(few.train)
         epoch += validation * len(sample.splits.validation) / len(few.validation)
         training += tracing + phase.epochs * epoch
-    # The shorter of two passes over these images: the other may have traced.
+    # The shorter of two passes over these images, because the other may have traced.
     answer = min(result["seconds"]["evaluating"], validation) / len(few.validation)
     ending = seconds - result["seconds"]["preparing"] - sum(epoch["seconds"] for epoch in epochs)
     ending += answer * (_answered(sample.splits) - _answered(few))
@@ -105,7 +107,7 @@ def estimate_time(config: TransferConfig, sample: Sample) -> TimeEstimate:
 
 
 def _few(sample: Sample, *, images: int) -> Splits:
-    """Returns about so many of the sample's images to train on, of every class one at least, and some of validation."""
+    """Returns splits of about `images` training images from the sample, with at least one of each class, and some validation."""
     splits = sample.splits
     return dataclasses.replace(
         splits,
@@ -119,7 +121,7 @@ def _shortened(config: TransferConfig, phases: Sequence[Phase], few: Splits, spl
     """Returns the config with fewer epochs, and with less memory in proportion to the images of an epoch."""
     short = from_json(to_json(config))
     short.export = "none"
-    epochs = max(_EPOCHS, views_per_image(config))  # in fewer epochs than views nothing is cached
+    epochs = max(_EPOCHS, views_per_image(config))  # with fewer epochs than views nothing is cached
     short.training.head_epochs, short.training.epochs = (min(epochs, phases[at].epochs) for at in (0, -1))
     held, of_run = (len(each.train) + len(each.validation) for each in (few, splits))
     short.cache.decoded_gib *= held / of_run
@@ -127,27 +129,27 @@ def _shortened(config: TransferConfig, phases: Sequence[Phase], few: Splits, spl
 
 
 class _FrozenLayers:
-    """Those whose features a run keeps, and how long they take.
+    """The layers whose features a run keeps, and the time that they take.
 
     Args:
-      store: Of all images of the run.
-      student: What is cut.
-      cuts: At which the store keeps features, the shallowest first.
+      store: Store of the features of all images of the run.
+      student: Student that is cut.
+      cuts: Cuts at which the store keeps features, the shallowest first.
     """
 
     def __init__(self, store: FeatureStore, student: Student, cuts: Sequence[SplitStudent]):
         self._store, self._student, self._cuts = store, student, cuts
-        # Of each cut, by its position: looked up once, which reads every row that is there.
+        # Missing rows of each cut, by its position, looked up once because it reads every existing row.
         self._missing = {cut.position: store.missing(cut) for cut in cuts}
         self._seconds_before = 0.0
         self._seconds_a_row: dict[int, float] = {}
 
     def share(self, images: np.ndarray) -> float:
-        """Returns the part of the rows, 0 to 1, that are of these images."""
+        """Returns the part of the rows, 0 to 1, that belongs to these images."""
         return self._store.only(images).count / self._store.count
 
     def with_some_missing(self, images: np.ndarray) -> np.ndarray:
-        """Returns images, and others, so that at each cut where rows are missing they are of enough images to be timed."""
+        """Returns images, and more if needed, so that each cut with missing rows has enough of them to be timed."""
         for rows in self._missing.values():
             missing = np.unique(np.nonzero(rows)[1])
             others = np.setdiff1d(missing, images)
@@ -156,7 +158,7 @@ class _FrozenLayers:
         return images
 
     def compute(self, images: np.ndarray, source: Source) -> bool:
-        """Computes and times what is missing of some images, read from `source`; returns whether keeping it pays."""
+        """Computes and times the missing features of some images from `source`; returns whether keeping them pays."""
         few = self._store.only(images, source=source)
         began = time.perf_counter()
         if any(few.at(self._student, cut, others=self._cuts) is None for cut in self._cuts):
@@ -170,7 +172,7 @@ class _FrozenLayers:
         return True
 
     def seconds_of_missing(self) -> float:
-        """Returns what computing all that is missing now will take, with what goes before, once it is timed."""
+        """Returns the seconds that computing everything that is missing will take, with the layers below, once timed."""
         seconds = sum(float(rows.sum()) * self._seconds_a_row[at] for at, rows in self._missing.items() if rows.any())
         return seconds and self._seconds_before + seconds
 
@@ -178,7 +180,7 @@ class _FrozenLayers:
 def _run(
     config: TransferConfig, source: Source, inspection: Inspection, models: ModelCache
 ) -> tuple[dict[str, Any], list[dict[str, Any]], float]:
-    """Trains in a directory that is removed; returns result, epochs and seconds."""
+    """Trains in a temporary directory, and returns result, epochs and seconds."""
     began = time.perf_counter()
     models.remember_images(source, inspection, SourceOptions.of(config), Reading.of(config))
     with tempfile.TemporaryDirectory(prefix="tl_keras_rehearsal_") as folder:
@@ -190,7 +192,7 @@ def _run(
 
 
 def _epoch_seconds(epochs: Sequence[dict[str, Any]], *, images: int) -> tuple[float, float, float]:
-    """Returns what the first epoch of a phase took longer than the others, and an epoch's seconds of training and of the rest."""
+    """Returns how much longer the first epoch of a phase took, and an epoch's seconds for training and for the rest."""
     with_tracing, *others = epochs
     whole = statistics.median(epoch["seconds"] for epoch in others or epochs)
     steps = statistics.median(
@@ -200,5 +202,5 @@ def _epoch_seconds(epochs: Sequence[dict[str, Any]], *, images: int) -> tuple[fl
 
 
 def _answered(splits: Splits) -> int:
-    """Returns how many images a run answers at its end."""
+    """Returns how many images a run predicts at its end."""
     return len(splits.test if len(splits.test) else splits.validation) + count_measured_images(splits)

@@ -1,6 +1,6 @@
-"""How well a teacher's features tell the new classes apart, without training the teacher.
+"""Scores how well a teacher's features tell the new classes apart, without training the teacher.
 
-Features are those of frozen layers, one row an image; the scores are the published ones, each cited at its function.
+Features are those of frozen layers, one row per image; the scores are published ones, each cited at its function.
 """
 
 from __future__ import annotations
@@ -13,33 +13,33 @@ from sklearn.covariance import ledoit_wolf_shrinkage
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-# Folds of the linear probe: each is fitted to 80% of the images.
+# Number of folds of the linear probe; each classifier is fitted to 80% of the images.
 FOLDS = 5
 
-# Neighbours that vote. One is noisy, and the smallest classes have few images.
+# Number of neighbours that vote. A single one is noisy, and the smallest classes have few images.
 _NEIGHBOURS = 5
 
 # Inverse strength of the probe's L2 penalty, for features of mean squared length 1. At 1, 3, 10, 30 and 100 the probe gets
 # 0.850, 0.862, 0.859, 0.860 and 0.855 of 550 flowers right (MobileNetV2), and 0.952 to 0.964 of 1,000 digits (their pixels).
 _PROBE_C = 10.0
 
-# The probe of 2,000 images and 1,280 features has converged to its accuracy by then.
+# Number of iterations after which the probe of 2,000 images and 1,280 features has converged to its accuracy.
 _PROBE_STEPS = 100
 
-# Components of the features that the probe gets: with 128 it loses up to a point, with all it wins nothing and takes minutes.
+# Number of feature components for the probe: with 128 it loses up to a point, with all it gains nothing and takes minutes.
 _PROBE_COMPONENTS = 256
 
-# LogME's fixed point: the authors' own limit (github.com/thuml/LogME), which is reached in tens of steps.
+# Iterations of LogME's fixed point: the authors' own limit (github.com/thuml/LogME); tens of steps are enough.
 _LOGME_STEPS = 11
 _LOGME_TOLERANCE = 1e-3
 
 
 @dataclasses.dataclass(frozen=True)
 class Probe:
-    """Out-of-fold answers of a linear classifier on features.
+    """Out-of-fold predictions of a linear classifier on features.
 
     Attributes:
-      probabilities: float64 (n, classes); each row by a classifier that has not seen the image, nor a copy of it.
+      probabilities: float64 (n, classes); each row by a classifier that has seen neither the image nor a copy of it.
       labels: int64 (n,).
     """
 
@@ -48,31 +48,31 @@ class Probe:
 
     @property
     def accuracy(self) -> float:
-        """Of the answers, 0 to 1."""
+        """Returns the accuracy of the predictions, 0 to 1."""
         return float(self.right.mean())
 
     @property
     def right(self) -> np.ndarray:
-        """Which answers are right, bool (n,)."""
+        """Returns which predictions are right, bool (n,)."""
         return self.probabilities.argmax(axis=1) == self.labels
 
     @property
     def standard_error(self) -> float:
-        """Of the accuracy: that of a binomial with one image more of either answer (Agresti and Coull 1998), never 0."""
+        """Returns the accuracy's standard error, a binomial's with one more of each answer (Agresti and Coull 1998), never 0."""
         images = len(self.labels) + 2
         share = (self.right.sum() + 1) / images
         return float(np.sqrt(share * (1 - share) / images))
 
 
 def linear_probe(features: np.ndarray, labels: np.ndarray, *, classes: int, groups: np.ndarray, seed: int) -> Probe:
-    """Fits a linear classifier to four fifths of the images and asks it for the rest, five times.
+    """Fits a linear classifier to four fifths of the images and predicts the rest, five times.
 
     Args:
       features: float32 (n, d).
-      labels: int64 (n,), 0 to classes - 1; two of them at least.
-      classes: Their number.
+      labels: int64 (n,), 0 to classes - 1, at least two different ones.
+      classes: Number of classes.
       groups: int64 (n,); images of a group, such as copies of each other, are in one fold.
-      seed: Of the folds.
+      seed: Seed of the folds.
     """
     scaled = _along_components(features)
     folds = fold_of_each(labels, groups, seed=seed)
@@ -84,9 +84,9 @@ def linear_probe(features: np.ndarray, labels: np.ndarray, *, classes: int, grou
             probabilities[np.ix_(asked, known)] = 1.0
             continue
         classifier = LogisticRegression(C=_PROBE_C, max_iter=_PROBE_STEPS, tol=1e-3)
-        # On one thread: on two, which wait for each other in every small product, a fold takes two to six times as long.
+        # On one thread: two threads, which wait for each other in every small product, take two to six times as long.
         with warnings.catch_warnings(), threadpool_limits(1):
-            warnings.simplefilter("ignore")  # that it has not converged to the last digit
+            warnings.simplefilter("ignore")  # of incomplete convergence in the last digits
             classifier.fit(scaled[shown], labels[shown])
         probabilities[np.ix_(asked, known)] = classifier.predict_proba(scaled[asked])
     return Probe(probabilities, labels)
@@ -106,9 +106,9 @@ def fold_of_each(labels: np.ndarray, groups: np.ndarray, *, seed: int) -> np.nda
 
 
 def nearest_neighbour_accuracy(features: np.ndarray, labels: np.ndarray, *, groups: np.ndarray) -> float:
-    """Returns the part of the images, 0 to 1, that the vote of their five nearest others, by cosine, gives the right class.
+    """Returns the part of the images, 0 to 1, whose class wins the vote of their five nearest other images by cosine.
 
-    Votes weigh as much as the cosine. Images of the same group do not vote for each other.
+    Votes are weighted by the cosine. Images of the same group do not vote for each other.
     """
     unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), np.finfo(np.float32).tiny)
     cosine = unit @ unit.T
@@ -121,10 +121,10 @@ def nearest_neighbour_accuracy(features: np.ndarray, labels: np.ndarray, *, grou
 
 
 def log_me(features: np.ndarray, labels: np.ndarray) -> float:
-    """Returns the log of the maximum evidence of a linear model an image, the mean over the classes; more is better.
+    """Returns the log of the maximum evidence of a linear model per image, averaged over the classes; more is better.
 
     You et al. 2021, "LogME: Practical assessment of pre-trained models for transfer learning", algorithm 1: a Bayesian
-    regression of each class's indicator, whose two precisions are those that make the labels likeliest.
+    regression of each class's indicator, with the two precisions that make the labels most likely.
 
     Args:
       features: float32 (n, d).
@@ -139,9 +139,9 @@ def log_me(features: np.ndarray, labels: np.ndarray) -> float:
 
 
 def _evidence(target: np.ndarray, left: np.ndarray, eigenvalues: np.ndarray, n: int, d: int) -> float:
-    """Returns the log teacher_scores an image of one target, at the fixed point of alpha and beta."""
+    """Returns the log evidence per image of one target, at the fixed point of alpha and beta."""
     along = (left.T @ target) ** 2
-    outside = max(float(target @ target - along.sum()), 0.0)  # what no features explain
+    outside = max(float(target @ target - along.sum()), 0.0)  # the part that no features explain
     alpha = beta = 1.0
     for _ in range(_LOGME_STEPS):
         ratio = alpha / beta
@@ -168,11 +168,11 @@ def _evidence(target: np.ndarray, left: np.ndarray, eigenvalues: np.ndarray, n: 
 
 
 def h_score(features: np.ndarray, labels: np.ndarray) -> float:
-    """Returns the variance between the classes against that of the features, 0 to classes - 1; more is better.
+    """Returns the variance between the classes relative to that of the features, 0 to classes - 1; more is better.
 
     Bao et al. 2019, "An information-theoretic approach to transferability", definition 2, with the covariance shrunk as in
-    Ibrahim et al. 2022, "Newer is not always better", without which it is classes - 1 wherever there are more features than
-    images. The amount of shrinkage is Ledoit and Wolf's (2004).
+    Ibrahim et al. 2022, "Newer is not always better"; without shrinkage it is classes - 1 whenever there are more features
+    than images. The amount of shrinkage is that of Ledoit and Wolf (2004).
 
     Args:
       features: float32 (n, d).
@@ -191,12 +191,12 @@ def h_score(features: np.ndarray, labels: np.ndarray) -> float:
 
 
 def leep(teacher_probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Returns the mean log likelihood of the labels, given the teacher's answers alone; at most 0, more is better.
+    """Returns the mean log likelihood of the labels given only the teacher's predictions; at most 0, more is better.
 
     Nguyen et al. 2020, "LEEP: A new measure to evaluate transferability of learned representations", equation 2.
 
     Args:
-      teacher_probabilities: float (n, teacher's classes), rows of sum 1.
+      teacher_probabilities: float (n, teacher's classes), rows that sum to 1.
       labels: int64 (n,).
     """
     joint = np.stack([teacher_probabilities[labels == label].sum(axis=0) for label in np.unique(labels)])
@@ -206,12 +206,12 @@ def leep(teacher_probabilities: np.ndarray, labels: np.ndarray) -> float:
 
 
 def nce(teacher_labels: np.ndarray, labels: np.ndarray) -> float:
-    """Returns the negative conditional entropy of the labels, given the teacher's first answers; at most 0, in nats.
+    """Returns the negative conditional entropy of the labels given the teacher's top predictions; at most 0, in nats.
 
     Tran et al. 2019, "Transferability and hardness of supervised classification tasks", equation 6.
 
     Args:
-      teacher_labels: int64 (n,), the class of the teacher's that it gives each image.
+      teacher_labels: int64 (n,), the teacher's class for each image.
       labels: int64 (n,).
     """
     counts: np.ndarray = np.zeros((int(teacher_labels.max()) + 1, int(labels.max()) + 1))
@@ -223,7 +223,7 @@ def nce(teacher_labels: np.ndarray, labels: np.ndarray) -> float:
 
 
 def _along_components(features: np.ndarray) -> np.ndarray:
-    """Returns the features along their first 256 components, of mean squared length 1, so that one penalty fits every teacher."""
+    """Returns the features along their first 256 components, scaled to mean squared length 1 so that one penalty fits all."""
     left, eigenvalues = _spectrum(features - features.mean(axis=0))
     along = left[:, -_PROBE_COMPONENTS:] * np.sqrt(eigenvalues[-_PROBE_COMPONENTS:])
     return along / max(float(np.sqrt((along**2).sum(axis=1).mean())), float(np.finfo(np.float32).tiny))
@@ -232,7 +232,7 @@ def _along_components(features: np.ndarray) -> np.ndarray:
 def _spectrum(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns the left singular vectors, float64 (n, r), and the squared singular values, ascending, float64 (r,).
 
-    By the smaller Gram matrix, which takes a tenth of the time of a singular value decomposition.
+    It uses the smaller Gram matrix, which takes a tenth of the time of a singular value decomposition.
     """
     rows = rows.astype(np.float64)
     n, d = rows.shape

@@ -1,1 +1,1 @@
-"""The two configs that the command falls back on: `default` with `--data`, `quick_start` without."""
+"""Holds the two configs that the command uses by default: `default` with `--data`, `quick_start` without."""

@@ -1,4 +1,4 @@
-"""The defaults: `python -m tl_keras.train --data=photos/ --workdir=run1`."""
+"""Holds the defaults of `python -m tl_keras.train --data=photos/ --workdir=run1`."""
 
 from tl_keras.config import TransferConfig
 

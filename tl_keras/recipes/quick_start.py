@@ -1,4 +1,4 @@
-"""The quick start: `python -m tl_keras.train`, with no data, no download and no other flag."""
+"""Holds the quick start, `python -m tl_keras.train` with no data, no download and no other flag."""
 
 from tl_keras.config import TransferConfig, quick_start
 

@@ -1,1 +1,1 @@
-"""What a person looks at: pages of HTML that need no network, with their figures."""
+"""Writes HTML pages that need no network, with their figures."""

@@ -1,4 +1,4 @@
-"""The pages that training leaves behind: the runs are finished, so what goes wrong here is said and no more."""
+"""Writes the pages after training; the runs are finished, so an error here is only printed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tl_keras.reporting.run_report import REPORT, refresh_time, write_report
 
 
 def report_run(workdir: str | os.PathLike[str]) -> None:
-    """Writes the page of a finished run and says where it is; of a page that is there, only the time, where that has changed."""
+    """Writes the page of a finished run and prints its path; if a page exists, only updates its section on time."""
     page = pathlib.Path(workdir, REPORT)
     if page.exists():
         refresh_time(workdir)
@@ -23,12 +23,12 @@ def report_run(workdir: str | os.PathLike[str]) -> None:
 def report_comparison(
     workdir: str | os.PathLike[str], runs: Sequence[pathlib.Path], *, in_full: Sequence[pathlib.Path]
 ) -> None:
-    """Writes a page that compares finished runs, and those of some of them.
+    """Writes a page that compares finished runs, and a page for some of them.
 
     Args:
-      workdir: Gets the page.
-      runs: Their directories.
-      in_full: Those that get a page of their own.
+      workdir: Directory that receives the page.
+      runs: Directories of the runs to compare.
+      in_full: Directories of the runs that also get their own page.
     """
     for run in in_full:
         report_run(run)
@@ -39,6 +39,6 @@ def report_comparison(
 def _write(page: pathlib.Path, write: Callable[[], pathlib.Path]) -> None:
     try:
         print(f"wrote: {write()}")
-    except Exception as error:  # whatever it is, training is over and its result is there
+    except Exception as error:  # whatever it is, training is over and its result is saved
         said = str(error).splitlines()[:1] or [type(error).__name__]
         print(f"no {page}: {said[0]}", file=sys.stderr)

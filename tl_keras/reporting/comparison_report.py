@@ -1,4 +1,4 @@
-"""Finished runs side by side, from what their directories say: no model is loaded and no image read."""
+"""Compares finished runs by their directories alone: no model is loaded and no image is read."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ def write_comparison(workdirs: Sequence[str | os.PathLike[str]], out: str | os.P
     """Writes a page that compares finished runs.
 
     Args:
-      workdirs: Two run directories or more.
-      out: Where to.
+      workdirs: Two or more run directories.
+      out: Path of the page.
 
     Returns:
-      Where it is.
+      The path of the page.
 
     Raises:
-      DataError: One of them holds no finished run.
-      WorkdirError: The disk is full or the place cannot be written.
+      DataError: A directory holds no finished run.
+      WorkdirError: The disk is full, or the place is not writable.
     """
     text = render("comparison.html", comparison=comparison_facts([read_run(workdir) for workdir in workdirs]))
     path = pathlib.Path(out)
@@ -37,7 +37,7 @@ def write_comparison(workdirs: Sequence[str | os.PathLike[str]], out: str | os.P
 
 
 def comparison_facts(runs: Sequence[FinishedRun]) -> dict[str, Any]:
-    """Returns what a page shows of runs side by side; an empty dictionary for none."""
+    """Returns the facts that a page shows of compared runs; an empty dictionary if there are none."""
     if not runs:
         return {}
     names = _names(runs)
@@ -59,6 +59,6 @@ def comparison_facts(runs: Sequence[FinishedRun]) -> dict[str, Any]:
 
 
 def _names(runs: Sequence[FinishedRun]) -> list[str]:
-    """Returns the short names where they tell the runs apart, else the paths."""
+    """Returns the short names if they tell the runs apart, else the paths."""
     names = [run.name for run in runs]
     return names if len(set(names)) == len(names) else [str(run.path) for run in runs]

@@ -1,4 +1,4 @@
-"""The figures of the reports: matplotlib's drawings as SVG inside the page, in the colours of the page."""
+"""Draws the figures of the reports with matplotlib, as SVG inside the page and in its colours."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from matplotlib.ticker import EngFormatter
 
 from tl_keras.evaluation.calibration import Reliability
 
-# All three have a contrast of 3 and more to the page, light (#ffffff) and dark (#15181c), as WCAG 2.2, 1.4.11, asks of graphics.
+# All have a contrast of at least 3 to the page, light (#ffffff) and dark (#15181c), as WCAG 2.2, 1.4.11, requires of graphics.
 _BLUE, _ORANGE, _GREY = "#3f7ddb", "#c4621f", "#7f7f7f"
 
-# Stands for the colour of the page's text until the drawing is in the page.
+# Placeholder for the page's text colour until the drawing is in the page.
 _INK = "#010203"
 
-# Inches: at 96 pixels an inch the text of a figure keeps 10 pixels on a phone of 360.
+# Width in inches: at 96 pixels per inch, the figure's text keeps 10 pixels on a phone of 360.
 _WIDTH = 5.0
 _LONGEST_NAME = 20
 
-# Above, counts and names of a confusion matrix run into each other.
+# Number of classes above which counts and names of a confusion matrix overlap.
 _MOST_COUNTED = 15
 _MOST_NAMED = 40
-# The strongest cell; text in the page's colour stays readable on it.
+# Opacity of the strongest cell; text in the page's colour stays readable on it.
 _STRONGEST = 0.65
 
-# Square points, of the bin with the most images.
+# Area, in square points, of the mark of the bin with the most images.
 _LARGEST_MARK = 120
 
 _STYLE: dict[Any, Any] = {
@@ -46,7 +46,7 @@ _STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "font.size": 11,
     "legend.frameon": False,
-    "svg.fonttype": "none",  # text stays text: it can be searched, read aloud, and takes the page's font
+    "svg.fonttype": "none",  # keeps text as text, which can be searched, read aloud, and takes the page's font
     "text.parse_math": False,  # a class may be called $5
 }
 
@@ -56,8 +56,8 @@ class Picture:
     """A figure in a page.
 
     Attributes:
-      svg: The drawing; its colour for text is that of the page.
-      description: What it shows, in words, for those who cannot see it.
+      svg: Drawing, whose text has the colour of the page's text.
+      description: Description in words, for readers who cannot see the drawing.
     """
 
     svg: Markup
@@ -68,8 +68,8 @@ def curves(history: Sequence[dict[str, Any]], *, kept_epoch: int) -> Picture:
     """Draws loss and accuracy by epoch, with the phases.
 
     Args:
-      history: As in `metrics.jsonl`; at least one epoch.
-      kept_epoch: Whose weights were kept, from 1.
+      history: Epochs as in `metrics.jsonl`, at least one.
+      kept_epoch: Epoch, from 1, whose weights were kept.
     """
     epochs = [row["epoch"] for row in history]
     phases = [row["phase"] for row in history]
@@ -102,10 +102,10 @@ def curves(history: Sequence[dict[str, Any]], *, kept_epoch: int) -> Picture:
 
 
 def network(rows: Sequence[dict[str, Any]]) -> Picture:
-    """Draws the network from input to output: which blocks are frozen, which are trained and at which rate.
+    """Draws the network from input to output: which blocks are frozen, which are trained, and at which rate.
 
     Args:
-      rows: For each block and the head `name`, `parameters`, and `rate`, the factor on the learning rate, 0 where frozen.
+      rows: For each block and the head, its `name`, `parameters` and `rate`, the factor on the learning rate, 0 if frozen.
     """
     with _drawing("network", 0.7 + 0.2 * len(rows)) as drawing:
         axes = drawing.figure.subplots()
@@ -134,11 +134,11 @@ def network(rows: Sequence[dict[str, Any]]) -> Picture:
 
 
 def confusion(matrix: np.ndarray, names: Sequence[str]) -> Picture:
-    """Draws which classes are taken for which.
+    """Draws which classes are confused with which.
 
     Args:
-      matrix: int64 (classes, classes), images by right class (rows) and answer (columns).
-      names: Of the classes.
+      matrix: int64 (classes, classes), number of images by right class (rows) and predicted class (columns).
+      names: Names of the classes.
     """
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     colours = np.zeros((*matrix.shape, 4))
@@ -196,11 +196,11 @@ def time_spent(seconds: dict[str, float]) -> Picture:
 
 
 def accuracy_by_time(reached: Sequence[dict[str, float]], *, seconds: float) -> Picture:
-    """Draws the best validation accuracy so far over the seconds since the run began.
+    """Draws the best validation accuracy so far over the seconds since the start of the run.
 
     Args:
-      reached: As in `result.json`, `time_to_accuracy`.
-      seconds: Of the whole run.
+      reached: Entry `time_to_accuracy` of `result.json`.
+      seconds: Duration of the whole run.
     """
     times = [row["seconds"] for row in reached]
     accuracies = [row["validation_accuracy"] for row in reached]
@@ -229,10 +229,10 @@ def accuracies(names: Sequence[str], values: Sequence[float], intervals: Sequenc
 
 
 def under_strain(audit: dict[str, Any]) -> Picture:
-    """Draws what is left of the student's accuracy, and of its answers and its teacher's, the more is done to the images.
+    """Draws the accuracy that the student keeps, and the answers that it and its teacher keep, by strength of the change.
 
     Args:
-      audit: As in `audit.json`.
+      audit: Content of `audit.json`.
     """
     rows_of: dict[str, list[dict[str, Any]]] = {}
     for row in audit["conditions"]:
@@ -253,7 +253,7 @@ def under_strain(audit: dict[str, Any]) -> Picture:
             axes.set_xticks(places, ["0", *(f"{row['strength']:g}" for row in rows)])
             axes.set(title=name, ylim=(-0.05, 1.05))
             lines = axes.get_legend_handles_labels()
-        for axes in panels:  # those that are left over
+        for axes in panels:  # the panels that are not used
             axes.set_axis_off()
         drawing.figure.legend(*lines, loc="outside upper center", ncols=3)
     last = {name: rows[-1]["accuracy"] for name, rows in rows_of.items()}
@@ -264,10 +264,10 @@ def under_strain(audit: dict[str, Any]) -> Picture:
 
 
 def mimicry(audit: dict[str, Any]) -> Picture:
-    """Draws how often the attack by the public teacher alone has its way, by the depth at which features are matched.
+    """Draws how often the attack with only the public teacher succeeds, by the depth at which features are matched.
 
     Args:
-      audit: As in `audit.json`; with such an attack.
+      audit: Content of `audit.json`, with such an attack.
     """
     rows = audit["mimicry"]
     taken = np.array([row["taken"] for row in rows])
@@ -289,7 +289,7 @@ def mimicry(audit: dict[str, Any]) -> Picture:
 
 
 def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """Lays heat over an image: where there is none, the image is dark.
+    """Darkens an image where heat is low.
 
     Args:
       image: float32 (height, width, 3), RGB, 0 to 255.
@@ -304,7 +304,7 @@ def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
 
 @dataclasses.dataclass
 class _Drawing:
-    """What is drawn on, and the drawing once `_drawing` is over."""
+    """A figure to draw on, and its SVG once `_drawing` is over."""
 
     figure: Figure
     svg: Markup = dataclasses.field(default_factory=Markup)
@@ -312,14 +312,14 @@ class _Drawing:
 
 @contextlib.contextmanager
 def _drawing(name: str, height: float) -> Iterator[_Drawing]:
-    """Gives a figure to draw on, and turns it into SVG.
+    """Yields a figure to draw on, and turns it into SVG afterwards.
 
     Args:
-      name: Tells its marks from those of the other figures in a page.
-      height: In inches.
+      name: Prefix that tells its marks from those of the page's other figures.
+      height: Height in inches.
     """
     with mpl.rc_context({**_STYLE, "svg.hashsalt": name}), warnings.catch_warnings():
-        # A class may be named in any script: the browser has the glyphs that matplotlib's font lacks.
+        # A class may be named in any script; the browser has the glyphs that matplotlib's font lacks.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         drawing = _Drawing(Figure(figsize=(_WIDTH, height), layout="constrained"))
         yield drawing
@@ -327,8 +327,8 @@ def _drawing(name: str, height: float) -> Iterator[_Drawing]:
         drawing.figure.savefig(file, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     svg = file.getvalue()
     svg = svg[svg.index("<svg") :].replace(_INK, "currentColor")
-    svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)  # it would hold for the whole page
-    svg = re.sub(r' id="[\w.]+_\d+"', "", svg)  # the same in every figure
+    svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)  # would apply to the whole page
+    svg = re.sub(r' id="[\w.]+_\d+"', "", svg)  # ids are the same in every figure
     drawing.svg = Markup(svg)  # matplotlib has escaped the text in it
 
 

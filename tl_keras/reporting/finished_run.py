@@ -1,4 +1,4 @@
-"""What a finished run directory says of itself, read without TensorFlow."""
+"""Reads a finished run directory without TensorFlow."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from tl_keras.errors import DataError
 from tl_keras.evaluation.metrics import accuracy_interval
 from tl_keras.runs.directory import RunDirectory
 
-_SEED = "seed_"  # how a comparison calls the directories of its runs, below that of their variant
+_SEED = "seed_"  # prefix of a comparison's run directories, below that of their variant
 
 
 @dataclasses.dataclass(frozen=True)
 class FinishedRun:
-    """A run that is over.
+    """A run that has ended.
 
     Attributes:
-      path: Its directory.
-      config: Resolved.
-      result: What `result.json` holds.
-      splits: What `splits.json` holds.
+      path: Directory of the run.
+      config: Resolved config.
+      result: Content of `result.json`.
+      splits: Content of `splits.json`.
     """
 
     path: pathlib.Path
@@ -35,44 +35,44 @@ class FinishedRun:
 
     @property
     def name(self) -> str:
-        """What a comparison calls it: its directory, with that of its variant where a comparison made it."""
+        """Returns the run's name in a comparison: its directory, preceded by that of its variant if there is one."""
         path = self.path.resolve()
         return f"{path.parent.name}/{path.name}" if path.name.startswith(_SEED) else path.name
 
     @property
     def split(self) -> str:
-        """What its accuracy was measured on: `test` where that was looked at, else `validation`."""
+        """Returns the split of the reported accuracy: `test` if it was measured, else `validation`."""
         return "test" if "test_accuracy" in self.result else "validation"
 
     @property
     def accuracy(self) -> float:
-        """On the images of `split`, 0 to 1."""
+        """Returns the accuracy on the images of `split`, 0 to 1."""
         return self.result[f"{self.split}_accuracy"]
 
     @property
     def images(self) -> int:
-        """Number of images in `split`."""
+        """Returns the number of images in `split`."""
         return self.result["images"][self.split]
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95% interval of the accuracy."""
+        """Returns the 95% interval of the accuracy."""
         return accuracy_interval(self.accuracy, self.images)
 
     @property
     def seconds(self) -> float:
-        """What the person waited for, from the start of the command to its end."""
+        """Returns the seconds that a person waited, from the start of the command to its end."""
         return sum(self.result["seconds"].values())
 
     def history(self) -> list[dict[str, Any]]:
-        """Returns a dictionary for each epoch, as the run wrote them to `metrics.jsonl`."""
+        """Returns a dictionary for each epoch, as the run wrote it to `metrics.jsonl`."""
         return RunDirectory(self.path).read_history(at_least=self.result["kept_epoch"])
 
     def logits(self) -> np.ndarray:
-        """Returns what the student answers, float32 (n, classes), for the images of `split` in the order of the source.
+        """Returns the student's logits, float32 (n, classes), for the images of `split` in the order of the source.
 
         Raises:
-          DataError: The run has not written them.
+          DataError: The run has not written the logits.
         """
         run = RunDirectory(self.path)
         if not run.logits.exists():
@@ -80,11 +80,11 @@ class FinishedRun:
         return run.read_logits()
 
     def audit(self) -> dict[str, Any] | None:
-        """Returns what `python -m tl_keras.audit` measured, an `Audit` as JSON; None where it has not."""
+        """Returns the content of `audit.json`, or None if `python -m tl_keras.audit` has not measured the run."""
         return RunDirectory(self.path).read_audit()
 
     def compared_with(self) -> list[FinishedRun]:
-        """Returns the finished runs of the comparison or sweep that it belongs to, itself among them; none where there is none."""
+        """Returns the finished runs of the comparison or sweep that this run belongs to, itself included, or an empty list."""
         path = self.path.resolve()
         if not path.name.startswith(_SEED):
             return []
@@ -96,12 +96,14 @@ def read_run(workdir: str | os.PathLike[str]) -> FinishedRun:
     """Reads a run directory.
 
     Raises:
-      DataError: There is no run in it, or one that is not finished.
-      ConfigError: Another version of tl_keras wrote it.
+      DataError: It holds no run, or one that is not finished.
+      ConfigError: Another version of tl_keras wrote the run.
     """
     run = RunDirectory(workdir)
     begun, result, splits = run.read_config(), run.read_result(), run.read_splits()
-    if begun is None or splits is None or result is None or "seconds" not in result:  # a soup was not trained
+    if (
+        begun is None or splits is None or result is None or "seconds" not in result
+    ):  # a soup has no seconds of training
         raise DataError(
             f"report: expected the directory of a finished run. Received: {run.path}, without {_lacking(run)}. Train first, "
             "or give the same command again: it goes on where training was stopped, and writes again what was removed."

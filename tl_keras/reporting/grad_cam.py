@@ -1,4 +1,4 @@
-"""Where a student looks: Grad-CAM (Selvaraju et al. 2017, "Grad-CAM: Visual Explanations from Deep Networks")."""
+"""Shows where a student looks, by Grad-CAM (Selvaraju et al. 2017, "Grad-CAM: Visual Explanations from Deep Networks")."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ import numpy as np
 
 from tl_keras.serving.student_statistics import FEATURES_LAYER
 
-# Images at a time; the largest networks take 600 pixels.
+# Number of images at a time; the largest networks take 600 pixels.
 _BATCH = 8
 
 
 def grad_cam(model: keras.Model, images: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Returns how much each place of some images speaks for a class.
+    """Returns how strongly each place of some images supports a class.
 
-    The maps are those that the backbone gives to the head. A channel weighs what the mean of the logit's gradient over its
-    places is (equation 1 of the paper); the weighted sum is cut off at 0 (equation 2) and divided by its maximum.
+    The maps are those that the backbone passes to the head. The weight of a channel is the mean over its places of the logit's
+    gradient (equation 1 of the paper); the weighted sum is cut off at 0 (equation 2) and divided by its maximum.
 
     Args:
       model: A student.
       images: float32 (n, image_size, image_size, 3), RGB, 0 to 255.
-      classes: int64 (n,), the class that is asked about, for each image.
+      classes: int64 (n,), the class to explain for each image.
 
     Returns:
-      float32 (n, height, width) of the feature map, 0 to 1; 0 everywhere where nothing speaks for the class.
+      float32 (n, height, width) of the feature map, 0 to 1; 0 everywhere if nothing supports the class.
     """
     pooling = model.get_layer(FEATURES_LAYER)
     below = keras.Model(model.input, pooling.input)
-    # Layer by layer: for a few images, tracing takes longer than it saves.
+    # Layer by layer, since tracing takes longer than it saves for a few images.
     batches = [below(images[start : start + _BATCH], training=False) for start in range(0, len(images), _BATCH)]
     maps = np.concatenate([keras.ops.convert_to_numpy(batch) for batch in batches])
     head = model.layers[model.layers.index(pooling) :]
@@ -49,7 +49,7 @@ def grad_cam(model: keras.Model, images: np.ndarray, classes: np.ndarray) -> np.
 
 
 def _gradient(function: Callable, at: np.ndarray) -> np.ndarray:
-    """Returns the gradient of a scalar function, by what Keras runs on."""
+    """Returns the gradient of a scalar function, computed by Keras's backend."""
     if keras.backend.backend() == "jax":
         import jax
 

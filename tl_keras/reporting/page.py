@@ -1,4 +1,4 @@
-"""One way to write pages: Jinja2 templates that share a base, text from data escaped, images inside the page."""
+"""Renders pages from Jinja2 templates that share a base, with escaped text and with images inside the page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import jinja2
 if TYPE_CHECKING:
     import numpy as np
 
-# A photo at this quality cannot be told from the original at the size of a thumbnail.
+# JPEG quality at which a photo cannot be told from the original at the size of a thumbnail.
 _JPEG_QUALITY = 80
 
 _ENVIRONMENT = jinja2.Environment(
@@ -25,11 +25,11 @@ _ENVIRONMENT.filters["grouped"] = lambda number: f"{number:,}"
 
 
 def render(template: str, **values: Any) -> str:
-    """Returns a page.
+    """Returns a rendered page.
 
     Args:
-      template: A file of `templates/`.
-      values: What it names; all text in it is escaped.
+      template: Name of a file in `templates/`.
+      values: Values that the template uses; all text in them is escaped.
     """
     return _ENVIRONMENT.get_template(template).render(values)
 
@@ -38,10 +38,10 @@ def jpeg_uri(pixels: np.ndarray, side: int) -> str:
     """Returns a picture as a `data:` address.
 
     Args:
-      pixels: (height, width, 3), RGB, 0 to 255, of any type.
+      pixels: (height, width, 3), RGB, 0 to 255, any dtype.
       side: Longest side of the picture in pixels; the aspect is kept.
     """
-    import tensorflow as tf  # not at the top: a page without pictures is written without it
+    import tensorflow as tf  # not at the top, because a page without pictures is written without it
 
     small = tf.image.resize(pixels, (side, side), preserve_aspect_ratio=True, antialias=True)
     jpeg = tf.io.encode_jpeg(tf.cast(tf.clip_by_value(small, 0, 255), tf.uint8), quality=_JPEG_QUALITY).numpy()

@@ -1,4 +1,4 @@
-"""`report.html`: what a finished run came to on the images that it held out, and where its student looks."""
+"""Writes `report.html`: the results of a finished run on images that it did not train on, and where its student looks."""
 
 from __future__ import annotations
 
@@ -33,24 +33,24 @@ from tl_keras.training.phases import Phase, plan_phases
 
 REPORT = "report.html"
 
-# Predictions that are shown of each kind, best and worst: two pictures each of about 5 KiB.
+# Number of predictions shown of each kind, best and worst; each has two pictures of about 5 KiB.
 _SHOWN = 8
 _SIDE = 144  # of a picture, in pixels
 
-_TIME = ("<!-- time -->", "<!-- /time -->")  # around what `refresh_time` writes again
+_TIME = ("<!-- time -->", "<!-- /time -->")  # enclose the part that `refresh_time` rewrites
 
 _MOST_PAIRS = 5  # of classes that are confused, in words
 
 
 @dataclasses.dataclass(frozen=True)
 class _Predictions:
-    """What the student answers for the images of one split, in the order of `evaluation_order`.
+    """The student's outputs for the images of one split, in the order of `evaluation_order`.
 
     Attributes:
       indices: int64 (n,), positions in the source.
       labels: int64 (n,).
       logits: float32 (n, classes).
-      temperature: Fitted on validation, at the end of training.
+      temperature: Temperature fitted on validation at the end of training.
     """
 
     indices: np.ndarray
@@ -60,7 +60,7 @@ class _Predictions:
 
     @property
     def scores(self) -> np.ndarray:
-        """Calibrated, float32 (n, classes), as the exported model gives them."""
+        """Returns the calibrated scores, float32 (n, classes), as the exported model computes them."""
         return softmax(self.logits / self.temperature, axis=-1)
 
 
@@ -71,17 +71,17 @@ def write_report(
     """Writes the page of a finished run.
 
     Args:
-      workdir: The run directory.
-      out: Where to; `report.html` in the run directory unless given.
-      source: The images of the run, where they are in memory. None: what its config names.
+      workdir: Directory of the run.
+      out: Path of the page; empty for `report.html` in the run directory.
+      source: The run's images if they are in memory. None means the source in the run's config.
 
     Returns:
-      Where it is.
+      The path of the page.
 
     Raises:
-      DataError: The run is not finished, or its images cannot be read any more.
+      DataError: The run is not finished, or its images can no longer be read.
       BackboneError: The model cannot be read.
-      WorkdirError: The disk is full or the place cannot be written.
+      WorkdirError: The disk is full, or the place is not writable.
     """
     run, in_memory = read_run(workdir), source is not None
     config, source, splits = open_run(workdir, source=source)
@@ -108,7 +108,7 @@ def write_report(
 
 
 def _in_python(run: FinishedRun) -> str:
-    """Returns the lines that train the same again on images that no command can name."""
+    """Returns the lines of Python that repeat the training on images that no command can name."""
     return "\n".join(
         [
             "import json, pathlib, tl_keras",
@@ -120,7 +120,7 @@ def _in_python(run: FinishedRun) -> str:
 
 
 def _student(run: FinishedRun) -> tuple[Student, float]:
-    """Returns the student of a run, read back, and its temperature."""
+    """Returns the student of a run, loaded from disk, and its temperature."""
     trained = load_model(run.path / "model.keras")
     teacher = choose_backbone(run.config.model)
     backbone = trained.model.get_layer("backbone")
@@ -129,7 +129,7 @@ def _student(run: FinishedRun) -> tuple[Student, float]:
 
 
 def _sentence(run: FinishedRun, student: Student, *, classes: int) -> str:
-    """Returns what was trained on what, and what it came to."""
+    """Returns a sentence that says what was trained on what, and the result."""
     teacher = student.teacher.describe()
     done = {
         "replicate": f"The architecture of {student.teacher.spec.name} was trained from random weights",
@@ -143,13 +143,13 @@ def _sentence(run: FinishedRun, student: Student, *, classes: int) -> str:
 
 
 def _measured(answers: _Predictions, names: tuple[str, ...], *, split: str) -> dict[str, Any]:
-    """Returns accuracy, figures by class, what is confused with what, and calibration."""
+    """Returns accuracy, per-class figures, confused classes, and calibration."""
     metrics = classification_metrics(answers.labels, answers.logits, names)
     matrix = confusion_matrix(answers.labels, answers.logits.argmax(axis=-1), labels=range(len(names)))
     wrong = matrix - np.diag(matrix.diagonal())
     pairs = np.dstack(np.unravel_index(np.argsort(-wrong, axis=None, kind="stable")[:_MOST_PAIRS], wrong.shape))[0]
     before = reliability(softmax(answers.logits, axis=-1), answers.labels)
-    # The temperature was fitted to validation images: there it is measured by others, each fitted without the image.
+    # The temperature was fitted to validation images, which are therefore measured with temperatures fitted without them.
     scores = answers.scores if split == "test" else out_of_fold_probabilities(answers.logits, answers.labels)
     after = reliability(scores, answers.labels)
     return {
@@ -185,7 +185,7 @@ def _examples(student: Student, source: Source, answers: _Predictions) -> dict[s
 
 
 def _overlays(student: Student, images: np.ndarray, classes: np.ndarray) -> list[np.ndarray | None]:
-    """Returns each image, bright where it speaks for a class; None where the network's last map has a single place."""
+    """Returns each image, bright where it supports a class; None if the network's last map has a single place."""
     heat = grad_cam(student.model, images, classes)
     if heat[0].size == 1:
         return [None] * len(images)
@@ -208,7 +208,7 @@ def _example(
 
 
 def _weaknesses(run: FinishedRun) -> dict[str, Any]:
-    """Returns what the audit found, and its figures; or the command that makes one."""
+    """Returns the audit's findings with figures, or the command that makes an audit."""
     audit = run.audit()
     if audit is None:
         return {"audit": None, "audit_command": shlex.join(["python", "-m", "tl_keras.audit", f"--workdir={run.path}"])}
@@ -220,7 +220,7 @@ def _weaknesses(run: FinishedRun) -> dict[str, Any]:
 
 
 def _training(run: FinishedRun, student: Student, phases: tuple[Phase, ...]) -> dict[str, Any]:
-    """Returns the phases, the network as the last of them trains it, the curves, and where the time went."""
+    """Returns the phases, the network as the last phase trains it, the curves, and the time spent."""
     return {
         "phases": phases,
         "blocks": (blocks := _blocks(student, phases[-1], layer_decay=run.config.training.layer_decay)),
@@ -232,7 +232,7 @@ def _training(run: FinishedRun, student: Student, phases: tuple[Phase, ...]) -> 
 
 
 def _time(run: FinishedRun) -> dict[str, Any]:
-    """Returns where the time went, and when each accuracy was reached."""
+    """Returns the time spent, and when each accuracy was reached."""
     reached = run.result["time_to_accuracy"]
     return {
         "time_spent": figures.time_spent(run.result["seconds"]),
@@ -242,7 +242,7 @@ def _time(run: FinishedRun) -> dict[str, Any]:
 
 
 def refresh_time(workdir: str | os.PathLike[str]) -> None:
-    """Writes the part of a run's page on time once more: exports take theirs after the page is written."""
+    """Rewrites the section on time of a run's page, because exports run after the page is written."""
     run = read_run(workdir)
     path = run.path / REPORT
     before, mark, after = path.read_text(encoding="utf-8").partition(_TIME[0])
@@ -254,7 +254,7 @@ def refresh_time(workdir: str | os.PathLike[str]) -> None:
 
 
 def _blocks(student: Student, phase: Phase, *, layer_decay: float) -> list[dict[str, Any]]:
-    """Returns name, parameters and factor on the learning rate, 0 where frozen, of each block and of the head."""
+    """Returns name, parameters and factor on the learning rate, 0 if frozen, of each block and of the head."""
     blocks = phase.plan.blocks
     rows = [
         {

@@ -1,4 +1,4 @@
-"""A small server for trying out a model: TensorFlow Serving's REST API, metrics, and a page for dropping a photo.
+"""Serves a model on a small scale for trying it out: TensorFlow Serving's REST API, metrics, and a page for dropping a photo.
 
 It serves the paths of https://www.tensorflow.org/tfx/serving/api_rest for the signatures that take `image_bytes`. A request
 that cannot be answered gets a 4xx status with `{"error": "..."}`, as in TensorFlow Serving.

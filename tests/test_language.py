@@ -1,0 +1,56 @@
+"""The package speaks plain English: docstrings begin with a verb, their entries name a thing, and odd words stay out."""
+
+import ast
+import pathlib
+import re
+
+import pytest
+
+PACKAGE = pathlib.Path(__file__).resolve().parent.parent / "tl_keras"
+TO_DO = ("config.py", "data/", "run_flags.py", "runs/", "source_flags.py", "training/", "untrusted.py")
+FILES = [path for path in sorted(PACKAGE.rglob("*.py")) if not path.relative_to(PACKAGE).as_posix().startswith(TO_DO)]
+
+# "images: Of the training split." says whose, not what; "images: Images of the training split." says both.
+OPENINGS = re.compile(
+    r"^ +\w+: ((?:Of|What|Whether so|Wherein|Begun|With its|As for|In which|By which|That of|Those|Whose)\b.*)$", re.M
+)
+WORDS = re.compile(r"\b(anew|lest|save that|wherein|whereof|thereof|for want of|one of ours)\b", re.I)
+RATES = re.compile(r"\b(images|steps|operations|requests|bytes|rows|pixels) an? (second|step|image|side)\b", re.I)
+
+every_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+
+
+def docstrings(path: pathlib.Path, *kinds: type[ast.AST]) -> list[str]:
+    """Returns the docstrings of a file's nodes of some kinds."""
+    found = (ast.get_docstring(node) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, kinds))
+    return [text for text in found if text]
+
+
+@every_file
+def test_a_docstring_begins_with_a_verb(path):
+    texts = docstrings(path, ast.Module, ast.FunctionDef, ast.AsyncFunctionDef)
+    assert not [
+        text.splitlines()[0] for text in texts if not re.match(r"[A-Z]\w*s,?\b", text) and path.name != "__init__.py"
+    ]
+
+
+@every_file
+def test_an_entry_names_a_thing(path):
+    texts = docstrings(path, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    assert not [found for text in texts for found in OPENINGS.findall(text)]
+
+
+@every_file
+def test_words_are_plain(path):
+    lines = path.read_text().splitlines()
+    assert not [line.strip() for line in lines if WORDS.search(line) or RATES.search(line)]
+
+
+@pytest.mark.parametrize("text", ["images: Of the run.", "scope: Wherein it trains.", "path: What it is."])
+def test_an_entry_that_names_nothing_is_found(text):
+    assert OPENINGS.search(f"  {text}")
+
+
+@pytest.mark.parametrize("text", ["Start anew.", "images a second", "one of ours"])
+def test_odd_words_are_found(text):
+    assert WORDS.search(text) or RATES.search(text)
