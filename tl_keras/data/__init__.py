@@ -1,1 +1,1 @@
-"""The images: where they come from, how they are checked, split, augmented and batched."""
+"""Reads the images: finds, checks, splits, augments and batches them."""

@@ -1,8 +1,8 @@
-"""Unpacks archives of images into the cache, once, and trusts nothing in them. Nothing here imports TensorFlow.
+"""Unpacks archives of images into the cache, once, and trusts nothing in them; imports no TensorFlow.
 
 ```
 CACHE/unpacked/NAME-HASH/images   the files
-                         notes.json  what was left out
+                         notes.json  notes on the entries that were left out
 ```
 """
 
@@ -26,7 +26,7 @@ from typing import IO
 from tl_keras.data.image_files import LeftOut
 from tl_keras.errors import DataError
 
-# Photos hardly shrink; drawings do, ten- to fiftyfold. What unpacks to more was made to fill a disk.
+# Photos hardly compress, drawings ten- to fiftyfold. An archive that unpacks to much more was made to fill a disk.
 _MOST_TIMES_LARGER = 200
 _MOST_FILES = 5_000_000
 _ALWAYS_ALLOWED_BYTES = 2**30
@@ -45,23 +45,23 @@ _DAMAGED = (
 
 
 def cache_folder(chosen: str, name: str) -> Path:
-    """Returns a folder in the cache, the chosen one or the user's."""
+    """Returns a directory in the cache, the chosen one or the user's."""
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     return Path(os.path.expanduser(chosen) if chosen else os.path.join(home, "tl_keras"), name)
 
 
 def unpack(path: str, cache: str) -> tuple[str, tuple[str, ...]]:
-    """Unpacks an archive, unless it has been.
+    """Unpacks an archive unless it has been unpacked before.
 
     Args:
-      path: A .zip or .tar file, the latter also compressed.
-      cache: Folder of the cache; empty: the user's.
+      path: Path of a .zip or .tar file, the latter also compressed.
+      cache: Directory of the cache; empty for the user's.
 
     Returns:
-      The folder with its files, and notes of what was left out.
+      The directory with its files, and notes on the entries that were left out.
 
     Raises:
-      DataError: It is damaged or encrypted, names files outside of itself, or unpacks to too much.
+      DataError: The archive is damaged or encrypted, names files outside itself, or unpacks to too much.
     """
     status = os.stat(path)
     key = f"{os.path.abspath(path)}\n{status.st_size}\n{status.st_mtime_ns}"
@@ -77,7 +77,7 @@ def unpack(path: str, cache: str) -> tuple[str, tuple[str, ...]]:
                 left_out = LeftOut()
                 _unpack_into(Path(scratch) / "images", path, status.st_size, left_out)
                 Path(scratch, "notes.json").write_text(json.dumps(left_out.notes()), encoding="utf-8")
-                # Another process may have been first: its files are the same.
+                # Another process may have been faster; its files are the same.
                 with contextlib.suppress(OSError):
                     os.rename(scratch, folder)
                 Path(scratch).mkdir(exist_ok=True)
@@ -94,10 +94,10 @@ def unpack(path: str, cache: str) -> tuple[str, tuple[str, ...]]:
 
 
 def require_safe_name(archive: str, name: str) -> str:
-    """Returns a name below a folder, with slashes.
+    """Returns a name below a directory, with slashes.
 
     Raises:
-      DataError: It leads out of the folder, or no file system takes it.
+      DataError: The name leads out of the directory, or no file system accepts it.
     """
     parts = name.replace("\\", "/").split("/")
     outside = name.startswith(("/", "\\")) or ".." in parts or re.match("[A-Za-z]:", name)

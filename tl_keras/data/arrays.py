@@ -1,4 +1,4 @@
-"""Images as numpy arrays: from Python, from an .npz file, or scikit-learn's digits."""
+"""Reads images in numpy arrays: from Python, from an .npz file, or scikit-learn's digits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tl_keras.data.split_names import parse_split, splits_of_names
 from tl_keras.errors import DataError
 from tl_keras.untrusted import check_npz
 
-# x_train and train_images; y_train and train_labels.
+# Names such as x_train and train_images; y_train and train_labels.
 _ARRAY_NAMES = {
     "images": re.compile("(?:x|images)_(.+)|(.+)_(?:x|images)", re.IGNORECASE),
     "labels": re.compile("(?:y|labels)_(.+)|(.+)_(?:y|labels)", re.IGNORECASE),
@@ -31,12 +31,12 @@ class ArraySource(RandomAccessSource):
     Args:
       images: uint8 (n, height, width) or (n, height, width, 1, 3 or 4), 0 to 255; greyscale, RGB or RGBA.
       labels: (n,), class names, or integers from 0 to classes - 1.
-      class_names: One name a class. None: the sorted names in `labels`, or the integers.
-      splits: Name of a split for each image, such as train, val or test, or empty. None: nothing is declared.
-      name: What reports call the source.
+      class_names: Names of the classes, one per class. None means the sorted names in `labels`, or the integers.
+      splits: Split of each image, such as train, val or test, or empty. None declares nothing.
+      name: Name of the source in reports.
 
     Raises:
-      DataError: Types, shapes, lengths or labels do not fit the above.
+      DataError: Types, shapes, lengths or labels do not fit the description above.
     """
 
     def __init__(
@@ -71,34 +71,34 @@ class ArraySource(RandomAccessSource):
         return tf.gather(self._pixels, index)
 
     def encoded_image(self, index: int) -> bytes:
-        """See `Source.encoded_image`."""
+        """Implements `Source.encoded_image`."""
         return tf.io.encode_png(self._read(tf.constant(index, tf.int64))).numpy()
 
     def contents_revision(self) -> str:
-        """See `Source.contents_revision`."""
+        """Implements `Source.contents_revision`."""
         pixels = self._pixels.numpy()
         return hashlib.sha256(repr(pixels.shape).encode() + memoryview(pixels)).hexdigest()
 
 
 def digits_source() -> ArraySource:
-    """Returns scikit-learn's 1,797 scanned digits, 8 by 8 pixels, shipped inside that package."""
+    """Returns scikit-learn's 1,797 scanned digits, 8 by 8 pixels, which that package contains."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()
-    # The scans hold 0 to 16; everything here holds 0 to 255.
+    # The scans hold values from 0 to 16; images here hold 0 to 255.
     pixels = np.round(digits.images * (255 / 16)).astype(np.uint8)
     return ArraySource(pixels, digits.target, name="digits")
 
 
 def npz_source(path: str, options: SourceOptions = NO_OPTIONS) -> ArraySource:
-    """Reads an .npz file laid out as those of keras.datasets or of MedMNIST.
+    """Reads an .npz file with the layout of keras.datasets or MedMNIST.
 
     Args:
-      path: A file with x_train and y_train, or train_images and train_labels, and the same of other splits.
-      options: What splits of other names mean.
+      path: Path of a file with x_train and y_train, or train_images and train_labels, and the same for other splits.
+      options: Options that say what other names of splits mean.
 
     Raises:
-      DataError: The file is missing, is no .npz, lacks an array, or holds something else than images and labels.
+      DataError: The file is missing or is not an .npz file, lacks an array, or holds something other than images and labels.
     """
     name = f"npz:{path}"
     if not Path(path).is_file():
@@ -126,7 +126,7 @@ def npz_source(path: str, options: SourceOptions = NO_OPTIONS) -> ArraySource:
     labels = [arrays[parts[split][1]] for split in parts]
     source = ArraySource(
         np.concatenate(images),
-        # CIFAR's labels are a column.
+        # CIFAR's labels have the shape of a column.
         np.concatenate([column[:, 0] if column.ndim == 2 and column.shape[1] == 1 else column for column in labels]),
         splits=[split for split, part in zip(parts, images, strict=True) for _ in range(len(part))],
         name=name,
@@ -187,7 +187,7 @@ def _encode_labels(
     name: str, labels: np.ndarray, class_names: Sequence[str] | None
 ) -> tuple[Sequence[str], np.ndarray]:
     if labels.dtype.kind == "S":
-        labels = np.char.decode(labels, "utf-8", "surrogateescape")  # whose names are then refused by the source
+        labels = np.char.decode(labels, "utf-8", "surrogateescape")  # the source then refuses such names
     if labels.dtype.kind in "UO":
         found, positions = encode_classes(labels.tolist())
         if class_names is None:

@@ -1,4 +1,4 @@
-"""Random changes to training images, each a pure function of an image and its seed."""
+"""Changes training images at random; each change is a pure function of an image and its seed."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ def make_augmentation(preset: str, *, horizontal_flip: bool) -> Augmentation:
     """Returns a function from an image and a seed to a changed image.
 
     The same seed gives the same image in any process, in any order and under any parallelism.
+    The same seed gives the same image in any process, in any order and at any parallelism.
 
     Args:
       preset: `none`, `light` (flip, brightness and contrast) or `strong` (the same, then keras-cv's RandAugment).
-      horizontal_flip: Whether half of the images are mirrored; False where left and right differ, as for digits.
+      horizontal_flip: Whether half of the images are mirrored; False if left and right differ, as for digits.
 
     Returns:
-      A function of image, float32 (height, width, 3), 0 to 255, and seed, int32 or int64 (2,), to an image like it.
+      A function from an image, float32 (height, width, 3), 0 to 255, and a seed, int32 or int64 (2,), to a changed image.
 
     Raises:
       ConfigError: There is no such preset.
@@ -62,12 +63,12 @@ def random_resized_crop(
       image: uint8 or float (height, width, 3).
       seed: int32 or int64 (2,); it alone decides the crop.
       image_size: Height and width of the result.
-      min_area: Smallest part of the area that is kept, above 0 to 1. The largest is 1; the width is 3/4 to 4/3 of the
-        height. If no such part fits in ten attempts, the largest central one is taken.
-      resize: Function of an image and its new height and width, which resizes as the teacher's training did, to float32.
+      min_area: Smallest part of the area that is kept, above 0 and up to 1. The largest is 1; the width is 3/4 to 4/3 of
+        the height. If no such part fits in ten attempts, the largest central one is taken.
+      resize: Function that resizes an image to a height and width, to float32, as the teacher's training did.
 
     Returns:
-      float32 (image_size, image_size, 3), in the range of the image.
+      float32 (image_size, image_size, 3), in the same range as the image.
     """
     height, width = tf.unstack(tf.shape(image)[:2])
     area_seed, shape_seed, place_seed = tf.unstack(tf.random.split(seed, 3))
@@ -84,7 +85,7 @@ def random_resized_crop(
     crop_height = tf.where(any_fits, crop_heights[first], largest_height)
     crop_width = tf.where(any_fits, crop_widths[first], largest_width)
     place = tf.where(any_fits, tf.random.stateless_uniform((2,), place_seed), (0.5, 0.5))
-    # Every offset from 0 to the room left over is as likely as any other.
+    # Every offset is equally likely.
     room = tf.stack([height - crop_height, width - crop_width])
     offset = tf.minimum(tf.cast(place * tf.cast(room + 1, tf.float32), tf.int32), room)
     crop = tf.slice(image, tf.concat([offset, [0]], 0), tf.stack([crop_height, crop_width, 3]))

@@ -1,9 +1,9 @@
-"""What every source of images offers, and the two ways of reading one.
+"""Defines what every source of images offers, and the two ways of reading one.
 
 ```
 Source
 ├── RandomAccessSource   any image at any time: folders, CSV, arrays; the indices are shuffled, fully
-└── RecordSource         streams of records: TFRecord, TFDS; what is not asked for is passed over, blocks are shuffled
+└── RecordSource         streams of records: TFRecord, TFDS; unwanted records are skipped, blocks are shuffled
 ```
 """
 
@@ -26,25 +26,25 @@ from tl_keras.data.conversion import converted_file
 from tl_keras.data.decoding import JpegFile
 from tl_keras.errors import DataError
 
-# What a shuffled stream of records holds in memory; reading ahead doubles it.
+# Bytes of a shuffled stream of records that are held in memory; reading ahead doubles them.
 _BLOCK_BYTES = 128 * 2**20
 _MAX_BLOCK_IMAGES = 16_384
 
-# Images read and decoded at a time: while half of them wait for the disk, the others keep all processors busy.
+# Number of images read and decoded at a time: while half of them wait for the disk, the others keep all processors busy.
 _CALLS = 2 * (os.cpu_count() or 1)
 
 
 class Source(abc.ABC):
-    """Labelled images, listed but not read: one entry an image in every column, in storage order.
+    """Labelled images, listed but not read; every column has one entry per image, in storage order.
 
     Attributes:
-      name: As the user named it.
-      class_names: One name a class; a label is a position in it.
-      ids: One name an image, unique and stable: a relative path, `file.tfrecord:17`, `train:17`, `array:17`.
+      name: Name that the user gave.
+      class_names: Names, one per class; a label is a position among them.
+      ids: Names, one per image, unique and stable: a relative path, `file.tfrecord:17`, `train:17`, `array:17`.
       labels: int64 (n,), 0 to len(class_names) - 1.
-      declared_splits: str (n,), `train`, `validation`, `test`, empty where the source says nothing, or `unused`.
-      notes: One-line remarks made while listing, for the user.
-      only_jpegs: Whether all that is read of it is known to be JPEG files.
+      declared_splits: str (n,), `train`, `validation`, `test`, empty if the source does not say, or `unused`.
+      notes: One-line remarks for the user, made while listing.
+      only_jpegs: Whether all images that are read are known to be JPEG files.
       only_upright: Whether none of them has an EXIF orientation that turns it.
     """
 
@@ -72,13 +72,13 @@ class Source(abc.ABC):
         return len(self.ids)
 
     def of_jpegs(self, *, only_upright: bool) -> Source:
-        """Returns the same source, known to have JPEG files alone, apart from those that are not decodable."""
+        """Returns the same source marked as having only JPEG files, apart from files that cannot be decoded."""
         known = copy.copy(self)
         known.only_jpegs, known.only_upright = True, only_upright
         return known
 
     def decodable(self, element: dict[str, tf.Tensor]) -> tf.Tensor | JpegFile:
-        """Returns the image of an element of `images` as `tl_keras.data.decoding.decode_image` takes it."""
+        """Returns the image of an element of `images` in the form that `tl_keras.data.decoding.decode_image` takes."""
         return JpegFile(element["image"], self.only_upright) if self.only_jpegs else element["image"]
 
     @abc.abstractmethod
@@ -90,30 +90,30 @@ class Source(abc.ABC):
         positions: np.ndarray | None = None,
         then: Callable[[dict[str, tf.Tensor]], Any] | None = None,
     ) -> tf.data.Dataset:
-        """Reads some of the images, each once.
+        """Reads some images, each once.
 
         Args:
-          indices: int64 (k,), which images; their order does not matter.
-          shuffle_seed: int64 scalar, possibly symbolic. The order follows from it alone, whatever the global seeds;
-            None: storage order, which is ascending indices.
-          positions: int64 (m,), ascending, which of the images in that order are wanted; None: all of them.
-          then: What is made of each, in parallel and where it was read; None: nothing.
+          indices: int64 (k,), indices of the images, in any order.
+          shuffle_seed: int64 scalar, possibly symbolic, which alone decides the order, whatever the global seeds. None means
+            storage order, which is ascending indices.
+          positions: int64 (m,), ascending, positions of the wanted images in that order; None for all.
+          then: Function applied to each element, in parallel and where it was read; None for none.
 
         Returns:
-          A dataset of what `then` makes of {"index": int64 scalar, "image": string scalar (an encoded file) or uint8
+          A dataset of `then` applied to {"index": int64 scalar, "image": string scalar (an encoded file) or uint8
           (height, width, channels)}.
         """
 
     @abc.abstractmethod
     def encoded_image(self, index: int) -> bytes:
-        """Returns the bytes of one image file; for pixels that never were a file, a PNG of them."""
+        """Returns the bytes of an image file; for pixels that were never a file, of a PNG of them."""
 
     def contents_revision(self) -> str | None:
-        """Returns a text that differs where an image may differ, found without decoding any; None: there is none."""
+        """Returns a text that changes when an image may have changed, without decoding any, or None if there is none."""
         return None
 
     def revision(self) -> str | None:
-        """Returns a hash that differs where images, classes or splits may differ, or None where only reading them tells."""
+        """Returns a hash that changes when images, classes or splits may have, or None if only reading them can tell."""
         contents = self.contents_revision()
         if contents is None:
             return None
@@ -128,11 +128,11 @@ class Source(abc.ABC):
 
 
 class RandomAccessSource(Source):
-    """Images that can be read in any order."""
+    """A source whose images can be read in any order."""
 
     @abc.abstractmethod
     def _read(self, index: tf.Tensor) -> tf.Tensor:
-        """Returns the image of an index, int64 scalar, by operations that can run in a tf.data pipeline."""
+        """Returns the image at an index, int64 scalar, by operations that can run in a tf.data pipeline."""
 
     def images(
         self,
@@ -142,7 +142,7 @@ class RandomAccessSource(Source):
         positions: np.ndarray | None = None,
         then: Callable[[dict[str, tf.Tensor]], Any] | None = None,
     ) -> tf.data.Dataset:
-        """See `Source.images`."""
+        """Implements `Source.images`."""
         order = ordered(indices, shuffle_seed=shuffle_seed)
         wanted = order if positions is None else tf.gather(order, on_host(positions))
 
@@ -154,11 +154,11 @@ class RandomAccessSource(Source):
 
 
 class FileSource(RandomAccessSource):
-    """Images in files of their own.
+    """A source whose images are separate files.
 
     Args:
-      paths: The files, in the order of the other columns.
-      columns: As for `Source`.
+      paths: Paths of the files, in the order of the other columns.
+      columns: Columns of `Source`.
     """
 
     def __init__(self, *, paths: Sequence[bytes], **columns):
@@ -167,27 +167,27 @@ class FileSource(RandomAccessSource):
         self._read_paths = on_host(np.array([os.fsencode(converted_file(os.fsdecode(path))) for path in paths], object))
 
     def path(self, index: int) -> str:
-        """Returns where the file of an image is."""
+        """Returns the path of an image's file."""
         return os.fsdecode(self._paths[index])
 
     def _read(self, index: tf.Tensor) -> tf.Tensor:
         return tf.io.read_file(tf.gather(self._read_paths, index))
 
     def encoded_image(self, index: int) -> bytes:
-        """See `Source.encoded_image`."""
+        """Implements `Source.encoded_image`."""
         return self._read(tf.constant(index, tf.int64)).numpy()
 
     def contents_revision(self) -> str:
-        """See `Source.contents_revision`."""
+        """Implements `Source.contents_revision`."""
         return revision_of_files(self._paths)
 
 
 class RecordSource(Source):
-    """Images that lie one after the other in large files.
+    """A source whose images follow each other in large files.
 
     Args:
-      mean_image_bytes: Size of an encoded image on average; bounds how many are held for shuffling.
-      columns: As for `Source`.
+      mean_image_bytes: Mean size of an encoded image, which decides how many are held for shuffling.
+      columns: Columns of `Source`.
     """
 
     def __init__(self, *, mean_image_bytes: float, **columns):
@@ -196,7 +196,7 @@ class RecordSource(Source):
 
     @abc.abstractmethod
     def _stream(self, seed: tf.Tensor | None) -> tf.data.Dataset:
-        """Returns all records as {"index", "image"}; in storage order, or roughly mixed by a seed, int64 (2,)."""
+        """Returns all records as {"index", "image"}, in storage order or roughly mixed by a seed, int64 (2,)."""
 
     def images(
         self,
@@ -206,7 +206,7 @@ class RecordSource(Source):
         positions: np.ndarray | None = None,
         then: Callable[[dict[str, tf.Tensor]], Any] | None = None,
     ) -> tf.data.Dataset:
-        """See `Source.images`."""
+        """Implements `Source.images`."""
         mask = on_host(np.isin(np.arange(len(self)), indices))
         seed = None if shuffle_seed is None else tf.stack([shuffle_seed, 0])
         records = self._stream(seed).filter(lambda record: tf.gather(mask, record["index"]))
@@ -220,7 +220,7 @@ class RecordSource(Source):
 
 
 def revision_of_files(paths: Iterable[str | bytes | os.PathLike[str]]) -> str:
-    """Returns a hash of the sizes and the times of the last change of files, in their order; of none, where one is gone."""
+    """Returns a hash of the sizes and modification times of files, in order; a constant if a file is missing."""
     digest = hashlib.sha256()
     for path in paths:
         with contextlib.suppress(OSError):
@@ -233,8 +233,8 @@ def revision_of_files(paths: Iterable[str | bytes | os.PathLike[str]]) -> str:
 def in_parallel(dataset: tf.data.Dataset, function: Callable) -> tf.data.Dataset:
     """Maps a function over a dataset, in order.
 
-    With a fixed number of calls: TensorFlow's own choice begins with few, and small sets are read before it has found more.
-    Without AutoGraph: the function is of TensorFlow's operations, and to find that out takes it a second or two.
+    The number of parallel calls is fixed: TensorFlow's own choice begins with few, and small sets are read before it has found
+    more. AutoGraph is off: the function consists of TensorFlow operations, and finding that out takes AutoGraph a few seconds.
     """
     return dataset.map(
         tf.autograph.experimental.do_not_convert(function), num_parallel_calls=_CALLS, deterministic=True
@@ -242,9 +242,9 @@ def in_parallel(dataset: tf.data.Dataset, function: Callable) -> tf.data.Dataset
 
 
 def untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """Returns the same elements; TensorFlow does not watch the pipeline as it runs, which leaves `in_parallel` nothing to tune.
+    """Returns the same elements without TensorFlow's tuning of the running pipeline, which `in_parallel` makes useless.
 
-    Watching took a fifth of an epoch of 400 photos, and a fifth of several in one `flat_map` (2 cores).
+    Tuning took a fifth of an epoch of 400 photos, and a fifth of several epochs in one `flat_map` (2 cores).
     """
     options = tf.data.Options()
     options.autotune.enabled = False
@@ -252,7 +252,7 @@ def untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:
 
 
 def ordered(indices: np.ndarray, *, shuffle_seed: tf.Tensor | None) -> tf.Tensor:
-    """Returns indices, int64 (k,), ascending or in the order that follows from a seed, int64 scalar."""
+    """Returns indices, int64 (k,), ascending or in the order that a seed, int64 scalar, decides."""
     order = on_host(np.sort(indices).astype(np.int64))
     if shuffle_seed is None:
         return order
@@ -262,12 +262,12 @@ def ordered(indices: np.ndarray, *, shuffle_seed: tf.Tensor | None) -> tf.Tensor
 def shuffle_in_blocks(dataset: tf.data.Dataset, seed: tf.Tensor, *, block_size: int) -> tf.data.Dataset:
     """Shuffles within consecutive blocks.
 
-    `Dataset.shuffle` also depends on TensorFlow's global seed, and fails where that is 0 and its own is symbolic.
+    `Dataset.shuffle` also depends on TensorFlow's global seed, and fails if that seed is 0 and its own is symbolic.
 
     Args:
-      dataset: Dictionaries of tensors of fixed shapes.
-      seed: int64 (2,), possibly symbolic. The order follows from it alone.
-      block_size: Elements shuffled together; two blocks are in memory at a time.
+      dataset: Dataset of dictionaries of tensors with fixed shapes.
+      seed: int64 (2,), possibly symbolic, which alone decides the order.
+      block_size: Number of elements shuffled together; two blocks are in memory at a time.
 
     Returns:
       A dataset of the same elements.
@@ -282,13 +282,13 @@ def shuffle_in_blocks(dataset: tf.data.Dataset, seed: tf.Tensor, *, block_size: 
 
 
 def on_host(values: np.ndarray) -> tf.Tensor:
-    """Returns an eager tensor in host memory, also from within a graph, which then captures it and stores no copy."""
+    """Returns an eager tensor in host memory, even within a graph, which then captures it and stores no copy."""
     with tf.init_scope(), tf.device("CPU:0"):
         return tf.constant(values)
 
 
 def _require_utf_8(source: str, class_names: Iterable[str]) -> None:
-    """Raises a DataError where a class has a name that neither JSON nor a graph of TensorFlow can hold."""
+    """Raises a DataError if the name of a class cannot be stored in JSON or in a TensorFlow graph."""
     for name in class_names:
         try:
             name.encode("utf-8")
@@ -299,10 +299,10 @@ def _require_utf_8(source: str, class_names: Iterable[str]) -> None:
 
 
 def encode_classes(labels: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray]:
-    """Returns the sorted class names (by value where all are integers) and the int64 (n,) label of every image.
+    """Returns the sorted class names (by value if all are integers) and the int64 (n,) label of every image.
 
     Raises:
-      DataError: A label has a NUL character, which NumPy would cut off.
+      DataError: A label contains a NUL character, where NumPy would cut it off.
     """
     if with_nul := next((label for label in labels if "\0" in label), None):
         raise DataError(

@@ -1,4 +1,4 @@
-"""What one process takes of batches that several replicas train on: known before an image is read."""
+"""Decides which rows of a batch one process reads, before an image is read, when several replicas train."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ Rows = tuple[np.ndarray, np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class BatchShard:
-    """The rows of each batch that one process takes.
+    """The rows of each batch that one process reads.
 
-    A batch that does not divide by the replicas is repeated in training until it does: it then has the mean loss, the
-    gradient and the batch statistics of the batch itself, which a padded one has not. It costs memory: at worst, a replica
-    takes the whole of the last batch. In evaluation it is padded.
+    In training, a batch that the number of replicas does not divide is repeated until it does. It then has the mean loss, the
+    gradient and the batch statistics of the original batch, unlike a padded one. This costs memory: at worst, a replica takes
+    the whole last batch. In evaluation the batch is padded.
 
     Attributes:
-      training: Whether the batches are trained on, or evaluated.
-      replicas: That take equal parts of a batch, over all processes.
-      process: Number of this one, from 0.
-      processes: Of which each has as many of the replicas.
+      training: Whether the batches are for training or for evaluation.
+      replicas: Number of replicas over all processes, which take equal parts of a batch.
+      process: Number of this process, from 0.
+      processes: Number of processes, with equally many replicas each.
     """
 
     training: bool
@@ -34,11 +34,11 @@ class BatchShard:
     processes: int = 1
 
     def rows(self, size: int) -> Rows:
-        """Returns the rows of a batch of this size that the process takes.
+        """Returns the rows that the process reads of a batch of this size.
 
         Returns:
-          Rows, int64 (m,), m divisible by its replicas; and weights, float32 (m,), which over all processes add up to 1 for
-          each row.
+          Rows, int64 (m,), with m divisible by its replicas; and weights, float32 (m,), which over all processes add up to 1
+          for each row.
         """
         copies = self.replicas // math.gcd(size, self.replicas) if self.training else 1
         padding = -(size * copies) % self.replicas
@@ -55,16 +55,16 @@ class BatchShard:
         images: int,
         global_batch_size: int,
     ) -> tf.data.Dataset:
-        """Returns the share of an epoch, of which no other image is read.
+        """Returns this process's shard of an epoch, without reading other images.
 
         Args:
-          examples: From positions in the order of the epoch, int64 (k,), ascending, to the (image, label) there.
-          mix: Makes of batches others of the same sizes, of each row and the one before it, or None.
-          images: Of the epoch.
-          global_batch_size: Images a step, over all replicas; the last step has what is left.
+          examples: Function from positions in the order of the epoch, int64 (k,), ascending, to the (image, label) there.
+          mix: Function that mixes each row of a batch with the one before it, keeping batch sizes, or None.
+          images: Number of images in the epoch.
+          global_batch_size: Number of images per step, over all replicas; the last step has the rest.
 
         Returns:
-          A dataset of (images, labels, weights float32 (m,)).
+          A dataset of (images, labels, weights), weights being float32 (m,).
         """
 
         @functools.cache  # an epoch has batches of two sizes at most
@@ -75,7 +75,7 @@ class BatchShard:
         starts = range(0, images, global_batch_size)
         needed_of_batches = [needed(min(global_batch_size, images - start)) for start in starts]
         positions = np.concatenate([start + rows for start, rows in zip(starts, needed_of_batches, strict=True)])
-        # Not `batch`: of a last batch that is repeated more may be needed than of the others.
+        # Not `batch`, since a repeated last batch may need more rows than the others.
         batches = examples(positions).batch(1).rebatch([len(rows) for rows in needed_of_batches])
 
         def rows_of_needed(size: int) -> Rows:
@@ -86,15 +86,15 @@ class BatchShard:
         return _taken(mixed, rows_of_needed, images=images, global_batch_size=global_batch_size)
 
     def of(self, batches: tf.data.Dataset, *, images: int, global_batch_size: int) -> tf.data.Dataset:
-        """Returns the share of an epoch of whole batches, which cost nothing to make.
+        """Returns this process's shard of an epoch of whole batches that are cheap to make.
 
         Args:
-          batches: Of (inputs, labels).
-          images: As for `read`.
-          global_batch_size: As for `read`.
+          batches: Dataset of (inputs, labels).
+          images: Number of images in the epoch.
+          global_batch_size: Number of images per step, over all replicas.
 
         Returns:
-          A dataset of (inputs, labels, weights float32 (m,)).
+          A dataset of (inputs, labels, weights), weights being float32 (m,).
         """
         return _taken(batches, self.rows, images=images, global_batch_size=global_batch_size)
 
@@ -102,7 +102,7 @@ class BatchShard:
 def _taken(
     batches: tf.data.Dataset, rows_of: Callable[[int], Rows], *, images: int, global_batch_size: int
 ) -> tf.data.Dataset:
-    """Returns of each batch of an epoch the rows, with their weights, that belong to its size."""
+    """Returns the rows and weights of each batch of an epoch, according to its size."""
     full, left = divmod(images, global_batch_size)
     rows = tf.data.Dataset.from_tensors(rows_of(global_batch_size)).repeat(full)
     if left:

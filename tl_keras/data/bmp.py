@@ -1,6 +1,6 @@
-"""BMP files by TensorFlow operations: every depth, rows from above or below, palettes and masks of colours.
+"""Decodes BMP files by TensorFlow operations: every depth, both orders of rows, palettes and colour masks.
 
-TensorFlow's own reader takes 8, 24 and 32 bits, gives positions in the palette for colours, and knows no masks.
+TensorFlow's own reader takes 8, 24 and 32 bits, returns palette positions as colours, and knows no masks.
 Microsoft's documentation of BITMAPFILEHEADER, BITMAPINFOHEADER and BITMAPV5HEADER is the source of the offsets.
 """
 
@@ -12,16 +12,16 @@ import tensorflow as tf
 
 from tl_keras.data.exif import unsigned_bytes
 
-# How long the first header is, the oldest second header, the usual one, and the first with a mask of alpha.
+# Lengths of the first header, the oldest second header, the usual one, and the first with a mask of alpha.
 _FILE_HEADER, _CORE_HEADER, _INFO_HEADER, _WITH_ALPHA = 14, 12, 40, 56
 _UNCOMPRESSED, _MASKS, _ALPHA_MASKS = 0, 3, 6
-# Of red, green, blue and alpha where a file has no masks of its own.
+# Masks of red, green, blue and alpha for a file without its own.
 _MASKS_OF_16 = (0x7C00, 0x03E0, 0x001F, 0)
 _MASKS_OF_32 = (0xFF0000, 0x00FF00, 0x0000FF, 0)
 
 
 class _Header(NamedTuple):
-    """What the headers say; int32 scalars but for `masks`, int64 (4,), red, green, blue and alpha, 0 for none."""
+    """Content of the headers: int32 scalars, except `masks`, int64 (4,), for red, green, blue and alpha, 0 for none."""
 
     start: tf.Tensor
     length: tf.Tensor
@@ -36,18 +36,18 @@ def decode_bmp(file: tf.Tensor) -> tf.Tensor:
     """Returns the pixels of a BMP file.
 
     Args:
-      file: String scalar; 1, 4, 8, 16, 24 or 32 bits, not compressed.
+      file: String scalar, a file with 1, 4, 8, 16, 24 or 32 bits, not compressed.
 
     Returns:
-      uint8 (height, width, 4), RGB and alpha, 0 to 255; alpha is 255 where the file has no mask of it.
+      uint8 (height, width, 4), RGB and alpha, 0 to 255; alpha is 255 if the file has no mask for it.
 
     Raises:
-      tf.errors.InvalidArgumentError: It ends early, is compressed, or is of another depth.
+      tf.errors.InvalidArgumentError: The file ends early, is compressed, or has another depth.
     """
     header = _read_header(file)
     width, height, depth = header.width, tf.abs(header.height), header.depth
     stride = (width * depth + 31) // 32 * 4
-    # In float64: a damaged header can claim more than an integer holds.
+    # In float64, since a damaged header can claim more than an integer holds.
     claimed = tf.cast(width, tf.float64) * tf.cast(height, tf.float64) * tf.cast(depth, tf.float64) / 8
     room = tf.strings.length(file) - header.start
     is_read = (
@@ -74,7 +74,7 @@ def decode_bmp(file: tf.Tensor) -> tf.Tensor:
 
 
 def _read_header(file: tf.Tensor) -> _Header:
-    # From byte 10 on, every number begins at a multiple of four bytes or two bytes behind one.
+    # From byte 10 on, every number begins at a multiple of four bytes or two bytes after one.
     numbers = tf.io.decode_raw(tf.strings.substr(file, 10, 60), tf.int32, fixed_length=60)
     start, length, width, height, depth, compression = tf.unstack(numbers[:6])
     is_core = length == _CORE_HEADER
@@ -91,7 +91,7 @@ def _read_header(file: tf.Tensor) -> _Header:
 
 
 def _palette(file: tf.Tensor, header: _Header) -> tf.Tensor:
-    """Returns uint8 (256, 3), RGB; black beyond what the file has."""
+    """Returns the palette, uint8 (256, 3), RGB; black beyond the file's own entries."""
     entry = tf.where(header.length == _CORE_HEADER, 3, 4)
     has_masks_behind = (header.compression != _UNCOMPRESSED) & (header.length == _INFO_HEADER)
     start = _FILE_HEADER + header.length + tf.where(has_masks_behind, 12, 0)

@@ -1,4 +1,4 @@
-"""Class names that a person would take for one; nothing here imports TensorFlow."""
+"""Finds class names that look like one and the same; imports no TensorFlow."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 
 def alike(class_names: Iterable[str]) -> list[str]:
-    """Returns "Cat and cat" for names that differ in case, Unicode form, spaces, separators or leading zeros alone."""
+    """Returns "Cat and cat" for names that differ only in case, Unicode form, spaces, separators or leading zeros."""
     groups: dict[str, list[str]] = {}
     for name in dict.fromkeys(class_names):
         groups.setdefault(_plain(name), []).append(name)

@@ -1,7 +1,7 @@
-"""Files that TensorFlow does not read, converted once to PNG: TIFF, HEIC, AVIF and JPEG 2000, by the extra `tl_keras[formats]`.
+"""Converts files that TensorFlow cannot read (TIFF, HEIC, AVIF, JPEG 2000) to PNG, once, with the extra `tl_keras[formats]`.
 
-Pillow reads TIFF, AVIF (from 11.3 on) and JPEG 2000, pillow-heif HEIC. A converted file lies in the cache, found by the
-content of the original, and is decoded as every PNG is: the exported model takes it, the original it does not.
+Pillow reads TIFF, AVIF (from 11.3 on) and JPEG 2000, pillow-heif reads HEIC. A converted file is kept in the cache under the
+hash of the original and decoded like every PNG. The exported model takes the PNG but not the original.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 CONVERTED_SUFFIXES = (".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2", ".j2k")
 REMEDY = "pip install 'tl_keras[formats]'"
-# Kept as they are: a PNG has them, and 16 bits stay 16.
+# Modes that are kept: PNG has them, and 16 bits stay 16.
 _MODES = ("1", "L", "LA", "RGB", "RGBA", "I;16")
 
 
@@ -31,12 +31,12 @@ def is_converted(name: str) -> bool:
 
 
 def can_convert() -> bool:
-    """Returns whether the packages of the extra are here."""
+    """Returns whether the packages of the extra are installed."""
     return all(importlib.util.find_spec(package) for package in ("PIL", "pillow_heif"))
 
 
 def converted_file(path: str) -> str:
-    """Returns where the PNG of a file lies, made where it is not there yet; the path itself for a file that needs none.
+    """Returns the path of a file's PNG, after making it if needed, or the path itself for a file that needs none.
 
     Raises:
       DependencyError: The packages of the extra are missing.
@@ -51,7 +51,7 @@ def converted_file(path: str) -> str:
         try:
             png = to_png(contents)
         except DataError:
-            return path  # named with the damaged ones by whoever decodes it
+            return path  # whoever decodes it reports it as damaged
         made.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=made.parent, delete=False) as file:
             file.write(png)
@@ -60,15 +60,15 @@ def converted_file(path: str) -> str:
 
 
 def readable_path(path: str) -> str:
-    """Returns what `converted_file` gives, or the path itself where the packages of the extra are missing."""
+    """Returns the path from `converted_file`, or the path itself if the packages of the extra are missing."""
     return converted_file(path) if can_convert() else path
 
 
 def to_png(contents: bytes) -> bytes:
-    """Returns a file of any kind that Pillow or pillow-heif reads as an upright PNG: its first page or frame.
+    """Converts a file of any type that Pillow or pillow-heif reads to an upright PNG of its first page or frame.
 
     Raises:
-      DataError: It cannot be read.
+      DataError: The file cannot be read.
     """
     import pillow_heif
     from PIL import Image
@@ -85,7 +85,7 @@ def png_of(image: Image.Image) -> bytes:
     """Returns a Pillow image as an upright PNG.
 
     Raises:
-      DataError: It belongs to a file that cannot be read.
+      DataError: The image belongs to a file that cannot be read.
     """
     from PIL import ImageOps
 
@@ -102,6 +102,6 @@ def png_of(image: Image.Image) -> bytes:
 
 
 def _folder() -> pathlib.Path:
-    """Returns where converted files lie, beside what frozen layers compute."""
+    """Returns the directory of converted files, beside the cached features."""
     cache = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
     return pathlib.Path(cache, "tl_keras", "converted")

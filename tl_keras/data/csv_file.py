@@ -1,4 +1,4 @@
-"""Reads CSV files as people write them: any usual separator and encoding. Nothing here imports TensorFlow."""
+"""Reads CSV files as people write them, with any usual separator and encoding; imports no TensorFlow."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tl_keras.data.image_table import NAMES, Table, plain_name
 from tl_keras.errors import DataError
 
 _SEPARATORS = ",;\t|"
-# With their marks; the longer ones first, since one begins with another.
+# Encodings with their byte-order marks; the longer marks first, since one begins with another.
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -24,11 +24,11 @@ _MARKS = (
 
 
 def read_csv(path: str, given: Mapping[str, str] | None = None) -> Table:
-    """Reads a CSV file whose first row is a header, or names an existing file: then the columns are path, label, split.
+    """Reads a CSV file whose first row is a header, or an existing file: then the columns are path, label, split.
 
     Args:
-      path: The file.
-      given: Names of columns that the user gave; they tell which separator is meant.
+      path: Path of the file.
+      given: Names of columns that the user gave; they help to find the separator.
 
     Raises:
       DataError: The file cannot be decoded, a quote is not closed, or a row has too many cells.
@@ -59,7 +59,7 @@ def read_csv(path: str, given: Mapping[str, str] | None = None) -> Table:
 
 
 def _decode(name: str, raw: bytes) -> tuple[str, str, tuple[str, ...]]:
-    """Returns the text, its encoding, and a remark where that had to be guessed."""
+    """Returns the text, its encoding, and a remark if the encoding had to be guessed."""
     encoding = next((encoding for mark, encoding in _MARKS if raw.startswith(mark)), "")
     if not encoding and b"\0" in raw[:4096]:
         encoding = "utf-16-le" if raw[1:2] == b"\0" else "utf-16-be"
@@ -73,7 +73,7 @@ def _decode(name: str, raw: bytes) -> tuple[str, str, tuple[str, ...]]:
                 f"{error.start}). Save it as UTF-8."
             ) from error
         line = raw.count(b"\n", 0, error.start) + 1
-    for encoding in ("cp1252", "latin-1"):  # the first lacks five bytes
+    for encoding in ("cp1252", "latin-1"):  # the first leaves five bytes undefined
         try:
             text = raw.decode(encoding)
             break
@@ -89,7 +89,7 @@ def _decode(name: str, raw: bytes) -> tuple[str, str, tuple[str, ...]]:
 
 
 def _separator(text: str, given: Mapping[str, str]) -> tuple[str, bool]:
-    """Returns what stands between cells, and whether the first line only says so, as Excel's `sep=;` does."""
+    """Returns the separator of cells, and whether the first line only declares it, as Excel's `sep=;` does."""
     first = next(iter(text.strip().splitlines()), "")
     if first.lower().startswith("sep=") and len(first) == 5:
         return first[4], True
@@ -100,14 +100,14 @@ def _separator(text: str, given: Mapping[str, str]) -> tuple[str, bool]:
 
 
 def _is_header(cells: list[str], given: Mapping[str, str] | None = None) -> bool:
-    """Returns whether cells name a column for the image and one for the label."""
+    """Returns whether cells name one column for the image and one for the label."""
     names = {plain_name(cell) for cell in cells}
     wanted = {what: {plain_name((given or {}).get(what, ""))} - {""} or set(NAMES[what]) for what in ("image", "label")}
     return all(names & known for known in wanted.values())
 
 
 def _read_rows(name: str, text: str, separator: str):
-    """Yields line and stripped cells of every row."""
+    """Yields the line number and the stripped cells of every row."""
     table = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     line = 1
     while True:

@@ -1,4 +1,4 @@
-"""Images held in memory as pixels: what is decoded once need not be decoded in every epoch."""
+"""Holds images in memory as pixels, so that they are decoded once and not in every epoch."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from tl_keras.data.base import RandomAccessSource, Source, on_host
 from tl_keras.data.decoding import JpegFile
 from tl_keras.data.inspection import Inspection
 
-# Decodes an image, as `tl_keras.data.decoding.decode_image` takes it, to uint8 (height, width, 3).
+# Function that decodes an image, as `tl_keras.data.decoding.decode_image` takes it, to uint8 (height, width, 3).
 Decode = Callable[[tf.Tensor | JpegFile], tf.Tensor]
 
 
 def held_decoded(
     source: Source, indices: np.ndarray, inspection: Inspection, *, decode: Decode, limit_gib: float
 ) -> Source:
-    """Returns the source with some of its images decoded and in memory, or as it is where they are pixels or too many.
+    """Returns the source with some images decoded and in memory, or unchanged if they are pixels already or too many.
 
     Args:
       source: The images.
-      indices: int64 (k,), those that are read in every epoch; all decodable.
-      inspection: Of the source; knows the size of every image.
-      decode: Decodes one image.
-      limit_gib: What the pixels may take, in GiB, at one byte a value. It decides the order of a stream of records too,
-        which is shuffled in blocks but fully in memory: the same limit gives the same run.
+      indices: int64 (k,), images that are read in every epoch; all can be decoded.
+      inspection: Inspection of the source, which knows the size of every image.
+      decode: Function that decodes one image.
+      limit_gib: Largest size of the pixels in GiB, at one byte per value. It also affects the order of a stream of records,
+        which is shuffled in blocks but fully in memory, so the same limit gives the same run.
     """
     nbytes = 3 * np.sum(inspection.heights[indices] * inspection.widths[indices])
     is_encoded = source.images(indices).element_spec["image"].dtype == tf.string
@@ -35,12 +35,12 @@ def held_decoded(
 
 
 class DecodedSource(RandomAccessSource):
-    """Some images of another source, decoded and in memory; the rest are read from there.
+    """A source with some images of another source decoded and in memory; the rest are read from there.
 
     Args:
-      source: The other.
-      indices: int64 (k,), those to hold; all decodable.
-      decode: Decodes one image.
+      source: The other source.
+      indices: int64 (k,), images to hold; all can be decoded.
+      decode: Function that decodes one image.
     """
 
     def __init__(self, source: Source, indices: np.ndarray, decode: Decode):
@@ -55,7 +55,7 @@ class DecodedSource(RandomAccessSource):
         self._source = source
         self._positions = np.full(len(source), -1)
         self._positions[np.sort(indices)] = np.arange(len(indices))
-        # Images differ in size; serialised, they make one tensor, and bring their shapes along.
+        # Images differ in size; serialised, they fit into one tensor together with their shapes.
         decoded = source.images(indices, then=lambda element: tf.io.serialize_tensor(decode(source.decodable(element))))
         with tf.device("CPU:0"):
             self._pixels = tf.stack(list(decoded))
@@ -68,7 +68,7 @@ class DecodedSource(RandomAccessSource):
         positions: np.ndarray | None = None,
         then: Callable[[dict[str, tf.Tensor]], Any] | None = None,
     ) -> tf.data.Dataset:
-        """See `Source.images`."""
+        """Implements `Source.images`."""
         held = np.all(self._positions[indices] >= 0)
         read = super().images if held else self._source.images
         return read(indices, shuffle_seed=shuffle_seed, positions=positions, then=then)
@@ -78,5 +78,5 @@ class DecodedSource(RandomAccessSource):
         return tf.ensure_shape(tf.io.parse_tensor(tf.gather(self._pixels, position), tf.uint8), (None, None, 3))
 
     def encoded_image(self, index: int) -> bytes:
-        """See `Source.encoded_image`."""
+        """Implements `Source.encoded_image`."""
         return self._source.encoded_image(index)

@@ -1,4 +1,4 @@
-"""From an encoded image, or pixels, to RGB; the same in training, evaluation and the exported model."""
+"""Turns an encoded image, or pixels, into RGB, in the same way in training, evaluation and the exported model."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from tl_keras.data.bmp import decode_bmp
 from tl_keras.data.exif import Window, orientation_of, stored_window, turn_upright, unsigned_bytes
 from tl_keras.data.gif import decode_gif
 
-# A pixel at the edge of what is decoded of a JPEG lacks its neighbours' colour, which is stored for two by two of them: it
-# differs from the same pixel of the whole image, the next does not.
+# A pixel at the edge of the decoded part of a JPEG lacks its neighbours' colour, which is stored for blocks of two by two. It
+# differs from the same pixel of the whole image; the next pixel does not.
 _MARGIN = 2
 
 BACKGROUNDS = {"white": (255, 255, 255), "black": (0, 0, 0)}
 
-# TensorFlow has read WebP from 2.20 on.
+# TensorFlow reads WebP from 2.20 on.
 READS_WEBP = hasattr(tf.io, "decode_webp")
 
 
@@ -25,11 +25,11 @@ READS_WEBP = hasattr(tf.io, "decode_webp")
 class JpegFile:
     """A file, string scalar, that is known to be a JPEG.
 
-    To ask in the graph costs a tenth of reading, decoding and resizing: TensorFlow hands what follows to another thread.
+    Asking in the graph costs a tenth of reading, decoding and resizing, since TensorFlow continues in another thread.
 
     Attributes:
-      contents: The file.
-      is_upright: Whether it is also known to have no orientation but the ordinary one.
+      contents: The encoded file.
+      is_upright: Whether it is also known to have the ordinary orientation.
     """
 
     contents: tf.Tensor
@@ -47,18 +47,17 @@ def decode_image(
 
     Args:
       image: String scalar, a file: JPEG, PNG, BMP, GIF (the first frame) or, from TensorFlow 2.20 on, WebP, in the
-        variants that docs/data.md lists; turned as its EXIF orientation says. Or uint8 (height, width, channels):
+        variants that docs/data.md lists, turned according to its EXIF orientation. Or uint8 (height, width, channels):
         1 is greyscale, 2 greyscale and alpha, 3 RGB, 4 RGB and alpha.
-      window: The part that is wanted, exactly as it is in the whole, upright image; of a JPEG little else is decoded.
-        None: all.
-      background: What transparent pixels are laid over, a key of `BACKGROUNDS`.
-      significant_bits: How many bits the values of 16-bit PNG files use, 8 to 16: 2**significant_bits - 1 is white.
+      window: Part to return, exactly as in the whole, upright image; of a JPEG little else is decoded. None means all.
+      background: Colour under transparent pixels, a key of `BACKGROUNDS`.
+      significant_bits: Number of bits that the values of 16-bit PNG files use, 8 to 16: 2**significant_bits - 1 is white.
 
     Returns:
       uint8 (height, width, 3), RGB, 0 to 255.
 
     Raises:
-      tf.errors.InvalidArgumentError: The file is damaged or of another kind. What lies behind the window is not looked at.
+      tf.errors.InvalidArgumentError: The file is damaged or of another type. Parts after the window are not checked.
     """
     if isinstance(image, JpegFile):
         decode = _decode_stored_jpeg if image.is_upright else _decode_jpeg
@@ -73,7 +72,7 @@ def decode_image(
 
 
 def _decode_jpeg(file: tf.Tensor, window: Window | None) -> tf.Tensor:
-    # Most have the quantisation tables first, or behind JFIF's segment of 18 bytes: a search would cost more than a millisecond.
+    # Most files have the quantisation tables first, or after JFIF's 18-byte segment; a search would cost more than a millisecond.
     markers = unsigned_bytes(file, 2, 20)
     is_plain = (markers[1] == 0xDB) | tf.reduce_all(tf.gather(markers, [1, 3, 18, 19]) == [0xE0, 16, 0xFF, 0xDB])
     orientation = tf.cond(is_plain, lambda: tf.constant(1), lambda: orientation_of(file))
@@ -85,7 +84,7 @@ def _decode_jpeg(file: tf.Tensor, window: Window | None) -> tf.Tensor:
 
 
 def _decode_stored_jpeg(file: tf.Tensor, window: Window | None) -> tf.Tensor:
-    # Exactly what Pillow, and so the training code of most teachers, decodes; the default is up to 21 levels off.
+    # Decodes exactly as Pillow does, and so the training code of most teachers; the default differs by up to 21 levels.
     accurate = {"channels": 3, "dct_method": "INTEGER_ACCURATE"}
     if window is None:
         return tf.io.decode_jpeg(file, **accurate)
@@ -105,7 +104,7 @@ def _part(pixels: tf.Tensor, window: Window | None) -> tf.Tensor:
 
 @functools.cache
 def _other_decoder(background: str, significant_bits: int) -> tf.types.experimental.PolymorphicFunction:
-    """Returns the decoder of what is no JPEG: traced once, however many graphs call it."""
+    """Returns the decoder of files other than JPEG, traced once however many graphs call it."""
 
     def decode(file: tf.Tensor) -> tf.Tensor:
         first = unsigned_bytes(file, 0, 4)
@@ -127,10 +126,10 @@ def _other_decoder(background: str, significant_bits: int) -> tf.types.experimen
 
 
 def _decode_png(file: tf.Tensor, significant_bits: int) -> tf.Tensor:
-    """Returns uint8 (height, width, channels), 1 to 4 channels as `decode_image` takes them."""
+    """Returns uint8 (height, width, channels) with 1 to 4 channels, as `decode_image` takes them."""
     depth = unsigned_bytes(file, 24, 1)[0]
-    # With four channels asked for, TensorFlow 2.21 also gives the alpha of single transparent colours; below 8 bits it then
-    # gives other colours, and without, what Pillow gives.
+    # With four channels, TensorFlow 2.21 also returns the alpha of single transparent colours, but below 8 bits it then returns
+    # other colours; without, it returns what Pillow does.
     pixels = tf.cond(depth < 8, lambda: tf.io.decode_png(file, channels=0), lambda: tf.io.decode_png(file, channels=4))
     if significant_bits == 16:
         return pixels
@@ -144,7 +143,7 @@ def _decode_png(file: tf.Tensor, significant_bits: int) -> tf.Tensor:
 
 
 def _decode_webp(file: tf.Tensor) -> tf.Tensor:
-    """Returns uint8 (height, width, 3 or 4) of a file that is not animated: some of those abort TensorFlow 2.21's process."""
+    """Returns uint8 (height, width, 3 or 4) of a file without animation; some animations abort TensorFlow 2.21's process."""
     header = unsigned_bytes(file, 8, 13)
     is_webp = tf.reduce_all(header[:4] == list(b"WEBP"))
     is_animated = tf.reduce_all(header[4:8] == list(b"VP8X")) & (tf.bitwise.bitwise_and(header[12], 2) > 0)
@@ -160,13 +159,13 @@ def _to_rgb(pixels: tf.Tensor, background: str) -> tf.Tensor:
     is_grey, has_alpha = channels < 3, channels % 2 == 0
     colours = tf.cond(is_grey, lambda: tf.repeat(pixels[:, :, :1], 3, axis=2), lambda: pixels[:, :, :3])
     colours = tf.ensure_shape(colours, (None, None, 3))
-    # The last channel of an opaque image is cheap to look at, blending is not.
+    # Checking the last channel of an opaque image is cheap, blending is not.
     is_seen_through = has_alpha & (tf.reduce_min(tf.where(has_alpha, pixels[:, :, -1], 255)) < 255)
     return tf.cond(is_seen_through, lambda: _blend(colours, pixels[:, :, -1:], background), lambda: colours)
 
 
 def _blend(colours: tf.Tensor, alpha: tf.Tensor, background: str) -> tf.Tensor:
-    """Returns uint8 (height, width, 3): colours laid over a background, rounded to the nearest."""
+    """Returns colours laid over a background, uint8 (height, width, 3), rounded to the nearest integer."""
     colours, alpha = tf.cast(colours, tf.uint16), tf.cast(alpha, tf.uint16)  # 255 * 255 + 127 fits
     below = tf.constant(BACKGROUNDS[background], tf.uint16)
     return tf.cast((colours * alpha + below * (255 - alpha) + 127) // 255, tf.uint8)

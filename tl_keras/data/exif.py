@@ -1,7 +1,7 @@
-"""The orientation that a camera noted in a file, read and applied by TensorFlow operations, so that an exported model does it too.
+"""Reads and applies a camera's EXIF orientation by TensorFlow operations, so that an exported model does so too.
 
-CIPA DC-008 (EXIF 2.3): a JPEG has the block in an APP1 segment among its first, a PNG in a chunk eXIf before its pixels
-(one after them is not looked for), a WebP in a chunk EXIF. The block is a TIFF header; tag 274 of its first directory
+By CIPA DC-008 (EXIF 2.3), a JPEG has the block in an APP1 segment among its first, a PNG in a chunk eXIf before its pixels
+(a chunk after them is ignored), a WebP in a chunk EXIF. The block is a TIFF header; tag 274 of its first directory
 says which of the eight ways the camera was held.
 """
 
@@ -12,22 +12,22 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-# From the height and width of an image, int32 (2,), to where a part of it starts, row and column, and how high and wide it is,
+# Function from the height and width of an image, int32 (2,), to the position (row, column) and the size (height, width) of a part,
 # both int32 (2,).
 Window = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
-# What weighs the bytes of a number, the least first and the greatest first.
+# Weights of a number's bytes, in little-endian and in big-endian order.
 LITTLE_ENDIAN = (1, 2**8, 2**16, 2**24)
 _BIG_ENDIAN = LITTLE_ENDIAN[::-1]
 
 # The tag of the orientation, and the TIFF types SHORT and LONG (TIFF 6.0, section 2).
 _ORIENTATION, _SHORT, _LONG = 274, 3, 4
 _BLOCK_BYTES = 2**16
-# Segments or chunks that are walked over in search of the block: a bound on what a hostile file costs. Cameras put it first.
+# Number of segments or chunks that are searched for the block, a bound on the cost of a hostile file. Cameras put it first.
 _MAX_STEPS = 64
 
-# A JPEG's segment, a PNG's chunk and a WebP's chunk, one row each. The first ten bytes of each: what weighs those of its
-# length, and what is added to it for the bytes that it does not count; where a block begins; the bytes that tell one.
+# Rows for a JPEG's segment, a PNG's chunk and a WebP's chunk. Of the first ten bytes of each: weights of the bytes of its length,
+# the number of bytes that the length does not count, the position where a block begins, and the bytes that identify one.
 _LENGTH = ((0, 0, 256, 1, 0, 0, 0, 0, 0, 0), (*_BIG_ENDIAN, 0, 0, 0, 0, 0, 0), (0, 0, 0, 0, *LITTLE_ENDIAN, 0, 0))
 _UNCOUNTED, _CONTENT, _FIRST = (2, 12, 8), (10, 8, 8), (2, 8, 12)
 _TOLD = (b"\xff\xe1\0\0Exif\0\0", b"\0\0\0\0eXIf\0\0", b"EXIF\0\0\0\0\0\0")
@@ -38,13 +38,13 @@ _JPEG, _PNG, _WEBP = range(3)
 def orientation_of(file: tf.Tensor) -> tf.Tensor:
     """Returns the EXIF orientation of a file, string scalar: int32 scalar, 1 (upright) to 8.
 
-    What is no JPEG, PNG or WebP, is damaged or says nothing is upright.
+    A file that is not JPEG, PNG or WebP, is damaged or declares no orientation counts as upright.
     """
     return _reader()(file)
 
 
 def turn_upright(pixels: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
-    """Returns an image, (height, width, 3), as it was seen, from how it is stored and its orientation, int32 scalar."""
+    """Returns an image, (height, width, 3), turned upright from its stored form by its orientation, int32 scalar."""
     is_transposed, flipped = _as_flips(orientation)
     pixels = tf.transpose(pixels, tf.where(is_transposed, [1, 0, 2], [0, 1, 2]))
     turned = tf.raw_ops.Reverse(tensor=pixels, dims=tf.concat([flipped, [False]], 0))
@@ -52,7 +52,7 @@ def turn_upright(pixels: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
 
 
 def stored_window(window: Window | None, orientation: tf.Tensor) -> Window | None:
-    """Returns where in the image as it is stored the part lies that `window` chooses of the upright one."""
+    """Returns the part of the stored image that corresponds to a part, `window`, of the upright image."""
     if window is None:
         return None
     is_transposed, flipped = _as_flips(orientation)
@@ -69,13 +69,13 @@ def stored_window(window: Window | None, orientation: tf.Tensor) -> Window | Non
 
 
 def unsigned_bytes(file: tf.Tensor, position: tf.Tensor | int, length: tf.Tensor | int) -> tf.Tensor:
-    """Returns bytes of a file as int32 (length,); 0 beyond its end."""
+    """Returns bytes of a file as int32 (length,); 0 after its end."""
     inside = tf.clip_by_value(position, 0, tf.strings.length(file))
     return tf.cast(tf.io.decode_raw(tf.strings.substr(file, inside, length), tf.uint8, fixed_length=length), tf.int32)
 
 
 def _as_flips(orientation: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns whether rows and columns are exchanged first, bool (), and which of the two is mirrored then, bool (2,)."""
+    """Returns whether rows and columns are exchanged first, bool (), and which of the two is mirrored afterwards, bool (2,)."""
     rows = tf.reduce_any(orientation == [3, 4, 7, 8])
     columns = tf.reduce_any(orientation == [2, 3, 6, 7])
     return orientation >= 5, tf.stack([rows, columns])
@@ -83,7 +83,7 @@ def _as_flips(orientation: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 @functools.cache
 def _reader() -> tf.types.experimental.PolymorphicFunction:
-    """Returns `orientation_of` as a function that is traced once, however many graphs call it."""
+    """Returns `orientation_of` as a function traced once, however many graphs call it."""
 
     def orientation(file: tf.Tensor) -> tf.Tensor:
         first = unsigned_bytes(file, 0, 1)[0]
@@ -97,7 +97,7 @@ def _reader() -> tf.types.experimental.PolymorphicFunction:
 
 
 def _find_block(file: tf.Tensor, kind: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns where the TIFF block of a file begins, int32 (), and whether there is one."""
+    """Returns the position of a file's TIFF block, int32 (), and whether there is one."""
     size = tf.strings.length(file)
     weights, uncounted, tells = (tf.gather(column, kind) for column in (_LENGTH, _UNCOUNTED, _TELLS))
     told = tf.gather([list(name) for name in _TOLD], kind)
@@ -106,7 +106,7 @@ def _find_block(file: tf.Tensor, kind: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]
         return tf.reduce_all(header * tells == told)
 
     def goes_on(position: tf.Tensor, header: tf.Tensor) -> tf.Tensor:
-        # Before a JPEG's picture are application segments and comments, before a PNG's other chunks than IDAT.
+        # A JPEG has application segments and comments before its picture, a PNG chunks other than IDAT.
         is_application = (header[0] == 0xFF) & (tf.bitwise.bitwise_and(header[1], 0xF0) == 0xE0) | (header[1] == 0xFE)
         before_picture = tf.stack([is_application, tf.reduce_any(header[4:8] != list(b"IDAT")), True])
         return (position < size) & ~tells_block(header) & tf.gather(before_picture, kind)
@@ -114,7 +114,7 @@ def _find_block(file: tf.Tensor, kind: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]
     def following(position: tf.Tensor, header: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         length = tf.reduce_sum(header * weights)
         step = length + uncounted + tf.where(kind == _WEBP, length % 2, 0)
-        # A length beyond what the file has, negative where it overflows, ends the walk.
+        # A length beyond the end of the file, negative if it overflows, ends the search.
         position = tf.where((step > 0) & (step < size - position), position + step, size)
         return position, unsigned_bytes(file, position, 10)
 
@@ -126,7 +126,7 @@ def _find_block(file: tf.Tensor, kind: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]
         maximum_iterations=_MAX_STEPS,
         parallel_iterations=1,
     )
-    # Some writers of WebP keep what stands before the block in a JPEG.
+    # Some writers of WebP keep the bytes that precede the block in a JPEG.
     is_prefixed = (kind == _WEBP) & tf.reduce_all(unsigned_bytes(file, position + 8, 4) == list(b"Exif"))
     content = position + tf.gather(_CONTENT, kind) + tf.where(is_prefixed, 6, 0)
     return tf.minimum(content, size), tells_block(header)

@@ -1,4 +1,4 @@
-"""Images in class folders: `DIR/CLASS/*`, or `DIR/{train,val,test}/CLASS/*`."""
+"""Reads images in class folders: `DIR/CLASS/*`, or `DIR/{train,val,test}/CLASS/*`."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from tl_keras.data.layouts import list_class_folders
 
 
 class FolderSource(FileSource):
-    """A directory of class folders, or of folders for train, validation and test with class folders in them.
+    """A directory of class folders, or of folders for train, validation and test that contain class folders.
 
-    Which folders are which is told by `tl_keras.data.layouts`; which files are images, by `tl_keras.data.image_files`.
+    `tl_keras.data.layouts` tells which folders are which, and `tl_keras.data.image_files` which files are images.
 
     Args:
       directory: Path of the directory.
       splits: Splits that the user gives to folders; see `list_class_folders`.
-      archive: Name of the archive that the directory was unpacked from; empty: it is the user's own.
-      notes: Remarks made before, such as what the archive held besides.
+      archive: Name of the archive that the directory was unpacked from; empty for the user's own directory.
+      notes: Earlier remarks, such as on other entries of the archive.
 
     Raises:
-      DataError: `list_class_folders` refuses it.
+      DataError: `list_class_folders` refuses the directory.
     """
 
     def __init__(

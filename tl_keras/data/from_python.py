@@ -1,4 +1,4 @@
-"""Images of other libraries' objects: Hugging Face datasets and tf.data datasets."""
+"""Reads images from objects of other libraries: Hugging Face datasets and tf.data datasets."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from tl_keras.data.options import NO_OPTIONS, SourceOptions
 from tl_keras.data.split_names import splits_of_names
 from tl_keras.errors import DataError, DependencyError
 
-# Bytes of an image, for how many are shuffled at a time, where no file tells.
+# Assumed bytes per image, which decides how many are shuffled at a time, if no file tells.
 _USUAL_IMAGE_BYTES = 200_000
 
 
 class HuggingFaceSource(RandomAccessSource):
-    """A dataset of Hugging Face's `datasets`, with an image and a class label for each row.
+    """A dataset of Hugging Face's `datasets` with an image and a class label in each row.
 
     Args:
       dataset: A `Dataset`, or a `DatasetDict` of splits.
-      options: Columns `image` and `label`, where they have other names, and what splits of other names mean.
+      options: Names of the columns `image` and `label` if they differ, and the meaning of other names of splits.
       name: Name of the source.
 
     Raises:
-      DataError: It has no such columns, or a split whose name says nothing.
+      DataError: The dataset has no such columns, or has a split whose name is unknown.
     """
 
     def __init__(self, dataset: Any, options: SourceOptions = NO_OPTIONS, *, name: str = "datasets.Dataset"):
@@ -52,7 +52,7 @@ class HuggingFaceSource(RandomAccessSource):
             raise DataError(
                 f"{name}: expected labelled images. Received images without a label. Choose another dataset."
             )
-        # Files as they are stored: decoded as all others are.
+        # Files stay as they are stored, and are decoded like all others.
         self._rows = {part: rows.cast_column(image, datasets.Image(decode=False)) for part, rows in used.items()}
         self._column = image
         self._starts = np.cumsum([0, *(len(rows) for rows in used.values())])
@@ -68,7 +68,7 @@ class HuggingFaceSource(RandomAccessSource):
         )
 
     def encoded_image(self, index: int) -> bytes:
-        """See `Source.encoded_image`."""
+        """Implements `Source.encoded_image`."""
         number = int(np.searchsorted(self._starts, index, side="right")) - 1
         part = list(self._rows)[number]
         stored = self._rows[part][int(index - self._starts[number])][self._column]
@@ -80,7 +80,7 @@ class HuggingFaceSource(RandomAccessSource):
             return file.read()
 
     def contents_revision(self) -> str | None:
-        """See `Source.contents_revision`: the library keeps a fingerprint, by which it finds what it has computed."""
+        """Implements `Source.contents_revision` by the fingerprint under which the library caches its results."""
         fingerprints = [getattr(rows, "_fingerprint", "") for rows in self._rows.values()]
         return " ".join(fingerprints) if all(fingerprints) else None
 
@@ -92,11 +92,11 @@ def hugging_face_source(path: str, options: SourceOptions = NO_OPTIONS) -> Huggi
     """Returns the images of a dataset on disk, or of a Parquet file of images.
 
     Args:
-      path: What `save_to_disk` wrote, a folder that `load_dataset` reads, or a .parquet file.
-      options: As for `HuggingFaceSource`.
+      path: Path of a directory that `save_to_disk` wrote or `load_dataset` reads, or of a .parquet file.
+      options: Options of `HuggingFaceSource`.
 
     Raises:
-      DataError: There is none, or it cannot be read.
+      DataError: There is no dataset, or it cannot be read.
       DependencyError: `datasets` is not installed.
     """
     name = f"hf:{path}"
@@ -120,16 +120,16 @@ def hugging_face_source(path: str, options: SourceOptions = NO_OPTIONS) -> Huggi
 
 
 class TFDataSource(RecordSource):
-    """A `tf.data.Dataset` of (image, label) or {"image", "label"}, in batches or not.
+    """A `tf.data.Dataset` of (image, label) or {"image", "label"}, batched or not.
 
-    It is read from its start in every epoch and has to give the same elements in the same order each time.
+    It is read from its start in every epoch and must return the same elements in the same order each time.
 
     Args:
-      dataset: Finite; images are uint8 pixels or encoded files, labels integers, one-hot rows or strings.
+      dataset: Finite dataset; images are uint8 pixels or encoded files, labels integers, one-hot rows or strings.
       name: Name of the source.
 
     Raises:
-      DataError: It is infinite, empty, or holds something else.
+      DataError: The dataset is infinite, empty, or holds something else.
     """
 
     def __init__(self, dataset: tf.data.Dataset, *, name: str = "tf.data.Dataset"):
@@ -149,7 +149,7 @@ class TFDataSource(RecordSource):
         self._images = pairs.map(lambda image, label: image)
         labels, self._hashes = _read_twice(name, pairs)
         class_names, positions = encode_classes([_label_text(label) for label in labels])
-        names = getattr(dataset, "class_names", None)  # of keras.utils.image_dataset_from_directory
+        names = getattr(dataset, "class_names", None)  # set by keras.utils.image_dataset_from_directory
         if names and all(name.isdecimal() and int(name) < len(names) for name in class_names):
             positions, class_names = np.array([int(class_names[position]) for position in positions]), tuple(names)
         super().__init__(
@@ -165,17 +165,17 @@ class TFDataSource(RecordSource):
         return self._images.enumerate().map(lambda index, image: {"index": index, "image": image})
 
     def encoded_image(self, index: int) -> bytes:
-        """See `Source.encoded_image`."""
+        """Implements `Source.encoded_image`."""
         image = next(iter(self._images.skip(index)))
         return (image if image.dtype == tf.string else tf.io.encode_png(image)).numpy()
 
     def contents_revision(self) -> str:
-        """See `Source.contents_revision`."""
+        """Implements `Source.contents_revision`."""
         return repr(self._hashes)
 
 
 def _read_twice(name: str, pairs: tf.data.Dataset) -> tuple[list[Any], list[int]]:
-    """Returns labels and hashes, having checked that the same images come in the same order when they are read again."""
+    """Returns labels and hashes, after checking that a second reading gives the same images in the same order."""
 
     def fingerprint(image: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         contents = image if image.dtype == tf.string else tf.io.serialize_tensor(image)

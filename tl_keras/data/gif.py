@@ -1,6 +1,6 @@
-"""GIF files by TensorFlow operations: the first frame, with what is transparent in the background's colour.
+"""Decodes GIF files by TensorFlow operations: the first frame, with transparent pixels in the background's colour.
 
-TensorFlow's reader makes transparent pixels black. Transparency is one colour of a palette, so the palette is changed in
+TensorFlow's reader makes transparent pixels black. Since transparency is one colour of a palette, the palette is changed in
 the file before it is decoded.
 """
 
@@ -10,9 +10,9 @@ import tensorflow as tf
 
 from tl_keras.data.exif import unsigned_bytes
 
-# GIF89a: the header and the screen descriptor, an extension, the label of the graphic control one, a frame.
+# Lengths and markers of GIF89a: header and screen descriptor, an extension, the label of the graphic control one, a frame.
 _HEADER, _EXTENSION, _CONTROL, _FRAME = 13, 0x21, 0xF9, 0x2C
-# Blocks before the first frame: a bound on what a hostile file costs. XMP, the longest that is usual, has a few hundred.
+# Number of blocks searched for the first frame, a bound on the cost of a hostile file. XMP, the longest usual block, has hundreds.
 _MAX_BLOCKS = 4096
 
 
@@ -21,13 +21,13 @@ def decode_gif(file: tf.Tensor, background: tuple[int, int, int]) -> tf.Tensor:
 
     Args:
       file: String scalar.
-      background: RGB, 0 to 255, of transparent pixels.
+      background: Colour of transparent pixels, RGB, 0 to 255.
 
     Returns:
       uint8 (height, width, 3), RGB, 0 to 255.
 
     Raises:
-      tf.errors.InvalidArgumentError: It is damaged, or its first frame does not cover the image.
+      tf.errors.InvalidArgumentError: The file is damaged, or its first frame does not cover the image.
     """
     control, frame = _first_frame(file)
     descriptor = unsigned_bytes(file, frame, 10)
@@ -61,7 +61,7 @@ def decode_gif(file: tf.Tensor, background: tuple[int, int, int]) -> tf.Tensor:
 
 
 def _first_frame(file: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns where the last graphic control extension before the first frame begins (0: none), and the frame; int32."""
+    """Returns positions, int32: of the last graphic control extension before the first frame (0: none), and of the frame."""
     flags = unsigned_bytes(file, 10, 1)[0]
     size = tf.strings.length(file)
 
@@ -71,7 +71,7 @@ def _first_frame(file: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     def following(position: tf.Tensor, control: tf.Tensor, inside: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         header = unsigned_bytes(file, position, 2)
         control = tf.where(~inside & (header[1] == _CONTROL), position, control)
-        # An extension and its label, or a block of the length that it begins with, of which 0 is the last.
+        # Skips an extension and its label, or a block, which begins with its length; a length of 0 marks the last.
         return position + tf.where(inside, 1 + header[0], 2), control, ~inside | (header[0] > 0)
 
     palette = tf.where(tf.bitwise.bitwise_and(flags, 0x80) > 0, 3 * tf.bitwise.left_shift(2, flags & 7), 0)
@@ -81,7 +81,7 @@ def _first_frame(file: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def _replaced(file: tf.Tensor, position: tf.Tensor, new: tf.Tensor) -> tf.Tensor:
-    """Returns a file with other bytes at a position; it stays as it is where they would lie beyond its end."""
+    """Returns a file with other bytes at a position, or unchanged if they would lie after its end."""
     length, size = tf.strings.length(new), tf.strings.length(file)
     inside = tf.minimum(position, size - length)
     end = tf.strings.substr(file, inside + length, size)

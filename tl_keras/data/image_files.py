@@ -1,6 +1,6 @@
-"""Finds the images below a folder, by the one rule that training, inspection, evaluation and prediction share.
+"""Finds the images below a folder by one rule for training, inspection, evaluation and prediction.
 
-Nothing here imports TensorFlow.
+It imports no TensorFlow.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from tl_keras.data import conversion
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")
 
-# Folders that programs make beside the photos: thumbnails of a NAS, forks of macOS, waste baskets.
+# Folders that programs create beside photos: thumbnails of a NAS, macOS's resource forks, trash folders.
 _FOLDERS_OF_PROGRAMS = {"@eadir", "__macosx", "#recycle", "#snapshot", "$recycle.bin", "lost+found"}
 
 
 def is_image(name: str) -> bool:
-    """Returns whether a file's name ends as that of an image."""
+    """Returns whether a file's name has the suffix of an image."""
     return name.lower().endswith(IMAGE_SUFFIXES) or (conversion.is_converted(name) and conversion.can_convert())
 
 
 class LeftOut:
-    """Counts what a listing leaves out, by reason, with the first name of each."""
+    """Counts the entries that a listing leaves out, by reason, with the first name of each."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
@@ -32,7 +32,7 @@ class LeftOut:
         self.other_files: Counter[str] = Counter()
 
     def add(self, reason: str, name: str, count: int = 1) -> None:
-        """Counts something; `reason` is a plural, such as "hidden images"."""
+        """Counts entries; `reason` is a plural, such as "hidden images"."""
         if count:
             self._counts[reason] += count
             self._first.setdefault(reason, name)
@@ -50,11 +50,11 @@ class LeftOut:
 
 @dataclasses.dataclass
 class Folder:
-    """A folder, read with all that is below it.
+    """A folder, read with everything below it.
 
     Attributes:
       path: Path below the folder that was read first; empty for that one.
-      images: Names of the images that lie directly in it, sorted.
+      images: Names of the images directly in it, sorted.
       folders: Folders in it, sorted by name.
       other_files: Number of its other files by suffix.
       count: Number of images at any depth.
@@ -68,16 +68,16 @@ class Folder:
 
     @property
     def name(self) -> str:
-        """Name without the folders above."""
+        """Returns the name without the folders above."""
         return self.path.rpartition("/")[2]
 
     @property
     def filled(self) -> list[Folder]:
-        """Folders in it that hold images at some depth."""
+        """Returns the folders in it that contain images at some depth."""
         return [folder for folder in self.folders if folder.count]
 
     def walk(self) -> Iterator[Folder]:
-        """Yields the folder and all below it, each before those in it."""
+        """Yields the folder and all folders below it, each before those in it."""
         waiting = [self]
         while waiting:
             folder = waiting.pop()
@@ -89,21 +89,21 @@ class Folder:
         return [image for folder in self.walk() for image in folder.image_paths()]
 
     def image_paths(self) -> list[str]:
-        """Returns the paths of the images that lie directly in it."""
+        """Returns the paths of the images directly in it."""
         return [f"{self.path}/{name}" if self.path else name for name in self.images]
 
 
 def read_tree(root: str) -> tuple[Folder, LeftOut]:
-    """Reads a folder and all below it; opens no file.
+    """Reads a folder and everything below it without opening a file.
 
-    A link to a folder is followed, unless it leads back to a folder above it or to one already read behind the same link.
+    Links to folders are followed, unless they lead back to a folder above or to one already read behind the same link.
 
     Args:
       root: Path of the folder.
 
     Returns:
-      The folder, and what was left out: hidden files and folders, folders that other programs make, links that lead
-      nowhere or back, what is neither file nor folder, and what may not be read.
+      The folder, and what was left out: hidden files and folders, folders that other programs create, links that lead
+      nowhere or back, entries that are neither file nor folder, and entries without permission.
     """
     left_out, top = LeftOut(), Folder("")
     for link in _read_below(root, top, left_out, seen=None):
@@ -118,7 +118,7 @@ def read_tree(root: str) -> tuple[Folder, LeftOut]:
 
 
 def list_images(paths: Iterable[str | os.PathLike[str]]) -> tuple[list[str], list[str]]:
-    """Returns the files, each once, with folders replaced by the images below them, and a note for all that is left out.
+    """Returns the files, each once, with folders replaced by the images below them, and a note for everything left out.
 
     Args:
       paths: Files, which are taken whatever their name, and folders.
@@ -141,13 +141,13 @@ def counted(files: Counter[str]) -> str:
 
 
 def _read_below(root: str, start: Folder, left_out: LeftOut, *, seen: set[tuple[int, int]] | None) -> list[Folder]:
-    """Fills a folder and those below it; returns the links to folders among them, which are still empty.
+    """Fills a folder and those below it; returns the links to folders found there, which are still empty.
 
     Args:
       root: Path of the folder that was read first.
       start: Folder to fill.
-      left_out: Counts, which grow.
-      seen: Identities of folders that are not to be read, behind a link; what is read is added. None: everything is read.
+      left_out: Counts, which are increased.
+      seen: Identities of folders that must not be read behind a link; folders that are read are added. None reads all.
     """
     links, waiting = [], [start]
     while waiting:
@@ -178,7 +178,7 @@ def _sort_in(folder: Folder, entries: Iterable[os.DirEntry], left_out: LeftOut) 
     prefix = f"{folder.path}/" if folder.path else ""
     for entry in entries:
         name, path, is_link = entry.name, prefix + entry.name, entry.is_symlink()
-        # A link that leads to itself raises where the entry is asked, and is not there for the path.
+        # A link to itself raises an error when the entry is asked, and does not exist for the path.
         if os.path.isdir(entry.path) if is_link else entry.is_dir():
             if name.startswith(".") or name.lower() in _FOLDERS_OF_PROGRAMS:
                 count, first = _images_below(entry)
@@ -200,7 +200,7 @@ def _sort_in(folder: Folder, entries: Iterable[os.DirEntry], left_out: LeftOut) 
 
 
 def _images_below(folder: os.DirEntry) -> tuple[int, str]:
-    """Returns how many images a folder holds at any depth, and the path of one of them."""
+    """Returns the number of images in a folder at any depth, and the path of one of them."""
     count, first = 0, ""
     if folder.is_symlink():
         return count, first
@@ -212,7 +212,7 @@ def _images_below(folder: os.DirEntry) -> tuple[int, str]:
 
 
 def _identities_above(path: str) -> Iterator[tuple[int, int]]:
-    """Yields the folders that a path lies in, up to that of everything."""
+    """Yields the identities of the folders that contain a path, up to the root."""
     above = os.path.dirname(os.path.abspath(path))
     for start in {above, os.path.realpath(above)}:
         while True:

@@ -1,6 +1,6 @@
-"""The kind, size and cost of an image from the structure of its file, before anything is decoded.
+"""Reads type, size and cost of an image from the structure of its file, before anything is decoded.
 
-A small file can be a huge image, or take minutes to decode. Everything here is bounded: a search through the file by
+A small file can be a huge image, or take minutes to decode. All work here is bounded: a search through the file by
 `bytes.find`, or a walk of limited length.
 """
 
@@ -14,25 +14,25 @@ from tl_keras.config import DEFAULT_MAX_PIXELS
 from tl_keras.errors import DataError
 
 # libjpeg's own progression has 10 scans for colours and 18 for inks (jpeg_simple_progression), mozjpeg's search chooses among 64;
-# libjpeg-turbo's fuzzing gives up at 500 (TJPARAM_SCANLIMIT). Each costs a pass over all pixels, however short it is.
+# libjpeg-turbo's fuzzing stops at 500 (TJPARAM_SCANLIMIT). Each scan costs a pass over all pixels, however short it is.
 MAX_SCANS = 100
-# Start-of-frame markers (ITU-T T.81, table B.1): C0 to CF but for C4 (Huffman), C8 (reserved) and CC (arithmetic).
+# Start-of-frame markers (ITU-T T.81, table B.1): C0 to CF except C4 (Huffman), C8 (reserved) and CC (arithmetic).
 _JPEG_FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 # Markers without a length that decoders skip (T.81, B.1.1.3): TEM, and RST0 to RST7.
 _JPEG_ALONE = {0x01, *range(0xD0, 0xD8)}
-# Not markers between segments: a stuffed zero, a second start, an end. Decoders differ on what follows.
+# Bytes that are not markers between segments: a stuffed zero, a second start, an end. Decoders differ on what follows.
 _JPEG_MISPLACED = {0x00, 0xD8, 0xD9}
 _FILL_BYTES = re.compile(rb"\xff+")
-# An ICC profile has at most 255 segments, XMP can have as many; a walk of so many takes a millisecond.
+# An ICC profile has at most 255 segments, and XMP can have as many; a walk of this length takes a millisecond.
 _MAX_SEGMENTS = 5000
-# GIF89a, the first byte of a block. Writers fill a sub-block, which holds 255 bytes, but for the last.
+# GIF89a's first byte of a block. Writers fill every sub-block, which holds 255 bytes, except the last.
 _GIF_EXTENSION, _GIF_FRAME, _GIF_END = 0x21, 0x2C, 0x3B
 _MAX_GIF_BLOCKS = 10_000
 _BMP_UNCOMPRESSED = (0, 3, 6)
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _READ_WITH_EXTRA = "read with pip install 'tl_keras[formats]' and {suffix} at the end of their names"
-# How files of other kinds begin, at which byte; what they are, and what can be done.
+# Signatures of other types: position, bytes, name of the type, and what can be done.
 _OTHER_KINDS = (
     (0, b"II*\0", "TIFF", _READ_WITH_EXTRA.format(suffix=".tif")),
     (0, b"MM\0*", "TIFF", _READ_WITH_EXTRA.format(suffix=".tif")),
@@ -48,10 +48,10 @@ _OTHER_KINDS = (
 
 
 class ImageFileError(DataError):
-    """An image file that is not decoded, and why.
+    """An image file that is not decoded, with the reason.
 
     Attributes:
-      reason: What completes "12 images are ..."; empty for a damaged file.
+      reason: Words that complete "12 images are ..."; empty for a damaged file.
     """
 
     def __init__(self, message: str, reason: str = ""):
@@ -61,13 +61,13 @@ class ImageFileError(DataError):
 
 @dataclasses.dataclass(frozen=True)
 class ImageSize:
-    """What decoding a file writes.
+    """The size and cost of decoding a file.
 
     Attributes:
-      height: Of the decoded image, in pixels, as it is stored.
-      width: Of the decoded image, in pixels, as it is stored.
-      pixels: Height times width; of a GIF all frames together, since TensorFlow decodes all to give the first.
-      scans: Passes over the pixels that decoding takes: of a progressive JPEG as many as it has scans, else 1.
+      height: Height of the decoded image in pixels, as it is stored.
+      width: Width of the decoded image in pixels, as it is stored.
+      pixels: Height times width; for a GIF all frames together, since TensorFlow decodes all to return the first.
+      scans: Number of passes over the pixels in decoding: the number of scans of a progressive JPEG, else 1.
     """
 
     height: int
@@ -80,11 +80,11 @@ def read_image_size(file: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Ima
     """Returns the size of a JPEG, PNG, BMP, GIF or WebP file.
 
     Args:
-      file: The whole file.
-      max_pixels: How many it may have.
+      file: Content of the whole file.
+      max_pixels: Largest allowed number of pixels.
 
     Raises:
-      ImageFileError: It is none of them, is damaged, ends early, is too large or takes too long to decode.
+      ImageFileError: The file has another type, is damaged, ends early, is too large or takes too long to decode.
     """
     try:
         size = _read_size(file)
@@ -109,7 +109,7 @@ def read_image_size(file: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Ima
 
 
 def reason_not_to_decode(file: bytes, *, max_pixels: int) -> str:
-    """Returns what completes "12 images are ...", or an empty string; a damaged file is left to the decoder to find."""
+    """Returns words that complete "12 images are ...", or an empty string; damage is left to the decoder to find."""
     try:
         read_image_size(file, max_pixels=max_pixels)
     except ImageFileError as error:
@@ -141,7 +141,7 @@ def _read_size(file: bytes) -> ImageSize:
 
 
 def _jpeg_size(file: bytes) -> ImageSize:
-    """Walks from segment to segment up to the frame header, then counts scans and looks for the end."""
+    """Reads segment after segment up to the frame header, then counts scans and looks for the end."""
     position = 2
     for _ in range(_MAX_SEGMENTS):
         if not (fill := _FILL_BYTES.match(file, position)):
@@ -152,7 +152,7 @@ def _jpeg_size(file: bytes) -> ImageSize:
             break
         if marker in _JPEG_FRAMES:
             height, width = struct.unpack_from(">HH", file, position + 5)
-            # Within what is compressed, a byte FF is followed by 00: nothing there looks like a marker.
+            # Within compressed data, a byte FF is followed by 00, so nothing there looks like a marker.
             first_scan = file.find(b"\xff\xda", position)
             if first_scan < 0 or file.find(b"\xff\xd9", first_scan) < 0:
                 raise ImageFileError("image: expected a whole file. Received: a JPEG without an end. Send it again.")
@@ -163,16 +163,16 @@ def _jpeg_size(file: bytes) -> ImageSize:
 
 
 def _gif_size(file: bytes) -> ImageSize:
-    """Walks from block to block: the screen's size, in the header, bounds no frame."""
+    """Reads block after block, because the screen's size in the header bounds no frame."""
     frames: list[tuple[int, int, int, int]] = []
     position = 13 + _palette_bytes(file[10])
     blocks = _MAX_GIF_BLOCKS + len(file) // 200
     while (block := file[position]) != _GIF_END:
         if block == _GIF_EXTENSION:
-            position += 2  # and its label
+            position += 2  # the block's introducer and its label
         elif block == _GIF_FRAME:
             frames.append(struct.unpack_from("<HHHH", file, position + 1))
-            position += 11 + _palette_bytes(file[position + 9])  # and the least size of a code
+            position += 11 + _palette_bytes(file[position + 9])  # includes the least size of a code
         else:
             raise ImageFileError("image: expected a GIF file. Received: a damaged one.")
         while length := file[position]:
@@ -194,7 +194,7 @@ def _gif_size(file: bytes) -> ImageSize:
 
 
 def _palette_bytes(flags: int) -> int:
-    """Returns the length of the palette that a header's flags announce: the highest bit whether, the lowest three its size."""
+    """Returns the length of the palette that a header's flags declare: the highest bit if any, the lowest three its size."""
     return 3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0
 
 
@@ -202,7 +202,7 @@ def _bmp_size(file: bytes) -> ImageSize:
     if struct.unpack_from("<I", file, 14)[0] == 12:  # OS/2
         width, height = struct.unpack_from("<HH", file, 18)
         return ImageSize(height, width, height * width)
-    width, height = map(abs, struct.unpack_from("<ii", file, 18))  # a negative height: rows from the top
+    width, height = map(abs, struct.unpack_from("<ii", file, 18))  # a negative height means rows from the top
     if struct.unpack_from("<I", file, 30)[0] not in _BMP_UNCOMPRESSED:
         raise ImageFileError(
             "image: expected a BMP file that is not compressed. Received: a compressed one. Save it as PNG.",
@@ -212,7 +212,7 @@ def _bmp_size(file: bytes) -> ImageSize:
 
 
 def _webp_size(file: bytes) -> ImageSize:
-    """See RFC 9649: an extended file has its canvas in a header, the others the size of their one picture."""
+    """Reads RFC 9649: an extended file has its canvas in a header, other files the size of their only picture."""
     kind = file[12:16]
     if kind == b"VP8X":
         width, height = (1 + int.from_bytes(file[at : at + 3], "little") for at in (24, 27))

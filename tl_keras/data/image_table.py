@@ -1,4 +1,4 @@
-"""Tables of images: which columns hold what, and where the images are. Nothing here imports TensorFlow."""
+"""Reads tables of images: which columns hold what, and where the images are; imports no TensorFlow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tl_keras.data.split_names import parse_split, splits_of_names
 from tl_keras.data.wrong_task import require_no_groups
 from tl_keras.errors import DataError
 
-# What the columns of a table are called, without case and separators; the first of them that is there is taken.
+# Usual names of a table's columns, without case and separators; the first one found is used.
 NAMES = {
     "image": (
         *("path", "image", "file", "filename", "filepath", "imagepath", "imagefile", "imagename", "img", "imgpath"),
@@ -27,19 +27,19 @@ NAMES = {
         *("caseid", "studyid", "scene", "sceneid", "video", "videoid", "session", "sessionid", "lesionid", "animalid"),
     ),
 }
-# A column of another name, with so few different values at most, is looked at for splits.
+# Number of different values up to which a column of another name is checked for splits.
 _MOST_SPLITS = 10
 
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """A table as it was read.
+    """A table with its original cells.
 
     Attributes:
       name: Name of the source.
-      columns: Their names, as written.
+      columns: Names of the columns, as written.
       rows: Cells of each row, as many as there are columns.
-      lines: Line of each row in the file, or its number from 1.
+      lines: Line number of each row in the file, or its number from 1.
       folder: Folder that paths are relative to.
       encoding: Encoding of the file.
       notes: Remarks made while reading.
@@ -61,11 +61,11 @@ class Table:
 
 @dataclasses.dataclass(frozen=True)
 class TableListing:
-    """The images of a table, one entry each in every column but the last.
+    """The images of a table, one entry each in every column except the last.
 
     Attributes:
-      ids: What the table calls them.
-      paths: Their files.
+      ids: Names of the images in the table.
+      paths: Paths of their files.
       labels: Names of their classes.
       splits: `train`, `validation`, `test` or empty.
       notes: Remarks for the user.
@@ -83,7 +83,7 @@ def list_table(table: Table, options: SourceOptions) -> TableListing:
 
     Raises:
       DataError: A column is missing, a row is incomplete, an image is missing or listed twice, or images belong together
-        in groups that the splits would tear apart.
+        in groups that the splits would divide.
     """
     chosen, notes = choose_columns(table, options.column_names)
     ids, labels = table.column(chosen["image"]), table.column(chosen["label"])
@@ -104,11 +104,11 @@ def list_table(table: Table, options: SourceOptions) -> TableListing:
 
 
 def choose_columns(table: Table, given: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """Returns the name of the column that holds each of image, label, split and group, where there is one, and notes.
+    """Returns the name of the column for each of image, label, split and group, if there is one, and notes.
 
     Args:
       table: The table.
-      given: What the user says of them; `none` for one that is not to be used.
+      given: The user's names of columns; `none` for one that must not be used.
 
     Raises:
       DataError: There is no such column, or no column for the image or the label.
@@ -186,10 +186,10 @@ def _holds_splits(table: Table, column: str) -> bool:
 
 
 def _find_images(table: Table, ids: Sequence[str], images_in: str) -> list[str]:
-    """Returns the file of every image.
+    """Returns the path of every image's file.
 
     Raises:
-      DataError: One is not there, could be several, or is listed twice.
+      DataError: An image is missing, could be several files, or is listed twice.
     """
     find = _finder_below(table, os.path.expanduser(images_in)) if images_in else _finder_beside(table)
     paths = [find(image_id) for image_id in ids]
@@ -208,7 +208,7 @@ def _find_images(table: Table, ids: Sequence[str], images_in: str) -> list[str]:
 
 
 def _finder_beside(table: Table):
-    """Returns a function from a cell to the file that it names, relative to the table's folder; empty where there is none."""
+    """Returns a function from a cell to the file that it names, relative to the table's folder; empty if it is missing."""
 
     def find(cell: str) -> str:
         for written in dict.fromkeys((cell, cell.replace("\\", "/"), _as_stored(cell, table.encoding))):
@@ -247,7 +247,7 @@ def _finder_below(table: Table, images_in: str):
 
 
 def _as_stored(cell: str, encoding: str) -> str:
-    """Returns a name as the file system has it, where it was written in the encoding of the table."""
+    """Returns a name as the file system has it, for a name written in the table's encoding."""
     return cell if encoding == "utf-8" or cell.isascii() else os.fsdecode(cell.encode(encoding, "replace"))
 
 
@@ -256,7 +256,7 @@ def _with_suffixes(path: str) -> list[str]:
 
 
 def _remedy(folder: str, missing: str) -> str:
-    """Returns where an image is, when it is in a folder beside the table."""
+    """Returns how to find an image that is in a folder beside the table."""
     beside = sorted(entry.path for entry in os.scandir(folder) if entry.is_dir()) if os.path.isdir(folder) else []
     for path in beside:
         inside = os.path.join(path, missing)

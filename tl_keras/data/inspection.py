@@ -1,4 +1,4 @@
-"""One look at every image before training: what cannot be read, and what would make the measured accuracy wrong."""
+"""Inspects every image before training: finds unreadable images, and what would make the measured accuracy wrong."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from tl_keras.data.image_header import reason_not_to_decode
 from tl_keras.data.progress_bar import progress_bar
 from tl_keras.errors import DataError
 
-# Images handed from TensorFlow to Python at a time.
+# Number of images handed from TensorFlow to Python at a time.
 _BATCH = 64
 _NAMES_SHOWN = 10
 _FEW_IMAGES = 5
 _IMBALANCE = 10
-# Every so many rows and columns are looked at first.
+# Step of the rows and columns that are compared first.
 _STRIDE = 16
-# The most bits of a camera or scanner that stores its values unscaled in 16.
+# Largest number of bits of a camera or scanner that stores its values unscaled in 16 bits.
 _DEVICE_BITS = 14
 
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """How files become pixels, and which do not.
+    """How files become pixels, and which files do not.
 
     Attributes:
-      background: As for `tl_keras.data.decoding.decode_image`.
-      significant_bits: As for `tl_keras.data.decoding.decode_image`; 0: 16, refused where all files use fewer.
-      max_pixels: Of one image; larger ones are left out.
+      background: Background as in `tl_keras.data.decoding.decode_image`.
+      significant_bits: Bits as in `tl_keras.data.decoding.decode_image`; 0 means 16, and refuses files that all use fewer.
+      max_pixels: Largest number of pixels of an image; larger images are left out.
     """
 
     background: str = "white"
@@ -46,25 +46,25 @@ class Reading:
 
     @classmethod
     def of(cls, config: TransferConfig) -> Reading:
-        """Returns what the config says."""
+        """Returns the settings of a config."""
         return cls(config.model.background, config.model.significant_bits, config.data.max_pixels)
 
 
 @dataclasses.dataclass(frozen=True)
 class Inspection:
-    """What was seen; one entry an image in every array.
+    """The findings, with one entry per image in every array.
 
     Attributes:
-      sha256: str (n,), hash of the file, or of the shape and pixels of an array; empty where it cannot be read.
-      decodable: bool (n,); the others take no part in training and evaluation.
-      heights: int64 (n,), pixels; 0 where not decodable.
-      widths: int64 (n,), pixels; 0 where not decodable.
-      only_jpegs: Whether all that are decodable are JPEG files.
+      sha256: str (n,), hash of the file, or of the shape and pixels of an array; empty if it cannot be read.
+      decodable: bool (n,); the other images take no part in training and evaluation.
+      heights: int64 (n,), pixels; 0 if not decodable.
+      widths: int64 (n,), pixels; 0 if not decodable.
+      only_jpegs: Whether all decodable images are JPEG files.
       only_upright: Whether none of those has an EXIF orientation that turns it.
-      undecodable: The ids of those that are not decodable.
-      reasons: For each of them what completes "12 images are ..."; empty for a damaged file.
+      undecodable: Ids of the images that are not decodable.
+      reasons: For each of them, words that complete "12 images are ..."; empty for a damaged file.
       findings: One-line sentences for the user.
-      data_hash: sha256 over content, class and declared split of all images, whatever their names and order.
+      data_hash: sha256 over content, class and declared split of all images, independent of names and order.
     """
 
     sha256: np.ndarray
@@ -79,15 +79,15 @@ class Inspection:
     data_hash: str
 
     def known(self, source: Source) -> Source:
-        """Returns the source that was inspected, which knows what its files are where that makes reading faster."""
+        """Returns the inspected source, marked with the facts about its files that make reading faster."""
         return source.of_jpegs(only_upright=self.only_upright) if self.only_jpegs else source
 
     def left_out(self) -> list[str]:
-        """Returns a sentence for each reason why images are not decodable, with their number and names."""
+        """Returns a sentence for each reason why images cannot be decoded, with their number and names."""
         return list(_sentences_of_left_out(self.undecodable, self.reasons))
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the summary as JSON values; nothing in it is as long as the data, save the names of bad files."""
+        """Returns the summary as JSON values; only the list of bad files grows with the data."""
         heights, widths = self.heights[self.decodable], self.widths[self.decodable]
         return {
             "images": len(self.decodable),
@@ -107,11 +107,11 @@ def inspect_source(source: Source, reading: Reading = AS_USUAL, *, show_progress
 
     Args:
       source: The images.
-      reading: How its files become pixels.
-      show_progress: Whether to show a bar on stderr.
+      reading: Settings for turning files into pixels.
+      show_progress: Whether to show a progress bar on stderr.
 
     Returns:
-      What was seen.
+      The findings.
 
     Raises:
       DataError: Fewer than two classes have a decodable image, or 16-bit files use fewer bits and `significant_bits` is 0.
@@ -146,16 +146,16 @@ def inspect_source(source: Source, reading: Reading = AS_USUAL, *, show_progress
 
 
 class _Looks:
-    """What was seen of n images, in the order of the source; zero and empty for what does not decode.
+    """The facts read from n images, in the order of the source; zero and empty for images that cannot be decoded.
 
     Attributes:
-      hashes: str (n,), of the content.
-      reasons: object (n,), str, why an image is not decoded; empty for a damaged one, and for one that is.
-      heights: int64 (n,), upright.
-      widths: int64 (n,), upright.
-      jpegs: bool (n,), which are JPEG files.
-      orientations: int64 (n,), EXIF's, 1 to 8.
-      of_one_colour: bool (n,), which have one colour only.
+      hashes: str (n,), hashes of the content.
+      reasons: object (n,), str, reason why an image is not decoded; empty for a damaged image, and for one that is decoded.
+      heights: int64 (n,), heights of the upright images.
+      widths: int64 (n,), widths of the upright images.
+      jpegs: bool (n,), whether it is a JPEG file.
+      orientations: int64 (n,), EXIF orientation, 1 to 8.
+      of_one_colour: bool (n,), whether all pixels have one colour.
       deepest: int64 (n,), the largest value of a 16-bit PNG; 0 for other files.
     """
 
@@ -192,7 +192,7 @@ def _look_at_all(source: Source, reading: Reading, *, show_progress: bool) -> _L
 
         return element["index"], image, reason_not_to, *tf.cond(reason_not_to == b"", decoded, passed_over)
 
-    # An image that raises is passed over; it is recognised by its absence.
+    # An image that raises an error is skipped and recognised by its absence.
     looked_at = source.images(np.arange(len(source)), then=look).ignore_errors()
     batches = looked_at.batch(_BATCH).prefetch(1).as_numpy_iterator()
     with progress_bar("looking at the images", images=len(source), shown=show_progress) as bar:
@@ -209,7 +209,7 @@ def _look_at_all(source: Source, reading: Reading, *, show_progress: bool) -> _L
 
 
 def _seen(pixels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns the shape of an image, and whether it has one colour only; a few of its pixels rule that out nearly always."""
+    """Returns the shape of an image, and whether it has one colour only, which a few of its pixels nearly always refute."""
     some = pixels[::_STRIDE, ::_STRIDE]
     is_likely = tf.reduce_all(some == pixels[0, 0])
     return tf.shape(pixels), tf.cond(
@@ -218,7 +218,7 @@ def _seen(pixels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def _largest_deep_value(file: tf.Tensor) -> tf.Tensor:
-    """Returns the largest value of a 16-bit PNG file, int32 (); 0 for another."""
+    """Returns the largest value of a 16-bit PNG file, int32 (); 0 for another file."""
     is_deep = (tf.strings.substr(file, 0, 4) == b"\x89PNG") & (unsigned_bytes(file, 24, 1)[0] == 16)
 
     def largest() -> tf.Tensor:
@@ -253,7 +253,7 @@ def _require_two_classes(source: Source, counts: np.ndarray, undecodable: tuple[
 
 
 def _require_all_bits(source: Source, deepest: np.ndarray) -> None:
-    """Raises a DataError where 16-bit files come from a device of fewer bits: they would all be nearly black."""
+    """Raises a DataError if 16-bit files come from a device with fewer bits, since they would all be nearly black."""
     bits = int(deepest.max()).bit_length()
     if 8 <= bits <= _DEVICE_BITS:
         deep = np.flatnonzero(deepest)
@@ -292,7 +292,7 @@ def _class_size_findings(class_names: Sequence[str], counts: np.ndarray) -> Iter
 
 
 def _shared_content_findings(source: Source, hashes: np.ndarray) -> Iterable[str]:
-    """Yields a sentence where equal images are in two declared splits, and one where they have two labels."""
+    """Yields a sentence if equal images are in two declared splits, and one if they have two labels."""
     _, content, counts = np.unique(hashes, return_inverse=True, return_counts=True)
     copies: dict[int, list[int]] = {}
     for index in np.flatnonzero((counts[content] > 1) & (hashes != "")).tolist():

@@ -1,10 +1,10 @@
-"""Tells which folders are classes and which are splits; nothing here imports TensorFlow.
+"""Tells which folders are classes and which are splits; imports no TensorFlow.
 
 ```
-DIR/CLASS/*               one folder a class; below it an image may lie at any depth
-DIR/SPLIT/CLASS/*         the splits by their many names: train, Training, seg_train, dev, test_images, ...
+DIR/CLASS/*               one folder per class; below it, images may lie at any depth
+DIR/SPLIT/CLASS/*         splits by their many names: train, Training, seg_train, dev, test_images, ...
 DIR/SPLIT/SPLIT/CLASS/*   a doubled folder, as some archives have it
-DIR/CLASS/SPLIT/*         the splits of each class
+DIR/CLASS/SPLIT/*         splits inside each class
 ```
 """
 
@@ -19,7 +19,7 @@ from tl_keras.data.image_files import IMAGE_SUFFIXES, Folder, LeftOut, counted, 
 from tl_keras.data.split_names import split_of_name, splits_of_names
 from tl_keras.errors import DataError
 
-# A folder that stands alone between a split and its classes, and is no class.
+# Names of a folder that stands alone between a split and its classes and is not a class.
 _FILLERS = {"image", "images", "img", "imgs", "data", "photos"}
 _NAMES_SHOWN = 10
 _MOST_SPLITS = 100  # more folders beside each other are classes
@@ -44,12 +44,12 @@ class Listing:
 
 @dataclasses.dataclass(frozen=True)
 class _Layout:
-    """Which folders hold the images of which class and split.
+    """The folders that hold the images of each class and split.
 
     Attributes:
-      parts: Split (or empty), class and folder of each.
+      parts: Split (or empty), class and folder of each part.
       above: Folders above those of the classes, whose own images belong to no class.
-      notes: What was not read as it stands.
+      notes: Remarks on folders that were not read literally.
     """
 
     parts: list[tuple[str, str, Folder]]
@@ -61,14 +61,14 @@ def list_class_folders(root: str, *, splits: Mapping[str, str] | None = None, na
     """Lists the images below a folder with their classes and splits.
 
     Args:
-      root: The folder.
-      splits: Splits (`train`, `validation`, `test`, `unused`) that the user gives to folders of other names. An empty
-        mapping: no folder is a split. None: known names are.
-      name: Name of the archive that the folder was unpacked from; empty: it is a folder of the user's own.
+      root: Path of the folder.
+      splits: Splits (`train`, `validation`, `test`, `unused`) that the user gives to folders of other names. With an empty
+        mapping no folder is a split; with None known names are.
+      name: Name of the archive that the folder was unpacked from; empty for the user's own folder.
 
     Raises:
-      DataError: It holds no images or no class folders, its splits cannot be told, or it has no training images of a
-        class that it validates or tests.
+      DataError: The folder holds no images or no class folders, its splits are unclear, or it has no training images of a
+        class in validation or test.
     """
     shown = name or root
     tree, left_out = read_tree(root)
@@ -136,7 +136,7 @@ def _choose(shown: str, tree: Folder, given: Mapping[str, str] | None, *, unpack
 
 
 def _descend(shown: str, tree: Folder, given: Mapping[str, str], *, unpacked: bool) -> tuple[Folder, list[str]]:
-    """Returns the folder that holds classes or splits: the first, or the only one in it where that is certain."""
+    """Returns the folder that holds classes or splits: the given one, or the only one in it if that is certain."""
     top = tree
     while not top.images and len(top.filled) == 1:
         (only,) = top.filled
@@ -155,7 +155,7 @@ def _descend(shown: str, tree: Folder, given: Mapping[str, str], *, unpacked: bo
 
 
 def _classes_hold_splits(folders: list[Folder]) -> bool:
-    """Returns whether every folder holds folders that are splits, and no images itself."""
+    """Returns whether every folder contains folders that are splits, and no images itself."""
     names = [folder.name for outer in folders for folder in outer.filled]
     return (
         all(outer.filled and not outer.images for outer in folders)
@@ -220,7 +220,7 @@ def _classes_in_splits(shown: str, top: Folder, meant: Mapping[str, str], notes:
 
 
 def _classes_folder(split: Folder) -> Folder:
-    """Returns the folder that holds the classes of a split: itself, or the one of a doubled folder (train/train, train/images)."""
+    """Returns the folder with the classes of a split: itself, or the inner one of a doubled folder (train/train, train/images)."""
     while not split.images and len(split.filled) == 1:
         (only,) = split.filled
         again = only.name.lower() in _FILLERS or split_of_name(only.name) == split_of_name(split.name) != ""

@@ -1,4 +1,4 @@
-"""Whether mirrored training images are still of their class, asked of the images themselves."""
+"""Tests on the images themselves whether mirrored training images still belong to their class."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ import tensorflow as tf
 from tl_keras.data.base import Source
 from tl_keras.data.decoding import decode_image
 
-# Thumbnails of 16 pixels tell digits, letters and many scenes apart; 300 photos are decoded in about a second.
+# Thumbnails of 16 pixels tell digits, letters and many scenes apart; decoding 300 photos takes about a second.
 _SIDE = 16
 _MOST_IMAGES = 300
 _FOLDS = 5
-_RIDGE = 0.1  # of the mean eigenvalue of the kernel
+_RIDGE = 0.1  # times the mean eigenvalue of the kernel
 _STANDARD_ERRORS = 2.0
-_STANDARD_ERRORS_GREYSCALE = 1.0  # writing and X-rays are greyscale: the doubt speaks against mirroring
+_STANDARD_ERRORS_GREYSCALE = 1.0  # writing and X-rays are greyscale, so in doubt they are not mirrored
 
 
 @dataclasses.dataclass(frozen=True)
 class MirrorTest:
-    """What a linear classifier of thumbnails makes of images that it has not seen, plain and mirrored.
+    """The results of a linear classifier on thumbnails that it was not fitted to, plain and mirrored.
 
     Attributes:
       images: Number of images.
-      chance: Part of the largest class, 0 to 1.
-      plain: Accuracy on the images as they are, 0 to 1.
-      mirrored: Accuracy on the same images mirrored.
-      broken: Number of images that are right as they are and wrong mirrored.
-      mended: Number of images that are wrong as they are and right mirrored.
+      chance: Share of the largest class, 0 to 1.
+      plain: Accuracy on the unchanged images, 0 to 1.
+      mirrored: Accuracy on the same images mirrored, 0 to 1.
+      broken: Number of images that are right unchanged and wrong mirrored.
+      mended: Number of images that are wrong unchanged and right mirrored.
       greyscale: Whether no image has a colour.
     """
 
@@ -44,19 +44,19 @@ class MirrorTest:
 
     @property
     def harmful(self) -> bool:
-        """Whether mirroring costs accuracy by more than two standard errors (of McNemar's test), one for greyscale."""
+        """Returns whether mirroring costs accuracy by more than two standard errors (McNemar's test), one for greyscale."""
         errors = _STANDARD_ERRORS_GREYSCALE if self.greyscale else _STANDARD_ERRORS
         return bool(self.broken - self.mended > errors * np.sqrt(self.broken + self.mended))
 
     @property
     def conclusive(self) -> bool:
-        """Whether the classifier tells the classes apart at all, by two standard errors."""
+        """Returns whether the classifier tells the classes apart at all, by two standard errors."""
         error = np.sqrt(self.chance * (1 - self.chance) / self.images)
         return bool(self.plain > self.chance + _STANDARD_ERRORS * error)
 
     @property
     def allowed(self) -> bool:
-        """Whether training may mirror. Where thumbnails cannot say, colour images are mirrored, as is customary for photos."""
+        """Returns whether training may mirror; if thumbnails cannot tell, colour images are mirrored, as is usual for photos."""
         return not self.harmful and (self.conclusive or not self.greyscale)
 
     def describe(self) -> str:
@@ -74,12 +74,12 @@ class MirrorTest:
 
 
 def measure_mirroring(source: Source, indices: np.ndarray, *, seed: int) -> MirrorTest:
-    """Measures, on images that the classifier was not fitted to, what mirroring does to their class.
+    """Measures the effect of mirroring on the class of images that the classifier was not fitted to.
 
     Args:
       source: The images.
-      indices: int64 (n,), those to train on; of more than 300, 300 are drawn.
-      seed: Seed of that draw and of the five folds.
+      indices: int64 (n,), training images; of more than 300, 300 are drawn.
+      seed: Seed of the draw and of the five folds.
 
     Returns:
       The counts and accuracies.
@@ -106,7 +106,7 @@ def measure_mirroring(source: Source, indices: np.ndarray, *, seed: int) -> Mirr
 
 
 def _thumbnails(source: Source, indices: np.ndarray) -> np.ndarray:
-    """Returns float32 (n, 16, 16, 3), 0 to 1."""
+    """Returns thumbnails, float32 (n, 16, 16, 3), 0 to 1."""
 
     def shrink(element: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         image = tf.image.resize(decode_image(element["image"]), (_SIDE, _SIDE), method="area")
@@ -117,7 +117,7 @@ def _thumbnails(source: Source, indices: np.ndarray) -> np.ndarray:
 
 
 def _fit(thumbnails: np.ndarray, labels: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """Returns a function from thumbnails to labels: ridge regression on one-hot labels, in its dual form."""
+    """Returns a function from thumbnails to labels: ridge regression on one-hot labels in its dual form."""
     inputs: np.ndarray = thumbnails.reshape(len(thumbnails), -1).astype(np.float64)
     mean = inputs.mean(axis=0)
     centred = inputs - mean

@@ -1,4 +1,4 @@
-"""MixUp and CutMix: two images of a batch, and their labels, become one."""
+"""Mixes two images of a batch, and their labels, into one, by MixUp or CutMix."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import tensorflow as tf
 
 
 def mix(images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, *, mixup: float, cutmix: float) -> tuple:
-    """Mixes each image of a batch with its neighbour, by one share for the batch; the labels in the same share.
+    """Mixes each image of a batch with its neighbour, with one proportion for the whole batch; labels in the same proportion.
 
     Args:
       images: float32 (batch, height, width, 3).
       labels: float32 (batch, classes), rows that sum to 1.
-      seed: Integer (2,); the result follows from it.
-      mixup: Alpha of the Beta distribution of the share (Zhang et al. 2018, section 2); 0: no MixUp.
-      cutmix: The same for the area of a pasted box (Yun et al. 2019, section 3.1); 0: no CutMix. With both, each batch has
-        one of them, either with probability a half.
+      seed: Integer (2,), which decides the result.
+      mixup: Alpha of the Beta distribution of the proportion (Zhang et al. 2018, section 2); 0 for no MixUp.
+      cutmix: Alpha for the area of a pasted box (Yun et al. 2019, section 3.1); 0 for no CutMix. With both, each batch gets
+        one of them with equal probability.
 
     Returns:
-      Images and soft labels, of the same shapes.
+      Images and soft labels of the same shapes.
     """
     choice, share_seed, place_seed = tf.unstack(tf.random.split(seed, 3))
     if not mixup:
@@ -44,13 +44,13 @@ def _cutmix(images: tf.Tensor, labels: tf.Tensor, share_seed: tf.Tensor, place_s
     columns = _inside(width, place[1], side)
     pasted = tf.logical_and(rows[:, None], columns[None, :])
     mixed = tf.where(pasted[None, :, :, None], tf.roll(images, 1, axis=0), images)
-    # A box that reaches over the edge is smaller than it was drawn: the labels follow what is seen.
+    # A box that crosses the edge is smaller than drawn; the labels follow the visible area.
     share = 1 - tf.reduce_mean(tf.cast(pasted, tf.float32))
     return mixed, _blend(labels, share)
 
 
 def _beta(seed: tf.Tensor, alpha: float) -> tf.Tensor:
-    """Returns a float32 scalar between 0 and 1, by Beta(alpha, alpha)."""
+    """Returns a float32 scalar between 0 and 1, drawn from Beta(alpha, alpha)."""
     one, other = tf.unstack(tf.random.stateless_gamma((2,), seed, alpha=tf.constant(alpha, tf.float32)))
     return tf.math.divide_no_nan(one, one + other)
 
@@ -60,6 +60,6 @@ def _blend(values: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
 
 
 def _inside(length: tf.Tensor, centre: tf.Tensor, side: tf.Tensor) -> tf.Tensor:
-    """Returns bool (length,): whether a position lies in an interval; centre and side as parts of the length."""
+    """Returns bool (length,), whether a position lies in an interval, with centre and side as parts of the length."""
     positions = (tf.cast(tf.range(length), tf.float32) + 0.5) / tf.cast(length, tf.float32)
     return tf.abs(positions - centre) < side / 2

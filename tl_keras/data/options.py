@@ -1,4 +1,4 @@
-"""What a user says of a source beside its name; nothing here imports TensorFlow."""
+"""Holds the user's options for a source beside its name; imports no TensorFlow."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from tl_keras.config import TransferConfig, parse_columns, parse_splits
 
 @dataclasses.dataclass(frozen=True)
 class SourceOptions:
-    """How a source is to be read; each field is written as in the config.
+    """Options for reading a source; each field is written as in the config.
 
     Attributes:
-      data_dir: Folder of prepared TFDS datasets; empty: TFDS's own default.
-      splits: Splits that are meant by other names, as `fold_1=train,fold_2=test`; `none`: no folder is a split.
+      data_dir: Directory of prepared TFDS datasets; empty for TFDS's own default.
+      splits: Meanings of other names of splits, as `fold_1=train,fold_2=test`; `none` if no folder is a split.
       columns: Columns of a table, as `image=id,label=breed`.
-      images_in: Folder of the images that a table names; empty: the table's own.
-      task: `auto` or `single_label`, which is not questioned.
-      cache_folder: Where archives are unpacked and remote files kept; empty: the user's cache directory.
+      images_in: Directory of the images that a table names; empty for the table's own.
+      task: `auto`, or `single_label`, which accepts the labels without question.
+      cache_folder: Directory for unpacked archives and remote files; empty for the user's cache directory.
     """
 
     data_dir: str = ""
@@ -29,23 +29,23 @@ class SourceOptions:
 
     @classmethod
     def of(cls, config: TransferConfig) -> SourceOptions:
-        """Returns the options that a config has."""
+        """Returns the options in a config."""
         data = config.data
         return cls(data.data_dir, data.splits, data.columns, data.images_in, config.task, config.cache.folder)
 
     @property
     def meanings(self) -> dict[str, str]:
-        """Splits by the names that mean them, in lower case."""
+        """Returns the splits by the names that mean them, in lower case."""
         return parse_splits(self.splits) or {}
 
     @property
     def folder_meanings(self) -> dict[str, str] | None:
-        """Those of folders: None where known names are splits, an empty mapping where no folder is one."""
+        """Returns the meanings of folder names: None if known names are splits, an empty mapping if no folder is a split."""
         return parse_splits(self.splits)
 
     @property
     def column_names(self) -> dict[str, str]:
-        """Names of columns by what they hold: image, label, split, group; `none` for one that is not to be used."""
+        """Returns names of columns by content: image, label, split, group; `none` for one that must not be used."""
         return parse_columns(self.columns)
 
 

@@ -1,4 +1,4 @@
-"""Batches for training and evaluation, the same on every run and from every point of resumption."""
+"""Makes batches for training and evaluation, the same on every run and after every resumption."""
 
 from __future__ import annotations
 
@@ -29,28 +29,28 @@ def training_batches(
     cutmix: float = 0.0,
     shard: BatchShard | None = None,
 ) -> tf.data.Dataset:
-    """Returns the batches of several epochs, each shuffled anew and ended by a short batch where one is left over.
+    """Returns the batches of several epochs, each shuffled differently and ended by a short batch if images are left over.
 
-    The order of an epoch follows from (seed, epoch), the augmentation from (seed, view, index): starting at a later
-    epoch gives exactly what the full run gives from there on.
+    The order of an epoch depends on (seed, epoch), the augmentation on (seed, view, index), so that starting at a later
+    epoch gives exactly the batches of the full run from there on.
 
     Args:
-      source: Where the images lie.
+      source: Source of the images.
       indices: int64 (k,), the images to train on; all decodable.
-      transform: From an image as the source has it, encoded or pixels, and a seed, int32 (2,), to float32 (H, W, 3).
+      transform: Function from an image as the source has it, encoded or pixels, and a seed, int32 (2,), to float32 (H, W, 3).
       num_classes: Length of a label.
-      global_batch_size: Images a step, over all replicas.
-      seed: Of the run.
-      first_epoch: Counted from 0.
-      last_epoch: One past the last.
-      views: The epochs show each image in so many views, in turn, of which the first is plain; 0: every epoch in another.
-      plain: The transform of the plain view; needed where `views` is not 0.
-      mixup: As for `tl_keras.data.mixing.mix`.
-      cutmix: As for `tl_keras.data.mixing.mix`.
-      shard: What is taken of each batch; None: the whole.
+      global_batch_size: Number of images per step, over all replicas.
+      seed: Seed of the run.
+      first_epoch: First epoch, counted from 0.
+      last_epoch: Epoch after the last one.
+      views: Number of views of each image that the epochs show in turn, the first one plain; 0 for a new view in each epoch.
+      plain: Transform of the plain view; required unless `views` is 0.
+      mixup: Alpha of MixUp, see `tl_keras.data.mixing.mix`.
+      cutmix: Alpha of CutMix, see `tl_keras.data.mixing.mix`.
+      shard: Shard of each batch to return; None for the whole batch.
 
     Returns:
-      A dataset of (images float32 (b, H, W, 3), one-hot labels float32 (b, num_classes)); of a shard also weights float32 (b,).
+      A dataset of (images float32 (b, H, W, 3), one-hot labels float32 (b, num_classes)), for a shard also weights float32 (b,).
     """
     labels = on_host(source.labels)
 
@@ -99,12 +99,12 @@ def view_batches(
     """Returns one view of every image, once, in the order of `evaluation_order`.
 
     Args:
-      source: Where the images lie.
-      indices: int64 (k,), which of them; all decodable.
-      transform: As for `training_batches`.
-      seed: Of the run.
-      view: As `view_of_epoch` counts them, from 1.
-      batch_size: Images at a time.
+      source: Source of the images.
+      indices: int64 (k,), indices of the images; all decodable.
+      transform: Transform as in `training_batches`.
+      seed: Seed of the run.
+      view: Number of the view as `view_of_epoch` counts them, from 1.
+      batch_size: Number of images at a time.
 
     Returns:
       A dataset of (index int64 (b,), images float32 (b, H, W, 3)).
@@ -119,7 +119,7 @@ def view_batches(
 
 
 def view_of_epoch(epoch: tf.Tensor, views: int) -> tf.Tensor:
-    """Returns which of so many views, of which 0 is plain, an epoch shows, int64 scalar; never the same where `views` is 0."""
+    """Returns the number of the view that an epoch shows, int64 scalar; 0 is plain, and without `views` none repeats."""
     return epoch % views if views else epoch + 1
 
 
@@ -139,7 +139,7 @@ def over_epochs(
 ) -> tf.data.Dataset:
     """Returns the batches of several epochs, one epoch after the other, each of `steps` batches."""
     epochs = tf.data.Dataset.range(first_epoch, last_epoch)
-    # Without AutoGraph, as `in_parallel`.
+    # AutoGraph is off, as in `in_parallel`.
     batches = epochs.flat_map(tf.autograph.experimental.do_not_convert(batches_of_epoch))
     return _finish(batches, steps * (last_epoch - first_epoch))
 
@@ -156,15 +156,15 @@ def evaluation_batches(
     """Returns every image once, in the order of `evaluation_order`.
 
     Args:
-      source: Where the images lie.
-      indices: int64 (k,), which of them; all decodable.
-      transform: From an image as the source has it, encoded or pixels, to float32 (H, W, 3).
+      source: Source of the images.
+      indices: int64 (k,), indices of the images; all decodable.
+      transform: Function from an image as the source has it, encoded or pixels, to float32 (H, W, 3).
       num_classes: Length of a label.
-      global_batch_size: Images a step, over all replicas.
-      shard: What is taken of each batch; None: the whole.
+      global_batch_size: Number of images per step, over all replicas.
+      shard: Shard of each batch to return; None for the whole batch.
 
     Returns:
-      A dataset of (images float32 (b, H, W, 3), one-hot labels float32 (b, num_classes)); of a shard also weights float32 (b,).
+      A dataset of (images float32 (b, H, W, 3), one-hot labels float32 (b, num_classes)), for a shard also weights float32 (b,).
     """
     labels = on_host(source.labels)
 
@@ -182,7 +182,7 @@ def evaluation_batches(
 def evaluation_images(
     source: Source, indices: np.ndarray, *, transform: Callable[[tf.Tensor], tf.Tensor]
 ) -> np.ndarray:
-    """Returns the images of `evaluation_batches` at once, float32 (k, H, W, 3), k at least 1."""
+    """Returns the images of `evaluation_batches` in one array, float32 (k, H, W, 3), k at least 1."""
     ((images, _),) = evaluation_batches(
         source, indices, transform=transform, num_classes=len(source.class_names), global_batch_size=len(indices)
     )
@@ -195,7 +195,7 @@ def evaluation_order(source: Source, indices: np.ndarray) -> np.ndarray:
 
 
 def steps_per_epoch(num_images: int, global_batch_size: int) -> int:
-    """Returns the batches of an epoch, a short last one included."""
+    """Returns the number of batches in an epoch, including a short last one."""
     return math.ceil(num_images / global_batch_size)
 
 
@@ -210,7 +210,7 @@ def _batched(
     images: int,
     global_batch_size: int,
 ) -> tf.data.Dataset:
-    """Returns the batches of an epoch, or a shard of them; `examples` and `mixed` as for `BatchShard.read`."""
+    """Returns the batches of an epoch, or a shard of them; see `BatchShard.read` for `examples` and `mixed`."""
     if shard is not None:
         return shard.read(examples, mixed, images=images, global_batch_size=global_batch_size)
     batches = examples().batch(global_batch_size)
@@ -218,5 +218,5 @@ def _batched(
 
 
 def _finish(batches: tf.data.Dataset, steps: int) -> tf.data.Dataset:
-    # flat_map and filter hide how many there are; Keras's progress bar wants to know.
+    # flat_map and filter hide the number of batches, which Keras's progress bar needs.
     return untuned(batches.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(tf.data.AUTOTUNE))

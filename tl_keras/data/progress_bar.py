@@ -1,4 +1,4 @@
-"""The one progress bar: over images, on stderr, where somebody watches."""
+"""Shows the one progress bar, over images, on stderr, if somebody is watching."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import tqdm.auto
 
 
 def progress_bar(description: str, *, images: int, shown: bool = True) -> tqdm.auto.tqdm:
-    """Returns a bar that is seen in a terminal or a notebook; a log file gets none.
+    """Returns a bar that appears in a terminal or a notebook, but not in a log file.
 
     Args:
-      description: Stands before the bar.
-      images: When it is full.
-      shown: Whether there is one at all.
+      description: Text before the bar.
+      images: Number of images at which the bar is full.
+      shown: Whether to show a bar at all.
     """
     return tqdm.auto.tqdm(
         desc=description,
@@ -27,5 +27,5 @@ def progress_bar(description: str, *, images: int, shown: bool = True) -> tqdm.a
 
 
 def _is_watched() -> bool:
-    """Whether stderr is a terminal, or what ipykernel shows below a cell of a notebook."""
+    """Returns whether stderr is a terminal, or ipykernel's output below a cell of a notebook."""
     return sys.stderr.isatty() or type(sys.stderr).__module__ == "ipykernel.iostream"

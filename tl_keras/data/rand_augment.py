@@ -1,9 +1,9 @@
-"""keras-cv's RandAugment as a function of an image and its seed; imported only where `--augmentation=strong` is asked for.
+"""Makes keras-cv's RandAugment a function of an image and its seed; imported only for `--augmentation=strong`.
 
-The layers of keras-cv draw from `tf.random.Generator`s, which are shared and have a state, and from factor samplers that call
-`tf.random`: under a parallel map they give other images on every run, and keras-cv has no public way to give an image its
-seed. Both are replaced here, in this file alone, by draws from the seed of the image. What an update of keras-cv would leave
-unreplaced is found when the graph is traced, and is an error.
+The layers of keras-cv draw from `tf.random.Generator`s, which are shared and stateful, and from factor samplers that call
+`tf.random`. Under a parallel map they give other images on every run, and keras-cv has no public way to seed an image. This
+file replaces both by draws from the seed of the image. If an update of keras-cv draws in another way, tracing the graph finds
+it and raises an error.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from tl_keras.errors import DependencyError
 _OPERATIONS_PER_IMAGE = 2
 _MAGNITUDE = 0.3  # 9 of 30, the usual choice for fine-tuning
 
-# Beginnings of the names of TensorFlow's operations that draw from a state.
+# Prefixes of TensorFlow operations that draw from a state.
 _STATEFUL_DRAWS = ("Random", "Stateful", "TruncatedNormal", "Multinomial", "ParameterizedTruncatedNormal", "VarHandle")
 
 
 class SeededRandAugment:
-    """Two random operations of keras-cv's RandAugment on each image, decided by the image's seed alone."""
+    """Applies two random operations of keras-cv's RandAugment to each image, decided by the image's seed alone."""
 
     def __init__(self) -> None:
         self._draws = _Draws()
@@ -33,7 +33,7 @@ class SeededRandAugment:
             value_range=(0, 255), augmentations_per_image=_OPERATIONS_PER_IMAGE, magnitude=_MAGNITUDE
         )
         for layer in (self._layer, self._layer._random_choice, *self._layer.layers):
-            # Whatever the precision of training: half precision is coarser than the 256 levels of a pixel.
+            # In float32 whatever the precision of training, since half precision is coarser than a pixel's 256 levels.
             layer.dtype_policy = "float32"
             layer._random_generator = self._draws
             for name, sampler in list(vars(layer).items()):
@@ -42,10 +42,10 @@ class SeededRandAugment:
                 elif isinstance(sampler, keras_cv.core.NormalFactorSampler):
                     setattr(layer, name, functools.partial(self._draws.normal_factor, sampler))
 
-    # A graph also where called eagerly: a draw is known by its place among all, and an eager call skips branches.
+    # A graph even if called eagerly, because draws are numbered and an eager call skips branches.
     @tf.function
     def __call__(self, image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """Returns the changed image, float32 like the image, (height, width, 3), 0 to 255.
+        """Returns the changed image, float32 (height, width, 3), 0 to 255.
 
         Raises:
           DependencyError: The installed keras-cv draws in a way that this wrapper does not know.
@@ -57,7 +57,7 @@ class SeededRandAugment:
 
 
 def _require_stateless(graph: tf.Graph) -> None:
-    """Raises a DependencyError where a graph, or a function in it, draws from anything but a seed."""
+    """Raises a DependencyError if a graph, or a function in it, draws from anything but a seed."""
     definition = graph.as_graph_def()
     nodes = [*definition.node, *(node for function in definition.library.function for node in function.node_def)]
     stateful = sorted({node.op for node in nodes if node.op.startswith(_STATEFUL_DRAWS)})
@@ -70,7 +70,7 @@ def _require_stateless(graph: tf.Graph) -> None:
 
 
 class _Draws:
-    """Stands in for a `tf.random.Generator`: the n-th draw of a graph follows from the seed and n alone."""
+    """Replaces a `tf.random.Generator`: the n-th draw of a graph depends only on the seed and n."""
 
     def __init__(self) -> None:
         self._seed: tf.Tensor | None = None

@@ -1,4 +1,4 @@
-"""Copies images from gs://, s3:// and https:// into the cache, once. Nothing here imports TensorFlow."""
+"""Copies images from gs://, s3:// and https:// into the cache, once; imports no TensorFlow."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tl_keras.errors import DataError
 
 
 def fetch(address: str, cache: str) -> str:
-    """Returns the path of a copy of an archive or a directory, made unless there is one of the same files.
+    """Returns the path of a copy of an archive or a directory, after copying it unless the cache has the same files.
 
     Args:
       address: Address that fsspec reads, of an archive or, with gs:// and s3://, of a directory.
-      cache: Folder of the cache; empty: the user's.
+      cache: Directory of the cache; empty for the user's.
 
     Raises:
       DataError: There is nothing at the address, or it cannot be read.
@@ -29,7 +29,7 @@ def fetch(address: str, cache: str) -> str:
     try:
         system, path = fsspec.core.url_to_fs(address)
         found = _files(system, path)
-    except Exception as error:  # anything that a network and a file system can answer
+    except Exception as error:  # networks and file systems raise errors of many types
         raise DataError(
             f"{address}: expected an archive or a directory there. Reading it failed ({_first_line(error)}). "
             "Check the address and the credentials."
@@ -48,7 +48,7 @@ def fetch(address: str, cache: str) -> str:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".fetching_") as scratch:
             _copy(system, address, path, found, os.path.join(scratch, name), is_archive=is_archive)
-            with contextlib.suppress(OSError):  # another process was first
+            with contextlib.suppress(OSError):  # another process was faster
                 os.rename(scratch, folder / key)
             os.makedirs(scratch, exist_ok=True)
     return str(target)

@@ -1,4 +1,4 @@
-"""What the name of a source says, before anything is read; nothing here imports TensorFlow."""
+"""Parses the name of a source before anything is read; imports no TensorFlow."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ EXPECTED = (
     "digits, or gs://, s3:// or https:// to such an archive or directory"
 )
 
-# The package that reads each, through fsspec.
+# Packages that read each scheme through fsspec.
 _PACKAGES = {"gs": "gcsfs", "s3": "s3fs", "http": "aiohttp", "https": "aiohttp"}
 
 
 class SourceName(NamedTuple):
-    """A name in its two parts.
+    """A source's name in its two parts.
 
     Attributes:
       kind: `folder`, `archive`, `remote`, `digits` or one of `KINDS`.
-      rest: The path, pattern, address or name of a dataset.
+      rest: Path, pattern, address or name of a dataset.
     """
 
     kind: str
@@ -55,7 +55,7 @@ def parse_source_name(name: str | os.PathLike[str]) -> SourceName:
             )
         return SourceName(kind, rest)
     path = os.path.expanduser(name)
-    # Two letters at least: C:\photos is a directory.
+    # At least two letters, because C:\photos is a directory.
     if re.fullmatch("[a-z]{2,}", kind) and separator and not os.path.exists(path):
         raise DataError(f"{name}: expected {EXPECTED}. Received the kind {kind}. {nearest(kind, KINDS)}".strip())
     if os.path.isfile(path) and path.lower().endswith(ARCHIVE_SUFFIXES):
@@ -64,10 +64,10 @@ def parse_source_name(name: str | os.PathLike[str]) -> SourceName:
 
 
 def check_source(name: str | os.PathLike[str]) -> SourceName:
-    """Returns the parts of a source's name, having looked whether its directory or file is there.
+    """Returns the parts of a source's name, after checking that its directory or file exists.
 
     Raises:
-      DataError: It is not, or there is no such kind of source.
+      DataError: The directory or file is missing, or there is no such kind of source.
       DependencyError: The package that reads an address is not installed.
     """
     kind, rest = parsed = parse_source_name(name)
@@ -79,7 +79,7 @@ def check_source(name: str | os.PathLike[str]) -> SourceName:
 
 
 def is_absent(name: str) -> bool:
-    """Returns whether there is nothing at the place that a source's name says, so that its images cannot have been looked at."""
+    """Returns whether nothing exists at the place that a source's name gives."""
     try:
         kind, rest = parse_source_name(name)
     except TransferError:

@@ -1,4 +1,4 @@
-"""Opens what a user names as the source of images."""
+"""Opens the source of images that a user names."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def open_source(source: Any, options: SourceOptions = NO_OPTIONS) -> Source:
         `parquet:FILE`, `tfrecord:GLOB`, `tfds:NAME[/config]`, `hf:FOLDER`, `npz:FILE`, or `digits` (scikit-learn's; a
         directory of that name is `./digits`); a path may also be a `pathlib.Path`. Or an object: a `Source`, a pandas
         DataFrame, a dataset of Hugging Face's `datasets`, or a `tf.data.Dataset`.
-      options: How it is to be read.
+      options: Options for reading it.
 
     Returns:
       The source; no image has been read yet.
 
     Raises:
-      DataError: There is no such source, its files do not fit its kind, or its labels are probably no single labels.
+      DataError: There is no such source, its files do not fit its kind, or its labels are probably not single labels.
     """
     if isinstance(source, Source):
         return source

@@ -1,4 +1,4 @@
-"""The names that people give to splits; nothing here imports TensorFlow."""
+"""Recognises the names that people give to splits; imports no TensorFlow."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ _WORDS = {
     "validation": ("val", "valid", "validate", "validation", "dev", "development", "eval", "evaluation"),
     "test": ("test", "testing", "tst"),
 }
-# What is said beside it, without a meaning of its own: seg_train, training_set, test_images, train2017.
+# Words beside a split's name without a meaning of their own: seg_train, training_set, test_images, train2017.
 _BESIDE = "(?:seg|segmented|set|sets|data|dataset|image|images|img|imgs|photo|photos|picture|pictures|pics|split|folder|file|files)"
 _PATTERNS = {split: re.compile(f"{_BESIDE}*(?:{'|'.join(words)}){_BESIDE}*[0-9]*") for split, words in _WORDS.items()}
 _EVALUATION = re.compile(f"{_BESIDE}*eval(?:uation)?{_BESIDE}*[0-9]*")
 
-# What a split of another name can be said to be; images of an unused one are left out.
+# Meanings that a user can give to another name; images of an unused split are left out.
 MEANINGS = ("train", "validation", "test", "unused")
 
 
 def split_of_name(name: str) -> str:
-    """Returns `train`, `validation` or `test` for a name that means it, whatever case and separators; else an empty string."""
+    """Returns `train`, `validation` or `test` for a name that means it in any case and form, else an empty string."""
     joined = _joined(name)
     return next((split for split, pattern in _PATTERNS.items() if pattern.fullmatch(joined)), "")
 
 
 def splits_of_names(names: Iterable[str], given: Mapping[str, str]) -> dict[str, str]:
-    """Returns the split that each of some names means, empty where none does.
+    """Returns the split that each of some names means, empty if none.
 
-    `eval` is validation, unless another name is: then it is test, as in training, validation, evaluation.
+    `eval` means validation, unless another name does: then it means test, as in training, validation, evaluation.
 
     Args:
-      names: Names that occur together, such as those of the folders beside each other.
-      given: Splits that the user gave to names; they come first.
+      names: Names that occur together, such as those of neighbouring folders.
+      given: Meanings from the user, which take precedence.
     """
     names = list(names)
     found = {name: given.get(name) or given.get(name.lower()) or split_of_name(name) for name in names}
@@ -49,11 +49,11 @@ def parse_split(name: str, *, where: str) -> str:
     """Returns `train`, `validation`, `test` or empty for a name of a split.
 
     Args:
-      name: A name that means a split, such as train, val or Testing; or empty.
-      where: What the error names, for example "photos.csv line 3".
+      name: Name that means a split, such as train, val or Testing; or empty.
+      where: Place that the error names, for example "photos.csv line 3".
 
     Raises:
-      DataError: It is none of them.
+      DataError: The name means none of them.
     """
     split = split_of_name(name)
     if name.strip() and not split:

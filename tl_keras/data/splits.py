@@ -1,4 +1,4 @@
-"""Which images are trained on, and which are held out."""
+"""Decides which images are trained on and which are held out."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _RULE = (
     "turns in being first, class by class. Copies follow their image; one under two labels counts in the first of them."
 )
 
-# Below this many images one more or less that is right moves an accuracy by five points and more.
+# Number of images below which a single one moves an accuracy by five points or more.
 FEWEST_TO_MEASURE = 20
 
 
@@ -30,13 +30,13 @@ class Splits:
     """Three disjoint sets of images, each int64 (k,), ascending.
 
     Attributes:
-      train: To train on.
-      validation: To choose the best epoch by.
-      test: To measure on, once; may be empty.
-      seed: Of the assignment.
-      validation_fraction: As asked for.
-      test_fraction: As asked for.
-      train_examples_per_class: At most so many were kept for training; 0: all.
+      train: Images to train on.
+      validation: Images to choose the best epoch by.
+      test: Images to measure on, once; may be empty.
+      seed: Seed of the assignment.
+      validation_fraction: Requested fraction of validation images.
+      test_fraction: Requested fraction of test images.
+      train_examples_per_class: Largest number of training images per class that was kept; 0 for all.
     """
 
     train: np.ndarray
@@ -52,8 +52,8 @@ class Splits:
 
         Args:
           source: The images.
-          inspection: Of the same source; with it, the start of each training image's hash is there as well, so that it is
-            recognised under another name.
+          inspection: Inspection of the same source; with it, the start of each training image's hash is included, by which
+            the image is recognised under another name.
         """
         hashes = {} if inspection is None else {"train_sha256": hash_starts(inspection, self.train)}
         return {
@@ -67,7 +67,7 @@ class Splits:
         }
 
     def declared_in(self, source: Source) -> Source:
-        """Returns the source with these splits as the ones that it declares; its other images are unused."""
+        """Returns the source with these splits as its declared ones; its other images are unused."""
         declaring = copy.copy(source)
         declaring.declared_splits = np.full(len(source), "unused", "U10")
         for name in ("train", "validation", "test"):
@@ -75,7 +75,7 @@ class Splits:
         return declaring
 
     def remarks(self) -> list[str]:
-        """Returns a sentence where a split that is measured is too small to tell one model from another."""
+        """Returns a sentence if a measured split is too small to tell one model from another."""
         sizes = {"validation": len(self.validation), "test": len(self.test)}
         small = [f"{size} for {name}" for name, size in sizes.items() if 0 < size < FEWEST_TO_MEASURE]
         if not small:
@@ -87,7 +87,7 @@ class Splits:
 
     @classmethod
     def from_json(cls, values: dict[str, Any], source: Source) -> Splits:
-        """Returns the assignment that `to_json` wrote.
+        """Returns an assignment that `to_json` wrote.
 
         Raises:
           DataError: The source lacks one of the images.
@@ -104,7 +104,7 @@ class Splits:
 
 
 def hash_starts(inspection: Inspection, indices: np.ndarray) -> list[str]:
-    """Returns 16 digits of each image's hash: enough to tell images apart that nobody has chosen to be alike."""
+    """Returns 16 digits of each image's hash, enough to tell images apart unless somebody forged them."""
     return [content[:16] for content in inspection.sha256[indices].tolist()]
 
 
@@ -117,30 +117,30 @@ def split_source(
     seed: int,
     train_examples_per_class: int = 0,
 ) -> Splits:
-    """Assigns every decodable image by its content and the seed.
+    """Assigns every decodable image to a split by its content and the seed.
 
-    Within each class the splits have the sizes that were asked for, to one image; copies count once, and land in one
-    split. Adding a file moves at most one image of its class between train and validation, and one between train and test
-    (seldom both); none between validation and test. See `Splits.to_json` for the rule in words.
+    Within each class the splits have the requested sizes, to one image; copies count once and belong to one split. Adding
+    a file moves at most one image of its class between train and validation, and one between train and test (rarely both);
+    none between validation and test. See `Splits.to_json` for the rule in words.
 
     Args:
-      source: The images; the splits it declares are kept.
-      inspection: Of the same source.
-      validation_fraction: Of the images, where no validation split is declared; above 0, below 1.
-      test_fraction: Of the images, where no split at all is declared; 0 to below 1.
-      seed: Another seed is another assignment.
-      train_examples_per_class: At most so many training images a class, the same ones whatever is added elsewhere;
-        the rest is unused. 0: all.
+      source: The images; splits that it declares are kept.
+      inspection: Inspection of the same source.
+      validation_fraction: Fraction of the images, used if no validation split is declared; above 0, below 1.
+      test_fraction: Fraction of the images, used if no split at all is declared; 0 to below 1.
+      seed: Seed of the assignment.
+      train_examples_per_class: Largest number of training images per class, the same ones whatever is added elsewhere;
+        the rest is unused. 0 means all.
 
     Returns:
       The splits.
 
     Raises:
-      DataError: No image is left for training or for validation, or a held-out class has no training image.
+      DataError: No image remains for training or for validation, or a held-out class has no training image.
     """
     assigned = np.where(inspection.decodable, source.declared_splits, "unused").astype("U10")
     declared = set(np.unique(assigned)) - {"", "unused"}
-    # What declares no split beside images that do is for training.
+    # Images without a declared split, beside images that have one, are for training.
     pool = np.flatnonzero((assigned == "") | (assigned == "train"))
     assigned[pool] = "train"
     if "validation" not in declared:
@@ -213,10 +213,10 @@ def split_sizes(
     so that one more image enlarges one split and shrinks none; but the first is for train and the second for validation.
 
     Args:
-      images: Their number.
-      validation_fraction: Part of them, above 0 to below 1.
-      test_fraction: Part of them, 0 to below 1.
-      test_first: Whether test goes before validation where both have the same claim.
+      images: Number of images.
+      validation_fraction: Part for validation, above 0 and below 1.
+      test_fraction: Part for test, 0 to below 1.
+      test_first: Whether test precedes validation if both have the same claim.
     """
     fractions = np.array([1 - validation_fraction - test_fraction, validation_fraction, test_fraction])
     with np.errstate(divide="ignore"):
@@ -229,9 +229,9 @@ def split_sizes(
 
 
 def _keep_few(assigned: np.ndarray, labels: np.ndarray, contents: np.ndarray, *, limit: int, seed: int) -> None:
-    """Leaves at most `limit` training images a class, in place."""
+    """Leaves at most `limit` training images per class, in place."""
     train = np.flatnonzero(assigned == "train")
-    # A salt of its own: those next to the threshold of validation are no better than others.
+    # Uses a salt of its own, since images next to the threshold of validation are no better than others.
     position = _position(contents[train], salt=f"{seed}:examples")
     for label in np.unique(labels[train]):
         members = labels[train] == label

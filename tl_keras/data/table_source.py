@@ -1,4 +1,4 @@
-"""Images listed in a table: a CSV or Parquet file, or a pandas DataFrame."""
+"""Reads images listed in a table: a CSV or Parquet file, or a pandas DataFrame."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tl_keras.errors import DataError, DependencyError
 
 
 class TableSource(FileSource):
-    """Images listed in a table with a column for their paths, one for their labels, and where wanted one for splits.
+    """Images listed in a table with a column for paths, one for labels, and optionally one for splits.
 
     Args:
       table: The table.
       options: Names of its columns, and the folder of its images.
 
     Raises:
-      DataError: `list_table` refuses it.
+      DataError: `list_table` refuses the table.
     """
 
     def __init__(self, table: Table, options: SourceOptions):
@@ -48,7 +48,7 @@ def parquet_source(path: str, options: SourceOptions = NO_OPTIONS) -> TableSourc
     """Returns the images that a Parquet file lists by path.
 
     Raises:
-      DataError: It is no Parquet file, or holds the images themselves.
+      DataError: It is not a Parquet file, or it holds the images themselves.
       DependencyError: pyarrow is not installed.
     """
     try:
@@ -84,6 +84,6 @@ def data_frame_source(frame: Any, options: SourceOptions = NO_OPTIONS) -> TableS
 
 
 def _as_cell(value: Any) -> str:
-    if value is None or value != value:  # NaN stands where a cell is empty
+    if value is None or value != value:  # NaN stands for an empty cell
         return ""
     return str(value).strip()

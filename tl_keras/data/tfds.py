@@ -1,4 +1,4 @@
-"""Images of TensorFlow Datasets."""
+"""Reads images of TensorFlow Datasets."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _LISTING_BATCH = 1024
 
 
 class TFDSSource(RecordSource):
-    """A dataset of TensorFlow Datasets with an `image` and a `label`, read from where it was prepared.
+    """A dataset of TensorFlow Datasets with an `image` and a `label`, read from the place where it was prepared.
 
-    Its splits train, validation and test are kept; others, and those without labels, are left out with a note.
+    Its splits train, validation and test are kept; other splits, and those without labels, are left out with a note.
 
     Args:
-      dataset: `NAME`, `NAME/CONFIG`, either with `:VERSION`.
-      options: Where prepared datasets lie, and what splits of other names mean.
+      dataset: `NAME` or `NAME/CONFIG`, either with `:VERSION`.
+      options: Directory of prepared datasets, and the meaning of other names of splits.
 
     Raises:
       DataError: The dataset is unknown, is not prepared and cannot be, or has no images with class labels.
@@ -53,7 +53,7 @@ class TFDSSource(RecordSource):
             notes=notes,
             mean_image_bytes=sum(self._builder.info.splits[split].num_bytes for split in labels_of_split) / sum(counts),
         )
-        # Built here, not in `_stream`, which may run within a graph.
+        # Built here because `_stream` may run within a graph.
         self._records = _read(self._builder, "+".join(labels_of_split), feature="image").enumerate()
 
     def _stream(self, seed: tf.Tensor | None) -> tf.data.Dataset:
@@ -61,20 +61,20 @@ class TFDSSource(RecordSource):
         return self._records.map(lambda index, image: {"index": index, "image": image})
 
     def encoded_image(self, index: int) -> bytes:
-        """See `Source.encoded_image`."""
+        """Implements `Source.encoded_image`."""
         split, position = self.ids[index].split(":")
         records = _read(self._builder, f"{split}[{position}:{int(position) + 1}]", feature="image")
         return next(iter(records)).numpy()
 
     def contents_revision(self) -> str:
-        """See `Source.contents_revision`: a prepared dataset has a version, and is not written again under it."""
+        """Implements `Source.contents_revision`: a prepared dataset has a version and is never rewritten under it."""
         return self._builder.info.full_name
 
 
 def _import_tfds() -> Any:
-    """Returns the package; it is heavy, and most runs do without."""
+    """Returns the package, which is heavy and which most runs do not need."""
     try:
-        # `import tensorflow_datasets` hides what fails inside and leaves an empty module.
+        # `import tensorflow_datasets` hides errors inside and leaves an empty module.
         from tensorflow_datasets import public_api
     except Exception as error:  # such as the VersionError of protobuf
         raise DependencyError(
@@ -94,14 +94,14 @@ def _prepared_builder(name: str, dataset: str, data_dir: str) -> Any:
             f"{name}: expected a dataset that TFDS knows or that lies in {data_dir or 'its data_dir'}. "
             f"Received: {dataset}. {known}Give the folder above it as data_dir."
         ) from error
-    except Exception as error:  # a builder's constructor is anybody's code
+    except Exception as error:  # a builder's constructor may contain any code
         raise DataError(f"{name}: expected NAME[/config][:version]. TFDS answered: {_first_line(error)}") from error
     if not builder.data_path.exists():
         try:
-            # TFDS tells its progress on stdout, which is for results.
+            # TFDS reports its progress on stdout, which is for results.
             with contextlib.redirect_stdout(sys.stderr):
                 builder.download_and_prepare()
-        except Exception as error:  # downloads and parsing of any kind
+        except Exception as error:  # downloads and parsing raise errors of many types
             raise DataError(
                 f"{name}: expected a prepared dataset in {builder.data_path}. Preparing it failed "
                 f"({_first_line(error)}). Run `tfds build {dataset}` where there is internet and copy the folder there."
@@ -124,7 +124,7 @@ def _class_names(name: str, features: Any) -> list[str]:
 
 
 def _read_labels(builder: Any, meant: dict[str, str]) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Returns the labels, int64 (k,), of every split that can be used, and a note for every other."""
+    """Returns the labels, int64 (k,), of every usable split, and a note for every other."""
     labels_of_split, notes = {}, []
     for split in builder.info.splits:
         if meant[split] in ("", "unused"):

@@ -1,4 +1,4 @@
-"""Images in TFRecord files."""
+"""Reads images in TFRecord files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tl_keras.data.options import NO_OPTIONS, SourceOptions
 from tl_keras.data.split_names import split_of_name
 from tl_keras.errors import DataError
 
-# Files read in turn while shuffling, so that records of different files mix.
+# Number of files read in turn while shuffling, so that records of different files mix.
 _FILES_IN_TURN = 16
 _LISTING_BATCH = 1024
 
@@ -23,15 +23,15 @@ _LISTING_BATCH = 1024
 class TFRecordSource(RecordSource):
     """TFRecord files of `tf.train.Example` with the features `image` (an encoded file) and `label` (int64 or bytes).
 
-    A file with a word such as train, val or test in its name declares that split. A `labels.txt` beside the files names
-    the classes, one a line; without one, a class is named by its label. Files may be compressed by GZIP or ZLIB.
+    A file with a word such as train, val or test in its name declares that split. A `labels.txt` beside the files lists the
+    names of classes, one per line; without it, a class is named by its label. Files may be compressed by GZIP or ZLIB.
 
     Args:
-      pattern: Pattern of the files, for example "photos/*.tfrecord", or the path of one.
-      options: What the names of files mean that declare no split.
+      pattern: Pattern of the files, for example "photos/*.tfrecord", or the path of one file.
+      options: Meanings of file names that declare no split.
 
     Raises:
-      DataError: No file fits, some files declare a split and others do not, a file is damaged, an
+      DataError: No file matches, some files declare a split and others do not, a file is damaged, an
         example lacks a feature, or `labels.txt` does not fit the labels.
     """
 
@@ -83,14 +83,14 @@ class TFRecordSource(RecordSource):
         )
 
     def encoded_image(self, index: int) -> bytes:
-        """See `Source.encoded_image`."""
+        """Implements `Source.encoded_image`."""
         number = int(np.searchsorted(self._first_index, index, side="right")) - 1
         records = tf.data.TFRecordDataset(self._files[number], self._compressions[number])
         records = records.skip(index - self._first_index[number])
         return _parse_image(next(iter(records))).numpy()
 
     def contents_revision(self) -> str:
-        """See `Source.contents_revision`."""
+        """Implements `Source.contents_revision`."""
         return revision_of_files(self._files.numpy())
 
 
@@ -99,7 +99,7 @@ def _parse_image(record: tf.Tensor) -> tf.Tensor:
 
 
 def _matching_files(pattern: str) -> list[Path]:
-    """Returns the files that fit a pattern; brackets that belong to a name need no escape."""
+    """Returns the files that match a pattern; brackets that belong to a name need no escape."""
     if Path(pattern).is_file():
         return [Path(pattern)]
     for written in (pattern, pattern.replace("[", "[[]")):
@@ -110,7 +110,7 @@ def _matching_files(pattern: str) -> list[Path]:
 
 
 def _splits_of_files(name: str, files: list[Path], options: SourceOptions) -> tuple[dict[Path, str], list[str]]:
-    """Returns the split that each file declares, empty where none does, and a note of the files that are not used."""
+    """Returns the split that each file declares, empty if none, and a note on files that are not used."""
     splits = {file: options.meanings.get(file.name.lower()) or _split_of_file(file) for file in files}
     silent = [file.name for file, split in splits.items() if not split]
     if silent and len(silent) < len(files):
@@ -123,12 +123,12 @@ def _splits_of_files(name: str, files: list[Path], options: SourceOptions) -> tu
 
 
 def _compression(file: Path) -> str:
-    """Returns `GZIP`, `ZLIB` or empty, as TensorFlow wants to be told."""
+    """Returns `GZIP`, `ZLIB` or empty, the compression in TensorFlow's terms."""
     with file.open("rb") as opened:
         start = opened.read(12)
     if start[:2] == b"\x1f\x8b":
         return "GZIP"
-    # A plain file begins with the length of its first record, 8 bytes, of which the last ones are 0.
+    # A plain file begins with the length of its first record, 8 bytes, the last of which are 0.
     zlib_header = len(start) > 2 and start[0] == 0x78 and (start[0] * 256 + start[1]) % 31 == 0
     return "ZLIB" if zlib_header and any(start[4:8]) else ""
 
@@ -151,10 +151,10 @@ def _read_labels(file: Path, compression: str) -> np.ndarray:
 
 
 def _label_type(file: Path, record: bytes) -> tf.DType:
-    """Returns int64 or string, having checked that the features are those expected."""
+    """Returns int64 or string, after checking that the features are the expected ones."""
     try:
         features = tf.train.Example.FromString(record).features.feature
-    except Exception as error:  # protobuf's DecodeError; where it is defined depends on its version
+    except Exception as error:  # protobuf's DecodeError, whose module depends on its version
         raise DataError(
             f"tfrecord:{file}: expected tf.train.Example records. Received others. Convert them."
         ) from error
@@ -194,8 +194,8 @@ def _name_classes(name: str, names_file: Path, labels: np.ndarray) -> tuple[tupl
 
 
 def _split_of_file(file: Path) -> str:
-    """Returns the split that a file name tells, such as `train-00003-of-00010.tfrecord`, or empty."""
+    """Returns the split that a file name such as `train-00003-of-00010.tfrecord` declares, or empty."""
     words = [word for word in re.split("[^a-z]+", file.name.lower()) if word]
-    # train-00003, and seg_train and training_set, which are words beside each other.
+    # Splits train-00003, seg_train and training_set into their words.
     splits = {split_of_name(word) for word in words} - {""}
     return splits.pop() if len(splits) == 1 else ""

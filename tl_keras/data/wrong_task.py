@@ -1,4 +1,4 @@
-"""Tells where single labels are probably not what is meant: several labels, numbers, groups. Imports no TensorFlow."""
+"""Detects labels that are probably not single labels: several labels, numbers, groups; imports no TensorFlow."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from tl_keras.errors import DataError
 
 _FEW_EXAMPLES = 3
-# So few distinct values may be a handful of classes with an image or two each.
+# Number of distinct values up to which they may be classes with an image or two each.
 _MANY_VALUES = 20
 _ASKED = "Where each is one class all the same, use --task=single_label."
 
@@ -20,10 +20,10 @@ def require_single_labels(name: str, class_names: Sequence[str], counts: Sequenc
     Args:
       name: Name of the source, for the message.
       class_names: The distinct labels.
-      counts: Images of each.
+      counts: Number of images of each label.
 
     Raises:
-      DataError: They do.
+      DataError: The labels look like something else.
     """
     used = {label: count for label, count in zip(class_names, counts, strict=True) if count}
     separator = _separator_of_labels(list(used))
@@ -48,13 +48,13 @@ def require_single_labels(name: str, class_names: Sequence[str], counts: Sequenc
 
 
 def require_no_groups(name: str, column: str, groups: Sequence[str], splits: Sequence[str]) -> None:
-    """Refuses images that belong together (of one patient, video, ...) where they would be torn apart by the splits.
+    """Refuses images that belong together (of one patient, video, ...) if the splits would separate them.
 
     Args:
       name: Name of the source, for the message.
-      column: The column that says which belong together.
-      groups: Its values, one for each image.
-      splits: Declared splits of the images; empty where none is.
+      column: Column that says which images belong together.
+      groups: Values of that column, one per image.
+      splits: Declared splits of the images; empty if none is declared.
 
     Raises:
       DataError: A group has several images, and no declared splits keep them together.
@@ -76,7 +76,7 @@ def _separator_of_labels(labels: list[str]) -> str | None:
     for separator in (";", "|", ","):
         parts = [tuple(part.strip() for part in label.split(separator)) for label in labels]
         uses = Counter(part for several in parts for part in set(several))
-        # In "tench, Tinca tinca" no part is met again.
+        # In "tench, Tinca tinca" no part occurs in another label.
         if any(len(several) > 1 and sum(uses[part] > 1 for part in several) > len(several) / 2 for several in parts):
             return separator
     several = [frozenset(label.split()) for label in labels]
