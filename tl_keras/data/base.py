@@ -220,7 +220,7 @@ class RecordSource(Source):
 
 
 def revision_of_files(paths: Iterable[str | bytes | os.PathLike[str]]) -> str:
-    """Returns a hash of the sizes and modification times of files, in order; a constant if a file is missing."""
+    """Returns a hash of the sizes and modification times of files, in order; a missing file adds nothing to it."""
     digest = hashlib.sha256()
     for path in paths:
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""What the frozen layers make of a run's images: computed once, from then on read from the cache."""
+"""Computes the outputs of the frozen layers for a run's images once, and reads them from the cache afterwards."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from tl_keras.training.feature_cache import FeatureCache, FeatureRows, RowReader
 from tl_keras.training.forward import Forward, fastest_forward
 from tl_keras.training.split_student import SplitStudent, between
 
-# Images that go through the frozen layers together: enough to keep every core busy, few enough for its cache.
+# Number of images that go through the frozen layers together: enough to keep every core busy, few enough for its cache.
 _BATCH = 32
 
-# A spinning disk, or one behind a network, gives no more bytes a second: what takes longer to read than to compute is not
-# worth keeping.
+# A spinning disk, or one behind a network, delivers no more bytes per second. Features that take longer to read than to compute
+# are not worth keeping.
 _SLOW_DISK = 200e6
 
-# Batches before that is judged; the first ones also trace and warm up.
+# Number of batches before that is judged; the first ones also trace and warm up.
 _WARM_UP = 4
 
-# In place of a row.
+# Marks a missing row.
 _NOT_NEEDED, _MISSING = -1, -2
 
 
@@ -42,15 +42,15 @@ class ViewsOfImages:
     """The images of a run, as often as its training shows them.
 
     Attributes:
-      source: Where they lie.
+      source: Source of the images.
       contents: SHA-256 of each image of the source, as 64 hex digits.
-      evaluated: int64 (k,), the images that are only needed plain, as evaluation sees them.
-      trained: int64 (m,), the images that are trained on.
-      views: Of each of those, in turn; the first is plain, the others are augmented.
-      evaluation_transform: From an image as the source has it, encoded or pixels, to the network's input.
-      training_transform: The same with a seed.
-      augmentation: Names what `training_transform` does.
-      seed: Of the run.
+      evaluated: int64 (k,), images that are only needed plain, as evaluation sees them.
+      trained: int64 (m,), images that are trained on.
+      views: Number of views of each of those, shown in turn; the first is plain, the others are augmented.
+      evaluation_transform: Function from an image as the source has it, encoded or pixels, to the network's input.
+      training_transform: Function from such an image and a seed to the network's input.
+      augmentation: Name of the changes that `training_transform` makes.
+      seed: Seed of the run.
     """
 
     source: Source
@@ -68,7 +68,7 @@ class ViewsOfImages:
         return [np.union1d(self.evaluated, self.trained), *[np.sort(self.trained)] * (self.views - 1)]
 
     def key(self, view: int, index: int) -> bytes:
-        """Returns what names one view of one image in the cache, 32 bytes: its content and how it was varied."""
+        """Returns the key of one view of one image in the cache, 32 bytes, from its content and its variation."""
         content = str(self.contents[index])
         if view == 0:
             return bytes.fromhex(content)
@@ -85,9 +85,9 @@ class Features:
     """The activations at one cut of every image of a run, on disk.
 
     Attributes:
-      reader: Of the rows.
-      rows: int64 (views, images of the source): the row of each image in each view, plain first; negative where it is not
-        needed.
+      reader: Reader of the rows.
+      rows: int64 (views, images of the source): the row of each image in each view, the plain one first; negative where none
+        is needed.
     """
 
     reader: RowReader
@@ -95,7 +95,7 @@ class Features:
 
     @property
     def missing(self) -> int:
-        """Of the rows that are needed, how many are not there: none, once they were computed."""
+        """Returns how many of the needed rows are missing; 0 after they were computed."""
         return int((self.rows == _MISSING).sum())
 
     def training_batches(
@@ -109,7 +109,7 @@ class Features:
         last_epoch: int,
         shard: BatchShard | None = None,
     ) -> tf.data.Dataset:
-        """Returns what `tl_keras.data.pipeline.training_batches` gives, behind the frozen layers."""
+        """Returns the batches of `tl_keras.data.pipeline.training_batches` as the frozen layers' outputs."""
         rows, to_example = on_host(self.rows), self._to_example(source)
 
         def batches_of_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
@@ -123,7 +123,7 @@ class Features:
     def evaluation_batches(
         self, source: Source, indices: np.ndarray, *, global_batch_size: int, shard: BatchShard | None = None
     ) -> tf.data.Dataset:
-        """Returns what `tl_keras.data.pipeline.evaluation_batches` gives, behind the frozen layers."""
+        """Returns the batches of `tl_keras.data.pipeline.evaluation_batches` as the frozen layers' outputs."""
         order = np.sort(indices)
         examples = tf.data.Dataset.from_tensor_slices((order, self.rows[0, order]))
         batches = _sharded(examples, shard, len(order), global_batch_size)
@@ -144,18 +144,18 @@ class Features:
 
 
 class FeatureStore:
-    """Gives the features of one run at its cuts: from the cache, and what is missing there from the images.
+    """Provides the features of one run at its cuts, from the cache or computed from the images.
 
     Args:
-      cache: That runs share.
-      images: Of the run.
-      kind: What decides activations besides image, weights and cut, as JSON's own types.
-      engine: What computes them: `auto` or one of `tl_keras.training.forward.ENGINES`.
-      dtype: As they are stored, `float32` or `float16`.
-      once: Whether they will be read once, and are kept also where that takes longer than computing them.
+      cache: Cache that runs share.
+      images: Images of the run.
+      kind: Facts that decide activations besides image, weights and cut, as JSON types.
+      engine: Engine that computes them: `auto` or one of `tl_keras.training.forward.ENGINES`.
+      dtype: Type in which they are stored, `float32` or `float16`.
+      once: Whether they will be read once, and are kept even if that takes longer than computing them.
 
     Attributes:
-      seconds_a_row: Of each cut at which rows were computed, by its position: what one took, reading its image included.
+      seconds_a_row: Seconds to compute a row, including reading its image, for each cut with computed rows, by its position.
     """
 
     def __init__(
@@ -172,17 +172,17 @@ class FeatureStore:
 
     @property
     def count(self) -> int:
-        """Rows that are needed at each cut, those that are there included."""
+        """Returns the number of rows needed at each cut, including those that exist."""
         return sum(len(indices) for indices in self._images.wanted())
 
     def at(self, student: Student, cut: SplitStudent, *, others: Iterable[SplitStudent] = ()) -> Features | None:
-        """Returns the features at a cut; None, after a line that says why, where keeping them does not pay.
+        """Returns the features at a cut, or None, after a line with the reason, if keeping them does not pay.
 
-        Ask for shallow cuts first: what lies between two cuts then runs on what is cached already.
+        Call it for shallow cuts first, so that the layers between two cuts start from what is cached already.
 
         Args:
-          student: What is cut.
-          cut: Where.
+          student: Student that is cut.
+          cut: The cut.
           others: Cuts at which the features may be cached already.
 
         Raises:
@@ -206,11 +206,11 @@ class FeatureStore:
         return features
 
     def only(self, indices: np.ndarray, *, source: Source | None = None) -> FeatureStore:
-        """Returns a store of some of the images, which computes them by the engine that suits all.
+        """Returns a store of some images, which computes them by the engine that suits all images.
 
         Args:
           indices: int64 (k,), the images.
-          source: Where they are read; None: where all are.
+          source: Source to read them from; None for the source of all.
         """
         images, fewer = self._images, copy.copy(self)
         fewer._images = dataclasses.replace(
@@ -223,11 +223,11 @@ class FeatureStore:
         return fewer
 
     def missing(self, cut: SplitStudent) -> np.ndarray:
-        """Returns of which images rows are needed and not there at a cut that has frozen layers, bool (views, images)."""
+        """Returns which images lack a needed row at a cut with frozen layers, bool (views, images)."""
         return self._find(self._rows(cut.frozen, cut.position)).rows == _MISSING
 
     def keeps(self, cut: SplitStudent) -> bool:
-        """Returns whether a cut has frozen layers, and room for what they compute."""
+        """Returns whether a cut has frozen layers, and room for their outputs."""
         return cut.frozen is not None and not self._refusal(self._rows(cut.frozen, cut.position))
 
     def _refusal(self, rows: FeatureRows) -> str:
@@ -235,7 +235,7 @@ class FeatureStore:
         return self._cache.refusal(rows.spec.nbytes_on_disk(self.count))
 
     def _compute(self, student: Student, cut: SplitStudent, others: Iterable[SplitStudent], rows: FeatureRows) -> str:
-        """Computes what is missing of rows that are locked; returns why it did not, or nothing."""
+        """Computes the missing part of locked rows; returns why it did not, or an empty string."""
         features = self._find(rows)
         if not features.missing:
             say(f"frozen layers: computed by another run meanwhile, in {rows.folder}")
@@ -243,7 +243,7 @@ class FeatureStore:
         missing = rows.spec.nbytes_on_disk(features.missing)
         if reason := self._cache.make_room(missing, needed=rows.spec.nbytes_on_disk(self.count), keep=rows):
             return reason
-        if not rows.nbytes:  # what there was has made room
+        if not rows.nbytes:  # the existing rows were removed to make room
             features = self._find(rows)
         start = self._start(cut, others, features)
         model = cut.frozen if start is None else between(student, start[0], cut)
@@ -257,7 +257,7 @@ class FeatureStore:
     def _start(
         self, cut: SplitStudent, others: Iterable[SplitStudent], features: Features
     ) -> tuple[SplitStudent, Features] | None:
-        """Returns the deepest cut in front of another at which everything that is missing there is cached, if any."""
+        """Returns the deepest earlier cut at which everything that is missing here is cached, if any."""
         for other in sorted(others, key=lambda other: other.position, reverse=True):
             if other.frozen is not None and other.position < cut.position:
                 rows = self._rows(other.frozen, other.position)
@@ -267,7 +267,7 @@ class FeatureStore:
         return None
 
     def _find(self, rows: FeatureRows) -> Features:
-        """Returns what is cached of every view of every image."""
+        """Returns the cached rows of every view of every image."""
         reader = rows.reader()
         found: np.ndarray = np.full((self._images.views, len(self._images.source)), _NOT_NEEDED, np.int64)
         for view, indices in enumerate(self._images.wanted()):
@@ -278,17 +278,17 @@ class FeatureStore:
     def _fill(
         self, rows: FeatureRows, features: Features, model: keras.Model, start: Features | None, *, position: int
     ) -> str:
-        """Computes what is missing.
+        """Computes the missing rows.
 
         Args:
-          rows: Where it goes, locked.
-          features: As `_find` gave them.
-          model: From the images, or from the activations at the start, to those that are missing.
-          start: Activations at a cut before, or None.
-          position: Of the cut.
+          rows: Rows to add to, locked.
+          features: Features from `_find`.
+          model: Model from the images, or from the activations at the start, to the missing activations.
+          start: Activations at an earlier cut, or None.
+          position: Position of the cut.
 
         Returns:
-          Why it was given up, in a few words, or an empty string.
+          The reason for giving up, in a few words, or an empty string.
         """
         total = features.missing
         size, limit = rows.spec.nbytes_on_disk(total) / 2**20, self._cache.limit_gib
@@ -321,7 +321,7 @@ class FeatureStore:
         )
 
     def _inputs(self, features: Features, start: Features | None) -> Iterator[tuple[int, np.ndarray, list[np.ndarray]]]:
-        """Yields (view, indices, tensors) of what is missing: images, or their activations at the cut before."""
+        """Yields (view, indices, tensors) for missing rows; tensors are images, or their activations at the earlier cut."""
         for view, rows in enumerate(features.rows):
             indices = np.flatnonzero(rows == _MISSING)
             if start is None:
@@ -336,6 +336,6 @@ class FeatureStore:
 def _sharded(
     examples: tf.data.Dataset, shard: BatchShard | None, images: int, global_batch_size: int
 ) -> tf.data.Dataset:
-    """Returns the batches of an epoch, or a shard of them; nothing is read yet."""
+    """Returns the batches of an epoch, or a shard of them, without reading anything yet."""
     batches = examples.batch(global_batch_size)
     return shard.of(batches, images=images, global_batch_size=global_batch_size) if shard else batches

@@ -1,15 +1,15 @@
-"""The fastest forward pass of a network whose weights do not change, found by trying.
+"""Finds the fastest forward pass of a network with constant weights, by trying several engines.
 
-| engine | what it is |
+| engine | description |
 |---|---|
-| `keras` | the model's own `predict_on_batch`: the reference, and the only one where Keras is not on TensorFlow |
-| `tf_graph` | one constant TensorFlow graph, normalisation folded; see `frozen_graph` |
-| `tf_graph_bf16` | the same, convolutions in bfloat16, where the processor computes in it |
-| `xla` | the same graph as `tf_graph` compiled by XLA, for the GPU or TPU where there is one |
-| `openvino` | the same graph compiled by OpenVINO, where it is installed |
-| `openvino_bf16` | OpenVINO in bfloat16, where the processor computes in it |
+| `keras` | the model's own `predict_on_batch`: the reference, and the only one unless Keras runs on TensorFlow |
+| `tf_graph` | one constant TensorFlow graph with folded normalisation; see `frozen_graph` |
+| `tf_graph_bf16` | the same with convolutions in bfloat16, if the processor computes in it |
+| `xla` | the graph of `tf_graph` compiled by XLA, for the GPU or TPU if there is one |
+| `openvino` | the same graph compiled by OpenVINO, if it is installed |
+| `openvino_bf16` | OpenVINO in bfloat16, if the processor computes in it |
 
-An engine is used only after it has given the model's numbers.
+An engine is used only after it has reproduced the model's numbers.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from tl_keras.errors import DependencyError, TrainingError
 from tl_keras.files import replacing
 from tl_keras.training.frozen_graph import frozen_graph
 
-# The largest difference of an activation, relative to the largest activation. Float32 engines differ by about 3e-7 on
+# Largest difference of an activation, relative to the largest activation. Float32 engines differ by about 3e-7 on
 # MobileNetV2 and ResNet50. bfloat16 keeps 8 bits, 4e-3, in each of tens of layers.
 TOLERANCES = {
     "keras": 0.0,
@@ -46,14 +46,14 @@ TOLERANCES = {
 
 ENGINES = tuple(TOLERANCES)
 
-# Compiling for OpenVINO takes 2 to 8 seconds on two cores, for XLA as long: what `tf_graph` does in that time needs no
-# comparison.
+# Seconds of `tf_graph` within which no other engine is tried, because compiling for OpenVINO or XLA takes 2 to 8 seconds on two
+# cores.
 _SECONDS_WORTH_COMPARING = 20.0
 
-# Of each engine, after its first call.
+# Seconds of measuring each engine after its first call.
 _SECONDS_TO_MEASURE = 0.5
 
-# Calling Keras layer by layer on these traces nothing, and takes no second.
+# Number of images for which calling Keras layer by layer, without tracing, takes less than a second.
 _IMAGES_TO_COMPARE = 4
 
 _Call = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
@@ -61,12 +61,12 @@ _Call = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
 
 @dataclasses.dataclass(frozen=True)
 class Forward:
-    """A forward pass, chosen.
+    """The chosen forward pass.
 
     Attributes:
-      engine: One of `ENGINES`.
-      reason: Why this one, in a line.
-      call: Takes one array for each input of the model, (batch, ...) of any batch size; returns one for each output.
+      engine: Name from `ENGINES`.
+      reason: Reason for the choice, in a line.
+      call: Function from one array for each input of the model, (batch, ...) of any batch size, to one array per output.
     """
 
     engine: str
@@ -85,15 +85,15 @@ def fastest_forward(
     """Chooses the engine for a network in inference mode.
 
     Args:
-      model: Built and functional. Later changes of its weights may not be seen.
-      example: A batch of real inputs, one array for each input, of the batch size that will be used.
-      engine: One of `ENGINES`, or "auto": the fastest that is there and agrees with Keras on `example`.
-      images: How many will be computed. Where `tf_graph` is done with them in 20 seconds, "auto" tries no other.
-      memory: A JSON file in which "auto" keeps what it has measured, by machine, architecture, shapes and versions.
+      model: Built functional model. Later changes of its weights may be ignored.
+      example: Batch of real inputs, one array for each input, with the batch size that will be used.
+      engine: Name from `ENGINES`, or "auto" for the fastest available engine that agrees with Keras on `example`.
+      images: Number of images to compute. If `tf_graph` needs at most 20 seconds for them, "auto" tries no other engine.
+      memory: JSON file in which "auto" keeps its measurements, by machine, architecture, shapes and versions.
 
     Raises:
-      DependencyError: `engine` needs a package, a processor or a backend that is not there.
-      TrainingError: `engine` cannot run this model, or gives other numbers than Keras.
+      DependencyError: `engine` needs a package, a processor or a backend that is missing.
+      TrainingError: `engine` cannot run this model, or its numbers differ from Keras's.
     """
     candidates = _Candidates(model, example)
     if engine != "auto":
@@ -104,7 +104,7 @@ def fastest_forward(
         call, difference = candidates.proven(engine)
         return Forward(engine, f"{engine} was asked for; {_agreement(difference)}", call)
 
-    # bfloat16 changes the numbers, which are shared between runs: it has to be asked for. On a CPU, XLA computes
+    # bfloat16 changes the numbers, which runs share, so it is never chosen automatically. On a CPU, XLA computes
     # MobileNetV2 at a thirtieth of tf_graph's speed.
     others = [name for name in (("xla", "openvino") if _accelerator() else ("openvino",)) if not lacking(name)]
     if lack := lacking("tf_graph"):
@@ -131,7 +131,7 @@ def fastest_forward(
 
 
 def lacking(engine: str) -> str:
-    """Returns what `engine` needs and is not there, or an empty string."""
+    """Returns what `engine` needs and this machine lacks, or an empty string."""
     if engine == "keras":
         return ""
     if keras.backend.backend() != "tensorflow":
@@ -165,7 +165,7 @@ class _Candidates:
         try:
             call = self.call(engine)
             given = call([array[:_IMAGES_TO_COMPARE] for array in self.example])
-        except Exception as error:  # whatever an engine raises on a model that it does not take
+        except Exception as error:  # engines raise errors of any type on a model that they cannot run
             line = (str(error).splitlines() or [type(error).__name__])[0]
             raise TrainingError(
                 f"engine: expected {engine} to take the model. Received: {line} Use engine=auto."
@@ -199,7 +199,7 @@ class _Candidates:
         return [output.numpy() for output in self._graph(*map(tf.constant, arrays))]
 
     def _tf_graph_bf16(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-        # TensorFlow compiles a function anew for each set of options, and keeps it: the option is on for these calls only.
+        # TensorFlow compiles a function for each set of options and keeps it; the option is on during these calls only.
         before = tf.config.optimizer.get_experimental_options()
         tf.config.optimizer.set_experimental_options({"auto_mixed_precision_onednn_bfloat16": True})
         try:
@@ -212,7 +212,7 @@ def _xla(graph: Any, batch_size: int) -> _Call:
     compiled = tf.function(graph, jit_compile=True, autograph=False)
 
     def call(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-        # XLA compiles for each batch size anew, for seconds: a short batch is filled up with zeros.
+        # XLA compiles for each batch size, which takes seconds, so a short batch is padded with zeros.
         nonlocal batch_size
         images = len(arrays[0])
         batch_size = max(batch_size, images)
@@ -236,7 +236,7 @@ def _openvino(graph: Any, precision: str) -> _Call:
 
 
 def _fastest(candidates: _Candidates, proven: dict[str, tuple[_Call, float]], others: Sequence[str]) -> Forward:
-    """Measures what is proven and those of the others that agree with Keras."""
+    """Measures the proven engines and those of the others that agree with Keras."""
     remarks = []
     for name in others:
         try:
@@ -265,7 +265,7 @@ def _agreement(difference: float) -> str:
 
 
 def _accelerator() -> str | None:
-    """Returns the TPU or GPU that TensorFlow sees, where there is one."""
+    """Returns the TPU or GPU that TensorFlow sees, if any."""
     for kind in ("TPU", "GPU"):
         if tf.config.get_visible_devices(kind):
             return f"{kind}:0"
@@ -273,13 +273,13 @@ def _accelerator() -> str | None:
 
 
 def _computes_in_bfloat16() -> bool:
-    """Whether the processor multiplies in bfloat16; without, it is slower than float32."""
+    """Returns whether the processor multiplies in bfloat16; without that, bfloat16 is slower than float32."""
     return any(flag in _cpu_info() for flag in ("amx_bf16", "avx512_bf16"))
 
 
 @functools.cache
 def _cpu_info() -> str:
-    """Returns the first processor's entry, or an empty string where the system is not Linux."""
+    """Returns the first processor's entry, or an empty string if the system is not Linux."""
     try:
         return pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").partition("\n\n")[0]
     except OSError:
@@ -287,7 +287,7 @@ def _cpu_info() -> str:
 
 
 def _key(model: keras.Model, example: Sequence[np.ndarray]) -> str:
-    """Returns a hash of what decides which engine is fastest: names and values of weights do not."""
+    """Returns a hash of everything that decides which engine is fastest; names and values of weights do not."""
     engines = [engine for engine in ENGINES if not lacking(engine)]
     processor = [line for line in _cpu_info().splitlines() if line.startswith(("model name", "flags"))]
     layers = [type(layer).__name__ for layer in model.layers]
@@ -323,4 +323,4 @@ def _read(memory: pathlib.Path) -> dict[str, str]:
     try:
         return json.loads(memory.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return {}  # measuring again mends it
+        return {}  # a new measurement replaces the file

@@ -1,4 +1,4 @@
-"""ParityRecord, while training runs, that frozen weights stand still and trained ones move."""
+"""Proves while training runs that frozen weights do not change and trained weights do."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from tl_keras.freezing import FreezePlan
 
 
 class FreezeCheck(keras.callbacks.Callback):
-    """Stops the run unless the plan holds.
+    """Stops the run unless the freeze plan holds.
 
-    Frozen weights are looked at after the first step and at the end, trained ones after each step until all have moved:
-    stochastic depth may pass a block over in one step. They have the first epoch for it.
+    Frozen weights are checked after the first step and at the end, trained ones after each step until all have changed.
+    Since stochastic depth may skip a block in a step, they have the first epoch to do so.
 
     Args:
-      phase: Its name.
-      student: What trains.
-      plan: What should; `trainable` is not asked, since it is what may be wrong.
-      proofs: At the end of the phase gets what was seen: its name, and the numbers of weight tensors that were frozen and
-        stayed bit-identical, and that were trained and moved.
+      phase: Name of the phase.
+      student: Student that trains.
+      plan: Plan to check against; `trainable` is not used, since it may be what is wrong.
+      proofs: List that receives the findings at the end of the phase: its name, and the numbers of weight tensors that were
+        frozen and stayed bit-identical, and that were trained and changed.
     """
 
     def __init__(self, phase: str, student: Student, plan: FreezePlan, *, proofs: list[dict[str, Any]]):

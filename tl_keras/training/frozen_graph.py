@@ -1,8 +1,8 @@
-"""A network in inference mode as one constant TensorFlow graph, with normalisation folded into its convolutions.
+"""Turns a network in inference mode into one constant TensorFlow graph, with normalisation folded into its convolutions.
 
-TensorFlow's own optimizer leaves a multiplication and an addition after each depthwise convolution, and fuses a
-convolution with the activation behind it only where a `BiasAdd` stands between them. Rewritten that way, MobileNetV2
-runs at 1.5 times the speed of the constant graph that was traced.
+TensorFlow's own optimizer leaves a multiplication and an addition after each depthwise convolution, and fuses a convolution
+with the activation after it only if a `BiasAdd` is between them. Rewritten that way, MobileNetV2 runs at 1.5 times the speed
+of the constant graph as traced.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-# What Keras computes from weights alone, on the way into a batch normalisation or a bias.
+# Operations that Keras computes from weights alone, on the way into a batch normalisation or a bias.
 _CONSTANT_OPERATIONS = {
     "Identity": lambda value: value,
     "AddV2": np.add,
@@ -29,13 +29,13 @@ _CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
 
 
 def frozen_graph(model: keras.Model) -> Any:
-    """Traces a network once, its weights as constants, and folds what can be folded.
+    """Traces a network once, with its weights as constants, and folds operations where possible.
 
     Args:
-      model: A built functional model on the TensorFlow backend. Later changes of its weights are not seen.
+      model: Built functional model on the TensorFlow backend. Later changes of its weights are ignored.
 
     Returns:
-      A concrete function of tensors in the order of `model.inputs`, each (batch, ...) with any batch size. It gives the
+      A concrete function of tensors in the order of `model.inputs`, each (batch, ...) with any batch size. It returns the
       model's outputs in inference mode as a flat list.
     """
     signature = [tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype) for tensor in model.inputs]
@@ -59,12 +59,12 @@ def _traced(model: keras.Model, signature: list[Any]) -> Any:
 
 
 def _folded(function: Any) -> tuple[Any, list[str], list[str]]:
-    """Returns the graph, rewritten, and the names of its input and output tensors."""
+    """Returns the rewritten graph, and the names of its input and output tensors."""
     graph = function.graph.as_graph_def()
     nodes = {node.name: node for node in graph.node}
     constants: dict[str, np.ndarray] = {}
     consumers: dict[str, list[Any]] = collections.defaultdict(list)
-    for node in graph.node:  # a function's nodes stand in the order in which they are computed
+    for node in graph.node:  # nodes of a function are in the order of their computation
         inputs = [_producer(name) for name in node.input]
         for name in inputs:
             consumers[name].append(node)
@@ -74,7 +74,7 @@ def _folded(function: Any) -> tuple[Any, list[str], list[str]]:
             constants[node.name] = _CONSTANT_OPERATIONS[node.op](*(constants[name] for name in inputs))
     outputs = [tensor.name for tensor in function.outputs]
     for name in outputs:
-        consumers[_producer(name)].append(None)  # someone outside, whom nothing can be folded into
+        consumers[_producer(name)].append(None)  # a consumer outside, into which nothing can be folded
 
     for node in list(graph.node):
         if node.op in _CONVOLUTIONS and node.attr["T"].type == tf.float32.as_datatype_enum:
@@ -87,7 +87,7 @@ def _folded(function: Any) -> tuple[Any, list[str], list[str]]:
 
 
 def _absorb_padding(node: Any, kernel: np.ndarray, source: Any, constants: dict[str, np.ndarray], graph: Any) -> None:
-    """Lets the convolution pad, where it would pad with as many zeros as the node before it: one copy less."""
+    """Lets a convolution pad by itself if it would pad with as many zeros as the node before it, which saves a copy."""
     if source.op != "Pad" or node.attr["padding"].s != b"VALID":
         return
     sizes = graph.get_tensor_by_name(f"{_producer(source.input[0])}:0").shape[1:3]
@@ -131,14 +131,14 @@ def _absorb_affine(
     _add_constant(graph, bias_name, shift)
     node.input[1] = kernel_name
     name = last.name
-    last.Clear()  # the node becomes the BiasAdd: what consumes it finds it by its name
+    last.Clear()  # the node becomes the BiasAdd, and its consumers find it by its name
     last.name, last.op = name, "BiasAdd"
     last.input.extend([node.name, bias_name])
     last.attr["T"].type = tf.float32.as_datatype_enum
 
 
 def _by_channel(operand: np.ndarray, channels: int) -> bool:
-    """Whether every pixel meets the same numbers, one or as many as there are channels."""
+    """Returns whether every pixel meets the same numbers, one number or one per channel."""
     return operand.size == 1 or (operand.size == channels and operand.shape[-1] == channels)
 
 
@@ -149,7 +149,7 @@ def _add_constant(graph: Any, name: str, value: np.ndarray) -> None:
 
 
 def _drop_unused(graph: Any, outputs: Iterable[str]) -> None:
-    """Removes what no output needs, the unfolded weights above all, and the placeholders."""
+    """Removes nodes that no output needs, above all the unfolded weights, and the placeholders."""
     nodes = {node.name: node for node in graph.node}
     needed, waiting = set(), [_producer(name) for name in outputs]
     while waiting:

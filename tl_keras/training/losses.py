@@ -1,4 +1,4 @@
-"""The loss, with label smoothing and class weights inside it."""
+"""Defines the loss, with label smoothing and class weights inside it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ def make_loss(*, label_smoothing: float, class_weights: np.ndarray | None):
     """Returns a function (one-hot or soft labels, logits), each float32 (batch, classes), to losses (batch,).
 
     Args:
-      label_smoothing: 0 to below 1 (Szegedy et al. 2016, section 7).
-      class_weights: float32 (classes,), or None for equal weights. A soft label weighs as its mixture does, which
-        Keras's own `class_weight` gets wrong: it takes the argmax.
+      label_smoothing: Amount of smoothing, 0 to below 1 (Szegedy et al. 2016, section 7).
+      class_weights: float32 (classes,), or None for equal weights. A soft label gets the weight of its mixture, unlike with
+        Keras's own `class_weight`, which takes the argmax.
     """
 
     def loss(labels, logits):
@@ -27,10 +27,10 @@ def make_loss(*, label_smoothing: float, class_weights: np.ndarray | None):
 
 
 class MeanOverImages(keras.losses.Loss):
-    """The mean of a loss over the images of a batch, by their weights where there are any.
+    """The mean of a loss over the images of a batch, by their weights if there are any.
 
     Args:
-      loss: As `make_loss` gives it.
+      loss: Function from `make_loss`.
     """
 
     def __init__(self, loss):
@@ -43,10 +43,10 @@ class MeanOverImages(keras.losses.Loss):
 
 
 def balanced_class_weights(labels: np.ndarray, num_classes: int) -> np.ndarray:
-    """Returns float32 (num_classes,): inverse frequencies, scaled so that the mean over the examples is 1.
+    """Returns inverse class frequencies, float32 (num_classes,), scaled so that the mean over the examples is 1.
 
     Args:
-      labels: int64 (n,), each class at least once.
+      labels: int64 (n,), with each class at least once.
       num_classes: Number of classes.
     """
     counts = np.bincount(labels, minlength=num_classes)

@@ -1,4 +1,4 @@
-"""The optimizer: AdamW whose rate differs by layer, and whose decay may pull towards the teacher."""
+"""Defines the optimizer: AdamW whose rate differs by layer, and whose decay may pull towards the teacher."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class VariableTreatment:
     """How one variable is trained.
 
     Attributes:
-      rate_factor: Times the learning rate.
-      decay: Decoupled, a step and unit of learning rate; 0: none.
-      decay_towards: The value that the decay pulls to, of the variable's shape; None: 0.
+      rate_factor: Factor on the learning rate.
+      decay: Decoupled decay per step and unit of learning rate; 0 for none.
+      decay_towards: Value that the decay pulls to, of the variable's shape; None for 0.
     """
 
     rate_factor: float = 1.0
@@ -31,20 +31,20 @@ class TransferAdam(keras.optimizers.Adam):
     """Adam (Kingma and Ba 2015) with decoupled decay (Loshchilov and Hutter 2019), a linear warm-up and a cosine down to 0.
 
     Peak and length are variables, so that one traced training step serves phases of every rate and length. The moments
-    have Adam's customary 0.9 and 0.999.
+    have Adam's usual 0.9 and 0.999.
 
     Args:
-      treatments: One for each variable that it is built on, in their order.
-      ema_momentum: Of the moving average of the variables, 0 for none.
+      treatments: Treatments, one for each variable that it is built on, in their order.
+      ema_momentum: Momentum of the moving average of the variables, 0 for none.
     """
 
     def __init__(self, treatments: Sequence[VariableTreatment], *, ema_momentum: float = 0.0):
-        # Keras refuses a momentum of 0 even where no average is kept.
+        # Keras refuses a momentum of 0 even if no average is kept.
         super().__init__(use_ema=ema_momentum > 0, ema_momentum=ema_momentum or 0.99)
         self._treatments = tuple(treatments)
 
     def build(self, variables):
-        """Makes the state of the optimizer; see `keras.optimizers.Optimizer.build`."""
+        """Creates the state of the optimizer; see `keras.optimizers.Optimizer.build`."""
         super().build(variables)
         self._steps = self.add_variable((), name="steps")
         self._warmup_steps = self.add_variable((), name="warmup_steps")
@@ -56,11 +56,11 @@ class TransferAdam(keras.optimizers.Adam):
         ]
 
     def begin(self, *, learning_rate: float, steps: float, warmup_fraction: float) -> None:
-        """Forgets every step that was taken and sets the schedule.
+        """Forgets all earlier steps and sets the schedule.
 
         Args:
-          learning_rate: Peak, a step.
-          steps: From the first to the last; infinite for a rate that stays at its peak.
+          learning_rate: Peak rate.
+          steps: Number of steps; infinite for a rate that stays at its peak.
           warmup_fraction: Part of the steps in which the rate rises to the peak, 0 to below 1.
         """
         targets = {id(target) for target in self._targets}
@@ -72,7 +72,7 @@ class TransferAdam(keras.optimizers.Adam):
         self._warmup_steps.assign(math.floor(warmup_fraction * steps) if math.isfinite(steps) else 0)
 
     def schedule(self):
-        """Returns the factor on the peak rate, 0 to 1, of the step that comes next; float32 scalar tensor."""
+        """Returns the factor on the peak rate, 0 to 1, for the next step; float32 scalar tensor."""
         done = keras.ops.cast(self.iterations, "float32")
         warmup, steps = self._warmup_steps.value, self._steps.value
         part_left = (done - warmup) / keras.ops.maximum(steps - warmup, 1.0)

@@ -1,4 +1,4 @@
-"""The phases of a run: what trains, for how long, at which rate."""
+"""Plans the phases of a run: what trains, for how long, and at which rate."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ class Phase:
     """A part of a run with its own optimizer.
 
     Attributes:
-      name: `head`, `fine-tuning` (with what it unfreezes, where there are several) or `all layers`.
-      plan: Which layers of the backbone train; the head always does.
-      epochs: Passes over the training images.
-      rate_factor: The peak of the schedule, as a part of the run's learning rate.
-      recalibrate: Whether the statistics of BatchNorm are estimated anew before it, in the layers that it is the first to
-        train.
+      name: `head`, `fine-tuning` (with what it unfreezes, if there are several) or `all layers`.
+      plan: Layers of the backbone that train; the head always does.
+      epochs: Number of passes over the training images.
+      rate_factor: Peak of the schedule, as a part of the run's learning rate.
+      recalibrate: Whether the statistics of BatchNorm are estimated again before the phase, in the layers that it is the
+        first to train.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Phase:
 
 
 def plan_phases(config: TransferConfig, student: Student, *, images: int) -> tuple[Phase, ...]:
-    """Returns the phases of a resolved config, in the order they happen, for so many training images.
+    """Returns the phases of a resolved config in order, for a number of training images.
 
     `fine_tune` trains the head first: the large gradients of a random head would spoil the pre-trained layers below it
     (Kumar et al. 2022, "Fine-tuning can distort pretrained features").

@@ -1,4 +1,4 @@
-"""The learning rate, measured: a range test on the first phase."""
+"""Measures the learning rate by a range test on the first phase."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ import numpy as np
 from tl_keras.distribution.distributor import settle
 from tl_keras.training.checkpoints import values_of
 
-# From a rate at which nothing learns to one at which everything breaks.
+# Rates from one at which nothing is learnt to one at which training breaks.
 _LOWEST, _HIGHEST = 1e-5, 1.0
 
-# Steps of the test: three to a doubling of the rate.
+# Number of steps of the test: three per doubling of the rate.
 _STEPS = 50
 
-# The best rate lies about one power of ten below the one at which the loss is lowest (Smith 2018, section 4.1).
+# The best rate lies about one power of ten below the one with the lowest loss (Smith 2018, section 4.1).
 _BELOW_LOWEST_LOSS = 10
 
 
 def find_learning_rate(trainer: keras.Model, batches: Any) -> float:
-    """Raises the rate from step to step, and returns a tenth of the one at which the smoothed loss was lowest.
+    """Raises the rate from step to step, and returns a tenth of the rate with the lowest smoothed loss.
 
     Args:
-      trainer: Compiled with a `TransferAdam`. Its weights and state are the same afterwards.
-      batches: What `fit` takes, at least 50; of an epoch, repeated where it has fewer.
+      trainer: Model compiled with a `TransferAdam`. Its weights and state are the same afterwards.
+      batches: Input of `fit` with at least 50 batches, an epoch or a repetition of one.
 
     Returns:
-      A peak for the schedule, from 1e-6 to 0.1.
+      A peak rate for the schedule, from 1e-6 to 0.1.
     """
     variables = [*trainer.variables, *trainer.optimizer.variables]
     before = values_of(variables)
@@ -55,7 +55,7 @@ class _RangeTest(keras.callbacks.Callback):
         self.model.optimizer.learning_rate = self._rates[batch]
 
     def on_train_batch_end(self, batch, logs=None):
-        # Keras gives the mean since the epoch began.
+        # Keras reports the mean since the start of the epoch.
         total = logs["loss"] * (batch + 1)
         self.losses.append(total - self._total)
         self._total = total

@@ -1,4 +1,4 @@
-"""BatchNorm's statistics, estimated anew on the new images; no gradients."""
+"""Estimates BatchNorm's statistics again on the new images, without gradients."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ import tensorflow as tf
 
 from tl_keras.freezing import FreezePlan
 
-# Statistics over a few thousand images no longer change.
+# Number of images beyond which the statistics no longer change.
 _BATCHES = 100
 
 
 def recalibrate(trainer: keras.Model, plan: FreezePlan, backbone: keras.Model, batches: tf.data.Dataset) -> None:
-    """Gives each BatchNorm in the layers that a plan trains the mean of its batch statistics over the new images.
+    """Sets each BatchNorm in the layers that a plan trains to the mean of its batch statistics over the new images.
 
     Args:
-      trainer: Over the student's layers.
-      plan: Which layers train; their BatchNorm is frozen again afterwards.
-      backbone: Of the student.
-      batches: Of (what the trainer takes, labels), as training sees them.
+      trainer: Model over the student's layers.
+      plan: Layers that train; their BatchNorm is frozen again afterwards.
+      backbone: Backbone of the student.
+      batches: Dataset of (input of the trainer, labels), as training sees them.
     """
     layers = plan.frozen_batch_norms(backbone)
     momenta = [layer.momentum for layer in layers]
     statistics = [statistic for layer in layers for statistic in (layer.moving_mean, layer.moving_variance)]
     for layer in layers:
-        layer.trainable, layer.momentum = True, 0.0  # then a statistic is that of the last batch alone
+        layer.trainable, layer.momentum = True, 0.0  # makes a statistic that of the last batch alone
     means, count = [np.zeros(statistic.shape) for statistic in statistics], 0
     for inputs, _ in batches.take(_BATCHES):
         trainer(inputs, training=True)

@@ -1,4 +1,4 @@
-"""Parts a student where training begins: what is frozen ahead of the cut gives the same output in every epoch."""
+"""Splits a student where training begins; the frozen part before the cut gives the same output in every epoch."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class SplitStudent:
     """A student in two parts that share its layers.
 
     Attributes:
-      position: Of the first layer of the backbone that trains; the number of its layers where the head alone trains.
-      frozen: Images, float32 (batch, image_size, image_size, 3), RGB, 0 to 255, to the activations at the cut: one tensor
-        at most edges, a list of them in NASNet, the pooled features where the head alone trains. Run it with
-        `training=False`. None where training begins at the first layer.
-      trained: The activations (the images, where nothing is frozen) to float32 (batch, classes) logits.
-      pooled: The same, to the list of pooled features, float32 (batch, feature_dim), and logits.
+      position: Position of the first layer of the backbone that trains; the number of its layers if only the head trains.
+      frozen: Model from images, float32 (batch, image_size, image_size, 3), RGB, 0 to 255, to the activations at the cut: one
+        tensor at most edges, a list of them in NASNet, the pooled features if only the head trains. Run it with
+        `training=False`. None if training begins at the first layer.
+      trained: Model from the activations (the images if nothing is frozen) to float32 (batch, classes) logits.
+      pooled: Model from the same input to a list of pooled features, float32 (batch, feature_dim), and logits.
     """
 
     position: int
@@ -30,7 +30,7 @@ class SplitStudent:
 
 
 def split_student(student: Student, plan: FreezePlan) -> SplitStudent:
-    """Parts a student in front of the first layer that the plan trains."""
+    """Splits a student before the first layer that the plan trains."""
     backbone = student.backbone
     pooling, *after = student.head
     position = plan.first_trained(backbone)
@@ -53,7 +53,7 @@ def split_student(student: Student, plan: FreezePlan) -> SplitStudent:
 
 
 def between(student: Student, shallow: SplitStudent, deep: SplitStudent) -> keras.Model:
-    """Returns the frozen layers between two cuts: activations at the shallow one to those at the deep one."""
+    """Returns the frozen layers between two cuts: a model from the shallow cut's activations to the deep cut's."""
     backbone = student.backbone
     all_frozen = deep.position == len(backbone.layers)
     ends = student.head[0](backbone.output) if all_frozen else _crossing(backbone, deep.position)
@@ -67,8 +67,8 @@ def _from_images(student: Student, ends) -> keras.Model:
 
 
 def _crossing(backbone: keras.Model, position: int):
-    """Returns what the layers from a position on take from those before: a tensor, or a list in the order of their making."""
-    operations = backbone.operations  # the layers and, between them, bare additions and the like; by depth
+    """Returns the inputs that layers from a position on take from earlier ones: a tensor, or a list in order of creation."""
+    operations = backbone.operations  # layers and, between them, operations such as bare additions, by depth
     start = operations.index(backbone.layers[position])
     made_by = {id(tensor): i for i, made in enumerate(operations) for tensor in keras.tree.flatten(made.output)}
     taken = {id(tensor): tensor for takes in operations[start:] for tensor in keras.tree.flatten(takes.input)}

@@ -1,4 +1,4 @@
-"""From an image of any size to what the network trains on: the teacher's preprocessing joined with augmentation."""
+"""Turns an image of any size into the network's training input: the teacher's preprocessing joined with augmentation."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import tensorflow as tf
 from tl_keras.backbones.preprocessing import PreprocessSpec
 from tl_keras.data.augmentation import make_augmentation, random_resized_crop
 
-# Part of the area that a random crop keeps at least. ImageNet's recipe takes 0.08 (Szegedy et al. 2015, section 6), for
-# a hundred epochs and more; a short run on few images wants the object in the picture.
+# Smallest part of the area that a random crop keeps. ImageNet's recipe takes 0.08 (Szegedy et al. 2015, section 6) for a hundred
+# epochs or more; a short run on few images needs the object in the picture.
 _MIN_CROP_AREA = {"light": 0.5, "strong": 0.25}
 
 
@@ -20,13 +20,13 @@ def training_transform(
     """Returns the train-time transform of one image.
 
     Args:
-      preprocess: The teacher's; its size and its way of resizing are kept.
+      preprocess: The teacher's preprocessing; its size and its way of resizing are kept.
       augmentation: `none` (exactly the evaluation transform), `light` or `strong` (a random resized crop in place of
         the centre crop, then the preset).
       horizontal_flip: Whether half of the images are mirrored.
 
     Returns:
-      A function of an image, as `tl_keras.data.decoding.decode_image` takes it, and a seed, integer (2,), to float32
+      A function from an image, as `tl_keras.data.decoding.decode_image` takes it, and a seed, integer (2,), to float32
       (image_size, image_size, 3), RGB, 0 to 255.
     """
     if augmentation == "none":
