@@ -22,7 +22,18 @@ from collections.abc import Iterable
 
 
 class TransferError(Exception):
-    """Base class of every error that a user can cause and fix. The message is one line."""
+    """Base class of every error that a user can cause and fix. The message is one line.
+
+    Example:
+      ```python
+      import tl_keras
+
+      try:
+          tl_keras.predict_images("no_such_run", "photo.jpg")
+      except tl_keras.TransferError as error:
+          print(error)  # model: expected a run directory with model.keras, ... Received: no_such_run.
+      ```
+    """
 
     exit_status = 2
 

@@ -28,6 +28,18 @@ _ARRAY_NAMES = {
 class ArraySource(RandomAccessSource):
     """Images in memory.
 
+    Example:
+      ```python
+      import numpy as np
+
+      import tl_keras
+
+      images = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 3), dtype=np.uint8)
+      source = tl_keras.ArraySource(images, ["cat", "dog"] * 10)
+      assert len(source) == 20
+      assert list(source.class_names) == ["cat", "dog"]
+      ```
+
     Args:
       images: uint8 (n, height, width) or (n, height, width, 1, 3 or 4), 0 to 255; greyscale, RGB or RGBA.
       labels: (n,), class names, or integers from 0 to classes - 1.

@@ -100,6 +100,20 @@ def compare(
     Finished runs are not trained again, and no run is exported; see `export_first_runs`. Each seed has its own splits,
     initial weights and order, the same for all variants.
 
+    Example:
+      ```python
+      import tl_keras
+      from tl_keras.experiments.comparison import compare, cut_variants, table
+
+      config = tl_keras.TransferConfig()
+      config.data.source = "photos/"
+      config.model.backbone = "teacher.keras"  # or a name, such as MobileNetV2
+      config.training.epochs = config.training.head_epochs = 2
+      variants = cut_variants(config, unfreeze=["none"], learning_rates=[0.001, 0.01])
+      rows = compare(variants, "rates", seeds=1)
+      print(table(rows, heading="unfreeze"))
+      ```
+
     Args:
       variants: Variants to compare.
       workdir: Directory that receives the directories `NAME/seed_N`.

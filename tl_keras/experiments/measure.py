@@ -33,6 +33,16 @@ def evaluate_model(
 ) -> dict[str, Any]:
     """Measures a trained model on images with labels.
 
+    Example:
+      ```python
+      import tl_keras
+
+      metrics = tl_keras.evaluate_model("run1", "photos/")
+      print(metrics["accuracy"], metrics["examples"])
+      for row in metrics["classes"]:
+          print(row["class"], row["precision"], row["recall"])
+      ```
+
     Args:
       model: A run directory, a `.keras` file or a SavedModel directory.
       source: Images as for training, or the name of their source. Its classes must be among the model's.

@@ -51,6 +51,19 @@ def sweep(
     The runs share networks, traced functions and the features of frozen layers. One of them, the first run of the chosen row,
     is exported. A sweep that was killed continues where it stopped.
 
+    Example:
+      ```python
+      import tl_keras
+      from tl_keras.experiments.sweep import describe, sweep
+
+      config = tl_keras.TransferConfig()
+      config.data.source = "photos/"
+      config.model.backbone = "teacher.keras"  # or a name, such as MobileNetV2
+      config.training.epochs = config.training.head_epochs = 2
+      config.export = "none"  # or the formats for the chosen run
+      print(describe(sweep(config, "sweep1", unfreeze=["none", "blocks:1"])))
+      ```
+
     Args:
       config: Config that the runs share; the chosen run is exported to its `export`.
       workdir: Directory that receives the directories `CUT/seed_N`.

@@ -18,6 +18,13 @@ from tl_keras.reporting.page import render
 def write_comparison(workdirs: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str]) -> pathlib.Path:
     """Writes a page that compares finished runs.
 
+    Example:
+      ```python
+      from tl_keras.reporting.comparison_report import write_comparison
+
+      write_comparison(["run1", "run2"], "comparison.html")
+      ```
+
     Args:
       workdirs: Two or more run directories.
       out: Path of the page.

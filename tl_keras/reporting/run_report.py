@@ -70,6 +70,14 @@ def write_report(
 ) -> pathlib.Path:
     """Writes the page of a finished run.
 
+    Example:
+      ```python
+      import tl_keras
+
+      page = tl_keras.write_report("run1")
+      assert page.name == "report.html"
+      ```
+
     Args:
       workdir: Directory of the run.
       out: Path of the page; empty for `report.html` in the run directory.

@@ -116,9 +116,14 @@ def predict_images(
     """Classifies images.
 
     Example:
-      >>> predict_images("run1", "photo.jpg")
-      [{'file': 'photo.jpg', 'label': 'rose', 'score': 0.98, 'top_k': [{'label': 'rose', 'score': 0.98}]}]
-      >>> predict_images("run1", ["photo.jpg", "more_photos/", open("b.png", "rb").read(), PIL.Image.open("c.webp"), pixels])
+      ```python
+      import PIL.Image
+
+      import tl_keras
+
+      for row in tl_keras.predict_images("run1", ["photo.jpg", "photos/", PIL.Image.open("photo.jpg")], top_k=2):
+          print(row["file"], row["label"], f"{row['score']:.2f}", row["top_k"])
+      ```
 
     Args:
       model: Path of a run directory, a `.keras` file or a SavedModel directory; see `load_predictor`.

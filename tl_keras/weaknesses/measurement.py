@@ -89,6 +89,16 @@ def audit_run(
 ) -> Audit:
     """Measures the accuracy that a finished run keeps on corrupted photos and under attack.
 
+    Example:
+      ```python
+      import tl_keras
+
+      audit = tl_keras.audit_run("run1", images=10, with_teacher=False)
+      print(audit.advice)
+      for row in audit.conditions:
+          print(row.name, row.strength, row.accuracy)
+      ```
+
     Args:
       workdir: Directory of the run.
       images: Largest number of test images to use, each class in proportion; validation images if there is no test split.
