@@ -100,6 +100,11 @@ def test_every_error_is_listed():
     assert done.returncode == 0, "run: python tools/list_errors.py"
 
 
+def test_every_option_is_listed_as_it_is():
+    done = subprocess.run([sys.executable, str(ROOT / "tools" / "list_options.py"), "--check"], check=False)
+    assert done.returncode == 0, "run: python tools/list_options.py"
+
+
 def test_the_page_has_what_was_measured():
     text = table.PAGE.read_text()
     assert table.page(text, table.RESULTS) == text

@@ -15,14 +15,11 @@ import re
 from absl import flags
 
 from tl_keras import command_line, source_flags
-from tl_keras.config import TransferConfig
 from tl_keras.errors import ConfigError
 
-source_flags.define()
+source_flags.define("cache_dir", "seed")
 _CANDIDATES = flags.DEFINE_list("candidates", [], "Teachers to try, BACKBONE[:WEIGHTS][:ALPHA], comma-separated.")
 _BUDGET = flags.DEFINE_string("budget", "", "Time for advice and training together, such as 90s, 10min or 2h.")
-_CACHE_DIR = flags.DEFINE_string("cache_dir", "", "Directory for the features of frozen layers, as for train.")
-_SEED = flags.DEFINE_integer("seed", 0, "Seed of splits and folds, as for train.")
 _JSON = flags.DEFINE_boolean("json", False, "Print JSON.")
 
 _SECONDS = {"s": 1, "min": 60, "h": 3600}
@@ -33,11 +30,7 @@ def main(arguments: list[str]) -> None:
     if arguments or not flags.FLAGS.data:
         raise ConfigError("flags: expected --data=SOURCE. Use --help to see the flags.")
     budget = as_seconds(_BUDGET.value) if _BUDGET.value else 0.0
-    config = TransferConfig(seed=_SEED.value)
-    data, options = source_flags.source_and_options(_CACHE_DIR.value)
-    config.data.source, config.data.data_dir, config.cache.folder = data, options.data_dir, options.cache_folder
-    config.data.splits, config.data.columns, config.data.images_in = options.splits, options.columns, options.images_in
-    config.task = options.task
+    config = source_flags.config_from_flags()
     command_line.require_tensorflow()
     from tl_keras.advice.advisor import advise, describe
     from tl_keras.advice.candidates import candidates_at_hand, parse_candidate

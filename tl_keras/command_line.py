@@ -30,7 +30,13 @@ _KERAS_CAN_DO_WITHOUT = ("IPython", "matplotlib", "pandas", "sklearn")
 _HELP = {"--help", "-h", "-help", "--h", "--helpshort", "--helpfull"}
 
 
-def run(main: Callable[[list[str]], int | None], *, usage: str, arguments: list[str] | None = None) -> None:
+def run(
+    main: Callable[[list[str]], int | None],
+    *,
+    usage: str,
+    arguments: list[str] | None = None,
+    prepare: Callable[[], None] = lambda: None,
+) -> None:
     """Parses the flags, calls `main` with the other arguments, and exits.
 
     Exit status: 0 done; 2 bad arguments or bad input; 1 if training or export itself failed; 130 on Ctrl-C and
@@ -40,14 +46,15 @@ def run(main: Callable[[list[str]], int | None], *, usage: str, arguments: list[
       main: Function that takes the arguments that are not flags, and may return an exit status.
       usage: Text that `--help` prints before the flags.
       arguments: Arguments of the command, without its name. None means those of the process.
+      prepare: Function that is called before the flags are parsed, and may change `sys.argv`.
     """
-    arguments = sys.argv[1:] if arguments is None else arguments
     protect_terminal()
     try:
-        if _HELP & set(arguments):
+        if _HELP & set(sys.argv[1:] if arguments is None else arguments):
             print(f"{usage.strip()}\n\nFlags:\n{flags.FLAGS.main_module_help().partition(':')[2].strip(chr(10))}")
             sys.exit(0)
-        rest = _parsed(arguments)
+        prepare()
+        rest = _parsed(sys.argv[1:] if arguments is None else arguments)
         signal.signal(signal.SIGTERM, _terminate)
         sys.exit(main(rest) or 0)
     except TransferError as error:

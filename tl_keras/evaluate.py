@@ -14,16 +14,13 @@ import sys
 from absl import flags
 
 from tl_keras import command_line, source_flags
-from tl_keras.config import DEFAULT_MAX_PIXELS
+from tl_keras.data.options import SourceOptions
 from tl_keras.errors import ConfigError
 
 _MODEL = flags.DEFINE_string("model", None, "A run directory, a .keras file or a SavedModel directory.")
-source_flags.define()
+source_flags.define("max_pixels")
 _SPLIT = flags.DEFINE_string(
     "split", "", "train, validation or test; by default test if the source declares it, else everything."
-)
-_MAX_PIXELS = flags.DEFINE_integer(
-    "max_pixels", DEFAULT_MAX_PIXELS, "Largest number of pixels of an image; larger ones are left out.", lower_bound=1
 )
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Number of images at a time.", lower_bound=1)
 _JSON = flags.DEFINE_boolean("json", False, "Print JSON.")
@@ -33,16 +30,16 @@ def main(arguments: list[str]) -> None:
     """Prints the measures on stdout."""
     if arguments or not _MODEL.value or not flags.FLAGS.data:
         raise ConfigError("flags: expected --model=RUN_DIRECTORY and --data=SOURCE. Use --help to see the flags.")
-    data, options = source_flags.source_and_options()
+    config = source_flags.config_from_flags()
     command_line.require_tensorflow()
     from tl_keras.experiments.measure import as_text, evaluate_model
 
     metrics = evaluate_model(
         _MODEL.value,
-        data,
+        config.data.source,
         split=_SPLIT.value,
-        options=options,
-        max_pixels=_MAX_PIXELS.value,
+        options=SourceOptions.of(config),
+        max_pixels=config.data.max_pixels,
         batch_size=_BATCH_SIZE.value,
     )
     for note in metrics["notes"]:

@@ -15,10 +15,9 @@ import pathlib
 from absl import flags
 
 from tl_keras import command_line, source_flags
-from tl_keras.config import DEFAULT_MAX_PIXELS, TransferConfig
 from tl_keras.errors import ConfigError
 
-source_flags.define()
+source_flags.define("cache_dir", "max_pixels", "seed")
 _OUT = flags.DEFINE_string(
     "out", "", "Directory for inspection.json and inspection.html; by default nothing is written."
 )
@@ -26,29 +25,22 @@ _WRITE_SPLITS = flags.DEFINE_string("write_splits", "", "CSV file to write clean
 _TEACHER = flags.DEFINE_string(
     "teacher", "", "Teacher whose features judge labels, BACKBONE[:WEIGHTS][:ALPHA]; default MobileNetV2 if present."
 )
-_CACHE_DIR = flags.DEFINE_string("cache_dir", "", "Directory for the features of frozen layers, as for train.")
-_MAX_PIXELS = flags.DEFINE_integer(
-    "max_pixels", DEFAULT_MAX_PIXELS, "Largest number of pixels of an image; larger ones are left out.", lower_bound=1
-)
-_SEED = flags.DEFINE_integer("seed", 0, "Seed of folds and splits.")
 
 
 def main(arguments: list[str]) -> None:
     """Prints the report on stdout."""
     if arguments or not flags.FLAGS.data:
         raise ConfigError("flags: expected --data=SOURCE. Use --help to see the flags.")
-    data, options = source_flags.source_and_options(_CACHE_DIR.value)
+    config = source_flags.config_from_flags()
     command_line.require_tensorflow()
     from tl_keras.advice.candidates import parse_candidate, preferred_candidate
     from tl_keras.advice.data_page import page
     from tl_keras.advice.data_report import clean_splits, describe, inspect_closely, write_splits
+    from tl_keras.data.options import SourceOptions
     from tl_keras.data.sources import open_source
     from tl_keras.runs.directory import RunDirectory
 
-    config = TransferConfig(seed=_SEED.value)
-    config.data.max_pixels = _MAX_PIXELS.value
-    config.cache.folder = _CACHE_DIR.value
-    source = open_source(data, options)
+    source = open_source(config.data.source, SourceOptions.of(config))
     out = RunDirectory(_OUT.value) if _OUT.value else None
     if out:
         out.check_writable()

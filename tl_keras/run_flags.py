@@ -4,124 +4,42 @@ from __future__ import annotations
 
 import pathlib
 import sys
-from collections.abc import Callable
 from typing import Any
 
 from absl import flags
 from ml_collections import config_flags
 
-from tl_keras import source_flags
-from tl_keras.config import EXPORTS, TransferConfig
+from tl_keras import option_flags
+from tl_keras.config import TransferConfig, check_options
 from tl_keras.data.source_names import check_source
-from tl_keras.errors import BackboneError, ConfigError
+from tl_keras.errors import BackboneError, ConfigError, nearest
 
 flags.disclaim_key_flags()  # they are listed by --help of the command that calls `define`
 
 _TEACHER_SUFFIXES = (".keras", ".h5", ".pth")
 _RECIPES = pathlib.Path(__file__).parent / "recipes"
 
-# Flag, its type, the field that it sets, and what --help says of it.
-_FIELDS = (
-    ("data", "string", "data.source", source_flags.HELP["data"]),
-    *(
-        (name, "string", f"data.{name}", source_flags.HELP[name])
-        for name in ("data_dir", "splits", "columns", "images_in")
-    ),
-    ("task", "string", "task", source_flags.HELP["task"]),
-    ("max_pixels", "integer", "data.max_pixels", "The largest image; larger ones are left out."),
-    ("augmentation", "string", "data.augmentation", "none, light or strong; by the method unless given."),
-    (
-        "augmented_views",
-        "integer",
-        "data.augmented_views",
-        "Views of each image, in turn, that frozen layers see once.",
-    ),
-    (
-        "backbone",
-        "string",
-        "model.backbone",
-        "The teacher: a name that python -m tl_keras.backbones lists, or a .keras file.",
-    ),
-    (
-        "weights",
-        "string",
-        "model.weights",
-        "imagenet, embedded, none, or a .weights.h5, .h5 or .keras file; for AlexNet also PyTorch's .pth.",
-    ),
-    ("alpha", "float", "model.alpha", "Width of MobileNet and MobileNetV2."),
-    ("image_size", "integer", "model.image_size", "Height and width in pixels; the teacher's own unless given."),
-    ("resize", "string", "model.resize", "original (as the teacher was evaluated), squash or pad."),
-    ("method", "string", "model.method", "replicate, feature_extraction or fine_tune; train also takes auto."),
-    (
-        "unfreeze",
-        "string",
-        "model.unfreeze",
-        "With fine_tune: all, blocks:N, layers:N, fraction:F, from:NAME or regex:R.",
-    ),
-    ("batch_norm", "string", "model.batch_norm", "freeze, train or recalibrate, in the layers that fine_tune trains."),
-    ("head", "string", "model.head", "linear or mlp."),
-    (
-        "epochs",
-        "integer",
-        "training.epochs",
-        "Passes over the training images in the last phase; by their number unless given.",
-    ),
-    ("batch_size", "integer", "training.global_batch_size", "Images a step, over all replicas."),
-    ("cache", "boolean", "cache.enabled", "Keep what frozen layers compute; --nocache: compute it at every step."),
-    ("cache_dir", "string", "cache.folder", "Where; the user's cache directory unless given."),
-    ("cache_gib", "float", "cache.limit_gib", "What it may take on disk, over all runs."),
-    (
-        "engine",
-        "string",
-        "cache.engine",
-        "What computes them: auto, keras, tf_graph, xla, openvino, or tf_graph_bf16 or openvino_bf16.",
-    ),
-    (
-        "strategy",
-        "string",
-        "strategy",
-        "auto, cpu, gpu, mirrored (several GPUs), multi_worker (the machines of TF_CONFIG), tpu, or jax (any, on JAX).",
-    ),
-    (
-        "replicas",
-        "integer",
-        "replicas",
-        "With mirrored and jax: how many devices; without a GPU or TPU, parts of the CPU.",
-    ),
-    (
-        "precision",
-        "string",
-        "precision",
-        "Of the backbone while it trains: float32, bfloat16, or auto (bfloat16 on a TPU).",
-    ),
-    ("seed", "integer", "seed", "Decides splits, initial weights, order and augmentation."),
-    ("export", "string", "export", f"Any of {','.join(EXPORTS)}, comma-separated; or none."),
-)
-_DEFINE: dict[str, Callable[..., Any]] = {
-    "string": flags.DEFINE_string,
-    "float": flags.DEFINE_float,
-    "integer": flags.DEFINE_integer,
-    "boolean": flags.DEFINE_boolean,
-}
 
-_TYPES = {"string": "string", "float": "float", "integer": "int", "boolean": "bool"}  # as absl calls them
-
-
-def define(*, without: tuple[str, ...] = ()) -> flags.FlagHolder:
+def define(*, without: tuple[str, ...] = ()) -> flags.FlagHolder[Any]:
     """Defines the flags, and --config; returns the holder of the latter."""
-    for name, kind, _, text in _FIELDS:
-        if name not in without:
-            _DEFINE[kind](name, None, text)
-    return config_flags.DEFINE_config_file(
-        "config", None, "A recipe, such as configs/flowers.py; --config.any.field=value sets a field of it."
+    option_flags.define([name for name in option_flags.NAMES if name not in without])
+    for option in option_flags.OPTIONS.values():
+        if option.type is not str:  # so that --config.any.field is read and refused as the flags are
+            config_flags.register_flag_parser_for_type(option.type, option_flags.OptionParser(option.type))
+    holder = config_flags.DEFINE_config_file(
+        "config",
+        None,
+        "A recipe, such as configs/flowers.py, whose values stand before the defaults; --config.any.field=value sets a field.",
     )
+    flags.FLAGS["config"].default_as_str = ""  # absl would show None
+    return holder
 
 
-def config_from(holder: flags.FlagHolder) -> TransferConfig:
-    """Returns the recipe's config with what the other flags set.
+def config_from(holder: flags.FlagHolder[Any]) -> TransferConfig:
+    """Returns the recipe's config with what the other flags set, each option checked.
 
     Raises:
-      ConfigError: The recipe gives no TransferConfig.
+      ConfigError: The recipe gives no TransferConfig, or an option is out of its range.
       BackboneError: A file of a teacher or of weights is not there.
     """
     config = holder.value
@@ -130,14 +48,8 @@ def config_from(holder: flags.FlagHolder) -> TransferConfig:
         raise ConfigError(
             f"config: expected a Python file whose get_config() returns a tl_keras.TransferConfig. Received: {recipe}."
         )
-    for name, kind, field, _ in _FIELDS:
-        # A command may have a flag of this name and another type, as --unfreeze of the sweep, which is a list.
-        if name in flags.FLAGS and flags.FLAGS[name].present and flags.FLAGS[name].flag_type() == _TYPES[kind]:
-            *parents, last = field.split(".")
-            part = config
-            for parent in parents:
-                part = getattr(part, parent)
-            setattr(part, last, flags.FLAGS[name].value)
+    option_flags.apply(config)
+    check_options(config)
     if config.data.source:
         check_source(config.data.source)  # what is wrong with the name is said before TensorFlow is imported
     for name, file in (("backbone", config.model.backbone), ("weights", config.model.weights)):
@@ -153,9 +65,26 @@ def check_workdir(workdir: str) -> None:
     RunDirectory(workdir).check_writable()
 
 
-def add_recipe_to_arguments() -> None:
-    """Names a recipe where the user does not: the defaults where data are named, the quick start where nothing is."""
+def prepare_arguments() -> None:
+    """Names a recipe where the user does not: the defaults where data are named, the quick start where nothing is.
+
+    Raises:
+      ConfigError: A field that is to be set is not there.
+    """
     names = {argument.lstrip("-").partition("=")[0] for argument in sys.argv[1:] if argument.startswith("-")}
+    for name in sorted(names):
+        if name.startswith("config."):
+            _require_field(name.removeprefix("config."))
     if "config" not in names:
         recipe = "default.py" if names & {"data", "config.data.source"} else "quick_start.py"
         sys.argv.insert(1, f"--config={_RECIPES / recipe}")  # in place: ml_collections reads its overrides there
+
+
+def _require_field(path: str) -> None:
+    if path not in option_flags.OPTIONS:
+        name = path.rpartition(".")[2]
+        near = [known for known in option_flags.OPTIONS if known.rpartition(".")[2] == name]
+        offered = f"Did you mean {near[0]}?" if near else nearest(path, option_flags.OPTIONS)
+        raise ConfigError(
+            f"--config.{path}: expected a field of the config. Received: {path}. {offered or 'See docs/options.md.'}".strip()
+        )

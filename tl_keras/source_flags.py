@@ -4,38 +4,29 @@ from __future__ import annotations
 
 from absl import flags
 
-from tl_keras.config import TASKS, parse_columns, parse_splits
-from tl_keras.data.options import SourceOptions
-from tl_keras.data.source_names import EXPECTED, check_source
+from tl_keras import option_flags
+from tl_keras.config import TransferConfig
+from tl_keras.data.source_names import check_source
 
 flags.disclaim_key_flags()  # they are listed by --help of the command that calls `define`
 
-HELP = {
-    "data": f"{EXPECTED[:1].upper()}{EXPECTED[1:]}.",
-    "data_dir": "Where prepared TFDS datasets lie.",
-    "splits": "What other names of splits mean: fold_1=train,fold_2=test,old=unused; none: no folder is a split.",
-    "columns": "Of a table: image=id,label=breed,split=fold; group=none for one that is not to be used.",
-    "images_in": "The folder of the images that a table names.",
-    "task": "auto stops where labels look like several, numbers or groups; single_label takes them as they are.",
-}
+
+def define(*more: str) -> None:
+    """Defines --data and the flags that say how it is read.
+
+    Args:
+      *more: Names of further flags that set an option of the config.
+    """
+    option_flags.define(("data", "data_dir", "splits", "columns", "images_in", "task", *more))
 
 
-def define() -> None:
-    """Defines --data and the flags that say how it is read."""
-    for name in ("data", "data_dir", "splits", "columns", "images_in"):
-        flags.DEFINE_string(name, "", HELP[name])
-    flags.DEFINE_enum("task", "auto", TASKS, HELP["task"])
-
-
-def source_and_options(cache_folder: str = "") -> tuple[str, SourceOptions]:
-    """Returns the name of the source and how it is read, both checked as far as that needs no TensorFlow.
+def config_from_flags() -> TransferConfig:
+    """Returns the default config with what the flags set, checked as far as that needs no TensorFlow.
 
     Raises:
-      TransferError: A flag or the name is wrong.
+      TransferError: A flag or the name of the source is wrong.
     """
-    values = flags.FLAGS
-    options = SourceOptions(values.data_dir, values.splits, values.columns, values.images_in, values.task, cache_folder)
-    parse_splits(options.splits)
-    parse_columns(options.columns)
-    check_source(values.data)
-    return values.data, options
+    config = TransferConfig()
+    option_flags.apply(config)
+    check_source(config.data.source)
+    return config

@@ -51,5 +51,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    run_flags.add_recipe_to_arguments()
-    command_line.run(main, usage=__doc__)
+    command_line.run(main, usage=__doc__, prepare=run_flags.prepare_arguments)

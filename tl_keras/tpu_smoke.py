@@ -18,7 +18,7 @@ from typing import Any
 from absl import flags
 
 from tl_keras import command_line
-from tl_keras.config import TransferConfig, quick_start
+from tl_keras.config import TransferConfig, quick_start, set_value
 from tl_keras.errors import ConfigError
 
 _STRATEGY = flags.DEFINE_enum("strategy", "tpu", ["tpu", "jax", "cpu"], "Hardware to try; cpu is a rehearsal.")
@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> int:
 
 def _smallest_run(strategy: str) -> TransferConfig:
     config = quick_start()
-    config.strategy = strategy
+    set_value(config, "strategy", strategy)
     config.data.train_examples_per_class = _EXAMPLES_PER_CLASS
     config.model.unfreeze, config.model.batch_norm, config.model.dropout = "blocks:2", "train", 0.0
     config.training.global_batch_size = 10 * _EXAMPLES_PER_CLASS

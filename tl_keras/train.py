@@ -24,9 +24,6 @@ from tl_keras.runs.stopwatch import Stopwatch
 
 _CONFIG = run_flags.define()
 _WORKDIR = flags.DEFINE_string("workdir", "tl_keras_run", "The run directory, which is written and resumed.")
-_LEARNING_RATE = flags.DEFINE_string(
-    "learning_rate", None, "Peak rate of the random weights (the head; the whole network in replicate), or auto."
-)
 _COMPARE = flags.DEFINE_enum(
     "compare",
     None,
@@ -46,10 +43,6 @@ def main(arguments: list[str]) -> None:
         raise ConfigError(f"flags: expected --name=value. Received: {' '.join(arguments)}. Use --help to see them.")
     config = run_flags.config_from(_CONFIG)
     run_flags.check_workdir(_WORKDIR.value)
-    if _LEARNING_RATE.value == "auto":
-        config.training.find_learning_rate = True
-    elif _LEARNING_RATE.value:
-        config.training.learning_rate = _as_rate(_LEARNING_RATE.value)
     models, watch = None, Stopwatch(began=command_line.BEGAN, part="importing")
     if config.model.method == "auto":
         command_line.require_tensorflow(config.strategy)
@@ -93,13 +86,6 @@ def _write_report(workdir: str | os.PathLike[str]) -> None:
     report_run(workdir)
 
 
-def _as_rate(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError as error:
-        raise ConfigError(f"learning_rate: expected a number or auto. Received: {text}.") from error
-
-
 def summary(result: dict, workdir: str) -> str:
     """Returns the result of a finished run, in a few lines."""
     accuracies = [
@@ -118,5 +104,4 @@ def summary(result: dict, workdir: str) -> str:
 
 
 if __name__ == "__main__":
-    run_flags.add_recipe_to_arguments()
-    command_line.run(main, usage=__doc__)
+    command_line.run(main, usage=__doc__, prepare=run_flags.prepare_arguments)

@@ -8,7 +8,7 @@ import re
 from tl_keras.errors import BackboneError, nearest
 
 _KINDS = ("none", "all", "blocks", "layers", "fraction", "from", "regex")
-_LANGUAGE = "none, all, blocks:N, layers:N, fraction:F, from:NAME or regex:R"
+LANGUAGE = "none, all, blocks:N, layers:N, fraction:F, from:NAME or regex:R"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +51,7 @@ def parse_unfreeze(text: str) -> Unfreeze:
         except re.error as error:
             raise BackboneError(f"unfreeze: expected a regular expression. Received: {value} ({error}).") from error
         return Unfreeze(kind, name=value)
-    raise BackboneError(f"unfreeze: expected {_LANGUAGE}. Received: {text}. {nearest(kind, _KINDS)}".strip())
+    raise BackboneError(f"unfreeze: expected {LANGUAGE}. Received: {text}. {nearest(kind, _KINDS)}".strip())
 
 
 def _fraction(value: str, text: str) -> float:

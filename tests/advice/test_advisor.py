@@ -69,7 +69,7 @@ import json, sys
 from absl import flags
 from tl_keras import run_flags, train
 from tl_keras.config import to_json
-run_flags.add_recipe_to_arguments()
+run_flags.prepare_arguments()
 flags.FLAGS(sys.argv)
 print(json.dumps(to_json(run_flags.config_from(train._CONFIG))))
 """

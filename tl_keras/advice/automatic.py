@@ -6,7 +6,7 @@ import os
 
 from tl_keras.advice.advisor import advise
 from tl_keras.advice.candidates import Candidate
-from tl_keras.config import TransferConfig, from_json, to_json
+from tl_keras.config import TransferConfig, choose_cut, from_json, to_json
 from tl_keras.console import say
 from tl_keras.errors import ConfigError
 from tl_keras.runs.directory import RunDirectory
@@ -40,8 +40,7 @@ def with_advised_method(
     teacher = Candidate(config.model.backbone, config.model.weights, config.model.alpha)
     advice = advise(config, [teacher], measure_time=False, models=models)
     option = advice.recommendation.option
-    decided.model.method = option.method
-    decided.model.unfreeze = "" if option.unfreeze == "none" else option.unfreeze
+    choose_cut(decided.model, option.unfreeze)
     low, high = option.interval
     reason = advice.recommendation.reasons[1]
     say(f"auto: {reason}; accuracy to expect {low:.2f} to {high:.2f}")

@@ -9,7 +9,18 @@ import numpy as np
 
 from tl_keras.advice.candidates import Candidate
 from tl_keras.advice.teacher_scores import Depth, Sample, TeacherScores
-from tl_keras.config import FEWEST_STEPS, TransferConfig, epochs_for, from_json, resolve, to_json, train_command
+from tl_keras.config import (
+    FEWEST_STEPS,
+    Method,
+    TransferConfig,
+    choose_cut,
+    from_json,
+    method_of_cut,
+    resolve,
+    to_json,
+    train_command,
+    with_epochs,
+)
 
 # Part of a frozen teacher's test errors that fine-tuning its last two and four blocks removed: means over seven pairs of set and
 # teacher in benchmarks/advice.py (-5% to 32%), and their standard deviation.
@@ -58,9 +69,9 @@ class Option:
         return self.teacher_scores.candidate
 
     @property
-    def method(self) -> str:
+    def method(self) -> Method:
         """Returns `feature_extraction` or `fine_tune`."""
-        return "feature_extraction" if self.unfreeze == "none" else "fine_tune"
+        return method_of_cut(self.unfreeze)
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -95,7 +106,7 @@ def _option(teacher_scores: TeacherScores, depth: Depth) -> Option:
     # If a shallower depth tells the classes apart better, the blocks after it are the obstacle.
     best = max(teacher_scores.last.probe, depth.probe, key=lambda probe: probe.accuracy)
     removed = _ERRORS_REMOVED[depth.unfreeze]
-    deviation = 0.0 if depth.unfreeze == "none" else _ERRORS_REMOVED_DEVIATION
+    deviation = 0.0 if method_of_cut(depth.unfreeze) == "feature_extraction" else _ERRORS_REMOVED_DEVIATION
     errors = 1 - best.accuracy
     return Option(
         teacher_scores=teacher_scores,
@@ -113,7 +124,7 @@ def ranked(teacher_scores: Iterable[TeacherScores]) -> tuple[Option, ...]:
     within a standard error of 0.99 is not fine-tuned.
     """
     options = sorted((o for each in teacher_scores for o in options_of(each)), key=lambda o: o.accuracy, reverse=True)
-    worthwhile = [o for o in options if o.unfreeze == "none" or not _is_saturated(o.teacher_scores)]
+    worthwhile = [o for o in options if o.method == "feature_extraction" or not _is_saturated(o.teacher_scores)]
     best = worthwhile[0]
     as_good = [o for o in worthwhile if best.accuracy - o.accuracy <= _CLEARLY_BETTER * _error_of_difference(best, o)]
     first = max(as_good, key=lambda o: (o.candidate.weights == "imagenet", o.teacher_scores.parameters, o.accuracy))
@@ -142,37 +153,29 @@ def recommend(option: Option, options: Sequence[Option], config: TransferConfig,
       sample: Sample of the data.
     """
     config = from_json(to_json(config))
-    config.model = dataclasses.replace(
-        option.candidate.choose(config.model),
-        method=option.method,
-        unfreeze="" if option.unfreeze == "none" else option.unfreeze,
-    )
+    config.model = option.candidate.choose(config.model)
+    choose_cut(config.model, option.unfreeze)
     config.data.augmentation = ""
-    config.training.learning_rate = 0.0
+    config.training.learning_rate, config.training.epochs, config.training.head_epochs = 0.0, 0, 0
     small = _median_side(sample) <= _TOO_SMALL_TO_CROP
     if small:
         config.data.augmentation = "none"
     counts = np.bincount(sample.source.labels[sample.splits.train], minlength=len(sample.source.class_names))
     imbalance = counts.max() / max(counts.min(), 1)
     config.training.class_weights = "balanced" if imbalance > _IMBALANCE else "none"
-    config = resolve(config)
     images = len(sample.splits.train)
-    length = {"none": "head"}.get(option.unfreeze, "fine-tuning")
-    training = config.training
-    training.epochs = epochs_for(images, global_batch_size=training.global_batch_size, steps=FEWEST_STEPS[length])
-    if option.method == "fine_tune":
-        training.head_epochs = epochs_for(
-            images, global_batch_size=training.global_batch_size, steps=FEWEST_STEPS["head"]
-        )
+    config = with_epochs(resolve(config), images=images)
+    steps = FEWEST_STEPS["head" if option.method == "feature_extraction" else "fine-tuning"]
     reasons = (
         _teacher_reason(option, options),
         _cut_reason(option, options),
         _rate_reason(option, config),
-        f"epochs: {training.epochs}, by the {images} training images (at least {FEWEST_STEPS[length]} steps; BiT-HyperRule "
+        f"epochs: {config.training.epochs}, by the {images} training images (at least {steps} steps; BiT-HyperRule "
         f"trains 500 on a {'small' if images < _SMALL_TASK else 'larger'} task, below {_SMALL_TASK:,} images)",
         _augmentation_reason(config, images_are_tiny=small),
         _size_reason(option, sample),
-        f"class weights: {training.class_weights}, because the largest class has {imbalance:.1f} times the images of the smallest",
+        f"class weights: {config.training.class_weights}, because the largest class has {imbalance:.1f} times the images "
+        "of the smallest",
     )
     return Recommendation(option, config, reasons, train_command(config, "tl_keras_run", every_field=False))
 
@@ -197,13 +200,13 @@ def _teacher_reason(option: Option, options: Sequence[Option]) -> str:
 def _cut_reason(option: Option, options: Sequence[Option]) -> str:
     depths = option.teacher_scores.depths
     by_depth = ", ".join(f"{depth.where} {depth.probe.accuracy:.3f}" for depth in depths)
-    if option.unfreeze == "none" and _is_saturated(option.teacher_scores):
+    if option.method == "feature_extraction" and _is_saturated(option.teacher_scores):
         probe = option.teacher_scores.last.probe
         return (
             f"method feature_extraction: a probe on the last features gets {probe.accuracy:.3f} ± {probe.standard_error:.3f} "
             f"right, which leaves fine-tuning nothing to gain; the probe by depth: {by_depth}"
         )
-    if option.unfreeze == "none":
+    if option.method == "feature_extraction":
         return (
             f"method feature_extraction: training layers of the teacher promises no more than noise here; "
             f"the probe by depth: {by_depth}"
@@ -217,7 +220,7 @@ def _cut_reason(option: Option, options: Sequence[Option]) -> str:
 def _rate_reason(option: Option, config: TransferConfig) -> str:
     training = config.training
     head = f"learning rate: {training.learning_rate:g} for the new head, which starts from random weights"
-    if option.unfreeze == "none":
+    if option.method == "feature_extraction":
         return head
     rate = training.learning_rate * training.fine_tune_learning_rate_factor
     return f"{head}; {rate:g} for the teacher's layers, which larger steps erase"

@@ -9,14 +9,11 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from tl_keras.config import EXPECTED_SOURCE
 from tl_keras.errors import DataError, DependencyError, TransferError, nearest
 
 KINDS = ("csv", "hf", "npz", "parquet", "tfds", "tfrecord")
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
-EXPECTED = (
-    "a directory, an archive (.zip, .tar, .tar.gz), csv:FILE, parquet:FILE, tfrecord:GLOB, tfds:NAME, hf:FOLDER, npz:FILE, "
-    "digits, or gs://, s3:// or https:// to such an archive or directory"
-)
 
 # Packages that read each scheme through fsspec.
 _PACKAGES = {"gs": "gcsfs", "s3": "s3fs", "http": "aiohttp", "https": "aiohttp"}
@@ -57,7 +54,7 @@ def parse_source_name(name: str | os.PathLike[str]) -> SourceName:
     path = os.path.expanduser(name)
     # At least two letters, because C:\photos is a directory.
     if re.fullmatch("[a-z]{2,}", kind) and separator and not os.path.exists(path):
-        raise DataError(f"{name}: expected {EXPECTED}. Received the kind {kind}. {nearest(kind, KINDS)}".strip())
+        raise DataError(f"{name}: expected {EXPECTED_SOURCE}. Received the kind {kind}. {nearest(kind, KINDS)}".strip())
     if os.path.isfile(path) and path.lower().endswith(ARCHIVE_SUFFIXES):
         return SourceName("archive", path)
     return SourceName("folder", path)
@@ -112,5 +109,5 @@ def _require_directory(root: Path) -> None:
         raise DataError(f"{root}: expected a directory of class folders. Received a file. {remedy}")
     siblings = [path.name for path in root.parent.iterdir() if path.is_dir()] if root.parent.is_dir() else []
     raise DataError(
-        f"{root}: expected {EXPECTED}. Received a path that does not exist. {nearest(root.name, siblings)}Check the path."
+        f"{root}: expected {EXPECTED_SOURCE}. Received a path that does not exist. {nearest(root.name, siblings)}Check the path."
     )

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tl_keras.config import METHODS, TransferConfig, export_formats, from_json, to_json
+from tl_keras.config import METHODS, TransferConfig, choose_cut, export_formats, from_json, to_json
 from tl_keras.console import say
 from tl_keras.distribution.cluster import read_cluster
 from tl_keras.errors import ConfigError
@@ -73,14 +73,13 @@ def method_variants(config: TransferConfig) -> tuple[Variant, ...]:
 def cut_variants(
     config: TransferConfig, *, unfreeze: Sequence[str], learning_rates: Sequence[float] = ()
 ) -> tuple[Variant, ...]:
-    """Returns a variant for each cut and rate; `none` is feature_extraction, every other cut fine_tune."""
+    """Returns a variant for each cut and rate, with the method that the cut means."""
     variants = []
     for cut in unfreeze:
         for rate in learning_rates or (config.training.learning_rate,):
             one = from_json(to_json(config))
-            one.model.method = "feature_extraction" if cut == "none" else "fine_tune"
-            one.model.unfreeze, one.training.learning_rate = "" if cut == "none" else cut, rate
-            one.export = "none"
+            choose_cut(one.model, cut)
+            one.training.learning_rate, one.export = rate, "none"
             variants.append(Variant(f"{cut} at {rate:g}" if learning_rates else cut, one))
     return tuple(variants)
 

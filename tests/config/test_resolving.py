@@ -1,0 +1,67 @@
+"""Tests of tl_keras.config.resolving."""
+
+import pathlib
+
+import numpy as np
+import pytest
+
+from tl_keras import config
+from tl_keras.config import DataConfig, ModelConfig, TrainingConfig, TransferConfig
+
+
+def a_config(**changes) -> TransferConfig:
+    """Returns a valid config, with parts replaced."""
+    return TransferConfig(**{"data": DataConfig(source="digits"), **changes})
+
+
+@pytest.mark.parametrize(
+    ("method", "unfreeze", "learning_rate", "augmentation"),
+    [
+        ("replicate", "all", 3e-3, "none"),
+        ("feature_extraction", "none", 1e-2, "none"),
+        ("fine_tune", "blocks:4", 1e-2, "light"),
+    ],
+)
+def test_resolve_fills_in_what_the_method_decides(method, unfreeze, learning_rate, augmentation):
+    resolved = config.resolve(a_config(model=ModelConfig(method=method)))
+    assert resolved.model.unfreeze == unfreeze
+    assert resolved.training.learning_rate == learning_rate
+    assert resolved.data.augmentation == augmentation
+
+
+@pytest.mark.parametrize("flip", [False, "False"])  # from Python, and as --config.data.horizontal_flip=False sets it
+def test_a_flip_that_is_set_as_before_is_read(flip):
+    chosen = a_config()
+    chosen.data.horizontal_flip = flip
+    assert config.resolve(chosen).data.horizontal_flip == "off"
+
+
+def test_without_augmentation_nothing_is_mirrored():
+    chosen = a_config(model=ModelConfig(method="feature_extraction"))
+    assert config.resolve(chosen).data.horizontal_flip == "off"
+
+
+def test_resolve_keeps_what_the_user_chose_and_leaves_the_original_alone():
+    chosen = a_config(training=TrainingConfig(learning_rate=0.5))
+    assert config.resolve(chosen).training.learning_rate == 0.5
+    assert chosen.model.unfreeze == ""
+
+
+def test_resolve_twice_is_resolve_once():
+    resolved = config.resolve(a_config())
+    assert config.resolve(resolved) == resolved
+
+
+@pytest.mark.parametrize(("images", "epochs"), [(43, 250), (345, 46), (100_000, 10)])
+def test_left_open_epochs_make_at_least_so_many_steps_and_ten_epochs(images, epochs):
+    assert config.epochs_for(images, global_batch_size=32, steps=500) == epochs
+
+
+def test_numbers_of_numpy_and_paths_are_taken_and_become_plain():
+    chosen = TransferConfig(
+        data=DataConfig(source=pathlib.Path("photos")),
+        training=TrainingConfig(epochs=np.int64(3), learning_rate=np.float32(0.5)),
+    )
+    resolved = config.resolve(chosen)
+    assert (resolved.data.source, resolved.training.epochs, resolved.training.learning_rate) == ("photos", 3, 0.5)
+    assert type(resolved.training.epochs) is int

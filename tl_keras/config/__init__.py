@@ -1,0 +1,72 @@
+"""What the user chooses: a `TransferConfig` and its parts, typed and validated, to JSON and back.
+
+The options, with their defaults and ranges, stand in `docs/options.md`. Nothing here imports TensorFlow.
+"""
+
+from tl_keras.config.checks import check_options, validate
+from tl_keras.config.choices import (
+    EXPECTED_SOURCE,
+    EXPORTS,
+    METHODS,
+    Engine,
+    ExportFormat,
+    Method,
+    Precision,
+    Strategy,
+    TaskName,
+)
+from tl_keras.config.cuts import choose_cut, method_of_cut
+from tl_keras.config.defaults import DEFAULT_MAX_PIXELS, DEFAULT_SIGNIFICANT_BITS, FEWEST_STEPS
+from tl_keras.config.fields import (
+    CacheConfig,
+    DataConfig,
+    ModelConfig,
+    TrainingConfig,
+    TransferConfig,
+    quick_start,
+)
+from tl_keras.config.options import Option, options_of, set_value, value_of
+from tl_keras.config.parsing import export_formats, parse_columns, parse_schedule, parse_splits
+from tl_keras.config.resolving import epochs_for, resolve, with_epochs
+from tl_keras.config.serialization import differences, flatten, from_json, to_json, train_command
+
+__all__ = [
+    "DEFAULT_MAX_PIXELS",
+    "DEFAULT_SIGNIFICANT_BITS",
+    "EXPECTED_SOURCE",
+    "EXPORTS",
+    "FEWEST_STEPS",
+    "METHODS",
+    "CacheConfig",
+    "DataConfig",
+    "Engine",
+    "ExportFormat",
+    "Method",
+    "ModelConfig",
+    "Option",
+    "Precision",
+    "Strategy",
+    "TaskName",
+    "TrainingConfig",
+    "TransferConfig",
+    "check_options",
+    "choose_cut",
+    "differences",
+    "epochs_for",
+    "export_formats",
+    "flatten",
+    "from_json",
+    "method_of_cut",
+    "options_of",
+    "parse_columns",
+    "parse_schedule",
+    "parse_splits",
+    "quick_start",
+    "resolve",
+    "set_value",
+    "to_json",
+    "train_command",
+    "validate",
+    "value_of",
+    "with_epochs",
+]

@@ -1,0 +1,97 @@
+"""Whether a config can work: each option by its description, then options that contradict each other."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from tl_keras.config.choices import EXPECTED_SOURCE
+from tl_keras.config.cuts import method_of_cut
+from tl_keras.config.defaults import FIXED_CUTS
+from tl_keras.config.fields import TransferConfig
+from tl_keras.config.options import options_of, value_of
+from tl_keras.config.parsing import parse_schedule
+from tl_keras.errors import ConfigError
+
+
+def check_options(config: TransferConfig) -> None:
+    """Raises a TransferError that names the first option whose value has another type or is out of its range.
+
+    Raises:
+      TransferError: There is one.
+    """
+    _require_parts(config)
+    for option in options_of(TransferConfig):
+        option.check(value_of(config, option.path))
+
+
+def validate(config: TransferConfig) -> None:
+    """Raises a TransferError that names the first option with which the config cannot work.
+
+    Looks at no file and loads nothing.
+
+    Raises:
+      TransferError: There is one.
+    """
+    check_options(config)
+    for check in (_check_source, _check_fractions, _check_method, _check_cut, _check_schedule):
+        check(config)
+
+
+def _require_parts(values: Any) -> None:
+    for field in dataclasses.fields(values):
+        if isinstance(field.type, type) and dataclasses.is_dataclass(field.type):
+            part = getattr(values, field.name)
+            if not isinstance(part, field.type):
+                raise ConfigError(
+                    f"{field.name}: expected a {field.type.__name__}. Received: {str(part)!r:.100}, which is "
+                    f"{type(part).__name__}. Use tl_keras.config.{field.type.__name__}()."
+                )
+
+
+def _check_source(config: TransferConfig) -> None:
+    if not config.data.source:
+        raise ConfigError(f"data: expected {EXPECTED_SOURCE}. Received nothing. Use --data=photos/.")
+
+
+def _check_fractions(config: TransferConfig) -> None:
+    held_out = config.data.validation_fraction + config.data.test_fraction
+    if not held_out < 1:
+        raise ConfigError(
+            "validation_fraction + test_fraction: expected below 1, so that something is left to train on. "
+            f"Received: {held_out:g}. Use smaller ones."
+        )
+
+
+def _check_method(config: TransferConfig) -> None:
+    if config.model.method == "auto":
+        raise ConfigError(
+            "method: expected a method that is decided. Received: auto, which python -m tl_keras.train and advise decide. "
+            "Use --method=fine_tune."
+        )
+
+
+def _check_cut(config: TransferConfig) -> None:
+    method, unfreeze = config.model.method, config.model.unfreeze
+    fixed = FIXED_CUTS.get(method)
+    if fixed and unfreeze not in ("", fixed):
+        raise ConfigError(
+            f"unfreeze: method {method} always has unfreeze={fixed}. Received: {unfreeze}. "
+            "Use --method=fine_tune to choose the cut."
+        )
+    if unfreeze and not fixed and method_of_cut(unfreeze) != method:
+        raise ConfigError(
+            f"unfreeze: {method} trains some layers of the teacher. Received: {unfreeze}. "
+            f"Use --method={method_of_cut(unfreeze)} to train only the head, or --unfreeze=blocks:2."
+        )
+
+
+def _check_schedule(config: TransferConfig) -> None:
+    model = config.model
+    if model.unfreeze_schedule:
+        stages = parse_schedule(model.unfreeze_schedule, config.training.epochs)  # which needs --epochs
+        if model.method != "fine_tune" or model.unfreeze not in ("", stages[-1][0]):
+            raise ConfigError(
+                "unfreeze_schedule: stands in place of unfreeze, in method fine_tune. Received: "
+                f"method {model.method}, unfreeze={model.unfreeze or 'nothing'}. Leave one of them out."
+            )

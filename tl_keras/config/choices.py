@@ -1,0 +1,32 @@
+"""The values of options with a choice: each is a type, from which the check, `--help` and the docs are made."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+Method = Literal["auto", "replicate", "feature_extraction", "fine_tune"]
+Head = Literal["linear", "mlp"]
+BatchNormPolicy = Literal["freeze", "train", "recalibrate"]
+Augmentation = Literal["", "none", "light", "strong"]
+HorizontalFlip = Literal["auto", "on", "off"]
+ClassWeights = Literal["none", "balanced"]
+Background = Literal["white", "black"]
+ResizeRule = Literal["original", "squash", "pad"]
+Precision = Literal["auto", "float32", "bfloat16"]
+TaskName = Literal["auto", "single_label"]
+Strategy = Literal["auto", "cpu", "gpu", "mirrored", "multi_worker", "tpu", "jax"]
+Engine = Literal["auto", "keras", "tf_graph", "tf_graph_bf16", "xla", "openvino", "openvino_bf16"]
+CacheDtype = Literal["float32", "float16"]
+
+# These are parts of a text, as in `--export=litert,onnx`.
+ExportFormat = Literal["saved_model", "litert", "litert_float16", "litert_int8", "onnx", "openvino"]
+SplitMeaning = Literal["train", "validation", "test", "unused"]
+Column = Literal["image", "label", "split", "group"]
+
+METHODS: tuple[Method, ...] = get_args(Method)[1:]  # auto becomes one of the others before a run begins
+EXPORTS: tuple[ExportFormat, ...] = get_args(ExportFormat)
+
+EXPECTED_SOURCE = (
+    "a directory, an archive (.zip, .tar, .tar.gz), csv:FILE, parquet:FILE, tfrecord:GLOB, tfds:NAME, hf:FOLDER, npz:FILE, "
+    "digits, or gs://, s3:// or https:// to such an archive or directory"
+)

@@ -1,0 +1,23 @@
+"""What is taken where the user leaves an option open, each with its reason."""
+
+from __future__ import annotations
+
+from tl_keras.config.choices import Method
+
+DEFAULT_SIGNIFICANT_BITS = 16
+
+# The 48 megapixels of a telephone's camera fit. While it is decoded and resized, each pixel takes 16 to 35 bytes.
+DEFAULT_MAX_PIXELS = 50_000_000
+
+# A head starts from random weights and wants a large step. A whole network from random weights learns at three times Adam's
+# customary 1e-3 in half the steps: 700 MNIST images, 16 epochs, 0.78 against 0.55 (docs/benchmarks.md).
+DEFAULT_LEARNING_RATES: dict[Method, float] = {"replicate": 3e-3, "feature_extraction": 1e-2, "fine_tune": 1e-2}
+
+# BiT's rule trains 500 steps on fewer than 20,000 images (Kolesnikov et al. 2020, section 3.3). A head on cached features
+# does that in seconds; random weights need three times as many. Layers of the teacher move at a hundredth of its rate, and
+# fewer steps do; docs/benchmarks.md.
+FEWEST_STEPS = {"head": 500, "fine-tuning": 200, "all layers": 1500}
+
+# The layers that a method always trains; fine_tune has the choice, and this default.
+FIXED_CUTS: dict[Method, str] = {"replicate": "all", "feature_extraction": "none"}
+DEFAULT_CUT = "blocks:4"

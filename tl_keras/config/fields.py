@@ -1,0 +1,346 @@
+"""What the user chooses: a `TransferConfig` and its parts, each option with its description.
+
+An option whose description has a `zero` may be left open: `resolve` and the run fill it in, so that `config.json` in the run
+directory holds every value that was used.
+"""
+
+# The types of the fields are looked at when a program runs, so they are no texts: no `from __future__ import annotations`.
+import dataclasses
+from typing import Any
+
+from tl_keras.config.choices import (
+    EXPECTED_SOURCE,
+    EXPORTS,
+    Augmentation,
+    Background,
+    BatchNormPolicy,
+    CacheDtype,
+    ClassWeights,
+    Engine,
+    Head,
+    HorizontalFlip,
+    Method,
+    Precision,
+    ResizeRule,
+    Strategy,
+    TaskName,
+)
+from tl_keras.config.defaults import DEFAULT_CUT, DEFAULT_LEARNING_RATES, DEFAULT_MAX_PIXELS, DEFAULT_SIGNIFICANT_BITS
+from tl_keras.config.options import Interval, above, at_least, option
+from tl_keras.config.parsing import export_formats, parse_columns, parse_splits
+from tl_keras.locked import Locked
+from tl_keras.unfreeze import LANGUAGE, parse_unfreeze
+
+# As versions before `auto` wrote it, and as --config.data.horizontal_flip=False gives it.
+_FORMER_FLIPS = {True: "on", False: "off", "True": "on", "False": "off", "true": "on", "false": "off"}
+
+_ABOVE_0_BELOW_1 = Interval(0, 1, open_low=True, open_high=True)
+_ABOVE_0_TO_1 = Interval(0, 1, open_low=True)
+
+
+@dataclasses.dataclass
+class DataConfig(Locked):
+    """Which images, how they are split and how they are varied in training."""
+
+    source: str = option(
+        "", f"The labelled images: {EXPECTED_SOURCE}.", flag="data", zero="none; train then runs the quick start"
+    )
+    data_dir: str = option(
+        "", "The folder of prepared TFDS datasets.", flag="data_dir", zero="TensorFlow Datasets' own folder"
+    )
+    max_pixels: int = option(
+        DEFAULT_MAX_PIXELS,
+        "Pixels of the largest image; larger ones are left out.",
+        flag="max_pixels",
+        within=at_least(1),
+    )
+    splits: str = option(
+        "",
+        "The splits that other names mean, such as fold_1=train,fold_2=test,old=unused; none: no folder is a split.",
+        flag="splits",
+        zero="folders such as train/, val/ and test/ are splits",
+        parse=parse_splits,
+    )
+    columns: str = option(
+        "",
+        "The columns of a table, such as image=id,label=breed,split=fold; group=none: a column of that name is not used.",
+        flag="columns",
+        zero="found by their names",
+        parse=parse_columns,
+    )
+    images_in: str = option(
+        "", "The folder of the images that a table names.", flag="images_in", zero="the table's own folder"
+    )
+    validation_fraction: float = option(
+        0.15,
+        "The part of the images that is split off for validation, where none is declared.",
+        within=_ABOVE_0_BELOW_1,
+    )
+    test_fraction: float = option(
+        0.15,
+        "The part of the images that is split off for the test, where no split is declared at all.",
+        zero="no test split",
+        within=_ABOVE_0_BELOW_1,
+    )
+    train_examples_per_class: int = option(
+        0, "Labelled training images per class, at most.", zero="all", within=at_least(1)
+    )
+    augmentation: Augmentation = option(
+        "",
+        "How training images are varied: light is a random crop, brightness and contrast; strong also RandAugment.",
+        flag="augmentation",
+        zero="light in fine_tune, else none",
+    )
+    augmented_views: int = option(
+        3,
+        "Variations of each image that are shown in turn with the plain one, so that frozen layers see each once; "
+        "replicate draws a new one every time.",
+        flag="augmented_views",
+        within=at_least(1),
+    )
+    horizontal_flip: HorizontalFlip = option(
+        "auto", "Whether light and strong mirror half of the images; auto finds out from the training images."
+    )
+    mixup: float = option(0.0, "Alpha of MixUp's Beta distribution; 0.2 is customary.", zero="off", within=above(0))
+    cutmix: float = option(0.0, "Alpha of CutMix's Beta distribution; 1.0 is customary.", zero="off", within=above(0))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "horizontal_flip" and isinstance(value, (bool, str)):
+            value = _FORMER_FLIPS.get(value, value)
+        super().__setattr__(name, value)
+
+
+@dataclasses.dataclass
+class ModelConfig(Locked):
+    """Which teacher, what is kept of it, and the head on top."""
+
+    backbone: str = option(
+        "MobileNetV2",
+        "The pre-trained backbone (the teacher): a name that python -m tl_keras.backbones lists, or a .keras file.",
+        flag="backbone",
+    )
+    weights: str = option(
+        "imagenet",
+        "The teacher's weights: imagenet, embedded, none, or a .weights.h5, .h5 or .keras file; for AlexNet also PyTorch's .pth.",
+        flag="weights",
+    )
+    alpha: float = option(
+        0.0, "Width multiplier of MobileNet and MobileNetV2.", flag="alpha", zero="that of the weights", within=above(0)
+    )
+    image_size: int = option(
+        0, "Height and width in pixels.", flag="image_size", zero="that of the weights", within=at_least(1)
+    )
+    resize: ResizeRule = option(
+        "original",
+        "How images become square: original (short side and central crop, as the teacher was evaluated), squash or pad.",
+        flag="resize",
+    )
+    background: Background = option("white", "The colour that transparent pixels are laid over.")
+    significant_bits: int = option(
+        0,
+        "Significant bits of 16-bit PNG files: 12 for many scanners.",
+        zero=f"{DEFAULT_SIGNIFICANT_BITS}, refused where all files use fewer",
+        within=Interval(8, 16),
+    )
+    method: Method = option(
+        "fine_tune",
+        "replicate trains the same network from random weights, feature_extraction only a new head, fine_tune also the last "
+        "layers of the teacher; auto, in train alone, looks at the images and decides.",
+        flag="method",
+    )
+    unfreeze: str = option(
+        "",
+        f"The layers of the teacher that are trained: {LANGUAGE}.",
+        flag="unfreeze",
+        zero=f"{DEFAULT_CUT} in fine_tune; the other methods have no choice",
+        parse=parse_unfreeze,
+    )
+    unfreeze_schedule: str = option(
+        "",
+        "fine_tune in stages: blocks:1@0,blocks:2@4 trains the last block, from epoch 4 on the last two.",
+        zero="one stage",
+    )
+    batch_norm: BatchNormPolicy = option(
+        "freeze",
+        "BatchNorm of the layers that fine_tune trains: freeze keeps its statistics, train updates them, recalibrate "
+        "measures them again at the end.",
+        flag="batch_norm",
+    )
+    head: Head = option(
+        "linear", "The layers on top of the teacher: linear, or mlp with one hidden layer.", flag="head"
+    )
+    head_units: int = option(256, "Width of the hidden layer of the mlp head.", within=at_least(1))
+    dropout: float = option(0.2, "Dropout before the logits.", zero="off", within=_ABOVE_0_BELOW_1)
+
+
+@dataclasses.dataclass
+class TrainingConfig(Locked):
+    """How the student is trained."""
+
+    epochs: int = option(
+        0,
+        "Passes over the training images in the last phase.",
+        flag="epochs",
+        zero="by the number of images",
+        within=at_least(1),
+    )
+    head_epochs: int = option(
+        0,
+        "Passes over the training images in fine_tune's first phase, the head alone.",
+        zero="by the number of images",
+        within=at_least(1),
+    )
+    global_batch_size: int = option(32, "Images per step, over all replicas.", flag="batch_size", within=at_least(1))
+    # It comes before `learning_rate`, which may set it.
+    find_learning_rate: bool = option(
+        False, "Whether the peak rate is measured before the first phase, by a range test; learning_rate=auto sets it."
+    )
+    learning_rate: float = option(
+        0.0,
+        "Peak rate of the random weights (the head; the network in replicate), or auto: measured before the first phase.",
+        flag="learning_rate",
+        zero=", ".join(f"{rate:g} in {method}" for method, rate in DEFAULT_LEARNING_RATES.items()),
+        within=Interval(0, 10, open_low=True, open_high=True),
+    )
+    # Pre-trained weights want small steps: at the head's own rate a probe of 0.69 fell to 0.17.
+    fine_tune_learning_rate_factor: float = option(
+        0.01,
+        "The rate of fine_tune's second phase, as a part of the peak rate.",
+        within=Interval(0, 0.1, open_low=True),
+    )
+    layer_decay: float = option(1.0, "Factor on the rate for each block further from the head.", within=_ABOVE_0_TO_1)
+    warmup_fraction: float = option(
+        0.1,
+        "The part of a phase's steps in which the rate rises from 0 to its peak; then it falls to 0 as a cosine.",
+        zero="no warm-up",
+        within=_ABOVE_0_BELOW_1,
+    )
+    weight_decay: float = option(
+        1e-4,
+        "AdamW's decoupled weight decay; not of biases and normalisation.",
+        zero="off",
+        within=_ABOVE_0_BELOW_1,
+    )
+    teacher_decay: float = option(
+        0.0,
+        "Decay of pre-trained weights towards the teacher's values (L2-SP).",
+        zero="off",
+        within=_ABOVE_0_BELOW_1,
+    )
+    ema_momentum: float = option(
+        0.0,
+        "Momentum of a moving average of the weights, which is evaluated and kept; 0.99 is customary.",
+        zero="off",
+        within=_ABOVE_0_BELOW_1,
+    )
+    label_smoothing: float = option(0.0, "Label smoothing.", zero="off", within=_ABOVE_0_BELOW_1)
+    class_weights: ClassWeights = option(
+        "none",
+        "Weights of the classes in the loss: balanced is inverse frequency, with mean 1 over the training images.",
+    )
+    early_stopping_patience: int = option(
+        0,
+        "Epochs without a better validation score after which a phase ends.",
+        zero="never, the cosine is seen out",
+        within=at_least(1),
+    )
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "learning_rate" and isinstance(value, str) and value == "auto":
+            self.find_learning_rate, value = True, 0.0
+        super().__setattr__(name, value)
+
+
+@dataclasses.dataclass
+class CacheConfig(Locked):
+    """What is computed once and kept. Rounding apart, it decides how fast a run is, not what comes out of it."""
+
+    enabled: bool = option(
+        True, "Whether what frozen layers compute is kept; --nocache computes it at every step.", flag="cache"
+    )
+    folder: str = option(
+        "",
+        "The folder of the cache.",
+        flag="cache_dir",
+        zero="tl_keras in XDG_CACHE_HOME, or in ~/.cache",
+    )
+    limit_gib: float = option(
+        20.0, "GiB on disk that the cache may take, over all runs that share it.", flag="cache_gib", within=above(0)
+    )
+    engine: Engine = option(
+        "auto",
+        "What computes the frozen layers; auto takes the fastest in float32 that agrees with Keras.",
+        flag="engine",
+    )
+    dtype: CacheDtype = option("float32", "How cached values are stored; float16 takes half the room.")
+    decoded_gib: float = option(
+        1.0,
+        "GiB of memory for decoded images, where each epoch reads them; larger data are decoded each time.",
+        zero="decoded each time",
+        within=above(0),
+    )
+
+
+@dataclasses.dataclass
+class TransferConfig(Locked):
+    """Everything that decides a run, apart from where it is written."""
+
+    data: DataConfig = dataclasses.field(default_factory=DataConfig)
+    model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
+    training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
+    cache: CacheConfig = dataclasses.field(default_factory=CacheConfig)
+    task: TaskName = option(
+        "auto",
+        "What is learnt: auto stops where labels look like several, numbers or groups; single_label takes them as they are.",
+        flag="task",
+    )
+    strategy: Strategy = option(
+        "auto",
+        "The hardware: mirrored is several GPUs, multi_worker the machines of TF_CONFIG, jax any, on JAX.",
+        flag="strategy",
+    )
+    replicas: int = option(
+        0,
+        "Devices that train together, with mirrored and jax, over all processes; without a GPU or TPU, parts of the CPU.",
+        flag="replicas",
+        zero="every device",
+        within=Interval(1, 4096),
+    )
+    precision: Precision = option(
+        "auto", "Precision of the backbone while it trains; auto is bfloat16 on a TPU, else float32.", flag="precision"
+    )
+    seed: int = option(
+        0,
+        "The seed of splits, initial weights, order and augmentation.",
+        flag="seed",
+        within=Interval(0, 2**31 - 1),
+    )
+    price_per_hour: float = option(
+        0.0,
+        "Price of the machine, in any currency, for time_to_accuracy in result.json.",
+        zero="unknown",
+        within=above(0),
+    )
+    export: str = option(
+        "saved_model",
+        f"Formats of the exported model, comma-separated: {', '.join(EXPORTS)}; or none.",
+        flag="export",
+        parse=export_formats,
+    )
+
+
+def quick_start() -> TransferConfig:
+    """The run without `--data`: the embedded teacher, moved to scikit-learn's digits with ten labels per class."""
+    return TransferConfig(
+        data=DataConfig(
+            source="digits",
+            train_examples_per_class=10,
+            # Half of the 1,797 scans measure, a tenth choose the epoch: ten labels per class are only for training.
+            validation_fraction=0.1,
+            test_fraction=0.5,
+            augmentation="none",  # a scan of 8 x 8 pixels has nothing to spare
+            horizontal_flip="off",
+        ),
+        model=ModelConfig(backbone="MobileNetV2", weights="embedded", method="fine_tune"),
+        training=TrainingConfig(epochs=10, global_batch_size=16),
+    )

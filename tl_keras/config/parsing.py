@@ -1,0 +1,94 @@
+"""Options that are texts of a small language: splits, columns, a schedule, formats of exports.
+
+What to unfreeze has a module of its own, `tl_keras.unfreeze`.
+"""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from tl_keras.config.choices import EXPORTS, Column, SplitMeaning
+from tl_keras.errors import ConfigError, nearest
+from tl_keras.unfreeze import parse_unfreeze
+
+
+def parse_splits(text: str) -> dict[str, str] | None:
+    """Returns the split that each name (in lower case) is said to mean by `data.splits`; empty for `none`, None for nothing.
+
+    Raises:
+      ConfigError: It is not of the form NAME=SPLIT,NAME=SPLIT.
+    """
+    if text in ("", "none"):
+        return None if not text else {}
+    short = {"val": "validation", "valid": "validation"}
+    meanings = {
+        name.lower(): short.get(split, split) for name, split in _pairs("splits", text, "fold_1=train,fold_2=test")
+    }
+    for split in meanings.values():
+        _require_one_of("splits", split, get_args(SplitMeaning))
+    return meanings
+
+
+def parse_columns(text: str) -> dict[str, str]:
+    """Returns the name of each column that `data.columns` names, by what it holds.
+
+    Raises:
+      ConfigError: It is not of the form WHAT=COLUMN,WHAT=COLUMN.
+    """
+    names = dict(_pairs("columns", text, "image=id,label=breed")) if text else {}
+    for what in names:
+        _require_one_of("columns", what, get_args(Column))
+    return names
+
+
+def _pairs(name: str, text: str, example: str) -> list[tuple[str, str]]:
+    pairs = [(left.strip(), right.strip()) for left, _, right in (pair.rpartition("=") for pair in text.split(","))]
+    if not all(left and right for left, right in pairs):
+        raise ConfigError(f"{name}: expected NAME=VALUE,NAME=VALUE, such as {example}. Received: {text}.")
+    return pairs
+
+
+def export_formats(export: str) -> tuple[str, ...]:
+    """Returns the formats that a comma-separated list names; none for `none`.
+
+    Raises:
+      ConfigError: One of them is unknown.
+    """
+    formats = () if export == "none" else tuple(dict.fromkeys(export.split(",")))
+    for name in formats:
+        _require_one_of("export", name, EXPORTS)
+    return formats
+
+
+def parse_schedule(schedule: str, epochs: int) -> list[tuple[str, int]]:
+    """Returns what each stage of an `unfreeze_schedule` unfreezes, and for how many of the epochs.
+
+    Raises:
+      ConfigError: It is not of the form SPEC@EPOCH,SPEC@EPOCH with epochs that rise from 0.
+    """
+    if epochs == 0:
+        raise ConfigError(
+            f"unfreeze_schedule: expected the number of epochs beside it. Received: {schedule}, and epochs left to the number of "
+            "images. Use --epochs=10, and --config.model.unfreeze_schedule=blocks:1@0,blocks:2@5."
+        )
+    try:
+        pairs = [stage.rsplit("@", 1) for stage in schedule.split(",")]
+        starts = [int(start) for _, start in pairs]
+    except ValueError:
+        starts = []
+    if not starts or starts[0] != 0 or any(b <= a for a, b in zip(starts, [*starts[1:], epochs], strict=True)):
+        raise ConfigError(
+            f"unfreeze_schedule: expected SPEC@EPOCH,SPEC@EPOCH with epochs that rise from 0 to below {epochs}, such as "
+            f"blocks:1@0{f',blocks:2@{epochs // 2}' if epochs > 1 else ''}. Received: {schedule}."
+        )
+    for stage, _ in pairs:
+        parse_unfreeze(stage)
+    lengths = [end - start for start, end in zip(starts, [*starts[1:], epochs], strict=True)]
+    return [(pair[0], length) for pair, length in zip(pairs, lengths, strict=True)]
+
+
+def _require_one_of(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ConfigError(
+            f"{name}: expected one of {', '.join(known)}. Received: {value}. {nearest(value, known)}".strip()
+        )

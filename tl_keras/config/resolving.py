@@ -1,0 +1,79 @@
+"""What the method decides where the user leaves it open: rates, length, augmentation and the cut."""
+
+from __future__ import annotations
+
+from tl_keras.config.checks import validate
+from tl_keras.config.choices import Method
+from tl_keras.config.defaults import DEFAULT_CUT, DEFAULT_LEARNING_RATES, FEWEST_STEPS, FIXED_CUTS
+from tl_keras.config.fields import TransferConfig
+from tl_keras.config.parsing import parse_schedule
+from tl_keras.config.serialization import from_json, to_json
+
+_LAST_PHASES: dict[Method, str] = {
+    "replicate": "all layers",
+    "feature_extraction": "head",
+    "fine_tune": "fine-tuning",
+}
+
+
+def resolve(config: TransferConfig) -> TransferConfig:
+    """Returns a validated copy in which what the method decides is filled in.
+
+    Args:
+      config: What the user chose.
+
+    Returns:
+      A new config, with `learning_rate`, `augmentation` and `unfreeze` set. `image_size` and `alpha` may still be 0:
+      the weights decide them (`tl_keras.builder.choose_backbone`), and the training loop fills them in. `epochs` and
+      `head_epochs` may stay 0 (`with_epochs`), `strategy` and `precision` auto (`Hardware.chosen`).
+
+    Raises:
+      TransferError: An option is out of its range, or two options contradict each other.
+    """
+    validate(config)
+    resolved = from_json(to_json(config))
+    model, training = resolved.model, resolved.training
+    training.learning_rate = training.learning_rate or DEFAULT_LEARNING_RATES[model.method]
+    # Frozen layers need to see each image once only; augmentation has them see it several times. Random weights have not
+    # learnt the plain images yet when a short run ends.
+    data = resolved.data
+    data.augmentation = data.augmentation or ("light" if model.method == "fine_tune" else "none")
+    if data.augmentation == "none" and data.horizontal_flip == "auto":
+        data.horizontal_flip = "off"
+    if model.method == "fine_tune":
+        last_stage = parse_schedule(model.unfreeze_schedule, training.epochs)[-1][0] if model.unfreeze_schedule else ""
+        model.unfreeze = last_stage or model.unfreeze or DEFAULT_CUT
+    else:
+        model.unfreeze = FIXED_CUTS[model.method]
+        training.head_epochs = 0
+    return resolved
+
+
+def with_epochs(config: TransferConfig, *, images: int) -> TransferConfig:
+    """Returns a copy in which the epochs that were left open are filled in, by the number of training images.
+
+    Args:
+      config: A resolved config.
+      images: Their number.
+    """
+    filled = from_json(to_json(config))
+    training, method = filled.training, filled.model.method
+
+    def by_number(phase: str) -> int:
+        return epochs_for(images, global_batch_size=training.global_batch_size, steps=FEWEST_STEPS[phase])
+
+    training.epochs = training.epochs or by_number(_LAST_PHASES[method])
+    if method == "fine_tune":
+        training.head_epochs = training.head_epochs or by_number("head")
+    return filled
+
+
+def epochs_for(images: int, *, global_batch_size: int, steps: int) -> int:
+    """Returns the epochs that make at least `steps` steps, and at least ten, where the user leaves them open.
+
+    Args:
+      images: Number of training images.
+      global_batch_size: Images per step.
+      steps: The fewest steps.
+    """
+    return max(10, -(-steps // -(-images // global_batch_size)))

@@ -1,0 +1,75 @@
+"""A config as JSON and back, as a command, and what differs between two of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shlex
+from typing import Any
+
+from tl_keras.config.fields import CacheConfig, DataConfig, ModelConfig, TrainingConfig, TransferConfig
+from tl_keras.errors import ConfigError
+
+
+def to_json(config: TransferConfig) -> dict[str, Any]:
+    """Returns the config as nested dictionaries of JSON's own types."""
+    values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config), default=_plain))
+    return values
+
+
+def _plain(value: Any) -> Any:
+    """Returns a path or a number of NumPy's as one of JSON's own types."""
+    return os.fspath(value) if isinstance(value, os.PathLike) else value.item()
+
+
+def from_json(values: dict[str, Any]) -> TransferConfig:
+    """Returns the config that `to_json` wrote; what an older version did not write has its default.
+
+    Raises:
+      ConfigError: A field is unknown, for example because another version of tl_keras wrote it.
+    """
+    parts = {"data": DataConfig, "model": ModelConfig, "training": TrainingConfig, "cache": CacheConfig}
+    try:
+        return TransferConfig(
+            **{name: parts[name](**value) if name in parts else value for name, value in values.items()}
+        )
+    except (TypeError, ConfigError) as error:
+        raise ConfigError(f"config: expected the fields of this version of tl_keras. {error}") from error
+
+
+def flatten(values: dict[str, Any]) -> dict[str, Any]:
+    """Returns what `to_json` gave under dotted names, such as `training.epochs`."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            flat |= {f"{name}.{key}": each for key, each in flatten(value).items()}
+        else:
+            flat[name] = value
+    return flat
+
+
+def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
+    """Returns the dotted names of the fields in which two `to_json` dictionaries differ, each with both values."""
+    flat_ours, flat_theirs = flatten(ours), flatten(theirs)
+    names = sorted(flat_ours.keys() | flat_theirs.keys())
+    missing = "(absent)"
+    return [
+        f"{name}: {flat_theirs.get(name, missing)} there, {flat_ours.get(name, missing)} now"
+        for name in names
+        if flat_ours.get(name, missing) != flat_theirs.get(name, missing)
+    ]
+
+
+def train_command(config: TransferConfig, workdir: str, *, every_field: bool = True) -> str:
+    """Returns the command that trains with exactly this config.
+
+    Args:
+      config: A config, resolved where it is to train the same later.
+      workdir: The run directory.
+      every_field: Whether all fields are named, so that other defaults change nothing; else those that differ from today's.
+    """
+    defaults = {} if every_field else flatten(to_json(TransferConfig()))
+    chosen = {name: value for name, value in flatten(to_json(config)).items() if value != defaults.get(name)}
+    flags = [f"--config.{name}={value}" for name, value in chosen.items()]
+    return shlex.join(["python", "-m", "tl_keras.train", f"--workdir={workdir}", *flags])

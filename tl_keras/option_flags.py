@@ -1,0 +1,76 @@
+"""Command-line flags made from the descriptions of a config's options; nothing here imports TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from absl import flags
+
+from tl_keras.config import Option, TransferConfig, options_of, set_value, value_of
+
+flags.disclaim_key_flags()  # they are listed by --help of the command that calls `define`
+
+OPTIONS = {option.path: option for option in options_of(TransferConfig)}
+NAMES = tuple(option.description.flag for option in OPTIONS.values() if option.description.flag)
+
+_PARSERS: dict[Any, flags.ArgumentParser[Any]] = {
+    bool: flags.BooleanParser(),
+    int: flags.IntegerParser(),
+    float: flags.FloatParser(),
+}
+
+
+class OptionParser(flags.ArgumentParser):
+    """Reads what is written on the command line as a type; a text that is none stays as it is, for `Option.check` to refuse."""
+
+    def __init__(self, of_type: Any, syntactic_help: str = "") -> None:
+        self.of_type = of_type
+        self.syntactic_help = syntactic_help  # what --help prints in brackets
+
+    def parse(self, argument: Any) -> Any:
+        """Returns the value, or the text where it is not of the type."""
+        if not isinstance(argument, str) or self.of_type not in _PARSERS:
+            return argument
+        try:
+            return _PARSERS[self.of_type].parse(argument)
+        except (TypeError, ValueError):
+            return argument
+
+    def flag_type(self) -> str:
+        """Returns the name of the type, as absl shows it."""
+        return getattr(self.of_type, "__name__", "string")
+
+
+def define(names: Collection[str] = NAMES) -> None:
+    """Defines the flags of these names; each shows the default of its option."""
+    for option in OPTIONS.values():
+        if option.description.flag in names:
+            flags.DEFINE_flag(_flag(option))
+
+
+def _flag(option: Option) -> flags.Flag[Any]:
+    flag: flags.Flag[Any] = flags.Flag(
+        OptionParser(option.type, "" if option.type in (bool, str) else option.values),
+        flags.ArgumentSerializer(),
+        option.description.flag,
+        None,
+        option.description.text,
+        boolean=option.type is bool,
+    )
+    flag.default_as_str = option.default_as_text  # which stands in the config: a flag that is not given sets nothing
+    return flag
+
+
+def apply(config: TransferConfig) -> None:
+    """Sets the options whose flags are given.
+
+    Raises:
+      TransferError: An option cannot have the value that is given.
+    """
+    for option in OPTIONS.values():
+        name = option.description.flag
+        # A command may have another flag of this name, as --unfreeze of the sweep, which is a list.
+        if name in flags.FLAGS and isinstance(flags.FLAGS[name].parser, OptionParser) and flags.FLAGS[name].present:
+            set_value(config, option.path, flags.FLAGS[name].value)
+            option.check(value_of(config, option.path))
