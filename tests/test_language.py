@@ -8,10 +8,7 @@ import pytest
 
 PACKAGE = pathlib.Path(__file__).resolve().parent.parent / "tl_keras"
 TO_DO = (
-    "config.py",
-    "run_flags.py",
     "runs/",
-    "source_flags.py",
     "training/__init__.py",
     "training/callbacks.py",
     "training/checkpoints.py",

@@ -1,4 +1,4 @@
-"""Command-line flags made from the descriptions of a config's options; nothing here imports TensorFlow."""
+"""Makes command-line flags from the descriptions of a config's options; nothing here imports TensorFlow."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PARSERS: dict[Any, flags.ArgumentParser[Any]] = {
 
 
 class OptionParser(flags.ArgumentParser):
-    """Reads what is written on the command line as a type; a text that is none stays as it is, for `Option.check` to refuse."""
+    """Parser of a flag's text; a text that is not of the type stays as it is, for `Option.check` to refuse."""
 
     def __init__(self, of_type: Any, syntactic_help: str = "") -> None:
         self.of_type = of_type
@@ -63,7 +63,7 @@ def _flag(option: Option) -> flags.Flag[Any]:
 
 
 def apply(config: TransferConfig) -> None:
-    """Sets the options whose flags are given.
+    """Sets the options whose flags were given.
 
     Raises:
       TransferError: An option cannot have the value that is given.

@@ -1,4 +1,4 @@
-"""The flags of the commands that train: each sets a field of the config."""
+"""Defines the flags of commands that train; each sets a field of the config."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def define(*, without: tuple[str, ...] = ()) -> flags.FlagHolder[Any]:
 
 
 def config_from(holder: flags.FlagHolder[Any]) -> TransferConfig:
-    """Returns the recipe's config with what the other flags set, each option checked.
+    """Returns the recipe's config with the other flags applied, each option checked.
 
     Raises:
       ConfigError: The recipe gives no TransferConfig, or an option is out of its range.
@@ -59,14 +59,14 @@ def config_from(holder: flags.FlagHolder[Any]) -> TransferConfig:
 
 
 def check_workdir(workdir: str) -> None:
-    """Raises a WorkdirError where a run could not be written; imports no TensorFlow."""
+    """Raises a WorkdirError if a run could not be written; imports no TensorFlow."""
     from tl_keras.runs.directory import RunDirectory  # with numpy, which --help does without
 
     RunDirectory(workdir).check_writable()
 
 
 def prepare_arguments() -> None:
-    """Names a recipe where the user does not: the defaults where data are named, the quick start where nothing is.
+    """Inserts a recipe if the user names none: the defaults if --data is given, else the quick start.
 
     Raises:
       ConfigError: A field that is to be set is not there.

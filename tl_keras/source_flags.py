@@ -1,4 +1,4 @@
-"""The flags of the commands that read a source of images without a whole config; nothing here imports TensorFlow."""
+"""Defines the flags of commands that read a source of images without a whole config; nothing here imports TensorFlow."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ flags.disclaim_key_flags()  # they are listed by --help of the command that call
 
 
 def define(*more: str) -> None:
-    """Defines --data and the flags that say how it is read.
+    """Defines --data and the flags that control how it is read.
 
     Args:
       *more: Names of further flags that set an option of the config.
@@ -21,7 +21,7 @@ def define(*more: str) -> None:
 
 
 def config_from_flags() -> TransferConfig:
-    """Returns the default config with what the flags set, checked as far as that needs no TensorFlow.
+    """Returns the default config with the flags applied, checked as far as possible without TensorFlow.
 
     Raises:
       TransferError: A flag or the name of the source is wrong.

@@ -1,6 +1,6 @@
-"""What the user chooses: a `TransferConfig` and its parts, typed and validated, to JSON and back.
+"""The config of a run: `TransferConfig` and its parts, typed and validated, to JSON and back.
 
-The options, with their defaults and ranges, stand in `docs/options.md`. Nothing here imports TensorFlow.
+`docs/options.md` lists the options with their defaults and ranges. Nothing here imports TensorFlow.
 """
 
 from tl_keras.config.checks import check_options, validate

@@ -1,4 +1,4 @@
-"""Whether a config can work: each option by its description, then options that contradict each other."""
+"""Checks whether a config can work: each option by its description, then options that contradict each other."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tl_keras.errors import ConfigError
 
 
 def check_options(config: TransferConfig) -> None:
-    """Raises a TransferError that names the first option whose value has another type or is out of its range.
+    """Raises a TransferError that names the first option whose value has the wrong type or is out of range.
 
     Raises:
       TransferError: There is one.

@@ -1,4 +1,4 @@
-"""The values of options with a choice: each is a type, from which the check, `--help` and the docs are made."""
+"""Defines the values of options with a choice, as types from which the check, `--help` and the docs are made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Methods and cuts: that nothing of the teacher is trained means feature_extraction."""
+"""Relates methods and cuts: training nothing of the teacher is feature_extraction."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ def method_of_cut(unfreeze: str) -> Method:
 
 
 def choose_cut(model: ModelConfig, unfreeze: str) -> None:
-    """Sets the cut of a config, and the method that it means."""
+    """Sets the cut of a config, and the method that the cut implies."""
     model.method = method_of_cut(unfreeze)
     model.unfreeze = "" if model.method in FIXED_CUTS else unfreeze

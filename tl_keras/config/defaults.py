@@ -1,4 +1,4 @@
-"""What is taken where the user leaves an option open, each with its reason."""
+"""Holds the defaults that need a reason."""
 
 from __future__ import annotations
 

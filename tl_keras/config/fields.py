@@ -1,6 +1,6 @@
-"""What the user chooses: a `TransferConfig` and its parts, each option with its description.
+"""Defines `TransferConfig` and its parts, each option with its description.
 
-An option whose description has a `zero` may be left open: `resolve` and the run fill it in, so that `config.json` in the run
+An option whose description has a `zero` may be left open. `resolve` and the run fill it in, so that `config.json` in the run
 directory holds every value that was used.
 """
 
@@ -40,7 +40,7 @@ _ABOVE_0_TO_1 = Interval(0, 1, open_low=True)
 
 @dataclasses.dataclass
 class DataConfig(Locked):
-    """Which images, how they are split and how they are varied in training."""
+    """Images, their splits and their augmentation."""
 
     source: str = option(
         "", f"The labelled images: {EXPECTED_SOURCE}.", flag="data", zero="none; train then runs the quick start"
@@ -112,7 +112,7 @@ class DataConfig(Locked):
 
 @dataclasses.dataclass
 class ModelConfig(Locked):
-    """Which teacher, what is kept of it, and the head on top."""
+    """The teacher, the layers of it that are trained, and the head."""
 
     backbone: str = option(
         "MobileNetV2",
@@ -175,7 +175,7 @@ class ModelConfig(Locked):
 
 @dataclasses.dataclass
 class TrainingConfig(Locked):
-    """How the student is trained."""
+    """Training of the student."""
 
     epochs: int = option(
         0,
@@ -253,7 +253,7 @@ class TrainingConfig(Locked):
 
 @dataclasses.dataclass
 class CacheConfig(Locked):
-    """What is computed once and kept. Rounding apart, it decides how fast a run is, not what comes out of it."""
+    """Cache of the outputs of frozen layers. Apart from rounding, it decides how fast a run is, not its result."""
 
     enabled: bool = option(
         True, "Whether what frozen layers compute is kept; --nocache computes it at every step.", flag="cache"
@@ -330,7 +330,7 @@ class TransferConfig(Locked):
 
 
 def quick_start() -> TransferConfig:
-    """The run without `--data`: the embedded teacher, moved to scikit-learn's digits with ten labels per class."""
+    """Returns the config of the run without `--data`: the embedded teacher on scikit-learn's digits, ten labels per class."""
     return TransferConfig(
         data=DataConfig(
             source="digits",

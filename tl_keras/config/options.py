@@ -1,4 +1,4 @@
-"""One description of each option: its default, its type, its range and what it is. `--help`, errors and docs are made from it.
+"""Describes each option once: its default, type, range and meaning. `--help`, error messages and docs are made from this.
 
 ```python
 @dataclasses.dataclass
@@ -65,14 +65,14 @@ def above(low: float) -> Interval:
 
 @dataclasses.dataclass(frozen=True)
 class Description:
-    """What is said of an option.
+    """Description of an option.
 
     Attributes:
-      text: What the option is, in whole phrases that end with a full stop.
+      text: Meaning of the option, in phrases that end with a full stop.
       flag: Name of the command-line flag that sets it; without one, `--config.PART.NAME` does.
       zero: Meaning of 0, or of an empty text, where that is no value like the others.
-      within: The numbers that it can have, apart from a 0 that has a meaning.
-      parse: A function that raises a `TransferError` for a text that is not of the option's language.
+      within: Allowed numbers, apart from a 0 with a meaning of its own.
+      parse: Function that raises a `TransferError` for a text that does not parse.
     """
 
     text: str
@@ -103,8 +103,8 @@ class Option:
     Attributes:
       path: Its dotted name, such as `training.epochs`.
       type: `bool`, `int`, `float`, `str` or a `Literal`.
-      default: What it is where nothing is chosen.
-      description: What is said of it.
+      default: Value if nothing is chosen.
+      description: Text, flag and range.
     """
 
     path: str
@@ -114,27 +114,22 @@ class Option:
 
     @property
     def name(self) -> str:
-        """What the option is called in errors: the flag, or the field where there is none."""
+        """Returns the name used in errors: the flag, or the field if there is none."""
         return self.description.flag or self.path.rpartition(".")[2]
 
     @property
-    def command_line(self) -> str:
-        """The option as it is written on a command line, without a value."""
-        return f"--{self.description.flag or f'config.{self.path}'}"
-
-    @property
     def choices(self) -> tuple[str, ...]:
-        """The values to choose from; none where any number or text is possible."""
+        """Returns the values to choose from; none if any number or text is possible."""
         return tuple(choice for choice in get_args(self.type) if choice) if get_origin(self.type) is Literal else ()
 
     @property
     def default_as_text(self) -> str:
-        """The default as `--help` and the docs show it."""
+        """Returns the default as `--help` shows it."""
         return self.description.zero if self._is_zero(self.default) else str(self.default)
 
     @property
     def values(self) -> str:
-        """The values that the option can have, in words, apart from a 0 that has a meaning."""
+        """Returns the allowed values in words, apart from a 0 with a meaning of its own."""
         if self.choices:
             return f"one of {', '.join(self.choices)}"
         within = self.description.within
@@ -142,14 +137,14 @@ class Option:
 
     @property
     def expected(self) -> str:
-        """All values that the option can have, in words."""
+        """Returns all allowed values in words."""
         zero = self.description.zero
         return f"0 ({zero}) or {self.values}" if zero and self.type in (int, float) else self.values
 
     def check(self, value: Any) -> None:
-        """Raises a TransferError, in one line, where the option cannot have this value.
+        """Raises a TransferError, in one line, if the option cannot have this value.
 
-        A number of NumPy's is a number, and a path is text.
+        A NumPy number counts as a number, and a path as text.
         """
         described = self.description
         if not self._is_of_type(value):
@@ -201,6 +196,6 @@ def value_of(config: Any, path: str) -> Any:
 
 
 def set_value(config: Any, path: str, value: Any) -> None:
-    """Sets an option, by its dotted name; whether it can have the value is for `Option.check` to say."""
+    """Sets an option, by its dotted name, without checking the value."""
     part, _, name = path.rpartition(".")
     setattr(value_of(config, part) if part else config, name, value)

@@ -1,6 +1,6 @@
-"""Options that are texts of a small language: splits, columns, a schedule, formats of exports.
+"""Parses options that are texts: splits, columns, an unfreezing schedule, export formats.
 
-What to unfreeze has a module of its own, `tl_keras.unfreeze`.
+`unfreeze` has a module of its own, `tl_keras.unfreeze`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from tl_keras.unfreeze import parse_unfreeze
 
 
 def parse_splits(text: str) -> dict[str, str] | None:
-    """Returns the split that each name (in lower case) is said to mean by `data.splits`; empty for `none`, None for nothing.
+    """Returns the splits by the names (in lower case) that `data.splits` gives them; empty for `none`, None for an empty text.
 
     Raises:
       ConfigError: It is not of the form NAME=SPLIT,NAME=SPLIT.
@@ -30,7 +30,7 @@ def parse_splits(text: str) -> dict[str, str] | None:
 
 
 def parse_columns(text: str) -> dict[str, str]:
-    """Returns the name of each column that `data.columns` names, by what it holds.
+    """Returns the columns that `data.columns` names, by their content: image, label, split or group.
 
     Raises:
       ConfigError: It is not of the form WHAT=COLUMN,WHAT=COLUMN.
@@ -49,7 +49,7 @@ def _pairs(name: str, text: str, example: str) -> list[tuple[str, str]]:
 
 
 def export_formats(export: str) -> tuple[str, ...]:
-    """Returns the formats that a comma-separated list names; none for `none`.
+    """Returns the formats in a comma-separated list; an empty tuple for `none`.
 
     Raises:
       ConfigError: One of them is unknown.
@@ -61,7 +61,7 @@ def export_formats(export: str) -> tuple[str, ...]:
 
 
 def parse_schedule(schedule: str, epochs: int) -> list[tuple[str, int]]:
-    """Returns what each stage of an `unfreeze_schedule` unfreezes, and for how many of the epochs.
+    """Returns the cut and the number of epochs of each stage of an `unfreeze_schedule`.
 
     Raises:
       ConfigError: It is not of the form SPEC@EPOCH,SPEC@EPOCH with epochs that rise from 0.

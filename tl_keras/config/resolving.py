@@ -1,4 +1,4 @@
-"""What the method decides where the user leaves it open: rates, length, augmentation and the cut."""
+"""Fills in what the user leaves open and the method decides: rate, length, augmentation and cut."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def resolve(config: TransferConfig) -> TransferConfig:
     """Returns a validated copy in which what the method decides is filled in.
 
     Args:
-      config: What the user chose.
+      config: The user's config.
 
     Returns:
       A new config, with `learning_rate`, `augmentation` and `unfreeze` set. `image_size` and `alpha` may still be 0:

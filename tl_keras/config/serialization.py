@@ -1,4 +1,4 @@
-"""A config as JSON and back, as a command, and what differs between two of them."""
+"""Converts a config to JSON and back, and to a command; lists the differences of two."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from tl_keras.errors import ConfigError
 
 
 def to_json(config: TransferConfig) -> dict[str, Any]:
-    """Returns the config as nested dictionaries of JSON's own types."""
+    """Returns the config as nested dictionaries of JSON types."""
     values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config), default=_plain))
     return values
 
 
 def _plain(value: Any) -> Any:
-    """Returns a path or a number of NumPy's as one of JSON's own types."""
+    """Returns a path or a NumPy number as a JSON type."""
     return os.fspath(value) if isinstance(value, os.PathLike) else value.item()
 
 
 def from_json(values: dict[str, Any]) -> TransferConfig:
-    """Returns the config that `to_json` wrote; what an older version did not write has its default.
+    """Returns the config that `to_json` wrote; a field that an older version did not have gets its default.
 
     Raises:
       ConfigError: A field is unknown, for example because another version of tl_keras wrote it.
@@ -39,7 +39,7 @@ def from_json(values: dict[str, Any]) -> TransferConfig:
 
 
 def flatten(values: dict[str, Any]) -> dict[str, Any]:
-    """Returns what `to_json` gave under dotted names, such as `training.epochs`."""
+    """Returns the values of `to_json` under dotted names, such as `training.epochs`."""
     flat: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, dict):
