@@ -20,6 +20,7 @@ ROOMS = (
     "untrusted",
     "console",
     "files",
+    "user_folders",
     "config",
     "data",
     "backbones",

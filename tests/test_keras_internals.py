@@ -114,3 +114,12 @@ def test_keras_has_the_reduction_that_is_turned_off(monkeypatch):
 def test_a_keras_without_a_part_is_named_with_the_remedy():
     with pytest.raises(DependencyError, match=r"expected _gone of object.*Received: Keras 3\..*pip install 'keras=="):
         keras_internals._private(builtins.object(), "_gone")
+
+
+def test_keras_looks_for_files_where_it_is_told(tmp_path):
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "some.h5").write_bytes(b"weights")
+    with keras_internals.with_keras_home(tmp_path):
+        found = keras.utils.get_file("some.h5", origin="", cache_subdir="models")
+    assert found == str(tmp_path / "models" / "some.h5")
+    assert str(keras.src.backend.config.keras_home()) != str(tmp_path)

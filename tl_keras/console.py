@@ -30,6 +30,11 @@ def say(text: str, level: Level = Level.PROGRESS) -> None:
     print(text, file=sys.stdout if level is Level.RESULT else sys.stderr, flush=True)
 
 
+def number_of(count: int, noun: str) -> str:
+    """Returns "1 image", "12 images", "2 classes"."""
+    return f"{count} {noun if count == 1 else noun + ('es' if noun.endswith('s') else 's')}"
+
+
 def printable(name: object) -> str:
     r"""Returns a name on one line, with `\x1b` for an escape code, `\n` for a line break, and so on."""
     return _IN_NAME.sub(_escaped, str(name))

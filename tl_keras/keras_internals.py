@@ -6,7 +6,10 @@ version has removed a part, the first use raises a `DependencyError` that names 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import pathlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from tl_keras.errors import DependencyError
@@ -62,6 +65,18 @@ def keep_metrics_of_one_worker() -> None:
     name = "_collective_all_reduce_multi_worker"
     _private(trainer, name)
     setattr(trainer, name, lambda strategy: False)
+
+
+@contextlib.contextmanager
+def with_keras_home(folder: pathlib.Path) -> Iterator[None]:
+    """Makes Keras use another directory for its weights; Keras itself reads KERAS_HOME only once, on import."""
+    config = importlib.import_module("keras.src.backend.config")
+    before = _private(config, "_KERAS_DIR")
+    config.__dict__["_KERAS_DIR"] = str(folder)
+    try:
+        yield
+    finally:
+        config.__dict__["_KERAS_DIR"] = before
 
 
 def _private(owner: Any, name: str) -> Any:

@@ -16,7 +16,7 @@ from absl import flags
 
 from tl_keras import command_line
 from tl_keras.config import DEFAULT_MAX_PIXELS
-from tl_keras.console import printable
+from tl_keras.console import number_of, printable
 from tl_keras.data.image_files import list_images
 from tl_keras.errors import ConfigError
 
@@ -63,10 +63,10 @@ def errors_by_reason(rows: list[dict]) -> str:
     files: dict[str, list[str]] = {}
     for row in rows:
         if "error" in row:
-            files.setdefault(row["reason"].rstrip(",") or "cannot be decoded", []).append(row["file"])
+            files.setdefault(row["reason"] or "cannot be decoded", []).append(row["file"])
     reasons = [f"{reason}: {len(names)}, the first is {names[0]}" for reason, names in sorted(files.items())]
     broken = sum(map(len, files.values()))
-    return printable(f"{broken} of {len(rows)} files are not answered; {'; '.join(reasons)}") if files else ""
+    return printable(f"{broken} of {number_of(len(rows), 'file')} not answered; {'; '.join(reasons)}") if files else ""
 
 
 def as_text(rows: list[dict]) -> str:

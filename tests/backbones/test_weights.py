@@ -1,5 +1,6 @@
 """Tests of tl_keras.backbones.weights."""
 
+import os
 import pathlib
 import warnings
 
@@ -114,3 +115,32 @@ def test_a_directory_in_the_place_of_an_official_file_is_one_line(monkeypatch, t
     with pytest.raises(BackboneError, match=r"some\.h5, which is a directory\. Remove it"):  # noqa: SIM117
         with official_file(WeightsFile(name="some.h5", alpha=1.0)):
             pytest.fail("Keras is not to be asked")
+
+
+def test_official_weights_are_read_where_the_home_cannot_be_written(monkeypatch, shared_data, capsys):
+    monkeypatch.setattr(os, "access", read_only(shared_data / "keras_home"))
+    monkeypatch.setenv("KERAS_HOME", str(shared_data / "keras_home"))
+    file = WeightsFile(name="mobilenet_2_5_224_tf_no_top.h5")
+    with official_file(file):
+        found = keras.utils.get_file(file.name, origin="https://nothing.invalid/x", cache_subdir="models")
+    assert pathlib.Path(found).samefile(shared_data / "keras_home" / "models" / file.name)
+    assert not capsys.readouterr().err
+
+
+def read_only(folder):
+    """Returns `os.access` for a user who may not write a folder, as it is for all but root."""
+    access = os.access
+    return lambda path, mode, **options: (
+        access(path, mode, **options) and not (mode & os.W_OK and pathlib.Path(path) == folder)
+    )
+
+
+@pytest.mark.parametrize("home", ["/proc/keras", "/dev/null/keras"])
+def test_what_cannot_be_downloaded_into_a_home_is_one_line_that_names_the_file(monkeypatch, home, capsys):
+    monkeypatch.setenv("KERAS_HOME", home)
+    with (
+        pytest.raises(BackboneError, match=r"could not download https://nothing\.invalid/x\. Put .* or set KERAS_HOME"),
+        official_file(WeightsFile(name="some.h5")),
+    ):
+        keras.utils.get_file("some.h5", origin="https://nothing.invalid/x", cache_subdir="models")
+    assert "some.h5, if it can be downloaded, is kept until this command ends" in capsys.readouterr().err

@@ -9,10 +9,12 @@ from PIL import Image
 
 from tests.data.files_of_every_kind import GREY, RGB, RGBA, SMOOTH_RGB, as_pillow_reads, encoded
 from tl_keras.data import conversion
+from tl_keras.data.base import as_readable
 from tl_keras.data.decoding import decode_image
 from tl_keras.data.folder import FolderSource
+from tl_keras.data.image_header import reason_not_to_decode
 from tl_keras.data.inspection import inspect_source
-from tl_keras.errors import DataError, DependencyError
+from tl_keras.errors import DataError
 
 pillow_heif = pytest.importorskip("pillow_heif", reason="pip install 'tl_keras[formats]'")
 
@@ -53,13 +55,43 @@ def test_sixteen_bits_stay_sixteen():
 
 
 def test_a_converted_file_is_made_once_and_found_by_its_content(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    for name in ("a.tif", "b.TIFF"):
-        (tmp_path / name).write_bytes(KINDS["tif"])
-    made = conversion.converted_file(str(tmp_path / "a.tif"))
+    made = conversion.readable(KINDS["tif"], str(tmp_path))
     monkeypatch.setattr(conversion, "to_png", None)  # not called again
-    assert conversion.converted_file(str(tmp_path / "b.TIFF")) == made
-    assert conversion.converted_file("photo.jpg") == "photo.jpg"
+    assert conversion.readable(KINDS["tif"], str(tmp_path)) == made
+    assert [path.read_bytes() for path in (tmp_path / "converted").iterdir()] == [made]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_to_be_converted_is_told_by_its_content(kind, tmp_path):
+    (tmp_path / "photo.jpg").write_bytes(KINDS[kind])
+    read = as_readable(tf.io.read_file(str(tmp_path / "photo.jpg")), cache=str(tmp_path))
+    np.testing.assert_array_equal(decode_image(read), as_pillow_reads(KINDS[kind]))
+
+
+@pytest.mark.parametrize(
+    "contents", [b"", b"\xff", *(encoded(RGB, kind) for kind in ("PNG", "JPEG", "GIF", "BMP", "WEBP"))]
+)
+def test_other_files_stay_as_they_are(contents, tmp_path):
+    assert as_readable(tf.constant(contents), cache=str(tmp_path)).numpy() == contents
+    assert not list(tmp_path.iterdir())
+
+
+def test_where_the_cache_cannot_be_written_a_file_is_converted_all_the_same(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    for _ in range(2):
+        assert conversion.readable(KINDS["tif"], str(tmp_path / "file" / "cache")).startswith(b"\x89PNG")
+    assert capsys.readouterr().err.count("images are converted again each time") == 1
+
+
+def test_a_heic_photo_under_the_name_of_a_jpeg_is_read(tmp_path):
+    for number in range(4):
+        place = tmp_path / f"class{number % 2}"
+        place.mkdir(exist_ok=True)
+        RGB.rotate(90 * number).save(place / f"{number}.png")
+    (tmp_path / "class0" / "IMG_0001.jpg").write_bytes(heic(SMOOTH_RGB))
+    source = FolderSource(str(tmp_path), cache_folder=str(tmp_path / "cache"))
+    assert inspect_source(source).decodable.all()
+    assert len(list((tmp_path / "cache" / "converted").iterdir())) == 1
 
 
 def test_a_folder_of_tiffs_is_a_source(tmp_path):
@@ -85,8 +117,7 @@ def test_without_the_extra_the_files_are_counted_with_the_remedy(tmp_path, monke
     count, remedy, *_ = FolderSource(str(tmp_path)).notes
     assert count == "other files, left alone: 2 .tif"
     assert remedy.endswith("are read after pip install 'tl_keras[formats]'")
-    with pytest.raises(DependencyError, match="tl_keras"):
-        conversion.converted_file("photo.heic")
+    assert reason_not_to_decode(KINDS["tif"], max_pixels=10**6).startswith("in TIFF, which is read after pip install")
 
 
 def test_what_cannot_be_read_is_one_line():

@@ -144,16 +144,15 @@ def test_progress_goes_to_a_terminal_alone(folder, capsys, monkeypatch, terminal
 
 
 def test_what_is_left_out_is_counted_by_its_reason(folder):
-    (folder / "cat/00.png").write_bytes(encoded(Image.new("RGB", (40, 40)), "TIFF"))
+    (folder / "cat/00.png").write_bytes(b"\xff\x0a")
     (folder / "cat/01.png").write_bytes(encoded(Image.new("RGB", (40, 40)), "PNG"))
     (folder / "cat/02.png").write_text("no image")
     inspection = inspect_source(FolderSource(str(folder)), Reading(max_pixels=1599))
     assert inspection.undecodable == ("cat/00.png", "cat/01.png", "cat/02.png")
     assert inspection.findings == (
-        "1 images cannot be decoded and are left out: cat/02.png",
-        "1 images are TIFF files, read with pip install 'tl_keras[formats]' and .tif at the end of their names, "
-        "and are left out: cat/00.png",
-        "1 images are too large, over 1,599 pixels (--max_pixels) and are left out: cat/01.png",
+        "1 image cannot be decoded and is left out: cat/02.png",
+        "1 image is in JPEG XL, which is to be saved as PNG first, and is left out: cat/00.png",
+        "1 image is too large, over 1,599 pixels (--max_pixels), and is left out: cat/01.png",
     )
     assert inspection.reasons[1].startswith("too large")
 
@@ -178,7 +177,7 @@ def test_images_of_one_colour_are_counted(folder):
     nearly = Image.new("RGB", (30, 30), "red")
     nearly.putpixel((7, 9), (0, 0, 0))
     nearly.save(folder / "cat/02.png")
-    assert inspect(folder).findings == ("2 images have one colour only: cat/00.png, cat/01.png",)
+    assert inspect(folder).findings == ("2 images of one colour only: cat/00.png, cat/01.png",)
 
 
 def test_deep_greys_of_a_device_are_refused_with_their_count_until_the_user_says_what_they_are(folder):

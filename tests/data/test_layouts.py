@@ -107,7 +107,7 @@ REFUSED = {
         "test, train beside single_prediction",
     ),
     "test alone": (pairs("test"), "expected a train folder beside test"),
-    "no folders": (["a.jpg"], r"Received 1 images in no class folder, the first is a\.jpg"),
+    "no folders": (["a.jpg"], r"Received 1 image in no class folder, the first is a\.jpg"),
     "splits without classes": (
         ["train/a.jpg", "test/b.jpg"],
         r"2 images in no class folder.*csv:FILE --config.data.images_in=.*photos/test",

@@ -129,7 +129,7 @@ def test_a_pattern_that_no_file_fits_is_refused(tmp_path):
 
 
 def test_files_without_records_are_refused(write_records):
-    with pytest.raises(DataError, match="expected records in 1 files"):
+    with pytest.raises(DataError, match="expected records in 1 file"):
         TFRecordSource(write_records("a.tfrecord", []))
 
 

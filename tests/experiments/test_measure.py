@@ -69,6 +69,6 @@ def test_too_large_is_not_cannot_be_decoded(photos):
     assert as_text(
         {**metrics, "classes": [{"class": "cat", "precision": 1.0, "recall": None, "examples": 20}]}
     ).splitlines()[1:3] == [
-        "1 images cannot be decoded and are left out: dog/damaged.png",
-        "1 images are too large, over 100 pixels (--max_pixels) and are left out: cat/large.png",
+        "1 image cannot be decoded and is left out: dog/damaged.png",
+        "1 image is too large, over 100 pixels (--max_pixels), and is left out: cat/large.png",
     ]

@@ -74,7 +74,7 @@ def test_the_command_prints_json_lines_and_ends_with_2_where_a_file_is_broken(ru
     assert [len(row.get("top_k", [])) for row in rows] == [0, *[2] * 10]
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].endswith(
-        f"1 of 11 files are not answered; cannot be decoded: 1, the first is {tmp_path}/b.png"
+        f"1 of 11 files not answered; cannot be decoded: 1, the first is {tmp_path}/b.png"
     )
 
 
@@ -82,7 +82,7 @@ def test_too_large_is_not_cannot_be_decoded(run, tmp_path):
     (tmp_path / "b.png").write_bytes(b"not an image")
     rows = predict_images(run.path / "saved_model", [tmp_path, run.path / "images"], max_pixels=10)
     said = errors_by_reason(rows)
-    assert said.startswith("11 of 11 files are not answered; cannot be decoded: 1, the first is ")
+    assert said.startswith("11 of 11 files not answered; cannot be decoded: 1, the first is ")
     assert "; too large, over 10 pixels (--max_pixels): 10, the first is " in said
 
 

@@ -19,6 +19,7 @@ from tl_keras.advice.suspects import THUMBNAIL, far_away, label_suspects, near_c
 from tl_keras.advice.teacher_scores import pooled_features
 from tl_keras.advice.transferability import FOLDS, Probe, fold_of_each, linear_probe
 from tl_keras.config import TransferConfig
+from tl_keras.console import number_of
 from tl_keras.data.base import FileSource
 from tl_keras.data.inspection import Inspection, Reading, inspect_source
 from tl_keras.data.sources import Source
@@ -312,7 +313,7 @@ def _few(source: Source, indices: np.ndarray) -> Problem:
         "small class",
         f"fewer than {_FEW_IMAGES} images: too few to split and to judge labels by",
         tuple(tuple(source.ids[i] for i in indices[source.labels[indices] == label].tolist()) for label in few),
-        tuple(f"class {source.class_names[label]}: {counts[label]} images" for label in few),
+        tuple(f"class {source.class_names[label]}: {number_of(int(counts[label]), 'image')}" for label in few),
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import functools
 import hashlib
 import json
 import os
@@ -17,9 +19,14 @@ import numpy as np
 from tl_keras.backbones.alexnet import read_torch_weights
 from tl_keras.backbones.keras_file import load_keras_file
 from tl_keras.backbones.specs import BackboneSpec, WeightsFile
+from tl_keras.console import say
 from tl_keras.errors import BackboneError, TransferError
+from tl_keras.keras_internals import with_keras_home
 from tl_keras.untrusted import check_hdf5
+from tl_keras.user_folders import keras_home, temporary_folder
 
+# A folder that is read-only or may not be written, a full disk.
+_NOT_WRITTEN = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 _EMBEDDED = pathlib.Path(__file__).parent / "embedded"
 FILE_SUFFIXES = (".weights.h5", ".h5", ".keras")
 
@@ -31,19 +38,23 @@ def official_file(file: WeightsFile) -> Iterator[None]:
     Raises:
       BackboneError: The file in the cache is not the published one, or cannot be read or downloaded.
     """
-    path = _keras_home() / "models" / file.name
-    if path.is_dir():
+    path = keras_home() / "models" / file.name
+    if os.access(path, os.F_OK) and path.is_dir():
         raise BackboneError(
             f"weights: expected a file. Received: {path}, which is a directory. Remove it, and the file is downloaded."
         )
     # Keras would delete such a file when it cannot download another one.
-    if file.hash and path.is_file() and _hash_of(path, file.hash_name) != file.hash:
+    if file.hash and os.access(path, os.R_OK) and _hash_of(path, file.hash_name) != file.hash:
         raise _not_as_published(path, f"{file.hash_name} {file.hash}")
     try:
-        yield
-    except (
-        Exception
-    ) as error:  # Keras raises a bare Exception if a download fails, h5py its own type for a damaged file
+        with _readable_home(path):
+            yield
+    except Exception as error:  # Keras raises a bare Exception where a download fails, h5py its own for a damaged file
+        if isinstance(error, OSError) and error.errno in _NOT_WRITTEN:
+            raise BackboneError(
+                f"weights: expected to read {file.name} in {path.parent}, or to download it there. That failed "
+                f"({error.strerror}). Set KERAS_HOME to a folder of yours, or use --weights=embedded or a file."
+            ) from error
         url = re.search(r"https?://\S+?(?=:?\s|$)", str(error))
         if url is not None:
             raise BackboneError(
@@ -59,7 +70,7 @@ def official_classifier(file: WeightsFile) -> list[np.ndarray]:
     Raises:
       BackboneError: The file in the cache is not the published one or cannot be read.
     """
-    with official_file(file), h5py.File(_keras_home() / "models" / file.name) as opened:
+    with official_file(file), h5py.File(keras_home() / "models" / file.name) as opened:
         layers = opened.get("model_weights", opened)
         last = next(name for name in reversed(layers.attrs["layer_names"]) if len(layers[name].attrs["weight_names"]))
         kernel, bias = (np.asarray(layers[last][name]) for name in layers[last].attrs["weight_names"])
@@ -70,17 +81,39 @@ def check_official_weights(backbone: keras.Model, file: WeightsFile) -> None:
     """Raises a BackboneError if the loaded official weights do not have the recorded fingerprint."""
     if file.weights_sha256 and fingerprint(backbone) != file.weights_sha256:
         raise _not_as_published(
-            _keras_home() / "models" / file.name, f"the published weights, fingerprint {file.weights_sha256}"
+            keras_home() / "models" / file.name, f"the published weights, fingerprint {file.weights_sha256}"
         )
 
 
 def is_downloaded(file: WeightsFile) -> bool:
     """Returns whether an official file is in Keras's cache, without checking its content."""
-    return (_keras_home() / "models" / file.name).is_file()
+    return os.access(keras_home() / "models" / file.name, os.R_OK)
 
 
-def _keras_home() -> pathlib.Path:
-    return pathlib.Path(os.environ.get("KERAS_HOME") or pathlib.Path.home() / ".keras")
+@contextlib.contextmanager
+def _readable_home(path: pathlib.Path) -> Iterator[None]:
+    """Lets Keras read an official file from a home that it cannot write; by default it would look in /tmp, and download it."""
+    home = path.parent.parent
+    with contextlib.suppress(OSError):
+        home.mkdir(parents=True, exist_ok=True)
+    if os.access(home, os.W_OK):  # Keras asks the same
+        yield
+        return
+    link = _temporary_home(home) / "models" / path.name
+    if os.access(path, os.R_OK) and not link.exists():
+        link.symlink_to(path.resolve())
+    if not link.exists():
+        say(f"weights: {home} cannot be written; {path.name}, if it can be downloaded, is kept until this command ends")
+    with with_keras_home(link.parent.parent):
+        yield
+
+
+@functools.cache
+def _temporary_home(of: pathlib.Path) -> pathlib.Path:
+    """Returns a directory that replaces Keras's home in this process."""
+    folder = temporary_folder("tl_keras_weights_")
+    (folder / "models").mkdir()
+    return folder
 
 
 def _not_as_published(path: pathlib.Path, expected: str) -> BackboneError:

@@ -25,6 +25,7 @@ from typing import IO
 
 from tl_keras.data.image_files import LeftOut
 from tl_keras.errors import DataError
+from tl_keras.user_folders import cache_folder
 
 # Photos hardly compress, drawings ten- to fiftyfold. An archive that unpacks to much more was made to fill a disk.
 _MOST_TIMES_LARGER = 200
@@ -44,12 +45,6 @@ _DAMAGED = (
 )
 
 
-def cache_folder(chosen: str, name: str) -> Path:
-    """Returns a directory in the cache, the chosen one or the user's."""
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return Path(os.path.expanduser(chosen) if chosen else os.path.join(home, "tl_keras"), name)
-
-
 def unpack(path: str, cache: str) -> tuple[str, tuple[str, ...]]:
     """Unpacks an archive unless it has been unpacked before.
 
@@ -67,7 +62,8 @@ def unpack(path: str, cache: str) -> tuple[str, tuple[str, ...]]:
     key = f"{os.path.abspath(path)}\n{status.st_size}\n{status.st_mtime_ns}"
     stem = re.sub(r"[^\w.-]", "_", os.path.basename(path))[:80]
     folder = (
-        cache_folder(cache, "unpacked")
+        cache_folder(cache)
+        / "unpacked"
         / f"{stem}-{hashlib.sha256(key.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}"
     )
     if not (folder / "notes.json").is_file():

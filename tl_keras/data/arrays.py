@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from tl_keras.console import number_of
 from tl_keras.data.base import RandomAccessSource, encode_classes, on_host
 from tl_keras.data.options import NO_OPTIONS, SourceOptions
 from tl_keras.data.split_names import parse_split, splits_of_names
@@ -219,7 +220,7 @@ def _encode_labels(
     num_classes = len(found_labels) if class_names is None else len(class_names)
     if found_labels[0] < 0 or found_labels[-1] >= num_classes:
         raise DataError(
-            f"{name}: expected integer labels from 0 to {num_classes - 1}, for {num_classes} classes. Received "
+            f"{name}: expected integer labels from 0 to {num_classes - 1}, for {number_of(num_classes, 'class')}. Received "
             f"{found_labels[0]} to {found_labels[-1]}. Give class_names for all, or np.unique(labels, return_inverse=True)[1]."
         )
     return [str(label) for label in range(num_classes)] if class_names is None else class_names, labels

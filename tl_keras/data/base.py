@@ -22,7 +22,7 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.console import printable
-from tl_keras.data.conversion import converted_file
+from tl_keras.data import conversion
 from tl_keras.data.decoding import JpegFile
 from tl_keras.errors import DataError
 
@@ -158,20 +158,23 @@ class FileSource(RandomAccessSource):
 
     Args:
       paths: Paths of the files, in the order of the other columns.
+      cache_folder: Directory of the cache, which keeps converted files; empty for the user's.
       columns: Columns of `Source`.
     """
 
-    def __init__(self, *, paths: Sequence[bytes], **columns):
+    def __init__(self, *, paths: Sequence[bytes], cache_folder: str = "", **columns):
         super().__init__(**columns)
         self._paths = paths
-        self._read_paths = on_host(np.array([os.fsencode(converted_file(os.fsdecode(path))) for path in paths], object))
+        self._cache_folder = cache_folder
+        self._read_paths = on_host(np.array(list(paths), object))
 
     def path(self, index: int) -> str:
         """Returns the path of an image's file."""
         return os.fsdecode(self._paths[index])
 
     def _read(self, index: tf.Tensor) -> tf.Tensor:
-        return tf.io.read_file(tf.gather(self._read_paths, index))
+        file = tf.io.read_file(tf.gather(self._read_paths, index))
+        return file if self.only_jpegs else as_readable(file, cache=self._cache_folder)
 
     def encoded_image(self, index: int) -> bytes:
         """Implements `Source.encoded_image`."""
@@ -228,6 +231,22 @@ def revision_of_files(paths: Iterable[str | bytes | os.PathLike[str]]) -> str:
             digest.update(f"{status.st_size} {status.st_mtime_ns}".encode())
         digest.update(b"\n")
     return digest.hexdigest()
+
+
+def as_readable(file: tf.Tensor, *, cache: str = "") -> tf.Tensor:
+    """Returns a file, string scalar, unchanged, or as PNG if the extra `formats` is installed and converts its type."""
+    if not conversion.can_convert():
+        return file
+    # What TensorFlow reads is told in the graph: to ask Python costs as much as decoding a thumbnail.
+    is_read = tf.reduce_any(tf.strings.substr(file, 0, 2) == [b"\xff\xd8", b"\x89P", b"GI", b"BM", b"RI"])
+
+    def converted() -> tf.Tensor:
+        png = tf.numpy_function(
+            lambda contents: conversion.readable(contents, cache), [file], tf.string, stateful=False
+        )
+        return tf.ensure_shape(png, ())
+
+    return tf.cond(is_read, lambda: file, converted)
 
 
 def in_parallel(dataset: tf.data.Dataset, function: Callable) -> tf.data.Dataset:

@@ -1,32 +1,47 @@
 """Converts files that TensorFlow cannot read (TIFF, HEIC, AVIF, JPEG 2000) to PNG, once, with the extra `tl_keras[formats]`.
 
 Pillow reads TIFF, AVIF (from 11.3 on) and JPEG 2000, pillow-heif reads HEIC. A converted file is kept in the cache under the
-hash of the original and decoded like every PNG. The exported model takes the PNG but not the original.
+hash of the original and decoded like every PNG. The exported model takes the PNG but not the original. Directories are searched
+by suffix; what is converted is decided by content.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import hashlib
 import importlib.util
 import io
-import os
 import pathlib
 import tempfile
 from typing import TYPE_CHECKING
 
-from tl_keras.errors import DataError, DependencyError
+from tl_keras.console import say
+from tl_keras.errors import DataError
+from tl_keras.user_folders import cache_folder
 
 if TYPE_CHECKING:
     from PIL import Image
 
 CONVERTED_SUFFIXES = (".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2", ".j2k")
 REMEDY = "pip install 'tl_keras[formats]'"
+# Signatures of the types that are converted: position, bytes and name of the type.
+_BEGINNINGS = (
+    (0, b"II*\0", "TIFF"),
+    (0, b"MM\0*", "TIFF"),
+    (4, b"ftypavi", "AVIF"),
+    (4, b"ftyphe", "HEIC"),
+    (4, b"ftypmif1", "HEIC"),
+    (4, b"ftypmsf1", "HEIC"),
+    (0, b"\0\0\0\x0cjP", "JPEG 2000"),
+    (0, b"\xff\x4f\xff\x51", "JPEG 2000"),
+)
 # Modes that are kept: PNG has them, and 16 bits stay 16.
 _MODES = ("1", "L", "LA", "RGB", "RGBA", "I;16")
 
 
 def is_converted(name: str) -> bool:
-    """Returns whether a file of this name is converted before it is read."""
+    """Returns whether a file of this name is of a kind that is converted."""
     return name.lower().endswith(CONVERTED_SUFFIXES)
 
 
@@ -35,33 +50,38 @@ def can_convert() -> bool:
     return all(importlib.util.find_spec(package) for package in ("PIL", "pillow_heif"))
 
 
-def converted_file(path: str) -> str:
-    """Returns the path of a file's PNG, after making it if needed, or the path itself for a file that needs none.
+def kind_of(contents: bytes) -> str:
+    """Returns TIFF, HEIC, AVIF or JPEG 2000 by the content of a file, whatever its name; empty for other types."""
+    return next((kind for start, magic, kind in _BEGINNINGS if contents.startswith(magic, start)), "")
 
-    Raises:
-      DependencyError: The packages of the extra are missing.
+
+def readable(contents: bytes, cache: str = "") -> bytes:
+    """Returns the PNG of a file that is converted, from the cache or newly made; other and damaged files are unchanged.
+
+    Args:
+      contents: Contents of the file.
+      cache: Directory of the cache; empty for the user's.
     """
-    if not is_converted(path):
-        return path
-    if not can_convert():
-        raise DependencyError(f"{path}: expected the packages that read it. Run: {REMEDY}")
-    contents = pathlib.Path(path).read_bytes()
-    made = _folder() / f"{hashlib.sha256(contents).hexdigest()}.png"
-    if not made.is_file():
-        try:
-            png = to_png(contents)
-        except DataError:
-            return path  # whoever decodes it reports it as damaged
+    if not kind_of(contents):
+        return contents
+    made = cache_folder(cache) / "converted" / f"{hashlib.sha256(contents).hexdigest()}.png"
+    with contextlib.suppress(OSError):
+        return made.read_bytes()
+    try:
+        png = to_png(contents)
+    except DataError:
+        return contents
+    try:
         made.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=made.parent, delete=False) as file:
             file.write(png)
         pathlib.Path(file.name).replace(made)
-    return str(made)
+    except OSError as error:
+        _say_once(f"cache: {made.parent} cannot be written ({error.strerror}); images are converted again each time")
+    return png
 
 
-def readable_path(path: str) -> str:
-    """Returns the path from `converted_file`, or the path itself if the packages of the extra are missing."""
-    return converted_file(path) if can_convert() else path
+_say_once = functools.cache(say)
 
 
 def to_png(contents: bytes) -> bytes:
@@ -99,9 +119,3 @@ def png_of(image: Image.Image) -> bytes:
     except OSError as error:
         raise DataError(f"image: expected a file that Pillow reads. Received: a damaged one ({error}).") from error
     return png.getvalue()
-
-
-def _folder() -> pathlib.Path:
-    """Returns the directory of converted files, beside the cached features."""
-    cache = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-    return pathlib.Path(cache, "tl_keras", "converted")

@@ -21,6 +21,7 @@ class FolderSource(FileSource):
       splits: Splits that the user gives to folders; see `list_class_folders`.
       archive: Name of the archive that the directory was unpacked from; empty for the user's own directory.
       notes: Earlier remarks, such as on other entries of the archive.
+      cache_folder: Directory of the cache, as in `FileSource`.
 
     Raises:
       DataError: `list_class_folders` refuses the directory.
@@ -33,6 +34,7 @@ class FolderSource(FileSource):
         splits: Mapping[str, str] | None = None,
         archive: str = "",
         notes: tuple[str, ...] = (),
+        cache_folder: str = "",
     ):
         listing = list_class_folders(directory, splits=splits, name=archive)
         class_names, labels = np.unique(listing.classes, return_inverse=True)
@@ -44,4 +46,5 @@ class FolderSource(FileSource):
             declared_splits=np.array(listing.splits),
             notes=(*notes, *listing.notes),
             paths=[os.fsencode(os.path.join(directory, image_id)) for image_id in listing.ids],
+            cache_folder=cache_folder,
         )

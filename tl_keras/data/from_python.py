@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tl_keras.console import number_of
 from tl_keras.data.base import RandomAccessSource, RecordSource, encode_classes
 from tl_keras.data.options import NO_OPTIONS, SourceOptions
 from tl_keras.data.split_names import splits_of_names
@@ -41,7 +42,7 @@ class HuggingFaceSource(RandomAccessSource):
                 f"--splits={','.join(f'{part}=unused' for part in unknown)}."
             )
         used = {part: rows for part, rows in parts.items() if meant[part] != "unused" and len(rows)}
-        left = [f"{part} ({len(parts[part])} images)" for part in parts if part not in used]
+        left = [f"{part} ({number_of(len(parts[part]), 'image')})" for part in parts if part not in used]
         if not used:
             raise DataError(f"{name}: expected rows with images. Received none. Choose another dataset.")
         image, label = (_column(name, next(iter(used.values())), what, options) for what in ("image", "label"))

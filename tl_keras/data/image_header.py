@@ -11,6 +11,7 @@ import re
 import struct
 
 from tl_keras.config import DEFAULT_MAX_PIXELS
+from tl_keras.data import conversion
 from tl_keras.errors import DataError
 
 # libjpeg's own progression has 10 scans for colours and 18 for inks (jpeg_simple_progression), mozjpeg's search chooses among 64;
@@ -31,27 +32,15 @@ _MAX_GIF_BLOCKS = 10_000
 _BMP_UNCOMPRESSED = (0, 3, 6)
 
 _PNG = b"\x89PNG\r\n\x1a\n"
-_READ_WITH_EXTRA = "read with pip install 'tl_keras[formats]' and {suffix} at the end of their names"
-# Signatures of other types: position, bytes, name of the type, and what can be done.
-_OTHER_KINDS = (
-    (0, b"II*\0", "TIFF", _READ_WITH_EXTRA.format(suffix=".tif")),
-    (0, b"MM\0*", "TIFF", _READ_WITH_EXTRA.format(suffix=".tif")),
-    (4, b"ftypavi", "AVIF", _READ_WITH_EXTRA.format(suffix=".avif")),
-    (4, b"ftyphe", "HEIC", _READ_WITH_EXTRA.format(suffix=".heic")),
-    (4, b"ftypmif1", "HEIC", _READ_WITH_EXTRA.format(suffix=".heic")),
-    (4, b"ftypmsf1", "HEIC", _READ_WITH_EXTRA.format(suffix=".heic")),
-    (0, b"\0\0\0\x0cjP", "JPEG 2000", _READ_WITH_EXTRA.format(suffix=".jp2")),
-    (0, b"\xff\x4f\xff\x51", "JPEG 2000", _READ_WITH_EXTRA.format(suffix=".jp2")),
-    (0, b"\0\0\0\x0cJXL", "JPEG XL", "to be saved as PNG first"),
-    (0, b"\xff\x0a", "JPEG XL", "to be saved as PNG first"),
-)
+# Signatures of JPEG XL: a container, or the bare stream.
+_JPEG_XL = (b"\0\0\0\x0cJXL", b"\xff\x0a")
 
 
 class ImageFileError(DataError):
     """An image file that is not decoded, with the reason.
 
     Attributes:
-      reason: Words that complete "12 images are ..."; empty for a damaged file.
+      reason: Words that complete "12 images are ..." and "1 image is ..."; empty for a damaged file.
     """
 
     def __init__(self, message: str, reason: str = ""):
@@ -103,7 +92,7 @@ def read_image_size(file: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Ima
     if size.scans > MAX_SCANS:
         raise ImageFileError(
             f"image: expected at most {MAX_SCANS} scans in a progressive JPEG. Received: {size.scans:,}. Save it again.",
-            f"JPEG files of more than {MAX_SCANS} scans, which take too long to decode",
+            f"in progressive JPEG of more than {MAX_SCANS} scans, which takes too long to decode",
         )
     return size
 
@@ -131,12 +120,14 @@ def _read_size(file: bytes) -> ImageSize:
         return _bmp_size(file)
     if file.startswith(b"RIFF") and file[8:12] == b"WEBP":
         return _webp_size(file)
-    for start, magic, kind, remedy in _OTHER_KINDS:
-        if file.startswith(magic, start):
-            raise ImageFileError(
-                f"image: expected a JPEG, PNG, BMP, GIF or WebP file. Received: a {kind} file. Convert it first.",
-                f"{kind} files, {remedy},",
-            )
+    is_jpeg_xl = file.startswith(_JPEG_XL)
+    if kind := "JPEG XL" if is_jpeg_xl else conversion.kind_of(file):
+        # With the extra, what is whole has been converted before.
+        remedy = "" if conversion.can_convert() else f"in {kind}, which is read after {conversion.REMEDY}"
+        raise ImageFileError(
+            f"image: expected a JPEG, PNG, BMP, GIF or WebP file. Received: a {kind} file. Convert it first.",
+            "in JPEG XL, which is to be saved as PNG first" if is_jpeg_xl else remedy,
+        )
     raise ImageFileError("image: expected a JPEG, PNG, BMP, GIF or WebP file. Received: another kind of file.")
 
 
@@ -188,7 +179,7 @@ def _gif_size(file: bytes) -> ImageSize:
     if (left, top) != (0, 0) or width < max(widest, screen_width) or height < max(highest, screen_height):
         raise ImageFileError(
             "image: expected a GIF whose first frame covers the image. Received: another. Save it as PNG.",
-            "GIF files whose first frame does not cover the image",
+            "in GIF with a first frame that does not cover the image",
         )
     return ImageSize(height, width, sum(frame[2] * frame[3] for frame in frames))
 
@@ -206,7 +197,7 @@ def _bmp_size(file: bytes) -> ImageSize:
     if struct.unpack_from("<I", file, 30)[0] not in _BMP_UNCOMPRESSED:
         raise ImageFileError(
             "image: expected a BMP file that is not compressed. Received: a compressed one. Save it as PNG.",
-            "compressed BMP files, to be saved as PNG first,",
+            "in compressed BMP, which is to be saved as PNG first",
         )
     return ImageSize(height, width, height * width)
 
@@ -219,7 +210,7 @@ def _webp_size(file: bytes) -> ImageSize:
         if file[20] & 2:
             raise ImageFileError(
                 "image: expected a WebP file that is not animated. Received: an animated one. Save it as PNG.",
-                "animated WebP files, to be saved as PNG first,",
+                "in animated WebP, which is to be saved as PNG first",
             )
     elif kind == b"VP8L":
         (bits,) = struct.unpack_from("<I", file, 21)

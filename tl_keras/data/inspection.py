@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.config import DEFAULT_MAX_PIXELS, TransferConfig
+from tl_keras.console import number_of
 from tl_keras.data.base import Source
 from tl_keras.data.class_names import alike
 from tl_keras.data.decoding import decode_image
@@ -244,8 +245,12 @@ def _require_two_classes(source: Source, counts: np.ndarray, undecodable: tuple[
     found = [name for name, count in zip(source.class_names, counts, strict=True) if count]
     if len(found) < 2:
         received = f"only {found[0]}" if found else "none"
-        why = sorted({f"; some are {reason.rstrip(',')}" for reason in reasons if reason})
-        bad = f" ({len(undecodable)} of {len(source)} images cannot be decoded{''.join(why)})" if undecodable else ""
+        why = sorted({f"; some are {reason}" for reason in reasons if reason})
+        bad = (
+            f" ({len(undecodable)} of {number_of(len(source), 'image')} cannot be decoded{''.join(why)})"
+            if undecodable
+            else ""
+        )
         raise DataError(
             f"{source.name}: expected images of at least two classes. Received {received}{bad}. "
             "Add images of what is to be told apart."
@@ -268,14 +273,15 @@ def _sentences_of_left_out(undecodable: Sequence[str], reasons: Sequence[str]) -
     """Yields a sentence for damaged files, and one for each other reason."""
     for reason in sorted(set(reasons)):
         names = [name for name, why in zip(undecodable, reasons, strict=True) if why == reason]
-        what = f"are {reason}" if reason else "cannot be decoded"
-        yield f"{len(names)} images {what} and are left out: {_shown(names)}"
+        verb = "is" if len(names) == 1 else "are"
+        what = f"{verb} {reason}, and {verb}" if reason else f"cannot be decoded and {verb}"
+        yield f"{number_of(len(names), 'image')} {what} left out: {_shown(names)}"
 
 
 def _one_colour_finding(source: Source, of_one_colour: np.ndarray) -> Iterable[str]:
     if of_one_colour.any():
         names = [source.ids[index] for index in np.flatnonzero(of_one_colour).tolist()]
-        yield f"{len(names)} images have one colour only: {_shown(names)}"
+        yield f"{number_of(len(names), 'image')} of one colour only: {_shown(names)}"
 
 
 def _class_size_findings(class_names: Sequence[str], counts: np.ndarray) -> Iterable[str]:
@@ -286,7 +292,7 @@ def _class_size_findings(class_names: Sequence[str], counts: np.ndarray) -> Iter
     largest = int(np.argmax(counts))
     if counts[largest] > _IMBALANCE * counts[smallest]:
         yield (
-            f"the classes are imbalanced: {counts[largest]} images of {class_names[largest]}, "
+            f"the classes are imbalanced: {number_of(int(counts[largest]), 'image')} of {class_names[largest]}, "
             f"{counts[smallest]} of {class_names[smallest]}"
         )
 
@@ -307,7 +313,7 @@ def _shared_content_findings(source: Source, hashes: np.ndarray) -> Iterable[str
             if len(np.unique(column[indices])) > 1
         ]
         if found:
-            yield f"same content {meaning}, {len(found)} times: {_shown(found)}"
+            yield f"same content {meaning}, {number_of(len(found), 'time')}: {_shown(found)}"
 
 
 def _shown(names: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
+from tl_keras.console import number_of
 from tl_keras.data.class_names import alike
 from tl_keras.data.image_files import IMAGE_SUFFIXES, Folder, LeftOut, counted, read_tree
 from tl_keras.data.split_names import split_of_name, splits_of_names
@@ -243,7 +244,7 @@ def _require_given(shown: str, top: Folder, given: Mapping[str, str]) -> None:
 def _no_images(shown: str, loose: list[str], left_out: LeftOut) -> str:
     if loose:
         return (
-            f"{shown}: expected one folder a class, {shown}/CLASS/*. Received {len(loose)} images in no class folder, "
+            f"{shown}: expected one folder a class, {shown}/CLASS/*. Received {number_of(len(loose), 'image')} in no class folder, "
             f"the first is {loose[0]}. Put the images of each class into a folder of its name; where a table says which "
             f"is which, use csv:FILE --config.data.images_in={Path(shown, loose[0]).parent}."
         )

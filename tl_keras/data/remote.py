@@ -9,9 +9,11 @@ import re
 import tempfile
 from typing import Any
 
-from tl_keras.data.archive import cache_folder, require_safe_name
+from tl_keras.console import number_of
+from tl_keras.data.archive import require_safe_name
 from tl_keras.data.source_names import ARCHIVE_SUFFIXES
 from tl_keras.errors import DataError
+from tl_keras.user_folders import cache_folder
 
 
 def fetch(address: str, cache: str) -> str:
@@ -41,7 +43,7 @@ def fetch(address: str, cache: str) -> str:
             "Received something else. Name the archive itself."
         )
     key = hashlib.sha256(repr((address, sorted(found.items()))).encode()).hexdigest()[:16]
-    folder = cache_folder(cache, "fetched")
+    folder = cache_folder(cache) / "fetched"
     name = re.sub(r"[^\w.-]", "_", path.partition("?")[0].rstrip("/").rpartition("/")[2])[-80:]
     target = folder / key / name
     if not target.exists():
@@ -81,7 +83,7 @@ def _copy(system: Any, address: str, path: str, found: dict[str, tuple], target:
         raise
     except Exception as error:  # as above
         raise DataError(
-            f"{address}: expected to copy {len(found)} files. That failed ({_first_line(error)}). Try again."
+            f"{address}: expected to copy {number_of(len(found), 'file')}. That failed ({_first_line(error)}). Try again."
         ) from error
 
 

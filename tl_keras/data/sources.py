@@ -57,9 +57,15 @@ def _open_named(source: str | os.PathLike[str], options: SourceOptions) -> Sourc
         return copied
     if kind == "archive":
         folder, notes = unpack(rest, options.cache_folder)
-        return FolderSource(folder, splits=options.folder_meanings, archive=rest, notes=notes)
+        return FolderSource(
+            folder,
+            splits=options.folder_meanings,
+            archive=rest,
+            notes=notes,
+            cache_folder=options.cache_folder,
+        )
     if kind == "folder":
-        return FolderSource(rest, splits=options.folder_meanings)
+        return FolderSource(rest, splits=options.folder_meanings, cache_folder=options.cache_folder)
     if kind == "digits":
         return digits_source()
     readers = {

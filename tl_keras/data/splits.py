@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tl_keras.console import number_of
 from tl_keras.data.base import Source
 from tl_keras.data.inspection import Inspection
 from tl_keras.errors import DataError
@@ -159,7 +160,7 @@ def split_source(
     for split in ("train", "validation"):
         if not np.any(assigned == split):
             raise DataError(
-                f"{source.name}: expected images for {split}. Received none among {len(source)} images. "
+                f"{source.name}: expected images for {split}. Received none among {number_of(len(source), 'image')}. "
                 f"Add images, or declare a {split} split."
             )
     return Splits(

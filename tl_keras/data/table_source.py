@@ -36,6 +36,7 @@ class TableSource(FileSource):
             declared_splits=np.array(listing.splits),
             notes=listing.notes,
             paths=[os.fsencode(path) for path in listing.paths],
+            cache_folder=options.cache_folder,
         )
 
 

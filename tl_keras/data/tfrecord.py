@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from tl_keras.console import number_of
 from tl_keras.data.base import RecordSource, encode_classes, on_host, revision_of_files
 from tl_keras.data.options import NO_OPTIONS, SourceOptions
 from tl_keras.data.split_names import split_of_name
@@ -46,7 +47,9 @@ class TFRecordSource(RecordSource):
         labels_of_file = [_read_labels(file, kind) for file, kind in zip(files, compressions, strict=True)]
         counts = [len(labels) for labels in labels_of_file]
         if not sum(counts):
-            raise DataError(f"{name}: expected records in {len(files)} files. Received none. Write the files again.")
+            raise DataError(
+                f"{name}: expected records in {number_of(len(files), 'file')}. Received none. Write the files again."
+            )
         class_names, labels = _name_classes(name, files[0].parent / "labels.txt", np.concatenate(labels_of_file))
         parent = os.path.commonpath([file.parent for file in files])
         super().__init__(

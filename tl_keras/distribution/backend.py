@@ -10,6 +10,7 @@ import sys
 from typing import Any
 
 from tl_keras.errors import ConfigError, DependencyError
+from tl_keras.user_folders import keras_home
 
 _BACKENDS = ("tensorflow", "jax")
 _KNOWN = {
@@ -41,7 +42,7 @@ def choose_backend(strategy: str) -> None:
 
 def _check_settings() -> None:
     """Raises an error if importing Keras would fail because of KERAS_BACKEND or keras.json."""
-    path = pathlib.Path(os.environ.get("KERAS_HOME") or pathlib.Path.home() / ".keras", "keras.json")
+    path = keras_home() / "keras.json"
     settings = _read_settings(path)
     for field, known in _KNOWN.items():
         if field in settings and settings[field] not in known:
@@ -64,7 +65,7 @@ def _check_settings() -> None:
 
 def _read_settings(path: pathlib.Path) -> dict[str, Any]:
     """Returns the settings in keras.json; empty if the file is missing or is not JSON."""
-    if not path.exists():
+    if not os.access(path, os.F_OK):  # which raises no error in a home that this user may not search
         return {}
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))

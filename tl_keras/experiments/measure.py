@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tl_keras.config import DEFAULT_MAX_PIXELS, DEFAULT_SIGNIFICANT_BITS, TransferConfig, from_json
-from tl_keras.console import printable
+from tl_keras.console import number_of, printable
 from tl_keras.data.inspection import Inspection, Reading, inspect_source
 from tl_keras.data.pipeline import evaluation_order
 from tl_keras.data.sources import NO_OPTIONS, Source, SourceOptions, open_source
@@ -72,7 +72,7 @@ def evaluate_model(
     metrics = _measure(model, source, indices, batch_size=batch_size)
     trained_on = _trained_on(model, source, inspection, indices)
     seen = (
-        f"the run was trained on {trained_on} of these {len(indices)} images: on others its accuracy is likely to be lower; "
+        f"the run was trained on {trained_on} of {number_of(len(indices), 'image')}: on others its accuracy is likely to be lower; "
         "leave out those under train in its splits.json"
     )
     return {
@@ -172,7 +172,9 @@ def _measure(model: str | os.PathLike[str], source: Source, indices: np.ndarray,
 def as_text(metrics: dict) -> str:
     """Returns the measures as lines and a table."""
     top_5 = f", top-5 {metrics['top_5_accuracy']:.4f}" if "top_5_accuracy" in metrics else ""
-    lines = [f"accuracy {metrics['accuracy']:.4f}{top_5}  ({metrics['examples']} images, split {metrics['split']})"]
+    lines = [
+        f"accuracy {metrics['accuracy']:.4f}{top_5}  ({number_of(metrics['examples'], 'image')}, split {metrics['split']})"
+    ]
     lines += map(printable, metrics["left_out"])
     width = max(len("class"), *(len(printable(row["class"])) for row in metrics["classes"]))
     lines.append(f"{'class':<{width}} {'precision':>10} {'recall':>8} {'images':>8}")

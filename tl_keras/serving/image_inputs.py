@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tl_keras.data.base import in_parallel
-from tl_keras.data.conversion import png_of, readable_path
+from tl_keras.data.base import as_readable, in_parallel
+from tl_keras.data.conversion import png_of
 from tl_keras.data.image_files import IMAGE_SUFFIXES, list_images
 from tl_keras.errors import DataError
 
@@ -60,11 +60,11 @@ def image_inputs(images: Any) -> list[ImageInput]:
 
 def encoded_images(inputs: Iterable[ImageInput]) -> tf.data.Dataset:
     """Returns the encoded images, string (), in order; files are read when they are needed."""
-    paths = [readable_path(image.name) if image.contents is None else "" for image in inputs]
+    paths = [image.name if image.contents is None else "" for image in inputs]
     contents = [image.contents or b"" for image in inputs]
     return in_parallel(
         tf.data.Dataset.from_tensor_slices((paths, contents)),
-        lambda path, given: tf.cond(path == "", lambda: given, lambda: tf.io.read_file(path)),
+        lambda path, given: as_readable(tf.cond(path == "", lambda: given, lambda: tf.io.read_file(path))),
     )
 
 

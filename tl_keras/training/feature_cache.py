@@ -34,6 +34,8 @@ import numpy as np
 from tl_keras.errors import WorkdirError
 from tl_keras.files import writing
 
+# Names of the folders of kinds: unpacked archives, converted and fetched images may lie beside them, and be in use.
+_KIND = 32 * "[0-9a-f]"
 _KEY_BYTES = 32
 _KEY = np.dtype(f"V{_KEY_BYTES}")
 _RECORD = np.dtype([("key", _KEY), ("crc", "<u4")])
@@ -113,7 +115,7 @@ class FeatureCache:
         if (self.folder / "lock").is_dir():
             raise WorkdirError(f"cache: expected a file in {self.folder / 'lock'}. Received: a directory. Remove it.")
         with _lock(self.folder / "lock"):  # no other process removes what is measured here
-            sizes = {path: _size(path) for path in self.folder.glob("*") if path.is_dir()}
+            sizes = {path: _size(path) for path in self.folder.glob(_KIND) if path.is_dir()}
             free = shutil.disk_usage(self.folder).free
             room = min(self.limit_gib * 2**30 - sum(sizes.values()), free)
             others = sorted(sizes.keys() - {keep.folder}, key=lambda path: path.stat().st_mtime, reverse=True)

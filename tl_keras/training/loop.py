@@ -54,6 +54,7 @@ from tl_keras.training.rate_finder import find_learning_rate
 from tl_keras.training.recalibration import recalibrate
 from tl_keras.training.transforms import training_transform
 from tl_keras.training.unchanged_images import require_unchanged_images
+from tl_keras.user_folders import cache_folder
 
 # A 3:2 photograph keeps 0.51 of its area in a centre crop of 7/8 of the short side, and no teacher minds.
 _KEPT_AREA_WORTH_A_WORD = 0.45
@@ -503,14 +504,8 @@ def open_feature_store(
         "preprocess": student.preprocess.to_json(),
         "versions": versions(),
     }
-    folder = pathlib.Path(config.cache.folder or _default_cache_folder()).expanduser()
-    cache = FeatureCache(folder, limit_gib=config.cache.limit_gib)
+    cache = FeatureCache(cache_folder(config.cache.folder), limit_gib=config.cache.limit_gib)
     return FeatureStore(cache, images, kind, engine=config.cache.engine, dtype=config.cache.dtype, once=once)
-
-
-def _default_cache_folder() -> pathlib.Path:
-    """Returns the user's cache directory (XDG Base Directory Specification), and in it ours."""
-    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "tl_keras"
 
 
 def _features_of_phases(
