@@ -115,13 +115,14 @@ def test_files_of_other_kinds_are_named(kind, monkeypatch):
         decode_image(tf.constant(file))
 
 
-def test_heic_is_named_by_its_brand():
-    assert reason_not_to_decode(b"\0\0\0\x18ftypheic" + bytes(20), max_pixels=1).startswith("HEIC files")
+def test_heic_is_named_by_its_brand(monkeypatch):
+    monkeypatch.setattr(conversion, "can_convert", lambda: False)
+    assert reason_not_to_decode(b"\0\0\0\x18ftypheic" + bytes(20), max_pixels=1).startswith("in HEIC")
 
 
 def test_a_compressed_bmp_is_named():
     file = bmp(8, [[1, 2], [3, 4]], palette=[(0, 0, 0)] * 256, compression=1)
-    assert reason_not_to_decode(file, max_pixels=10).startswith("compressed BMP files")
+    assert reason_not_to_decode(file, max_pixels=10).startswith("in compressed BMP")
     with pytest.raises(tf.errors.InvalidArgumentError):
         decode_image(tf.constant(file))
 
@@ -129,7 +130,7 @@ def test_a_compressed_bmp_is_named():
 def test_a_gif_whose_first_frame_does_not_cover_the_image_is_named():
     gif = encoded("GIF", "P")
     larger_screen = gif[:6] + struct.pack("<HH", 40, 21) + gif[10:]
-    assert reason_not_to_decode(larger_screen, max_pixels=10**6).startswith("GIF files whose first frame")
+    assert reason_not_to_decode(larger_screen, max_pixels=10**6).startswith("in GIF with a first frame")
     with pytest.raises(tf.errors.InvalidArgumentError):
         decode_image(tf.constant(larger_screen))
 

@@ -93,14 +93,14 @@ def test_content_in_two_splits_is_found(tmp_path, folder):
         for path in sorted((tmp_path / "data" / "test" / name).iterdir())[1 if name == "cat" else 0 :]:
             path.write_bytes(path.read_bytes() + b"another file")
     assert inspect(tmp_path / "data").findings == (
-        "same content in two splits, so that the measured accuracy is too high, 1 times: "
+        "same content in two splits, so that the measured accuracy is too high, 1 time: "
         "test/cat/00.png = train/cat/00.png",
     )
 
 
 def test_content_under_two_labels_is_found(folder):
     shutil.copy(folder / "cat/05.png", folder / "dog/x.png")
-    assert inspect(folder).findings == ("same content under two labels, 1 times: cat/05.png = dog/x.png",)
+    assert inspect(folder).findings == ("same content under two labels, 1 time: cat/05.png = dog/x.png",)
 
 
 def test_one_class_is_refused(folder):

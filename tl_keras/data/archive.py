@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from tl_keras.console import say
 from tl_keras.data.image_files import LeftOut
 from tl_keras.errors import DataError
 from tl_keras.user_folders import cache_folder
@@ -67,6 +68,7 @@ def unpack(path: str, cache: str) -> tuple[str, tuple[str, ...]]:
         / f"{stem}-{hashlib.sha256(key.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}"
     )
     if not (folder / "notes.json").is_file():
+        say(f"{path}: unpacking into {folder}, where the images stay until you remove them")
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".unpacking_") as scratch:

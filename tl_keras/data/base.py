@@ -240,11 +240,12 @@ def as_readable(file: tf.Tensor, *, cache: str = "") -> tf.Tensor:
     # What TensorFlow reads is told in the graph: to ask Python costs as much as decoding a thumbnail.
     is_read = tf.reduce_any(tf.strings.substr(file, 0, 2) == [b"\xff\xd8", b"\x89P", b"GI", b"BM", b"RI"])
 
+    def png_of(contents: Any) -> bytes:
+        # Bytes in a graph, an array of one object outside of one.
+        return conversion.readable(contents if isinstance(contents, bytes) else contents.item(), cache)
+
     def converted() -> tf.Tensor:
-        png = tf.numpy_function(
-            lambda contents: conversion.readable(contents, cache), [file], tf.string, stateful=False
-        )
-        return tf.ensure_shape(png, ())
+        return tf.ensure_shape(tf.numpy_function(png_of, [file], tf.string, stateful=False), ())
 
     return tf.cond(is_read, lambda: file, converted)
 

@@ -9,7 +9,7 @@ import re
 import tempfile
 from typing import Any
 
-from tl_keras.console import number_of
+from tl_keras.console import number_of, say
 from tl_keras.data.archive import require_safe_name
 from tl_keras.data.source_names import ARCHIVE_SUFFIXES
 from tl_keras.errors import DataError
@@ -47,6 +47,8 @@ def fetch(address: str, cache: str) -> str:
     name = re.sub(r"[^\w.-]", "_", path.partition("?")[0].rstrip("/").rpartition("/")[2])[-80:]
     target = folder / key / name
     if not target.exists():
+        size = sum(facts[0] or 0 for facts in found.values())
+        say(f"{address}: {size / 2**20:,.0f} MiB are copied to {target}, where they stay until you remove them")
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".fetching_") as scratch:
             _copy(system, address, path, found, os.path.join(scratch, name), is_archive=is_archive)
