@@ -130,14 +130,14 @@ def train_all(name: str, data: DataConfig, folder: pathlib.Path) -> list[dict]:
             shutil.rmtree(workdir, ignore_errors=True)
         began = time.perf_counter()
         result = train_and_evaluate(config, workdir, models=models)
-        if not result["resumed"]:
+        if not result.resumed:
             seconds_file.write_text(json.dumps(time.perf_counter() - began))
         rows.append(
             {
                 **dataclasses.asdict(teacher),
                 "unfreeze": cut,
-                "test_accuracy": result["test_accuracy"],
-                "validation_accuracy": result["validation_accuracy"],
+                "test_accuracy": result.test_accuracy,
+                "validation_accuracy": result.validation_accuracy,
                 "wall_seconds": json.loads(seconds_file.read_text()),
             }
         )

@@ -7,7 +7,6 @@ after the first.
 from __future__ import annotations
 
 import dataclasses
-import json
 import statistics
 
 from benchmarks.measuring import TEST_DATA, Options, Row, interleave
@@ -27,6 +26,7 @@ def measure(options: Options) -> list[Row]:
 
     require_tensorflow()
     from tl_keras.config import TransferConfig
+    from tl_keras.runs.directory import RunDirectory
     from tl_keras.training.loop import train_and_evaluate
     from tl_keras.training.model_cache import ModelCache
 
@@ -47,8 +47,8 @@ def measure(options: Options) -> list[Row]:
         config.cache = dataclasses.replace(config.cache, enabled=cached, folder=str(options.folder / "cache"))
         workdir = options.folder / f"epochs_{runs}"
         train_and_evaluate(config, workdir, models=models)
-        lines = (workdir / "metrics.jsonl").read_text().splitlines()
-        return statistics.median(json.loads(line)["seconds"] for line in lines[-_EPOCHS[cached] + 1 :])
+        epochs = RunDirectory(workdir).read_epochs()
+        return statistics.median(epoch.seconds for epoch in epochs[-_EPOCHS[cached] + 1 :])
 
     rows = []
     for unfreeze, name, target in _CUTS:

@@ -89,7 +89,7 @@ def _run(name: str, folder: pathlib.Path, seed: int) -> tuple[np.ndarray, np.nda
     _, source, splits = open_run(workdir)
     labels = source.labels[evaluation_order(source, splits.test)]
     logits = read_run(workdir).logits().astype(np.float64)
-    return logits, labels, result["calibration"]["temperature"], result["images"]["validation"]
+    return logits, labels, result.calibration["temperature"], result.images["validation"]
 
 
 def _set(name: str, folder: pathlib.Path) -> pathlib.Path:

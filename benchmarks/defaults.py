@@ -34,8 +34,8 @@ def main(folder: pathlib.Path, names: list[str]) -> None:
             config.data.source, config.model.method = str(write_set(name, folder)), method
             config.export, config.cache.folder = "none", str(folder / "cache")
             results.append(tl_keras.train_and_evaluate(config, folder / f"{name}_{method}", models=models))
-        accuracies = " | ".join(f"{result['test_accuracy']:.3f}" for result in results)
-        rows.append(f"| {name.replace('_', ' ')} | {results[0]['images']['train']} | {accuracies} |")
+        accuracies = " | ".join(f"{result.test_accuracy:.3f}" for result in results)
+        rows.append(f"| {name.replace('_', ' ')} | {results[0].images['train']} | {accuracies} |")
     print("\n".join(rows))
 
 

@@ -50,7 +50,7 @@ def _ours(name: str, count: int, epochs: int, seed: int, place: pathlib.Path) ->
     config.model.alpha, config.model.image_size, config.training.epochs = 0.35, 32, epochs
     source = tl_keras.ArraySource(images, labels, splits=splits.tolist())
     workdir = place / (f"epochs_{epochs}" if epochs else "default")
-    return tl_keras.train_and_evaluate(config, workdir, source=source)["test_accuracy"]
+    return tl_keras.train_and_evaluate(config, workdir, source=source).test_accuracy
 
 
 def _plain(name: str, count: int, epochs: int, seed: int, place: pathlib.Path) -> float:

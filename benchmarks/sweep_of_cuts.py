@@ -10,6 +10,7 @@ import json
 import sys
 
 from benchmarks.measuring import TEST_DATA, Options, Row, environment, interleave, seconds_of
+from tl_keras.runs.directory import RunDirectory
 
 _CUTS = ("none", "blocks:1", "blocks:2", "blocks:4", "blocks:6")
 
@@ -42,10 +43,10 @@ def measure(options: Options) -> list[Row]:
             how = ["--method=feature_extraction"] if cut == "none" else ["--method=fine_tune", f"--unfreeze={cut}"]
             command = [sys.executable, "-m", "tl_keras.train", *shared, *how]
             seconds += seconds_of([*command, f"--workdir={workdir}", f"--cache_dir={workdir}_cache"], environment())
-            alone = json.loads((workdir / "result.json").read_text())
+            alone = RunDirectory(workdir).require_result()
             row = json.loads((options.folder / f"sweep_{turns['sweep']}" / "sweep.json").read_text())["rows"][number]
-            difference = alone["validation_accuracy"] - row["validation_accuracy"][0]
-            differences.append(abs(difference) * alone["images"]["validation"])
+            difference = alone.validation_accuracy - row["validation_accuracy"][0]
+            differences.append(abs(difference) * alone.images["validation"])
         return seconds
 
     seconds = interleave({"sweep": sweep, "runs": runs}, repetitions=options.repetitions)

@@ -15,6 +15,8 @@ import time
 from typing import Any
 
 from benchmarks.measuring import TEST_DATA, Options, Row, environment, interleave
+from tl_keras.runs.directory import RunDirectory
+from tl_keras.runs.records import RunResult
 
 _FLOWERS = TEST_DATA / "flowers5"
 _EPOCHS = 10
@@ -25,7 +27,7 @@ _VALIDATION_ACCURACY = 0.8
 def measure(options: Options) -> list[Row]:
     """Returns the ratios of seconds, guide to ours, and of accuracies, ours to the guide's."""
     guides: list[dict[str, Any]] = []
-    ours: dict[str, list[dict[str, Any]]] = {"cold": [], "warm": [], "feature extraction": [], "fine-tuning": []}
+    ours: dict[str, list[RunResult]] = {"cold": [], "warm": [], "feature extraction": [], "fine-tuning": []}
 
     def guide() -> float:
         command = [
@@ -52,8 +54,8 @@ def measure(options: Options) -> list[Row]:
             f"--seed={seed}",
         ]
         seconds, _ = _run([*command, *how, "--export=none", "--noreport", f"--cache_dir={cache}"])
-        ours[kind].append(json.loads((workdir / "result.json").read_text()))
-        print(f"ours, {kind}: test accuracy {ours[kind][-1]['test_accuracy']:.4f}", file=sys.stderr)
+        ours[kind].append(RunDirectory(workdir).require_result())
+        print(f"ours, {kind}: test accuracy {ours[kind][-1].test_accuracy:.4f}", file=sys.stderr)
         return seconds
 
     ten_frozen = ("--method=feature_extraction", f"--epochs={_EPOCHS}")
@@ -69,10 +71,10 @@ def measure(options: Options) -> list[Row]:
     )
     frozen_seconds = [each["frozen_seconds"] for each in guides]
     frozen, fine_tuned = ([each[f"{name}_accuracy"] for each in guides] for name in ("frozen", "fine_tuned"))
-    accuracy = {kind: [each["test_accuracy"] for each in results] for kind, results in ours.items()}
+    accuracy = {kind: [each.test_accuracy for each in results] for kind, results in ours.items()}
     reached = {
         "guide": [_first(each["history"], _VALIDATION_ACCURACY) for each in guides],
-        "ours": [_first(each["time_to_accuracy"], _VALIDATION_ACCURACY) for each in ours["cold"]],
+        "ours": [_first(each.time_to_accuracy, _VALIDATION_ACCURACY) for each in ours["cold"]],
     }
     three_points = "three points more is 1.035"
     return [

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from golden_results import golden_result
 
 from tl_keras.tpu_smoke import report
 
@@ -29,14 +30,7 @@ def test_five_steps_are_tried_and_nothing_is_left_behind(tmp_path, monkeypatch, 
 
 
 def test_a_loss_that_rises_is_not_well():
-    result = {
-        "hardware": {},
-        "versions": {},
-        "seconds": {},
-        "freeze_proof": [{"frozen_unchanged": 3}],
-        "export": [{"largest_difference": 0.0}],
-    }
-    text, well = report(result, [1.0, 2.0])
+    text, well = report(golden_result(), [1.0, 2.0])
     assert not well
     assert "IT DOES NOT FALL" in text
 

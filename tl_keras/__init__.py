@@ -9,7 +9,7 @@ config = tl_keras.TransferConfig()
 config.data.source = "photos/"
 config.model.method = "feature_extraction"
 result = tl_keras.train_and_evaluate(config, "run1")
-print(result["validation_accuracy"])
+print(result.validation_accuracy)
 for row in tl_keras.predict_images("run1", ["a.jpg", "b.png"]):
     print(row["file"], row["label"], row["score"])
 ```
@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from tl_keras.config import DataConfig, ModelConfig, TrainingConfig, TransferConfig, quick_start
 from tl_keras.errors import TransferError
+from tl_keras.runs.records import RunResult
 
 if TYPE_CHECKING:
     from tl_keras.data.arrays import ArraySource
@@ -37,6 +38,7 @@ __all__ = [
     "ArraySource",
     "DataConfig",
     "ModelConfig",
+    "RunResult",
     "TrainingConfig",
     "TransferConfig",
     "TransferError",

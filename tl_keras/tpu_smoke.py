@@ -11,15 +11,14 @@ is meant for a bug report. Exit status: 0 all is well, 1 something is not, 2 the
 from __future__ import annotations
 
 import json
-import pathlib
 import tempfile
-from typing import Any
 
 from absl import flags
 
 from tl_keras import command_line
 from tl_keras.config import TransferConfig, quick_start, set_value
 from tl_keras.errors import ConfigError
+from tl_keras.runs.records import RunResult
 
 _STRATEGY = flags.DEFINE_enum("strategy", "tpu", ["tpu", "jax", "cpu"], "Hardware to try; cpu is a rehearsal.")
 
@@ -35,12 +34,12 @@ def main(arguments: list[str]) -> int:
     if arguments:
         raise ConfigError(f"flags: expected --name=value. Received: {' '.join(arguments)}. Use --help to see them.")
     command_line.require_tensorflow(_STRATEGY.value)
+    from tl_keras.runs.directory import RunDirectory
     from tl_keras.training.loop import train_and_evaluate
 
     with tempfile.TemporaryDirectory(prefix="tl_keras_tpu_smoke_") as folder:
         result = train_and_evaluate(_smallest_run(_STRATEGY.value), f"{folder}/run")
-        lines = pathlib.Path(folder, "run", "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-        losses = [json.loads(line)["loss"] for line in lines]
+        losses = [epoch.loss for epoch in RunDirectory(f"{folder}/run").read_epochs()]
     text, well = report(result, losses)
     print(text)
     return 0 if well else 1
@@ -57,24 +56,24 @@ def _smallest_run(strategy: str) -> TransferConfig:
     return config
 
 
-def report(result: dict[str, Any], losses: list[float]) -> tuple[str, bool]:
+def report(result: RunResult, losses: list[float]) -> tuple[str, bool]:
     """Returns the text for a bug report, and whether all is well.
 
     Args:
-      result: Result of the run, as in `result.json`.
+      result: Result of the run.
       losses: Training losses, one per step.
     """
-    proofs, export = result["freeze_proof"], result["export"][0]
+    proofs, export = result.freeze_proof, result.export[0]
     fell = losses[-1] < losses[0]
     lines = [
         "tl_keras tpu_smoke",
-        f"hardware: {json.dumps(result['hardware'])}",
-        f"versions: {json.dumps(result['versions'])}",
+        f"hardware: {json.dumps(result.hardware)}",
+        f"versions: {json.dumps(result.versions)}",
         f"loss by step: {' '.join(f'{loss:.4f}' for loss in losses)}: {'it falls' if fell else 'IT DOES NOT FALL'}",
         # The run ends with an error if a frozen weight moves or the export differs.
         f"frozen weights: {proofs[0]['frozen_unchanged']} then {proofs[-1]['frozen_unchanged']}, bit-identical after each phase",
         f"export on the CPU: largest difference {export['largest_difference']:.2g} to training's own answers",
-        f"seconds: {json.dumps(result['seconds'])}",
+        f"seconds: {json.dumps(result.seconds)}",
         "all is well" if fell else "NOT WELL: please report the lines above",
     ]
     return "\n".join(lines), fell

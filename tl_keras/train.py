@@ -20,6 +20,7 @@ from absl import flags
 from tl_keras import command_line, run_flags
 from tl_keras.config import validate
 from tl_keras.errors import ConfigError
+from tl_keras.runs.records import RunResult
 from tl_keras.runs.stopwatch import Stopwatch
 
 _CONFIG = run_flags.define()
@@ -72,7 +73,7 @@ def main(arguments: list[str]) -> None:
 
     report = _write_report if _REPORT.value else None
     result = train_and_evaluate(config, _WORKDIR.value, models=models, stopwatch=watch, before_export=report)
-    if result["hardware"].get("process"):  # one of several processes, which does not write
+    if result.process:  # one of several processes, which does not write
         return
     if report:
         report(_WORKDIR.value)  # again, because exports took their time since, and a finished run may lack the page
@@ -86,19 +87,18 @@ def _write_report(workdir: str | os.PathLike[str]) -> None:
     report_run(workdir)
 
 
-def summary(result: dict, workdir: str) -> str:
+def summary(result: RunResult, workdir: str) -> str:
     """Returns the result of a finished run, in a few lines."""
-    accuracies = [
-        f"{name} {result[f'{name}_accuracy']:.4f}" for name in ("test", "validation") if f"{name}_accuracy" in result
-    ]
-    parts = ", ".join(f"{part} {seconds:.0f}" for part, seconds in result["seconds"].items())
-    speed = f"; images per second: {result['images_per_second']:.0f}" if result["images_per_second"] else ""
-    exported = "".join(f", {workdir}/{export['path']}" for export in result["export"])
-    undone = "; fine-tuning made validation worse and is undone" if result.get("fine_tuning_undone") else ""
+    test = "" if result.test_accuracy is None else f"test {result.test_accuracy:.4f}, "
+    parts = ", ".join(f"{part} {seconds:.0f}" for part, seconds in result.seconds.items())
+    speed = f"; images per second: {result.images_per_second:.0f}" if result.images_per_second else ""
+    exported = "".join(f", {workdir}/{export['path']}" for export in result.export)
+    undone = "; fine-tuning made validation worse and is undone" if result.fine_tuning_undone else ""
     return (
-        f"accuracy: {', '.join(accuracies)}  (kept: epoch {result['kept_epoch']}, {result['kept_phase']}{undone})\n"
-        f"parameters: {result['parameters_trained']:,} trained, {result['parameters_frozen']:,} frozen\n"
-        f"seconds: {sum(result['seconds'].values()):.0f} ({parts}){speed}\n"
+        f"accuracy: {test}validation {result.validation_accuracy:.4f}  "
+        f"(kept: epoch {result.kept_epoch}, {result.kept_phase}{undone})\n"
+        f"parameters: {result.parameters_trained:,} trained, {result.parameters_frozen:,} frozen\n"
+        f"seconds: {result.total_seconds:.0f} ({parts}){speed}\n"
         f"wrote: {workdir}/model.keras{exported}, {workdir}/result.json"
     )
 

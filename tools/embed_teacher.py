@@ -10,6 +10,7 @@ import json
 import pathlib
 import sys
 
+from tl_keras.runs.directory import RunDirectory
 from tl_keras.serving.model_file import load_model
 
 _EMBEDDED = pathlib.Path(__file__).parent.parent / "tl_keras" / "backbones" / "embedded"
@@ -17,24 +18,24 @@ _EMBEDDED = pathlib.Path(__file__).parent.parent / "tl_keras" / "backbones" / "e
 
 def main(run: pathlib.Path, data: pathlib.Path, command: str) -> None:
     """Writes the weights file and `provenance.json`."""
-    result = json.loads((run / "result.json").read_text())
+    result = RunDirectory(run).require_result()
     config = json.loads((run / "config.json").read_text())["config"]
     backbone = load_model(run / "model.keras").model.get_layer("backbone")
-    name = f"{result['backbone'].lower()}_{config['model']['alpha']:.2f}_{config['model']['image_size']}_{data.stem}.weights.h5"
+    name = f"{result.backbone.lower()}_{config['model']['alpha']:.2f}_{config['model']['image_size']}_{data.stem}.weights.h5"
     _EMBEDDED.mkdir(exist_ok=True)
     backbone.save_weights(_EMBEDDED / name)
     provenance = {
         "file": name,
         "sha256": _sha256(_EMBEDDED / name),
         "command": command,
-        "data": {"file": data.name, "sha256": _sha256(data), "content_hash": result["hashes"]["data"]},
-        "seed": result["seed"],
-        "images": result["images"],
-        "validation_accuracy": result["validation_accuracy"],
-        "test_accuracy": result["test_accuracy"],
-        "seconds": result["seconds"],
-        "hardware": result["hardware"]["description"],
-        "versions": result["versions"],
+        "data": {"file": data.name, "sha256": _sha256(data), "content_hash": result.hashes["data"]},
+        "seed": result.seed,
+        "images": result.images,
+        "validation_accuracy": result.validation_accuracy,
+        "test_accuracy": result.test_accuracy,
+        "seconds": result.seconds,
+        "hardware": result.hardware["description"],
+        "versions": result.versions,
         "config": config,
     }
     (_EMBEDDED / "provenance.json").write_text(json.dumps(provenance, indent=1) + "\n")

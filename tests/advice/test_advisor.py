@@ -59,7 +59,7 @@ def test_training_reads_the_features_that_the_advice_computed(advice, settings, 
     config = copy.deepcopy(settings)
     config.model.method, config.training.epochs, config.export = "feature_extraction", 2, "none"
     result = train_and_evaluate(config, tmp_path / "run")
-    held_out = result["images"]["validation"] + result["images"]["test"]
+    held_out = result.images["validation"] + result.images["test"]
     assert f"frozen layers: {held_out:,} images, " in capfd.readouterr().err
 
 
@@ -164,7 +164,7 @@ def test_method_auto_decides_once(tmp_path):
     train_and_evaluate(decided, tmp_path / "run")
     config.training.epochs = config.training.head_epochs = 1
     assert with_advised_method(config, tmp_path / "run").model.method == decided.model.method
-    assert train_and_evaluate(with_advised_method(config, tmp_path / "run"), tmp_path / "run")["resumed"]
+    assert train_and_evaluate(with_advised_method(config, tmp_path / "run"), tmp_path / "run").resumed
 
 
 def test_method_auto_and_a_cut_contradict_each_other(tmp_path):

@@ -27,7 +27,7 @@ def test_training_reads_what_the_rehearsal_has_computed(settings, tmp_path, capf
     assert estimate.seconds > 0
     assert "frozen layers" not in capfd.readouterr().err  # of which a run would speak
     result = train_and_evaluate(settings, tmp_path / "run")
-    images = result["images"]
+    images = result.images
     assert (images["train"], len(sample.splits.test)) == (100, images["test"])
     left = images["validation"] - 128 + images["test"]
     assert f"frozen layers: {left:,} images, " in capfd.readouterr().err

@@ -52,7 +52,7 @@ def test_a_run_in_bfloat16_leaves_a_student_in_float32(tmp_path, small_teacher, 
     config.cache.enabled, config.export = False, "none"
     result = train_and_evaluate(config, tmp_path / "run")
     assert "the backbone trains in bfloat16" in capfd.readouterr().err
-    assert result["hardware"]["precision"] == "mixed_bfloat16"
-    assert [proof["frozen_unchanged"] > 0 for proof in result["freeze_proof"]] == [True, True]  # or the run ends
+    assert result.hardware["precision"] == "mixed_bfloat16"
+    assert [proof["frozen_unchanged"] > 0 for proof in result.freeze_proof] == [True, True]  # or the run ends
     student = keras.models.load_model(tmp_path / "run" / "model.keras")
     assert {layer.dtype_policy.name for layer in student._flatten_layers()} == {"float32"}

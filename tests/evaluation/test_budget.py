@@ -1,16 +1,17 @@
 """Tests of tl_keras.evaluation.budget."""
 
 import pytest
+from golden_results import golden_result
 
 from tl_keras.evaluation.budget import accuracy_by, equal_time, still_rising
 
 
 def a_result(*reached, seconds, validation=100):
-    return {
-        "time_to_accuracy": [{"seconds": after, "validation_accuracy": accuracy} for after, accuracy in reached],
-        "seconds": {"preparing": 1.0, "head": seconds - 1.0},
-        "images": {"validation": validation},
-    }
+    return golden_result(
+        time_to_accuracy=[{"seconds": after, "validation_accuracy": accuracy} for after, accuracy in reached],
+        seconds={"preparing": 1.0, "head": seconds - 1.0},
+        images={"validation": validation},
+    )
 
 
 @pytest.mark.parametrize(("seconds", "accuracy"), [(1.9, None), (2.0, 0.5), (3.9, 0.5), (4.0, 0.8), (100.0, 0.8)])
@@ -26,6 +27,7 @@ def test_what_was_reached_by_then_counts(seconds, accuracy):
         ([(2.0, 0.78), (9.0, 0.8)], False),  # within a standard error of 0.04
         ([(9.0, 0.8)], True),
         ([(2.0, 0.95), (9.0, 1.0)], True),
+        ([], False),  # an earlier version, which did not measure it
     ],
 )
 def test_a_run_that_gained_in_its_last_fifth_is_still_rising(reached, rising):

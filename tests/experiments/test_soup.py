@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tl_keras.config import quick_start
+from tl_keras.errors import WorkdirError
 from tl_keras.experiments.measure import evaluate_run
 from tl_keras.experiments.soup import make_soup
 from tl_keras.serving.model_file import load_model
@@ -35,12 +36,14 @@ def test_an_average_that_is_better_is_a_run_of_its_own(runs, tmp_path):
     for run in runs:
         claim(run, 0.1)  # so that any average is better
     soup = make_soup(runs, tmp_path / "soup", models=ModelCache())
-    assert sorted(soup["of"]) == sorted(map(str, runs))
+    assert sorted(soup.of) == sorted(map(str, runs))
+    assert json.loads((tmp_path / "soup" / "soup.json").read_text()) == soup.to_json()
+    assert not (tmp_path / "soup" / "result.json").exists()
     weights = [load_model(run / "model.keras").model.get_weights() for run in (*runs, tmp_path / "soup")]
     for one, other, average in zip(*weights, strict=True):
         np.testing.assert_allclose(average, (one + other) / 2, atol=1e-6)
     measured = evaluate_run(tmp_path / "soup", split="validation")
-    assert measured["accuracy"] == pytest.approx(soup["validation_accuracy"], abs=1e-6)
+    assert measured["accuracy"] == pytest.approx(soup.validation_accuracy, abs=1e-6)
 
 
 def test_no_soup_where_none_is_better(runs, tmp_path):
@@ -48,3 +51,8 @@ def test_no_soup_where_none_is_better(runs, tmp_path):
         claim(run, 1.0)
     assert make_soup(runs, tmp_path / "soup", models=ModelCache()) is None
     assert not (tmp_path / "soup").exists()
+
+
+def test_a_run_that_is_not_finished_is_one_line(runs, tmp_path):
+    with pytest.raises(WorkdirError, match=r"unfinished, without its result\.json"):
+        make_soup([*runs, tmp_path / "unfinished"], tmp_path / "soup", models=ModelCache())

@@ -4,11 +4,12 @@ import xml.etree.ElementTree
 
 import numpy as np
 import pytest
+from golden_results import golden_epochs
 
 from tl_keras.evaluation.calibration import reliability
 from tl_keras.reporting import figures
 
-EPOCH = {"loss": 1.0, "accuracy": 0.5, "validation_loss": 1.1, "validation_accuracy": 0.4}
+EPOCHS = golden_epochs("fine_tune")
 ROWS = [
     {"name": "stem", "parameters": 0, "rate": 0.0},
     {"name": "block 1", "parameters": 1000, "rate": 0.005},
@@ -26,10 +27,8 @@ AUDIT = {
 }
 
 DRAWN = {
-    "one epoch": lambda: figures.curves([{"epoch": 1, "phase": "head", **EPOCH}], kept_epoch=1),
-    "two phases": lambda: figures.curves(
-        [{"epoch": 1, "phase": "head", **EPOCH}, {"epoch": 2, "phase": "fine-tuning", **EPOCH}], kept_epoch=2
-    ),
+    "one epoch": lambda: figures.curves(EPOCHS[:1], kept_epoch=1),
+    "two phases": lambda: figures.curves(EPOCHS, kept_epoch=4),
     "network": lambda: figures.network(ROWS),
     "long names": lambda: figures.network([{**row, "name": 60 * "w"} for row in ROWS]),
     "few classes": lambda: figures.confusion(np.eye(3, dtype=np.int64), ["$5 & $6", "<b>", "七"]),

@@ -8,11 +8,13 @@ import subprocess
 import sys
 
 import pytest
+from golden_results import golden_epochs, golden_result
 
 from tl_keras.config import CacheConfig, TransferConfig, to_json
 from tl_keras.errors import WorkdirError
 from tl_keras.files import replacing, writing
 from tl_keras.runs.directory import RunDirectory
+from tl_keras.runs.records import SoupResult
 
 CONFIG = to_json(TransferConfig())
 NOBODY = 2**22 + 1  # Linux gives no process a higher number than 2**22
@@ -198,7 +200,8 @@ READERS = {
     "splits.json": RunDirectory.read_splits,
     "result.json": RunDirectory.read_result,
     "audit.json": RunDirectory.read_audit,
-    "metrics.jsonl": RunDirectory.read_history,
+    "metrics.jsonl": RunDirectory.read_epochs,
+    "soup.json": RunDirectory.read_soup,
     "logits.npz": RunDirectory.read_logits,
 }
 DAMAGE = {
@@ -217,3 +220,45 @@ def test_a_damaged_file_is_one_line_that_names_it(tmp_path, name, damage):
     with pytest.raises(WorkdirError, match=name.replace(".", r"\.")) as raised:
         READERS[name](RunDirectory(tmp_path))
     assert "\n" not in str(raised.value)
+
+
+SOUP = SoupResult(of=["cut/seed_0", "all/seed_0"], validation_accuracy=0.5, workdir="soup")
+
+
+@pytest.mark.parametrize("name", ["soup.json", "result.json"], ids=["of this version", "of an earlier version"])
+def test_an_average_of_runs_is_read_and_exported_and_is_no_run(tmp_path, name):
+    run = RunDirectory(tmp_path)
+    run.begin(**BEGIN)
+    run.write_json(name, SOUP.to_json())
+    assert (run.read_soup(), run.read_result()) == (SOUP, None)
+    run.record_export({"path": "onnx/1"})
+    assert run.read_soup() == SOUP.with_export({"path": "onnx/1"})
+    with pytest.raises(WorkdirError, match="an average of 2 runs"):
+        run.check_same_run(CONFIG)
+
+
+def test_an_export_is_added_to_the_result(tmp_path):
+    run = RunDirectory(tmp_path)
+    run.record_export({"path": "onnx/1"})
+    assert run.read_result() is None
+    run.write_result(golden_result(export=[]))
+    run.record_export({"path": "onnx/1"})
+    assert run.read_result() == golden_result(export=[{"path": "onnx/1"}])
+
+
+def test_a_result_of_another_program_is_one_line(tmp_path):
+    (tmp_path / "result.json").write_text('{"validation_accuracy": 0.5}')
+    with pytest.raises(
+        WorkdirError, match=r"result\.json as training wrote it\. Received: JSON without validation_loss"
+    ) as raised:
+        RunDirectory(tmp_path).read_result()
+    assert "\n" not in str(raised.value)
+
+
+def test_epochs_are_written_a_line_each_and_read(tmp_path):
+    run, epochs = RunDirectory(tmp_path), golden_epochs()
+    run.write_epochs(epochs)
+    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == len(epochs)
+    assert run.read_epochs(at_least=len(epochs)) == epochs
+    with pytest.raises(WorkdirError, match="4 epochs of 5 or more"):
+        run.read_epochs(at_least=5)

@@ -1,15 +1,16 @@
 """Tests of tl_keras.training.checkpoints."""
 
-import dataclasses
 import json
 import resource
 
 import keras
 import numpy as np
 import pytest
+from golden_results import golden_epochs
 
 from tl_keras.errors import WorkdirError
-from tl_keras.training.checkpoints import Progress, read_checkpoint, restore, save_checkpoint, values_of
+from tl_keras.runs.records import Progress
+from tl_keras.training.checkpoints import read_checkpoint, restore, save_checkpoint, values_of
 
 
 def variables(*values):
@@ -32,7 +33,7 @@ def test_values_go_back_into_variables(tmp_path):
 
 def test_progress_comes_back(tmp_path):
     progress = Progress(
-        phase=1, phase_epochs=2, phase_best_score=(0.5, -1.25), kept_phase="head", history=[{"epoch": 1}]
+        phase=1, phase_epochs=2, phase_best_score=(0.5, -1.25), kept_phase="head", history=golden_epochs()
     )
     save_checkpoint(tmp_path / "c.npz", values=[], kept=[], progress=progress)
     assert read_checkpoint(tmp_path / "c.npz")[0].progress == progress
@@ -48,7 +49,7 @@ def test_the_start_of_a_phase_keeps_the_runs_best_and_forgets_the_phases():
 
 
 def test_a_record_of_an_older_version_is_read(tmp_path):
-    record = {**dataclasses.asdict(Progress(phase_epochs=2, kept_epoch=1)), "best_accuracy": 0.5}
+    record = {**Progress(phase_epochs=2, kept_epoch=1).to_json(), "best_accuracy": 0.5}
     np.savez(tmp_path / "c.npz", record=np.asarray(json.dumps(record)), value_0=np.zeros(3))
     assert read_checkpoint(tmp_path / "c.npz")[0].progress == Progress(phase_epochs=2, kept_epoch=1)
 

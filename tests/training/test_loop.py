@@ -1,5 +1,6 @@
 """Tests of tl_keras.training.loop: whole runs, small and real."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -79,7 +80,8 @@ def test_the_directory_holds_what_it_should(finished):
 def test_the_result_says_what_was_done(finished):
     workdir, result = finished
     written = json.loads((workdir / "result.json").read_text())
-    assert written == {name: value for name, value in result.items() if name != "resumed"}
+    assert written == result.to_json()
+    assert not result.resumed
     assert 0.5 < written["test_accuracy"] <= 1
     assert written["parameters_trained"] == 1280 * 10 + 10
     assert written["parameters_frozen"] == 410_208
@@ -88,10 +90,10 @@ def test_the_result_says_what_was_done(finished):
 
 
 def test_the_result_says_when_each_accuracy_was_reached(finished):
-    reached = finished[1]["time_to_accuracy"]
-    assert reached[-1]["validation_accuracy"] >= finished[1]["validation_accuracy"]
-    assert finished[1]["seconds"]["preparing"] < reached[0]["seconds"]
-    assert reached[-1]["seconds"] <= sum(finished[1]["seconds"].values()) + 0.01
+    reached = finished[1].time_to_accuracy
+    assert reached[-1]["validation_accuracy"] >= finished[1].validation_accuracy
+    assert finished[1].seconds["preparing"] < reached[0]["seconds"]
+    assert reached[-1]["seconds"] <= finished[1].total_seconds + 0.01
 
 
 def test_the_frozen_teacher_is_bit_identical_afterwards(finished):
@@ -99,14 +101,14 @@ def test_the_frozen_teacher_is_bit_identical_afterwards(finished):
 
     workdir, result = finished
     backbone = load_model(workdir / "model.keras").model.get_layer("backbone")
-    assert fingerprint(backbone) == result["hashes"]["teacher_weights"]
+    assert fingerprint(backbone) == result.hashes["teacher_weights"]
 
 
 def test_the_splits_name_every_image_once(finished):
     splits = json.loads((finished[0] / "splits.json").read_text())
     named = [image for split in ("train", "validation", "test") for image in splits[split]]
     assert len(named) == len(set(named))
-    assert len(splits["test"]) == finished[1]["images"]["test"]
+    assert len(splits["test"]) == finished[1].images["test"]
 
 
 def test_model_keras_loads_in_plain_keras(finished):
@@ -118,7 +120,7 @@ def test_model_keras_loads_in_plain_keras(finished):
 def test_a_finished_run_is_left_alone(finished):
     workdir, result = finished
     before = {path: path.stat().st_mtime_ns for path in workdir.rglob("*")}
-    assert train_and_evaluate(a_config(), workdir) == {**result, "resumed": True}
+    assert train_and_evaluate(a_config(), workdir) == dataclasses.replace(result, resumed=True)
     assert {path: path.stat().st_mtime_ns for path in workdir.rglob("*")} == before
 
 
@@ -137,7 +139,7 @@ def test_the_saved_model_answers_as_the_model_does(finished):
     from tl_keras.serving.predictor import load_predictor
 
     workdir, result = finished
-    assert result["export"][0]["largest_difference"] <= 1e-5
+    assert result.export[0]["largest_difference"] <= 1e-5
     source = open_source("digits")
     images = source.images(np.arange(64)).map(lambda element: element["image"])
     by_model = load_predictor(workdir).probabilities(images, batch_size=16)
@@ -154,7 +156,7 @@ def test_evaluate_gives_the_accuracy_of_the_result(finished):
     chosen = [digits.ids.index(image) for image in test]
     pixels = np.stack([element["image"].numpy() for element in digits.images(np.sort(chosen))])
     source = ArraySource(pixels, digits.labels[np.sort(chosen)])
-    assert evaluate_model(workdir, source)["accuracy"] == pytest.approx(result["test_accuracy"], abs=1e-6)
+    assert evaluate_model(workdir, source)["accuracy"] == pytest.approx(result.test_accuracy, abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +229,7 @@ def test_where_an_export_fills_the_disk_the_run_is_finished_and_exported_later(t
         assert json.loads((tmp_path / "run" / "result.json").read_text())["test_accuracy"] > 0
         assert not (tmp_path / "run" / "saved_model").exists()
         mounted(tmp_path, "64m")
-        assert train_and_evaluate(a_config(), tmp_path / "run", models=models)["export"][0]["path"] == "saved_model/1"
+        assert train_and_evaluate(a_config(), tmp_path / "run", models=models).export[0]["path"] == "saved_model/1"
     finally:
         subprocess.run(["umount", tmp_path], check=True)
 
@@ -267,7 +269,7 @@ def test_a_run_killed_before_its_last_proof_still_gives_it(tmp_path, models, mon
         with pytest.raises(SystemExit, match="killed"):
             train_and_evaluate(config, tmp_path / "run", models=models)
     result = train_and_evaluate(config, tmp_path / "run", models=models)
-    assert [proof["phase"] for proof in result["freeze_proof"]] == ["head"]
+    assert [proof["phase"] for proof in result.freeze_proof] == ["head"]
 
 
 @pytest.mark.parametrize(("resize", "said"), [("original", "keeps 19% of the images' area"), ("pad", "")])
@@ -286,7 +288,7 @@ def test_digits_are_not_mirrored_unless_it_is_asked_for(tmp_path, models, capsys
     assert "not mirrored in training: a linear classifier" in capsys.readouterr().err
     written = json.loads((tmp_path / "run" / "config.json").read_text())["config"]
     assert written["data"]["horizontal_flip"] == "off"
-    assert train_and_evaluate(config, tmp_path / "run", models=models)["resumed"]
+    assert train_and_evaluate(config, tmp_path / "run", models=models).resumed
     asked = a_config(**changes, data__horizontal_flip="on", training__epochs=1)
     with pytest.raises(WorkdirError, match="horizontal_flip: off there, on now"):
         train_and_evaluate(asked, tmp_path / "run", models=models)
@@ -308,14 +310,14 @@ def test_every_regulariser_at_once(tmp_path, models):
         export="none",
     )
     result = train_and_evaluate(config, tmp_path / "run", models=models)
-    assert [proof["phase"] for proof in result["freeze_proof"]] == [
+    assert [proof["phase"] for proof in result.freeze_proof] == [
         "head",
         "fine-tuning blocks:1",
         "fine-tuning blocks:2",
     ]
-    phases = [proof["phase"] for proof in result["freeze_proof"]]
-    assert list(result["seconds"]) == ["preparing", *phases, "evaluating", "packaging"]
+    phases = [proof["phase"] for proof in result.freeze_proof]
+    assert list(result.seconds) == ["preparing", *phases, "evaluating", "packaging"]
     # What was evaluated, an average of the weights, is what was kept and written.
     measured = evaluate_run(tmp_path / "run", split="validation")
-    assert measured["accuracy"] == pytest.approx(result["validation_accuracy"], abs=1e-6)
-    assert result["test_accuracy"] > 0.3
+    assert measured["accuracy"] == pytest.approx(result.validation_accuracy, abs=1e-6)
+    assert result.test_accuracy > 0.3

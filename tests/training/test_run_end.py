@@ -72,9 +72,9 @@ def test_a_run_whose_export_failed_is_finished_and_exported_by_the_same_command(
     assert not (copy / "saved_model").exists()
     (copy / "model.keras").write_bytes(right)
     result = train_and_evaluate(config, copy, models=models)
-    assert [row["path"] for row in result["export"]] == ["saved_model/1"]
-    assert result["seconds"]["exporting"] > 0
-    assert json.loads((copy / "result.json").read_text())["export"] == result["export"]
+    assert [row["path"] for row in result.export] == ["saved_model/1"]
+    assert result.seconds["exporting"] > 0
+    assert json.loads((copy / "result.json").read_text())["export"] == result.export
 
 
 def test_the_result_is_there_before_anything_is_exported(small_teacher, tmp_path, models):
@@ -96,7 +96,7 @@ def test_what_was_removed_is_written_again_without_training(small_teacher, copy,
     text = (copy / name).read_text() if name in ("splits.json", "labels.txt", "metrics.jsonl") else None
     (copy / name).unlink()
     result = train_and_evaluate(a_config(small_teacher), copy, models=models)
-    assert (result["test_accuracy"], result["hashes"]) == (before["test_accuracy"], before["hashes"])
+    assert (result.test_accuracy, result.hashes) == (before["test_accuracy"], before["hashes"])
     assert (copy / name).exists()
     assert text is None or (copy / name).read_text() == text
 

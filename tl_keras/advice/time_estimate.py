@@ -5,13 +5,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
-import json
 import pathlib
 import statistics
 import tempfile
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -23,6 +21,8 @@ from tl_keras.data.decoded import DecodedSource
 from tl_keras.data.inspection import Inspection, Reading
 from tl_keras.data.options import SourceOptions
 from tl_keras.data.splits import Splits
+from tl_keras.runs.directory import RunDirectory
+from tl_keras.runs.records import EpochRecord, RunResult
 from tl_keras.serving.student_statistics import count_measured_images, evenly
 from tl_keras.training.features import FeatureStore
 from tl_keras.training.loop import feature_store, train_and_evaluate, views_per_image
@@ -89,19 +89,19 @@ def estimate_time(config: TransferConfig, sample: Sample) -> TimeEstimate:
         result, epochs, seconds = _run(short, few.declared_in(source), sample.inspection, models)
         frozen_seconds = frozen.seconds_of_missing() if frozen and short.cache.enabled else 0.0
 
-    preparing = sample.inspection_seconds + building + frozen_seconds + result["seconds"]["preparing"]
+    preparing = sample.inspection_seconds + building + frozen_seconds + result.seconds["preparing"]
     if streamed and (frozen_seconds or not short.cache.enabled):
         preparing += sample.inspection_seconds * max(views_per_image(config), 1)  # a pass takes no longer
     training = validation = 0.0
     for phase in phases:
-        of_phase = [epoch for epoch in epochs if epoch["phase"] == phase.name]
+        of_phase = [epoch for epoch in epochs if epoch.phase == phase.name]
         tracing, steps, validation = _epoch_seconds(of_phase, images=len(few.train))
         epoch = steps * len(sample.splits.train) / len(few.train)
         epoch += validation * len(sample.splits.validation) / len(few.validation)
         training += tracing + phase.epochs * epoch
     # The shorter of two passes over these images, because the other may have traced.
-    answer = min(result["seconds"]["evaluating"], validation) / len(few.validation)
-    ending = seconds - result["seconds"]["preparing"] - sum(epoch["seconds"] for epoch in epochs)
+    answer = min(result.seconds["evaluating"], validation) / len(few.validation)
+    ending = seconds - result.seconds["preparing"] - sum(epoch.seconds for epoch in epochs)
     ending += answer * (_answered(sample.splits) - _answered(few))
     return TimeEstimate(preparing + training + ending, time.perf_counter() - began)
 
@@ -179,7 +179,7 @@ class _FrozenLayers:
 
 def _run(
     config: TransferConfig, source: Source, inspection: Inspection, models: ModelCache
-) -> tuple[dict[str, Any], list[dict[str, Any]], float]:
+) -> tuple[RunResult, list[EpochRecord], float]:
     """Trains in a temporary directory, and returns result, epochs and seconds."""
     began = time.perf_counter()
     models.remember_images(source, inspection, SourceOptions.of(config), Reading.of(config))
@@ -187,18 +187,17 @@ def _run(
         workdir = pathlib.Path(folder) / "run"
         result = train_and_evaluate(config, workdir, source=source, models=models, measure_test=False)
         seconds = time.perf_counter() - began
-        lines = (workdir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    return result, [json.loads(line) for line in lines], seconds
+        epochs = RunDirectory(workdir).read_epochs()
+    return result, epochs, seconds
 
 
-def _epoch_seconds(epochs: Sequence[dict[str, Any]], *, images: int) -> tuple[float, float, float]:
+def _epoch_seconds(epochs: Sequence[EpochRecord], *, images: int) -> tuple[float, float, float]:
     """Returns how much longer the first epoch of a phase took, and an epoch's seconds for training and for the rest."""
     with_tracing, *others = epochs
-    whole = statistics.median(epoch["seconds"] for epoch in others or epochs)
-    steps = statistics.median(
-        images / (epoch["images_per_second"] or epoch["cached_images_per_second"]) for epoch in others or epochs
-    )
-    return max(with_tracing["seconds"] - whole, 0.0), steps, whole - steps
+    whole = statistics.median(epoch.seconds for epoch in others or epochs)
+    speeds = [epoch.images_per_second or epoch.cached_images_per_second for epoch in others or epochs]
+    steps = statistics.median(images / speed for speed in speeds if speed)
+    return max(with_tracing.seconds - whole, 0.0), steps, whole - steps
 
 
 def _answered(splits: Splits) -> int:

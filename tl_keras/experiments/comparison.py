@@ -22,6 +22,7 @@ from tl_keras.errors import ConfigError
 from tl_keras.evaluation.budget import accuracy_by, equal_time, still_rising
 from tl_keras.files import writing
 from tl_keras.runs.directory import RunDirectory
+from tl_keras.runs.records import RunResult
 from tl_keras.serving.export import export_finished, missing_exports
 from tl_keras.training.loop import train_and_evaluate
 from tl_keras.training.model_cache import ModelCache
@@ -46,7 +47,7 @@ class Row:
       test: Test accuracies, or None if no test split was measured.
       seconds: Time of training, computing features and evaluating.
       parameters_trained: Number of trained parameters.
-      results: Contents of `result.json`, one per seed.
+      results: Results of the runs, one per seed.
     """
 
     name: str
@@ -55,7 +56,7 @@ class Row:
     test: np.ndarray | None
     seconds: np.ndarray
     parameters_trained: int
-    results: tuple[dict[str, Any], ...]
+    results: tuple[RunResult, ...]
 
 
 def method_variants(config: TransferConfig) -> tuple[Variant, ...]:
@@ -155,7 +156,7 @@ def export_first_runs(rows: Sequence[Row], variants: Sequence[Variant]) -> None:
     """
     for row, variant in zip(rows, variants, strict=True):
         run = RunDirectory(row.workdirs[0])
-        export_finished(run, missing_exports(run, run.read_result() or {}, export_formats(variant.config.export)))
+        export_finished(run, missing_exports(run, export_formats(variant.config.export)))
 
 
 def directory_name(name: str) -> str:
@@ -174,7 +175,7 @@ class _Runs:
     optimize_graphs: bool
 
 
-def _train_seeds(runs: _Runs, models: ModelCache) -> list[dict[str, Any]]:
+def _train_seeds(runs: _Runs, models: ModelCache) -> list[RunResult]:
     """Trains one variant with every seed and returns the results."""
     if not runs.optimize_graphs:
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
@@ -187,7 +188,7 @@ def _train_seeds(runs: _Runs, models: ModelCache) -> list[dict[str, Any]]:
     return results
 
 
-def _train_seeds_logged(runs: _Runs) -> list[dict[str, Any]]:
+def _train_seeds_logged(runs: _Runs) -> list[RunResult]:
     with writing(runs.folder):
         runs.folder.mkdir(parents=True, exist_ok=True)
     with (runs.folder / "log.txt").open("a", encoding="utf-8") as log, contextlib.redirect_stderr(log):
@@ -230,13 +231,14 @@ def _spread(values: np.ndarray) -> str:
     return f"{values.mean():.3f}" + (f" ± {values.std(ddof=1):.3f}" if len(values) > 1 else "")
 
 
-def _row(name: str, folder: pathlib.Path, results: list[dict[str, Any]]) -> Row:
+def _row(name: str, folder: pathlib.Path, results: list[RunResult]) -> Row:
+    test = [result.test_accuracy for result in results if result.test_accuracy is not None]
     return Row(
         name=name,
-        workdirs=tuple(folder / f"seed_{result['seed']}" for result in results),
-        validation=np.array([result["validation_accuracy"] for result in results]),
-        test=np.array([result["test_accuracy"] for result in results]) if "test_accuracy" in results[0] else None,
-        seconds=np.array([sum(result["seconds"].values()) for result in results]),
-        parameters_trained=results[0]["parameters_trained"],
+        workdirs=tuple(folder / f"seed_{result.seed}" for result in results),
+        validation=np.array([result.validation_accuracy for result in results]),
+        test=np.array(test) if test else None,
+        seconds=np.array([result.total_seconds for result in results]),
+        parameters_trained=results[0].parameters_trained,
         results=tuple(results),
     )

@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import pathlib
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from tl_keras.builder import Student
 from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.runs.directory import RunDirectory
+from tl_keras.runs.records import SoupResult
 from tl_keras.serving.package import package_student
 from tl_keras.training.loop import load_run
 from tl_keras.training.model_cache import ModelCache
@@ -24,7 +24,7 @@ from tl_keras.training.model_cache import ModelCache
 @with_own_keras_settings
 def make_soup(
     workdirs: Sequence[pathlib.Path], workdir: str | os.PathLike[str], *, models: ModelCache
-) -> dict[str, Any] | None:
+) -> SoupResult | None:
     """Averages runs greedily: the best first, each kept unless validation accuracy falls (algorithm 1 of the paper).
 
     Args:
@@ -33,19 +33,20 @@ def make_soup(
       models: Model cache of the runs, if they were trained in this process.
 
     Returns:
-      `of`, the runs in it; `validation_accuracy`; and `workdir`. None if no average beats the best run on validation.
+      The contents of `soup.json`; None if no average beats the best run on validation.
 
     Raises:
       DataError: The images can no longer be read.
+      WorkdirError: One of the runs is not finished.
     """
     runs = [RunDirectory(path) for path in workdirs]
-    results = {run.path: run.read_result() or {} for run in runs}
-    accuracies = {path: result["validation_accuracy"] for path, result in results.items()}
-    if finished := RunDirectory(workdir).read_result():  # may be of fewer runs
-        return finished if finished["validation_accuracy"] > max(accuracies.values()) else None
+    results = {run.path: run.require_result() for run in runs}
+    accuracies = {path: result.validation_accuracy for path, result in results.items()}
+    if finished := RunDirectory(workdir).read_soup():  # may be of fewer runs
+        return finished if finished.validation_accuracy > max(accuracies.values()) else None
     runs.sort(key=lambda run: accuracies[run.path], reverse=True)
     # The layers frozen in the run that trains most are the same in all runs.
-    most = load_run(max(results, key=lambda path: results[path]["parameters_trained"]), models)
+    most = load_run(max(results, key=lambda path: results[path].parameters_trained), models)
     student, source, splits = most.student, most.source, most.splits
 
     best_run = accuracies[runs[0].path]
@@ -70,8 +71,8 @@ def make_soup(
         data_revision=begun.get("data_revision"),
     )
     package_student(student, made, source, splits, predict=most.predict)
-    result = {"of": [str(run.path) for run in of], "validation_accuracy": accuracy, "workdir": str(made.path)}
-    made.write_json("result.json", result)
+    result = SoupResult(of=[str(run.path) for run in of], validation_accuracy=accuracy, workdir=str(made.path))
+    made.write_soup(result)
     return result
 
 

@@ -7,7 +7,6 @@ import json
 import os
 import pathlib
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from tl_keras.experiments.comparison import Row, compare, cut_variants, table
 from tl_keras.experiments.soup import make_soup
 from tl_keras.files import replacing
 from tl_keras.runs.directory import RunDirectory
+from tl_keras.runs.records import SoupResult
 from tl_keras.serving.export import export_finished, newest_version
 from tl_keras.serving.formats import require_converters
 from tl_keras.training.loop import load_run
@@ -35,7 +35,7 @@ class Sweep:
 
     rows: tuple[Row, ...]
     chosen: Row
-    soup: dict[str, Any] | None = None
+    soup: SoupResult | None = None
 
 
 def sweep(
@@ -106,8 +106,8 @@ def describe(found: Sweep) -> str:
     soup = ""
     if found.soup:
         soup = (
-            f"\nthe average of {len(found.soup['of'])} of the first seed's runs is better on validation, "
-            f"{found.soup['validation_accuracy']:.3f}: {found.soup['workdir']}"
+            f"\nthe average of {len(found.soup.of)} of the first seed's runs is better on validation, "
+            f"{found.soup.validation_accuracy:.3f}: {found.soup.workdir}"
         )
     return (
         f"{table(found.rows, heading='unfreeze')}\n"
@@ -128,7 +128,8 @@ def _as_json(found: Sweep) -> str:
         for row in found.rows
     ]
     test = None if found.chosen.test is None else found.chosen.test.tolist()
-    return json.dumps({"rows": rows, "chosen": found.chosen.name, "test_accuracy": test, "soup": found.soup}, indent=1)
+    soup = found.soup and found.soup.to_json()
+    return json.dumps({"rows": rows, "chosen": found.chosen.name, "test_accuracy": test, "soup": soup}, indent=1)
 
 
 def _plot(found: Sweep, path: pathlib.Path) -> None:

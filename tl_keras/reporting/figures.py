@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from tl_keras.evaluation.calibration import Reliability
+from tl_keras.runs.records import EpochRecord
 
 # All have a contrast of at least 3 to the page, light (#ffffff) and dark (#15181c), as WCAG 2.2, 1.4.11, requires of graphics.
 _BLUE, _ORANGE, _GREY = "#3f7ddb", "#c4621f", "#7f7f7f"
@@ -64,40 +65,40 @@ class Picture:
     description: str
 
 
-def curves(history: Sequence[dict[str, Any]], *, kept_epoch: int) -> Picture:
+def curves(epochs: Sequence[EpochRecord], *, kept_epoch: int) -> Picture:
     """Draws loss and accuracy by epoch, with the phases.
 
     Args:
-      history: Epochs as in `metrics.jsonl`, at least one.
+      epochs: Epochs of the run, at least one.
       kept_epoch: Epoch, from 1, whose weights were kept.
     """
-    epochs = [row["epoch"] for row in history]
-    phases = [row["phase"] for row in history]
+    numbers = [epoch.epoch for epoch in epochs]
+    phases = [epoch.phase for epoch in epochs]
     starts = [i for i in range(len(phases)) if i == 0 or phases[i] != phases[i - 1]]
     with _drawing("curves", 4.6) as drawing:
         axes = drawing.figure.subplots(2, 1, sharex=True)
         for each, quantity in zip(axes, ("loss", "accuracy"), strict=True):
             for prefix, color, style in (("", _ORANGE, "--"), ("validation_", _BLUE, "-")):
                 name = "validation" if prefix else "training"
-                values = [row[prefix + quantity] for row in history]
-                each.plot(epochs, values, style, color=color, label=name, marker="o" if len(epochs) == 1 else "")
+                values = [getattr(epoch, prefix + quantity) for epoch in epochs]
+                each.plot(numbers, values, style, color=color, label=name, marker="o" if len(epochs) == 1 else "")
             each.set_ylabel(quantity)
             each.axvline(kept_epoch, color=_GREY, linestyle=":")
             for start in starts[1:]:
-                each.axvline(epochs[start] - 0.5, color=_GREY, linewidth=0.8)
+                each.axvline(numbers[start] - 0.5, color=_GREY, linewidth=0.8)
         for start in starts:
             axes[0].annotate(
-                phases[start], (epochs[start] - 0.4, 1.0), xycoords=("data", "axes fraction"), va="bottom", fontsize=10
+                phases[start], (numbers[start] - 0.4, 1.0), xycoords=("data", "axes fraction"), va="bottom", fontsize=10
             )
         axes[1].set_xlim(0.5, len(epochs) + 0.5)
         axes[1].set_xlabel("epoch (dotted: the one that was kept)")
         axes[1].legend()
         axes[1].xaxis.get_major_locator().set_params(integer=True)
-    first, last, kept = history[0], history[-1], history[kept_epoch - 1]
+    first, last, kept = epochs[0], epochs[-1], epochs[kept_epoch - 1]
     return Picture(
         drawing.svg,
-        f"Loss and accuracy over {len(history)} epochs. Validation accuracy goes from {first['validation_accuracy']:.3f} to "
-        f"{last['validation_accuracy']:.3f}; epoch {kept_epoch} was kept, with {kept['validation_accuracy']:.3f}.",
+        f"Loss and accuracy over {len(epochs)} epochs. Validation accuracy goes from {first.validation_accuracy:.3f} to "
+        f"{last.validation_accuracy:.3f}; epoch {kept_epoch} was kept, with {kept.validation_accuracy:.3f}.",
     )
 
 
@@ -199,7 +200,7 @@ def accuracy_by_time(reached: Sequence[dict[str, float]], *, seconds: float) -> 
     """Draws the best validation accuracy so far over the seconds since the start of the run.
 
     Args:
-      reached: Entry `time_to_accuracy` of `result.json`.
+      reached: Entry `time_to_accuracy` of the run's result.
       seconds: Duration of the whole run.
     """
     times = [row["seconds"] for row in reached]

@@ -13,6 +13,7 @@ from tl_keras.config import TransferConfig, from_json
 from tl_keras.errors import DataError
 from tl_keras.evaluation.metrics import accuracy_interval
 from tl_keras.runs.directory import RunDirectory
+from tl_keras.runs.records import EpochRecord, RunResult
 
 _SEED = "seed_"  # prefix of a comparison's run directories, below that of their variant
 
@@ -30,7 +31,7 @@ class FinishedRun:
 
     path: pathlib.Path
     config: TransferConfig
-    result: dict[str, Any]
+    result: RunResult
     splits: dict[str, Any]
 
     @property
@@ -42,17 +43,17 @@ class FinishedRun:
     @property
     def split(self) -> str:
         """Returns the split of the reported accuracy: `test` if it was measured, else `validation`."""
-        return "test" if "test_accuracy" in self.result else "validation"
+        return self.result.split
 
     @property
     def accuracy(self) -> float:
         """Returns the accuracy on the images of `split`, 0 to 1."""
-        return self.result[f"{self.split}_accuracy"]
+        return self.result.accuracy
 
     @property
     def images(self) -> int:
         """Returns the number of images in `split`."""
-        return self.result["images"][self.split]
+        return self.result.images[self.split]
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -62,11 +63,11 @@ class FinishedRun:
     @property
     def seconds(self) -> float:
         """Returns the seconds that a person waited, from the start of the command to its end."""
-        return sum(self.result["seconds"].values())
+        return self.result.total_seconds
 
-    def history(self) -> list[dict[str, Any]]:
-        """Returns a dictionary for each epoch, as the run wrote it to `metrics.jsonl`."""
-        return RunDirectory(self.path).read_history(at_least=self.result["kept_epoch"])
+    def epochs(self) -> list[EpochRecord]:
+        """Returns the epochs of the run, at least up to the one that was kept."""
+        return RunDirectory(self.path).read_epochs(at_least=self.result.kept_epoch)
 
     def logits(self) -> np.ndarray:
         """Returns the student's logits, float32 (n, classes), for the images of `split` in the order of the source.
@@ -101,9 +102,12 @@ def read_run(workdir: str | os.PathLike[str]) -> FinishedRun:
     """
     run = RunDirectory(workdir)
     begun, result, splits = run.read_config(), run.read_result(), run.read_splits()
-    if (
-        begun is None or splits is None or result is None or "seconds" not in result
-    ):  # a soup has no seconds of training
+    if soup := run.read_soup():
+        raise DataError(
+            f"report: expected the directory of a run. Received: {run.path}, an average of {len(soup.of)} runs, which was not "
+            f"trained. Report the runs that it was made of: {', '.join(soup.of)}."
+        )
+    if begun is None or splits is None or result is None:
         raise DataError(
             f"report: expected the directory of a finished run. Received: {run.path}, without {_lacking(run)}. Train first, "
             "or give the same command again: it goes on where training was stopped, and writes again what was removed."
@@ -112,4 +116,4 @@ def read_run(workdir: str | os.PathLike[str]) -> FinishedRun:
 
 
 def _lacking(run: RunDirectory) -> str:
-    return ", ".join(name for name in run.missing() if name.endswith(".json")) or "what training measured"
+    return ", ".join(name for name in run.missing() if name.endswith(".json"))

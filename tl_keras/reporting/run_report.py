@@ -145,7 +145,7 @@ def _sentence(run: FinishedRun, student: Student, *, classes: int) -> str:
         "fine_tune": f"{teacher} got a new head and was fine-tuned: {student.plan.describe()}",
     }[run.config.model.method]
     return (
-        f"{done}. Trained on {run.result['images']['train']:,} images of {classes} classes from {run.config.data.source}, it "
+        f"{done}. Trained on {run.result.images['train']:,} images of {classes} classes from {run.config.data.source}, it "
         f"answers {run.accuracy:.1%} of {run.images:,} {run.split} images correctly."
     )
 
@@ -233,7 +233,7 @@ def _training(run: FinishedRun, student: Student, phases: tuple[Phase, ...]) -> 
         "phases": phases,
         "blocks": (blocks := _blocks(student, phases[-1], layer_decay=run.config.training.layer_decay)),
         "network": figures.network(blocks),
-        "curves": figures.curves(run.history(), kept_epoch=run.result["kept_epoch"]),
+        "curves": figures.curves(run.epochs(), kept_epoch=run.result.kept_epoch),
         "views": views_per_image(run.config),
         **_time(run),
     }
@@ -241,9 +241,9 @@ def _training(run: FinishedRun, student: Student, phases: tuple[Phase, ...]) -> 
 
 def _time(run: FinishedRun) -> dict[str, Any]:
     """Returns the time spent, and when each accuracy was reached."""
-    reached = run.result["time_to_accuracy"]
+    reached = run.result.time_to_accuracy
     return {
-        "time_spent": figures.time_spent(run.result["seconds"]),
+        "time_spent": figures.time_spent(run.result.seconds),
         "reached": reached[-1],
         "accuracy_by_time": figures.accuracy_by_time(reached, seconds=run.seconds),
     }

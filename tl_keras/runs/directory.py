@@ -8,7 +8,8 @@ result.json     the run is trained; exports are proof.npz      images and answer
                 added to it as they are made    logits.npz     logits of the images that the accuracy was measured on
 report.html     made of the finished run       logs/          for TensorBoard
 checkpoints/    to resume from                  audit.json     what an audit measured
-.lock           held by the process that writes here
+soup.json       in place of result.json where   .lock          held by the process that writes here
+                runs were averaged
 ```
 """
 
@@ -25,8 +26,8 @@ import pathlib
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -34,14 +35,16 @@ from tl_keras.config import EXPORTS, CacheConfig, TransferConfig, differences, f
 from tl_keras.console import printable, say
 from tl_keras.errors import WorkdirError
 from tl_keras.files import reading, remove, replacing, writing
+from tl_keras.runs.records import EpochRecord, Record, RunResult, SoupResult
 from tl_keras.untrusted import parse_json
 
 # What has to be in the files for those who read them.
 _KEYS = {
     "config.json": {"config", "data_hash"},
     "splits.json": {"train", "validation", "test"},
-    "result.json": {"validation_accuracy"},
 }
+
+_RecordT = TypeVar("_RecordT", bound=Record)
 
 
 class RunDirectory:
@@ -155,9 +158,39 @@ class RunDirectory:
         """Returns what `begin` wrote, or None where no run has begun here."""
         return self._read_json("config.json")
 
-    def read_result(self) -> dict[str, Any] | None:
-        """Returns the result of the finished run, or None."""
-        return self._read_json("result.json")
+    def read_result(self) -> RunResult | None:
+        """Returns the result of the trained run, or None."""
+        return None if self._soup_file == "result.json" else self._read_record("result.json", RunResult)
+
+    def require_result(self) -> RunResult:
+        """Returns the result of the trained run.
+
+        Raises:
+          WorkdirError: There is none.
+        """
+        if result := self.read_result():
+            return result
+        raise WorkdirError(
+            f"workdir: expected the directory of a finished run. Received: {self.path}, without its result.json. Train "
+            "first, or give the same command again: it goes on where training was stopped."
+        )
+
+    def write_result(self, result: RunResult) -> None:
+        """Writes `result.json`: from now on the run is trained."""
+        self.write_json("result.json", result.to_json())
+
+    def read_soup(self) -> SoupResult | None:
+        """Returns what the average of runs came to, or None where the directory holds none."""
+        return self._read_record(self._soup_file, SoupResult)
+
+    def write_soup(self, soup: SoupResult) -> None:
+        """Writes `soup.json`: from now on the directory holds an average of runs."""
+        self.write_json(self._soup_file, soup.to_json())
+
+    @property
+    def _soup_file(self) -> str:
+        """Name of the file of an average of runs; earlier versions gave it that of a run's result."""
+        return "result.json" if "of" in (self._read_json("result.json") or {}) else "soup.json"
 
     def missing(self) -> list[str]:
         """Returns the names of the files that a finished run has and this directory lacks."""
@@ -168,14 +201,19 @@ class RunDirectory:
             if not path.exists()
         ]
 
-    def read_history(self, *, at_least: int = 1) -> list[dict[str, Any]]:
-        """Returns a dictionary for each epoch, as the run wrote them to `metrics.jsonl`; of fewer epochs, it is damaged."""
+    def read_epochs(self, *, at_least: int = 1) -> list[EpochRecord]:
+        """Returns the epochs that the run has written to `metrics.jsonl`; a file of fewer than `at_least` is damaged."""
         path = self.path / "metrics.jsonl"
         with reading(path):
-            history = [dict(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
-            if len(history) < at_least:
-                raise ValueError(f"{len(history)} epochs of {at_least} or more")
-            return history
+            lines = path.read_text(encoding="utf-8").splitlines()
+            epochs = [EpochRecord.from_json(parse_json(line)) for line in lines]
+            if len(epochs) < at_least:
+                raise ValueError(f"{len(epochs)} epochs of {at_least} or more")
+            return epochs
+
+    def write_epochs(self, epochs: Sequence[EpochRecord]) -> None:
+        """Writes `metrics.jsonl`, a line for each epoch."""
+        self.write_text("metrics.jsonl", "".join(f"{json.dumps(epoch.to_json())}\n" for epoch in epochs))
 
     def read_logits(self) -> np.ndarray:
         """Returns the logits, float32 (n, classes), of the images that the accuracy was measured on."""
@@ -183,11 +221,11 @@ class RunDirectory:
             return file["logits"]
 
     def record_export(self, row: dict[str, Any]) -> None:
-        """Adds an export to `result.json`, where the run has one."""
-        result = self.read_result()
-        if result is not None:
-            others = [each for each in result.get("export", []) if each["path"] != row["path"]]
-            self.write_json("result.json", {**result, "export": [*others, row]})
+        """Adds an export to `result.json` or `soup.json`, where the directory has one."""
+        if result := self.read_result():
+            self.write_result(result.with_export(row))
+        elif soup := self.read_soup():
+            self.write_soup(soup.with_export(row))
 
     def read_audit(self) -> dict[str, Any] | None:
         """Returns what `tl_keras.audit` measured, or None where it has not."""
@@ -197,7 +235,7 @@ class RunDirectory:
         """Returns the ids of the images in each split, as `begin` wrote them, or None."""
         return self._read_json("splits.json")
 
-    def finished(self) -> dict[str, Any] | None:
+    def finished(self) -> RunResult | None:
         """Returns the result of a run of which nothing but exports may be missing, or None; says what else is missing."""
         result, missing = self.read_result(), self.missing()
         if result is not None and missing:
@@ -227,11 +265,16 @@ class RunDirectory:
         return dataclasses.replace(config, precision=from_json(begun["config"]).precision)
 
     def check_same_run(self, config: dict[str, Any]) -> None:
-        """Raises a WorkdirError if a run with another config has begun here.
+        """Raises a WorkdirError if a run with another config has begun here, or runs were averaged.
 
         Args:
           config: The resolved config, as `tl_keras.config.to_json` gives it.
         """
+        if soup := self.read_soup():
+            raise WorkdirError(
+                f"workdir: expected a directory to train in. Received: {self.path}, which holds an average of {len(soup.of)} runs. "
+                "Use another --workdir."
+            )
         begun = self.read_config()
         if begun is None:
             return
@@ -315,6 +358,11 @@ class RunDirectory:
         """Writes a text file in the directory, whole or not at all."""
         with replacing(self.path / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
+
+    def _read_record(self, name: str, record: type[_RecordT]) -> _RecordT | None:
+        values = self._read_json(name)
+        with reading(self.path / name):
+            return None if values is None else record.from_json(values)
 
     def _read_json(self, name: str) -> dict[str, Any] | None:
         path = self.path / name

@@ -109,6 +109,64 @@ class EpochRecord(Record):
     cached_images_per_second: float | None = None
 
 
+@dataclasses.dataclass
+class Progress:
+    """How far a run has come: what its checkpoint holds beside the values of variables.
+
+    Attributes:
+      learning_rate: The peak that was found before the first phase, or 0.
+      phase: Position of the phase in the run.
+      phase_epochs: Epochs of that phase that are done.
+      phase_over: Whether early stopping has ended it.
+      epochs_since_best: Epochs of that phase since its own best score.
+      phase_best_score: Best validation accuracy and negative loss within that phase, or None.
+      kept_phase: Name of the phase whose weights are kept.
+      kept_epoch: Epoch of the run, from 1, whose weights are kept.
+      history: A record of each epoch of the run.
+      proofs: A dictionary for each phase that is over: what the freeze plan was seen to do.
+      seconds: Seconds of each part of the run so far, over all processes that have worked on it.
+      preparing_seconds: Seconds of that part in checkpoints of earlier versions, which wrote it alone.
+    """
+
+    learning_rate: float = 0.0
+    phase: int = 0
+    phase_epochs: int = 0
+    phase_over: bool = False
+    epochs_since_best: int = 0
+    phase_best_score: tuple[float, float] | None = None
+    kept_phase: str = ""
+    kept_epoch: int = 0
+    history: list[EpochRecord] = dataclasses.field(default_factory=list)
+    proofs: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    seconds: dict[str, float] = dataclasses.field(default_factory=dict)
+    preparing_seconds: float = 0.0
+
+    def at_start_of(self, phase: int) -> Progress:
+        """Returns the progress with which a phase begins: the run's best and history so far, nothing of the phase."""
+        return dataclasses.replace(
+            self, phase=phase, phase_epochs=0, phase_over=False, epochs_since_best=0, phase_best_score=None
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the JSON object that a checkpoint holds."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {**values, "history": [epoch.to_json() for epoch in self.history]}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Progress:
+        """Reads what `to_json` of this version or an earlier one returned.
+
+        Raises:
+          TypeError: There are other keys.
+          ValueError: The record of an epoch is damaged.
+        """
+        known = {name: value for name, value in values.items() if name != "best_accuracy"}  # of earlier versions
+        if known["phase_best_score"] is not None:
+            known["phase_best_score"] = tuple(known["phase_best_score"])
+        known["history"] = [EpochRecord.from_json(epoch) for epoch in known["history"]]
+        return cls(**known)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
 class RunResult(Record):
     """What one run came to: the contents of `result.json`.

@@ -137,9 +137,10 @@ def _converting(name: str) -> Iterator[None]:
         ) from error
 
 
-def missing_exports(run: RunDirectory, result: dict[str, Any], formats: Iterable[str]) -> list[str]:
-    """Returns the formats for which a result names no existing export."""
-    there = {row["format"] for row in result.get("export", []) if (run.path / row["path"]).is_dir()}
+def missing_exports(run: RunDirectory, formats: Iterable[str]) -> list[str]:
+    """Returns the formats for which a run's result names no existing export."""
+    result = run.read_result()
+    there = {row["format"] for row in (result.export if result else []) if (run.path / row["path"]).is_dir()}
     return [name for name in formats if name not in there]
 
 

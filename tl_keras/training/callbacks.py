@@ -15,8 +15,9 @@ import numpy as np
 
 from tl_keras.data.progress_bar import progress_bar
 from tl_keras.errors import TrainingError
+from tl_keras.runs.records import EpochRecord, Progress
 from tl_keras.runs.stopwatch import Stopwatch
-from tl_keras.training.checkpoints import Progress, save_checkpoint, values_of
+from tl_keras.training.checkpoints import save_checkpoint, values_of
 from tl_keras.training.selection import EpochScore, EpochSelection
 
 # An epoch over cached features takes less time than a checkpoint: a run killed between two trains the epochs since the
@@ -128,7 +129,7 @@ class RecordEpochs(keras.callbacks.Callback):
         patience: int,
         images_per_epoch: int,
         validation_images: int,
-        write_history: Callable[[list[dict]], None],
+        write_history: Callable[[list[EpochRecord]], None],
         stopwatch: Stopwatch,
         cached: bool,
         identity: dict[str, Any],
@@ -142,7 +143,7 @@ class RecordEpochs(keras.callbacks.Callback):
         self._kept = kept
         self._patience = patience
         self._images_per_epoch = images_per_epoch
-        before = (EpochScore(epoch["validation_accuracy"], epoch["validation_loss"]) for epoch in progress.history)
+        before = (EpochScore(epoch.validation_accuracy, epoch.validation_loss) for epoch in progress.history)
         self._selection = EpochSelection(validation_images, before)
         self._write_history = write_history
         self._stopwatch = stopwatch
@@ -201,21 +202,21 @@ class RecordEpochs(keras.callbacks.Callback):
         progress = copy.deepcopy(self._progress)
         self._unwritten = {"values": values, "kept": list(self._kept), "progress": progress, "identity": self._identity}
 
-    def _epoch_record(self, epoch: int, logs: dict) -> dict:
+    def _epoch_record(self, epoch: int, logs: dict) -> EpochRecord:
         seconds = time.perf_counter() - self._began
         speed = round(self._images_per_epoch / (self._trained - self._began), 1)
-        return {
-            "epoch": epoch + 1,
-            "phase": self._phase_name,
-            "loss": float(logs["loss"]),
-            "accuracy": float(logs["accuracy"]),
-            "validation_loss": float(logs["val_loss"]),
-            "validation_accuracy": float(logs["val_accuracy"]),
-            "seconds": round(seconds, 3),
-            "elapsed_seconds": round(self._stopwatch.total, 3),
-            "images_per_second": None if self._cached else speed,
-            "cached_images_per_second": speed if self._cached else None,
-        }
+        return EpochRecord(
+            epoch=epoch + 1,
+            phase=self._phase_name,
+            loss=float(logs["loss"]),
+            accuracy=float(logs["accuracy"]),
+            validation_loss=float(logs["val_loss"]),
+            validation_accuracy=float(logs["val_accuracy"]),
+            seconds=round(seconds, 3),
+            elapsed_seconds=round(self._stopwatch.total, 3),
+            images_per_second=None if self._cached else speed,
+            cached_images_per_second=speed if self._cached else None,
+        )
 
 
 class EpochScalars(keras.callbacks.TensorBoard):

@@ -20,45 +20,7 @@ import numpy as np
 from tl_keras.errors import WorkdirError
 from tl_keras.files import replacing
 from tl_keras.runs.directory import identity_differences
-
-
-@dataclasses.dataclass
-class Progress:
-    """How far a run has come.
-
-    Attributes:
-      learning_rate: The peak that was found before the first phase, or 0.
-      phase: Position of the phase in the run.
-      phase_epochs: Epochs of that phase that are done.
-      phase_over: Whether early stopping has ended it.
-      epochs_since_best: Epochs of that phase since its own best score.
-      phase_best_score: Best validation accuracy and negative loss within that phase, or None.
-      kept_phase: Name of the phase whose weights are kept.
-      kept_epoch: Epoch of the run, from 1, whose weights are kept.
-      history: A dictionary for each epoch of the run, as in metrics.jsonl.
-      proofs: A dictionary for each phase that is over: what the freeze plan was seen to do.
-      seconds: Of each part of the run so far, over all processes that have worked on it.
-      preparing_seconds: Of earlier versions, which wrote that part alone.
-    """
-
-    learning_rate: float = 0.0
-    phase: int = 0
-    phase_epochs: int = 0
-    phase_over: bool = False
-    epochs_since_best: int = 0
-    phase_best_score: tuple[float, float] | None = None
-    kept_phase: str = ""
-    kept_epoch: int = 0
-    history: list[dict[str, Any]] = dataclasses.field(default_factory=list)
-    proofs: list[dict[str, Any]] = dataclasses.field(default_factory=list)
-    seconds: dict[str, float] = dataclasses.field(default_factory=dict)
-    preparing_seconds: float = 0.0
-
-    def at_start_of(self, phase: int) -> Progress:
-        """Returns the progress with which a phase begins: the run's best and history so far, nothing of the phase."""
-        return dataclasses.replace(
-            self, phase=phase, phase_epochs=0, phase_over=False, epochs_since_best=0, phase_best_score=None
-        )
+from tl_keras.runs.records import Progress
 
 
 @dataclasses.dataclass
@@ -115,7 +77,7 @@ def save_checkpoint(
     """
     arrays: dict[str, Any] = {f"value_{i}": value for i, value in enumerate(values)}
     arrays |= {f"kept_{i}": value for i, value in enumerate(kept)}
-    record = json.dumps({**dataclasses.asdict(progress), "identity": identity})
+    record = json.dumps({**progress.to_json(), "identity": identity})
     with replacing(path) as temporary:
         with temporary.open("wb") as file:
             np.savez(file, record=np.asarray(record), **arrays)
@@ -162,11 +124,8 @@ def _read(path: pathlib.Path) -> Checkpoint:
             [archive[f"{kind}_{i}"] for i in range(sum(name.startswith(f"{kind}_") for name in archive.files))]
             for kind in ("value", "kept")
         )
-    if record["phase_best_score"] is not None:
-        record["phase_best_score"] = tuple(record["phase_best_score"])
-    record.pop("best_accuracy", None)  # of older versions; what is kept follows from the history
     identity = record.pop("identity", None)
-    return Checkpoint(Progress(**record), values, kept, identity)
+    return Checkpoint(Progress.from_json(record), values, kept, identity)
 
 
 def restore(path: pathlib.Path, variables: Sequence[keras.Variable], values: Sequence[np.ndarray]) -> None:

@@ -10,7 +10,7 @@ import math
 import os
 import pathlib
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
@@ -37,13 +37,14 @@ from tl_keras.errors import ConfigError, ExportError, TransferError
 from tl_keras.files import replacing, writing
 from tl_keras.freezing import FreezePlan
 from tl_keras.runs.directory import RunDirectory, affects_result, run_identity
+from tl_keras.runs.records import Progress, RunResult
 from tl_keras.runs.stopwatch import Stopwatch
 from tl_keras.serving.export import export_finished, missing_exports
 from tl_keras.serving.formats import require_converters
 from tl_keras.serving.package import package_student
 from tl_keras.serving.student_statistics import PredictFn, make_predict_fn, predict_logits, with_features
 from tl_keras.training.callbacks import EpochScalars, ProgressBar, RecordEpochs, StopOnNonFiniteLoss
-from tl_keras.training.checkpoints import Checkpoint, Progress, read_checkpoint, restore, values_of
+from tl_keras.training.checkpoints import Checkpoint, read_checkpoint, restore, values_of
 from tl_keras.training.feature_cache import FeatureCache
 from tl_keras.training.features import Features, FeatureStore, ViewsOfImages
 from tl_keras.training.freeze_check import FreezeCheck
@@ -76,7 +77,7 @@ def train_and_evaluate(
     measure_test: bool = True,
     stopwatch: Stopwatch | None = None,
     before_export: Callable[[pathlib.Path], None] | None = None,
-) -> dict[str, Any]:
+) -> RunResult:
     """Trains, evaluates and exports one student; resumes what was killed; exports what is trained, where that is missing.
 
     Args:
@@ -90,7 +91,7 @@ def train_and_evaluate(
       before_export: Called with the run directory of a trained run, whose result is there, before anything is exported.
 
     Returns:
-      The contents of `result.json`, and `resumed`: whether any of the work had been done before.
+      The contents of `result.json`; its `resumed` says whether any of the work had been done before.
 
     Raises:
       ExportError: An export failed; the run is finished all the same, and the same call tries the export again.
@@ -111,20 +112,19 @@ def train_and_evaluate(
     finished = run.finished()
     if finished:
         require_unchanged_images(run, config, source, models)
-    if finished and not missing_exports(run, finished, formats):
+    if finished and not missing_exports(run, formats):
         say(f"{run.path} holds this run, finished; nothing is left to do")
-        return {**finished, "resumed": True}
+        return dataclasses.replace(finished, resumed=True)
     with run.locked():
         if finished:
             say(f"{run.path} holds this run, trained; it is exported now")
-            watch.add(finished["seconds"])
-            resumed = True
+            watch.add(finished.seconds)
+            trained = dataclasses.replace(finished, resumed=True)
         else:
-            result, resumed = _train_and_measure(config, run, teacher, source, models, watch, measure_test=measure_test)
-            if result["hardware"]["process"]:  # of several, one that does not write
-                return {**result, "resumed": resumed}
-        result = _report_and_export(run, formats, source=source, watch=watch, before_export=before_export)
-    return {**result, "resumed": resumed}
+            trained = _train_and_measure(config, run, teacher, source, models, watch, measure_test=measure_test)
+            if trained.process:  # of several, one that does not write
+                return trained
+        return _report_and_export(run, trained, formats, source=source, watch=watch, before_export=before_export)
 
 
 def _train_and_measure(
@@ -136,8 +136,8 @@ def _train_and_measure(
     watch: Stopwatch,
     *,
     measure_test: bool,
-) -> tuple[dict[str, Any], bool]:
-    """Trains and measures a run, and writes all of it but its exports; returns the result, and whether it had begun before."""
+) -> RunResult:
+    """Trains and measures a run, and writes all of it but its exports."""
     hardware = resolve_hardware(config.strategy, replicas=config.replicas, precision=config.precision)
     hardware.require_divisible(config.training.global_batch_size)
     distributor = open_distributor(hardware)  # before TensorFlow computes: afterwards it joins no other workers
@@ -193,37 +193,11 @@ def _train_and_measure(
         np.savez(temporary, logits=logits)
     watch.start("packaging")
     calibration = package_student(student, run, job.source, splits, predict=predict)
-    trained = sum(math.prod(weight.shape) for weight in student.model.trainable_weights)
-    _write_metrics(run, progress.history)
-    result = {
-        **_measured(progress),
-        **(_measured_on(job, test, logits) if len(test) else {}),
-        "method": config.model.method,
-        "backbone": teacher.spec.name,
-        "weights": teacher.weights,
-        "unfreeze": config.model.unfreeze,
-        "kept_phase": progress.kept_phase,
-        "kept_epoch": progress.kept_epoch,
-        **({"fine_tuning_undone": progress.kept_phase == "head"} if config.model.method == "fine_tune" else {}),
-        "freeze_proof": progress.proofs,
-        **_speed(progress, watch),
-        "time_to_accuracy": _time_to_accuracy(progress, price_per_hour=config.price_per_hour),
-        "parameters_trained": trained,
-        "parameters_frozen": student.model.count_params() - trained,
-        "images": {"train": len(splits.train), "validation": len(splits.validation), "test": len(splits.test)},
-        "seed": config.seed,
-        "hardware": hardware.to_json(),
-        "versions": versions(),
-        "hashes": {
-            "teacher_weights": weights_hash,
-            "student_weights": fingerprint(student.model),
-            "data": inspection.data_hash,
-        },
-        "calibration": calibration,
-        "export": [],
-    }
-    run.write_json("result.json", result)
-    return result, resumed
+    run.write_epochs(progress.history)
+    tested = _measured_on(job, test, logits) if len(test) else None
+    result = _result(job, progress, tested=tested, teacher_weights=weights_hash, calibration=calibration)
+    run.write_result(result)
+    return dataclasses.replace(result, resumed=resumed)
 
 
 def _saved(run: RunDirectory, identity: dict[str, Any], *, begun: bool) -> Checkpoint | None:
@@ -244,26 +218,28 @@ def _saved(run: RunDirectory, identity: dict[str, Any], *, begun: bool) -> Check
 
 def _report_and_export(
     run: RunDirectory,
+    trained: RunResult,
     formats: Sequence[str],
     *,
     source: Source | None,
     watch: Stopwatch,
     before_export: Callable[[pathlib.Path], None] | None,
-) -> dict[str, Any]:
+) -> RunResult:
     """Makes what follows from a trained run, and returns its result with it; the time goes into the result as well."""
     if before_export:
         watch.start("reporting")
         before_export(run.path)
     watch.start("exporting" if formats else "packaging")
     try:
-        export_finished(run, missing_exports(run, run.read_result() or {}, formats), source=source)
+        export_finished(run, missing_exports(run, formats), source=source)
     except TransferError as error:
         raise ExportError(
             f"{error} The run is finished: its result is in {run.path}, and the same command tries the export again."
         ) from error
     finally:
-        result = {**(run.read_result() or {}), "seconds": _rounded(watch.seconds())}
-        run.write_json("result.json", result)
+        exported = run.read_result() or trained  # `export_finished` adds each export to the file
+        result = dataclasses.replace(exported, seconds=_rounded(watch.seconds()), resumed=trained.resumed)
+        run.write_result(result)
     return result
 
 
@@ -631,7 +607,7 @@ def _fit(
         patience=training.early_stopping_patience,
         images_per_epoch=images,
         validation_images=len(job.splits.validation),
-        write_history=lambda history: _write_metrics(job.run, history),
+        write_history=job.run.write_epochs,
         stopwatch=job.watch,
         cached=phase.plan in job.features,
         identity=job.identity,
@@ -759,41 +735,72 @@ def _predict_fn(job: _Job, phase: Phase) -> PredictFn:
     return answers
 
 
-def _measured(progress: Progress) -> dict[str, float]:
-    """Returns accuracy and loss of the kept weights on validation, as recorded."""
+def _result(
+    job: _Job,
+    progress: Progress,
+    *,
+    tested: tuple[float, float] | None,
+    teacher_weights: str,
+    calibration: dict[str, Any],
+) -> RunResult:
+    """Returns the result of a run that is trained, without exports.
+
+    Args:
+      job: What its phases shared; the student has the weights that are kept.
+      progress: Of the run, at its end.
+      tested: Accuracy and loss on the test images, where they were measured.
+      teacher_weights: Hash of the teacher's weights before training.
+      calibration: As `package_student` returns it.
+    """
+    config, student, splits = job.config, job.student, job.splits
     kept = progress.history[progress.kept_epoch - 1]
-    return {
-        "validation_accuracy": kept["validation_accuracy"],
-        "validation_loss": kept["validation_loss"],
-        "loss": kept["validation_loss"],
-    }
+    trained = sum(math.prod(weight.shape) for weight in student.model.trainable_weights)
+    test_accuracy, test_loss = tested or (None, None)
+    return RunResult(
+        validation_accuracy=kept.validation_accuracy,
+        validation_loss=kept.validation_loss,
+        loss=kept.validation_loss,
+        test_accuracy=test_accuracy,
+        test_loss=test_loss,
+        method=config.model.method,
+        backbone=student.teacher.spec.name,
+        weights=student.teacher.weights,
+        unfreeze=config.model.unfreeze,
+        kept_phase=progress.kept_phase,
+        kept_epoch=progress.kept_epoch,
+        fine_tuning_undone=progress.kept_phase == "head" if config.model.method == "fine_tune" else None,
+        freeze_proof=progress.proofs,
+        seconds=_rounded(job.watch.seconds()),
+        images_per_second=_median(epoch.images_per_second for epoch in progress.history),
+        cached_images_per_second=_median(epoch.cached_images_per_second for epoch in progress.history),
+        time_to_accuracy=_time_to_accuracy(progress, price_per_hour=config.price_per_hour),
+        parameters_trained=trained,
+        parameters_frozen=student.model.count_params() - trained,
+        images={"train": len(splits.train), "validation": len(splits.validation), "test": len(splits.test)},
+        seed=config.seed,
+        hardware=job.distributor.hardware.to_json(),
+        versions=versions(),
+        hashes={
+            "teacher_weights": teacher_weights,
+            "student_weights": fingerprint(student.model),
+            "data": job.data_hash,
+        },
+        calibration=calibration,
+    )
 
 
-def _measured_on(job: _Job, test: np.ndarray, logits: np.ndarray) -> dict[str, float]:
+def _measured_on(job: _Job, test: np.ndarray, logits: np.ndarray) -> tuple[float, float]:
     """Returns accuracy and loss on the test images, from the logits of the kept weights."""
     labels = job.source.labels[evaluation_order(job.source, test)]
     loss = make_loss(label_smoothing=job.config.training.label_smoothing, class_weights=_class_weights(job))
     losses = loss(keras.ops.one_hot(labels, logits.shape[-1]), logits)
-    return {
-        "test_accuracy": float(np.mean(logits.argmax(axis=-1) == labels)),
-        "test_loss": float(keras.ops.mean(losses)),
-    }
+    return float(np.mean(logits.argmax(axis=-1) == labels)), float(keras.ops.mean(losses))
 
 
-def _write_metrics(run: RunDirectory, history: list[dict[str, Any]]) -> None:
-    run.write_text("metrics.jsonl", "".join(f"{json.dumps(epoch)}\n" for epoch in history))
-
-
-def _speed(progress: Progress, watch: Stopwatch) -> dict[str, Any]:
-    """Returns seconds by part, and images per second: the median epoch, which the slow first one does not move.
-
-    Epochs over what frozen layers made of the images read none; theirs is `cached_images_per_second`.
-    """
-    speeds: dict[str, float | None] = {}
-    for name in ("images_per_second", "cached_images_per_second"):
-        measured = [epoch[name] for epoch in progress.history if epoch.get(name)]
-        speeds[name] = float(np.median(measured)) if measured else None
-    return {"seconds": _rounded(watch.seconds()), **speeds}
+def _median(speeds: Iterable[float | None]) -> float | None:
+    """Returns the speed of the median epoch, which the slow first one does not move; None where no epoch has one."""
+    measured = [speed for speed in speeds if speed]
+    return float(np.median(measured)) if measured else None
 
 
 def _rounded(seconds: dict[str, float]) -> dict[str, float]:
@@ -808,10 +815,10 @@ def _time_to_accuracy(progress: Progress, *, price_per_hour: float) -> list[dict
     reached: list[dict[str, float]] = []
     seconds = progress.preparing_seconds
     for epoch in progress.history:
-        seconds = epoch.get("elapsed_seconds", seconds + epoch["seconds"])
-        if not reached or epoch["validation_accuracy"] > reached[-1]["validation_accuracy"]:
+        seconds = seconds + epoch.seconds if epoch.elapsed_seconds is None else epoch.elapsed_seconds
+        if not reached or epoch.validation_accuracy > reached[-1]["validation_accuracy"]:
             cost = {"cost": round(seconds / 3600 * price_per_hour, 6)} if price_per_hour else {}
-            reached.append({"validation_accuracy": epoch["validation_accuracy"], "seconds": round(seconds, 3), **cost})
+            reached.append({"validation_accuracy": epoch.validation_accuracy, "seconds": round(seconds, 3), **cost})
     return reached
 
 

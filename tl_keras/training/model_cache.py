@@ -21,7 +21,8 @@ from tl_keras.data.sources import SourceOptions, open_source
 from tl_keras.distribution.hardware import Hardware
 from tl_keras.freezing import FreezePlan
 from tl_keras.heads import initialize_head
-from tl_keras.training.checkpoints import Progress, values_of
+from tl_keras.runs.records import Progress
+from tl_keras.training.checkpoints import values_of
 from tl_keras.training.losses import MeanOverImages, make_loss
 from tl_keras.training.optimizers import TransferAdam, VariableTreatment
 from tl_keras.training.split_student import SplitStudent, split_student
