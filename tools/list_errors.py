@@ -60,6 +60,11 @@ def as_text(message: ast.expr) -> str:
     return "…"
 
 
+def _meaning(kind: str) -> str:
+    """Returns what a class of errors says of itself, without its example."""
+    return (inspect.getdoc(KINDS[kind]) or "").partition("\n\nExample:")[0]
+
+
 def listed() -> str:
     """Returns the section: for each kind its meaning, its exit status and its messages, sorted."""
     found: dict[str, set[str]] = {}
@@ -68,7 +73,7 @@ def listed() -> str:
             ticks = "``" if "`" in message else "`"
             found.setdefault(kind, set()).add(f"- {ticks}{message.strip()}{ticks}")
     sections = [
-        f"\n### {kind}\n\n{inspect.getdoc(KINDS[kind])} Exit status {KINDS[kind].exit_status}.\n\n"
+        f"\n### {kind}\n\n{_meaning(kind)} Exit status {KINDS[kind].exit_status}.\n\n"
         + "\n".join(sorted(found[kind], key=str.lower))
         + "\n"
         for kind in sorted(found)

@@ -171,6 +171,16 @@ class Progress:
 class RunResult(Record):
     """What one run came to: the contents of `result.json`.
 
+    Example:
+      `train_and_evaluate` returns it; of a run that is finished it is read from the directory.
+
+      ```python
+      from tl_keras.runs.directory import RunDirectory
+
+      result = RunDirectory("run1").require_result()
+      print(f"{result.accuracy:.1%} of the {result.split} images are answered correctly")
+      ```
+
     Attributes:
       validation_accuracy: Accuracy of the kept weights on the validation images, 0 to 1.
       validation_loss: Loss of the kept weights on the validation images.
