@@ -180,7 +180,7 @@ class RunDirectory:
         self.write_json("result.json", result.to_json())
 
     def read_soup(self) -> SoupResult | None:
-        """Returns what the average of runs came to, or None where the directory holds none."""
+        """Returns the result of averaging runs, or None if the directory holds none."""
         return self._read_record(self._soup_file, SoupResult)
 
     def write_soup(self, soup: SoupResult) -> None:
@@ -189,7 +189,7 @@ class RunDirectory:
 
     @property
     def _soup_file(self) -> str:
-        """Name of the file of an average of runs; earlier versions gave it that of a run's result."""
+        """Returns the name of the file of an average of runs; earlier versions gave it that of a run's result."""
         return "result.json" if "of" in (self._read_json("result.json") or {}) else "soup.json"
 
     def missing(self) -> list[str]:

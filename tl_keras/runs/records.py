@@ -169,10 +169,10 @@ class Progress:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
 class RunResult(Record):
-    """What one run came to: the contents of `result.json`.
+    """The result of one run: the contents of `result.json`.
 
     Example:
-      `train_and_evaluate` returns it; of a run that is finished it is read from the directory.
+      `train_and_evaluate` returns it; the result of an earlier run is read from its directory.
 
       ```python
       from tl_keras.runs.directory import RunDirectory
@@ -244,22 +244,22 @@ class RunResult(Record):
 
     @property
     def split(self) -> str:
-        """Split that `accuracy` was measured on: `test` where it was looked at, otherwise `validation`."""
+        """Returns the split that `accuracy` was measured on: `test` if it was measured, otherwise `validation`."""
         return "validation" if self.test_accuracy is None else "test"
 
     @property
     def accuracy(self) -> float:
-        """Accuracy on the images of `split`, 0 to 1."""
+        """Returns the accuracy on the images of `split`, 0 to 1."""
         return self.validation_accuracy if self.test_accuracy is None else self.test_accuracy
 
     @property
     def total_seconds(self) -> float:
-        """Seconds from the start of the command to its end."""
+        """Returns the seconds from the start of the command to its end."""
         return sum(self.seconds.values())
 
     @property
     def process(self) -> int:
-        """Number of the process that returned it; 0 is the one that writes the run directory."""
+        """Returns the number of the process that made the result; 0 is the one that writes the run directory."""
         return self.hardware.get("process", 0)  # earlier versions had one process
 
     def with_export(self, row: dict[str, Any]) -> RunResult:
@@ -280,7 +280,7 @@ class RunResult(Record):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SoupResult(Record):
-    """What an average of runs came to: the contents of `soup.json`.
+    """The result of averaging runs: the contents of `soup.json`.
 
     Attributes:
       of: Run directories whose weights were averaged.
