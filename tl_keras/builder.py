@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import re
+from typing import Any
 
 import keras
 import numpy as np
@@ -263,7 +264,7 @@ def _construct(spec: BackboneSpec, teacher: TeacherChoice, *, weights: str | Non
 def _with_rescaling(backbone: keras.Model, factors: tuple[float, ...]) -> keras.Model:
     """Returns the backbone, its weights random, with a Rescaling after its Normalization."""
 
-    def call(layer, *arguments, **keywords):
+    def call(layer: keras.layers.Layer, *arguments: Any, **keywords: Any) -> Any:
         outputs = layer(*arguments, **keywords)
         return (
             keras.layers.Rescaling(list(factors))(outputs) if isinstance(layer, keras.layers.Normalization) else outputs

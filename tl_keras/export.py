@@ -10,6 +10,7 @@ model. If an export does not agree with training, nothing of it remains, and the
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from absl import flags
 
@@ -36,7 +37,7 @@ def main(arguments: list[str]) -> None:
     print(json.dumps(rows, indent=1) if _JSON.value else as_text(rows))
 
 
-def as_text(rows: list[dict]) -> str:
+def as_text(rows: list[dict[str, Any]]) -> str:
     """Returns a line for each export: its path, its size, and its difference from training."""
     width = max(len(row["path"]) for row in rows)
     return "\n".join(

@@ -9,7 +9,9 @@ import keras
 import tensorflow as tf
 
 
-def apply_head(features, *, head: str, num_classes: int, head_units: int, dropout: float):
+def apply_head(
+    features: keras.KerasTensor, *, head: str, num_classes: int, head_units: int, dropout: float
+) -> keras.KerasTensor:
     """Applies a new head to a feature map; see `initialize_head` for its weights.
 
     Args:

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from absl import flags
 
@@ -34,7 +35,7 @@ def main(arguments: list[str]) -> int:
     return _CHANGED if report["changed"] else 0
 
 
-def as_text(report: dict) -> str:
+def as_text(report: dict[str, Any]) -> str:
     """Returns a line for each comparison, the label shares, and the verdict."""
     lines = [f"{report['images']} images, {report['undecodable']} more cannot be decoded"]
     lines += [check["line"] for check in report["checks"]]

@@ -21,7 +21,7 @@ _PARSERS: dict[Any, flags.ArgumentParser[Any]] = {
 }
 
 
-class OptionParser(flags.ArgumentParser):
+class OptionParser(flags.ArgumentParser):  # type: ignore[type-arg]  # absl's class takes none when a program runs
     """Parser of a flag's text; a text that is not of the type stays as it is, for `Option.check` to refuse."""
 
     def __init__(self, of_type: Any, syntactic_help: str = "") -> None:

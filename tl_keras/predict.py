@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import Any
 
 from absl import flags
 
@@ -58,7 +59,7 @@ def main(arguments: list[str]) -> int:
     return 2 if left_out else 0
 
 
-def errors_by_reason(rows: list[dict]) -> str:
+def errors_by_reason(rows: list[dict[str, Any]]) -> str:
     """Returns how many files were not classified, by reason, in one line; an empty string if all were."""
     files: dict[str, list[str]] = {}
     for row in rows:
@@ -69,7 +70,7 @@ def errors_by_reason(rows: list[dict]) -> str:
     return printable(f"{broken} of {number_of(len(rows), 'file')} not answered; {'; '.join(reasons)}") if files else ""
 
 
-def as_text(rows: list[dict]) -> str:
+def as_text(rows: list[dict[str, Any]]) -> str:
     """Returns a line per image: file, then labels and scores."""
     files = [printable(row["file"]) for row in rows]
     width = max(map(len, files))

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+from tl_keras.errors import BackboneError
 
 if TYPE_CHECKING:
     import numpy as np
+    import tensorflow as tf
 
-from tl_keras.errors import BackboneError
+    from tl_keras.data.exif import Window
 
 INSIDE_THE_MODEL = "inside_the_model"
 _RULES = ("short_side", "crop_first", "central_fraction", "squash", "pad")
@@ -99,7 +103,7 @@ class PreprocessSpec:
         Raises:
           BackboneError: A field is missing, unknown or out of its range.
         """
-        expected = {
+        expected: dict[str, tuple[str, Callable[[Any], bool]]] = {
             "image_size": ("a size in pixels", lambda value: type(value) is int and value >= 1),
             "rule": (f"one of {', '.join(_RULES)}", lambda value: value in _RULES),
             "crop_fraction": ("above 0 to 1", lambda value: type(value) in (int, float) and 0 < value <= 1),
@@ -154,13 +158,13 @@ class PreprocessSpec:
             height, width = (max(side, self.image_size) for side in sides)
         return height * width
 
-    def decode(self, image, window=None):
+    def decode(self, image: tf.Tensor, window: Window | None = None) -> tf.Tensor:
         """Returns the RGB pixels of an image, uint8 (height, width, 3); see `tl_keras.data.decoding.decode_image`."""
         from tl_keras.data.decoding import decode_image
 
         return decode_image(image, window, background=self.background, significant_bits=self.significant_bits)
 
-    def evaluation_transform(self, image):
+    def evaluation_transform(self, image: tf.Tensor) -> tf.Tensor:
         """Resizes and crops one image as the teacher's evaluation did.
 
         Args:
@@ -189,7 +193,7 @@ class PreprocessSpec:
             cropped = self.resize(image, [size, size])
         return tf.ensure_shape(cropped, (size, size, 3))
 
-    def _central_square(self, shape):
+    def _central_square(self, shape: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the window of `crop_first`, as `decode_image` takes it."""
         import tensorflow as tf
 
@@ -198,7 +202,7 @@ class PreprocessSpec:
         side = tf.maximum(1, tf.cast(part, tf.int32))
         return (shape - side + 1) // 2, tf.stack([side, side])
 
-    def _central_part(self, shape):
+    def _central_part(self, shape: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the window of `central_fraction`, as `decode_image` takes it."""
         import tensorflow as tf
 
@@ -207,7 +211,7 @@ class PreprocessSpec:
         start = tf.cast((exact - exact * self.crop_fraction) / 2, tf.int32)
         return start, shape - 2 * start
 
-    def normalize(self, images):
+    def normalize(self, images: Any) -> Any:
         """Applies the teacher's own `preprocess_input`.
 
         Args:
@@ -222,7 +226,7 @@ class PreprocessSpec:
 
         return keras.applications.imagenet_utils.preprocess_input(images, mode=self.normalization)
 
-    def resize(self, image, target):
+    def resize(self, image: tf.Tensor, target: Any) -> tf.Tensor:
         """Resizes an image or a part of one as the teacher's training did.
 
         Args:
@@ -244,7 +248,7 @@ class PreprocessSpec:
         return tf.clip_by_value(resized, 0.0, 255.0) if self.interpolation == "bicubic" else resized
 
 
-def _scaled(length, scale):
+def _scaled(length: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
     """Returns an int32 length times a float64 scale, rounded to the nearest integer."""
     import tensorflow as tf
 

@@ -10,6 +10,7 @@ import dataclasses
 import json
 import pathlib
 import zipfile
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tl_keras.backbones.blocks import segments
@@ -94,7 +95,7 @@ def _check_types(facts: Any, path: pathlib.Path) -> None:
         raise BackboneError(
             f"backbone: expected {ENTRY} in {path} to be a JSON object. Received: {_shown(facts)}. Export the file again."
         )
-    expected = {
+    expected: dict[str, tuple[str, Callable[[Any], bool]]] = {
         "backbone": ("a name", lambda value: isinstance(value, str)),
         "alpha": ("a number above 0", lambda value: type(value) in (int, float) and value > 0),
         "class_names": (

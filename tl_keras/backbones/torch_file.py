@@ -52,7 +52,9 @@ class _Tensor:
         return np.lib.stride_tricks.as_strided(values, self.size, strides).astype(self.dtype)
 
 
-def _tensor(storage: tuple[str, type[np.generic]], offset: int, size: tuple, stride: tuple, *_: Any) -> _Tensor:
+def _tensor(
+    storage: tuple[str, type[np.generic]], offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: Any
+) -> _Tensor:
     return _Tensor(*storage, offset, tuple(size), tuple(stride))
 
 

@@ -162,7 +162,7 @@ class FileSource(RandomAccessSource):
       columns: Columns of `Source`.
     """
 
-    def __init__(self, *, paths: Sequence[bytes], cache_folder: str = "", **columns):
+    def __init__(self, *, paths: Sequence[bytes], cache_folder: str = "", **columns: Any):
         super().__init__(**columns)
         self._paths = paths
         self._cache_folder = cache_folder
@@ -193,7 +193,7 @@ class RecordSource(Source):
       columns: Columns of `Source`.
     """
 
-    def __init__(self, *, mean_image_bytes: float, **columns):
+    def __init__(self, *, mean_image_bytes: float, **columns: Any):
         super().__init__(**columns)
         self._block_images = int(np.clip(_BLOCK_BYTES / max(mean_image_bytes, 1), 1, _MAX_BLOCK_IMAGES))
 
@@ -250,7 +250,7 @@ def as_readable(file: tf.Tensor, *, cache: str = "") -> tf.Tensor:
     return tf.cond(is_read, lambda: file, converted)
 
 
-def in_parallel(dataset: tf.data.Dataset, function: Callable) -> tf.data.Dataset:
+def in_parallel(dataset: tf.data.Dataset, function: Callable[..., Any]) -> tf.data.Dataset:
     """Maps a function over a dataset, in order.
 
     The number of parallel calls is fixed: TensorFlow's own choice begins with few, and small sets are read before it has found

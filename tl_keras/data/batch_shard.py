@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -43,7 +44,7 @@ class BatchShard:
         copies = self.replicas // math.gcd(size, self.replicas) if self.training else 1
         padding = -(size * copies) % self.replicas
         rows: np.ndarray = np.arange(size * copies + padding) % size
-        weights: np.ndarray = np.repeat(np.float32([1 / copies, 0]), [size * copies, padding])
+        weights: np.ndarray = np.repeat(np.array([1 / copies, 0], np.float32), [size * copies, padding])
         mine = slice(*(number * len(rows) // self.processes for number in (self.process, self.process + 1)))
         return rows[mine], weights[mine]
 
@@ -108,7 +109,7 @@ def _taken(
     if left:
         rows = rows.concatenate(tf.data.Dataset.from_tensors(rows_of(left)))
 
-    def take(batch: tuple, rows: tuple[tf.Tensor, tf.Tensor]) -> tuple:
+    def take(batch: tuple[Any, ...], rows: tuple[tf.Tensor, tf.Tensor]) -> tuple[Any, ...]:
         return *tf.nest.map_structure(lambda tensor: tf.gather(tensor, rows[0]), batch), rows[1]
 
     return tf.data.Dataset.zip((batches, rows)).map(take)

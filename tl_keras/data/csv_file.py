@@ -6,7 +6,7 @@ import codecs
 import csv
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tl_keras.data.image_table import NAMES, Table, plain_name
@@ -106,7 +106,7 @@ def _is_header(cells: list[str], given: Mapping[str, str] | None = None) -> bool
     return all(names & known for known in wanted.values())
 
 
-def _read_rows(name: str, text: str, separator: str):
+def _read_rows(name: str, text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
     """Yields the line number and the stripped cells of every row."""
     table = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     line = 1

@@ -171,7 +171,9 @@ def _read_below(root: str, start: Folder, left_out: LeftOut, *, seen: set[tuple[
     return sorted(links, key=lambda each: each.path)
 
 
-def _sort_in(folder: Folder, entries: Iterable[os.DirEntry], left_out: LeftOut) -> tuple[list[Folder], list[Folder]]:
+def _sort_in(
+    folder: Folder, entries: Iterable[os.DirEntry[str]], left_out: LeftOut
+) -> tuple[list[Folder], list[Folder]]:
     """Puts the files of a folder into it; returns its folders, and its links to folders."""
     inner: list[Folder] = []
     linked: list[Folder] = []
@@ -199,7 +201,7 @@ def _sort_in(folder: Folder, entries: Iterable[os.DirEntry], left_out: LeftOut) 
     return inner, linked
 
 
-def _images_below(folder: os.DirEntry) -> tuple[int, str]:
+def _images_below(folder: os.DirEntry[str]) -> tuple[int, str]:
     """Returns the number of images in a folder at any depth, and the path of one of them."""
     count, first = 0, ""
     if folder.is_symlink():

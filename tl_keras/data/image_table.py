@@ -6,7 +6,7 @@ import dataclasses
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from tl_keras.data.image_files import IMAGE_SUFFIXES, read_tree
 from tl_keras.data.options import SourceOptions
@@ -207,7 +207,7 @@ def _find_images(table: Table, ids: Sequence[str], images_in: str) -> list[str]:
     return [path for path in paths if path]
 
 
-def _finder_beside(table: Table):
+def _finder_beside(table: Table) -> Callable[[str], str]:
     """Returns a function from a cell to the file that it names, relative to the table's folder; empty if it is missing."""
 
     def find(cell: str) -> str:
@@ -220,7 +220,7 @@ def _finder_beside(table: Table):
     return find
 
 
-def _finder_below(table: Table, images_in: str):
+def _finder_below(table: Table, images_in: str) -> Callable[[str], str]:
     """Returns a function from a cell, a path below a folder or a file name, also without suffix, to the file."""
     if not os.path.isdir(images_in):
         raise DataError(f"images_in: expected a directory. Received: {images_in}, which is none.")

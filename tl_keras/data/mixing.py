@@ -5,7 +5,9 @@ from __future__ import annotations
 import tensorflow as tf
 
 
-def mix(images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, *, mixup: float, cutmix: float) -> tuple:
+def mix(
+    images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, *, mixup: float, cutmix: float
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Mixes each image of a batch with its neighbour, with one proportion for the whole batch; labels in the same proportion.
 
     Args:
@@ -31,12 +33,14 @@ def mix(images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, *, mixup: float, 
     )
 
 
-def _mixup(images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, alpha: float) -> tuple:
+def _mixup(images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, alpha: float) -> tuple[tf.Tensor, tf.Tensor]:
     share = _beta(seed, alpha)
     return _blend(images, share), _blend(labels, share)
 
 
-def _cutmix(images: tf.Tensor, labels: tf.Tensor, share_seed: tf.Tensor, place_seed: tf.Tensor, alpha: float) -> tuple:
+def _cutmix(
+    images: tf.Tensor, labels: tf.Tensor, share_seed: tf.Tensor, place_seed: tf.Tensor, alpha: float
+) -> tuple[tf.Tensor, tf.Tensor]:
     height, width = tf.shape(images)[1], tf.shape(images)[2]
     side = tf.sqrt(1 - _beta(share_seed, alpha))
     place = tf.random.stateless_uniform((2,), place_seed)

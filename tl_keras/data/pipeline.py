@@ -199,7 +199,9 @@ def steps_per_epoch(num_images: int, global_batch_size: int) -> int:
     return math.ceil(num_images / global_batch_size)
 
 
-def _view(source: Source, element: dict[str, tf.Tensor], transform: Callable, seed_of_view: tf.Tensor) -> tf.Tensor:
+def _view(
+    source: Source, element: dict[str, tf.Tensor], transform: Callable[..., tf.Tensor], seed_of_view: tf.Tensor
+) -> tf.Tensor:
     return transform(source.decodable(element), tf.random.fold_in(seed_of_view, element["index"]))
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import keras_cv
 import tensorflow as tf
@@ -89,15 +90,17 @@ class _Draws:
         self._count += 1
         return tf.random.fold_in(self._seed, self._count)
 
-    def uniform(self, shape: Sequence[int], minval=0, maxval=None, dtype: tf.DType = tf.float32) -> tf.Tensor:
+    def uniform(
+        self, shape: Sequence[int], minval: float = 0, maxval: float | None = None, dtype: tf.DType = tf.float32
+    ) -> tf.Tensor:
         """Draws as `tf.random.Generator.uniform` does."""
         return tf.random.stateless_uniform(shape, self._next_seed(), minval, maxval, dtype)
 
-    def uniform_factor(self, sampler, shape: Sequence[int] = (), dtype: str = "float32") -> tf.Tensor:
+    def uniform_factor(self, sampler: Any, shape: Sequence[int] = (), dtype: str = "float32") -> tf.Tensor:
         """Draws as `keras_cv.core.UniformFactorSampler.__call__` does."""
         return tf.random.stateless_uniform(shape, self._next_seed(), sampler.lower, sampler.upper, dtype)
 
-    def normal_factor(self, sampler, shape: Sequence[int] = (), dtype: str = "float32") -> tf.Tensor:
+    def normal_factor(self, sampler: Any, shape: Sequence[int] = (), dtype: str = "float32") -> tf.Tensor:
         """Draws as `keras_cv.core.NormalFactorSampler.__call__` does."""
         drawn = tf.random.stateless_normal(shape, self._next_seed(), sampler.mean, sampler.stddev, dtype)
         return tf.clip_by_value(drawn, sampler.min_value, sampler.max_value)

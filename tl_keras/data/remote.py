@@ -58,7 +58,7 @@ def fetch(address: str, cache: str) -> str:
     return str(target)
 
 
-def _files(system: Any, path: str) -> dict[str, tuple]:
+def _files(system: Any, path: str) -> dict[str, tuple[Any, ...]]:
     """Returns size and version of every file at or below a path."""
     information = system.info(path)
     listed = {path: information} if information["type"] == "file" else system.find(path, detail=True)
@@ -69,7 +69,9 @@ def _files(system: Any, path: str) -> dict[str, tuple]:
     }
 
 
-def _copy(system: Any, address: str, path: str, found: dict[str, tuple], target: str, *, is_archive: bool) -> None:
+def _copy(
+    system: Any, address: str, path: str, found: dict[str, tuple[Any, ...]], target: str, *, is_archive: bool
+) -> None:
     try:
         if is_archive:
             system.get_file(path, target)

@@ -101,7 +101,8 @@ class Splits:
             )
         indices = {name: np.array([positions[image_id] for image_id in ids], np.int64) for name, ids in parts.items()}
         asked = ("seed", "validation_fraction", "test_fraction", "train_examples_per_class")
-        return cls(**indices, **{name: values[name] for name in asked})
+        fields: dict[str, Any] = {**indices, **{name: values[name] for name in asked}}
+        return cls(**fields)
 
 
 def hash_starts(inspection: Inspection, indices: np.ndarray) -> list[str]:

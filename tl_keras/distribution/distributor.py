@@ -110,7 +110,7 @@ def settle(model: keras.Model) -> None:
         model.jax_state_sync()
 
 
-def blank_batch(model: keras.Model, images: int) -> tuple:
+def blank_batch(model: keras.Model, images: int) -> tuple[Any, ...]:
     """Returns a batch of zeros, (inputs, labels, weights), shaped as a step takes it; metrics are built from it."""
     inputs = tuple(np.zeros((images, *tensor.shape[1:]), tensor.dtype) for tensor in model.inputs)
     labels = np.zeros((images, *model.output_shape[1:]), np.float32)

@@ -45,7 +45,12 @@ def _is_fusible(layer: keras.layers.Layer) -> bool:
     )
 
 
-def _call(layer: keras.layers.BatchNormalization, inputs, training=None, mask=None):
+def _call(
+    layer: keras.layers.BatchNormalization,
+    inputs: tf.Tensor,
+    training: bool | None = None,
+    mask: tf.Tensor | None = None,
+) -> tf.Tensor:
     if not (training and layer.trainable) or mask is not None or len(inputs.shape) != 4:
         return type(layer).call(layer, inputs, training=training, mask=mask)
     inputs = tf.cast(inputs, tf.float32)  # as Keras does

@@ -56,7 +56,7 @@ def lower_step(model: keras.Model, *, replicas: int, global_batch_size: int) -> 
     strategy = _OneOf(replicas)
 
     @tf.function(jit_compile=True, autograph=False)
-    def step(*batch):
+    def step(*batch: tf.Tensor) -> Any:
         return strategy.run(model.train_step, args=(batch,))
 
     share = tf.nest.map_structure(

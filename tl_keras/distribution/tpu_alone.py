@@ -6,9 +6,10 @@ The line has `cores` and `description`, or `failure` (a key of `tpu_probe`) and 
 import importlib.metadata
 import json
 import os
+from typing import Any
 
 
-def answer() -> dict:
+def answer() -> dict[str, Any]:
     """Returns the content of the line."""
     installed = {(each.metadata["Name"] or "").lower() for each in importlib.metadata.distributions()}
     others = sorted(installed & {"tensorflow", "tensorflow-cpu"})

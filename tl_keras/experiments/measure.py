@@ -169,7 +169,7 @@ def _measure(model: str | os.PathLike[str], source: Source, indices: np.ndarray,
     return classification_metrics(labels, probabilities, predictor.class_names)
 
 
-def as_text(metrics: dict) -> str:
+def as_text(metrics: dict[str, Any]) -> str:
     """Returns the measures as lines and a table."""
     top_5 = f", top-5 {metrics['top_5_accuracy']:.4f}" if "top_5_accuracy" in metrics else ""
     lines = [

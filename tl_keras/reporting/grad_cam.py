@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -35,7 +36,7 @@ def grad_cam(model: keras.Model, images: np.ndarray, classes: np.ndarray) -> np.
     head = model.layers[model.layers.index(pooling) :]
     chosen = keras.ops.one_hot(classes, model.output_shape[-1])
 
-    def logits_of_classes(maps):
+    def logits_of_classes(maps: Any) -> Any:
         outputs = maps
         for layer in head:
             outputs = layer(outputs, training=False) if isinstance(layer, keras.layers.Dropout) else layer(outputs)
@@ -48,7 +49,7 @@ def grad_cam(model: keras.Model, images: np.ndarray, classes: np.ndarray) -> np.
     return np.divide(heat, highest, out=np.zeros_like(heat), where=highest > 0)
 
 
-def _gradient(function: Callable, at: np.ndarray) -> np.ndarray:
+def _gradient(function: Callable[[Any], Any], at: np.ndarray) -> np.ndarray:
     """Returns the gradient of a scalar function, computed by Keras's backend."""
     if keras.backend.backend() == "jax":
         import jax

@@ -65,7 +65,7 @@ class RunDirectory:
         older = self.path / "answers.npz"  # its name before version 0.2
         if older.exists() and not self.logits.exists():
             self.logits = older
-        self._unlock: weakref.finalize | None = None
+        self._unlock: weakref.finalize[..., RunDirectory] | None = None
 
     def lock(self) -> None:
         """Keeps other processes from writing here until `release`, or until this process ends; waits for nobody.

@@ -25,7 +25,7 @@ class OverloadError(TransferError):
 class _Waiting:
     image: bytes
     pixels: int
-    answer: asyncio.Future
+    answer: asyncio.Future[Any]
 
 
 class MicroBatcher:

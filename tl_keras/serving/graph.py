@@ -27,7 +27,7 @@ def answering_function(trained: TrainedModel) -> tf.types.experimental.Polymorph
     takes = [tf.TensorSpec((None, size, size, 3), tf.float32, name="images")]
 
     @tf.function(input_signature=takes, autograph=False)
-    def answer_from_variables(images):
+    def answer_from_variables(images: tf.Tensor) -> tuple[tf.Tensor, ...]:
         features, logits = model(images, training=False)
         features = tf.cast(features, tf.float32)  # bfloat16 under mixed precision
         return features, logits, statistics.outliers.score(features), tf.nn.softmax(logits / statistics.temperature)
@@ -35,7 +35,7 @@ def answering_function(trained: TrainedModel) -> tf.types.experimental.Polymorph
     frozen = convert_variables_to_constants_v2(answer_from_variables.get_concrete_function())
 
     @tf.function(input_signature=takes, autograph=False)
-    def answer(images):
+    def answer(images: tf.Tensor) -> dict[str, tf.Tensor]:
         return dict(zip(("features", "logits", "outlier", "probabilities"), frozen(images), strict=True))
 
     return answer
@@ -49,11 +49,11 @@ def signatures(trained: TrainedModel) -> dict[str, tf.types.experimental.Concret
     answer = answering_function(trained)
     size = trained.preprocess.image_size
 
-    def answers(images):
+    def answers(images: tf.Tensor) -> dict[str, tf.Tensor]:
         prepared = tf.TensorSpec((size, size, 3), tf.float32)
         return answer(tf.map_fn(trained.preprocess.evaluation_transform, images, fn_output_signature=prepared))
 
-    def labelled(images):
+    def labelled(images: tf.Tensor) -> dict[str, tf.Tensor]:
         answered = answers(images)
         scores, best = tf.math.top_k(answered["probabilities"], k=min(_TOP_K, len(trained.class_names)))
         labels = tf.gather(tf.constant(trained.class_names), best)
@@ -66,16 +66,16 @@ def signatures(trained: TrainedModel) -> dict[str, tf.types.experimental.Concret
             "outlier": answered["outlier"],
         }
 
-    def image_of(example):
+    def image_of(example: tf.Tensor) -> tf.Tensor:
         return tf.io.parse_single_example(example, {"image": tf.io.FixedLenFeature((), tf.string)})["image"]
 
-    def of_examples(examples):
+    def of_examples(examples: tf.Tensor) -> dict[str, tf.Tensor]:
         return labelled(tf.map_fn(image_of, examples, fn_output_signature=tf.string))
 
-    def features_of(images):
+    def features_of(images: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"features": answers(images)["features"]}
 
-    def predict_logits(images):
+    def predict_logits(images: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"logits": answers(images)["logits"]}
 
     return {
@@ -87,5 +87,7 @@ def signatures(trained: TrainedModel) -> dict[str, tf.types.experimental.Concret
     }
 
 
-def _signature(function: Callable, takes: tf.TensorSpec) -> tf.types.experimental.ConcreteFunction:
+def _signature(
+    function: Callable[[tf.Tensor], dict[str, tf.Tensor]], takes: tf.TensorSpec
+) -> tf.types.experimental.ConcreteFunction:
     return tf.function(function, input_signature=[takes], autograph=False).get_concrete_function()

@@ -187,7 +187,7 @@ def refusals(inputs: Sequence[ImageInput], *, max_pixels: int = DEFAULT_MAX_PIXE
             return str(error).removeprefix("image: ").encode(), error.reason.encode()
         return b"", b""
 
-    def look(index, contents):
+    def look(index: tf.Tensor, contents: tf.Tensor) -> tuple[tf.Tensor, ...]:
         error, reason = tf.numpy_function(header_error, [contents], (tf.string, tf.string), stateful=False)
         error, reason = tf.ensure_shape(error, ()), tf.ensure_shape(reason, ())
         side = tf.cond(error == b"", lambda: tf.reduce_max(tf.shape(decode_image(contents))), lambda: 0)

@@ -37,7 +37,7 @@ def load_saved_model(path: str) -> Ask:
 
     signatures = open_saved_model(path).signatures  # kept in a variable, since the loaded model lives as long as it
 
-    def ask(files):
+    def ask(files: list[np.ndarray]) -> dict[str, np.ndarray]:
         image_bytes = tf.constant([file.tobytes() for file in files])
         served = {"probabilities": "serving_default", "logits": "logits"}
         return {name: signatures[served[name]](image_bytes=image_bytes)[name].numpy() for name in _ASKED_FOR}
@@ -69,7 +69,7 @@ def load_openvino(path: str) -> Ask:
 
     compiled = openvino.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
-    def ask(images):
+    def ask(images: list[np.ndarray]) -> dict[str, np.ndarray]:
         answered = compiled({"images": np.stack(images)})
         return {name: answered[name] for name in _ASKED_FOR}
 

@@ -132,7 +132,7 @@ class _Server:
             buckets=(1, 2, 4, 8, 16, 32, 64),
         )
         self._batchers: dict[tuple[str, bool], MicroBatcher] = {}
-        self._answering: list[asyncio.Task] = []
+        self._answering: list[asyncio.Task[None]] = []
 
     @contextlib.asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:

@@ -8,7 +8,7 @@ of the constant graph as traced.
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 # Operations that Keras computes from weights alone, on the way into a batch normalisation or a bias.
-_CONSTANT_OPERATIONS = {
+_CONSTANT_OPERATIONS: dict[str, Callable[..., np.ndarray]] = {
     "Identity": lambda value: value,
     "AddV2": np.add,
     "Sub": np.subtract,

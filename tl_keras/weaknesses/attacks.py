@@ -30,7 +30,7 @@ def slope_of_loss(model: keras.Model) -> Slope:
     """
 
     @tf.function(input_signature=[tf.TensorSpec(model.input_shape), tf.TensorSpec((None,), tf.int64)], autograph=False)
-    def slope(images, answers):
+    def slope(images: tf.Tensor, answers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape:
             tape.watch(images)
             logits = model(images, training=False)

@@ -213,7 +213,7 @@ def _under_corruptions(student: _Classifier, teacher: _Classifier | None, sample
 
 
 def _corrupted(sample: _Sample, corruption: Corruption, severity: int) -> np.ndarray:
-    def changed(index, image):
+    def changed(index: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
         return corrupt(image, corruption, severity, tf.stack([tf.constant(sample.seed, tf.int64), index]))
 
     images = tf.data.Dataset.from_tensor_slices(sample.images).enumerate()

@@ -28,7 +28,7 @@ class Mimic:
         activations = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in below.outputs]
 
         @tf.function(input_signature=[tf.TensorSpec(below.input_shape), activations], autograph=False)
-        def slope(images, wanted):
+        def slope(images: tf.Tensor, wanted: list[tf.Tensor]) -> tf.Tensor:
             with tf.GradientTape() as tape:
                 tape.watch(images)
                 given = tf.nest.flatten(below(images, training=False))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
 
-def as_text(audit: dict) -> str:
+
+def as_text(audit: dict[str, Any]) -> str:
     """Returns the figures as tables, and the advice."""
     lines = [
         f"{audit['images']} {audit['split']} images, accuracy {_with_interval(audit['accuracy'], audit['interval'])}"
