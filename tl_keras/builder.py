@@ -95,8 +95,9 @@ def choose_backbone(config: ModelConfig) -> TeacherChoice:
         )
     if isinstance(choice.spec, BackboneSpec) and keras.__version__.rpartition(".")[0] in choice.spec.unusable_keras:
         raise BackboneError(
-            f"backbone: expected another Keras than {', '.join(choice.spec.unusable_keras)} for {choice.spec.name}, whose weights "
-            f"that one does not load. Received: Keras {keras.__version__}. Run: pip install --upgrade keras"
+            f"backbone: expected a Keras version other than {', '.join(choice.spec.unusable_keras)} for "
+            f"{choice.spec.name}, whose weights "
+            f"that version cannot load. Received: Keras {keras.__version__}. Run: pip install --upgrade keras"
         )
     preprocess = choice.preprocess.with_image_size(image_size).with_resize(config.resize)
     preprocess = preprocess.with_decoding(
@@ -126,7 +127,9 @@ def _choose_from_file(config: ModelConfig) -> TeacherChoice:
     teacher = read_teacher_file(config.backbone)
     # `imagenet` is the config's default, so it does not count as the user's choice.
     if config.weights not in ("imagenet", "embedded"):
-        raise BackboneError(f"weights: {teacher.path} brings its own. Received: {config.weights}. Leave weights out.")
+        raise BackboneError(
+            f"weights: {teacher.path} contains its own weights. Received: {config.weights}. Leave weights out."
+        )
     if config.alpha not in (0, teacher.alpha):
         raise BackboneError(f"alpha: {teacher.path} has {teacher.alpha}. Received: {config.alpha}. Leave alpha out.")
     spec = backbone_spec(teacher.architecture) if teacher.architecture else teacher

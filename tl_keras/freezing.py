@@ -210,7 +210,7 @@ def _trained_positions(
         most = len(blocks) if asked.kind == "blocks" else total
         if asked.count > most:
             raise BackboneError(
-                f"unfreeze: expected {asked.kind}:N with N from 1 to {most}. Received: {unfreeze}. Use all for the whole."
+                f"unfreeze: expected {asked.kind}:N with N from 1 to {most}. Received: {unfreeze}. Use all to train every block."
             )
         first = starts[-asked.count] if asked.kind == "blocks" else total - asked.count
     snapped = max(start for start in starts if start <= first)

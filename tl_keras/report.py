@@ -23,7 +23,7 @@ def main(arguments: list[str]) -> None:
     """Prints the path of the page on stdout."""
     if not arguments:
         raise ConfigError(
-            "report: expected one run directory or more. Received: none. Use python -m tl_keras.report RUN."
+            "report: expected one or more run directories. Received: none. Use python -m tl_keras.report RUN."
         )
     if len(arguments) > 1:
         from tl_keras.reporting.comparison_report import write_comparison

@@ -54,7 +54,7 @@ def config_from(holder: flags.FlagHolder[Any]) -> TransferConfig:
         check_source(config.data.source)  # what is wrong with the name is said before TensorFlow is imported
     for name, file in (("backbone", config.model.backbone), ("weights", config.model.weights)):
         if str(file).endswith(_TEACHER_SUFFIXES) and not pathlib.Path(file).is_file():
-            raise BackboneError(f"{name}: expected an existing file. Received: {file}, which is not there.")
+            raise BackboneError(f"{name}: expected an existing file. Received: {file}, which does not exist.")
     return config
 
 

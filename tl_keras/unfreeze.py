@@ -39,7 +39,7 @@ def parse_unfreeze(text: str) -> Unfreeze:
         return Unfreeze(text)
     if kind in ("blocks", "layers") and separator:
         if not value.isascii() or not value.isdigit() or int(value[:9]) < 1:
-            raise BackboneError(f"unfreeze: expected {kind}:N with N from 1 up. Received: {text}. Use {kind}:2.")
+            raise BackboneError(f"unfreeze: expected {kind}:N with N of at least 1. Received: {text}. Use {kind}:2.")
         return Unfreeze(kind, count=int(value[:9]))
     if kind == "fraction" and separator:
         return Unfreeze(kind, fraction=_fraction(value, text))

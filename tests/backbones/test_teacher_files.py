@@ -180,7 +180,7 @@ def test_a_model_of_two_inputs_is_refused(teacher_file):
 def test_attention_on_patches_is_no_feature_map(teacher_file):
     def top(x):
         x = layers.Reshape((-1, 16))(x)
-        x = layers.Add()([x, layers.MultiHeadAttention(2, 4)(x, x)])
+        x = layers.Add(name="attended")([x, layers.MultiHeadAttention(2, 4)(x, x)])  # not a second "add"
         return layers.Dense(2)(layers.GlobalAveragePooling1D()(x))
 
     assert "expected a model that ends in one feature map" in refused(teacher_file(a_network(top)))
@@ -204,7 +204,7 @@ def test_what_is_no_model_file_is_refused(tmp_path, content):
 
 
 def test_a_missing_file_is_refused():
-    assert "Received: missing.keras, which is not there" in refused("missing.keras")
+    assert "Received: missing.keras, which does not exist" in refused("missing.keras")
 
 
 def test_a_student_is_the_backbone_that_it_learned_on_with_its_weights(student_file):
@@ -232,7 +232,7 @@ def test_a_student_of_a_file_is_a_teacher_too(teacher_file, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"weights": "none"}, "brings its own. Received: none"),
+        ({"weights": "none"}, "contains its own weights. Received: none"),
         ({"alpha": 0.5}, "has 0.35. Received: 0.5"),
         ({"image_size": 16}, "takes 32 pixels or more"),
     ],

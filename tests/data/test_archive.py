@@ -58,7 +58,7 @@ def test_archives_are_unpacked_once(tmp_path, name):
 @pytest.mark.parametrize("kind", ["a.zip", "a.tar"])
 def test_no_file_is_written_outside(tmp_path, kind, name):
     WRITERS[kind](tmp_path / kind, {"cat/a.jpg": b"a", name: b"x"})
-    with pytest.raises(DataError, match="expected names of files inside of it"):
+    with pytest.raises(DataError, match="expected names of files inside it"):
         unpack(str(tmp_path / kind), str(tmp_path / "cache"))
     assert not list(tmp_path.rglob("out.jpg"))
     assert not os.listdir(tmp_path / "cache" / "unpacked")

@@ -106,7 +106,7 @@ def test_bytes_that_are_no_image_are_an_error_in_their_row(run, file):
         (np.full((2, 2), np.nan), "values from 0 to 255. Received: nan"),
         (np.full((2, 2), 0.5), "Multiply by 255"),
         ([], "Received: none"),
-        ("missing.jpg", "missing.jpg, which is not there"),
+        ("missing.jpg", "missing.jpg, which does not exist"),
     ],
 )
 def test_what_is_no_image_is_one_line(images, message):

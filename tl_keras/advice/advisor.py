@@ -103,7 +103,7 @@ def advise(
     began = time.perf_counter()
     if not candidates:
         raise ConfigError(
-            "candidates: expected a teacher at least. Received none, and no ImageNet weights are in KERAS_HOME. "
+            "candidates: expected at least one teacher. Received none, and no ImageNet weights are in KERAS_HOME. "
             "Use --candidates=MobileNetV2, which is downloaded."
         )
     validate(dataclasses.replace(config, model=ModelConfig()))

@@ -60,7 +60,7 @@ def read_teacher_file(file: str) -> TeacherFile:
     path = pathlib.Path(file)
     beside = path.with_suffix(".preprocess.json")
     if not path.is_file():
-        raise BackboneError(f"backbone: expected an existing .keras file. Received: {path}, which is not there.")
+        raise BackboneError(f"backbone: expected an existing .keras file. Received: {path}, which does not exist.")
     facts: dict[str, Any] = {}
     try:
         with zipfile.ZipFile(path) as archive:

@@ -163,7 +163,7 @@ def check_weights_name(weights: str, spec: BackboneSpec) -> None:
             f"Received: {weights}."
         )
     if not path.is_file():
-        raise BackboneError(f"weights: expected an existing file. Received: {weights}, which is not there.")
+        raise BackboneError(f"weights: expected an existing file. Received: {weights}, which does not exist.")
 
 
 def fingerprint(model: keras.Model) -> str:

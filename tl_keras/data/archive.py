@@ -106,8 +106,8 @@ def require_safe_name(archive: str, name: str) -> str:
         or any(len(os.fsencode(part)) > 255 for part in parts)
     ):
         raise DataError(
-            f"{archive}: expected names of files inside of it. Received {name[:200]!r}. Nothing of it was unpacked: "
-            "it may be meant to do harm."
+            f"{archive}: expected names of files inside it. Received {name[:200]!r}. Nothing of it was unpacked: "
+            "it may be malicious."
         )
     return "/".join(part for part in parts if part not in ("", "."))
 

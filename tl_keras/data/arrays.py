@@ -67,7 +67,7 @@ class ArraySource(RandomAccessSource):
         for what, column in (("labels", label_column), ("splits", splits)):
             if np.shape(column) != (len(images),):
                 raise DataError(
-                    f"{name}: expected one entry of {what} an image, shape ({len(images)},). "
+                    f"{name}: expected one entry of {what} per image, shape ({len(images)},). "
                     f"Received shape {np.shape(column)}. Give one for each image, in the same order."
                 )
         known_names, positions = _encode_labels(name, label_column, class_names)
@@ -115,7 +115,7 @@ def npz_source(path: str, options: SourceOptions = NO_OPTIONS) -> ArraySource:
     """
     name = f"npz:{path}"
     if not Path(path).is_file():
-        raise DataError(f"{name}: expected an .npz file. Received a path without one. Check the path.")
+        raise DataError(f"{name}: expected an .npz file. Received a path without such a file. Check the path.")
     if not zipfile.is_zipfile(path):
         raise DataError(f"{name}: expected an .npz file. Received another or a damaged one. Write it with numpy.savez.")
     try:

@@ -47,7 +47,7 @@ def read_csv(path: str, given: Mapping[str, str] | None = None) -> Table:
     else:
         rows, lines = rows[1:], lines[1:]
     if columns and not rows:
-        raise DataError(f"{name}: expected one row an image. Received the header only. Add rows path,label.")
+        raise DataError(f"{name}: expected one row per image. Received the header only. Add rows path,label.")
     for line, cells in zip(lines, rows, strict=True):
         if any(cells[len(columns) :]):
             raise DataError(

@@ -223,7 +223,7 @@ def _finder_beside(table: Table) -> Callable[[str], str]:
 def _finder_below(table: Table, images_in: str) -> Callable[[str], str]:
     """Returns a function from a cell, a path below a folder or a file name, also without suffix, to the file."""
     if not os.path.isdir(images_in):
-        raise DataError(f"images_in: expected a directory. Received: {images_in}, which is none.")
+        raise DataError(f"images_in: expected a directory. Received: {images_in}, which is not one.")
     files: dict[str, str | None] = {}
     for path in read_tree(images_in)[0].all_images():
         name = path.rpartition("/")[2]

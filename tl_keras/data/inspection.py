@@ -253,7 +253,7 @@ def _require_two_classes(source: Source, counts: np.ndarray, undecodable: tuple[
         )
         raise DataError(
             f"{source.name}: expected images of at least two classes. Received {received}{bad}. "
-            "Add images of what is to be told apart."
+            "Add images of another class."
         )
 
 

@@ -148,7 +148,7 @@ def _descend(shown: str, tree: Folder, given: Mapping[str, str], *, unpacked: bo
         holds_splits = len({split_of_name(folder.name) for folder in inner} - {""}) > 1
         if not (doubled or holds_splits or unpacked or len(inner) == 1):
             raise DataError(
-                f"{shown}: expected one folder a class. Received the one folder {only.path}, which holds the folders "
+                f"{shown}: expected one folder per class. Received the one folder {only.path}, which holds the folders "
                 f"{_shown([folder.name for folder in inner])}. Where these are the classes, name {shown}/{only.path}."
             )
         top = only
@@ -244,7 +244,7 @@ def _require_given(shown: str, top: Folder, given: Mapping[str, str]) -> None:
 def _no_images(shown: str, loose: list[str], left_out: LeftOut) -> str:
     if loose:
         return (
-            f"{shown}: expected one folder a class, {shown}/CLASS/*. Received {number_of(len(loose), 'image')} in no class folder, "
+            f"{shown}: expected one folder per class, {shown}/CLASS/*. Received {number_of(len(loose), 'image')} in no class folder, "
             f"the first is {loose[0]}. Put the images of each class into a folder of its name; where a table says which "
             f"is which, use csv:FILE --config.data.images_in={Path(shown, loose[0]).parent}."
         )

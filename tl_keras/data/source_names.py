@@ -69,7 +69,7 @@ def check_source(name: str | os.PathLike[str]) -> SourceName:
     """
     kind, rest = parsed = parse_source_name(name)
     if kind in ("csv", "npz", "parquet") and not os.path.isfile(rest):
-        raise DataError(f"{kind}:{rest}: expected a {kind} file. Received a path without one. Check the path.")
+        raise DataError(f"{kind}:{rest}: expected a {kind} file. Received a path without such a file. Check the path.")
     if kind == "folder":
         _require_directory(Path(rest))
     return parsed

@@ -30,7 +30,7 @@ def require_single_labels(name: str, class_names: Sequence[str], counts: Sequenc
     if separator is not None:
         example = next(label for label in used if separator in label)
         raise DataError(
-            f"{name}: expected one label an image. Received labels such as {example!r}, which look like several, separated by "
+            f"{name}: expected one label per image. Received labels such as {example!r}, which look like several, separated by "
             f"{separator!r}. Several labels of an image are not supported yet: keep one of each. {_ASKED}"
         )
     images = sum(used.values())

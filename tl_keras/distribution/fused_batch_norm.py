@@ -1,7 +1,7 @@
 """Runs BatchNorm in training as TensorFlow's single fused operation, where Keras 3 uses a dozen operations.
 
 On two CPU cores, a step of MobileNetV2 with all weights and statistics trained takes half the processor time with it
-(docs/benchmarks.md); convolutions take the rest.
+(benchmarks/DIARY.md); convolutions take the rest.
 """
 
 from __future__ import annotations

@@ -112,7 +112,7 @@ def _multi_worker(hardware: Hardware) -> tf.distribute.Strategy:
         ) from error
     if strategy.num_replicas_in_sync != hardware.replicas:
         raise ConfigError(
-            f"workers: expected as many GPUs on each. Received: {strategy.num_replicas_in_sync} in all, and "
+            f"workers: expected the same number of GPUs on each worker. Received: {strategy.num_replicas_in_sync} in all, and "
             f"{len(hardware.devices)} here. Hide the others with CUDA_VISIBLE_DEVICES."
         )
     return strategy

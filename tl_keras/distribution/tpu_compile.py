@@ -63,7 +63,8 @@ def require_no_geometry(model: keras.Model) -> None:
     found = [type(layer).__name__ for layer in all_layers(model) if type(layer).__name__ in _GEOMETRIC]
     if found:
         raise ConfigError(
-            f"model: expected geometric augmentation in the pipeline (--augmentation), since a TPU cannot compile it or crawls. "
+            f"model: expected geometric augmentation in the pipeline (--augmentation), since a TPU "
+            "cannot compile it or runs it very slowly. "
             f"Received: {', '.join(found)} in the model. Use a teacher without."
         )
 

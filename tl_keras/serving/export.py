@@ -67,7 +67,7 @@ def export_run(
     if begun is None or splits is None:
         raise WorkdirError(
             f"workdir: expected a run directory, with config.json and splits.json. Received: {run.path}, without one of them. The "
-            "command that trained writes what is missing of them again."
+            "command that trained writes the missing one again."
         )
     with run.locked():
         trained, proof = load_model(run.model), ParityRecord.load(run.proof)
@@ -132,7 +132,7 @@ def _converting(name: str) -> Iterator[None]:
             raise
         said = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ExportError(
-            f"export: expected a model that the converter of {name} takes. Received: {said}. Nothing was exported; use another "
+            f"export: expected a model that the converter of {name} accepts. Received: {said}. Nothing was exported; use another "
             "format, and report it."
         ) from error
 

@@ -102,7 +102,7 @@ def _pixels(array: np.ndarray, name: str) -> np.ndarray:
     lowest, highest = array.min(), array.max()
     if not (lowest >= 0 and highest <= 255):  # true for NaN as well
         raise DataError(
-            f"{name}: expected values from 0 to 255. Received: {lowest} to {highest}. Undo what was subtracted or divided by."
+            f"{name}: expected values from 0 to 255. Received: {lowest} to {highest}. Undo the subtraction or division."
         )
     if array.dtype.kind == "f" and 0 < highest <= 1:
         raise DataError(
@@ -114,6 +114,6 @@ def _pixels(array: np.ndarray, name: str) -> np.ndarray:
 def _require_images(inputs: list[ImageInput]) -> None:
     missing = next((each for each in inputs if each.contents is None and not pathlib.Path(each.name).is_file()), None)
     if missing is not None:
-        raise DataError(f"images: expected files or directories. Received: {missing.name}, which is not there.")
+        raise DataError(f"images: expected files or directories. Received: {missing.name}, which does not exist.")
     if not inputs:
         raise DataError(f"images: expected files ending in {', '.join(IMAGE_SUFFIXES)}. Received: none.")

@@ -71,7 +71,7 @@ def load_model(path: pathlib.Path) -> TrainedModel:
       BackboneError: There is no such file, it is damaged, or tl_keras did not write it.
     """
     if not path.is_file():
-        raise BackboneError(f"model: expected a .keras file. Received: {path}, which is not there.")
+        raise BackboneError(f"model: expected a .keras file. Received: {path}, which does not exist.")
     try:
         with zipfile.ZipFile(path) as archive:
             facts = read_json_entry(archive, ENTRY)

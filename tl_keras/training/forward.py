@@ -168,7 +168,7 @@ class _Candidates:
         except Exception as error:  # engines raise errors of any type on a model that they cannot run
             line = (str(error).splitlines() or [type(error).__name__])[0]
             raise TrainingError(
-                f"engine: expected {engine} to take the model. Received: {line} Use engine=auto."
+                f"engine: expected {engine} to run the model. Received: {line} Use engine=auto."
             ) from error
         difference = max(
             float(np.abs(array - expected).max() / max(np.abs(expected).max(), np.finfo(np.float32).tiny))
