@@ -244,8 +244,8 @@ def _require_given(shown: str, top: Folder, given: Mapping[str, str]) -> None:
 def _no_images(shown: str, loose: list[str], left_out: LeftOut) -> str:
     if loose:
         return (
-            f"{shown}: expected one folder per class, {shown}/CLASS/*. Received {number_of(len(loose), 'image')} in no class folder, "
-            f"the first is {loose[0]}. Put the images of each class into a folder of its name; where a table says which "
+            f"{shown}: expected one folder per class, {shown}/CLASS/*. Received {number_of(len(loose), 'image')} in no class "
+            f"folder, the first is {loose[0]}. Put the images of each class into a folder of its name; where a table says which "
             f"is which, use csv:FILE --config.data.images_in={Path(shown, loose[0]).parent}."
         )
     reasons = "; ".join(left_out.notes())
