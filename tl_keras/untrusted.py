@@ -1,6 +1,6 @@
-"""Files from strangers: what is checked of an archive before a library reads it.
+"""Checks archives from untrusted sources before a library reads them.
 
-A `.keras` file, an `.npz` and HDF5 say how large they are, and name other files to read. Keras before 3.12, NumPy and
+A `.keras` file, an `.npz` and HDF5 declare how large they are, and name other files to read. Keras before 3.12, NumPy and
 h5py believe them. Every function here raises a ValueError whose first line says what is wrong; nothing here imports
 TensorFlow or Keras.
 """
@@ -21,19 +21,19 @@ MAX_JSON_BYTES = 32 * 2**20
 MAX_JSON_DEPTH = 100
 _MAX_ENTRIES = 10_000
 
-# Weights hardly compress: what unpacks to much more than the file says it holds something else than weights.
+# Weights hardly compress; a file that unpacks to much more than its size holds something else.
 _MAX_EXPANSION = 20
 _ALWAYS_ALLOWED_BYTES = 64 * 2**20
 
-# In memory while it is looked at; a larger one in a temporary file.
+# Size up to which content is checked in memory; larger content goes to a temporary file.
 _SPOOLED_BYTES = 256 * 2**20
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Returns what a JSON text says.
+    """Returns the content of a JSON text.
 
     Raises:
-      ValueError: It is no JSON in UTF-8, longer than 32 MiB, or nested more than 100 levels deep.
+      ValueError: The text is not JSON in UTF-8, is longer than 32 MiB, or is nested more than 100 levels deep.
     """
     if len(text) > MAX_JSON_BYTES:
         raise ValueError(f"JSON of {_size(len(text))}, more than {_size(MAX_JSON_BYTES)}")
@@ -52,7 +52,7 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def read_json_entry(archive: zipfile.ZipFile, name: str) -> Any:
-    """Returns what a JSON file in an archive says; no more of it is unpacked than it may have.
+    """Returns the content of a JSON file in an archive, without unpacking more than is allowed.
 
     Raises:
       KeyError: The archive has no such file.
@@ -75,11 +75,11 @@ def read_entry(archive: zipfile.ZipFile, name: str, *, at_most: int) -> bytes:
 
 
 def check_keras_archive(archive: zipfile.ZipFile, *, bytes_on_disk: int) -> None:
-    """Raises a ValueError where reading a `.keras` file would take what no network needs, or read other files.
+    """Raises a ValueError if reading a `.keras` file would take more than a network needs, or read other files.
 
     Args:
       archive: The opened file.
-      bytes_on_disk: Its size.
+      bytes_on_disk: Size of the file.
     """
     entries = archive.infolist()
     if len(entries) > _MAX_ENTRIES:
@@ -101,19 +101,19 @@ def check_keras_archive(archive: zipfile.ZipFile, *, bytes_on_disk: int) -> None
 
 
 def check_hdf5(file: IO[bytes] | pathlib.Path, *, bytes_on_disk: int) -> None:
-    """Raises a ValueError where an HDF5 file takes values from other files, or claims to hold more than it can.
+    """Raises a ValueError if an HDF5 file takes values from other files, or claims to hold more than it can.
 
-    Links to other files, datasets stored outside of the file and virtual datasets would read whatever the user may read.
+    Links to other files, datasets stored outside the file and virtual datasets would read whatever the user may read.
     A soft link inside the file is refused as well: Keras writes none.
 
     Args:
-      file: The file, opened or named.
-      bytes_on_disk: Its size.
+      file: The file, opened or as a path.
+      bytes_on_disk: Size of the file.
     """
-    import h5py  # not at the top: it takes a third of a second
+    import h5py  # not at the top, because it takes a third of a second
 
     with h5py.File(file, "r") as opened:
-        links: list[tuple[bytes, int]] = []  # h5py loses what is raised within a visit
+        links: list[tuple[bytes, int]] = []  # h5py loses errors raised during a visit
         opened.id.links.visit(lambda name, link: links.append((name, link.type)), info=True)
         claimed = 0
         for name, kind in links:
@@ -129,10 +129,10 @@ def check_hdf5(file: IO[bytes] | pathlib.Path, *, bytes_on_disk: int) -> None:
 
 
 def check_npz(file: str | os.PathLike[str] | IO[bytes]) -> None:
-    """Raises a ValueError where the arrays of an `.npz` file claim more than is in it, or more than fits into memory.
+    """Raises a ValueError if the arrays of an `.npz` file claim more than the file holds, or more than fits into memory.
 
-    NumPy makes room for what a header claims before it reads. Black images do compress a thousandfold, so the limit of what
-    unpacks is the memory of the machine.
+    NumPy allocates memory for what a header claims before it reads. Black images do compress a thousandfold, so the limit of
+    the unpacked size is the machine's memory.
     """
     memory, total = _memory(), 0
     with zipfile.ZipFile(file) as archive:

@@ -1,14 +1,14 @@
-"""The run directory: written atomically by one process at a time, resumed on the same config, refused on another.
+"""Manages the run directory: written atomically by one process at a time, resumed only with the same config.
 
 ```
-config.json     everything resolved             model.keras    the student; takes pixels 0 to 255
-splits.json     which image is in which split   saved_model/1  answers image bytes; servable as it is
-metrics.jsonl   a line an epoch                 labels.txt     a class name a line, in the order of the outputs
-result.json     the run is trained; exports are proof.npz      images and answers that every export has to give again
-                added to it as they are made    logits.npz     logits of the images that the accuracy was measured on
-report.html     made of the finished run       logs/          for TensorBoard
-checkpoints/    to resume from                  audit.json     what an audit measured
-soup.json       in place of result.json where   .lock          held by the process that writes here
+config.json     the resolved config             model.keras    the student; takes pixels 0 to 255
+splits.json     which image is in which split   saved_model/1  takes image bytes; can be served as it is
+metrics.jsonl   one line per epoch              labels.txt     one class name per line, in the order of the outputs
+result.json     the run is trained; exports are proof.npz      images and logits that every export must reproduce
+                added as they are made          logits.npz     logits of the images that the accuracy was measured on
+report.html     the page of the finished run    logs/          for TensorBoard
+checkpoints/    to resume from                  audit.json     measurements of an audit
+soup.json       replaces result.json if         .lock          held by the process that writes here
                 runs were averaged
 ```
 """
@@ -38,7 +38,7 @@ from tl_keras.files import reading, remove, replacing, writing
 from tl_keras.runs.records import EpochRecord, Record, RunResult, SoupResult
 from tl_keras.untrusted import parse_json
 
-# What has to be in the files for those who read them.
+# Keys that the files must have for those who read them.
 _KEYS = {
     "config.json": {"config", "data_hash"},
     "splits.json": {"train", "validation", "test"},
@@ -51,7 +51,7 @@ class RunDirectory:
     """A directory that holds one run.
 
     Args:
-      path: Where; created by `begin`, not before.
+      path: Path of the directory, which `begin` creates.
     """
 
     def __init__(self, path: str | os.PathLike[str]):
@@ -62,19 +62,18 @@ class RunDirectory:
         self.model = self.path / "model.keras"
         self.proof = self.path / "proof.npz"
         self.logits = self.path / "logits.npz"
-        older = self.path / "answers.npz"  # its name before version 0.2
+        older = self.path / "answers.npz"  # the file's name before version 0.2
         if older.exists() and not self.logits.exists():
             self.logits = older
         self._unlock: weakref.finalize[..., RunDirectory] | None = None
 
     def lock(self) -> None:
-        """Keeps other processes from writing here until `release`, or until this process ends; waits for nobody.
+        """Keeps other processes from writing here until `release`, or until this process ends; does not wait.
 
-        Where the directory is not there yet there is nothing to lock: `begin` does it then. What killed processes left half
-        written is removed.
+        If the directory does not exist yet, `begin` locks it later. Files left half-written by killed processes are removed.
 
         Raises:
-          WorkdirError: Another process has it.
+          WorkdirError: Another process has locked it.
         """
         if self._unlock is not None or not self.path.is_dir():
             return
@@ -85,7 +84,7 @@ class RunDirectory:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             holder = os.read(lock, 20).decode()
-            if holder == str(os.getppid()):  # this is an export in a process of its own, which the run waits for
+            if holder == str(os.getppid()):  # this process exports for the run, which waits for it
                 return
             self.release()
             raise WorkdirError(
@@ -106,7 +105,7 @@ class RunDirectory:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[RunDirectory]:
-        """Releases at its end what was locked at its start or within it; see `lock`."""
+        """Releases at the end of the context a lock taken at its start or within it; see `lock`."""
         held = self._unlock is not None
         self.lock()
         try:
@@ -116,7 +115,7 @@ class RunDirectory:
                 self.release()
 
     def _remove_leftovers(self) -> None:
-        """Removes what processes that are gone left half written; see `replacing`."""
+        """Removes half-written files of processes that have ended; see `replacing`."""
         for left in list(self.path.rglob(".[0-9]*.*")):
             process = left.name.split(".")[1]
             if process.isdecimal() and not _is_alive(int(process)):
@@ -126,9 +125,9 @@ class RunDirectory:
                 folder.rmdir()
 
     def scratch_copy(self) -> RunDirectory:
-        """Returns a copy of what a run goes on from, for a process that trains along with the one that writes.
+        """Returns a copy of the files that a run resumes from, for a process that trains along with the one that writes.
 
-        It is gone when the process ends.
+        The copy is removed when the process ends.
         """
         folder = tempfile.TemporaryDirectory(prefix="tl_keras_worker_")
         atexit.register(folder.cleanup)
@@ -155,7 +154,7 @@ class RunDirectory:
             )
 
     def read_config(self) -> dict[str, Any] | None:
-        """Returns what `begin` wrote, or None where no run has begun here."""
+        """Returns the content of `config.json` as `begin` wrote it, or None if no run has begun here."""
         return self._read_json("config.json")
 
     def read_result(self) -> RunResult | None:
@@ -221,14 +220,14 @@ class RunDirectory:
             return file["logits"]
 
     def record_export(self, row: dict[str, Any]) -> None:
-        """Adds an export to `result.json` or `soup.json`, where the directory has one."""
+        """Adds an export to `result.json` or `soup.json`, if the directory has one."""
         if result := self.read_result():
             self.write_result(result.with_export(row))
         elif soup := self.read_soup():
             self.write_soup(soup.with_export(row))
 
     def read_audit(self) -> dict[str, Any] | None:
-        """Returns what `tl_keras.audit` measured, or None where it has not."""
+        """Returns the measurements of `tl_keras.audit`, or None if there are none."""
         return self._read_json("audit.json")
 
     def read_splits(self) -> dict[str, Any] | None:
@@ -236,7 +235,7 @@ class RunDirectory:
         return self._read_json("splits.json")
 
     def finished(self) -> RunResult | None:
-        """Returns the result of a run of which nothing but exports may be missing, or None; says what else is missing."""
+        """Returns the result of a run that lacks nothing but exports, or None; prints what else is missing."""
         result, missing = self.read_result(), self.missing()
         if result is not None and missing:
             say(f"{self.path}: {', '.join(missing)} is missing and written again")
@@ -244,7 +243,7 @@ class RunDirectory:
         return result
 
     def require_no_run(self) -> None:
-        """Raises a WorkdirError where files of a run are here without its `config.json` and without a checkpoint."""
+        """Raises a WorkdirError if files of a run are here without its `config.json` and without a checkpoint."""
         found = [name for name in ("result.json", "model.keras", "metrics.jsonl") if (self.path / name).exists()]
         if found:
             raise WorkdirError(
@@ -253,10 +252,10 @@ class RunDirectory:
             )
 
     def continued(self, config: TransferConfig) -> TransferConfig:
-        """Returns a resolved config with what the run that has begun here has decided about the hardware.
+        """Returns a resolved config with the hardware decisions of the run that has begun here.
 
         Raises:
-          WorkdirError: That run has another config.
+          WorkdirError: That run has a different config.
         """
         self.check_same_run(to_json(config))
         begun = self.read_config()
@@ -279,9 +278,9 @@ class RunDirectory:
         if begun is None:
             return
         ours, theirs = from_json(config), from_json(begun["config"])
-        if splits := self.read_splits():  # by the number of training images, older versions left it open
+        if splits := self.read_splits():  # older versions left the epochs open, by the number of training images
             ours, theirs = (with_epochs(each, images=len(splits["train"])) for each in (ours, theirs))
-        if "auto" in (ours.precision, theirs.precision):  # what it comes to is decided once, where the run begins
+        if "auto" in (ours.precision, theirs.precision):  # resolved once, when the run begins
             ours.precision = theirs.precision
         different = differences(affects_result(to_json(ours)), affects_result(to_json(theirs)))
         if different:
@@ -299,23 +298,23 @@ class RunDirectory:
         labels: tuple[str, ...],
         data_revision: str | None = None,
     ) -> bool:
-        """Creates the directory and says what the run is, or finds that it has begun already.
+        """Creates the directory with the facts of the run, or finds that the run has begun already.
 
-        Splits and labels that a run had are left as they are, and written again where they were removed.
+        Existing splits and labels stay as they are, and are written again if they were removed.
 
         Args:
           config: The resolved config, as `tl_keras.config.to_json` gives it.
-          data_hash: Hash of the images, as the inspection gives it.
+          data_hash: Hash of the images from the inspection.
           splits: Contents of `splits.json`.
           labels: Names of the classes.
-          data_revision: Revision of the source of the images, by which a finished run knows them again; None: it has none.
+          data_revision: Revision of the source, by which a finished run recognises its images; None if it has none.
 
         Returns:
-          Whether a run with this config and these data had begun here before.
+          Whether a run with this config and this data had begun here before.
 
         Raises:
-          WorkdirError: The run that had begun has another config or other data, or another process has the directory, or it
-            cannot be written.
+          WorkdirError: The existing run has another config or other data, another process has locked the directory, or it is
+            not writable.
         """
         self.check_same_run(config)
         with writing(self.path):
@@ -327,12 +326,12 @@ class RunDirectory:
         if not begun or not (self.path / "labels.txt").is_file():
             self.write_text("labels.txt", "".join(f"{printable(label)}\n" for label in labels))
         if not begun:
-            # Last: now the run has begun.
+            # Last, because this file marks the run as begun.
             self.write_json("config.json", {"config": config, "data_hash": data_hash, "data_revision": data_revision})
         return begun
 
     def check_same_images(self, data_hash: str) -> bool:
-        """Returns whether a run has begun here.
+        """Returns whether a run has begun here, after checking its images.
 
         Raises:
           WorkdirError: It has begun with other images.
@@ -351,11 +350,11 @@ class RunDirectory:
         return begun is not None and revision is not None and begun.get("data_revision") == revision
 
     def write_json(self, name: str, values: Any) -> None:
-        """Writes a JSON file in the directory, whole or not at all."""
+        """Writes a JSON file in the directory, completely or not at all."""
         self.write_text(name, json.dumps(values, indent=1) + "\n")
 
     def write_text(self, name: str, text: str) -> None:
-        """Writes a text file in the directory, whole or not at all."""
+        """Writes a text file in the directory, completely or not at all."""
         with replacing(self.path / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
@@ -389,19 +388,19 @@ def _is_alive(process: int) -> bool:
 
 
 def run_identity(config: dict[str, Any], data_hash: str, splits: dict[str, Any]) -> dict[str, Any]:
-    """Returns what a checkpoint is of: the config that affects it, and the hashes of the images and of their splits.
+    """Returns the identity of a checkpoint: the config that affects it, and the hashes of the images and their splits.
 
     Args:
-      config: As `tl_keras.config.to_json` gives it, resolved.
-      data_hash: Of the images.
-      splits: As in `splits.json`.
+      config: Resolved config from `tl_keras.config.to_json`.
+      data_hash: Hash of the images.
+      splits: Contents of `splits.json`.
     """
     ids = json.dumps([splits[name] for name in ("train", "validation", "test")])
     return {"config": affects_result(config), "data": data_hash, "splits": hashlib.sha256(ids.encode()).hexdigest()}
 
 
 def identity_differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
-    """Returns in what two `run_identity` dictionaries differ; fields that an older version did not know have their defaults."""
+    """Returns the differences between two `run_identity` dictionaries; fields that an older version lacked have defaults."""
     known = {**theirs, "config": affects_result(to_json(from_json(theirs["config"])))}
     config = differences(ours["config"], known["config"])
     names = {"data": "the images", "splits": "which image is in which split"}
@@ -409,7 +408,7 @@ def identity_differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[s
 
 
 def affects_result(config: dict[str, Any]) -> dict[str, Any]:
-    """Returns the part of a config that affects what is trained; what computes, where features are, exports may change."""
+    """Returns the part of a config that affects training; hardware, cache and exports may change."""
     asked = config["cache"]
     rounding = asked["engine"] if asked["engine"].endswith("_bf16") else "auto"
     cache = {"dtype": asked["dtype"], "engine": rounding} if asked["enabled"] else {}

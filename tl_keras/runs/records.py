@@ -1,4 +1,4 @@
-"""Typed records of a run: what its JSON files hold, read by attribute; their keys are the contract with people and scripts."""
+"""Defines typed records of a run's JSON files, read by attribute; their keys are the contract with people and scripts."""
 
 from __future__ import annotations
 

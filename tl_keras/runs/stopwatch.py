@@ -1,4 +1,4 @@
-"""Where the time of a run goes, by part, without gaps: the parts add up to what the person waited."""
+"""Measures the time of a run by part, without gaps: the parts add up to what the person waited."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ class Stopwatch:
     """Divides the time since the start of a command into parts, one after the other.
 
     Args:
-      began: When the command started, by `time.perf_counter`; None: now.
-      part: What is being done since then.
+      began: Start of the command by `time.perf_counter`; None means now.
+      part: Name of the first part.
     """
 
     def __init__(self, *, began: float | None = None, part: str = "preparing"):
@@ -20,12 +20,12 @@ class Stopwatch:
         self._seconds: dict[str, float] = {}
 
     def start(self, part: str) -> None:
-        """Ends the part that was going on, and begins another; a part may go on several times."""
+        """Ends the current part and begins another; a part may be resumed several times."""
         self.seconds()
         self._part = part
 
     def add(self, seconds: Mapping[str, float]) -> None:
-        """Adds what earlier processes have spent on the same run."""
+        """Adds the seconds that earlier processes spent on the same run."""
         for part, spent in seconds.items():
             self._seconds[part] = self._seconds.get(part, 0.0) + spent
 
@@ -38,5 +38,5 @@ class Stopwatch:
 
     @property
     def total(self) -> float:
-        """Seconds of all parts so far."""
+        """Returns the seconds of all parts so far."""
         return sum(self.seconds().values())

@@ -1,4 +1,4 @@
-"""What happens while Keras fits: a progress bar, a guard against a loss that is no number, the record of epochs."""
+"""Runs while Keras fits: a progress bar, a guard against a loss that is not a number, and the record of epochs."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from tl_keras.runs.stopwatch import Stopwatch
 from tl_keras.training.checkpoints import save_checkpoint, values_of
 from tl_keras.training.selection import EpochScore, EpochSelection
 
-# An epoch over cached features takes less time than a checkpoint: a run killed between two trains the epochs since the
-# last again, to the same weights.
+# Seconds between two checkpoints, because an epoch over cached features takes less time than a checkpoint. A run killed in between
+# repeats the epochs since the last one, with the same weights.
 _SECONDS_BETWEEN_CHECKPOINTS = 2.0
 
 
 class ProgressBar(keras.callbacks.Callback):
-    """A bar for one phase on stderr, with images per second, the time that the phase has left, and a line for each epoch.
+    """Shows a bar for one phase on stderr, with images per second, the time left in the phase, and a line per epoch.
 
     Args:
-      description: Stands before the bar.
+      description: Text before the bar.
       images_per_epoch: Number of training images.
-      global_batch_size: Images a step; the last step of an epoch has what is left.
+      global_batch_size: Number of images per step; the last step of an epoch has the rest.
       first_epoch: First epoch of the run that this fit trains.
-      last_epoch: One past the last one.
-      cached: Whether the images were read before, and an epoch passes over what frozen layers made of them.
+      last_epoch: Epoch after the last one.
+      cached: Whether an epoch reads cached features of frozen layers and no images.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class ProgressBar(keras.callbacks.Callback):
         seconds_an_epoch = (time.perf_counter() - self._began) / (epoch + 1 - self._first_epoch)
         left = seconds_an_epoch * (
             self._last_epoch - epoch - 1
-        )  # of the phase: others, and the exports, have lines of their own
+        )  # of this phase; other phases and the exports have lines of their own
         ahead = f", {left:.0f} s of the phase left" if epoch + 1 < self._last_epoch else ""
         self._bar.write(
             f"  epoch {epoch + 1}/{self._last_epoch}  loss {logs['loss']:.4f}  accuracy {logs['accuracy']:.4f}  "
@@ -97,24 +97,24 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
 
 
 class RecordEpochs(keras.callbacks.Callback):
-    """After each epoch: decides whether its weights are the ones to keep, writes the checkpoint, and may end the phase.
+    """Decides after each epoch whether to keep its weights, writes the checkpoint, and may end the phase.
 
-    Kept is the last epoch that validation cannot tell from the best so far; see `tl_keras.training.selection`.
+    The run keeps the last epoch that validation cannot tell from the best so far; see `tl_keras.training.selection`.
 
     Args:
-      progress: Of the run; updated in place.
-      phase_name: For the history.
-      variables: Of the student, those that the run may change; with `kept`, what the checkpoint holds.
-      optimizer: The phase's.
+      progress: Progress of the run, updated in place.
+      phase_name: Name of the phase in the history.
+      variables: Variables of the student that the run may change; the checkpoint holds them and `kept`.
+      optimizer: Optimizer of the phase.
       checkpoint: File to resume from.
-      kept: Values of `variables` that are kept so far; updated in place.
-      patience: Epochs without a better score in this phase before it ends; 0: never.
+      kept: Values of `variables` at the kept epoch, updated in place.
+      patience: Number of epochs without a better score after which the phase ends; 0 for never.
       images_per_epoch: Number of training images.
       validation_images: Number of validation images.
-      write_history: Called with the history after each epoch.
-      stopwatch: Of the run.
-      cached: Whether an epoch passes over what frozen layers made of the images, and reads none.
-      identity: What run the checkpoint is of.
+      write_history: Function that is called with the history after each epoch.
+      stopwatch: Stopwatch of the run.
+      cached: Whether an epoch reads cached features of frozen layers and no images.
+      identity: Identity of the run that the checkpoint belongs to.
     """
 
     def __init__(
@@ -160,7 +160,7 @@ class RecordEpochs(keras.callbacks.Callback):
         self._trained = time.perf_counter()
 
     def on_test_end(self, logs=None):
-        # Here, and not at the end of the epoch: where an average of the weights is evaluated, it is in the model now.
+        # Not at the end of the epoch: if an average of the weights is evaluated, the model holds it now.
         progress, epoch = self._progress, EpochScore(float(logs["accuracy"]), float(logs["loss"]))
         score = epoch.accuracy, -epoch.loss
         if progress.phase_best_score is None or score > progress.phase_best_score:
@@ -179,7 +179,7 @@ class RecordEpochs(keras.callbacks.Callback):
             progress.phase_over = True
             self.model.stop_training = True
         if self.model.stop_training or epoch + 1 == self.params["epochs"]:
-            return  # a phase whose last epoch is in the checkpoint has ended, and its proof is there with it
+            return  # if a checkpoint has the last epoch of a phase, the phase has ended and the checkpoint has its proof
         self._take()
         if time.perf_counter() - self._written >= _SECONDS_BETWEEN_CHECKPOINTS:
             self.write()
@@ -189,14 +189,14 @@ class RecordEpochs(keras.callbacks.Callback):
         self.write()
 
     def write(self) -> None:
-        """Writes the checkpoint of the last epoch that is over, unless it is written."""
+        """Writes the checkpoint of the last finished epoch, unless it is written already."""
         if self._unwritten:
             save_checkpoint(self._checkpoint, **self._unwritten)
             self._write_history(self._unwritten["progress"].history)
             self._unwritten, self._written = {}, time.perf_counter()
 
     def _take(self) -> None:
-        """Copies what the checkpoint is made of: the epoch that comes next changes it."""
+        """Copies the content of the checkpoint, because the next epoch changes it."""
         values = [*values_of(self._variables), *values_of(self._optimizer.variables)]
         self._progress.seconds = self._stopwatch.seconds()
         progress = copy.deepcopy(self._progress)
@@ -220,14 +220,14 @@ class RecordEpochs(keras.callbacks.Callback):
 
 
 class EpochScalars(keras.callbacks.TensorBoard):
-    """TensorBoard's scalars of each epoch.
+    """Writes TensorBoard's scalars of each epoch.
 
     Args:
-      logs: The directory that they go to.
+      logs: Directory that they are written to.
     """
 
     def __init__(self, logs: pathlib.Path):
         super().__init__(logs, write_graph=False)
 
     def on_train_batch_end(self, batch, logs=None):
-        """Keras's own makes summaries of every step and throws them away; a step over cached features takes as long."""
+        """Replaces Keras's own, which makes unused summaries of every step, as slow as a step over cached features."""

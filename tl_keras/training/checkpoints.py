@@ -1,9 +1,9 @@
-"""Checkpoints: everything that a run needs to go on exactly, in one file that is replaced atomically; the last two are kept.
+"""Saves everything that a run needs to resume exactly, in one file that is replaced atomically; keeps the last two.
 
 A checkpoint is an `.npz` archive: the variables of model and optimizer as arrays, and a JSON record of phase, epoch,
 best score and history. Keras's own weight files leave out the state of the random generators (dropout's), without
-which a resumed run is another run. The archive has a checksum of each array: a torn or altered file is found when it is
-read, and the one before it is used.
+which a resumed run would differ. The archive has a checksum of each array: a torn or altered file is detected when it is
+read, and the previous one is used.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from tl_keras.runs.records import Progress
 
 @dataclasses.dataclass
 class Checkpoint:
-    """What `save_checkpoint` wrote.
+    """The content of a checkpoint.
 
     Attributes:
-      progress: How far the run had come.
-      values: Of the variables of student and optimizer.
-      kept: Of the variables of the student, at the epoch that is kept.
-      identity: What it is a checkpoint of, as `run_identity` gives it; None: an earlier version wrote it, without.
+      progress: Progress of the run.
+      values: Values of the variables of student and optimizer.
+      kept: Values of the student's variables at the kept epoch.
+      identity: Identity of the run, as `run_identity` returns it; None if an earlier version wrote none.
     """
 
     progress: Progress
@@ -40,17 +40,17 @@ class Checkpoint:
     identity: dict[str, Any] | None = None
 
     def require(self, identity: dict[str, Any], *, path: pathlib.Path, begun: bool) -> None:
-        """Raises a WorkdirError where it is a checkpoint of another run.
+        """Raises a WorkdirError if the checkpoint belongs to another run.
 
         Args:
-          identity: Of the run that is to go on from it.
-          path: Where it lies.
-          begun: Whether the run's `config.json` is there, which vouches for checkpoints of earlier versions.
+          identity: Identity of the run that wants to resume from it.
+          path: Path of the checkpoint.
+          begun: Whether the run's `config.json` exists, which is enough for checkpoints of earlier versions.
         """
         different = identity_differences(identity, self.identity) if self.identity else []
         if not different and (self.identity or begun):
             return
-        said = "; ".join(different[:3]) or "which run it is of is unknown without config.json"
+        said = "; ".join(different[:3]) or "without config.json it is unknown which run it belongs to"
         raise WorkdirError(
             f"workdir: {path} is the checkpoint of another run ({said}). Use another --workdir, or bring back the options, images "
             "and files of that run to go on."
@@ -70,10 +70,10 @@ def save_checkpoint(
     progress: Progress,
     identity: dict[str, Any] | None = None,
 ) -> None:
-    """Writes one file, whole or not at all; the one that was there becomes `previous_of(path)`.
+    """Writes a checkpoint, completely or not at all; the existing one becomes `previous_of(path)`.
 
     Raises:
-      WorkdirError: The disk is full or the place cannot be written.
+      WorkdirError: The disk is full, or the place is not writable.
     """
     arrays: dict[str, Any] = {f"value_{i}": value for i, value in enumerate(values)}
     arrays |= {f"kept_{i}": value for i, value in enumerate(kept)}
@@ -86,38 +86,40 @@ def save_checkpoint(
 
 
 def previous_of(path: pathlib.Path) -> pathlib.Path:
-    """Returns where the checkpoint before the one in a file is."""
+    """Returns the path of the checkpoint before the one in a file."""
     return path.with_name(f"{path.stem}.previous{path.suffix}")
 
 
 def read_checkpoint(path: pathlib.Path) -> tuple[Checkpoint | None, str]:
-    """Returns the last checkpoint that is whole.
+    """Returns the last checkpoint that is intact.
 
     Returns:
-      The checkpoint, or None where none was written; and a line that names a damaged file which was passed over, or an
-      empty string.
+      The checkpoint, or None if none was written; and a line that names a damaged file that was skipped, or an empty
+      string.
 
     Raises:
-      WorkdirError: Each file that is there is damaged.
+      WorkdirError: Every existing file is damaged.
     """
     damage: list[str] = []
     for candidate in (path, previous_of(path)):
         if candidate.exists():
             try:
                 checkpoint = _read(candidate)
-            except Exception as error:  # zipfile, zlib, NumPy and json each raise their own kinds for a damaged file
+            except Exception as error:  # zipfile, zlib, NumPy and json each raise their own types for a damaged file
                 damage.append(f"{candidate} is damaged ({str(error) or type(error).__name__})")
                 continue
-            if damage:  # out of the way, lest the next one written makes it the previous one
+            if damage:  # moved away, so that the next write does not make it the previous checkpoint
                 path.replace(path.with_name(f"{path.stem}.damaged{path.suffix}"))
             return checkpoint, "; ".join(damage)
     if damage:
-        raise WorkdirError(f"workdir: {'; '.join(damage)}. Remove {path.parent} to start the run anew.")
+        raise WorkdirError(
+            f"workdir: {'; '.join(damage)}. Remove {path.parent} to start the run again from the beginning."
+        )
     return None, ""
 
 
 def _read(path: pathlib.Path) -> Checkpoint:
-    """Reads every array of a file, and so its checksum; raises whatever the libraries do where it is damaged."""
+    """Reads every array of a file, and so its checksum; raises the libraries' own errors if it is damaged."""
     with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         record = json.loads(str(archive["record"]))
         values, kept = (
@@ -129,12 +131,14 @@ def _read(path: pathlib.Path) -> Checkpoint:
 
 
 def restore(path: pathlib.Path, variables: Sequence[keras.Variable], values: Sequence[np.ndarray]) -> None:
-    """Fills variables with the values that a checkpoint had of them.
+    """Sets variables to their values in a checkpoint.
 
     Raises:
-      WorkdirError: They are the values of other variables.
+      WorkdirError: The values belong to other variables.
     """
     if [tuple(variable.shape) for variable in variables] != [value.shape for value in values]:
-        raise WorkdirError(f"workdir: {path} belongs to another model. Remove it to start the run anew.")
+        raise WorkdirError(
+            f"workdir: {path} belongs to another model. Remove it to start the run again from the beginning."
+        )
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)

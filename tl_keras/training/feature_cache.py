@@ -1,15 +1,14 @@
-"""Activations of frozen layers on disk: computed once for an image, read by every epoch, run and sweep after.
+"""Stores activations of frozen layers on disk: computed once per image, read by every later epoch, run and sweep.
 
 ```
-CACHE/lock           held by the one process that makes room
-CACHE/KIND/rows      the activations, one row of fixed size an image
-           index     36 bytes a row: the key of what was computed (SHA-256), and the CRC-32 of the row
-           lock      held by the one process that adds rows
-           kind.json what the name KIND is the hash of: weights, cut, preprocessing
+CACHE/lock           held by the process that makes room
+CACHE/KIND/rows      the activations, one row of fixed size per image
+           index     36 bytes per row: the key of its content (SHA-256), and the CRC-32 of the row
+           lock      held by the process that adds rows
+           kind.json the facts whose hash is the name KIND: weights, cut, preprocessing
 ```
-Both files only grow, until they are removed to make room, and rows are written before their index, so that whatever a kill
-leaves is a shorter cache. A row is found by the content of its image: a changed image has no row yet, and a renamed one
-keeps its own.
+Both files only grow until they are removed to make room. Rows are written before their index, so that a kill leaves a shorter
+cache. A row is found by the content of its image: a changed image has no row yet, and a renamed one keeps its own.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ import numpy as np
 from tl_keras.errors import WorkdirError
 from tl_keras.files import writing
 
-# Names of the folders of kinds: unpacked archives, converted and fetched images may lie beside them, and be in use.
+# Names of the folders of kinds; unpacked archives, converted and fetched images may be beside them and in use.
 _KIND = 32 * "[0-9a-f]"
 _KEY_BYTES = 32
 _KEY = np.dtype(f"V{_KEY_BYTES}")
@@ -43,11 +42,11 @@ _RECORD = np.dtype([("key", _KEY), ("crc", "<u4")])
 
 @dataclasses.dataclass(frozen=True)
 class RowSpec:
-    """What one row holds: a float tensor, or several, of one image.
+    """The content of a row: one or several float tensors of one image.
 
     Attributes:
-      shapes: Of each tensor, without the batch.
-      dtype: `float32` or `float16`, as stored.
+      shapes: Shape of each tensor, without the batch.
+      dtype: Stored type, `float32` or `float16`.
     """
 
     shapes: tuple[tuple[int, ...], ...]
@@ -55,11 +54,11 @@ class RowSpec:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of a row."""
+        """Returns the bytes of a row."""
         return sum(math.prod(shape) for shape in self.shapes) * np.dtype(self.dtype).itemsize
 
     def nbytes_on_disk(self, rows: int) -> int:
-        """Returns what so many rows take, with their places in the index."""
+        """Returns the bytes that a number of rows take, including their entries in the index."""
         return rows * (self.nbytes + _RECORD.itemsize)
 
     def holds(self, tensors: Sequence[np.ndarray]) -> bool:
@@ -71,8 +70,8 @@ class FeatureCache:
     """A directory of cached activations that several runs share.
 
     Args:
-      folder: Created when the first row is written.
-      limit_gib: What all of it may take; the kinds that were not used for longest give way.
+      folder: Directory of the cache, created when the first row is written.
+      limit_gib: Largest size of the whole cache; the least recently used kinds are removed first.
     """
 
     def __init__(self, folder: pathlib.Path, *, limit_gib: float):
@@ -83,15 +82,15 @@ class FeatureCache:
         """Returns the rows of one kind, which may not be on disk yet.
 
         Args:
-          kind: Everything that decides the activations besides the image, as JSON's own types.
-          spec: What a row holds.
+          kind: Facts that decide the activations besides the image, as JSON types.
+          spec: Content of a row.
         """
         described = json.dumps({**kind, **dataclasses.asdict(spec)}, sort_keys=True)
         name = hashlib.sha256(described.encode()).hexdigest()[:32]
         return FeatureRows(self.folder / name, spec, described)
 
     def refusal(self, nbytes: int) -> str:
-        """Returns why `nbytes` cannot be kept here whatever gives way, in a few words, or an empty string."""
+        """Returns why `nbytes` cannot be stored here whatever is removed, in a few words, or an empty string."""
         if nbytes > self.limit_gib * 2**30:
             return f"they take {nbytes / 2**30:.2g} GiB, more than --cache_gib={self.limit_gib:g}"
         existing = next(path for path in [self.folder, *self.folder.parents] if path.is_dir())
@@ -100,21 +99,21 @@ class FeatureCache:
         return ""
 
     def make_room(self, missing: int, *, needed: int, keep: FeatureRows) -> str:
-        """Removes what was not used for longest until what is missing fits; where that is not enough, the rows of `keep`.
+        """Removes the least recently used kinds until the missing rows fit, and if that is not enough, the rows of `keep`.
 
-        Call it within `keep.locked()`, and look for the rows again after it.
+        Call it within `keep.locked()`, and look up the rows again afterwards.
 
         Args:
-          missing: Bytes of the rows that are to be added to those of `keep`.
-          needed: Bytes of the rows that are to be added where `keep` has none.
-          keep: The kind that is to be filled. Of it, all rows go or none.
+          missing: Number of bytes of the rows to add to those of `keep`.
+          needed: Number of bytes of the rows to add if `keep` has none.
+          keep: The kind to fill. Either all its rows are removed or none.
 
         Returns:
-          Why they do not fit, in a few words, or an empty string.
+          The reason why they do not fit, in a few words, or an empty string.
         """
         if (self.folder / "lock").is_dir():
             raise WorkdirError(f"cache: expected a file in {self.folder / 'lock'}. Received: a directory. Remove it.")
-        with _lock(self.folder / "lock"):  # no other process removes what is measured here
+        with _lock(self.folder / "lock"):  # keeps other processes from removing what is measured here
             sizes = {path: _size(path) for path in self.folder.glob(_KIND) if path.is_dir()}
             free = shutil.disk_usage(self.folder).free
             room = min(self.limit_gib * 2**30 - sum(sizes.values()), free)
@@ -135,12 +134,12 @@ class FeatureCache:
 
 
 class FeatureRows:
-    """The rows of one kind.
+    """The rows of one kind on disk.
 
     Args:
-      folder: Where they lie.
-      spec: What a row holds.
-      described: Written beside them, for people.
+      folder: Directory of the rows.
+      spec: Content of a row.
+      described: Description for people, written beside them.
     """
 
     def __init__(self, folder: pathlib.Path, spec: RowSpec, described: str):
@@ -150,10 +149,10 @@ class FeatureRows:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keeps other processes from adding rows; cuts off what a killed one left half written.
+        """Keeps other processes from adding rows, and cuts off a row that a killed process left half-written.
 
         Raises:
-          WorkdirError: The place cannot be written.
+          WorkdirError: The place is not writable.
         """
         self._require_files()
         with writing(self.folder), _lock(self.folder / "lock"):
@@ -168,7 +167,7 @@ class FeatureRows:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the rows which are there take on disk."""
+        """Returns the bytes that the existing rows take on disk."""
         return _size(self.folder / "rows") + _size(self.folder / "index")
 
     def clear(self) -> None:
@@ -180,8 +179,8 @@ class FeatureRows:
         """Adds a row for each key. Call it within `locked`.
 
         Args:
-          keys: 32 bytes each.
-          tensors: Of shapes (len(keys), *shape), in the order of `spec.shapes`.
+          keys: Keys of 32 bytes each.
+          tensors: Arrays of shapes (len(keys), *shape), in the order of `spec.shapes`.
 
         Raises:
           WorkdirError: The disk is full.
@@ -195,7 +194,7 @@ class FeatureRows:
                     file.write(records.tobytes())
 
     def _require_files(self) -> None:
-        """Raises a WorkdirError where something else lies in the place of a file."""
+        """Raises a WorkdirError if something else is in the place of a file."""
         for name in ("rows", "index", "lock", "kind.json"):
             if (self.folder / name).is_dir():
                 raise WorkdirError(
@@ -204,15 +203,15 @@ class FeatureRows:
                 )
 
     def reader(self) -> RowReader:
-        """Opens the rows that are there now; where none were computed, a reader that finds none.
+        """Opens the existing rows; if there are none, returns a reader that finds none.
 
         Raises:
-          WorkdirError: Something else lies in the place of a file.
+          WorkdirError: Something else is in the place of a file.
         """
         self._require_files()
         try:
             index = (self.folder / "index").read_bytes()
-            os.utime(self.folder)  # now it was used
+            os.utime(self.folder)  # marks it as used now
             rows = os.open(self.folder / "rows", os.O_RDONLY)
         except FileNotFoundError:
             index, rows = b"", os.open(os.devnull, os.O_RDONLY)
@@ -220,14 +219,14 @@ class FeatureRows:
 
 
 class RowReader:
-    """Finds rows and reads them. They stay what they are when the cache makes room for others and is filled anew.
+    """Finds and reads rows, which stay the same even if the cache is emptied and filled again.
 
-    Rows are read, not mapped into memory: memory stays flat, and the system keeps what is read often.
+    Rows are read and not mapped into memory, so that memory stays flat while the system caches what is read often.
 
     Args:
       rows: Descriptor of the open file of rows, which the reader closes.
-      index: What the file of that name held.
-      spec: What a row holds.
+      index: Content of the index file.
+      spec: Content of a row.
     """
 
     def __init__(self, rows: int, index: bytes, spec: RowSpec):
@@ -239,11 +238,11 @@ class RowReader:
         self._ends = np.cumsum([math.prod(shape) for shape in spec.shapes])[:-1]
 
     def find(self, keys: Sequence[bytes]) -> np.ndarray:
-        """Returns the position of the row of each key, int64 (n,), and -1 where there is none that is intact."""
+        """Returns the position of each key's row, int64 (n,), and -1 if there is no intact one."""
         if not len(self._order):
             return np.full(len(keys), -1, np.int64)
         known, wanted = self._index["key"][self._order], np.array(keys, _KEY)
-        places = np.searchsorted(known, wanted, side="right") - 1  # of two rows with one key, the later
+        places = np.searchsorted(known, wanted, side="right") - 1  # the later of two rows with one key
         positions: np.ndarray = np.where(known[places] == wanted, self._order[places], -1)
         for position in np.unique(positions[positions >= 0]):
             row = os.pread(self._file, self.spec.nbytes, int(position) * self.spec.nbytes)
@@ -261,23 +260,23 @@ class RowReader:
 
 
 def _lock(path: pathlib.Path) -> TextIO:
-    """Waits for the lock of a file, which is made where it is missing; the lock is held until the file is closed."""
+    """Waits for the lock of a file, which is created if it is missing; the lock is held until the file is closed."""
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileNotFoundError), contextlib.ExitStack() as files:
             lock = files.enter_context(path.open("w"))
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if os.path.samestat(os.fstat(lock.fileno()), path.stat()):  # who had it before may have removed the folder
+            if os.path.samestat(os.fstat(lock.fileno()), path.stat()):  # the last holder may have removed the folder
                 files.pop_all()
                 return lock
 
 
 def _remove_unless_locked(folder: pathlib.Path) -> bool:
-    """Removes a kind that no process adds rows to; returns whether it did."""
+    """Removes a kind unless a process is adding rows to it; returns whether it did."""
     try:
         with (folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # All of it goes at once, so that nobody adds rows to what is half removed.
+            # The whole folder goes at once, so that nobody adds rows to a half-removed kind.
             removed = folder.rename(tempfile.mkdtemp(dir=folder.parent))
             shutil.rmtree(removed, ignore_errors=True)
             return True

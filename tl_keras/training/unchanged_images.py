@@ -1,4 +1,4 @@
-"""Tells whether the images of a finished run are still those that it was trained on, without decoding them each time."""
+"""Checks whether the images of a finished run are still those that it was trained on, without decoding them each time."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from tl_keras.training.model_cache import ModelCache
 def require_unchanged_images(
     run: RunDirectory, config: TransferConfig, source: Source | None, models: ModelCache
 ) -> None:
-    """Refuses to call a run finished whose images, classes or splits have changed; where they are gone, says so.
+    """Raises an error if the images, classes or splits of a finished run have changed; prints a line if they are gone.
 
-    The revision of the source, by which names, sizes and times of change have stayed, is enough; where it differs, the
+    An unchanged revision of the source, that is the same names, sizes and modification times, is enough. If it differs, the
     images are inspected as before training, and their hash decides.
 
     Args:
       run: A finished run.
-      config: Its config, which names the source.
-      source: The source where it was opened already, from Python; None: the config's.
-      models: Keeps the inspection for the next run.
+      config: Config of the run, which names the source.
+      source: The source if Python code has opened it already; None means the config's.
+      models: Cache that keeps the inspection for the next run.
 
     Raises:
-      WorkdirError: They have changed.
+      WorkdirError: The images have changed.
     """
     options = SourceOptions.of(config)
     try:
