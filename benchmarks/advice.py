@@ -33,8 +33,9 @@ from tl_keras.advice.teacher_scores import draw_sample
 from tl_keras.advice.time_estimate import estimate_time
 from tl_keras.config import DataConfig, TransferConfig, from_json, to_json
 from tl_keras.experiments.comparison import directory_name
-from tl_keras.training.loop import train_and_evaluate, versions
+from tl_keras.training.loop import train_and_evaluate
 from tl_keras.training.model_cache import ModelCache
+from tl_keras.training.versions import versions
 
 # What is tried with each teacher; `none` is feature_extraction.
 CUTS = ("none", "blocks:2", "blocks:4")

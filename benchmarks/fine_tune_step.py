@@ -67,13 +67,14 @@ def _step(name: str, pixels: int) -> Callable[[], object]:
     models = ModelCache()
     student = models.student(choose_backbone(config.model), config.model, num_classes=_NUM_CLASSES, seed=0)
     plan = plan_phases(config, student, images=_BATCH_SIZE)[0].plan
-    models.remember(student, models.cut(student, plan).trained.variables)
-    hardware = resolve_hardware("auto")
-    trainer = models.trainer(student, plan, config.training, on_features=False, class_weights=None, hardware=hardware)
+    distributor = open_distributor(resolve_hardware("auto"))
+    trainer = models.trainer(
+        student, plan, config.training, on_features=False, class_weights=None, distributor=distributor
+    )
     trainer.optimizer.begin(learning_rate=1e-3, steps=1000, warmup_fraction=0.1)
     images = np.random.default_rng(0).uniform(0, 255, (_BATCH_SIZE, pixels, pixels, 3)).astype(np.float32)
     labels = keras.utils.to_categorical(np.arange(_BATCH_SIZE) % _NUM_CLASSES, _NUM_CLASSES)
-    with open_distributor(hardware).fitting(trainer):  # in which the step is traced
+    with distributor.fitting(trainer):  # in which the step is traced
         for _ in range(2):
             trainer.train_on_batch(images, labels)
     return lambda: trainer.train_on_batch(images, labels)

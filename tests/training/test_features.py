@@ -5,15 +5,14 @@ import json
 import numpy as np
 import pytest
 
-from tl_keras.builder import choose_backbone
-from tl_keras.config import quick_start, resolve
+from tl_keras.config import quick_start
 from tl_keras.data.arrays import ArraySource
-from tl_keras.data.options import SourceOptions
 from tl_keras.serving.model_file import load_model
 from tl_keras.training.feature_cache import FeatureRows
-from tl_keras.training.loop import feature_store, make_splits, train_and_evaluate
+from tl_keras.training.inputs import feature_store
+from tl_keras.training.loop import train_and_evaluate
 from tl_keras.training.model_cache import ModelCache
-from tl_keras.training.phases import plan_phases
+from tl_keras.training.preparation import decide, prepare
 
 
 @pytest.fixture(scope="module")
@@ -115,13 +114,10 @@ def open_store(models, tmp_path):
             str(tmp_path / "cache"),
         )
         config.data.train_examples_per_class = 0
-        config = resolve(config)
-        source, inspection = models.images(ArraySource(images, np.arange(len(images)) % 2), SourceOptions())
-        student = models.student(choose_backbone(config.model), config.model, num_classes=2, seed=0)
-        splits = make_splits(config, source, inspection)
-        (phase,) = phases = plan_phases(config, student, images=len(splits.train))
-        store = feature_store(config, student, phases, source, inspection, splits)
-        return store, student, models.cut(student, phase.plan)
+        source = ArraySource(images, np.arange(len(images)) % 2)
+        prepared = prepare(decide(config, source=source), models, source=source)
+        (phase,) = prepared.phases
+        return feature_store(prepared), prepared.student, models.split(prepared.student, phase.plan)
 
     return open_store
 

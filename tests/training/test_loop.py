@@ -14,16 +14,14 @@ import numpy as np
 import pytest
 from forked_commands import run_command, start_command
 
-from tl_keras.backbones.specs import backbone_spec
 from tl_keras.config import quick_start
 from tl_keras.data.arrays import ArraySource
-from tl_keras.data.inspection import inspect_source
 from tl_keras.data.sources import open_source
 from tl_keras.errors import BackboneError, ConfigError, DataError, ExportError, WorkdirError
 from tl_keras.experiments.measure import evaluate_run
 from tl_keras.serving.model_file import load_model
 from tl_keras.training.freeze_check import FreezeCheck
-from tl_keras.training.loop import _crop_loss, train_and_evaluate
+from tl_keras.training.loop import train_and_evaluate
 from tl_keras.training.model_cache import ModelCache
 
 FILES = {
@@ -270,15 +268,6 @@ def test_a_run_killed_before_its_last_proof_still_gives_it(tmp_path, models, mon
             train_and_evaluate(config, tmp_path / "run", models=models)
     result = train_and_evaluate(config, tmp_path / "run", models=models)
     assert [proof["phase"] for proof in result.freeze_proof] == ["head"]
-
-
-@pytest.mark.parametrize(("resize", "said"), [("original", "keeps 19% of the images' area"), ("pad", "")])
-def test_a_crop_that_loses_much_of_elongated_images_is_said(resize, said):
-    images = np.random.default_rng(0).integers(0, 256, (12, 20, 80, 3), dtype=np.uint8)
-    inspection = inspect_source(ArraySource(images, np.arange(12) % 2))
-    preprocess = backbone_spec("ResNet50").default_weights.preprocess.with_resize(resize)
-    assert said in "".join(_crop_loss(preprocess, inspection))
-    assert bool(said) == bool(_crop_loss(preprocess, inspection))
 
 
 def test_digits_are_not_mirrored_unless_it_is_asked_for(tmp_path, models, capsys):

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tl_keras.builder import build_backbone, build_student, choose_backbone, plan_student
 from tl_keras.config import ModelConfig, TrainingConfig
+from tl_keras.distribution.distributor import open_distributor
 from tl_keras.distribution.hardware import resolve_hardware
 from tl_keras.training.freeze_check import FreezeCheck
 from tl_keras.training.model_cache import ModelCache
@@ -22,17 +23,21 @@ def trained(request):
     size = max(32, choose_backbone(ModelConfig(backbone=name, weights="none")).spec.min_image_size)
     config = ModelConfig(backbone=name, weights="none", image_size=size, method="fine_tune", unfreeze="blocks:1")
     keras.utils.set_random_seed(0)
-    student = build_student(choose_backbone(config), config, num_classes=2)
     models, proofs = ModelCache(), []
+    student = models.student(choose_backbone(config), config, num_classes=2, seed=0)
     images = np.random.default_rng(0).uniform(0, 255, (4, size, size, 3)).astype("float32")
     for plan in (student.plan.frozen(), student.plan):
-        cut = models.cut(student, plan)
-        models.remember(student, cut.trained.variables)
+        split = models.split(student, plan)
         trainer = models.trainer(
-            student, plan, TrainingConfig(), on_features=True, class_weights=None, hardware=resolve_hardware("cpu")
+            student,
+            plan,
+            TrainingConfig(),
+            on_features=True,
+            class_weights=None,
+            distributor=open_distributor(resolve_hardware("cpu")),
         )
         trainer.optimizer.begin(learning_rate=1e-3, steps=10, warmup_fraction=0)
-        features = cut.frozen(images, training=False)
+        features = split.frozen(images, training=False)
         inputs = tuple(features) if isinstance(features, list) else features
         # Three of one class: untrained features are so small that with two of each the bias has no gradient at all.
         batches = tf.data.Dataset.from_tensors((inputs, tf.one_hot([0, 1, 1, 1], 2)))

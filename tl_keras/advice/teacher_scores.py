@@ -21,14 +21,14 @@ from tl_keras.advice.transferability import (
 )
 from tl_keras.builder import Student, choose_backbone, load_top, plan_student
 from tl_keras.config import TransferConfig, from_json, to_json
-from tl_keras.data.inspection import Inspection, Reading
-from tl_keras.data.options import SourceOptions
+from tl_keras.data.inspection import Inspection
 from tl_keras.data.sources import Source
 from tl_keras.data.splits import Splits
 from tl_keras.errors import WorkdirError
 from tl_keras.training.features import Features, ViewsOfImages
-from tl_keras.training.loop import make_splits, open_feature_store
+from tl_keras.training.inputs import open_feature_store
 from tl_keras.training.model_cache import ModelCache
+from tl_keras.training.preparation import RunImages, read_images
 
 # Cuts at which features are computed, the shallowest first, in the order that the feature store needs.
 _CUTS = ("blocks:8", "blocks:4", "blocks:2", "none")
@@ -48,22 +48,33 @@ class Sample:
     """The training images that are used; validation and test images are not.
 
     Attributes:
-      source: Source of the images.
-      inspection: Inspection of the source.
-      splits: Splits of the source.
+      images: All images, with their splits.
       indices: int64 (n,), ascending, n at most 1,000.
       labels: int64 (n,).
       groups: int64 (n,), the same number for images of the same content.
       inspection_seconds: Time for listing and inspecting the source; 0 if the model cache had done so before.
     """
 
-    source: Source
-    inspection: Inspection
-    splits: Splits
+    images: RunImages
     indices: np.ndarray
     labels: np.ndarray
     groups: np.ndarray
     inspection_seconds: float
+
+    @property
+    def source(self) -> Source:
+        """Source of all images."""
+        return self.images.source
+
+    @property
+    def inspection(self) -> Inspection:
+        """Inspection of all images."""
+        return self.images.inspection
+
+    @property
+    def splits(self) -> Splits:
+        """Splits of all images."""
+        return self.images.splits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,12 +152,12 @@ def draw_sample(config: TransferConfig, models: ModelCache) -> Sample:
       DataError: The images cannot be used.
     """
     began = time.perf_counter()
-    source, inspection = models.images(config.data.source, SourceOptions.of(config), Reading.of(config))
+    images = read_images(config, models)
     inspection_seconds = time.perf_counter() - began
-    splits = make_splits(config, source, inspection)
-    indices = draw(splits.train, source.labels, images=_MAX_IMAGES, of_each_class=_FEWEST_OF_A_CLASS, seed=config.seed)
-    groups = np.unique(inspection.sha256[indices], return_inverse=True)[1]
-    return Sample(source, inspection, splits, indices, source.labels[indices], groups, inspection_seconds)
+    labels, train = images.source.labels, images.splits.train
+    indices = draw(train, labels, images=_MAX_IMAGES, of_each_class=_FEWEST_OF_A_CLASS, seed=config.seed)
+    groups = np.unique(images.inspection.sha256[indices], return_inverse=True)[1]
+    return Sample(images, indices, labels[indices], groups, inspection_seconds)
 
 
 def draw(indices: np.ndarray, labels: np.ndarray, *, images: int, of_each_class: int, seed: int) -> np.ndarray:
@@ -188,7 +199,7 @@ def score_teacher(candidate: Candidate, config: TransferConfig, sample: Sample) 
     depths = tuple(
         _depth(unfreeze, where, pooled, sample, seed=config.seed)
         for unfreeze, where, pooled in _pooled_at(
-            _CUTS, student, config, sample.source, sample.inspection, sample.indices, models
+            _CUTS, student, config, models, source=sample.source, inspection=sample.inspection, indices=sample.indices
         )
     )
     return TeacherScores(
@@ -206,7 +217,9 @@ def pooled_features(
 ) -> np.ndarray:
     """Returns the inputs that a new student's head gets for some images, float32 (k, channels), in ascending order."""
     student, config, models = _student(candidate, config, source)
-    ((_, _, pooled),) = _pooled_at(("none",), student, config, source, inspection, indices, models)
+    ((_, _, pooled),) = _pooled_at(
+        ("none",), student, config, models, source=source, inspection=inspection, indices=indices
+    )
     return pooled
 
 
@@ -225,10 +238,11 @@ def _pooled_at(
     cuts: tuple[str, ...],
     student: Student,
     config: TransferConfig,
+    models: ModelCache,
+    *,
     source: Source,
     inspection: Inspection,
     indices: np.ndarray,
-    models: ModelCache,
 ) -> list[tuple[str, str, np.ndarray]]:
     """Returns (cut, last frozen block, float32 (n, channels)) for each depth at which the teacher can be cut."""
     images = ViewsOfImages(
@@ -250,8 +264,8 @@ def _pooled_at(
         if trained >= len(blocks):
             continue
         plan = plan_student(student.teacher, student.backbone, config.model, unfreeze=unfreeze)
-        cut = models.cut(student, plan if trained else plan.frozen())
-        features = store.at(student, cut, others=models.cuts(student))
+        split = models.split(student, plan if trained else plan.frozen())
+        features = store.at(student, split, others=models.splits(student))
         if features is None and not trained:  # pooled features take a few KiB per image
             raise WorkdirError(
                 "cache: expected room for the features of the sample. Received: none, see the line before. "

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tl_keras.advice.teacher_scores import Sample, draw
-from tl_keras.builder import Student, choose_backbone
+from tl_keras.builder import Student
 from tl_keras.config import TransferConfig, from_json, to_json
 from tl_keras.data.base import RandomAccessSource, Source
 from tl_keras.data.decoded import DecodedSource
@@ -25,9 +25,11 @@ from tl_keras.runs.directory import RunDirectory
 from tl_keras.runs.records import EpochRecord, RunResult
 from tl_keras.serving.student_statistics import count_measured_images, evenly
 from tl_keras.training.features import FeatureStore
-from tl_keras.training.loop import feature_store, train_and_evaluate, views_per_image
+from tl_keras.training.inputs import feature_store
+from tl_keras.training.loop import train_and_evaluate
 from tl_keras.training.model_cache import ModelCache
-from tl_keras.training.phases import Phase, plan_phases
+from tl_keras.training.phases import Phase
+from tl_keras.training.preparation import prepare, views_per_image
 from tl_keras.training.split_student import SplitStudent
 
 # Number of steps in a short epoch, if the sample has enough images; their mean is then known to a few per cent.
@@ -65,16 +67,15 @@ def estimate_time(config: TransferConfig, sample: Sample) -> TimeEstimate:
     began = time.perf_counter()
     with contextlib.redirect_stderr(io.StringIO()):  # its messages would look like those of the run
         models = ModelCache()
-        classes = len(sample.source.class_names)
-        student = models.student(choose_backbone(config.model), config.model, num_classes=classes, seed=config.seed)
-        phases = plan_phases(config, student, images=len(sample.splits.train))
-        cuts = [models.cut(student, phase.plan) for phase in phases]
+        prepared = prepare(config, models, images=sample.images)
+        config, student, phases = prepared.config, prepared.student, prepared.phases
+        cuts = [models.split(student, phase.plan) for phase in phases]
         building = time.perf_counter() - began
 
         few = _few(sample, images=_STEPS * config.training.global_batch_size)
         short = _shortened(config, phases, few, sample.splits)
         images = np.concatenate([few.train, few.validation])
-        store = feature_store(config, student, phases, sample.source, sample.inspection, sample.splits)
+        store = feature_store(prepared)
         kept = [cut for cut in sorted(cuts, key=lambda cut: cut.position) if store and store.keeps(cut)]
         frozen = _FrozenLayers(store, student, kept) if store and kept else None
         if frozen:
@@ -91,7 +92,7 @@ def estimate_time(config: TransferConfig, sample: Sample) -> TimeEstimate:
 
     preparing = sample.inspection_seconds + building + frozen_seconds + result.seconds["preparing"]
     if streamed and (frozen_seconds or not short.cache.enabled):
-        preparing += sample.inspection_seconds * max(views_per_image(config), 1)  # a pass takes no longer
+        preparing += sample.inspection_seconds * max(prepared.views_per_image, 1)  # a pass takes no longer
     training = validation = 0.0
     for phase in phases:
         of_phase = [epoch for epoch in epochs if epoch.phase == phase.name]
@@ -182,7 +183,7 @@ def _run(
 ) -> tuple[RunResult, list[EpochRecord], float]:
     """Trains in a temporary directory, and returns result, epochs and seconds."""
     began = time.perf_counter()
-    models.remember_images(source, inspection, SourceOptions.of(config), Reading.of(config))
+    models.keep_images(source, inspection, SourceOptions.of(config), Reading.of(config))
     with tempfile.TemporaryDirectory(prefix="tl_keras_rehearsal_") as folder:
         workdir = pathlib.Path(folder) / "run"
         result = train_and_evaluate(config, workdir, source=source, models=models, measure_test=False)

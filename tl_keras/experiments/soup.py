@@ -17,7 +17,7 @@ from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.runs.records import SoupResult
 from tl_keras.serving.package import package_student
-from tl_keras.training.loop import load_run
+from tl_keras.training.loaded_run import load_run
 from tl_keras.training.model_cache import ModelCache
 
 

@@ -18,7 +18,7 @@ from tl_keras.runs.directory import RunDirectory
 from tl_keras.runs.records import SoupResult
 from tl_keras.serving.export import export_finished, newest_version
 from tl_keras.serving.formats import require_converters
-from tl_keras.training.loop import load_run
+from tl_keras.training.loaded_run import load_run
 from tl_keras.training.model_cache import ModelCache
 
 

@@ -28,8 +28,8 @@ from tl_keras.reporting.finished_run import FinishedRun, read_run
 from tl_keras.reporting.grad_cam import grad_cam
 from tl_keras.reporting.page import jpeg_uri, render
 from tl_keras.serving.model_file import load_model
-from tl_keras.training.loop import views_per_image
 from tl_keras.training.phases import Phase, plan_phases
+from tl_keras.training.preparation import views_per_image
 
 REPORT = "report.html"
 

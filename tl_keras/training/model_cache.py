@@ -6,8 +6,11 @@ length share the traced functions; what they compute is the same as without.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
+import pathlib
+from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -18,6 +21,7 @@ from tl_keras.config import ModelConfig, TrainingConfig
 from tl_keras.data.base import Source
 from tl_keras.data.inspection import AS_USUAL, Inspection, Reading, inspect_source
 from tl_keras.data.sources import SourceOptions, open_source
+from tl_keras.distribution.distributor import Distributor
 from tl_keras.distribution.hardware import Hardware
 from tl_keras.freezing import FreezePlan
 from tl_keras.heads import initialize_head
@@ -31,20 +35,61 @@ from tl_keras.training.split_student import SplitStudent, split_student
 _NOT_DECAYED = ("bias", "gamma", "beta")
 
 
+@dataclasses.dataclass
+class _Network:
+    """One network, and all that was made of it.
+
+    Attributes:
+      student: The network, whose freeze plan is that of the first run.
+      teacher_values: The values before any run, by the `id` of a variable, which is held beside its value.
+      splits: The network in two parts, by freeze plan.
+      trainers: Compiled models, by all that decides how a step is compiled.
+      heads: Trained heads and how their training went, by the recipe that decides both.
+    """
+
+    student: Student
+    teacher_values: dict[int, tuple[keras.Variable, np.ndarray]] = dataclasses.field(default_factory=dict)
+    splits: dict[FreezePlan, SplitStudent] = dataclasses.field(default_factory=dict)
+    trainers: dict[tuple, keras.Model] = dataclasses.field(default_factory=dict)
+    heads: dict[str, tuple[Progress, list[np.ndarray]]] = dataclasses.field(default_factory=dict)
+
+    def keep_teacher_values(self, variables: Iterable[keras.Variable]) -> None:
+        """Keeps the present values of the variables that are not known yet: no run has changed those."""
+        new = [variable for variable in variables if id(variable) not in self.teacher_values]
+        for variable, value in zip(new, values_of(new), strict=True):
+            self.teacher_values[id(variable)] = (variable, value)
+
+    def restore_teacher_values(self) -> None:
+        """Gives every variable that a run may have changed the value that it had before."""
+        for variable, value in self.teacher_values.values():
+            variable.assign(value)
+
+
 class ModelCache:
-    """Makes students, cuts and trainers, inspects images, and hands the same ones out again."""
+    """Makes students and trainers and inspects images once, and hands the same ones out again.
+
+    A student comes with the teacher's weights and a new head, whatever the run before has made of the same network: give
+    one cache to runs that follow each other, never to runs at the same time.
+
+    Example:
+    ```python
+    models = tl_keras.ModelCache()
+    for seed in range(3):
+        tl_keras.train_and_evaluate(dataclasses.replace(config, seed=seed), f"run{seed}", models=models)
+    ```
+    """
 
     def __init__(self) -> None:
         self._images: dict[tuple[Source | str, SourceOptions, Reading], tuple[Source, Inspection]] = {}
-        self._students: dict[tuple, Student] = {}
-        self._cuts: dict[tuple, SplitStudent] = {}
-        self._trainers: dict[tuple, keras.Model] = {}
-        # Of each student's model, by `id`: the variables that runs change, and the values that they had before.
-        self._before: dict[int, list[tuple[keras.Variable, np.ndarray]]] = {}
-        self._heads: dict[tuple, tuple[Progress, list[np.ndarray]]] = {}
+        self._networks: dict[tuple, _Network] = {}
 
     def images(self, source: Any, options: SourceOptions, reading: Reading = AS_USUAL) -> tuple[Source, Inspection]:
         """Returns a source, opened by `open_source`, and what the inspection saw in it.
+
+        Args:
+          source: Anything that `open_source` takes.
+          options: How the source is read.
+          reading: How its images are decoded.
 
         Raises:
           DataError: It cannot be read.
@@ -57,67 +102,89 @@ class ModelCache:
             self._images[key] = (inspection.known(opened), inspection)
         return self._images[key]
 
-    def remember_images(
+    def keep_images(
         self, source: Source, inspection: Inspection, options: SourceOptions, reading: Reading = AS_USUAL
     ) -> None:
         """Keeps what an inspection has seen in a source, or in more than that source uses: it is not inspected again."""
         self._images[source, options, reading] = (source, inspection)
 
-    def student(self, teacher: TeacherChoice, config: ModelConfig, *, num_classes: int, seed: int) -> Student:
-        """Returns what `build_student` gives; students that differ in seed and freeze plan only are the same network."""
+    def student(
+        self,
+        teacher: TeacherChoice,
+        config: ModelConfig,
+        *,
+        num_classes: int,
+        seed: int,
+        distributor: Distributor | None = None,
+    ) -> Student:
+        """Returns what `build_student` gives; students that differ in seed and freeze plan only are the same network.
+
+        Args:
+          teacher: Pre-trained backbone.
+          config: Method and head.
+          num_classes: Outputs of the head.
+          seed: Seed of the head's weights. The random backbone of `replicate` follows from Keras's global seed.
+          distributor: Replicas that the variables are made for. None: this process's own device.
+        """
         replicate = config.method == "replicate"
-        key = (teacher, replicate, config.head, config.head_units, config.dropout, num_classes)
-        student = self._students.get(key)
-        if student is None or replicate:  # whose weights are drawn anew for each seed
-            built = build_student(teacher, config, num_classes=num_classes, seed=seed)
-            student = self._students.setdefault(key, built)
-            before = (
-                list(zip(student.model.variables, values_of(built.model.variables), strict=True)) if replicate else []
-            )
+        key = (teacher, replicate, config.head, config.head_units, config.dropout, num_classes, distributor)
+        network = self._networks.get(key)
+        if network is None:
+            with distributor.scope() if distributor else contextlib.nullcontext():
+                network = self._networks[key] = _Network(
+                    build_student(teacher, config, num_classes=num_classes, seed=seed)
+                )
+        elif replicate:  # the seed decides every weight
+            drawn = build_student(teacher, config, num_classes=num_classes, seed=seed).model
+            for variable, value in zip(network.student.model.variables, values_of(drawn.variables), strict=True):
+                variable.assign(value)
         else:
-            before = self._before.get(id(student.model), [])
-        for variable, value in before:
-            variable.assign(value)
-        initialize_head(student.head, seed=seed)
-        return dataclasses.replace(student, plan=plan_student(teacher, student.backbone, config))
+            network.restore_teacher_values()
+        initialize_head(network.student.head, seed=seed)
+        return dataclasses.replace(network.student, plan=plan_student(teacher, network.student.backbone, config))
 
-    def remember(self, student: Student, variables: list[keras.Variable]) -> None:
-        """Keeps the teacher's values of the variables that a run is going to change."""
-        known = self._before.setdefault(id(student.model), [])
-        seen = {id(variable) for variable, _ in known}
-        known += [
-            (variable, value)
-            for variable, value in zip(variables, values_of(variables), strict=True)
-            if id(variable) not in seen
-        ]
+    def trained_variables(self, student: Student, plans: Iterable[FreezePlan]) -> list[keras.Variable]:
+        """Returns the variables that training by some of the plans may change; the teacher's values of them are kept.
 
-    def remember_head(self, student: Student, recipe: str, progress: Progress) -> None:
+        Args:
+          student: Student of this cache.
+          plans: Freeze plans, at least one.
+        """
+        deepest = min((self.split(student, plan) for plan in plans), key=lambda split: split.position)
+        self._network(student).keep_teacher_values(deepest.trained.variables)
+        return deepest.trained.variables
+
+    def load_weights(self, student: Student, path: pathlib.Path, plans: Iterable[FreezePlan]) -> None:
+        """Gives a student the weights of a file that was trained by these plans; the next run begins with the teacher's."""
+        self.trained_variables(student, plans)
+        student.model.load_weights(path)
+
+    def keep_head(self, student: Student, recipe: str, progress: Progress) -> None:
         """Keeps a head that has been trained on the frozen teacher, and how that went; `recipe` decides all of it."""
-        values = values_of(self._variables_of_head(student))
-        self._heads[id(student.model), recipe] = (copy.deepcopy(progress), values)
+        values = values_of(self.trained_variables(student, [student.plan.frozen()]))
+        self._network(student).heads[recipe] = (copy.deepcopy(progress), values)
 
     def take_head(self, student: Student, recipe: str) -> Progress | None:
         """Gives a student the head that another run has trained by the same recipe, and returns how that went, if any has."""
-        if (id(student.model), recipe) not in self._heads:
+        heads = self._network(student).heads
+        if recipe not in heads:
             return None
-        progress, values = self._heads[id(student.model), recipe]
-        for variable, value in zip(self._variables_of_head(student), values, strict=True):
+        progress, values = heads[recipe]
+        variables = self.trained_variables(student, [student.plan.frozen()])
+        for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
         return copy.deepcopy(progress)
 
-    def _variables_of_head(self, student: Student) -> list[keras.Variable]:
-        return self.cut(student, student.plan.frozen()).trained.variables
-
-    def cut(self, student: Student, plan: FreezePlan) -> SplitStudent:
+    def split(self, student: Student, plan: FreezePlan) -> SplitStudent:
         """Returns `split_student` of the two."""
-        key = (id(student.model), plan)
-        if key not in self._cuts:
-            self._cuts[key] = split_student(student, plan)
-        return self._cuts[key]
+        splits = self._network(student).splits
+        if plan not in splits:
+            splits[plan] = split_student(student, plan)
+        return splits[plan]
 
-    def cuts(self, student: Student) -> list[SplitStudent]:
-        """Returns the cuts through a student that were made so far."""
-        return [cut for (model, _), cut in self._cuts.items() if model == id(student.model)]
+    def splits(self, student: Student) -> list[SplitStudent]:
+        """Returns the splits of a student that were made so far."""
+        return list(self._network(student).splits.values())
 
     def trainer(
         self,
@@ -127,22 +194,22 @@ class ModelCache:
         *,
         on_features: bool,
         class_weights: np.ndarray | None,
-        hardware: Hardware,
+        distributor: Distributor,
     ) -> keras.Model:
         """Returns a compiled model over the student's layers; call `begin` of its optimizer, a `TransferAdam`, before use.
 
         The student itself is never compiled: it is saved without optimizer and loss.
 
         Args:
-          student: One of ours, of which `remember` knows what the run changes.
-          plan: What trains; it is applied.
-          config: Of the run.
+          student: Student of this cache.
+          plan: Layers to train; it is applied.
+          config: Options of the run.
           on_features: Whether it takes the activations at the plan's cut, and not images.
           class_weights: float32 (classes,), or None.
-          hardware: How the step is compiled. Trace it within `computing_in` its precision.
+          distributor: Replicas that it is made for. Trace it within `computing_in` the precision of its hardware.
         """
         plan.apply(student.backbone)
-        weights_key = None if class_weights is None else class_weights.tobytes()
+        self.trained_variables(student, [plan])
         recipe = (
             config.weight_decay,
             config.teacher_decay,
@@ -150,44 +217,68 @@ class ModelCache:
             config.ema_momentum,
             config.label_smoothing,
         )
-        key = (id(student.model), plan, on_features, recipe, weights_key, hardware.precision)
-        if key not in self._trainers:
-            cut = self.cut(student, plan)
-            model = _on_features(cut) if on_features else _on_images(cut, student)
-            treatments = self._treatments(model.trainable_variables, student, plan, config)
-            optimizer = TransferAdam(treatments, ema_momentum=config.ema_momentum)
-            # Before the first step: variables made while tracing would have Keras trace twice.
-            optimizer.build(model.trainable_variables)
-            loss = make_loss(label_smoothing=config.label_smoothing, class_weights=class_weights)
-            model.compile(
-                optimizer=optimizer,
-                loss=MeanOverImages(loss),
-                weighted_metrics=[
-                    # In place of Keras's own, which has no weights: it would count images that stand in for a remainder.
-                    keras.metrics.MeanMetricWrapper(loss, name="loss"),
-                    keras.metrics.CategoricalAccuracy(name="accuracy"),
-                ],
-                jit_compile={"auto": "auto", "on": True, "off": False}[hardware.jit_compile],
-                steps_per_execution=hardware.steps_per_execution,
-            )
-            self._trainers[key] = model
-        return self._trainers[key]
+        weights_key = None if class_weights is None else class_weights.tobytes()
+        key = (plan, on_features, recipe, weights_key, distributor)
+        trainers = self._network(student).trainers
+        if key not in trainers:
+            split = self.split(student, plan)
+            with distributor.scope():
+                model = _on_features(split) if on_features else _on_images(split, student)
+                optimizer = TransferAdam(
+                    self._treatments(model.trainable_variables, student, plan, config), ema_momentum=config.ema_momentum
+                )
+                _compile(model, optimizer, config, class_weights=class_weights, hardware=distributor.hardware)
+            trainers[key] = model
+        return trainers[key]
+
+    def _network(self, student: Student) -> _Network:
+        for network in self._networks.values():
+            if network.student.model is student.model:
+                return network
+        raise ValueError(
+            "student: expected one that `ModelCache.student` of this cache has returned. Received another."
+        )
 
     def _treatments(
         self, variables: list[keras.Variable], student: Student, plan: FreezePlan, config: TrainingConfig
     ) -> list[VariableTreatment]:
         from_output = plan.blocks_from_output(student.backbone)
-        before = {id(variable): value for variable, value in self._before.get(id(student.model), [])}
+        before = self._network(student).teacher_values
         return [
             VariableTreatment(
                 rate_factor=config.layer_decay ** (from_output.get(id(variable), -1) + 1),
                 decay=config.teacher_decay
                 if config.teacher_decay and id(variable) in from_output
                 else config.weight_decay * (variable.name not in _NOT_DECAYED),
-                decay_towards=before[id(variable)] if config.teacher_decay and id(variable) in from_output else None,
+                decay_towards=before[id(variable)][1] if config.teacher_decay and id(variable) in from_output else None,
             )
             for variable in variables
         ]
+
+
+def _compile(
+    model: keras.Model,
+    optimizer: TransferAdam,
+    config: TrainingConfig,
+    *,
+    class_weights: np.ndarray | None,
+    hardware: Hardware,
+) -> None:
+    """Compiles a trainer with the loss of a run."""
+    # Before the first step: variables made while tracing would have Keras trace twice.
+    optimizer.build(model.trainable_variables)
+    loss = make_loss(label_smoothing=config.label_smoothing, class_weights=class_weights)
+    model.compile(
+        optimizer=optimizer,
+        loss=MeanOverImages(loss),
+        weighted_metrics=[
+            # In place of Keras's own, which has no weights: it would count images that stand in for a remainder.
+            keras.metrics.MeanMetricWrapper(loss, name="loss"),
+            keras.metrics.CategoricalAccuracy(name="accuracy"),
+        ],
+        jit_compile={"auto": "auto", "on": True, "off": False}[hardware.jit_compile],
+        steps_per_execution=hardware.steps_per_execution,
+    )
 
 
 class _FrozenLayers(keras.layers.Layer):
@@ -204,12 +295,12 @@ class _FrozenLayers(keras.layers.Layer):
         return self._layers_inside.compute_output_spec(images, training=False)
 
 
-def _on_features(cut: SplitStudent) -> keras.Model:
-    return keras.Model(cut.trained.inputs, cut.trained.outputs)
+def _on_features(split: SplitStudent) -> keras.Model:
+    return keras.Model(split.trained.inputs, split.trained.outputs)
 
 
-def _on_images(cut: SplitStudent, student: Student) -> keras.Model:
-    if cut.frozen is None:
-        return _on_features(cut)
+def _on_images(split: SplitStudent, student: Student) -> keras.Model:
+    if split.frozen is None:
+        return _on_features(split)
     images = keras.Input(student.model.input_shape[1:])
-    return keras.Model(images, cut.trained(_FrozenLayers(cut.frozen)(images)))
+    return keras.Model(images, split.trained(_FrozenLayers(split.frozen)(images)))

@@ -6,19 +6,14 @@ import dataclasses
 
 import keras
 
-from tl_keras.builder import choose_backbone
-from tl_keras.config import TransferConfig, resolve
-from tl_keras.data.inspection import Reading, inspect_source
+from tl_keras.config import TransferConfig
 from tl_keras.data.pipeline import steps_per_epoch
-from tl_keras.data.sources import SourceOptions, open_source
-from tl_keras.distribution.hardware import resolve_hardware
 from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.distribution.libtpu import chip_of
 from tl_keras.distribution.precision import computing_in, dtype_policy
 from tl_keras.distribution.tpu_compile import CompiledStep, DoesNotFitError, compile_step, require_no_geometry
-from tl_keras.training.loop import make_splits
 from tl_keras.training.model_cache import ModelCache
-from tl_keras.training.phases import plan_phases
+from tl_keras.training.preparation import decide, prepare
 
 # What was compiled, by the engine.
 _COMPILED = {
@@ -76,30 +71,27 @@ def report_step(config: TransferConfig, *, topology: str, look_for_largest: bool
     Raises:
       TransferError: The config cannot work, or the step cannot be compiled or does not fit.
     """
-    config = resolve(config)
-    source = open_source(config.data.source, SourceOptions.of(config))
+    config = decide(config)
+    precision, batch_size = dtype_policy(config.precision, "tpu"), config.training.global_batch_size
+    # The step is traced on this machine; how images are mirrored does not matter to it.
+    config.strategy, config.replicas = "jax" if keras.backend.backend() == "jax" else "cpu", 0
+    config.precision, config.data.horizontal_flip = "float32", "off"
     models = ModelCache()
-    student = models.student(
-        choose_backbone(config.model), config.model, num_classes=len(source.class_names), seed=config.seed
-    )
-    require_no_geometry(student.model)
-    splits = make_splits(config, source, inspect_source(source, Reading.of(config), show_progress=True))
-    last = plan_phases(config, student, images=len(splits.train))[-1]
-    plan = last.plan
-    models.remember(student, models.cut(student, plan).trained.variables)
+    prepared = prepare(config, models)
+    require_no_geometry(prepared.student.model)
+    last = prepared.phases[-1]
     trainer = models.trainer(
-        student,
-        plan,
+        prepared.student,
+        last.plan,
         config.training,
         on_features=False,
         class_weights=None,
-        hardware=resolve_hardware("jax" if keras.backend.backend() == "jax" else "cpu"),  # where the step is traced
+        distributor=prepared.distributor,
     )
-    batch_size, precision = config.training.global_batch_size, dtype_policy(config.precision, "tpu")
-    with computing_in(precision, student.backbone):
+    with computing_in(precision, prepared.student.backbone):
         step = compile_step(trainer, topology=topology, global_batch_size=batch_size)
         largest_batch = _largest_batch(trainer, topology, step) if look_for_largest else 0
-    steps = steps_per_epoch(len(splits.train), batch_size) * last.epochs
+    steps = steps_per_epoch(len(prepared.splits.train), batch_size) * last.epochs
     seconds = steps * step.least_seconds(chip_of(topology))
     return TpuReport(
         topology=topology,

@@ -1,0 +1,50 @@
+"""Tests of tl_keras.training.announcement: what a run says before it trains."""
+
+import numpy as np
+import pytest
+
+from tl_keras.config import TransferConfig
+from tl_keras.data.arrays import ArraySource
+from tl_keras.training.announcement import announcement
+from tl_keras.training.model_cache import ModelCache
+from tl_keras.training.preparation import decide, prepare
+
+
+@pytest.fixture
+def said(small_teacher):
+    """Returns a function that gives the announcement of a run."""
+    images = np.random.default_rng(0).integers(0, 256, (24, 16, 16, 3), np.uint8)
+    source = ArraySource(images, np.arange(24) % 2)
+    models = ModelCache()
+
+    def said(*, method="feature_extraction", unfreeze="", learning_rate=0.0, precision="float32"):
+        config = TransferConfig(export="none", precision=precision)
+        config.model.backbone, config.model.method, config.model.unfreeze = str(small_teacher), method, unfreeze
+        config.training.epochs, config.training.head_epochs, config.training.learning_rate = 3, 2, learning_rate
+        config.data.augmentation = "none"
+        return announcement(prepare(decide(config, source=source), models, source=source))
+
+    return said
+
+
+def test_teacher_method_phases_images_and_device_are_said(said):
+    text = said(method="fine_tune", unfreeze="layers:2")
+    assert text.startswith("teacher ")
+    assert "16 px; method fine_tune: the head first" in text
+    assert "Head: 2 epochs at 0.01, all 2 blocks frozen." in text
+    assert "Then fine-tuning: 3 epochs at " in text
+    assert (
+        "images: 18 train, 2 validation, 4 test. Device: " in text
+        or "images: 16 train, 4 validation, 4 test. Device: " in text
+    )
+
+
+def test_a_rate_that_erases_what_the_teacher_knows_is_said(said):
+    assert "likely to erase what the teacher has learnt" in said(method="fine_tune", unfreeze="all", learning_rate=0.1)
+    assert "erase" not in said(method="fine_tune", unfreeze="all")
+    assert "erase" not in said(learning_rate=0.1)
+
+
+def test_a_precision_that_rounds_is_said(said):
+    assert "the backbone trains in bfloat16" in said(precision="bfloat16")
+    assert "bfloat16" not in said()

@@ -1,0 +1,119 @@
+"""Tests of tl_keras.training.preparation: a run is decided as a whole, and nothing is written."""
+
+import numpy as np
+import pytest
+
+from tl_keras.backbones.specs import backbone_spec
+from tl_keras.config import TransferConfig, to_json
+from tl_keras.data.arrays import ArraySource
+from tl_keras.data.inspection import inspect_source
+from tl_keras.errors import BackboneError, ConfigError
+from tl_keras.runs.directory import RunDirectory
+from tl_keras.training.model_cache import ModelCache
+from tl_keras.training.preparation import crop_remark, decide, prepare, read_images
+
+
+@pytest.fixture(scope="module")
+def models():
+    return ModelCache()
+
+
+@pytest.fixture(scope="module")
+def source():
+    images = np.random.default_rng(0).integers(0, 256, (40, 20, 24, 3), np.uint8)
+    return ArraySource(images, np.arange(40) % 2)
+
+
+@pytest.fixture
+def config(small_teacher):
+    config = TransferConfig(export="none")
+    config.model.backbone, config.model.method = str(small_teacher), "fine_tune"
+    config.model.unfreeze, config.cache.enabled = "all", False
+    return config
+
+
+def test_nothing_is_left_open(config, models, source):
+    prepared = prepare(decide(config, source=source), models, source=source)
+    decided = to_json(prepared.config)
+    assert decided["data"]["horizontal_flip"] in ("on", "off")
+    assert (decided["strategy"], decided["precision"]) == ("cpu", "float32")
+    assert decided["training"]["epochs"] >= 10
+    assert decided["training"]["head_epochs"] >= 10
+    assert decided["model"]["image_size"] == 16
+    assert [phase.name for phase in prepared.phases] == ["head", "fine-tuning"]
+
+
+def test_the_users_config_is_not_changed(config, models, source):
+    before = to_json(config)
+    prepare(decide(config, source=source), models, source=source)
+    assert to_json(config) == before
+
+
+def test_what_was_decided_is_decided_again(config, models, source):
+    once = prepare(decide(config, source=source), models, source=source)
+    again = prepare(decide(once.config), models, images=once.images)
+    assert to_json(again.config) == to_json(once.config)
+    assert again.identity == once.identity
+    assert again.student.model is once.student.model
+
+
+def test_the_splits_that_a_run_was_begun_with_stay(config, models, source, tmp_path):
+    prepared = prepare(decide(config, source=source), models, source=source)
+    splits = prepared.splits.to_json(source)
+    splits["train"], splits["validation"] = splits["train"][:-1], [*splits["validation"], splits["train"][-1]]
+    run = RunDirectory(tmp_path / "run")
+    run.begin(
+        config=to_json(prepared.config),
+        data_hash=prepared.images.inspection.data_hash,
+        splits=splits,
+        labels=source.class_names,
+    )
+    found = read_images(prepared.config, models, source=source, run=run).splits.to_json(source)
+    assert found["train"] == splits["train"]
+
+
+def test_nothing_is_written(config, models, source, tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    prepare(decide(config, source=source, run=run), models, source=source, run=run)
+    assert not run.path.exists()
+
+
+def test_classes_weigh_in_the_loss_where_that_is_asked_for(config, models):
+    uneven = ArraySource(np.random.default_rng(0).integers(0, 256, (40, 16, 16, 3), np.uint8), np.arange(40) % 4 // 3)
+    assert prepare(decide(config, source=uneven), models, source=uneven).class_weights is None
+    config.training.class_weights = "balanced"
+    weights = prepare(decide(config, source=uneven), models, source=uneven).class_weights
+    assert weights[1] == pytest.approx(3 * weights[0], rel=0.05)
+
+
+def test_the_recipe_of_a_head_knows_nothing_of_the_cut_behind_it(config, models, source):
+    config.training.epochs = config.training.head_epochs = 2
+    recipes = []
+    for config.model.unfreeze, config.training.head_epochs in (("all", 2), ("layers:1", 2), ("all", 3)):
+        recipes.append(prepare(decide(config, source=source), models, source=source).head_recipe())
+    assert recipes[0] == recipes[1] != recipes[2]
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"image_size": 17}, BackboneError),
+        ({"backbone": "MobileNetV9"}, BackboneError),
+        ({"dropout": 2.0}, ConfigError),
+    ],
+)
+def test_what_cannot_work_is_refused_before_an_image_is_read(config, change, error):
+    for name, value in change.items():
+        setattr(config.model, name, value)
+    config.data.source = "digits"
+    with pytest.raises(error):
+        decide(config)
+
+
+@pytest.mark.parametrize(("resize", "said"), [("original", "keeps 19% of the images' area"), ("pad", "")])
+def test_a_crop_that_loses_much_of_elongated_images_is_said(resize, said):
+    images = np.random.default_rng(0).integers(0, 256, (12, 20, 80, 3), dtype=np.uint8)
+    inspection = inspect_source(ArraySource(images, np.arange(12) % 2))
+    preprocess = backbone_spec("ResNet50").default_weights.preprocess.with_resize(resize)
+    assert said in "".join(crop_remark(preprocess, inspection))
+    assert bool(said) == bool(crop_remark(preprocess, inspection))

@@ -1,0 +1,62 @@
+"""What a run is going to do and why, in a few sentences that are said before it trains."""
+
+from __future__ import annotations
+
+from tl_keras.training.preparation import PreparedRun
+
+# AdamW at 1e-3 took fine-tuned students of ten photos a class from 0.69 to 0.53, at 3e-4 to 0.71 (docs/benchmarks.md).
+_SAFE_RATE = 3e-4
+
+_REASONS = {
+    "replicate": "the architecture alone is kept, its weights are random: the measure of what transfer is worth",
+    "feature_extraction": "only the new head is trained: right where the new images resemble the teacher's or are few",
+    "fine_tune": "the head first, then the last layers at a small rate: right where the new images differ",
+}
+
+
+def announcement(prepared: PreparedRun) -> str:
+    """Returns what the run is going to do and why: a line for teacher and method, phases, images, and each caution."""
+    config, teacher, splits = prepared.config, prepared.student.teacher, prepared.splits
+    hardware, method = prepared.hardware, config.model.method
+    steps = " Then ".join(
+        f"{phase.name}: {phase.epochs} epochs at {config.training.learning_rate * phase.rate_factor:.2g}, "
+        f"{phase.plan.describe()}."
+        for phase in prepared.phases
+    )
+    lines = [
+        f"teacher {teacher.describe()}, {teacher.preprocess.image_size} px; method {method}: {_REASONS[method]}.",
+        f"{steps[0].upper()}{steps[1:]}",
+        f"images: {len(splits.train)} train, {len(splits.validation)} validation, {len(splits.test)} test. "
+        f"Device: {hardware.description}, because {hardware.reason}.",
+        *_cautions(prepared),
+    ]
+    if method == "fine_tune":
+        plan = prepared.phases[-1].plan
+        lines.append(plan.table(layer_decay=config.training.layer_decay, batch_norm=config.model.batch_norm))
+    return "\n".join(lines)
+
+
+def _cautions(prepared: PreparedRun) -> list[str]:
+    """Returns a sentence for each decision that may surprise."""
+    config, student, hardware = prepared.config, prepared.student, prepared.hardware
+    method, random_weights = config.model.method, student.teacher.weights == "none"
+    cautions = []
+    if random_weights and method != "replicate":
+        cautions.append(f"weights=none: {method} from random weights transfers nothing; use it to test only.")
+    if student.plan.note:
+        cautions.append(f"{student.plan.note}.")
+    rate = config.training.learning_rate * prepared.phases[-1].rate_factor
+    if method == "fine_tune" and rate > _SAFE_RATE and not random_weights:
+        cautions.append(
+            f"learning rate: {rate:.2g} is likely to erase what the teacher has learnt; 1e-5 to {_SAFE_RATE:g} is safe "
+            "for pre-trained layers (--learning_rate, --config.training.fine_tune_learning_rate_factor)."
+        )
+    if hardware.precision != "float32":
+        slow = " Slow on a CPU without AMX or AVX512-BF16: --precision=float32." if hardware.device == "cpu" else ""
+        cautions.append(
+            "precision: the backbone trains in bfloat16; weights, head and loss, and all that is measured afterwards and "
+            f"exported, are float32.{slow}"
+        )
+    if advice := hardware.scaling_rule(config.training.global_batch_size, config.training.learning_rate):
+        cautions.append(advice)
+    return cautions

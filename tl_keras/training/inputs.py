@@ -1,0 +1,307 @@
+"""What a phase trains on: the images, or the activations of its frozen layers, computed once and read from the cache.
+
+```
+PhaseInputs
+├── ImageInputs      every layer is computed at every step
+└── FeatureInputs    the frozen layers were computed before
+```
+"""
+
+from __future__ import annotations
+
+import abc
+import os
+import pathlib
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tl_keras.builder import Student
+from tl_keras.config import TransferConfig
+from tl_keras.console import say
+from tl_keras.data.batch_shard import BatchShard
+from tl_keras.data.decoded import held_decoded
+from tl_keras.data.pipeline import evaluation_batches, training_batches
+from tl_keras.data.sources import Source
+from tl_keras.freezing import FreezePlan
+from tl_keras.serving.student_statistics import PredictFn, make_predict_fn, with_features
+from tl_keras.training.feature_cache import FeatureCache
+from tl_keras.training.features import Features, FeatureStore, ViewsOfImages
+from tl_keras.training.preparation import PreparedRun
+from tl_keras.training.split_student import SplitStudent
+from tl_keras.training.transforms import training_transform
+from tl_keras.training.versions import versions
+
+# Bytes: what a laptop does not notice.
+_MEMORY_FOR_VALIDATION = 2**27
+
+
+class PhaseInputs(abc.ABC):
+    """Batches of one phase.
+
+    Attributes:
+      cached: Whether the batches hold activations of the frozen layers; otherwise images.
+      source: Source of the images; some of them may be held in memory.
+    """
+
+    cached: bool
+    source: Source
+
+    @abc.abstractmethod
+    def training_batches(
+        self, first_epoch: int, last_epoch: int, *, shard: BatchShard | None = None
+    ) -> tf.data.Dataset:
+        """Returns a dataset of (inputs, one-hot labels) over the epochs of the run from the first to before the last.
+
+        Args:
+          first_epoch: First epoch, from 0.
+          last_epoch: One past the last epoch.
+          shard: Part of each batch that this process takes; None: all of it.
+        """
+
+    @abc.abstractmethod
+    def evaluation_batches(self, indices: np.ndarray, *, shard: BatchShard | None = None) -> tf.data.Dataset:
+        """Returns a dataset of (inputs, one-hot labels) over some images, each once, in `evaluation_order`.
+
+        Args:
+          indices: Images of the source, int64 (k,).
+          shard: Part of each batch that this process takes; None: all of it.
+        """
+
+    @abc.abstractmethod
+    def predict_fn(self) -> PredictFn:
+        """Returns a function that answers images with the weights that the student has when it is called."""
+
+    @property
+    @abc.abstractmethod
+    def nbytes_per_image(self) -> int:
+        """Bytes of the inputs of one image."""
+
+
+def validation_batches(inputs: PhaseInputs, prepared: PreparedRun) -> tf.data.Dataset:
+    """Returns this process's share of the validation images, kept in memory over the epochs where they take little."""
+    indices = prepared.splits.validation
+    batches = inputs.evaluation_batches(indices, shard=prepared.distributor.shard(training=False))
+    return batches.cache() if len(indices) * inputs.nbytes_per_image <= _MEMORY_FOR_VALIDATION else batches
+
+
+class ImageInputs(PhaseInputs):
+    """Batches of images, as the student takes them.
+
+    Args:
+      prepared: The run.
+      source: Source of the images; those that each epoch reads may be held decoded.
+    """
+
+    cached = False
+
+    def __init__(self, prepared: PreparedRun, source: Source):
+        self.source = source
+        self._prepared = prepared
+
+    def training_batches(
+        self, first_epoch: int, last_epoch: int, *, shard: BatchShard | None = None
+    ) -> tf.data.Dataset:
+        """See `PhaseInputs.training_batches`."""
+        prepared = self._prepared
+        config, student = prepared.config, prepared.student
+        return training_batches(
+            self.source,
+            prepared.splits.train,
+            transform=_training_transform(config, student),
+            num_classes=prepared.images.num_classes,
+            global_batch_size=config.training.global_batch_size,
+            seed=config.seed,
+            first_epoch=first_epoch,
+            last_epoch=last_epoch,
+            views=prepared.views_per_image,
+            plain=None if config.model.method == "replicate" else student.preprocess.evaluation_transform,
+            mixup=config.data.mixup,
+            cutmix=config.data.cutmix,
+            shard=shard,
+        )
+
+    def evaluation_batches(self, indices: np.ndarray, *, shard: BatchShard | None = None) -> tf.data.Dataset:
+        """See `PhaseInputs.evaluation_batches`."""
+        return evaluation_batches(
+            self.source,
+            indices,
+            transform=self._prepared.student.preprocess.evaluation_transform,
+            num_classes=self._prepared.images.num_classes,
+            global_batch_size=self._prepared.config.training.global_batch_size,
+            shard=shard,
+        )
+
+    def predict_fn(self) -> PredictFn:
+        """See `PhaseInputs.predict_fn`."""
+        prepared = self._prepared
+        if prepared.hardware.processes > 1:  # of which `predict` would leave each with a part of the answers
+            return _layer_by_layer(self, with_features(prepared.student.model))
+        return make_predict_fn(
+            prepared.student, self.source, global_batch_size=prepared.config.training.global_batch_size
+        )
+
+    @property
+    def nbytes_per_image(self) -> int:
+        """See `PhaseInputs.nbytes_per_image`."""
+        return 4 * 3 * self._prepared.student.preprocess.image_size**2
+
+
+class FeatureInputs(PhaseInputs):
+    """Batches of cached activations, as the part of the student behind the cut takes them.
+
+    Args:
+      prepared: The run.
+      features: Activations of all images of the run.
+      split: The student in two parts, at the cut of the features.
+    """
+
+    cached = True
+
+    def __init__(self, prepared: PreparedRun, features: Features, split: SplitStudent):
+        self.source = prepared.source
+        self._prepared = prepared
+        self._features = features
+        self._split = split
+
+    def training_batches(
+        self, first_epoch: int, last_epoch: int, *, shard: BatchShard | None = None
+    ) -> tf.data.Dataset:
+        """See `PhaseInputs.training_batches`."""
+        return self._features.training_batches(
+            self.source,
+            self._prepared.splits.train,
+            global_batch_size=self._prepared.config.training.global_batch_size,
+            seed=self._prepared.config.seed,
+            first_epoch=first_epoch,
+            last_epoch=last_epoch,
+            shard=shard,
+        )
+
+    def evaluation_batches(self, indices: np.ndarray, *, shard: BatchShard | None = None) -> tf.data.Dataset:
+        """See `PhaseInputs.evaluation_batches`."""
+        batch_size = self._prepared.config.training.global_batch_size
+        return self._features.evaluation_batches(self.source, indices, global_batch_size=batch_size, shard=shard)
+
+    def predict_fn(self) -> PredictFn:
+        """See `PhaseInputs.predict_fn`."""
+        return _layer_by_layer(self, self._split.pooled)
+
+    @property
+    def nbytes_per_image(self) -> int:
+        """See `PhaseInputs.nbytes_per_image`."""
+        return self._features.reader.spec.nbytes
+
+
+def open_inputs(prepared: PreparedRun, *, hold_decoded: bool = True) -> tuple[PhaseInputs, ...]:
+    """Returns the inputs of each phase; computes what frozen layers give for the images, where keeping that pays.
+
+    Args:
+      prepared: The run.
+      hold_decoded: Whether images that every epoch reads are held decoded, where they have room in memory.
+
+    Raises:
+      WorkdirError: The disk of the cache is full.
+    """
+    features = _features_of_phases(prepared)
+    source = prepared.source
+    if hold_decoded and any(phase.plan not in features for phase in prepared.phases):
+        source = held_decoded(
+            source,
+            np.concatenate([prepared.splits.train, prepared.splits.validation]),
+            prepared.images.inspection,
+            decode=prepared.student.preprocess.decode,
+            limit_gib=prepared.config.cache.decoded_gib,
+        )
+    on_images = ImageInputs(prepared, source)
+    return tuple(
+        FeatureInputs(prepared, features[phase.plan], prepared.models.split(prepared.student, phase.plan))
+        if phase.plan in features
+        else on_images
+        for phase in prepared.phases
+    )
+
+
+def feature_store(prepared: PreparedRun) -> FeatureStore | None:
+    """Returns where the activations of frozen layers come from; None where each epoch must compute them."""
+    config, student, images = prepared.config, prepared.student, prepared.images
+    views = prepared.views_per_image
+    if not config.cache.enabled or config.model.method == "replicate":
+        return None
+    if config.data.mixup or config.data.cutmix or views > max(phase.epochs for phase in prepared.phases):
+        say("frozen layers: computed at every step, because each epoch sees the images in another way")
+        return None
+    of_run = ViewsOfImages(
+        source=images.source,
+        contents=images.inspection.sha256,
+        evaluated=np.concatenate([images.splits.validation, images.splits.test]),
+        trained=images.splits.train,
+        views=views,
+        evaluation_transform=student.preprocess.evaluation_transform,
+        training_transform=_training_transform(config, student),
+        augmentation=f"{config.data.augmentation} flip {config.data.horizontal_flip == 'on'}",
+        seed=config.seed,
+    )
+    return open_feature_store(config, student, of_run)
+
+
+def open_feature_store(
+    config: TransferConfig, student: Student, images: ViewsOfImages, *, once: bool = False
+) -> FeatureStore:
+    """Returns the store in which runs with this config and student keep what frozen layers give for some images.
+
+    Args:
+      config: Resolved config.
+      student: Network whose frozen layers are computed.
+      images: The images, and the views of them.
+      once: Whether the features are read once only; see `FeatureStore`.
+    """
+    kind = {
+        "backbone": student.teacher.spec.name,
+        "backend": keras.backend.backend(),
+        "preprocess": student.preprocess.to_json(),
+        "versions": versions(),
+    }
+    folder = pathlib.Path(config.cache.folder or _default_cache_folder()).expanduser()
+    cache = FeatureCache(folder, limit_gib=config.cache.limit_gib)
+    return FeatureStore(cache, images, kind, engine=config.cache.engine, dtype=config.cache.dtype, once=once)
+
+
+def _default_cache_folder() -> pathlib.Path:
+    """Returns our folder in the user's cache directory (XDG Base Directory Specification)."""
+    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "tl_keras"
+
+
+def _features_of_phases(prepared: PreparedRun) -> dict[FreezePlan, Features]:
+    """Returns the features at the cut of each plan that has any, the shallowest computed first."""
+    store, models, student = feature_store(prepared), prepared.models, prepared.student
+    if store is None:
+        return {}
+    splits = {phase.plan: models.split(student, phase.plan) for phase in prepared.phases}
+    by_depth = sorted(splits.items(), key=lambda item: item[1].position)
+    features = {plan: store.at(student, split, others=models.splits(student)) for plan, split in by_depth}
+    # Whether it pays is measured: on slow disks perhaps not on every machine, and all of them take the same steps.
+    return {
+        plan: found
+        for plan, found in features.items()
+        if all(prepared.distributor.all_gather(found is not None)) and found is not None
+    }
+
+
+def _training_transform(config: TransferConfig, student: Student) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    return training_transform(
+        student.preprocess, augmentation=config.data.augmentation, horizontal_flip=config.data.horizontal_flip == "on"
+    )
+
+
+def _layer_by_layer(inputs: PhaseInputs, model: keras.Model) -> PredictFn:
+    """Returns a function that answers images without tracing the model: over few layers that takes longer than it saves."""
+
+    def predict(indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        batches = inputs.evaluation_batches(indices)
+        features, logits = zip(*(model(images, training=False) for images, _ in batches), strict=True)
+        return np.concatenate(features), np.concatenate(logits)
+
+    return predict

@@ -1,0 +1,80 @@
+"""A finished run, opened again: `load_run`."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+
+import numpy as np
+
+from tl_keras.builder import Student
+from tl_keras.config import from_json
+from tl_keras.data.pipeline import evaluation_order
+from tl_keras.data.sources import Source
+from tl_keras.data.splits import Splits
+from tl_keras.distribution.keras_settings import with_own_keras_settings
+from tl_keras.errors import WorkdirError
+from tl_keras.runs.directory import RunDirectory
+from tl_keras.serving.student_statistics import PredictFn, predict_logits
+from tl_keras.training.inputs import open_inputs
+from tl_keras.training.model_cache import ModelCache
+from tl_keras.training.preparation import PreparedRun, prepare
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadedRun:
+    """A finished run, opened again.
+
+    Attributes:
+      prepared: The run as it was decided; its student has the weights that the run kept.
+      predict: Answers images with the weights that the student has when it is called.
+    """
+
+    prepared: PreparedRun
+    predict: PredictFn
+
+    @property
+    def student(self) -> Student:
+        """Network with the weights that the run kept."""
+        return self.prepared.student
+
+    @property
+    def source(self) -> Source:
+        """Source of the images."""
+        return self.prepared.source
+
+    @property
+    def splits(self) -> Splits:
+        """Splits of the images."""
+        return self.prepared.splits
+
+    def accuracy(self, indices: np.ndarray) -> float:
+        """Returns the accuracy of the student on some images, 0 to 1.
+
+        Args:
+          indices: Images of the source, int64 (k,).
+        """
+        logits = predict_logits(self.predict, self.source, indices)
+        return float(np.mean(logits.argmax(axis=-1) == self.source.labels[evaluation_order(self.source, indices)]))
+
+
+@with_own_keras_settings
+def load_run(workdir: str | os.PathLike[str], models: ModelCache) -> LoadedRun:
+    """Opens a finished run again; activations of its frozen layers come from the cache.
+
+    Args:
+      workdir: The run directory.
+      models: Cache that the run was trained with, where that was in this process: then nothing is built twice.
+
+    Raises:
+      DataError: The images cannot be read any more.
+      WorkdirError: There is no finished run, or its images have changed.
+    """
+    run = RunDirectory(workdir)
+    begun = run.read_config()
+    if begun is None:
+        raise WorkdirError(f"workdir: expected a run directory. Received: {run.path}, without config.json.")
+    prepared = prepare(from_json(begun["config"]), models, run=run)
+    inputs = open_inputs(prepared, hold_decoded=False)
+    models.load_weights(prepared.student, run.model, [phase.plan for phase in prepared.phases])
+    return LoadedRun(prepared, inputs[-1].predict_fn())

@@ -1,0 +1,111 @@
+"""Measures the outcome of a trained run, as `result.json` holds it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from tl_keras.backbones.weights import fingerprint
+from tl_keras.data.pipeline import evaluation_order
+from tl_keras.runs.records import Progress, RunResult
+from tl_keras.training.losses import make_loss
+from tl_keras.training.preparation import PreparedRun
+from tl_keras.training.versions import versions
+
+
+def outcome(
+    prepared: PreparedRun,
+    progress: Progress,
+    *,
+    test: np.ndarray,
+    logits: np.ndarray,
+    teacher_weights: str,
+    calibration: dict[str, Any],
+    seconds: Mapping[str, float],
+) -> RunResult:
+    """Returns the result of a trained run, before anything is exported.
+
+    Args:
+      prepared: The run; its student has the weights that were kept.
+      progress: Progress at its end.
+      test: Test images that were measured, int64 (k,); none where there are none.
+      logits: Logits of the test images, or of the validation images where there are none, float32 (k, classes), in the
+        order of `evaluation_order`.
+      teacher_weights: Fingerprint of the backbone before training.
+      calibration: Calibration, as `package_student` returns it.
+      seconds: Seconds of each part so far.
+    """
+    config, student, splits = prepared.config, prepared.student, prepared.splits
+    kept = progress.history[progress.kept_epoch - 1]
+    trained = sum(math.prod(weight.shape) for weight in student.model.trainable_weights)
+    test_accuracy, test_loss = _test_scores(prepared, test, logits) if len(test) else (None, None)
+    return RunResult(
+        validation_accuracy=kept.validation_accuracy,
+        validation_loss=kept.validation_loss,
+        loss=kept.validation_loss,
+        test_accuracy=test_accuracy,
+        test_loss=test_loss,
+        method=config.model.method,
+        backbone=student.teacher.spec.name,
+        weights=student.teacher.weights,
+        unfreeze=config.model.unfreeze,
+        kept_phase=progress.kept_phase,
+        kept_epoch=progress.kept_epoch,
+        fine_tuning_undone=progress.kept_phase == "head" if config.model.method == "fine_tune" else None,
+        freeze_proof=progress.proofs,
+        seconds=rounded(seconds),
+        images_per_second=_median(epoch.images_per_second for epoch in progress.history),
+        cached_images_per_second=_median(epoch.cached_images_per_second for epoch in progress.history),
+        time_to_accuracy=_time_to_accuracy(progress, price_per_hour=config.price_per_hour),
+        parameters_trained=trained,
+        parameters_frozen=student.model.count_params() - trained,
+        images={"train": len(splits.train), "validation": len(splits.validation), "test": len(splits.test)},
+        seed=config.seed,
+        hardware=prepared.hardware.to_json(),
+        versions=versions(),
+        hashes={
+            "teacher_weights": teacher_weights,
+            "student_weights": fingerprint(student.model),
+            "data": prepared.images.inspection.data_hash,
+        },
+        calibration=calibration,
+    )
+
+
+def rounded(seconds: Mapping[str, float]) -> dict[str, float]:
+    """Returns seconds of each part, to a thousandth."""
+    return {part: round(spent, 3) for part, spent in seconds.items()}
+
+
+def _test_scores(prepared: PreparedRun, test: np.ndarray, logits: np.ndarray) -> tuple[float, float]:
+    """Returns accuracy and loss on the test images, from the logits of the kept weights."""
+    labels = prepared.source.labels[evaluation_order(prepared.source, test)]
+    loss = make_loss(label_smoothing=prepared.config.training.label_smoothing, class_weights=prepared.class_weights)
+    losses = loss(keras.ops.one_hot(labels, logits.shape[-1]), logits)
+    return float(np.mean(logits.argmax(axis=-1) == labels)), float(keras.ops.mean(losses))
+
+
+def _median(speeds: Iterable[float | None]) -> float | None:
+    """Returns the speed of the median epoch, which the slow first one does not move; None where no epoch has one."""
+    measured = [speed for speed in speeds if speed]
+    return float(np.median(measured)) if measured else None
+
+
+def _time_to_accuracy(progress: Progress, *, price_per_hour: float) -> list[dict[str, float]]:
+    """Returns each best validation accuracy so far, the seconds after which it was reached and, at a price, what they cost.
+
+    Seconds count from the start of the command, preparing included, as DAWNBench does (Coleman et al. 2017).
+    """
+    reached: list[dict[str, float]] = []
+    seconds = progress.preparing_seconds
+    for epoch in progress.history:
+        seconds = seconds + epoch.seconds if epoch.elapsed_seconds is None else epoch.elapsed_seconds
+        if not reached or epoch.validation_accuracy > reached[-1]["validation_accuracy"]:
+            cost = {"cost": round(seconds / 3600 * price_per_hour, 6)} if price_per_hour else {}
+            reached.append({"validation_accuracy": epoch.validation_accuracy, "seconds": round(seconds, 3), **cost})
+    return reached
+

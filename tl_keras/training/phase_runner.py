@@ -1,0 +1,261 @@
+"""Trains the phases of a run, from wherever it stands: `run_phases`."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import keras
+import numpy as np
+
+from tl_keras.console import say
+from tl_keras.data.pipeline import steps_per_epoch
+from tl_keras.distribution.precision import computing_in
+from tl_keras.files import writing
+from tl_keras.runs.directory import RunDirectory
+from tl_keras.runs.stopwatch import Stopwatch
+from tl_keras.training.callbacks import EpochScalars, ProgressBar, RecordEpochs, StopOnNonFiniteLoss
+from tl_keras.runs.records import Progress
+from tl_keras.training.checkpoints import Checkpoint, read_checkpoint, restore, values_of
+from tl_keras.training.freeze_check import FreezeCheck
+from tl_keras.training.inputs import PhaseInputs, validation_batches
+from tl_keras.training.phases import Phase
+from tl_keras.training.preparation import PreparedRun
+from tl_keras.training.rate_finder import find_learning_rate
+from tl_keras.training.recalibration import recalibrate
+
+
+@dataclasses.dataclass
+class _Start:
+    """Where training begins.
+
+    Attributes:
+      progress: Progress so far.
+      position: Position of the first phase to train.
+      kept: Values of the trained variables at the epoch that is kept so far.
+      values: Values of the trained variables and the optimizer in the middle of that phase; None: the phase begins.
+    """
+
+    progress: Progress
+    position: int
+    kept: list[np.ndarray]
+    values: list[np.ndarray] | None = None
+
+
+def checkpoint_of(prepared: PreparedRun, run: RunDirectory) -> Checkpoint | None:
+    """Returns the checkpoint that a run goes on from, or None where it has none.
+
+    Raises:
+      WorkdirError: It is of another run, or no checkpoint is whole, or files of a run are there that nothing vouches for.
+    """
+    begun = run.read_config() is not None
+    saved, damage = read_checkpoint(run.checkpoint)
+    if damage:
+        say(f"checkpoint: {damage}; going on from the one before")
+    if saved:
+        saved.require(prepared.identity, path=run.checkpoint, begun=begun)
+    elif not begun:
+        run.require_no_run()
+    return saved
+
+
+def run_phases(
+    prepared: PreparedRun,
+    inputs: tuple[PhaseInputs, ...],
+    run: RunDirectory,
+    *,
+    saved: Checkpoint | None,
+    stopwatch: Stopwatch,
+) -> Progress:
+    """Trains all phases from where the run stands; leaves the weights that are kept in the student.
+
+    Args:
+      prepared: The run.
+      inputs: Inputs of each phase, as `open_inputs` returns them.
+      run: Directory of the run, which has begun; it gets checkpoints, `metrics.jsonl` and `logs`.
+      saved: Checkpoint to go on from; None: from the start.
+      stopwatch: Stopwatch of the run; each phase is a part.
+
+    Raises:
+      TrainingError: The loss is no finite number, or a frozen layer has changed.
+      WorkdirError: The directory cannot be written.
+    """
+    with writing(run.checkpoints):
+        run.checkpoints.mkdir(exist_ok=True)
+    models, student, phases = prepared.models, prepared.student, prepared.phases
+    variables = models.trained_variables(student, [phase.plan for phase in phases])
+    start = _start(prepared, variables, saved=saved, stopwatch=stopwatch)
+    progress, kept, values = start.progress, start.kept, start.values
+    for position in range(start.position, len(phases)):
+        runner = _PhaseRunner(prepared, phases[position], inputs[position], run, stopwatch)
+        if values is None:
+            progress = progress.at_start_of(position)
+        if not runner.is_over(progress):
+            stopwatch.start(runner.phase.name)
+        runner.run(progress, variables, kept, values=values)
+        restore(run.checkpoint, variables, kept)
+        progress.seconds = stopwatch.seconds()
+        if position == 0 and len(phases) > 1:
+            models.keep_head(student, prepared.head_recipe(), progress)
+        values = None
+    return progress
+
+
+def _start(
+    prepared: PreparedRun, variables: list[keras.Variable], *, saved: Checkpoint | None, stopwatch: Stopwatch
+) -> _Start:
+    """Decides where training begins: at the checkpoint, behind the head that another run has trained, or at the first step."""
+    if saved and saved.progress.history:
+        say(f"going on after epoch {len(saved.progress.history)}")
+        stopwatch.add(saved.progress.seconds or {"preparing": saved.progress.preparing_seconds})
+    if saved:
+        return _Start(saved.progress, saved.progress.phase, saved.kept, saved.values)
+    if shared := prepared.models.take_head(prepared.student, prepared.head_recipe()):
+        head = prepared.phases[0].name
+        say(f"head: as another run has trained it in {len(shared.history)} epochs")
+        stopwatch.add({head: shared.seconds.get(head, 0.0)})
+        return _Start(shared, 1, values_of(variables))
+    return _Start(Progress(), 0, values_of(variables))
+
+
+class _PhaseRunner:
+    """Trains one phase.
+
+    Args:
+      prepared: The run.
+      phase: Part of the training.
+      inputs: Inputs of the phase.
+      run: Directory of the run.
+      stopwatch: Stopwatch of the run.
+    """
+
+    def __init__(
+        self, prepared: PreparedRun, phase: Phase, inputs: PhaseInputs, run: RunDirectory, stopwatch: Stopwatch
+    ):
+        self.phase = phase
+        self._prepared = prepared
+        self._inputs = inputs
+        self._run = run
+        self._stopwatch = stopwatch
+        self._images = len(prepared.splits.train)
+        self._training = prepared.config.training
+
+    def is_over(self, progress: Progress) -> bool:
+        """Returns whether no epoch of the phase is left."""
+        return progress.phase_over or progress.phase_epochs >= self.phase.epochs
+
+    def run(
+        self,
+        progress: Progress,
+        variables: list[keras.Variable],
+        kept: list[np.ndarray],
+        *,
+        values: list[np.ndarray] | None,
+    ) -> None:
+        """Trains what is left of the phase.
+
+        Args:
+          progress: Progress of the run, in this phase; updated in place.
+          variables: Variables of the student that the run may change.
+          kept: Their values at the epoch that is kept so far; updated in place.
+          values: Values of the variables and the optimizer to go on from; None: the phase begins.
+        """
+        prepared = self._prepared
+        trainer = prepared.models.trainer(
+            prepared.student,
+            self.phase.plan,
+            self._training,
+            on_features=self._inputs.cached,
+            class_weights=prepared.class_weights,
+            distributor=prepared.distributor,
+        )
+        with (
+            computing_in(prepared.hardware.precision, prepared.student.backbone),
+            prepared.distributor.fitting(trainer),
+        ):
+            if values is not None:
+                restore(self._run.checkpoint, [*variables, *trainer.optimizer.variables], values)
+            else:
+                self._begin(trainer, progress)
+            if not self.is_over(progress):
+                self._fit(trainer, progress, variables, kept)
+
+    def _begin(self, trainer: keras.Model, progress: Progress) -> None:
+        """Sets the schedule of the phase, and measures what is measured before it."""
+        training, phase, distributor = self._training, self.phase, self._prepared.distributor
+        if training.find_learning_rate and not progress.learning_rate:
+            first = self._inputs.training_batches(0, 1, shard=distributor.shard(training=True))
+            progress.learning_rate = find_learning_rate(trainer, distributor.feed(first.repeat()))
+            say(f"learning rate: {progress.learning_rate:.2g}, by a range test")
+        if phase.recalibrate:
+            recalibrate(trainer, phase.plan, self._prepared.student.backbone, self._inputs.training_batches(0, 1))
+        trainer.optimizer.begin(
+            learning_rate=(progress.learning_rate or training.learning_rate) * phase.rate_factor,
+            steps=steps_per_epoch(self._images, training.global_batch_size) * phase.epochs,
+            warmup_fraction=training.warmup_fraction,
+        )
+
+    def _fit(
+        self, trainer: keras.Model, progress: Progress, variables: list[keras.Variable], kept: list[np.ndarray]
+    ) -> None:
+        prepared, batch_size = self._prepared, self._training.global_batch_size
+        distributor, validation = prepared.distributor, len(prepared.splits.validation)
+        first_epoch = len(progress.history)
+        last_epoch = first_epoch + self.phase.epochs - progress.phase_epochs
+        record = self._record_epochs(trainer, progress, variables, kept)
+        training = self._inputs.training_batches(first_epoch, last_epoch, shard=distributor.shard(training=True))
+        trainer.stop_training = False
+        with writing(self._run.path):
+            try:
+                trainer.fit(
+                    distributor.feed(training),
+                    steps_per_epoch=steps_per_epoch(self._images, batch_size),
+                    initial_epoch=first_epoch,
+                    epochs=last_epoch,
+                    validation_data=distributor.feed(validation_batches(self._inputs, prepared)),
+                    validation_steps=steps_per_epoch(validation, batch_size),
+                    shuffle=False,  # the pipeline shuffles; Keras warns otherwise
+                    verbose=0,
+                    callbacks=self._callbacks(record, progress, first_epoch=first_epoch, last_epoch=last_epoch),
+                )
+            except KeyboardInterrupt:  # Ctrl-C or SIGTERM, in the middle of an epoch
+                record.write()
+                raise
+
+    def _record_epochs(
+        self, trainer: keras.Model, progress: Progress, variables: list[keras.Variable], kept: list[np.ndarray]
+    ) -> RecordEpochs:
+        return RecordEpochs(
+            progress=progress,
+            phase_name=self.phase.name,
+            variables=variables,
+            optimizer=trainer.optimizer,
+            checkpoint=self._run.checkpoint,
+            kept=kept,
+            patience=self._training.early_stopping_patience,
+            images_per_epoch=self._images,
+            validation_images=len(self._prepared.splits.validation),
+            write_history=self._run.write_epochs,
+            stopwatch=self._stopwatch,
+            cached=self._inputs.cached,
+            identity=self._prepared.identity,
+        )
+
+    def _callbacks(
+        self, record: RecordEpochs, progress: Progress, *, first_epoch: int, last_epoch: int
+    ) -> list[keras.callbacks.Callback]:
+        phase = self.phase
+        return [
+            StopOnNonFiniteLoss(phase.name),
+            FreezeCheck(phase.name, self._prepared.student, phase.plan, proofs=progress.proofs),
+            record,  # before the line that says an epoch is over
+            ProgressBar(
+                phase.name,
+                images_per_epoch=self._images,
+                global_batch_size=self._training.global_batch_size,
+                first_epoch=first_epoch,
+                last_epoch=last_epoch,
+                cached=self._inputs.cached,
+            ),
+            *([keras.callbacks.SwapEMAWeights()] if self._training.ema_momentum else []),
+            EpochScalars(self._run.logs),
+        ]

@@ -1,0 +1,275 @@
+"""All that is decided before the first step of training: `prepare` returns it as a `PreparedRun`.
+
+Nobody else opens a source, makes splits or builds a student for a run; what trains, answers or estimates takes a
+`PreparedRun`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+from typing import Any
+
+import keras
+import numpy as np
+
+from tl_keras.backbones.preprocessing import PreprocessSpec
+from tl_keras.builder import Student, choose_backbone
+from tl_keras.config import TransferConfig, from_json, resolve, to_json, with_epochs
+from tl_keras.data.inspection import Inspection, Reading
+from tl_keras.data.mirroring import measure_mirroring
+from tl_keras.data.sources import Source, SourceOptions
+from tl_keras.data.splits import Splits, split_source
+from tl_keras.distribution.distributor import Distributor, open_distributor
+from tl_keras.distribution.hardware import Hardware, resolve_hardware
+from tl_keras.errors import ConfigError
+from tl_keras.runs.directory import RunDirectory, affects_result, run_identity
+from tl_keras.training.losses import balanced_class_weights
+from tl_keras.training.model_cache import ModelCache
+from tl_keras.training.phases import Phase, plan_phases
+
+# A 3:2 photograph keeps 0.51 of its area in a centre crop of 7/8 of the short side, and no teacher minds.
+_KEPT_AREA_WORTH_A_WORD = 0.45
+
+
+@dataclasses.dataclass(frozen=True)
+class RunImages:
+    """The images of a run.
+
+    Attributes:
+      source: Where they are read.
+      inspection: Contents, sizes and findings of the source.
+      splits: Which images are trained on, and which are held out.
+    """
+
+    source: Source
+    inspection: Inspection
+    splits: Splits
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes of the source."""
+        return len(self.source.class_names)
+
+
+@dataclasses.dataclass(frozen=True)
+class PreparedRun:
+    """A run that is decided but not trained.
+
+    Attributes:
+      config: Resolved config, in which nothing is left open.
+      images: Source, inspection and splits.
+      student: Network to train; it has the teacher's weights and a new head.
+      phases: Parts of the training, in their order.
+      distributor: Where variables are made, and how batches reach the replicas.
+      models: Cache that the student comes from; trainers of the phases come from it too.
+      remarks: Sentences on the images that a person should read.
+    """
+
+    config: TransferConfig
+    images: RunImages
+    student: Student
+    phases: tuple[Phase, ...]
+    distributor: Distributor
+    models: ModelCache
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def source(self) -> Source:
+        """Source of the images."""
+        return self.images.source
+
+    @property
+    def splits(self) -> Splits:
+        """Splits of the images."""
+        return self.images.splits
+
+    @property
+    def hardware(self) -> Hardware:
+        """Hardware that was decided on."""
+        return self.distributor.hardware
+
+    @property
+    def views_per_image(self) -> int:
+        """Number of views of each training image that epochs show in turn; 0: a new one in each epoch."""
+        return views_per_image(self.config)
+
+    @functools.cached_property
+    def class_weights(self) -> np.ndarray | None:
+        """Weight of each class in the loss, float32 (classes,); None: equal weights."""
+        if self.config.training.class_weights == "none":
+            return None
+        return balanced_class_weights(self.source.labels[self.splits.train], self.images.num_classes)
+
+    @functools.cached_property
+    def identity(self) -> dict[str, Any]:
+        """All that a checkpoint of this run has to agree with."""
+        return run_identity(to_json(self.config), self.images.inspection.data_hash, self.splits.to_json(self.source))
+
+    def head_recipe(self) -> str:
+        """Returns all that decides what the first phase of several makes of the head; the later cut is not in it."""
+        config = to_json(self.config)
+        config["model"] |= {"unfreeze": "", "unfreeze_schedule": ""}
+        return json.dumps([config, self.images.inspection.data_hash, self.phases[0].epochs, len(self.phases) > 1])
+
+
+def decide(config: TransferConfig, *, source: Source | None = None, run: RunDirectory | None = None) -> TransferConfig:
+    """Returns the config with everything filled in that can be decided without reading an image.
+
+    Args:
+      config: Choices of the user.
+      source: Images that were given in place of `config.data.source`, which gets their name; None: none were.
+      run: Directory of the run. What it was begun with stands where the config leaves it open.
+
+    Raises:
+      BackboneError: The teacher is unknown, or cannot have this width or image size.
+      ConfigError: A value is not valid.
+      WorkdirError: Another run has begun in the directory.
+    """
+    if source is not None:
+        config = dataclasses.replace(config, data=dataclasses.replace(config.data, source=source.name))
+    begun = run.read_config() if run else None
+    if begun and config.data.horizontal_flip == "auto":
+        decided = from_json(begun["config"]).data.horizontal_flip
+        config = dataclasses.replace(config, data=dataclasses.replace(config.data, horizontal_flip=decided))
+    config = resolve(config)
+    teacher = choose_backbone(config.model)
+    config.model.image_size, config.model.alpha = teacher.preprocess.image_size, teacher.alpha
+    return config
+
+
+def distributor_of(config: TransferConfig) -> Distributor:
+    """Returns the distributor that a config asks for; the same object for the same hardware.
+
+    Call it before TensorFlow computes anything: afterwards it joins no other workers.
+
+    Raises:
+      ConfigError: The batch size cannot be divided among the replicas.
+      DependencyError: The hardware is not there.
+    """
+    hardware = resolve_hardware(config.strategy, replicas=config.replicas, precision=config.precision)
+    hardware.require_divisible(config.training.global_batch_size)
+    return open_distributor(hardware)
+
+
+def read_images(
+    config: TransferConfig, models: ModelCache, *, source: Any = None, run: RunDirectory | None = None
+) -> RunImages:
+    """Reads and splits the images of a run.
+
+    Args:
+      config: Resolved config.
+      models: Keeps the inspection for the next run on the same images.
+      source: Anything that `open_source` takes. None: what `config.data.source` names.
+      run: Directory of the run; the splits that it was begun with stay.
+
+    Raises:
+      DataError: The images cannot be read or split.
+      WorkdirError: The run has begun with other images.
+    """
+    source, inspection = models.images(
+        config.data.source if source is None else source, SourceOptions.of(config), Reading.of(config)
+    )
+    begun = run is not None and run.check_same_images(inspection.data_hash)
+    known = run.read_splits() if run and begun else None  # by the rule of the version that began the run
+    splits = Splits.from_json(known, source) if known else _make_splits(config, source, inspection)
+    return RunImages(source, inspection, splits)
+
+
+def prepare(
+    config: TransferConfig,
+    models: ModelCache,
+    *,
+    source: Any = None,
+    run: RunDirectory | None = None,
+    images: RunImages | None = None,
+    distributor: Distributor | None = None,
+) -> PreparedRun:
+    """Decides all of a run: hardware, images and their splits, student and phases; writes nothing.
+
+    Args:
+      config: As `decide` returns it.
+      models: Keeps images, students and trainers for the next run of the same shape.
+      source: Anything that `open_source` takes. None: what `config.data.source` names.
+      run: Directory of the run; the splits that it was begun with stay.
+      images: As `read_images` returns them, where they were read before.
+      distributor: As `distributor_of` returns it, where that was called before.
+
+    Raises:
+      TransferError: One of its kinds; the message is one line with what was expected, received, and the remedy.
+
+    Example:
+    ```python
+    config = decide(tl_keras.TransferConfig(data=tl_keras.DataConfig(source="digits")))
+    prepared = prepare(config, tl_keras.ModelCache())
+    print(announcement(prepared))
+    ```
+    """
+    distributor = distributor or distributor_of(config)
+    keras.utils.set_random_seed(config.seed)
+    images = images or read_images(config, models, source=source, run=run)
+    config = dataclasses.replace(with_epochs(config, images=len(images.splits.train)), **distributor.hardware.chosen)
+    teacher = choose_backbone(config.model)
+    remarks = [
+        *images.source.notes,
+        *images.inspection.findings,
+        *images.splits.remarks(),
+        *crop_remark(teacher.preprocess, images.inspection),
+    ]
+    if config.data.horizontal_flip == "auto":
+        mirroring = measure_mirroring(images.source, images.splits.train, seed=config.seed)
+        config.data.horizontal_flip = "on" if mirroring.allowed else "off"
+        remarks.append(mirroring.describe())
+    _require_same_work(distributor, config, images.inspection, run)
+    student = models.student(
+        teacher, config.model, num_classes=images.num_classes, seed=config.seed, distributor=distributor
+    )
+    phases = plan_phases(config, student, images=len(images.splits.train))
+    return PreparedRun(config, images, student, phases, distributor, models, tuple(remarks))
+
+
+def views_per_image(config: TransferConfig) -> int:
+    """Returns the number of views of each training image that epochs show in turn; 0: a new one in each epoch."""
+    if config.data.augmentation == "none":
+        return 1
+    return 0 if config.model.method == "replicate" else 1 + config.data.augmented_views
+
+
+def crop_remark(preprocess: PreprocessSpec, inspection: Inspection) -> list[str]:
+    """Returns a sentence where the teacher's crop throws away much of the images, otherwise nothing."""
+    heights, widths = inspection.heights[inspection.decodable], inspection.widths[inspection.decodable]
+    kept = float(np.mean(preprocess.kept_fraction(heights, widths)))
+    if kept >= _KEPT_AREA_WORTH_A_WORD:
+        return []
+    return [
+        f"the teacher's centre crop keeps {kept:.0%} of the images' area on average; --resize=squash or --resize=pad keeps all"
+    ]
+
+
+def _make_splits(config: TransferConfig, source: Source, inspection: Inspection) -> Splits:
+    return split_source(
+        source,
+        inspection,
+        validation_fraction=config.data.validation_fraction,
+        test_fraction=config.data.test_fraction,
+        seed=config.seed,
+        train_examples_per_class=config.data.train_examples_per_class,
+    )
+
+
+def _require_same_work(
+    distributor: Distributor, config: TransferConfig, inspection: Inspection, run: RunDirectory | None
+) -> None:
+    """Raises a ConfigError unless every process has the same options, images and checkpoint: they take the same steps."""
+    if distributor.hardware.processes == 1:
+        return
+    options = affects_result(to_json(config))  # where features are kept is each machine's own
+    checkpoint = run.checkpoint.read_bytes() if run and run.checkpoint.is_file() else b""
+    work = hashlib.sha256(json.dumps([options, inspection.data_hash]).encode() + checkpoint).digest()
+    if len(set(distributor.all_gather(int.from_bytes(work[:3], "big")))) > 1:
+        raise ConfigError(
+            "workers: expected the same options, images and --workdir, on a disk that all of them share, for each. Received: "
+            "different ones. Start each with the same command."
+        )
