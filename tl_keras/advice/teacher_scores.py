@@ -63,17 +63,17 @@ class Sample:
 
     @property
     def source(self) -> Source:
-        """Source of all images."""
+        """Returns the source of all images."""
         return self.images.source
 
     @property
     def inspection(self) -> Inspection:
-        """Inspection of all images."""
+        """Returns the inspection of all images."""
         return self.images.inspection
 
     @property
     def splits(self) -> Splits:
-        """Splits of all images."""
+        """Returns the splits of all images."""
         return self.images.splits
 
 

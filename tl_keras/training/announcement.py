@@ -1,4 +1,4 @@
-"""What a run is going to do and why, in a few sentences that are said before it trains."""
+"""Announces what a run is going to do and why, in a few sentences before it trains."""
 
 from __future__ import annotations
 

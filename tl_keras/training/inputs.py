@@ -1,4 +1,4 @@
-"""What a phase trains on: the images, or the activations of its frozen layers, computed once and read from the cache.
+"""Gives each phase its inputs: the images, or the activations of its frozen layers, read from the cache.
 
 ```
 PhaseInputs
@@ -77,7 +77,7 @@ class PhaseInputs(abc.ABC):
     @property
     @abc.abstractmethod
     def nbytes_per_image(self) -> int:
-        """Bytes of the inputs of one image."""
+        """Returns the size of the inputs of one image in bytes."""
 
 
 def validation_batches(inputs: PhaseInputs, prepared: PreparedRun) -> tf.data.Dataset:
@@ -104,7 +104,7 @@ class ImageInputs(PhaseInputs):
     def training_batches(
         self, first_epoch: int, last_epoch: int, *, shard: BatchShard | None = None
     ) -> tf.data.Dataset:
-        """See `PhaseInputs.training_batches`."""
+        """Implements `PhaseInputs.training_batches`."""
         prepared = self._prepared
         config, student = prepared.config, prepared.student
         return training_batches(
@@ -124,7 +124,7 @@ class ImageInputs(PhaseInputs):
         )
 
     def evaluation_batches(self, indices: np.ndarray, *, shard: BatchShard | None = None) -> tf.data.Dataset:
-        """See `PhaseInputs.evaluation_batches`."""
+        """Implements `PhaseInputs.evaluation_batches`."""
         return evaluation_batches(
             self.source,
             indices,
@@ -135,7 +135,7 @@ class ImageInputs(PhaseInputs):
         )
 
     def predict_fn(self) -> PredictFn:
-        """See `PhaseInputs.predict_fn`."""
+        """Implements `PhaseInputs.predict_fn`."""
         prepared = self._prepared
         if prepared.hardware.processes > 1:  # of which `predict` would leave each with a part of the answers
             return _layer_by_layer(self, with_features(prepared.student.model))
@@ -145,7 +145,7 @@ class ImageInputs(PhaseInputs):
 
     @property
     def nbytes_per_image(self) -> int:
-        """See `PhaseInputs.nbytes_per_image`."""
+        """Implements `PhaseInputs.nbytes_per_image`."""
         return 4 * 3 * self._prepared.student.preprocess.image_size**2
 
 
@@ -169,7 +169,7 @@ class FeatureInputs(PhaseInputs):
     def training_batches(
         self, first_epoch: int, last_epoch: int, *, shard: BatchShard | None = None
     ) -> tf.data.Dataset:
-        """See `PhaseInputs.training_batches`."""
+        """Implements `PhaseInputs.training_batches`."""
         return self._features.training_batches(
             self.source,
             self._prepared.splits.train,
@@ -181,17 +181,17 @@ class FeatureInputs(PhaseInputs):
         )
 
     def evaluation_batches(self, indices: np.ndarray, *, shard: BatchShard | None = None) -> tf.data.Dataset:
-        """See `PhaseInputs.evaluation_batches`."""
+        """Implements `PhaseInputs.evaluation_batches`."""
         batch_size = self._prepared.config.training.global_batch_size
         return self._features.evaluation_batches(self.source, indices, global_batch_size=batch_size, shard=shard)
 
     def predict_fn(self) -> PredictFn:
-        """See `PhaseInputs.predict_fn`."""
+        """Implements `PhaseInputs.predict_fn`."""
         return _layer_by_layer(self, self._split.pooled)
 
     @property
     def nbytes_per_image(self) -> int:
-        """See `PhaseInputs.nbytes_per_image`."""
+        """Implements `PhaseInputs.nbytes_per_image`."""
         return self._features.reader.spec.nbytes
 
 

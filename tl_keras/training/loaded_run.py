@@ -1,4 +1,4 @@
-"""A finished run, opened again: `load_run`."""
+"""Opens a finished run again: `load_run`."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ class LoadedRun:
 
     @property
     def student(self) -> Student:
-        """Network with the weights that the run kept."""
+        """Returns the network with the weights that the run kept."""
         return self.prepared.student
 
     @property
     def source(self) -> Source:
-        """Source of the images."""
+        """Returns the source of the images."""
         return self.prepared.source
 
     @property
     def splits(self) -> Splits:
-        """Splits of the images."""
+        """Returns the splits of the images."""
         return self.prepared.splits
 
     def accuracy(self, indices: np.ndarray) -> float:

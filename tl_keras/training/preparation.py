@@ -1,4 +1,4 @@
-"""All that is decided before the first step of training: `prepare` returns it as a `PreparedRun`.
+"""Decides all of a run before its first step of training: `prepare` returns a `PreparedRun`.
 
 Nobody else opens a source, makes splits or builds a student for a run; what trains, answers or estimates takes a
 `PreparedRun`.
@@ -50,7 +50,7 @@ class RunImages:
 
     @property
     def num_classes(self) -> int:
-        """Number of classes of the source."""
+        """Returns the number of classes of the source."""
         return len(self.source.class_names)
 
 
@@ -78,34 +78,34 @@ class PreparedRun:
 
     @property
     def source(self) -> Source:
-        """Source of the images."""
+        """Returns the source of the images."""
         return self.images.source
 
     @property
     def splits(self) -> Splits:
-        """Splits of the images."""
+        """Returns the splits of the images."""
         return self.images.splits
 
     @property
     def hardware(self) -> Hardware:
-        """Hardware that was decided on."""
+        """Returns the hardware that was decided on."""
         return self.distributor.hardware
 
     @property
     def views_per_image(self) -> int:
-        """Number of views of each training image that epochs show in turn; 0: a new one in each epoch."""
+        """Returns the number of views per training image that epochs show in turn; 0: a new one in each epoch."""
         return views_per_image(self.config)
 
     @functools.cached_property
     def class_weights(self) -> np.ndarray | None:
-        """Weight of each class in the loss, float32 (classes,); None: equal weights."""
+        """Returns the weight of each class in the loss, float32 (classes,); None: equal weights."""
         if self.config.training.class_weights == "none":
             return None
         return balanced_class_weights(self.source.labels[self.splits.train], self.images.num_classes)
 
     @functools.cached_property
     def identity(self) -> dict[str, Any]:
-        """All that a checkpoint of this run has to agree with."""
+        """Returns all that a checkpoint of this run has to agree with."""
         return run_identity(to_json(self.config), self.images.inspection.data_hash, self.splits.to_json(self.source))
 
     def head_recipe(self) -> str:
