@@ -12,7 +12,8 @@ from tl_keras.data.arrays import ArraySource
 from tl_keras.data.options import SourceOptions
 from tl_keras.distribution.distributor import open_distributor
 from tl_keras.distribution.hardware import resolve_hardware
-from tl_keras.training.checkpoints import Progress, values_of
+from tl_keras.runs.records import Progress
+from tl_keras.training.checkpoints import values_of
 from tl_keras.training.model_cache import ModelCache
 
 

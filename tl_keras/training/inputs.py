@@ -10,8 +10,6 @@ PhaseInputs
 from __future__ import annotations
 
 import abc
-import os
-import pathlib
 from collections.abc import Callable
 
 import keras
@@ -33,6 +31,7 @@ from tl_keras.training.preparation import PreparedRun
 from tl_keras.training.split_student import SplitStudent
 from tl_keras.training.transforms import training_transform
 from tl_keras.training.versions import versions
+from tl_keras.user_folders import cache_folder
 
 # Bytes: what a laptop does not notice.
 _MEMORY_FOR_VALIDATION = 2**27
@@ -264,14 +263,8 @@ def open_feature_store(
         "preprocess": student.preprocess.to_json(),
         "versions": versions(),
     }
-    folder = pathlib.Path(config.cache.folder or _default_cache_folder()).expanduser()
-    cache = FeatureCache(folder, limit_gib=config.cache.limit_gib)
+    cache = FeatureCache(cache_folder(config.cache.folder), limit_gib=config.cache.limit_gib)
     return FeatureStore(cache, images, kind, engine=config.cache.engine, dtype=config.cache.dtype, once=once)
-
-
-def _default_cache_folder() -> pathlib.Path:
-    """Returns our folder in the user's cache directory (XDG Base Directory Specification)."""
-    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "tl_keras"
 
 
 def _features_of_phases(prepared: PreparedRun) -> dict[FreezePlan, Features]:

@@ -108,4 +108,3 @@ def _time_to_accuracy(progress: Progress, *, price_per_hour: float) -> list[dict
             cost = {"cost": round(seconds / 3600 * price_per_hour, 6)} if price_per_hour else {}
             reached.append({"validation_accuracy": epoch.validation_accuracy, "seconds": round(seconds, 3), **cost})
     return reached
-

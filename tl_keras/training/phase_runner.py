@@ -12,9 +12,9 @@ from tl_keras.data.pipeline import steps_per_epoch
 from tl_keras.distribution.precision import computing_in
 from tl_keras.files import writing
 from tl_keras.runs.directory import RunDirectory
+from tl_keras.runs.records import Progress
 from tl_keras.runs.stopwatch import Stopwatch
 from tl_keras.training.callbacks import EpochScalars, ProgressBar, RecordEpochs, StopOnNonFiniteLoss
-from tl_keras.runs.records import Progress
 from tl_keras.training.checkpoints import Checkpoint, read_checkpoint, restore, values_of
 from tl_keras.training.freeze_check import FreezeCheck
 from tl_keras.training.inputs import PhaseInputs, validation_batches
