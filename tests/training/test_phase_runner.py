@@ -45,7 +45,7 @@ def train(small_teacher):
 
 def test_a_fresh_run_trains_every_phase_and_leaves_a_checkpoint(train, tmp_path):
     run, progress, _ = train(tmp_path / "run")
-    assert [epoch["phase"] for epoch in progress.history] == ["head", "fine-tuning", "fine-tuning"]
+    assert [epoch.phase for epoch in progress.history] == ["head", "fine-tuning", "fine-tuning"]
     assert [proof["phase"] for proof in progress.proofs] == ["head", "fine-tuning"]
     assert {"head", "fine-tuning"} <= set(progress.seconds)
     assert run.checkpoint.is_file()
@@ -66,7 +66,7 @@ def test_a_head_of_the_same_recipe_is_not_trained_twice(train, tmp_path, capsys)
     _, first, weights = train(tmp_path / "one", models=models)
     _, other, same = train(tmp_path / "other", models=models)
     assert "head: as another run has trained it in 1 epochs" in capsys.readouterr().err
-    assert [epoch["loss"] for epoch in other.history] == [epoch["loss"] for epoch in first.history]
+    assert [epoch.loss for epoch in other.history] == [epoch.loss for epoch in first.history]
     for one, two in zip(weights, same, strict=True):
         np.testing.assert_array_equal(one, two)
 
