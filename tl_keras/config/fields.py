@@ -40,7 +40,16 @@ _ABOVE_0_TO_1 = Interval(0, 1, open_low=True)
 
 @dataclasses.dataclass
 class DataConfig(Locked):
-    """Images, their splits and their augmentation."""
+    """Images, their splits and their augmentation.
+
+    Example:
+      ```python
+      import tl_keras
+
+      data = tl_keras.DataConfig(source="photos/", augmentation="light")
+      assert data.validation_fraction == 0.15  # a default
+      ```
+    """
 
     source: str = option(
         "", f"The labelled images: {EXPECTED_SOURCE}.", flag="data", zero="none; train then runs the quick start"
@@ -112,7 +121,15 @@ class DataConfig(Locked):
 
 @dataclasses.dataclass
 class ModelConfig(Locked):
-    """The teacher, the layers of it that are trained, and the head."""
+    """The teacher, the layers of it that are trained, and the head.
+
+    Example:
+      ```python
+      import tl_keras
+
+      model = tl_keras.ModelConfig(backbone="ResNet50", method="fine_tune", unfreeze="blocks:2")
+      ```
+    """
 
     backbone: str = option(
         "MobileNetV2",
@@ -175,7 +192,15 @@ class ModelConfig(Locked):
 
 @dataclasses.dataclass
 class TrainingConfig(Locked):
-    """Training of the student."""
+    """Training of the student.
+
+    Example:
+      ```python
+      import tl_keras
+
+      training = tl_keras.TrainingConfig(epochs=10, learning_rate=3e-3)
+      ```
+    """
 
     epochs: int = option(
         0,
@@ -283,7 +308,20 @@ class CacheConfig(Locked):
 
 @dataclasses.dataclass
 class TransferConfig(Locked):
-    """Everything that decides a run, apart from where it is written."""
+    """Everything that decides a run, apart from where it is written.
+
+    Example:
+      ```python
+      import tl_keras
+
+      config = tl_keras.TransferConfig(export="none", seed=1)
+      config.data.source = "photos/"
+      try:
+          config.training.epoch = 10
+      except tl_keras.TransferError as error:
+          print(error)  # TrainingConfig: expected one of its fields. Received: epoch. Did you mean epochs?
+      ```
+    """
 
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
@@ -330,7 +368,16 @@ class TransferConfig(Locked):
 
 
 def quick_start() -> TransferConfig:
-    """Returns the config of the run without `--data`: the embedded teacher on scikit-learn's digits, ten labels per class."""
+    """Returns the config of the run without `--data`: the embedded teacher on scikit-learn's digits, ten labels per class.
+
+    Example:
+      ```python
+      import tl_keras
+
+      config = tl_keras.quick_start()
+      assert config.data.source == "digits" and config.model.weights == "embedded"
+      ```
+    """
     return TransferConfig(
         data=DataConfig(
             source="digits",
