@@ -37,6 +37,11 @@ with those filled in that were left open.
 """
 
 
+def summary(kind: type) -> str:
+    """Returns the docstring of a class without its Example."""
+    return (inspect.getdoc(kind) or "").partition("\n\nExample:")[0]
+
+
 def row(option: Option) -> str:
     """Returns the line of an option."""
     flag = f"`--{option.description.flag}`" if option.description.flag else ""
@@ -54,7 +59,7 @@ def listed() -> str:
         rows = [row(option) for option in options if option.path.rpartition(".")[0] == part]
         title = f"`config.{part}`" if part else "The rest of `config`"
         sections.append(
-            f"\n## {title}\n\n{inspect.getdoc(kind)}\n\n| field | flag | default | values | |\n|---|---|---|---|---|\n"
+            f"\n## {title}\n\n{summary(kind)}\n\n| field | flag | default | values | |\n|---|---|---|---|---|\n"
             + "\n".join(rows)
             + "\n"
         )
