@@ -71,8 +71,8 @@ def test_a_run_of_the_sweep_is_what_train_makes_of_it(swept, tmp_path):
     config.model.unfreeze, config.export = "blocks:1", "none"
     alone = train_and_evaluate(config, tmp_path / "alone")
     in_sweep = json.loads((found.rows[1].workdirs[0] / "result.json").read_text())
-    assert alone["validation_accuracy"] == pytest.approx(in_sweep["validation_accuracy"], abs=1 / 187)
-    assert alone["hashes"]["teacher_weights"] == in_sweep["hashes"]["teacher_weights"]
+    assert alone.validation_accuracy == pytest.approx(in_sweep["validation_accuracy"], abs=1 / 187)
+    assert alone.hashes["teacher_weights"] == in_sweep["hashes"]["teacher_weights"]
 
 
 def a_row(name, validation, parameters):

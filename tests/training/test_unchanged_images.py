@@ -95,7 +95,7 @@ SAME = {
 @pytest.mark.parametrize("change", SAME)
 def test_it_is_finished_with_the_same_images_under_another_name_or_date(photos, small_teacher, change, capfd):
     SAME[change](photos)
-    assert train(small_teacher)["resumed"]
+    assert train(small_teacher).resumed
     said = capfd.readouterr().err
     assert "looking whether they changed" in said
     assert "nothing is left to do" in said
@@ -103,7 +103,7 @@ def test_it_is_finished_with_the_same_images_under_another_name_or_date(photos, 
 
 def test_images_as_they_were_are_not_looked_at_again(trained, small_teacher, monkeypatch, capfd):
     monkeypatch.chdir(trained)
-    assert train(small_teacher)["resumed"]
+    assert train(small_teacher).resumed
     said = capfd.readouterr().err
     assert "looking" not in said
     assert "nothing is left to do" in said
@@ -111,7 +111,7 @@ def test_images_as_they_were_are_not_looked_at_again(trained, small_teacher, mon
 
 def test_a_finished_run_whose_images_are_gone_is_finished_and_says_so(photos, small_teacher, capfd):
     shutil.rmtree(photos)
-    assert train(small_teacher)["resumed"]
+    assert train(small_teacher).resumed
     said = capfd.readouterr().err
     assert "the images of this run are not looked at" in said
     assert "nothing is left to do" in said
@@ -122,7 +122,7 @@ def test_arrays_are_compared_by_their_pixels(tmp_path, small_teacher, models):
     pixels = np.random.default_rng(1).integers(0, 255, (40, 16, 16, 3)).astype(np.uint8)
     labels = np.arange(40) % 2
     train_and_evaluate(config, tmp_path / "run", source=ArraySource(pixels, labels), models=models)
-    assert train_and_evaluate(config, tmp_path / "run", source=ArraySource(pixels, labels), models=models)["resumed"]
+    assert train_and_evaluate(config, tmp_path / "run", source=ArraySource(pixels, labels), models=models).resumed
     pixels[3] = 255 - pixels[3]
     with pytest.raises(WorkdirError, match="the images have changed"):
         train_and_evaluate(config, tmp_path / "run", source=ArraySource(pixels, labels), models=models)
