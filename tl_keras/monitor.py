@@ -14,6 +14,7 @@ from typing import Any
 from absl import flags
 
 from tl_keras import command_line
+from tl_keras.console import number_of
 from tl_keras.errors import ConfigError
 
 _REFERENCE = flags.DEFINE_string("reference", None, "The run directory of the model.")
@@ -37,7 +38,7 @@ def main(arguments: list[str]) -> int:
 
 def as_text(report: dict[str, Any]) -> str:
     """Returns a line for each comparison, the label shares, and the verdict."""
-    lines = [f"{report['images']} images, {report['undecodable']} more cannot be decoded"]
+    lines = [number_of(report["images"], "image"), *report["left_out"]]
     lines += [check["line"] for check in report["checks"]]
     lines += [
         f"{row['label']}: {row['share']:.1%} of the answers, {row['share_in_validation']:.1%} in validation"

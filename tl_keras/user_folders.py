@@ -54,6 +54,9 @@ def _writable_or_temporary(folder: pathlib.Path) -> pathlib.Path:
             return folder
     except OSError as error:
         temporary = temporary_folder("tl_keras_cache_")
+        os.environ.setdefault(
+            "MPLCONFIGDIR", str(temporary)
+        )  # otherwise matplotlib complains about the home, in two lines
         say(
             f"cache: {folder} cannot be written ({error.strerror}); {temporary} takes its place until this command ends "
             "(--cache_dir=FOLDER names one that stays)"

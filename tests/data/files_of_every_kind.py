@@ -2,6 +2,7 @@
 
 import io
 import struct
+import zlib
 
 import numpy as np
 from PIL import Image, ImageOps, PngImagePlugin
@@ -87,6 +88,26 @@ def _png(image, **chunks):
     return encoded(image, "PNG", pnginfo=information)
 
 
+def interlaced_png(pixels):
+    """Returns a PNG whose rows come in the seven passes of Adam7 (PNG specification, section 8.2), as GIMP writes it."""
+
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    height, width, _ = pixels.shape
+    first = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)]
+    passes = [pixels[top::down, left::right] for top, left, down, right in first]
+    rows = b"".join(b"\0" + row.tobytes() for part in passes if part.size for row in part)
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 1)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def ycck(jpeg):
+    """Returns a JPEG of four inks as Photoshop stores them: its Adobe marker says that three are luminance and colour."""
+    marker = jpeg.index(b"Adobe")
+    return jpeg[: marker + 11] + b"\2" + jpeg[marker + 12 :]
+
+
 _NUMBERS = np.random.default_rng(1).integers(0, 2**32, (5, 7), np.uint64)
 _COLOURS = [tuple(colour) for colour in np.random.default_rng(2).integers(0, 256, (256, 3)).tolist()]
 _565, _555 = (0xF800, 0x07E0, 0x001F), (0x7C00, 0x03E0, 0x001F)
@@ -105,6 +126,7 @@ EXACT = {
     "png palette of 4 bits": encoded(RGB.quantize(11), "PNG", bits=4),
     "png palette, one of it transparent": encoded(PALETTE, "PNG", transparency=3),
     "png palette, each of an alpha": encoded(PALETTE, "PNG", transparency=bytes(range(0, 230, 10))),
+    "png interlaced": interlaced_png(PIXELS[..., :3]),
     "png with a gamma": _png(RGB, gAMA=struct.pack(">I", 100_000)),
     **{f"png turned {way}": turned("PNG", way, RGBA) for way in range(2, 9)},
     "gif": encoded(PALETTE, "GIF"),
@@ -158,5 +180,7 @@ WEBP = {
 # What decodes to nearly the pixels that Pillow gives: inks are mixed by another rounding.
 NEAR = {
     "jpeg of inks": encoded(SMOOTH_RGB.convert("CMYK"), "JPEG", quality=95),
+    "jpeg of inks, progressive": encoded(SMOOTH_RGB.convert("CMYK"), "JPEG", quality=95, progressive=True),
+    "jpeg of inks as luminance and colour": ycck(encoded(SMOOTH_RGB.convert("CMYK"), "JPEG", quality=95)),
     "jpeg of inks, turned": turned("JPEG", 6, SMOOTH_RGB.convert("CMYK"), quality=95),
 }

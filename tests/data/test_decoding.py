@@ -21,6 +21,8 @@ from tests.data.files_of_every_kind import (
 )
 from tl_keras.data.decoding import READS_WEBP, JpegFile, decode_image
 from tl_keras.data.exif import orientation_of
+from tl_keras.data.image_header import read_image_size
+from tl_keras.errors import DataError
 
 OVER_WHITE = as_pillow_reads(encoded(RGBA, "PNG"))
 
@@ -165,6 +167,21 @@ def test_a_truncated_file_raises(kind):
     file = encoded(RGB, kind)
     with pytest.raises(tf.errors.InvalidArgumentError):
         decode_image(tf.constant(file[: len(file) // 2]))
+
+
+def test_a_truncated_jpeg_is_refused_but_by_a_graph_that_needs_nothing_of_what_is_missing():
+    tall = Image.fromarray(np.random.default_rng(0).integers(0, 256, (256, 64, 3), np.uint8))
+    whole = encoded(tall, "JPEG")
+    cut = whole[: int(0.9 * len(whole))]
+
+    def middle(shape):
+        return (shape - 64) // 2, tf.constant([64, 64])
+
+    np.testing.assert_array_equal(decode_image(tf.constant(cut), middle), decode_image(tf.constant(whole), middle))
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        decode_image(tf.constant(cut))
+    with pytest.raises(DataError, match="a JPEG without an end"):
+        read_image_size(cut)
 
 
 @pytest.mark.parametrize("file", [b"", b"BM", b"no image"])

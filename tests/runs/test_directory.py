@@ -29,6 +29,7 @@ BEGIN = {
 def test_begin_says_what_the_run_is(tmp_path):
     assert RunDirectory(tmp_path / "run").begin(**BEGIN) is False
     assert json.loads((tmp_path / "run" / "config.json").read_text())["config"] == CONFIG
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["class_names"] == ["cat", "dog"]
     assert (tmp_path / "run" / "labels.txt").read_text() == "cat\ndog\n"
     assert json.loads((tmp_path / "run" / "splits.json").read_text()) == BEGIN["splits"]
 

@@ -111,6 +111,8 @@ def test_the_facts_go_with_the_export(run, source):
     lines = (folder / "labels.txt").read_text(encoding="utf-8").splitlines()
     assert lines == [r" fünf\n\x85\u2028\x1b[31m ", "seven", "three"]
     assert facts["preprocess"]["image_size"] == 32
+    assert {"JPEG", "PNG", "BMP", "GIF"} <= set(facts["image_formats"])
+    assert (facts["max_pixels"], facts["max_jpeg_scans"]) == (50_000_000, 100)
     assert facts["temperature"] == load_model(run.model).statistics.temperature
     assert len(facts["run_sha256"]) == 64
 

@@ -74,8 +74,14 @@ def test_the_command_says_when_to_retrain(run, source, tmp_path, noise, status, 
         pixels = tf.constant(random.integers(0, 256, (64, 64, 3), dtype=np.uint8))
         file = tf.io.encode_png(pixels).numpy() if noise else source.encoded_image(index * 3)
         (tmp_path / f"{index}.png").write_bytes(file)
+    (tmp_path / "bare.png").write_bytes(b"\xff\x0a")
+    (tmp_path / "damaged.png").write_text("no image")
     done = run_command("monitor", f"--reference={run.path}", f"--data={tmp_path}", "--json")
     assert done.returncode == status, done.stdout + done.stderr
     report = json.loads(done.stdout)
-    assert report["images"] == 40
+    assert (report["images"], report["undecodable"]) == (40, 2)
+    assert report["left_out"] == [
+        f"1 image cannot be decoded and is left out: {tmp_path}/damaged.png",
+        f"1 image is in JPEG XL, which is to be saved as PNG first, and is left out: {tmp_path}/bare.png",
+    ]
     assert report["verdict"].startswith(says)

@@ -9,7 +9,8 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from tl_keras.data.image_table import NAMES, Table, plain_name
+from tl_keras.data.image_table import NAMES, plain_name
+from tl_keras.data.table import Table
 from tl_keras.errors import DataError
 
 _SEPARATORS = ",;\t|"

@@ -9,8 +9,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from tl_keras.data.image_files import IMAGE_SUFFIXES, read_tree
+from tl_keras.data.one_hot import with_label_column
 from tl_keras.data.options import SourceOptions
 from tl_keras.data.split_names import parse_split, splits_of_names
+from tl_keras.data.table import Table
 from tl_keras.data.wrong_task import require_no_groups
 from tl_keras.errors import DataError
 
@@ -29,34 +31,6 @@ NAMES = {
 }
 # Number of different values up to which a column of another name is checked for splits.
 _MOST_SPLITS = 10
-
-
-@dataclasses.dataclass(frozen=True)
-class Table:
-    """A table with its original cells.
-
-    Attributes:
-      name: Name of the source.
-      columns: Names of the columns, as written.
-      rows: Cells of each row, as many as there are columns.
-      lines: Line number of each row in the file, or its number from 1.
-      folder: Folder that paths are relative to.
-      encoding: Encoding of the file.
-      notes: Remarks made while reading.
-    """
-
-    name: str
-    columns: list[str]
-    rows: list[list[str]]
-    lines: Sequence[int]
-    folder: str
-    encoding: str = "utf-8"
-    notes: tuple[str, ...] = ()
-
-    def column(self, name: str) -> list[str]:
-        """Returns the cells of a column."""
-        position = self.columns.index(name)
-        return [row[position] for row in self.rows]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +59,11 @@ def list_table(table: Table, options: SourceOptions) -> TableListing:
       DataError: A column is missing, a row is incomplete, an image is missing or listed twice, or images belong together
         in groups that the splits would divide.
     """
-    chosen, notes = choose_columns(table, options.column_names)
+    given = options.column_names
+    one_hot: list[str] = []
+    if "label" not in given and "label" not in (found := _named_columns(table, given)):
+        table, one_hot = with_label_column(table, found.values())
+    chosen, notes = choose_columns(table, given)
     ids, labels = table.column(chosen["image"]), table.column(chosen["label"])
     for line, image_id, label, row in zip(table.lines, ids, labels, table.rows, strict=True):
         if not image_id or not label:
@@ -100,7 +78,7 @@ def list_table(table: Table, options: SourceOptions) -> TableListing:
     if len(kept) < len(ids):
         more.append(f"rows that are to be left out: {len(ids) - len(kept)}")
     ids, paths, labels, splits = ([column[index] for index in kept] for column in (ids, paths, labels, splits))
-    return TableListing(ids, paths, labels, splits, [*table.notes, *notes, *more])
+    return TableListing(ids, paths, labels, splits, [*table.notes, *notes, *one_hot, *more])
 
 
 def choose_columns(table: Table, given: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
@@ -113,18 +91,7 @@ def choose_columns(table: Table, given: Mapping[str, str]) -> tuple[dict[str, st
     Raises:
       DataError: There is no such column, or no column for the image or the label.
     """
-    chosen: dict[str, str] = {}
-    by_plain_name = {plain_name(name): name for name in reversed(table.columns)}
-    for what, names in NAMES.items():
-        if what in given:
-            if given[what] != "none":
-                chosen[what] = _require_column(table, what, given[what])
-            continue
-        found = [
-            by_plain_name[name] for name in names if name in by_plain_name and by_plain_name[name] not in given.values()
-        ]
-        if found:
-            chosen[what] = found[0]
+    chosen = _named_columns(table, given)
     missing = [what for what in ("image", "label") if what not in chosen]
     if missing:
         example = ",".join(f"{what}=COLUMN" for what in missing)
@@ -137,6 +104,23 @@ def choose_columns(table: Table, given: Mapping[str, str]) -> tuple[dict[str, st
     ]
     unusual = [note for note in unusual if note.split()[0] not in given]
     return chosen, [f"columns: {', '.join(unusual)}"] if unusual else []
+
+
+def _named_columns(table: Table, given: Mapping[str, str]) -> dict[str, str]:
+    """Returns the columns that the user names, or that have a known name, by what they hold."""
+    chosen: dict[str, str] = {}
+    by_plain_name = {plain_name(name): name for name in reversed(table.columns)}
+    for what, names in NAMES.items():
+        if what in given:
+            if given[what] != "none":
+                chosen[what] = _require_column(table, what, given[what])
+            continue
+        found = [
+            by_plain_name[name] for name in names if name in by_plain_name and by_plain_name[name] not in given.values()
+        ]
+        if found:
+            chosen[what] = found[0]
+    return chosen
 
 
 def _require_column(table: Table, what: str, name: str) -> str:

@@ -85,7 +85,7 @@ class Inspection:
 
     def left_out(self) -> list[str]:
         """Returns a sentence for each reason why images cannot be decoded, with their number and names."""
-        return list(_sentences_of_left_out(self.undecodable, self.reasons))
+        return list(sentences_of_left_out(self.undecodable, self.reasons))
 
     def to_json(self) -> dict[str, Any]:
         """Returns the summary as JSON values; only the list of bad files grows with the data."""
@@ -126,7 +126,7 @@ def inspect_source(source: Source, reading: Reading = AS_USUAL, *, show_progress
     if not reading.significant_bits:
         _require_all_bits(source, looks.deepest)
     findings = [
-        *_sentences_of_left_out(undecodable, reasons),
+        *sentences_of_left_out(undecodable, reasons),
         *_one_colour_finding(source, looks.of_one_colour),
         *_class_size_findings(source.class_names, counts),
         *_shared_content_findings(source, looks.hashes),
@@ -269,7 +269,7 @@ def _require_all_bits(source: Source, deepest: np.ndarray) -> None:
         )
 
 
-def _sentences_of_left_out(undecodable: Sequence[str], reasons: Sequence[str]) -> Iterable[str]:
+def sentences_of_left_out(undecodable: Sequence[str], reasons: Sequence[str]) -> Iterable[str]:
     """Yields a sentence for damaged files, and one for each other reason."""
     for reason in sorted(set(reasons)):
         names = [name for name, why in zip(undecodable, reasons, strict=True) if why == reason]

@@ -9,8 +9,9 @@ import numpy as np
 
 from tl_keras.data.base import FileSource, encode_classes
 from tl_keras.data.csv_file import read_csv
-from tl_keras.data.image_table import Table, list_table
+from tl_keras.data.image_table import list_table
 from tl_keras.data.options import NO_OPTIONS, SourceOptions
+from tl_keras.data.table import Table
 from tl_keras.errors import DataError, DependencyError
 
 

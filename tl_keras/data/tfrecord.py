@@ -178,7 +178,7 @@ def _name_classes(name: str, names_file: Path, labels: np.ndarray) -> tuple[tupl
         labels = np.array([os.fsdecode(label) if isinstance(label, bytes) else str(label) for label in labels])
     if not names_file.is_file():
         return encode_classes([str(label) for label in labels])
-    class_names = tuple(line.strip() for line in names_file.read_text("utf-8").splitlines() if line.strip())
+    class_names = tuple(line.strip() for line in names_file.read_text("utf-8").split("\n") if line.strip())
     if labels.dtype.kind == "i":
         if labels.min() < 0 or labels.max() >= len(class_names):
             raise DataError(

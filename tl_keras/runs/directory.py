@@ -327,7 +327,8 @@ class RunDirectory:
             self.write_text("labels.txt", "".join(f"{printable(label)}\n" for label in labels))
         if not begun:
             # Last, because this file marks the run as begun.
-            self.write_json("config.json", {"config": config, "data_hash": data_hash, "data_revision": data_revision})
+            images = {"data_hash": data_hash, "data_revision": data_revision, "class_names": list(labels)}
+            self.write_json("config.json", {"config": config, **images})
         return begun
 
     def check_same_images(self, data_hash: str) -> bool:

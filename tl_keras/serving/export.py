@@ -22,6 +22,8 @@ import tensorflow as tf
 from tl_keras.backbones.weights import fingerprint
 from tl_keras.config import from_json
 from tl_keras.console import printable, say
+from tl_keras.data.decoding import READS_WEBP
+from tl_keras.data.image_header import MAX_SCANS
 from tl_keras.data.sources import Source, SourceOptions, open_source
 from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.errors import DataError, ExportError, TransferError, WorkdirError
@@ -106,7 +108,7 @@ def _export(
             model.parent.mkdir(exist_ok=True)
             with writing(version), _converting(name):
                 chosen.write(trained, model, read_training_pixels)
-            _write_facts(run, trained, temporary / ("" if chosen.file else "assets.extra"))
+            _write_facts(run, trained, temporary / ("" if chosen.file else "assets.extra"), files=chosen.takes_files)
             with tempfile.TemporaryDirectory(prefix=f".{os.getpid()}.", dir=run.path) as scratch:
                 answers = predict_in_fresh_process(chosen.runtime, model, questions, scratch=pathlib.Path(scratch))
             comparison = compare(
@@ -191,12 +193,13 @@ def _next_version(folder: pathlib.Path) -> pathlib.Path:
     return folder / str(int(newest.name) + 1 if newest else 1)
 
 
-def _write_facts(run: RunDirectory, trained: TrainedModel, folder: pathlib.Path) -> None:
+def _write_facts(run: RunDirectory, trained: TrainedModel, folder: pathlib.Path, *, files: bool) -> None:
     """Writes `labels.txt` and `tl_keras.json`: what a client must know of the model, and where it came from."""
     folder.mkdir(exist_ok=True)
     facts = {
         "class_names": trained.class_names,
         "preprocess": trained.preprocess.to_json(),
+        **(_limits_of_files(run) if files else {}),
         **trained.statistics.to_json(),
         "outlier": "distance from the training images; above 1: farther than 95% of the validation images",
         "validation_answers": trained.statistics.predicted_counts.tolist(),
@@ -212,6 +215,16 @@ def _write_facts(run: RunDirectory, trained: TrainedModel, folder: pathlib.Path)
     (folder / "labels.txt").write_text(
         "".join(f"{printable(name)}\n" for name in trained.class_names), encoding="utf-8"
     )
+
+
+def _limits_of_files(run: RunDirectory) -> dict[str, Any]:
+    """Returns which files a model takes, and the limits of training that its graph does not check."""
+    config = from_json((run.read_config() or {})["config"])
+    return {
+        "image_formats": ["JPEG", "PNG", "BMP", "GIF", *(["WebP"] if READS_WEBP else [])],
+        "max_pixels": config.data.max_pixels,
+        "max_jpeg_scans": MAX_SCANS,
+    }
 
 
 def _pixels_of(trained: TrainedModel, source: Source, ids: list[str]) -> np.ndarray:

@@ -17,6 +17,7 @@ import numpy as np
 from scipy.stats import binomtest, chi2_contingency, ks_2samp
 
 from tl_keras.data.base import in_parallel
+from tl_keras.data.inspection import sentences_of_left_out
 from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.errors import DataError
 from tl_keras.serving.image_inputs import encoded_images, image_inputs
@@ -164,8 +165,9 @@ def compare_images(
       batch_size: Number of images at a time.
 
     Returns:
-      `images` and `undecodable`, counts; `checks`, each with the fields of `Check`, `state`, `changed` and a `line` for people;
-      `labels`, with each class's `label`, `share` of the predictions and `share_in_validation`; `changed` and `verdict`.
+      `images` and `undecodable`, counts; `left_out`, a sentence for each reason why images are not decoded; `checks`, each with the
+      fields of `Check`, `state`, `changed` and a `line` for people; `labels`, for each class its `label`, its `share` of the
+      answers and its `share_in_validation`; `changed` and `verdict`.
 
     Raises:
       BackboneError: The run directory has no model.
@@ -173,9 +175,12 @@ def compare_images(
     """
     trained = load_model(pathlib.Path(workdir, "model.keras"))
     statistics, files = trained.statistics, image_inputs(folder)
-    readable = [file for file, refusal in zip(files, refusals(files), strict=True) if not refusal]
+    refused = refusals(files)
+    readable = [file for file, refusal in zip(files, refused, strict=True) if not refusal]
+    left_out = [(file.name, refusal.reason) for file, refusal in zip(files, refused, strict=True) if refusal]
+    sentences = list(sentences_of_left_out(*zip(*left_out, strict=True))) if left_out else []
     if not readable:
-        raise DataError(f"data: expected images that can be decoded. Received: none of {len(files)} in {folder}.")
+        raise DataError(f"data: expected images that can be decoded in {folder}. Received: {'; '.join(sentences)}.")
     pixels = in_parallel(encoded_images(readable), trained.preprocess.evaluation_transform)
     features, logits = with_features(trained.model).predict(pixels.batch(batch_size), verbose=0)
     counts = np.bincount(logits.argmax(axis=-1), minlength=len(trained.class_names))
@@ -188,7 +193,8 @@ def compare_images(
     shares = zip(trained.class_names, (counts / counts.sum()).tolist(), known.tolist(), strict=True)
     return {
         "images": len(readable),
-        "undecodable": len(files) - len(readable),
+        "undecodable": len(left_out),
+        "left_out": sentences,
         "checks": [
             {**dataclasses.asdict(check), "state": check.state, "changed": check.changed, "line": check.describe()}
             for check in checks

@@ -33,6 +33,14 @@ class FreezeCheck(keras.callbacks.Callback):
         super().__init__()
         self._phase = phase
         self._proofs = proofs
+        # Random convolutions under a BatchNorm frozen at mean 0 and variance 1: MobileNetV2's features are at most 3e-12, and
+        # gradients below 1e-12 are lost in rounding.
+        is_random = student.teacher.weights == "none" and not plan.train_batch_norm
+        self._remedy = (
+            "The teacher has random weights (--weights=none), and its frozen BatchNorm scales nothing: use --method=replicate."
+            if is_random
+            else "Use a larger --learning_rate, or report it."
+        )
         self._frozen = plan.frozen_weights(student.backbone)
         head = [weight for layer in student.head for weight in layer.weights]
         self._trained = [*plan.trained_weights(student.backbone), *head]
@@ -57,7 +65,7 @@ class FreezeCheck(keras.callbacks.Callback):
         if self._still:
             raise TrainingError(
                 f"freeze plan: expected every trained weight to move in the first epoch of phase {self._phase}. Received: "
-                f"{_names(self._trained[i] for i in self._still)} unmoved. Use a larger --learning_rate, or report it."
+                f"{_names(self._trained[i] for i in self._still)} unmoved. {self._remedy}"
             )
 
     def on_train_end(self, logs=None):

@@ -1,0 +1,53 @@
+"""Reads labels that a table spreads over columns of 0 and 1, one column per class; imports no TensorFlow."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+
+from tl_keras.console import number_of
+from tl_keras.data.table import Table
+from tl_keras.errors import DataError
+
+# The name of the column that replaces them, and the ways of writing a cell.
+LABEL = "label"
+_YES, _NO = {"1", "1.0", "true"}, {"0", "0.0", "false", ""}
+
+
+def with_label_column(table: Table, others: Iterable[str]) -> tuple[Table, list[str]]:
+    """Returns the table with a column of labels made of its columns of 0 and 1, if it has several, and a note.
+
+    Args:
+      table: Table without a column of labels.
+      others: Columns that hold something else, such as the image.
+
+    Raises:
+      DataError: A row has no 1, or several: then an image has several labels.
+    """
+    names = [name for name in table.columns if name not in set(others) and _is_yes_or_no(table.column(name))]
+    if len(names) < 2:
+        return table, []
+    columns = [[cell.lower() in _YES for cell in table.column(name)] for name in names]
+    labels = []
+    for line, row in zip(table.lines, zip(*columns, strict=True), strict=True):
+        found = [name for name, is_set in zip(names, row, strict=True) if is_set]
+        if len(found) > 1:
+            raise DataError(
+                f"{table.name} line {line}: expected one label an image. Received {' and '.join(found)}, in columns of 0 and 1. "
+                "Several labels of an image are not supported yet: keep one 1 in each row."
+            )
+        labels.append(found[0] if found else "")
+    if "" in labels:
+        raise DataError(
+            f"{table.name} line {table.lines[labels.index('')]}: expected a 1 in one of the columns {', '.join(names)}. "
+            f"Received none, in {number_of(labels.count(''), 'row')}. Add a column for what is none of these, or remove the rows."
+        )
+    kept = [position for position, name in enumerate(table.columns) if name not in names]
+    rows = [[*(row[position] for position in kept), label] for row, label in zip(table.rows, labels, strict=True)]
+    made = dataclasses.replace(table, columns=[*(table.columns[position] for position in kept), LABEL], rows=rows)
+    return made, [f"labels from the columns {', '.join(names)}, of which one is 1 in each row"]
+
+
+def _is_yes_or_no(cells: Iterable[str]) -> bool:
+    values = {cell.lower() for cell in cells}
+    return values <= _YES | _NO and bool(values & _YES)

@@ -1,0 +1,34 @@
+"""Holds a table of images as it was read; imports no TensorFlow."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A table with its original cells.
+
+    Attributes:
+      name: Name of the source.
+      columns: Names of the columns, as written.
+      rows: Cells of each row, as many as there are columns.
+      lines: Line number of each row in the file, or its number from 1.
+      folder: Folder that paths are relative to.
+      encoding: Encoding of the file.
+      notes: Remarks made while reading.
+    """
+
+    name: str
+    columns: list[str]
+    rows: list[list[str]]
+    lines: Sequence[int]
+    folder: str
+    encoding: str = "utf-8"
+    notes: tuple[str, ...] = ()
+
+    def column(self, name: str) -> list[str]:
+        """Returns the cells of a column."""
+        position = self.columns.index(name)
+        return [row[position] for row in self.rows]
