@@ -10,7 +10,7 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check uv &&
 # What the benchmarks measure against.
 PEERS = torch==2.13.0 timm==1.0.31
 
-# In CI a test that is skipped fails the run, but for want of a GPU, a TPU and the like (tests/no_skips.py).
+# In CI a skipped test fails the run, unless it lacks a GPU, a TPU and the like (tests/no_skips.py).
 PYTEST = -m pytest -n auto --maxprocesses=4 --dist=loadfile $(if $(CI),--fail-on-skips)
 
 # What a few tests need beside `dev`: JAX, a TPU's compiler, KerasHub, TensorFlow Serving's messages. The last three name TensorFlow as
@@ -18,7 +18,7 @@ PYTEST = -m pytest -n auto --maxprocesses=4 --dist=loadfile $(if $(CI),--fail-on
 CI_EXTRAS = --editable '.[jax,tpu-check]' kagglehub regex rich sentencepiece tokenizers
 CI_EXTRAS_ALONE = keras-hub 'tensorflow-text>=2.21,<2.22' 'tensorflow-serving-api>=2.21,<2.22'
 
-# Where it is set, as in many images of containers, and uv has installed, every process compiles TensorFlow's Python anew: 15 s.
+# Where it is set, as in many images of containers, and uv has installed, every process compiles TensorFlow's Python again: 15 s.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo ci-extras test test-notebooks test-slow test-oldest test-keras-versions bench check format audit-packages docs clean

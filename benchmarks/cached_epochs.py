@@ -21,7 +21,7 @@ _EPOCHS = {True: 12, False: 3}  # cached ones are short
 
 
 def measure(options: Options) -> list[Row]:
-    """Returns the ratios of seconds an epoch, computed to cached."""
+    """Returns the ratios of seconds per epoch, computed to cached."""
     from tl_keras.command_line import require_tensorflow
 
     require_tensorflow()
@@ -59,6 +59,6 @@ def measure(options: Options) -> list[Row]:
             },
             repetitions=options.repetitions,
         )
-        name = f"seconds an epoch, {name} ({unfreeze}): computed against cached"
+        name = f"seconds per epoch, {name} ({unfreeze}): computed against cached"
         rows.append(Row(name, figures["computed"], figures["cached"], "s", target))
     return rows

@@ -21,7 +21,7 @@ _SECONDS = 3.0
 
 
 def measure(options: Options) -> list[Row]:
-    """Returns the ratios of images a second; none without PyTorch."""
+    """Returns the ratios of images per second; none without PyTorch."""
     if not options.torch_python:
         print("no --torch_python: there is nothing to measure against", file=sys.stderr)
         return []

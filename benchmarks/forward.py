@@ -1,4 +1,4 @@
-"""(c) Images a second through a frozen network: our fastest forward pass against Keras, PyTorch and OpenVINO by hand.
+"""(c) Images per second through a frozen network: the fastest forward pass against Keras, PyTorch and OpenVINO by hand.
 
 The peers are no dependency of tl_keras: OpenVINO is measured where it is installed, PyTorch (with timm) where
 `--torch_python` names an interpreter that has it. Keras is as its users have it: TensorFlow decides on oneDNN. The weights
@@ -22,7 +22,7 @@ _SECONDS = 3.0
 
 
 def measure(options: Options) -> list[Row]:
-    """Returns the ratios of images a second."""
+    """Returns the ratios of images per second."""
     openvino, torch = importlib.util.find_spec("openvino") is not None, options.torch_python
     if not openvino:
         print("OpenVINO is not installed: its rows are left out. pip install 'tl_keras[openvino]'", file=sys.stderr)

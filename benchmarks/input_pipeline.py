@@ -18,7 +18,7 @@ _FOLDER = _DATA / "flowers5" / "train"
 
 
 def measure(options: Options) -> list[Row]:
-    """Returns the ratios of images a second."""
+    """Returns the ratios of images per second."""
     with contextlib.ExitStack() as stack:
         measurements = {
             name: stack.enter_context(answering([sys.executable, "-m", "benchmarks.input_pipeline", name]))

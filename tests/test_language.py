@@ -8,6 +8,8 @@ import pytest
 
 PACKAGE = pathlib.Path(__file__).resolve().parent.parent / "tl_keras"
 TO_DO = ("training/__init__.py", "training/loop.py", "training/model_cache.py", "training/tpu_report.py")
+ROOT = PACKAGE.parent
+PAGES = [*ROOT.glob("*.md"), *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("benchmarks/*.md"))]
 FILES = [path for path in sorted(PACKAGE.rglob("*.py")) if not path.relative_to(PACKAGE).as_posix().startswith(TO_DO)]
 
 # "images: Of the training split." says whose, not what; "images: Images of the training split." says both.
@@ -15,7 +17,9 @@ OPENINGS = re.compile(
     r"^ +\w+: ((?:Of|What|Whether so|Wherein|Begun|With its|As for|In which|By which|That of|Those|Whose)\b.*)$", re.M
 )
 WORDS = re.compile(r"\b(anew|lest|save that|wherein|whereof|thereof|for want of|one of ours)\b", re.I)
-RATES = re.compile(r"\b(images|steps|operations|requests|bytes|rows|pixels) an? (second|step|image|side)\b", re.I)
+RATES = re.compile(
+    r"\b(images|steps|operations|requests|bytes|rows|pixels|seconds|labels) an? (second|step|image|epoch|class)\b", re.I
+)
 
 every_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
 
@@ -40,10 +44,19 @@ def test_an_entry_names_a_thing(path):
     assert not [found for text in texts for found in OPENINGS.findall(text)]
 
 
+def odd_lines(path: pathlib.Path) -> list[str]:
+    """Returns the lines of a file that have an odd word, or "a" where a rate has "per"."""
+    return [line.strip() for line in path.read_text().splitlines() if WORDS.search(line) or RATES.search(line)]
+
+
 @every_file
 def test_words_are_plain(path):
-    lines = path.read_text().splitlines()
-    assert not [line.strip() for line in lines if WORDS.search(line) or RATES.search(line)]
+    assert not odd_lines(path)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_words_of_pages_are_plain(page):
+    assert not odd_lines(page)
 
 
 @pytest.mark.parametrize("text", ["images: Of the run.", "scope: Wherein it trains.", "path: What it is."])
