@@ -1,5 +1,6 @@
 """Every public name has an Example in its docstring, and each of them runs as it stands."""
 
+import ast
 import importlib
 import inspect
 import pathlib
@@ -13,14 +14,11 @@ from PIL import Image
 
 import tl_keras
 
-API = pathlib.Path(__file__).resolve().parent.parent / "docs" / "api.md"
-NAMES = sorted(
-    {
-        *(f"tl_keras.{name}" for name in tl_keras.__all__),
-        *re.findall(r"^::: (tl_keras\S+)$", API.read_text(), re.M),
-    }
-)
-PENDING = {"tl_keras.train_and_evaluate", "tl_keras.training.loop.train_and_evaluate"}
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PUBLIC = {
+    *(f"tl_keras.{name}" for name in tl_keras.__all__),
+    *re.findall(r"^::: (tl_keras\S+)$", (ROOT / "docs" / "api.md").read_text(), re.M),
+}
 COLOURS = {"red": (200, 40, 30), "blue": (30, 60, 210)}
 
 
@@ -40,10 +38,21 @@ def example_of(name: str) -> str:
     return block[1] if block else ""
 
 
+def names_with_an_example() -> set[str]:
+    """Returns the functions and classes of every module whose docstring has an Example, whether public or not."""
+    found = set()
+    for path in sorted((ROOT / "tl_keras").rglob("*.py")):
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and "Example:\n" in (ast.get_docstring(node) or ""):
+                found.add(f"{module}.{node.name}")
+    return found
+
+
 def functions_and_classes() -> list[str]:
-    """Returns one name for each function and class: `tl_keras.X` and the module's own X are the same."""
-    named = {id(thing): name for name in NAMES if not inspect.ismodule(thing := resolved(name))}
-    return [name for name in named.values() if name not in PENDING]
+    """Returns one name for each public function and class, and for each other one that has an Example."""
+    names = sorted(PUBLIC | names_with_an_example())
+    return list({id(thing): name for name in names if not inspect.ismodule(thing := resolved(name))}.values())
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The config of a run: `TransferConfig` and its parts, typed and validated, to JSON and back.
+"""Collects the config of a run: `TransferConfig` and its parts, typed and validated, to JSON and back.
 
 `docs/options.md` lists the options with their defaults and ranges. Nothing here imports TensorFlow.
 """

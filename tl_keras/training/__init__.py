@@ -1,1 +1,1 @@
-"""Training: phases in the order they happen, and a run directory that a crash cannot spoil."""
+"""Trains a run: its phases in order, into a run directory that a crash cannot spoil."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tl_keras.training.preparation import PreparedRun
 
-# AdamW at 1e-3 took fine-tuned students of ten photos a class from 0.69 to 0.53, at 3e-4 to 0.71 (docs/benchmarks.md).
+# AdamW at 1e-3 took fine-tuned students of ten photos per class from 0.69 to 0.53, at 3e-4 to 0.71 (benchmarks/DIARY.md).
 _SAFE_RATE = 3e-4
 
 _REASONS = {

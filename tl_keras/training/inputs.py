@@ -33,7 +33,7 @@ from tl_keras.training.transforms import training_transform
 from tl_keras.training.versions import versions
 from tl_keras.user_folders import cache_folder
 
-# Bytes: what a laptop does not notice.
+# Bytes that a laptop does not notice.
 _MEMORY_FOR_VALIDATION = 2**27
 
 
@@ -56,8 +56,8 @@ class PhaseInputs(abc.ABC):
 
         Args:
           first_epoch: First epoch, from 0.
-          last_epoch: One past the last epoch.
-          shard: Part of each batch that this process takes; None: all of it.
+          last_epoch: Epoch after the last one.
+          shard: Part of each batch that this process takes; None for all of it.
         """
 
     @abc.abstractmethod
@@ -66,12 +66,12 @@ class PhaseInputs(abc.ABC):
 
         Args:
           indices: Images of the source, int64 (k,).
-          shard: Part of each batch that this process takes; None: all of it.
+          shard: Part of each batch that this process takes; None for all of it.
         """
 
     @abc.abstractmethod
     def predict_fn(self) -> PredictFn:
-        """Returns a function that answers images with the weights that the student has when it is called."""
+        """Returns a function that predicts images with the weights that the student has when it is called."""
 
     @property
     @abc.abstractmethod
@@ -80,7 +80,7 @@ class PhaseInputs(abc.ABC):
 
 
 def validation_batches(inputs: PhaseInputs, prepared: PreparedRun) -> tf.data.Dataset:
-    """Returns this process's share of the validation images, kept in memory over the epochs where they take little."""
+    """Returns this process's shard of the validation images, kept in memory over the epochs if they take little."""
     indices = prepared.splits.validation
     batches = inputs.evaluation_batches(indices, shard=prepared.distributor.shard(training=False))
     return batches.cache() if len(indices) * inputs.nbytes_per_image <= _MEMORY_FOR_VALIDATION else batches
@@ -136,7 +136,7 @@ class ImageInputs(PhaseInputs):
     def predict_fn(self) -> PredictFn:
         """Implements `PhaseInputs.predict_fn`."""
         prepared = self._prepared
-        if prepared.hardware.processes > 1:  # of which `predict` would leave each with a part of the answers
+        if prepared.hardware.processes > 1:  # `predict` would leave each process with a part of the predictions
             return _layer_by_layer(self, with_features(prepared.student.model))
         return make_predict_fn(
             prepared.student, self.source, global_batch_size=prepared.config.training.global_batch_size
@@ -149,7 +149,7 @@ class ImageInputs(PhaseInputs):
 
 
 class FeatureInputs(PhaseInputs):
-    """Batches of cached activations, as the part of the student behind the cut takes them.
+    """Batches of cached activations, the input of the part of the student after the cut.
 
     Args:
       prepared: The run.
@@ -195,11 +195,11 @@ class FeatureInputs(PhaseInputs):
 
 
 def open_inputs(prepared: PreparedRun, *, hold_decoded: bool = True) -> tuple[PhaseInputs, ...]:
-    """Returns the inputs of each phase; computes what frozen layers give for the images, where keeping that pays.
+    """Returns the inputs of each phase; computes features of frozen layers if keeping them pays.
 
     Args:
       prepared: The run.
-      hold_decoded: Whether images that every epoch reads are held decoded, where they have room in memory.
+      hold_decoded: Whether images that every epoch reads are held decoded if they fit in memory.
 
     Raises:
       WorkdirError: The disk of the cache is full.
@@ -224,7 +224,7 @@ def open_inputs(prepared: PreparedRun, *, hold_decoded: bool = True) -> tuple[Ph
 
 
 def feature_store(prepared: PreparedRun) -> FeatureStore | None:
-    """Returns where the activations of frozen layers come from; None where each epoch must compute them."""
+    """Returns the store of frozen layers' activations, or None if each epoch must compute them."""
     config, student, images = prepared.config, prepared.student, prepared.images
     views = prepared.views_per_image
     if not config.cache.enabled or config.model.method == "replicate":
@@ -249,13 +249,13 @@ def feature_store(prepared: PreparedRun) -> FeatureStore | None:
 def open_feature_store(
     config: TransferConfig, student: Student, images: ViewsOfImages, *, once: bool = False
 ) -> FeatureStore:
-    """Returns the store in which runs with this config and student keep what frozen layers give for some images.
+    """Returns the store in which runs with this config and student keep the features of some images.
 
     Args:
       config: Resolved config.
       student: Network whose frozen layers are computed.
       images: The images, and the views of them.
-      once: Whether the features are read once only; see `FeatureStore`.
+      once: Whether the features are read only once; see `FeatureStore`.
     """
     kind = {
         "backbone": student.teacher.spec.name,
@@ -275,7 +275,7 @@ def _features_of_phases(prepared: PreparedRun) -> dict[FreezePlan, Features]:
     splits = {phase.plan: models.split(student, phase.plan) for phase in prepared.phases}
     by_depth = sorted(splits.items(), key=lambda item: item[1].position)
     features = {plan: store.at(student, split, others=models.splits(student)) for plan, split in by_depth}
-    # Whether it pays is measured: on slow disks perhaps not on every machine, and all of them take the same steps.
+    # Whether it pays is measured: on slow disks perhaps not on every machine, but all must take the same steps.
     return {
         plan: found
         for plan, found in features.items()
@@ -290,7 +290,7 @@ def _training_transform(config: TransferConfig, student: Student) -> Callable[[t
 
 
 def _layer_by_layer(inputs: PhaseInputs, model: keras.Model) -> PredictFn:
-    """Returns a function that answers images without tracing the model: over few layers that takes longer than it saves."""
+    """Returns a function that predicts images without tracing the model, which takes longer than it saves over few layers."""
 
     def predict(indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         batches = inputs.evaluation_batches(indices)

@@ -27,7 +27,7 @@ class LoadedRun:
 
     Attributes:
       prepared: The run as it was decided; its student has the weights that the run kept.
-      predict: Answers images with the weights that the student has when it is called.
+      predict: Function that predicts images with the weights that the student has when it is called.
     """
 
     prepared: PreparedRun
@@ -64,10 +64,10 @@ def load_run(workdir: str | os.PathLike[str], models: ModelCache) -> LoadedRun:
 
     Args:
       workdir: The run directory.
-      models: Cache that the run was trained with, where that was in this process: then nothing is built twice.
+      models: Cache that the run was trained with, if that was in this process, so that nothing is built twice.
 
     Raises:
-      DataError: The images cannot be read any more.
+      DataError: The images can no longer be read.
       WorkdirError: There is no finished run, or its images have changed.
     """
     run = RunDirectory(workdir)

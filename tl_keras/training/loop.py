@@ -47,22 +47,35 @@ def train_and_evaluate(
 ) -> RunResult:
     """Trains, evaluates and exports one student; resumes a run that was killed; makes the exports that a trained one lacks.
 
+    Example:
+      ```python
+      import tl_keras
+
+      config = tl_keras.TransferConfig(export="none")  # or saved_model, the default
+      config.data.source = "photos/"
+      config.model.backbone = "teacher.keras"  # or a name, such as MobileNetV2
+      config.model.method = "feature_extraction"
+      config.training.epochs = 2
+      result = tl_keras.train_and_evaluate(config, "run3")
+      print(result.validation_accuracy, result.test_accuracy)
+      ```
+
     Args:
       config: Choices of the run.
       workdir: The run directory; see `tl_keras.runs.directory`.
-      source: Images as `tl_keras.ArraySource(images, labels)`, a DataFrame, or a dataset of `datasets` or `tf.data`. None: the
-        images that `config.data.source` names.
-      models: Cache that several runs share, so that networks and traced functions are made once. None: one of its own.
-      measure_test: Whether the test split is measured, where there is one.
-      stopwatch: Stopwatch of the command, which has run since its start. None: one that starts now.
-      before_export: Function that is called with the run directory when the result is there and nothing is exported yet.
+      source: Images as `tl_keras.ArraySource(images, labels)`, a DataFrame, or a dataset of `datasets` or `tf.data`. None means
+        the images that `config.data.source` names.
+      models: Cache that several runs share, so that networks and traced functions are made once. None means a new one.
+      measure_test: Whether the test split is measured if there is one.
+      stopwatch: Stopwatch of the command, running since its start. None means one that starts now.
+      before_export: Function that is called with the run directory when the result exists and nothing is exported yet.
 
     Returns:
-      The contents of `result.json`; its `resumed` says whether any of the work had been done before.
+      The contents of `result.json`; its `resumed` tells whether any of the work had been done before.
 
     Raises:
-      ExportError: An export failed; the run is finished all the same, and the same call tries the export again.
-      TransferError: One of its kinds; the message is one line, and says what was expected, received, and the remedy.
+      ExportError: An export failed; the run is finished nevertheless, and the same call tries the export again.
+      TransferError: An error of one of its classes, whose message is one line with what was expected, received, and the remedy.
     """
     watch, models, run = stopwatch or Stopwatch(), models or ModelCache(), RunDirectory(workdir)
     watch.start("preparing")

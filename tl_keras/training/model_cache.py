@@ -1,7 +1,7 @@
-"""Keeps what is costly to make, inspections, students and compiled trainers, for the next run of the same shape.
+"""Keeps inspections, students and compiled trainers, which are costly to make, for the next run of the same shape.
 
 Tracing a network for training takes longer than ten epochs over a hundred images. Runs that differ in seed, data, rate or
-length share the traced functions; what they compute is the same as without.
+length share the traced functions, and compute the same as without.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ _NOT_DECAYED = ("bias", "gamma", "beta")
 
 @dataclasses.dataclass
 class _Network:
-    """One network, and all that was made of it.
+    """A network, and everything that was made of it.
 
     Attributes:
       student: The network, whose freeze plan is that of the first run.
-      teacher_values: The values before any run, by the `id` of a variable, which is held beside its value.
+      teacher_values: Values before any run, by the `id` of a variable, which is held beside its value.
       splits: The network in two parts, by freeze plan.
-      trainers: Compiled models, by all that decides how a step is compiled.
-      heads: Trained heads and how their training went, by the recipe that decides both.
+      trainers: Compiled models, by everything that decides how a step is compiled.
+      heads: Trained heads and their progress, by the recipe that decides both.
     """
 
     student: Student
@@ -54,29 +54,36 @@ class _Network:
     heads: dict[str, tuple[Progress, list[np.ndarray]]] = dataclasses.field(default_factory=dict)
 
     def keep_teacher_values(self, variables: Iterable[keras.Variable]) -> None:
-        """Keeps the present values of the variables that are not known yet: no run has changed those."""
+        """Keeps the present values of variables that are not known yet, which no run has changed."""
         new = [variable for variable in variables if id(variable) not in self.teacher_values]
         for variable, value in zip(new, values_of(new), strict=True):
             self.teacher_values[id(variable)] = (variable, value)
 
     def restore_teacher_values(self) -> None:
-        """Gives every variable that a run may have changed the value that it had before."""
+        """Sets every variable that a run may have changed to its earlier value."""
         for variable, value in self.teacher_values.values():
             variable.assign(value)
 
 
 class ModelCache:
-    """Makes students and trainers and inspects images once, and hands the same ones out again.
+    """Makes students and trainers and inspects images once, and returns the same ones again.
 
-    A student comes with the teacher's weights and a new head, whatever the run before has made of the same network: give
+    A student comes with the teacher's weights and a new head, whatever the run before has made of the same network. Give
     one cache to runs that follow each other, never to runs at the same time.
 
     Example:
-    ```python
-    models = tl_keras.ModelCache()
-    for seed in range(3):
-        tl_keras.train_and_evaluate(dataclasses.replace(config, seed=seed), f"run{seed}", models=models)
-    ```
+      ```python
+      import tl_keras
+      from tl_keras.training.model_cache import ModelCache
+
+      models = ModelCache()
+      for seed in range(2):
+          config = tl_keras.TransferConfig(seed=seed, export="none")
+          config.data.source = "photos/"
+          config.model.backbone, config.model.method = "teacher.keras", "feature_extraction"
+          config.training.epochs = 2
+          tl_keras.train_and_evaluate(config, f"seed_{seed}", models=models)
+      ```
     """
 
     def __init__(self) -> None:
@@ -84,7 +91,7 @@ class ModelCache:
         self._networks: dict[tuple, _Network] = {}
 
     def images(self, source: Any, options: SourceOptions, reading: Reading = AS_USUAL) -> tuple[Source, Inspection]:
-        """Returns a source, opened by `open_source`, and what the inspection saw in it.
+        """Returns a source, opened by `open_source`, and its inspection.
 
         Args:
           source: Anything that `open_source` takes.
@@ -105,7 +112,7 @@ class ModelCache:
     def keep_images(
         self, source: Source, inspection: Inspection, options: SourceOptions, reading: Reading = AS_USUAL
     ) -> None:
-        """Keeps what an inspection has seen in a source, or in more than that source uses: it is not inspected again."""
+        """Keeps an inspection of a source, or of more than that source uses, so that it is not inspected again."""
         self._images[source, options, reading] = (source, inspection)
 
     def student(
@@ -117,14 +124,14 @@ class ModelCache:
         seed: int,
         distributor: Distributor | None = None,
     ) -> Student:
-        """Returns what `build_student` gives; students that differ in seed and freeze plan only are the same network.
+        """Returns the result of `build_student`; students that differ only in seed and freeze plan share a network.
 
         Args:
           teacher: Pre-trained backbone.
           config: Method and head.
-          num_classes: Outputs of the head.
+          num_classes: Number of outputs of the head.
           seed: Seed of the head's weights. The random backbone of `replicate` follows from Keras's global seed.
-          distributor: Replicas that the variables are made for. None: this process's own device.
+          distributor: Replicas that the variables are made for. None means this process's own device.
         """
         replicate = config.method == "replicate"
         key = (teacher, replicate, config.head, config.head_units, config.dropout, num_classes, distributor)
@@ -144,7 +151,7 @@ class ModelCache:
         return dataclasses.replace(network.student, plan=plan_student(teacher, network.student.backbone, config))
 
     def trained_variables(self, student: Student, plans: Iterable[FreezePlan]) -> list[keras.Variable]:
-        """Returns the variables that training by some of the plans may change; the teacher's values of them are kept.
+        """Returns the variables that training by some plans may change; the teacher's values of them are kept.
 
         Args:
           student: Student of this cache.
@@ -155,17 +162,17 @@ class ModelCache:
         return deepest.trained.variables
 
     def load_weights(self, student: Student, path: pathlib.Path, plans: Iterable[FreezePlan]) -> None:
-        """Gives a student the weights of a file that was trained by these plans; the next run begins with the teacher's."""
+        """Loads the weights of a file, trained by these plans, into a student; the next run begins with the teacher's."""
         self.trained_variables(student, plans)
         student.model.load_weights(path)
 
     def keep_head(self, student: Student, recipe: str, progress: Progress) -> None:
-        """Keeps a head that has been trained on the frozen teacher, and how that went; `recipe` decides all of it."""
+        """Keeps a head that was trained on the frozen teacher, with its progress; `recipe` decides all of it."""
         values = values_of(self.trained_variables(student, [student.plan.frozen()]))
         self._network(student).heads[recipe] = (copy.deepcopy(progress), values)
 
     def take_head(self, student: Student, recipe: str) -> Progress | None:
-        """Gives a student the head that another run has trained by the same recipe, and returns how that went, if any has."""
+        """Sets a student's head to one trained by the same recipe, and returns its progress, or None if there is none."""
         heads = self._network(student).heads
         if recipe not in heads:
             return None
@@ -176,14 +183,14 @@ class ModelCache:
         return copy.deepcopy(progress)
 
     def split(self, student: Student, plan: FreezePlan) -> SplitStudent:
-        """Returns `split_student` of the two."""
+        """Returns `split_student(student, plan)`, made once."""
         splits = self._network(student).splits
         if plan not in splits:
             splits[plan] = split_student(student, plan)
         return splits[plan]
 
     def splits(self, student: Student) -> list[SplitStudent]:
-        """Returns the splits of a student that were made so far."""
+        """Returns the splits of a student made so far."""
         return list(self._network(student).splits.values())
 
     def trainer(
@@ -204,7 +211,7 @@ class ModelCache:
           student: Student of this cache.
           plan: Layers to train; it is applied.
           config: Options of the run.
-          on_features: Whether it takes the activations at the plan's cut, and not images.
+          on_features: Whether it takes the activations at the plan's cut instead of images.
           class_weights: float32 (classes,), or None.
           distributor: Replicas that it is made for. Trace it within `computing_in` the precision of its hardware.
         """
@@ -265,14 +272,14 @@ def _compile(
     hardware: Hardware,
 ) -> None:
     """Compiles a trainer with the loss of a run."""
-    # Before the first step: variables made while tracing would have Keras trace twice.
+    # Before the first step, since variables made while tracing would make Keras trace twice.
     optimizer.build(model.trainable_variables)
     loss = make_loss(label_smoothing=config.label_smoothing, class_weights=class_weights)
     model.compile(
         optimizer=optimizer,
         loss=MeanOverImages(loss),
         weighted_metrics=[
-            # In place of Keras's own, which has no weights: it would count images that stand in for a remainder.
+            # Replaces Keras's own, which has no weights and would count images that stand in for a remainder.
             keras.metrics.MeanMetricWrapper(loss, name="loss"),
             keras.metrics.CategoricalAccuracy(name="accuracy"),
         ],
@@ -282,7 +289,7 @@ def _compile(
 
 
 class _FrozenLayers(keras.layers.Layer):
-    """The frozen part of a student: as in evaluation also while the rest trains, dropout and stochastic depth included."""
+    """The frozen part of a student, which runs as in evaluation while the rest trains, dropout and stochastic depth included."""
 
     def __init__(self, layers: keras.Model):
         super().__init__()

@@ -30,10 +30,10 @@ def outcome(
     """Returns the result of a trained run, before anything is exported.
 
     Args:
-      prepared: The run; its student has the weights that were kept.
+      prepared: The run; its student has the kept weights.
       progress: Progress at its end.
       test: Test images that were measured, int64 (k,); none where there are none.
-      logits: Logits of the test images, or of the validation images where there are none, float32 (k, classes), in the
+      logits: Logits of the test images, or of the validation images if there are none, float32 (k, classes), in the
         order of `evaluation_order`.
       teacher_weights: Fingerprint of the backbone before training.
       calibration: Calibration, as `package_student` returns it.
@@ -90,15 +90,15 @@ def _test_scores(prepared: PreparedRun, test: np.ndarray, logits: np.ndarray) ->
 
 
 def _median(speeds: Iterable[float | None]) -> float | None:
-    """Returns the speed of the median epoch, which the slow first one does not move; None where no epoch has one."""
+    """Returns the speed of the median epoch, which the slow first one does not affect; None if no epoch has one."""
     measured = [speed for speed in speeds if speed]
     return float(np.median(measured)) if measured else None
 
 
 def _time_to_accuracy(progress: Progress, *, price_per_hour: float) -> list[dict[str, float]]:
-    """Returns each best validation accuracy so far, the seconds after which it was reached and, at a price, what they cost.
+    """Returns each best validation accuracy so far, the seconds until it was reached and, with a price, their cost.
 
-    Seconds count from the start of the command, preparing included, as DAWNBench does (Coleman et al. 2017).
+    Seconds count from the start of the command, including preparation, as in DAWNBench (Coleman et al. 2017).
     """
     reached: list[dict[str, float]] = []
     seconds = progress.preparing_seconds

@@ -26,13 +26,13 @@ from tl_keras.training.recalibration import recalibrate
 
 @dataclasses.dataclass
 class _Start:
-    """Where training begins.
+    """The point where training begins.
 
     Attributes:
       progress: Progress so far.
       position: Position of the first phase to train.
-      kept: Values of the trained variables at the epoch that is kept so far.
-      values: Values of the trained variables and the optimizer in the middle of that phase; None: the phase begins.
+      kept: Values of the trained variables at the kept epoch so far.
+      values: Values of the trained variables and the optimizer in the middle of that phase; None if the phase begins.
     """
 
     progress: Progress
@@ -42,10 +42,10 @@ class _Start:
 
 
 def checkpoint_of(prepared: PreparedRun, run: RunDirectory) -> Checkpoint | None:
-    """Returns the checkpoint that a run goes on from, or None where it has none.
+    """Returns the checkpoint that a run resumes from, or None if it has none.
 
     Raises:
-      WorkdirError: It is of another run, or no checkpoint is whole, or files of a run are there that nothing vouches for.
+      WorkdirError: It belongs to another run, no checkpoint is intact, or files of an unknown run are there.
     """
     begun = run.read_config() is not None
     saved, damage = read_checkpoint(run.checkpoint)
@@ -66,18 +66,18 @@ def run_phases(
     saved: Checkpoint | None,
     stopwatch: Stopwatch,
 ) -> Progress:
-    """Trains all phases from where the run stands; leaves the weights that are kept in the student.
+    """Trains all phases from the current state of the run; leaves the kept weights in the student.
 
     Args:
       prepared: The run.
       inputs: Inputs of each phase, as `open_inputs` returns them.
       run: Directory of the run, which has begun; it gets checkpoints, `metrics.jsonl` and `logs`.
-      saved: Checkpoint to go on from; None: from the start.
+      saved: Checkpoint to resume from; None to start from the beginning.
       stopwatch: Stopwatch of the run; each phase is a part.
 
     Raises:
-      TrainingError: The loss is no finite number, or a frozen layer has changed.
-      WorkdirError: The directory cannot be written.
+      TrainingError: The loss is not a finite number, or a frozen layer has changed.
+      WorkdirError: The directory is not writable.
     """
     with writing(run.checkpoints):
         run.checkpoints.mkdir(exist_ok=True)
@@ -103,7 +103,7 @@ def run_phases(
 def _start(
     prepared: PreparedRun, variables: list[keras.Variable], *, saved: Checkpoint | None, stopwatch: Stopwatch
 ) -> _Start:
-    """Decides where training begins: at the checkpoint, behind the head that another run has trained, or at the first step."""
+    """Decides where training begins: at the checkpoint, after a head that another run has trained, or at the first step."""
     if saved and saved.progress.history:
         say(f"going on after epoch {len(saved.progress.history)}")
         stopwatch.add(saved.progress.seconds or {"preparing": saved.progress.preparing_seconds})
@@ -140,7 +140,7 @@ class _PhaseRunner:
         self._training = prepared.config.training
 
     def is_over(self, progress: Progress) -> bool:
-        """Returns whether no epoch of the phase is left."""
+        """Returns whether the phase has no epoch left."""
         return progress.phase_over or progress.phase_epochs >= self.phase.epochs
 
     def run(
@@ -151,13 +151,13 @@ class _PhaseRunner:
         *,
         values: list[np.ndarray] | None,
     ) -> None:
-        """Trains what is left of the phase.
+        """Trains the rest of the phase.
 
         Args:
           progress: Progress of the run, in this phase; updated in place.
           variables: Variables of the student that the run may change.
-          kept: Their values at the epoch that is kept so far; updated in place.
-          values: Values of the variables and the optimizer to go on from; None: the phase begins.
+          kept: Values of these variables at the kept epoch so far, updated in place.
+          values: Values of the variables and the optimizer to resume from; None if the phase begins.
         """
         prepared = self._prepared
         trainer = prepared.models.trainer(
@@ -180,7 +180,7 @@ class _PhaseRunner:
                 self._fit(trainer, progress, variables, kept)
 
     def _begin(self, trainer: keras.Model, progress: Progress) -> None:
-        """Sets the schedule of the phase, and measures what is measured before it."""
+        """Sets the schedule of the phase, after the measurements that precede it."""
         training, phase, distributor = self._training, self.phase, self._prepared.distributor
         if training.find_learning_rate and not progress.learning_rate:
             first = self._inputs.training_batches(0, 1, shard=distributor.shard(training=True))

@@ -1,6 +1,6 @@
-"""Decides all of a run before its first step of training: `prepare` returns a `PreparedRun`.
+"""Decides everything about a run before its first step of training: `prepare` returns a `PreparedRun`.
 
-Nobody else opens a source, makes splits or builds a student for a run; what trains, answers or estimates takes a
+Nothing else opens a source, makes splits or builds a student for a run. Code that trains, predicts or estimates takes a
 `PreparedRun`.
 """
 
@@ -30,7 +30,7 @@ from tl_keras.training.losses import balanced_class_weights
 from tl_keras.training.model_cache import ModelCache
 from tl_keras.training.phases import Phase, plan_phases
 
-# A 3:2 photograph keeps 0.51 of its area in a centre crop of 7/8 of the short side, and no teacher minds.
+# A 3:2 photograph keeps 0.51 of its area in a centre crop of 7/8 of the short side, and no teacher suffers from that.
 _KEPT_AREA_WORTH_A_WORD = 0.45
 
 
@@ -39,9 +39,9 @@ class RunImages:
     """The images of a run.
 
     Attributes:
-      source: Where they are read.
+      source: Source of the images.
       inspection: Contents, sizes and findings of the source.
-      splits: Which images are trained on, and which are held out.
+      splits: Images to train on, and images that are held out.
     """
 
     source: Source
@@ -63,7 +63,7 @@ class PreparedRun:
       images: Source, inspection and splits.
       student: Network to train; it has the teacher's weights and a new head.
       phases: Parts of the training, in their order.
-      distributor: Where variables are made, and how batches reach the replicas.
+      distributor: Distributor that creates variables and feeds batches to the replicas.
       models: Cache that the student comes from; trainers of the phases come from it too.
       remarks: Sentences on the images that a person should read.
     """
@@ -93,38 +93,38 @@ class PreparedRun:
 
     @property
     def views_per_image(self) -> int:
-        """Returns the number of views per training image that epochs show in turn; 0: a new one in each epoch."""
+        """Returns the number of views per training image that epochs show in turn; 0 for a new one in each epoch."""
         return views_per_image(self.config)
 
     @functools.cached_property
     def class_weights(self) -> np.ndarray | None:
-        """Returns the weight of each class in the loss, float32 (classes,); None: equal weights."""
+        """Returns the weight of each class in the loss, float32 (classes,), or None for equal weights."""
         if self.config.training.class_weights == "none":
             return None
         return balanced_class_weights(self.source.labels[self.splits.train], self.images.num_classes)
 
     @functools.cached_property
     def identity(self) -> dict[str, Any]:
-        """Returns all that a checkpoint of this run has to agree with."""
+        """Returns the facts that a checkpoint of this run must agree with."""
         return run_identity(to_json(self.config), self.images.inspection.data_hash, self.splits.to_json(self.source))
 
     def head_recipe(self) -> str:
-        """Returns all that decides what the first phase of several makes of the head; the later cut is not in it."""
+        """Returns everything that decides the head after the first of several phases, which excludes the later cut."""
         config = to_json(self.config)
         config["model"] |= {"unfreeze": "", "unfreeze_schedule": ""}
         return json.dumps([config, self.images.inspection.data_hash, self.phases[0].epochs, len(self.phases) > 1])
 
 
 def decide(config: TransferConfig, *, source: Source | None = None, run: RunDirectory | None = None) -> TransferConfig:
-    """Returns the config with everything filled in that can be decided without reading an image.
+    """Returns the config completed as far as possible without reading an image.
 
     Args:
-      config: Choices of the user.
-      source: Images that were given in place of `config.data.source`, which gets their name; None: none were.
-      run: Directory of the run. What it was begun with stands where the config leaves it open.
+      config: The user's config.
+      source: Images given instead of `config.data.source`, which gets their name; None if none were given.
+      run: Directory of the run, whose decisions apply where the config leaves them open.
 
     Raises:
-      BackboneError: The teacher is unknown, or cannot have this width or image size.
+      BackboneError: The teacher is unknown, or does not allow this width or image size.
       ConfigError: A value is not valid.
       WorkdirError: Another run has begun in the directory.
     """
@@ -141,13 +141,13 @@ def decide(config: TransferConfig, *, source: Source | None = None, run: RunDire
 
 
 def distributor_of(config: TransferConfig) -> Distributor:
-    """Returns the distributor that a config asks for; the same object for the same hardware.
+    """Returns the distributor that a config requests; the same object for the same hardware.
 
-    Call it before TensorFlow computes anything: afterwards it joins no other workers.
+    Call it before TensorFlow computes anything, because afterwards it cannot join other workers.
 
     Raises:
       ConfigError: The batch size cannot be divided among the replicas.
-      DependencyError: The hardware is not there.
+      DependencyError: The hardware is missing.
     """
     hardware = resolve_hardware(config.strategy, replicas=config.replicas, precision=config.precision)
     hardware.require_divisible(config.training.global_batch_size)
@@ -161,9 +161,9 @@ def read_images(
 
     Args:
       config: Resolved config.
-      models: Keeps the inspection for the next run on the same images.
-      source: Anything that `open_source` takes. None: what `config.data.source` names.
-      run: Directory of the run; the splits that it was begun with stay.
+      models: Cache that keeps the inspection for the next run on the same images.
+      source: Anything that `open_source` takes. None means the source in the config.
+      run: Directory of the run, whose splits stay.
 
     Raises:
       DataError: The images cannot be read or split.
@@ -173,7 +173,7 @@ def read_images(
         config.data.source if source is None else source, SourceOptions.of(config), Reading.of(config)
     )
     begun = run is not None and run.check_same_images(inspection.data_hash)
-    known = run.read_splits() if run and begun else None  # by the rule of the version that began the run
+    known = run.read_splits() if run and begun else None  # made by the rule of the version that began the run
     splits = Splits.from_json(known, source) if known else _make_splits(config, source, inspection)
     return RunImages(source, inspection, splits)
 
@@ -187,25 +187,31 @@ def prepare(
     images: RunImages | None = None,
     distributor: Distributor | None = None,
 ) -> PreparedRun:
-    """Decides all of a run: hardware, images and their splits, student and phases; writes nothing.
+    """Decides everything about a run: hardware, images and their splits, student and phases; writes nothing.
 
     Args:
-      config: As `decide` returns it.
-      models: Keeps images, students and trainers for the next run of the same shape.
-      source: Anything that `open_source` takes. None: what `config.data.source` names.
-      run: Directory of the run; the splits that it was begun with stay.
-      images: As `read_images` returns them, where they were read before.
-      distributor: As `distributor_of` returns it, where that was called before.
+      config: Config from `decide`.
+      models: Cache that keeps images, students and trainers for the next run of the same shape.
+      source: Anything that `open_source` takes. None means the source in the config.
+      run: Directory of the run, whose splits stay.
+      images: Images from `read_images`, if they were read before.
+      distributor: Distributor from `distributor_of`, if that was called before.
 
     Raises:
-      TransferError: One of its kinds; the message is one line with what was expected, received, and the remedy.
+      TransferError: An error of one of its classes, whose message is one line with what was expected, received, and the remedy.
 
     Example:
-    ```python
-    config = decide(tl_keras.TransferConfig(data=tl_keras.DataConfig(source="digits")))
-    prepared = prepare(config, tl_keras.ModelCache())
-    print(announcement(prepared))
-    ```
+      ```python
+      import tl_keras
+      from tl_keras.training.announcement import announcement
+      from tl_keras.training.model_cache import ModelCache
+      from tl_keras.training.preparation import decide, prepare
+
+      config = tl_keras.TransferConfig(data=tl_keras.DataConfig(source="photos/"))
+      config.model.backbone, config.model.unfreeze = "teacher.keras", "blocks:1"
+      prepared = prepare(decide(config), ModelCache())
+      print(announcement(prepared))
+      ```
     """
     distributor = distributor or distributor_of(config)
     keras.utils.set_random_seed(config.seed)
@@ -231,14 +237,14 @@ def prepare(
 
 
 def views_per_image(config: TransferConfig) -> int:
-    """Returns the number of views of each training image that epochs show in turn; 0: a new one in each epoch."""
+    """Returns the number of views of each training image that epochs show in turn; 0 for a new one in each epoch."""
     if config.data.augmentation == "none":
         return 1
     return 0 if config.model.method == "replicate" else 1 + config.data.augmented_views
 
 
 def crop_remark(preprocess: PreprocessSpec, inspection: Inspection) -> list[str]:
-    """Returns a sentence where the teacher's crop throws away much of the images, otherwise nothing."""
+    """Returns a sentence if the teacher's crop drops much of the images, otherwise nothing."""
     heights, widths = inspection.heights[inspection.decodable], inspection.widths[inspection.decodable]
     kept = float(np.mean(preprocess.kept_fraction(heights, widths)))
     if kept >= _KEPT_AREA_WORTH_A_WORD:
@@ -262,10 +268,10 @@ def _make_splits(config: TransferConfig, source: Source, inspection: Inspection)
 def _require_same_work(
     distributor: Distributor, config: TransferConfig, inspection: Inspection, run: RunDirectory | None
 ) -> None:
-    """Raises a ConfigError unless every process has the same options, images and checkpoint: they take the same steps."""
+    """Raises a ConfigError unless every process has the same options, images and checkpoint, since all take the same steps."""
     if distributor.hardware.processes == 1:
         return
-    options = affects_result(to_json(config))  # where features are kept is each machine's own
+    options = affects_result(to_json(config))  # each machine may keep features elsewhere
     checkpoint = run.checkpoint.read_bytes() if run and run.checkpoint.is_file() else b""
     work = hashlib.sha256(json.dumps([options, inspection.data_hash]).encode() + checkpoint).digest()
     if len(set(distributor.all_gather(int.from_bytes(work[:3], "big")))) > 1:

@@ -1,4 +1,4 @@
-"""What a run would be on a TPU, from its training step compiled for one."""
+"""Reports what a run would be on a TPU, from its training step compiled for one."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from tl_keras.distribution.tpu_compile import CompiledStep, DoesNotFitError, com
 from tl_keras.training.model_cache import ModelCache
 from tl_keras.training.preparation import decide, prepare
 
-# What was compiled, by the engine.
+# The compiled program, by engine.
 _COMPILED = {
     "jax": "one program of Keras on JAX over all of them",
     "tensorflow": "the program of each, of Keras on TensorFlow, its sums over all",
 }
 
-# Of the batch that memory, straight in the batch, would allow: which parts are tried, the largest first.
+# Parts of the batch that memory, extrapolated linearly, would allow, in the order in which they are tried.
 _TRIED = (1.0, 0.9, 0.8, 0.65)
 
 
 @dataclasses.dataclass(frozen=True)
 class TpuReport:
-    """What the compiler and the chip's data sheet say of a run.
+    """The figures of the compiler and the chip's data sheet for a run.
 
     Attributes:
       topology: Chip and shape.
       precision: Keras's dtype policy of the backbone.
-      step: The step that was asked about.
-      largest_batch: Global; 0 where it was not looked for.
-      steps: Of the last phase.
-      least_seconds: A lower bound for all of them.
-      least_cost: At the config's `price_per_hour` of all chips together; None where it has none.
+      step: The compiled step.
+      largest_batch: Largest global batch that fits; 0 if it was not searched for.
+      steps: Number of steps in the last phase.
+      least_seconds: Lower bound of the time for all of them.
+      least_cost: Cost of that time at the config's `price_per_hour` of all chips together; None if it has none.
     """
 
     topology: str
@@ -48,7 +48,7 @@ class TpuReport:
     least_cost: float | None
 
     def as_text(self) -> str:
-        """Returns it in a few lines."""
+        """Returns the report in a few lines."""
         step = self.step
         cost = "" if self.least_cost is None else f", {self.least_cost:.2g} at your price,"
         largest = f"; the largest batch that fits is {self.largest_batch}" if self.largest_batch else ""
@@ -66,7 +66,7 @@ class TpuReport:
 
 @with_own_keras_settings
 def report_step(config: TransferConfig, *, topology: str, look_for_largest: bool) -> TpuReport:
-    """Compiles the step of a run's last phase, on the backend of Keras, on images: what is frozen is computed in it.
+    """Compiles the step of a run's last phase on images, with frozen layers computed in it, on the backend of Keras.
 
     Raises:
       TransferError: The config cannot work, or the step cannot be compiled or does not fit.
@@ -105,7 +105,7 @@ def report_step(config: TransferConfig, *, topology: str, look_for_largest: bool
 
 
 def _largest_batch(trainer: keras.Model, topology: str, step: CompiledStep) -> int:
-    """Returns the largest global batch that was seen to fit: that of the line through two, or a little less."""
+    """Returns the largest global batch that was found to fit: the one on the line through two steps, or slightly less."""
     try:
         double = compile_step(trainer, topology=topology, global_batch_size=2 * step.global_batch_size)
     except DoesNotFitError:

@@ -1,4 +1,4 @@
-"""Versions of the packages that decide the numbers of a run."""
+"""Lists the versions of the packages that decide the numbers of a run."""
 
 from __future__ import annotations
 
