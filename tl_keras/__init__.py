@@ -1,4 +1,4 @@
-"""tl_keras: transfer learning with Keras, from images to a served model.
+"""Provides transfer learning with Keras, from images to a served model.
 
 In ten lines:
 
