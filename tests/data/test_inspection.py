@@ -140,7 +140,7 @@ def test_progress_goes_to_a_terminal_alone(folder, capsys, monkeypatch, terminal
     inspect_source(FolderSource(str(folder)), show_progress=True)
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert ("looking at the images" in captured.err) == terminal
+    assert ("inspecting the images" in captured.err) == terminal
 
 
 def test_what_is_left_out_is_counted_by_its_reason(folder):

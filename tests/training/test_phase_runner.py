@@ -55,7 +55,7 @@ def test_a_fresh_run_trains_every_phase_and_leaves_a_checkpoint(train, tmp_path)
 def test_what_is_trained_to_its_end_is_not_trained_on(train, tmp_path, capsys):
     _, first, weights = train(tmp_path / "run")
     _, again, same = train(tmp_path / "run")
-    assert "going on after epoch 3" in capsys.readouterr().err
+    assert "resuming after epoch 3" in capsys.readouterr().err
     assert again.history == first.history
     for one, other in zip(weights, same, strict=True):
         np.testing.assert_array_equal(one, other)

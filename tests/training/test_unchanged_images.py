@@ -97,7 +97,7 @@ def test_it_is_finished_with_the_same_images_under_another_name_or_date(photos, 
     SAME[change](photos)
     assert train(small_teacher).resumed
     said = capfd.readouterr().err
-    assert "looking whether they changed" in said
+    assert "checking whether they changed" in said
     assert "nothing is left to do" in said
 
 
@@ -113,7 +113,7 @@ def test_a_finished_run_whose_images_are_gone_is_finished_and_says_so(photos, sm
     shutil.rmtree(photos)
     assert train(small_teacher).resumed
     said = capfd.readouterr().err
-    assert "the images of this run are not looked at" in said
+    assert "the images of this run cannot be checked" in said
     assert "nothing is left to do" in said
 
 

@@ -115,7 +115,7 @@ def advise(
         if teacher_scores and 0 < budget_seconds * _FOR_ADVICE < time.perf_counter() - began:
             break
         teacher_scores.append(score_teacher(candidate, config, sample))
-        say(f"looked at {candidate.name} in {teacher_scores[-1].seconds:.0f} s")
+        say(f"scored {candidate.name} in {teacher_scores[-1].seconds:.0f} s")
     options = ranked(teacher_scores)
     recommendations = [recommend(option, options, config, sample) for option in options]
     recommendation, estimate = recommendations[0], None
@@ -162,7 +162,7 @@ def describe(advice: Advice) -> str:
     best = advice.recommendation.option
     low, high = best.interval
     lines = [
-        f"looked at {advice.images} training images in {advice.seconds:.0f} s; no validation or test image was scored",
+        f"used {advice.images} training images, in {advice.seconds:.0f} s; no validation or test image was scored",
         "",
     ]
     for teacher_scores in advice.teacher_scores:

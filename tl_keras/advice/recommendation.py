@@ -191,7 +191,7 @@ def _teacher_reason(option: Option, options: Sequence[Option]) -> str:
     others = ", ".join(
         f"{candidate.name} {teacher_scores.last.probe.accuracy:.3f}" for candidate, teacher_scores in rivals.items()
     )
-    against = f", against {others}" if others else "; no other was looked at"
+    against = f", against {others}" if others else "; no other was tried"
     open_question = option.accuracy < max((o.accuracy for o in options if o.candidate in rivals), default=0.0)
     larger = "; that is no clear difference, and the largest ImageNet teacher is taken" if open_question else ""
     return f"teacher {option.candidate.name}: a linear probe on its features gets {own.probe.accuracy:.3f} right{against}{larger}"

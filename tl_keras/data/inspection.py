@@ -196,7 +196,7 @@ def _look_at_all(source: Source, reading: Reading, *, show_progress: bool) -> _L
     # An image that raises an error is skipped and recognised by its absence.
     looked_at = source.images(np.arange(len(source)), then=look).ignore_errors()
     batches = looked_at.batch(_BATCH).prefetch(1).as_numpy_iterator()
-    with progress_bar("looking at the images", images=len(source), shown=show_progress) as bar:
+    with progress_bar("inspecting the images", images=len(source), shown=show_progress) as bar:
         for indices, images, reasons, shapes, of_one_colour, jpegs, orientations, deepest in batches:
             looks.hashes[indices] = [_content_hash(image) for image in images]
             looks.reasons[indices] = [text.decode() for text in reasons]

@@ -65,7 +65,7 @@ class Distributor:
     def _lost(self) -> TrainingError:
         return TrainingError(
             f"workers: expected all {self.hardware.processes} to train on. Received: one that has stopped or no longer "
-            "answers. Start each of them with its command again: the run goes on from its last checkpoint."
+            "answers. Start each of them with its command again: the run resumes from its last checkpoint."
         )
 
     def all_gather(self, number: int) -> list[int]:

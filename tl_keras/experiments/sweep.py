@@ -102,7 +102,7 @@ def best(rows: Sequence[Row]) -> Row:
 def describe(found: Sweep) -> str:
     """Returns the table, and the choice in a sentence."""
     chosen = found.chosen
-    test = "" if chosen.test is None else f"; on the test images, looked at only now: {chosen.test.mean():.3f}"
+    test = "" if chosen.test is None else f"; on the test images, measured only now: {chosen.test.mean():.3f}"
     soup = ""
     if found.soup:
         soup = (

@@ -110,7 +110,7 @@ def read_run(workdir: str | os.PathLike[str]) -> FinishedRun:
     if begun is None or splits is None or result is None:
         raise DataError(
             f"report: expected the directory of a finished run. Received: {run.path}, without {_lacking(run)}. Train first, "
-            "or give the same command again: it goes on where training was stopped, and writes again what was removed."
+            "or give the same command again: it resumes where training stopped, and writes removed files again."
         )
     return FinishedRun(run.path, from_json(begun["config"]), result, splits)
 

@@ -171,7 +171,7 @@ class RunDirectory:
             return result
         raise WorkdirError(
             f"workdir: expected the directory of a finished run. Received: {self.path}, without its result.json. Train "
-            "first, or give the same command again: it goes on where training was stopped."
+            "first, or give the same command again: it resumes where training stopped."
         )
 
     def write_result(self, result: RunResult) -> None:
@@ -286,7 +286,7 @@ class RunDirectory:
         if different:
             raise WorkdirError(
                 f"workdir: {self.path} holds a run with another config ({'; '.join(different[:3])}"
-                f"{'; ...' if len(different) > 3 else ''}). Use another --workdir, or the same options to go on."
+                f"{'; ...' if len(different) > 3 else ''}). Use another --workdir, or the same options to continue."
             )
 
     def begin(
@@ -341,7 +341,7 @@ class RunDirectory:
         if begun is not None and begun["data_hash"] != data_hash:
             raise WorkdirError(
                 f"workdir: the images have changed since the run in {self.path} began. Use another --workdir, or bring "
-                "the images back to go on."
+                "the images back to continue."
             )
         return begun is not None
 

@@ -185,7 +185,7 @@ class RunResult(Record):
       validation_accuracy: Accuracy of the kept weights on the validation images, 0 to 1.
       validation_loss: Loss of the kept weights on the validation images.
       loss: The same as `validation_loss`; the name that scripts look for.
-      test_accuracy: Accuracy on the test images, 0 to 1; None where there are none or they were not looked at.
+      test_accuracy: Accuracy on the test images, 0 to 1; None if there are none or they were not measured.
       test_loss: Loss on the test images, or None.
       method: `replicate`, `feature_extraction` or `fine_tune`.
       backbone: Name of the pre-trained backbone (the teacher).

@@ -53,7 +53,7 @@ class Checkpoint:
         said = "; ".join(different[:3]) or "without config.json it is unknown which run it belongs to"
         raise WorkdirError(
             f"workdir: {path} is the checkpoint of another run ({said}). Use another --workdir, or bring back the options, images "
-            "and files of that run to go on."
+            "and files of that run to continue."
         )
 
 

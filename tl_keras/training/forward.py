@@ -119,7 +119,7 @@ def fastest_forward(
     except TrainingError as error:
         return Forward("keras", f"keras: {error}", candidates.call("keras"))
     if remembered == "tf_graph" or not others:
-        why = "was fastest here before" if others else "is what there is; tl_keras[openvino] may be faster"
+        why = "was fastest here before" if others else "is the only engine here; tl_keras[openvino] may be faster"
         return Forward("tf_graph", f"tf_graph {why}; {_agreement(difference)}", call)
     seconds = images / _images_per_second(call, example)
     if seconds < _SECONDS_WORTH_COMPARING:

@@ -50,7 +50,7 @@ def checkpoint_of(prepared: PreparedRun, run: RunDirectory) -> Checkpoint | None
     begun = run.read_config() is not None
     saved, damage = read_checkpoint(run.checkpoint)
     if damage:
-        say(f"checkpoint: {damage}; going on from the one before")
+        say(f"checkpoint: {damage}; resuming from the one before")
     if saved:
         saved.require(prepared.identity, path=run.checkpoint, begun=begun)
     elif not begun:
@@ -105,7 +105,7 @@ def _start(
 ) -> _Start:
     """Decides where training begins: at the checkpoint, after a head that another run has trained, or at the first step."""
     if saved and saved.progress.history:
-        say(f"going on after epoch {len(saved.progress.history)}")
+        say(f"resuming after epoch {len(saved.progress.history)}")
         stopwatch.add(saved.progress.seconds or {"preparing": saved.progress.preparing_seconds})
     if saved:
         return _Start(saved.progress, saved.progress.phase, saved.kept, saved.values)

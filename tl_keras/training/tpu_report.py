@@ -55,7 +55,7 @@ class TpuReport:
         return (
             f"compiled for TPU {self.topology} ({step.chips} chips), {_COMPILED[step.engine]}, in "
             f"{self.precision}; not executed on one\n"
-            f"memory: {step.memory_bytes / 2**30:.2f} GiB a chip with a batch of {step.global_batch_size}: it fits{largest}\n"
+            f"memory: {step.memory_bytes / 2**30:.2f} GiB per chip with a batch of {step.global_batch_size}: it fits{largest}\n"
             f"a step, each chip: {step.flops / 1e9:.1f} GFLOP, {step.bytes_moved / 1e9:.2f} GB moved, {step.all_reduces} "
             "all-reduces\n"
             f"the last phase: {self.steps} steps, {self.least_seconds:.2g} s{cost} at the very least, with "

@@ -35,12 +35,12 @@ def require_unchanged_images(
         if run.knows_revision((source or open_source(config.data.source, options)).revision()):
             return
         say(
-            f"{run.path}: names, sizes or times of the images differ from those of the run; looking whether they changed"
+            f"{run.path}: names, sizes or times of the images differ from those of the run; checking whether they changed"
         )
         _, inspection = models.images(source or config.data.source, options, Reading.of(config))
     except (DataError, DependencyError) as error:
         if source is None and is_absent(config.data.source):
-            say(f"{run.path}: the images of this run are not looked at ({error})")
+            say(f"{run.path}: the images of this run cannot be checked ({error})")
             return
         raise WorkdirError(
             f"workdir: the images have changed since the run in {run.path} began: they cannot be used now ({error}). Use "
