@@ -95,7 +95,7 @@ def flowers5(folder: pathlib.Path) -> DataConfig:
 
 
 def digits(folder: pathlib.Path) -> DataConfig:
-    """scikit-learn's digits: 20 scans of 8 pixels a class to train; half of all to test."""
+    """scikit-learn's digits: 20 scans of 8 pixels per class to train, half of all to test."""
     return DataConfig(
         source="digits",
         train_examples_per_class=20,
@@ -176,7 +176,7 @@ def advise_on(name: str, data: DataConfig, folder: pathlib.Path) -> dict:
 
 
 def compare(rows: list[dict], advised: dict) -> dict:
-    """Returns how well the advice on a set agrees with what every run came to.
+    """Returns how well the advice on a set agrees with the results of all runs.
 
     Returns:
       `tau`, of the expected against the measured test accuracies, weighted so that the best count most; the same for a few

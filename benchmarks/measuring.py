@@ -37,7 +37,7 @@ class Options:
       folder: An empty one, for data sets, runs and caches; removed at the end.
       repetitions: Figures of each measurement.
       torch_python: An interpreter with torch and timm; None: PyTorch's rows are left out.
-      first_seed: Of the first repetition, where each is a seed; the next has the next.
+      first_seed: Seed of the first repetition, if each has its own; the next has the next.
     """
 
     folder: pathlib.Path
@@ -51,11 +51,11 @@ class Row:
     """A ratio of two series that were measured in turns.
 
     Attributes:
-      name: What is compared, for example "MobileNetV2 224 px, TensorFlow alone, against Keras predict".
+      name: Comparison, for example "MobileNetV2 224 px, TensorFlow alone, against Keras predict".
       numerator: One figure a repetition.
       denominator: The same; its figure of a repetition was taken next to the numerator's.
-      unit: Of both, for example "images/s".
-      target: What the ratio is held against.
+      unit: Unit of both, for example "images/s".
+      target: Target for the ratio.
       at_most: Whether the ratio must not exceed the target. Otherwise it must reach it.
     """
 
@@ -158,7 +158,7 @@ def per_second(work: Callable[[], object], *, amount: int, seconds: float) -> fl
 
     Args:
       work: Does `amount` of it, for example the images of one batch. It has been warmed up.
-      amount: What is counted.
+      amount: Quantity that is counted.
       seconds: The work is repeated until they are over.
     """
     done, start = 0, time.perf_counter()
@@ -172,7 +172,7 @@ def report(rows: Sequence[Row], path: pathlib.Path, *, peers: Sequence[str | os.
     """Prints the figures beside their targets on stdout and writes them as JSON.
 
     Args:
-      rows: What was measured.
+      rows: Measurements.
       path: The JSON file: commit, machine, versions, rows with every single figure.
       peers: Interpreters of the peers, whose versions are written down too.
     """

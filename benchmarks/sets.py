@@ -48,7 +48,7 @@ def elongated_flowers() -> Iterator[Example]:
 
 
 def objects() -> Iterator[Example]:
-    """CIFAR-10: 100 images of 32 pixels a class to train, 100 to test."""
+    """CIFAR-10: 100 images of 32 pixels per class to train, 100 to test."""
     import tensorflow as tf
 
     names = (TEST_DATA / "cifar10" / "labels.txt").read_text().split()

@@ -24,7 +24,7 @@ def page(text: str, results: pathlib.Path) -> str:
     """Returns the text of a page with what was measured between its two marks.
 
     Args:
-      text: Of the page, with the marks.
+      text: Text of the page, with the marks.
       results: The folder with the JSON files.
     """
     documents = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in results.glob("*.json")}

@@ -1,4 +1,4 @@
-"""Far from ImageNet, few labels: scikit-learn's 1,797 scanned digits with ten labelled images a class.
+"""Far from ImageNet, few labels: scikit-learn's 1,797 scanned digits with ten labelled images per class.
 
     python -m tl_keras.train --config=configs/digits.py --workdir=digits --compare=methods --seeds=5
 

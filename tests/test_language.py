@@ -9,7 +9,8 @@ import pytest
 PACKAGE = pathlib.Path(__file__).resolve().parent.parent / "tl_keras"
 ROOT = PACKAGE.parent
 PAGES = [*ROOT.glob("*.md"), *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("benchmarks/*.md"))]
-FILES = sorted(PACKAGE.rglob("*.py"))
+PACKAGE_FILES = sorted(PACKAGE.rglob("*.py"))
+OTHER_FILES = [path for place in ("benchmarks", "configs", "tools") for path in sorted((ROOT / place).glob("*.py"))]
 
 # "images: Of the training split." says whose, not what; "images: Images of the training split." says both.
 OPENINGS = re.compile(
@@ -20,7 +21,9 @@ RATES = re.compile(
     r"\b(images|steps|operations|requests|bytes|rows|pixels|seconds|labels) an? (second|step|image|epoch|class)\b", re.I
 )
 
-every_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+
+def of_each(files: list[pathlib.Path]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("path", files, ids=lambda path: path.relative_to(ROOT).as_posix())
 
 
 def docstrings(path: pathlib.Path, *kinds: type[ast.AST]) -> list[str]:
@@ -29,13 +32,13 @@ def docstrings(path: pathlib.Path, *kinds: type[ast.AST]) -> list[str]:
     return [text for text in found if text]
 
 
-@every_file
+@of_each(PACKAGE_FILES)  # a benchmark or a recipe begins with its title
 def test_a_docstring_begins_with_a_verb(path):
     texts = docstrings(path, ast.Module, ast.FunctionDef, ast.AsyncFunctionDef)
     assert not [text.splitlines()[0] for text in texts if not re.match(r"[A-Z]\w*s,?\b", text)]
 
 
-@every_file
+@of_each([*PACKAGE_FILES, *OTHER_FILES])
 def test_an_entry_names_a_thing(path):
     texts = docstrings(path, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     assert not [found for text in texts for found in OPENINGS.findall(text)]
@@ -46,7 +49,7 @@ def odd_lines(path: pathlib.Path) -> list[str]:
     return [line.strip() for line in path.read_text().splitlines() if WORDS.search(line) or RATES.search(line)]
 
 
-@every_file
+@of_each([*PACKAGE_FILES, *OTHER_FILES])
 def test_words_are_plain(path):
     assert not odd_lines(path)
 
