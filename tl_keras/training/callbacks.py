@@ -56,11 +56,11 @@ class ProgressBar(keras.callbacks.Callback):
         self._first_epoch = first_epoch
         self._what = "cached images" if cached else "images"
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         done = batch * self._global_batch_size
         self._bar.update(min(self._global_batch_size, self._images_per_epoch - done))
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         seconds_an_epoch = (time.perf_counter() - self._began) / (epoch + 1 - self._first_epoch)
         left = seconds_an_epoch * (
             self._last_epoch - epoch - 1
@@ -73,7 +73,7 @@ class ProgressBar(keras.callbacks.Callback):
             file=sys.stderr,
         )
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: Any = None) -> None:
         self._bar.close()
 
 
@@ -85,10 +85,10 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
         self._phase_name = phase_name
         self._epoch = 0
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._epoch = epoch
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         if not math.isfinite(logs["loss"]):
             raise TrainingError(
                 f"loss: expected a finite number. Received: {logs['loss']} at step {batch + 1} of epoch {self._epoch + 1} "
@@ -153,13 +153,13 @@ class RecordEpochs(keras.callbacks.Callback):
         self._written = time.perf_counter()
         self._unwritten: dict[str, Any] = {}
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._began = time.perf_counter()
 
-    def on_test_begin(self, logs=None):
+    def on_test_begin(self, logs: Any = None) -> None:
         self._trained = time.perf_counter()
 
-    def on_test_end(self, logs=None):
+    def on_test_end(self, logs: Any = None) -> None:
         # Not at the end of the epoch: if an average of the weights is evaluated, the model holds it now.
         progress, epoch = self._progress, EpochScore(float(logs["accuracy"]), float(logs["loss"]))
         score = epoch.accuracy, -epoch.loss
@@ -171,7 +171,7 @@ class RecordEpochs(keras.callbacks.Callback):
             progress.kept_phase, progress.kept_epoch = self._phase_name, len(progress.history) + 1
             self._kept[:] = values_of(self._variables)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         progress = self._progress
         progress.history.append(self._epoch_record(epoch, logs))
         progress.phase_epochs += 1
@@ -184,7 +184,7 @@ class RecordEpochs(keras.callbacks.Callback):
         if time.perf_counter() - self._written >= _SECONDS_BETWEEN_CHECKPOINTS:
             self.write()
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: Any = None) -> None:
         self._take()
         self.write()
 
@@ -202,7 +202,7 @@ class RecordEpochs(keras.callbacks.Callback):
         progress = copy.deepcopy(self._progress)
         self._unwritten = {"values": values, "kept": list(self._kept), "progress": progress, "identity": self._identity}
 
-    def _epoch_record(self, epoch: int, logs: dict) -> EpochRecord:
+    def _epoch_record(self, epoch: int, logs: dict[str, Any]) -> EpochRecord:
         seconds = time.perf_counter() - self._began
         speed = round(self._images_per_epoch / (self._trained - self._began), 1)
         return EpochRecord(
@@ -229,5 +229,5 @@ class EpochScalars(keras.callbacks.TensorBoard):
     def __init__(self, logs: pathlib.Path):
         super().__init__(logs, write_graph=False)
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Replaces Keras's own, which makes unused summaries of every step, as slow as a step over cached features."""

@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import keras
 import numpy as np
@@ -129,10 +130,10 @@ class Features:
         batches = _sharded(examples, shard, len(order), global_batch_size)
         return batches.map(self._to_example(source)).prefetch(1)
 
-    def _to_example(self, source: Source) -> Callable:
+    def _to_example(self, source: Source) -> Callable[..., Any]:
         labels, shapes = on_host(source.labels), self.reader.spec.shapes
 
-        def to_example(indices: tf.Tensor, rows: tf.Tensor, *weights: tf.Tensor) -> tuple:
+        def to_example(indices: tf.Tensor, rows: tf.Tensor, *weights: tf.Tensor) -> tuple[Any, ...]:
             tensors = tf.numpy_function(self.reader, [rows], [tf.float32] * len(shapes))
             tensors = tuple(
                 tf.ensure_shape(tensor, (None, *shape)) for tensor, shape in zip(tensors, shapes, strict=True)
@@ -159,7 +160,14 @@ class FeatureStore:
     """
 
     def __init__(
-        self, cache: FeatureCache, images: ViewsOfImages, kind: dict, *, engine: str, dtype: str, once: bool = False
+        self,
+        cache: FeatureCache,
+        images: ViewsOfImages,
+        kind: dict[str, Any],
+        *,
+        engine: str,
+        dtype: str,
+        once: bool = False,
     ):
         self._cache = cache
         self._images = images

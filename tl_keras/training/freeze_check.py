@@ -48,11 +48,11 @@ class FreezeCheck(keras.callbacks.Callback):
         self._still: dict[int, bytes] = {}
         self._stepped = False
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Any = None) -> None:
         self._before = [_digest(weight) for weight in self._frozen]
         self._still = {i: _digest(weight) for i, weight in enumerate(self._trained)}
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         if not self._stepped:
             self._stepped = True
             settle(self.model)
@@ -61,14 +61,14 @@ class FreezeCheck(keras.callbacks.Callback):
             settle(self.model)
             self._still = {i: seen for i, seen in self._still.items() if _digest(self._trained[i]) == seen}
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if self._still:
             raise TrainingError(
                 f"freeze plan: expected every trained weight to move in the first epoch of phase {self._phase}. Received: "
                 f"{_names(self._trained[i] for i in self._still)} unmoved. {self._remedy}"
             )
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: Any = None) -> None:
         self._require_frozen()
         self._proofs.append(
             {"phase": self._phase, "frozen_unchanged": len(self._frozen), "trained_moved": len(self._trained)}

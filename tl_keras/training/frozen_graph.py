@@ -46,7 +46,7 @@ def _traced(model: keras.Model, signature: list[Any]) -> Any:
     trainable = [keras.ops.convert_to_numpy(variable) for variable in model.trainable_variables]
     other = [keras.ops.convert_to_numpy(variable) for variable in model.non_trainable_variables]
 
-    def forward(*inputs):
+    def forward(*inputs: tf.Tensor) -> Any:
         outputs, _ = model.stateless_call(
             [tf.constant(value) for value in trainable],
             [tf.constant(value) for value in other],
@@ -165,7 +165,7 @@ def _drop_unused(graph: Any, outputs: Iterable[str]) -> None:
 def _imported(rewritten: tuple[Any, list[str], list[str]], signature: Any) -> Any:
     graph, inputs, outputs = rewritten
 
-    def forward(*tensors):
+    def forward(*tensors: tf.Tensor) -> Any:
         return tf.graph_util.import_graph_def(
             graph, input_map=dict(zip(inputs, tensors, strict=True)), return_elements=outputs, name=""
         )

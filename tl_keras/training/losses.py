@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import numpy as np
 
+Loss = Callable[[Any, Any], Any]
 
-def make_loss(*, label_smoothing: float, class_weights: np.ndarray | None):
+
+def make_loss(*, label_smoothing: float, class_weights: np.ndarray | None) -> Loss:
     """Returns a function (one-hot or soft labels, logits), each float32 (batch, classes), to losses (batch,).
 
     Args:
@@ -15,7 +20,7 @@ def make_loss(*, label_smoothing: float, class_weights: np.ndarray | None):
         Keras's own `class_weight`, which takes the argmax.
     """
 
-    def loss(labels, logits):
+    def loss(labels: Any, logits: Any) -> Any:
         losses = keras.losses.categorical_crossentropy(
             labels, logits, from_logits=True, label_smoothing=label_smoothing
         )
@@ -33,11 +38,11 @@ class MeanOverImages(keras.losses.Loss):
       loss: Function from `make_loss`.
     """
 
-    def __init__(self, loss):
+    def __init__(self, loss: Loss):
         super().__init__(reduction="mean_with_sample_weight")
         self._loss = loss
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Any, y_pred: Any) -> Any:
         """Returns a loss for each image; see `keras.losses.Loss.call`."""
         return self._loss(y_true, y_pred)
 

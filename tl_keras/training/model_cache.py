@@ -50,7 +50,7 @@ class _Network:
     student: Student
     teacher_values: dict[int, tuple[keras.Variable, np.ndarray]] = dataclasses.field(default_factory=dict)
     splits: dict[FreezePlan, SplitStudent] = dataclasses.field(default_factory=dict)
-    trainers: dict[tuple, keras.Model] = dataclasses.field(default_factory=dict)
+    trainers: dict[tuple[Any, ...], keras.Model] = dataclasses.field(default_factory=dict)
     heads: dict[str, tuple[Progress, list[np.ndarray]]] = dataclasses.field(default_factory=dict)
 
     def keep_teacher_values(self, variables: Iterable[keras.Variable]) -> None:
@@ -88,7 +88,7 @@ class ModelCache:
 
     def __init__(self) -> None:
         self._images: dict[tuple[Source | str, SourceOptions, Reading], tuple[Source, Inspection]] = {}
-        self._networks: dict[tuple, _Network] = {}
+        self._networks: dict[tuple[Any, ...], _Network] = {}
 
     def images(self, source: Any, options: SourceOptions, reading: Reading = AS_USUAL) -> tuple[Source, Inspection]:
         """Returns a source, opened by `open_source`, and its inspection.
@@ -295,10 +295,10 @@ class _FrozenLayers(keras.layers.Layer):
         super().__init__()
         self._layers_inside = layers
 
-    def call(self, images):
+    def call(self, images: Any) -> Any:
         return self._layers_inside(images, training=False)
 
-    def compute_output_spec(self, images):
+    def compute_output_spec(self, images: Any) -> Any:
         return self._layers_inside.compute_output_spec(images, training=False)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -43,7 +44,7 @@ class TransferAdam(keras.optimizers.Adam):
         super().__init__(use_ema=ema_momentum > 0, ema_momentum=ema_momentum or 0.99)
         self._treatments = tuple(treatments)
 
-    def build(self, variables):
+    def build(self, variables: Sequence[keras.Variable]) -> None:
         """Creates the state of the optimizer; see `keras.optimizers.Optimizer.build`."""
         super().build(variables)
         self._steps = self.add_variable((), name="steps")
@@ -71,7 +72,7 @@ class TransferAdam(keras.optimizers.Adam):
         self._steps.assign(steps)
         self._warmup_steps.assign(math.floor(warmup_fraction * steps) if math.isfinite(steps) else 0)
 
-    def schedule(self):
+    def schedule(self) -> Any:
         """Returns the factor on the peak rate, 0 to 1, for the next step; float32 scalar tensor."""
         done = keras.ops.cast(self.iterations, "float32")
         warmup, steps = self._warmup_steps.value, self._steps.value
@@ -79,7 +80,7 @@ class TransferAdam(keras.optimizers.Adam):
         cosine = 0.5 * (1 + keras.ops.cos(math.pi * keras.ops.minimum(part_left, 1.0)))
         return keras.ops.where(done < warmup, (done + 1) / keras.ops.maximum(warmup, 1.0), cosine)
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(self, gradient: Any, variable: keras.Variable, learning_rate: Any) -> None:
         """Takes one step; see `keras.optimizers.Optimizer.update_step`."""
         position = variable_position(self, variable)
         treatment, target = self._treatments[position], self._targets[position]

@@ -50,11 +50,11 @@ class _RangeTest(keras.callbacks.Callback):
         self._rates = rates
         self._total = 0.0
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         settle(self.model)
         self.model.optimizer.learning_rate = self._rates[batch]
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         # Keras reports the mean since the start of the epoch.
         total = logs["loss"] * (batch + 1)
         self.losses.append(total - self._total)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import keras
 
@@ -60,13 +61,13 @@ def between(student: Student, shallow: SplitStudent, deep: SplitStudent) -> kera
     return keras.Model(_crossing(backbone, shallow.position), ends)
 
 
-def _from_images(student: Student, ends) -> keras.Model:
+def _from_images(student: Student, ends: Any) -> keras.Model:
     images = keras.Input(student.model.input_shape[1:])
     below = keras.Model(student.backbone.inputs, ends)
     return keras.Model(images, below(student.preprocess.normalize(images)))
 
 
-def _crossing(backbone: keras.Model, position: int):
+def _crossing(backbone: keras.Model, position: int) -> Any:
     """Returns the inputs that layers from a position on take from earlier ones: a tensor, or a list in order of creation."""
     operations = backbone.operations  # layers and, between them, operations such as bare additions, by depth
     start = operations.index(backbone.layers[position])
