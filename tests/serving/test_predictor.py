@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from forked_commands import run_command
 
+from tests.data.files_of_every_kind import as_pillow_reads, turned
 from tl_keras.errors import BackboneError, DataError
 from tl_keras.predict import as_text, errors_by_reason
 from tl_keras.serving.predictor import load_predictor, predict_images
@@ -98,3 +99,12 @@ def test_without_images_there_is_one_line(run, tmp_path, monkeypatch, images):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match="images: expected"):
         predict_images(run.path, images)
+
+
+@pytest.mark.parametrize("model", ["model.keras", "saved_model"])
+def test_photos_are_answered_as_they_are_seen_however_the_camera_was_held(run, model):
+    files = [turned("PNG", way) for way in range(1, 9)]
+    stored = predict_images(run.path / model, files, top_k=3)
+    upright = predict_images(run.path / model, [as_pillow_reads(file) for file in files], top_k=3)
+    assert [row["top_k"] for row in stored] == [row["top_k"] for row in upright]
+    assert len({row["score"] for row in stored}) > 1
