@@ -38,6 +38,7 @@ def _ours() -> Iterable:
     from tl_keras.config import ModelConfig
     from tl_keras.data.options import SourceOptions
     from tl_keras.data.pipeline import evaluation_batches
+    from tl_keras.tasks.single_label import SINGLE_LABEL
     from tl_keras.training.model_cache import ModelCache
 
     source, _ = ModelCache().images(str(_FOLDER), SourceOptions())  # as a run has them, inspected
@@ -46,7 +47,7 @@ def _ours() -> Iterable:
         source,
         np.arange(len(source)),
         transform=preprocess.evaluation_transform,
-        num_classes=len(source.class_names),
+        targets=lambda labels: SINGLE_LABEL.targets(labels, len(source.class_names)),
         global_batch_size=32,
     )
 

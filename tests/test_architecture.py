@@ -30,6 +30,7 @@ ROOMS = (
     "distribution",
     "runs",
     "evaluation",
+    "tasks",
     "serving",
     "training",
     "experiments",

@@ -27,34 +27,57 @@ from tl_keras.errors import TransferError
 from tl_keras.runs.records import RunResult
 
 if TYPE_CHECKING:
+    from tl_keras.backbones.preprocessing import PreprocessSpec
+    from tl_keras.backbones.specs import BackboneSpec, BlockSpec, WeightsSpec, register_backbone
     from tl_keras.data.arrays import ArraySource
+    from tl_keras.data.base import RandomAccessSource
     from tl_keras.experiments.measure import evaluate_model
     from tl_keras.reporting.run_report import write_report
     from tl_keras.serving.predictor import predict_images
+    from tl_keras.tasks.base import Task, register_task
+    from tl_keras.tasks.single_label import SingleLabel
     from tl_keras.training.loop import train_and_evaluate
     from tl_keras.weaknesses.measurement import audit_run
 
 __all__ = [
     "ArraySource",
+    "BackboneSpec",
+    "BlockSpec",
     "DataConfig",
     "ModelConfig",
+    "PreprocessSpec",
+    "RandomAccessSource",
     "RunResult",
+    "SingleLabel",
+    "Task",
     "TrainingConfig",
     "TransferConfig",
     "TransferError",
+    "WeightsSpec",
     "audit_run",
     "evaluate_model",
     "predict_images",
     "quick_start",
+    "register_backbone",
+    "register_task",
     "train_and_evaluate",
     "write_report",
 ]
 
 _NEEDS_TENSORFLOW = {
     "ArraySource": "tl_keras.data.arrays",
+    "BackboneSpec": "tl_keras.backbones.specs",
+    "BlockSpec": "tl_keras.backbones.specs",
+    "PreprocessSpec": "tl_keras.backbones.preprocessing",
+    "RandomAccessSource": "tl_keras.data.base",
+    "SingleLabel": "tl_keras.tasks.single_label",
+    "Task": "tl_keras.tasks.base",
+    "WeightsSpec": "tl_keras.backbones.specs",
     "audit_run": "tl_keras.weaknesses.measurement",
     "evaluate_model": "tl_keras.experiments.measure",
     "predict_images": "tl_keras.serving.predictor",
+    "register_backbone": "tl_keras.backbones.specs",
+    "register_task": "tl_keras.tasks.base",
     "train_and_evaluate": "tl_keras.training.loop",
     "write_report": "tl_keras.reporting.run_report",
 }

@@ -17,7 +17,9 @@ def photos(folder):
 
 
 def pixels_of(source, indices):
-    batches = evaluation_batches(source, indices, transform=decode_image, num_classes=2, global_batch_size=8)
+    batches = evaluation_batches(
+        source, indices, transform=decode_image, targets=lambda labels: labels, global_batch_size=8
+    )
     return np.concatenate([images for images, _ in batches])
 
 

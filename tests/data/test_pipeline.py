@@ -34,7 +34,7 @@ def train(source, *, transform=unchanged, seed=0, first_epoch=0, last_epoch=2, *
         source,
         INDICES,
         transform=transform,
-        num_classes=10,
+        targets=lambda labels: tf.one_hot(labels, 10),
         global_batch_size=32,
         seed=seed,
         first_epoch=first_epoch,
@@ -44,7 +44,14 @@ def train(source, *, transform=unchanged, seed=0, first_epoch=0, last_epoch=2, *
 
 
 def evaluate(source, **options):
-    return evaluation_batches(source, INDICES, transform=shrunk, num_classes=10, global_batch_size=32, **options)
+    return evaluation_batches(
+        source,
+        INDICES,
+        transform=shrunk,
+        targets=lambda labels: tf.one_hot(labels, 10),
+        global_batch_size=32,
+        **options,
+    )
 
 
 def pixels_of(batches):
@@ -195,7 +202,12 @@ def test_a_process_reads_the_files_of_its_share_alone(folder):
     for index in indices[indices % 8 >= 4]:  # the second half of each batch
         pathlib.Path(source.path(index)).unlink()
     batches = evaluation_batches(
-        source, indices, transform=shrunk, num_classes=2, global_batch_size=8, shard=BatchShard(False, 2, 0, 2)
+        source,
+        indices,
+        transform=shrunk,
+        targets=lambda labels: tf.one_hot(labels, 2),
+        global_batch_size=8,
+        shard=BatchShard(False, 2, 0, 2),
     )
     assert [len(images) for images, *_ in batches] == [4] * 5
 

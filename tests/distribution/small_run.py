@@ -12,7 +12,8 @@ import tensorflow as tf
 
 from tl_keras.distribution.distributor import open_distributor
 from tl_keras.distribution.hardware import resolve_hardware
-from tl_keras.training.losses import MeanOverImages, make_loss
+from tl_keras.tasks.single_label import SINGLE_LABEL
+from tl_keras.training.losses import MeanOverImages
 from tl_keras.training.optimizers import TransferAdam, VariableTreatment
 
 IMAGES, BATCH, EPOCHS, STEPS = 53, 16, 3, 4
@@ -63,7 +64,7 @@ def a_model(jit_compile: str) -> keras.Model:
     model = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(x)))
     optimizer = TransferAdam([VariableTreatment(decay=1e-4)] * len(model.trainable_variables))
     optimizer.build(model.trainable_variables)
-    loss = make_loss(label_smoothing=0.1, class_weights=None)
+    loss = SINGLE_LABEL.loss(label_smoothing=0.1, class_weights=None)
     metrics = [keras.metrics.MeanMetricWrapper(loss, name="loss"), keras.metrics.CategoricalAccuracy(name="accuracy")]
     model.compile(optimizer, MeanOverImages(loss), weighted_metrics=metrics, jit_compile=jit_compile == "on")
     return model

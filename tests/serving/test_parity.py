@@ -59,7 +59,7 @@ def test_rounding_passes_near_a_tie_of_a_confident_model(student):
 
 def test_probabilities_that_are_not_those_of_the_logits_are_refused(student):
     logits = np.float32([[1.0, 2.0, 3.0]])
-    with pytest.raises(ExportError, match="softmax of the exported logits"):
+    with pytest.raises(ExportError, match="probabilities of the exported logits"):
         compare(exported(logits, 1.5), logits, temperature=1.0, tolerance=FLOAT32)
 
 

@@ -3,37 +3,12 @@
 import numpy as np
 import pytest
 
-from tl_keras.training.losses import balanced_class_weights, make_loss
-
-LOGITS = np.float32([[2.0, 0.0, -1.0]])
-LOG_PROBABILITIES = LOGITS - np.log(np.exp(LOGITS).sum())
+from tl_keras.tasks.single_label import SINGLE_LABEL
+from tl_keras.training.losses import MeanOverImages
 
 
-def loss_of(labels, *, label_smoothing=0.0, class_weights=None):
-    loss = make_loss(label_smoothing=label_smoothing, class_weights=class_weights)
-    return float(np.asarray(loss(np.float32([labels]), LOGITS))[0])
-
-
-def test_without_options_it_is_cross_entropy():
-    assert loss_of([1, 0, 0]) == pytest.approx(-LOG_PROBABILITIES[0, 0], rel=1e-6)
-
-
-def test_label_smoothing_spreads_its_part_evenly():
-    smoothed = 0.9 * np.float32([1, 0, 0]) + 0.1 / 3
-    assert loss_of([1, 0, 0], label_smoothing=0.1) == pytest.approx(-(smoothed * LOG_PROBABILITIES).sum(), rel=1e-5)
-
-
-def test_a_class_weighs_as_it_should():
-    assert loss_of([0, 1, 0], class_weights=np.float32([1, 3, 5])) == pytest.approx(3 * loss_of([0, 1, 0]), rel=1e-6)
-
-
-def test_a_mixed_label_weighs_as_its_mixture():
-    weighted = loss_of([0.25, 0, 0.75], class_weights=np.float32([1, 3, 5]))
-    assert weighted == pytest.approx((0.25 * 1 + 0.75 * 5) * loss_of([0.25, 0, 0.75]), rel=1e-6)
-
-
-def test_balanced_weights_have_mean_one_over_the_examples():
-    labels = np.array([0] * 90 + [1] * 9 + [2])
-    weights = balanced_class_weights(labels, 3)
-    assert weights[labels].mean() == pytest.approx(1)
-    assert weights[1] / weights[0] == pytest.approx(10)
+def test_images_that_stand_in_for_a_remainder_do_not_count():
+    loss = MeanOverImages(SINGLE_LABEL.loss(label_smoothing=0.0, class_weights=None))
+    targets, logits = np.float32([[1, 0], [0, 1]]), np.float32([[3, 0], [9, 0]])
+    counted = loss(targets, logits, sample_weight=np.float32([1, 0]))
+    assert float(counted) == pytest.approx(np.log1p(np.exp(-3)), rel=1e-5)

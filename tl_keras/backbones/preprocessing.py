@@ -29,6 +29,17 @@ _NORMALIZATIONS = ("tf", "torch", "caffe", INSIDE_THE_MODEL)
 class PreprocessSpec:
     """Records what the original evaluation of a set of weights did to an image.
 
+    Example:
+      ```python
+      import numpy as np
+      import tl_keras
+
+      crop = tl_keras.PreprocessSpec(
+          image_size=32, rule="squash", crop_fraction=1.0, interpolation="bilinear", antialias=True, normalization="tf"
+      )
+      assert crop.evaluation_transform(np.zeros((48, 64, 3), np.uint8)).shape == (32, 32, 3)
+      ```
+
     Attributes:
       image_size: Height and width of the network's input, in pixels.
       rule: Rule by which an image of any size becomes a square.

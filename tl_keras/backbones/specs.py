@@ -21,6 +21,13 @@ class BlockSpec:
     A block ends `offset` layers after the layer named `anchor`, in the order of `model.layers`. Names alone are not enough,
     because some layers get other names in the second build of a process.
 
+    Example:
+      ```python
+      import tl_keras
+
+      block = tl_keras.BlockSpec("block 1", anchor="relu1")
+      ```
+
     Attributes:
       name: Name for people, such as `block 13` or `stage 4 block 2`.
       anchor: Name of a layer that has the same name in every build.
@@ -63,13 +70,23 @@ class WeightsFile:
 class WeightsSpec:
     """A family of pre-trained weights, with what its training fixed.
 
+    Example:
+      ```python
+      import tl_keras
+
+      crop = tl_keras.PreprocessSpec(
+          image_size=32, rule="squash", crop_fraction=1.0, interpolation="bilinear", antialias=True, normalization="tf"
+      )
+      weights = tl_keras.WeightsSpec(name="imagenet", preprocess=crop, source="the paper that describes the crop")
+      ```
+
     Attributes:
       name: `imagenet` or `embedded`.
       preprocess: Preprocessing with which the weights were evaluated, at the size that they were published for.
       source: Paper or code that describes the crop and the interpolation, or `NOT_PUBLISHED`.
       alpha: Default width multiplier, 1.0 if the architecture has none.
       files: Published files; for each width, the file for sizes without a file of their own comes last. Empty for weights that
-        the package carries.
+        the package carries, and where none are published.
     """
 
     name: str
@@ -87,6 +104,29 @@ class WeightsSpec:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BackboneSpec:
     """A pre-trained architecture, with the facts that every part of the package needs.
+
+    Example:
+      `register_backbone` makes it known by its name; docs/adding_a_backbone.md says where each fact comes from.
+
+      ```python
+      import tl_keras
+
+      crop = tl_keras.PreprocessSpec(
+          image_size=32, rule="squash", crop_fraction=1.0, interpolation="bilinear", antialias=True, normalization="tf"
+      )
+      spec = tl_keras.BackboneSpec(
+          name="SmallNet",
+          module="mobilenet_v2",
+          min_image_size=32,
+          feature_dim=16,
+          parameters=1392,
+          parameters_with_top=18392,
+          imagenet_top1=0.0,
+          blocks=(tl_keras.BlockSpec("block 1", "relu1"), tl_keras.BlockSpec("block 2", "relu2")),
+          weights=(tl_keras.WeightsSpec(name="imagenet", preprocess=crop, source="a paper"),),
+          constructor_package="my_package.networks",
+      )
+      ```
 
     Attributes:
       name: Name of its constructor.
@@ -125,7 +165,7 @@ class BackboneSpec:
     @property
     def alphas(self) -> tuple[float, ...]:
         """Returns the widths that ImageNet weights are published for; (1.0,) if the constructor takes no width."""
-        return tuple(sorted({file.alpha for file in self.default_weights.files}))
+        return tuple(sorted({file.alpha for file in self.default_weights.files})) or (1.0,)
 
     @property
     def classifies_pooled(self) -> bool:
@@ -159,6 +199,26 @@ def backbone_spec(name: str) -> BackboneSpec:
             f"backbone: expected one of {', '.join(backbone_names())}. Received: {name}. {closest}".strip()
         )
     return _table()[name]
+
+
+def register_backbone(spec: BackboneSpec) -> None:
+    """Makes a backbone known by its name, next to those of the table, in this process.
+
+    Example:
+      ```python
+      import dataclasses
+      import tl_keras
+      from tl_keras.backbones.specs import backbone_spec
+
+      tl_keras.register_backbone(dataclasses.replace(backbone_spec("MobileNetV2"), name="OurMobileNetV2"))
+      config = tl_keras.ModelConfig(backbone="OurMobileNetV2", weights="none")
+      ```
+
+    Args:
+      spec: Facts of the backbone. Its `constructor_package` names an importable module with a function of its name, which takes
+        `include_top`, `weights` and `input_shape` as those of `keras.applications` do.
+    """
+    _table()[spec.name] = spec
 
 
 @functools.cache

@@ -146,12 +146,14 @@ def load_weights(backbone: keras.Model, weights: str) -> None:
 
 def check_weights_name(weights: str, spec: BackboneSpec) -> None:
     """Raises a BackboneError unless `weights` names weights that can be loaded, or an existing file of a supported type."""
-    published = spec.default_weights.files[0]
-    loaded = [known.name for known in spec.weights if not (known.files and known.files[0].url)]
-    suffixes = (*FILE_SUFFIXES, ".pth") if published.name.endswith(".pth") else FILE_SUFFIXES
+    published = spec.default_weights.files[0] if spec.default_weights.files else None
+    loaded = [
+        known.name for known in spec.weights if known.name == "embedded" or (known.files and not known.files[0].url)
+    ]
+    suffixes = (*FILE_SUFFIXES, ".pth") if published and published.name.endswith(".pth") else FILE_SUFFIXES
     if weights in (*loaded, "none"):
         return
-    if weights == "imagenet":
+    if weights == "imagenet" and published:
         raise BackboneError(
             f"weights: {spec.name}'s ImageNet weights are a file of PyTorch's. Get {published.url} and use "
             f"--weights={published.name}, or --weights=none."

@@ -13,7 +13,6 @@ from tl_keras.config.choices import (
     Method,
     Precision,
     Strategy,
-    TaskName,
 )
 from tl_keras.config.cuts import choose_cut, method_of_cut
 from tl_keras.config.defaults import DEFAULT_MAX_PIXELS, DEFAULT_SIGNIFICANT_BITS, FEWEST_STEPS
@@ -46,7 +45,6 @@ __all__ = [
     "Option",
     "Precision",
     "Strategy",
-    "TaskName",
     "TrainingConfig",
     "TransferConfig",
     "check_options",

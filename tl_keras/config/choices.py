@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
+from tl_keras.errors import ConfigError, nearest
+
 Method = Literal["auto", "replicate", "feature_extraction", "fine_tune"]
 Head = Literal["linear", "mlp"]
 BatchNormPolicy = Literal["freeze", "train", "recalibrate"]
@@ -13,7 +15,6 @@ ClassWeights = Literal["none", "balanced"]
 Background = Literal["white", "black"]
 ResizeRule = Literal["original", "squash", "pad"]
 Precision = Literal["auto", "float32", "bfloat16"]
-TaskName = Literal["auto", "single_label"]
 Strategy = Literal["auto", "cpu", "gpu", "mirrored", "multi_worker", "tpu", "jax"]
 Engine = Literal["auto", "keras", "tf_graph", "tf_graph_bf16", "xla", "openvino", "openvino_bf16"]
 CacheDtype = Literal["float32", "float16"]
@@ -26,7 +27,28 @@ Column = Literal["image", "label", "split", "group"]
 METHODS: tuple[Method, ...] = get_args(Method)[1:]  # auto becomes one of the others before a run begins
 EXPORTS: tuple[ExportFormat, ...] = get_args(ExportFormat)
 
+_TASK_NAMES = ["auto", "single_label"]
+
 EXPECTED_SOURCE = (
     "a directory, an archive (.zip, .tar, .tar.gz), csv:FILE, parquet:FILE, tfrecord:GLOB, tfds:NAME, hf:FOLDER, npz:FILE, "
     "digits, or gs://, s3:// or https:// to such an archive or directory"
 )
+
+
+def add_task_name(name: str) -> None:
+    """Makes the name of a task known; see `tl_keras.register_task`."""
+    if name not in _TASK_NAMES:
+        _TASK_NAMES.append(name)
+
+
+def require_task_name(name: str) -> None:
+    """Raises a ConfigError unless a task of that name is known.
+
+    Raises:
+      ConfigError: None is.
+    """
+    if name not in _TASK_NAMES:
+        raise ConfigError(
+            f"task: expected one of {', '.join(_TASK_NAMES)}. Received: {name}. {nearest(name, tuple(_TASK_NAMES))} A task of "
+            "your own is known once tl_keras.register_task was called in this process."
+        )

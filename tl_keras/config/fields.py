@@ -23,7 +23,7 @@ from tl_keras.config.choices import (
     Precision,
     ResizeRule,
     Strategy,
-    TaskName,
+    require_task_name,
 )
 from tl_keras.config.defaults import DEFAULT_CUT, DEFAULT_LEARNING_RATES, DEFAULT_MAX_PIXELS, DEFAULT_SIGNIFICANT_BITS
 from tl_keras.config.options import Interval, above, at_least, option
@@ -327,10 +327,11 @@ class TransferConfig(Locked):
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
     training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
     cache: CacheConfig = dataclasses.field(default_factory=CacheConfig)
-    task: TaskName = option(
+    task: str = option(
         "auto",
         "What is learnt: auto stops where labels look like several, numbers or groups; single_label takes them as they are.",
         flag="task",
+        parse=require_task_name,
     )
     strategy: Strategy = option(
         "auto",

@@ -80,12 +80,13 @@ class ArraySource(RandomAccessSource):
         )
         self._pixels = on_host(images if images.ndim == 4 else images[..., np.newaxis])
 
-    def _read(self, index: tf.Tensor) -> tf.Tensor:
+    def read(self, index: tf.Tensor) -> tf.Tensor:
+        """Implements `RandomAccessSource.read`."""
         return tf.gather(self._pixels, index)
 
     def encoded_image(self, index: int) -> bytes:
         """Implements `Source.encoded_image`."""
-        return tf.io.encode_png(self._read(tf.constant(index, tf.int64))).numpy()
+        return tf.io.encode_png(self.read(tf.constant(index, tf.int64))).numpy()
 
     def contents_revision(self) -> str:
         """Implements `Source.contents_revision`."""

@@ -128,10 +128,40 @@ class Source(abc.ABC):
 
 
 class RandomAccessSource(Source):
-    """A source whose images can be read in any order."""
+    """A source whose images can be read in any order.
+
+    Example:
+      A source of your own says what its images are called and labelled, and reads one by its position:
+
+      ```python
+      import numpy as np
+      import tensorflow as tf
+      import tl_keras
+
+
+      class Stripes(tl_keras.RandomAccessSource):
+          def __init__(self, images):
+              super().__init__(
+                  name="stripes",
+                  class_names=("dark", "light"),
+                  ids=[f"stripe:{number}" for number in range(images)],
+                  labels=np.arange(images) % 2,
+                  declared_splits=np.full(images, ""),
+              )
+
+          def read(self, index):
+              return tf.cast(tf.fill((32, 32, 3), 100 * (index % 2) + index), tf.uint8)
+
+          def encoded_image(self, index):
+              return tf.io.encode_png(self.read(tf.constant(index, tf.int64))).numpy()
+
+
+      assert len(Stripes(40)) == 40  # train_and_evaluate(config, workdir, source=Stripes(40))
+      ```
+    """
 
     @abc.abstractmethod
-    def _read(self, index: tf.Tensor) -> tf.Tensor:
+    def read(self, index: tf.Tensor) -> tf.Tensor:
         """Returns the image at an index, int64 scalar, by operations that can run in a tf.data pipeline."""
 
     def images(
@@ -147,7 +177,7 @@ class RandomAccessSource(Source):
         wanted = order if positions is None else tf.gather(order, on_host(positions))
 
         def read(index: tf.Tensor) -> Any:
-            element = {"index": index, "image": self._read(index)}
+            element = {"index": index, "image": self.read(index)}
             return then(element) if then else element
 
         return in_parallel(tf.data.Dataset.from_tensor_slices(wanted), read)
@@ -172,13 +202,14 @@ class FileSource(RandomAccessSource):
         """Returns the path of an image's file."""
         return os.fsdecode(self._paths[index])
 
-    def _read(self, index: tf.Tensor) -> tf.Tensor:
+    def read(self, index: tf.Tensor) -> tf.Tensor:
+        """Implements `RandomAccessSource.read`."""
         file = tf.io.read_file(tf.gather(self._read_paths, index))
         return file if self.only_jpegs else as_readable(file, cache=self._cache_folder)
 
     def encoded_image(self, index: int) -> bytes:
         """Implements `Source.encoded_image`."""
-        return self._read(tf.constant(index, tf.int64)).numpy()
+        return self.read(tf.constant(index, tf.int64)).numpy()
 
     def contents_revision(self) -> str:
         """Implements `Source.contents_revision`."""

@@ -73,7 +73,8 @@ class DecodedSource(RandomAccessSource):
         read = super().images if held else self._source.images
         return read(indices, shuffle_seed=shuffle_seed, positions=positions, then=then)
 
-    def _read(self, index: tf.Tensor) -> tf.Tensor:
+    def read(self, index: tf.Tensor) -> tf.Tensor:
+        """Implements `RandomAccessSource.read`."""
         position = tf.gather(on_host(self._positions), index)
         return tf.ensure_shape(tf.io.parse_tensor(tf.gather(self._pixels, position), tf.uint8), (None, None, 3))
 

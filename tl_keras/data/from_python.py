@@ -85,7 +85,8 @@ class HuggingFaceSource(RandomAccessSource):
         fingerprints = [getattr(rows, "_fingerprint", "") for rows in self._rows.values()]
         return " ".join(fingerprints) if all(fingerprints) else None
 
-    def _read(self, index: tf.Tensor) -> tf.Tensor:
+    def read(self, index: tf.Tensor) -> tf.Tensor:
+        """Implements `RandomAccessSource.read`."""
         return tf.ensure_shape(tf.numpy_function(self.encoded_image, [index], tf.string), ())
 
 

@@ -18,7 +18,7 @@ def training_batches(
     indices: np.ndarray,
     *,
     transform: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
-    num_classes: int,
+    targets: Callable[[tf.Tensor], tf.Tensor],
     global_batch_size: int,
     seed: int,
     first_epoch: int,
@@ -38,7 +38,7 @@ def training_batches(
       source: Source of the images.
       indices: int64 (k,), the images to train on; all decodable.
       transform: Function from an image as the source has it, encoded or pixels, and a seed, int32 (2,), to float32 (H, W, 3).
-      num_classes: Length of a label.
+      targets: Function from labels of the source, int64 (...), to what the loss takes, float32 (..., outputs).
       global_batch_size: Number of images per step, over all replicas.
       seed: Seed of the run.
       first_epoch: First epoch, counted from 0.
@@ -50,7 +50,7 @@ def training_batches(
       shard: Shard of each batch to return; None for the whole batch.
 
     Returns:
-      A dataset of (images float32 (b, H, W, 3), one-hot labels float32 (b, num_classes)), for a shard also weights float32 (b,).
+      A dataset of (images float32 (b, H, W, 3), targets float32 (b, outputs)), for a shard also weights float32 (b,).
     """
     labels = on_host(source.labels)
 
@@ -67,7 +67,7 @@ def training_batches(
                     lambda: plain(source.decodable(element)),
                     lambda: _view(source, element, transform, seed_of_view),
                 )
-            return image, tf.one_hot(tf.gather(labels, element["index"]), num_classes)
+            return image, targets(tf.gather(labels, element["index"]))
 
         def examples(positions: np.ndarray | None = None) -> tf.data.Dataset:
             shuffle_seed = epoch_shuffle_seed(seed, epoch)
@@ -149,7 +149,7 @@ def evaluation_batches(
     indices: np.ndarray,
     *,
     transform: Callable[[tf.Tensor], tf.Tensor],
-    num_classes: int,
+    targets: Callable[[tf.Tensor], tf.Tensor],
     global_batch_size: int,
     shard: BatchShard | None = None,
 ) -> tf.data.Dataset:
@@ -159,18 +159,18 @@ def evaluation_batches(
       source: Source of the images.
       indices: int64 (k,), indices of the images; all decodable.
       transform: Function from an image as the source has it, encoded or pixels, to float32 (H, W, 3).
-      num_classes: Length of a label.
+      targets: Function from labels of the source, int64 (...), to what the loss takes, float32 (..., outputs).
       global_batch_size: Number of images per step, over all replicas.
       shard: Shard of each batch to return; None for the whole batch.
 
     Returns:
-      A dataset of (images float32 (b, H, W, 3), one-hot labels float32 (b, num_classes)), for a shard also weights float32 (b,).
+      A dataset of (images float32 (b, H, W, 3), targets float32 (b, outputs)), for a shard also weights float32 (b,).
     """
     labels = on_host(source.labels)
 
     def to_example(element: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         image = transform(source.decodable(element))
-        return image, tf.one_hot(tf.gather(labels, element["index"]), num_classes)
+        return image, targets(tf.gather(labels, element["index"]))
 
     def examples(positions: np.ndarray | None = None) -> tf.data.Dataset:
         return source.images(indices, positions=positions, then=to_example)
@@ -184,7 +184,7 @@ def evaluation_images(
 ) -> np.ndarray:
     """Returns the images of `evaluation_batches` in one array, float32 (k, H, W, 3), k at least 1."""
     ((images, _),) = evaluation_batches(
-        source, indices, transform=transform, num_classes=len(source.class_names), global_batch_size=len(indices)
+        source, indices, transform=transform, targets=tf.identity, global_batch_size=len(indices)
     )
     return images.numpy()
 

@@ -70,7 +70,7 @@ def make_soup(
         labels=source.class_names,
         data_revision=begun.get("data_revision"),
     )
-    package_student(student, made, source, splits, predict=most.predict)
+    package_student(student, made, source, splits, predict=most.predict, task=most.prepared.task)
     result = SoupResult(of=[str(run.path) for run in of], validation_accuracy=accuracy, workdir=str(made.path))
     made.write_soup(result)
     return result

@@ -2,66 +2,31 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import pathlib
 import shlex
 from typing import Any
 
-import numpy as np
-import tensorflow as tf
-from scipy.special import softmax
-from sklearn.metrics import confusion_matrix
-
 from tl_keras.builder import Student, choose_backbone, plan_student
 from tl_keras.config import train_command
-from tl_keras.data.pipeline import evaluation_images, evaluation_order
+from tl_keras.data.pipeline import evaluation_order
 from tl_keras.data.sources import Source
 from tl_keras.distribution.keras_settings import with_own_keras_settings
-from tl_keras.evaluation.calibration import mean_log_loss, out_of_fold_probabilities, reliability
-from tl_keras.evaluation.metrics import accuracy_interval, classification_metrics
 from tl_keras.experiments.measure import open_run
 from tl_keras.files import replacing
 from tl_keras.reporting import figures
 from tl_keras.reporting.comparison_report import comparison_facts
 from tl_keras.reporting.finished_run import FinishedRun, read_run
-from tl_keras.reporting.grad_cam import grad_cam
-from tl_keras.reporting.page import jpeg_uri, render
+from tl_keras.reporting.page import render
+from tl_keras.reporting.sections import SECTIONS, ReportedPredictions
 from tl_keras.serving.model_file import load_model
+from tl_keras.tasks.base import task_named
 from tl_keras.training.phases import Phase, plan_phases
 from tl_keras.training.preparation import views_per_image
 
 REPORT = "report.html"
 
-# Number of predictions shown of each kind, best and worst; each has two pictures of about 5 KiB.
-_SHOWN = 8
-_SIDE = 144  # of a picture, in pixels
-
 _TIME = ("<!-- time -->", "<!-- /time -->")  # enclose the part that `refresh_time` rewrites
-
-_MOST_PAIRS = 5  # of classes that are confused, in words
-
-
-@dataclasses.dataclass(frozen=True)
-class _Predictions:
-    """The student's outputs for the images of one split, in the order of `evaluation_order`.
-
-    Attributes:
-      indices: int64 (n,), positions in the source.
-      labels: int64 (n,).
-      logits: float32 (n, classes).
-      temperature: Temperature fitted on validation at the end of training.
-    """
-
-    indices: np.ndarray
-    labels: np.ndarray
-    logits: np.ndarray
-    temperature: float
-
-    @property
-    def scores(self) -> np.ndarray:
-        """Returns the calibrated scores, float32 (n, classes), as the exported model computes them."""
-        return softmax(self.logits / self.temperature, axis=-1)
 
 
 @with_own_keras_settings
@@ -96,14 +61,15 @@ def write_report(
     path = pathlib.Path(out or run.path / REPORT)
     student, temperature = _student(run)
     indices = evaluation_order(source, getattr(splits, run.split))
-    answers = _Predictions(indices, source.labels[indices], run.logits(), temperature)
+    answers = ReportedPredictions(source, run.split, indices, source.labels[indices], run.logits(), temperature)
+    sections = task_named(config.task).report_sections
     phases = plan_phases(config, student, images=len(splits.train))
     text = render(
         "run.html",
         run=run,
         sentence=_sentence(run, student, classes=len(source.class_names)),
-        **_measured(answers, source.class_names, split=run.split),
-        **_examples(student, source, answers),
+        sections=sections,
+        **{name: fact for section in sections for name, fact in SECTIONS[section](student, answers).items()},
         **_training(run, student, phases),
         **_weaknesses(run),
         comparison=comparison_facts(run.compared_with()),
@@ -148,71 +114,6 @@ def _sentence(run: FinishedRun, student: Student, *, classes: int) -> str:
         f"{done}. Trained on {run.result.images['train']:,} images of {classes} classes from {run.config.data.source}, it "
         f"answers {run.accuracy:.1%} of {run.images:,} {run.split} images correctly."
     )
-
-
-def _measured(answers: _Predictions, names: tuple[str, ...], *, split: str) -> dict[str, Any]:
-    """Returns accuracy, per-class figures, confused classes, and calibration."""
-    metrics = classification_metrics(answers.labels, answers.logits, names)
-    matrix = confusion_matrix(answers.labels, answers.logits.argmax(axis=-1), labels=range(len(names)))
-    wrong = matrix - np.diag(matrix.diagonal())
-    pairs = np.dstack(np.unravel_index(np.argsort(-wrong, axis=None, kind="stable")[:_MOST_PAIRS], wrong.shape))[0]
-    before = reliability(softmax(answers.logits, axis=-1), answers.labels)
-    # The temperature was fitted to validation images, which are therefore measured with temperatures fitted without them.
-    scores = answers.scores if split == "test" else out_of_fold_probabilities(answers.logits, answers.labels)
-    after = reliability(scores, answers.labels)
-    return {
-        "metrics": metrics,
-        "interval": accuracy_interval(metrics["accuracy"], metrics["examples"]),
-        "confusion": figures.confusion(matrix, names),
-        "confused": [
-            (names[right], names[answer], wrong[right, answer]) for right, answer in pairs if wrong[right, answer]
-        ],
-        "calibration": figures.calibration(before, after),
-        "calibration_errors": (before.error, after.error),
-        "likelihoods": [
-            mean_log_loss(each, answers.labels)
-            for each in (softmax(answers.logits.astype(np.float64), axis=-1), scores)
-        ],
-        "temperature": answers.temperature,
-    }
-
-
-def _examples(student: Student, source: Source, answers: _Predictions) -> dict[str, Any]:
-    """Returns the predictions with the lowest and the highest score of the right class, as the network sees them."""
-    of_right_class = answers.scores[np.arange(len(answers.labels)), answers.labels]
-    order = np.argsort(of_right_class, kind="stable")
-    worst, best = order[:_SHOWN], order[_SHOWN:][::-1][:_SHOWN]
-    rows = np.sort(np.concatenate([worst, best]))
-    images = evaluation_images(source, answers.indices[rows], transform=student.preprocess.evaluation_transform)
-    overlays = _overlays(student, images, answers.logits[rows].argmax(axis=-1))
-    shown = {
-        row: _example(source, answers, row, image=image, overlay=overlay)
-        for row, image, overlay in zip(rows.tolist(), images, overlays, strict=True)
-    }
-    return {"worst": [shown[row] for row in worst.tolist()], "best": [shown[row] for row in best.tolist()]}
-
-
-def _overlays(student: Student, images: np.ndarray, classes: np.ndarray) -> list[np.ndarray | None]:
-    """Returns each image, bright where it supports a class; None if the network's last map has a single place."""
-    heat = grad_cam(student.model, images, classes)
-    if heat[0].size == 1:
-        return [None] * len(images)
-    enlarged = tf.image.resize(heat[..., None], images.shape[1:3], method="bicubic").numpy().clip(0, 1)
-    return [figures.overlay(image, places[..., 0]) for image, places in zip(images, enlarged, strict=True)]
-
-
-def _example(
-    source: Source, answers: _Predictions, row: int, *, image: np.ndarray, overlay: np.ndarray | None
-) -> dict[str, Any]:
-    answer = int(answers.logits[row].argmax())
-    return {
-        "id": source.ids[int(answers.indices[row])],
-        "label": source.class_names[answers.labels[row]],
-        "answer": source.class_names[answer],
-        "score": float(answers.scores[row, answer]),
-        "photo": jpeg_uri(image, _SIDE),
-        "overlay": None if overlay is None else jpeg_uri(overlay, _SIDE),
-    }
 
 
 def _weaknesses(run: FinishedRun) -> dict[str, Any]:

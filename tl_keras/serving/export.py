@@ -112,7 +112,11 @@ def _export(
             with tempfile.TemporaryDirectory(prefix=f".{os.getpid()}.", dir=run.path) as scratch:
                 answers = predict_in_fresh_process(chosen.runtime, model, questions, scratch=pathlib.Path(scratch))
             comparison = compare(
-                answers, proof.logits, temperature=trained.statistics.temperature, tolerance=chosen.tolerance
+                answers,
+                proof.logits,
+                temperature=trained.statistics.temperature,
+                tolerance=chosen.tolerance,
+                task=trained.task,
             )
     finally:
         if not any(version.parent.iterdir()):

@@ -10,11 +10,9 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 from tl_keras.serving.model_file import TrainedModel
 from tl_keras.serving.student_statistics import with_features
 
-_TOP_K = 5
-
 
 def answering_function(trained: TrainedModel) -> tf.types.experimental.PolymorphicFunction:
-    """Returns the student with temperature, softmax and outlier score, with its weights as constants of the graph.
+    """Returns the student with temperature, probabilities and outlier score, with its weights as constants of the graph.
 
     Constants let every converter, and TensorFlow's own optimiser, fold BatchNorm into convolutions.
 
@@ -30,7 +28,8 @@ def answering_function(trained: TrainedModel) -> tf.types.experimental.Polymorph
     def answer_from_variables(images: tf.Tensor) -> tuple[tf.Tensor, ...]:
         features, logits = model(images, training=False)
         features = tf.cast(features, tf.float32)  # bfloat16 under mixed precision
-        return features, logits, statistics.outliers.score(features), tf.nn.softmax(logits / statistics.temperature)
+        probabilities = trained.task.probabilities(logits / statistics.temperature)
+        return features, logits, statistics.outliers.score(features), probabilities
 
     frozen = convert_variables_to_constants_v2(answer_from_variables.get_concrete_function())
 
@@ -55,16 +54,8 @@ def signatures(trained: TrainedModel) -> dict[str, tf.types.experimental.Concret
 
     def labelled(images: tf.Tensor) -> dict[str, tf.Tensor]:
         answered = answers(images)
-        scores, best = tf.math.top_k(answered["probabilities"], k=min(_TOP_K, len(trained.class_names)))
-        labels = tf.gather(tf.constant(trained.class_names), best)
-        return {
-            "probabilities": answered["probabilities"],
-            "label": labels[:, 0],
-            "score": scores[:, 0],
-            "top_k_labels": labels,
-            "top_k_scores": scores,
-            "outlier": answered["outlier"],
-        }
+        outputs = trained.task.answers(answered["probabilities"], trained.class_names)
+        return {**outputs, "outlier": answered["outlier"]}
 
     def image_of(example: tf.Tensor) -> tf.Tensor:
         return tf.io.parse_single_example(example, {"image": tf.io.FixedLenFeature((), tf.string)})["image"]

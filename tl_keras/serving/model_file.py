@@ -22,6 +22,8 @@ from tl_keras.builder import Student
 from tl_keras.errors import BackboneError
 from tl_keras.files import replacing
 from tl_keras.serving.student_statistics import StudentStatistics
+from tl_keras.tasks.base import Task, task_named
+from tl_keras.tasks.single_label import SINGLE_LABEL
 from tl_keras.untrusted import check_npz, read_entry, read_json_entry
 
 _STATISTICS = "tl_keras.npz"
@@ -38,23 +40,30 @@ class TrainedModel:
       preprocess: Preprocessing from an image to the model's input.
       class_names: Names in the order of the logits.
       statistics: Temperature of the student, and statistics of its training images.
+      task: Task that it was trained for.
     """
 
     model: keras.Model
     preprocess: PreprocessSpec
     class_names: tuple[str, ...]
     statistics: StudentStatistics
+    task: Task = SINGLE_LABEL
 
 
 def save_model(
-    student: Student, path: pathlib.Path, *, class_names: tuple[str, ...], statistics: StudentStatistics
+    student: Student,
+    path: pathlib.Path,
+    *,
+    class_names: tuple[str, ...],
+    statistics: StudentStatistics,
+    task: Task = SINGLE_LABEL,
 ) -> None:
     """Writes the student and its facts to one `.keras` file, completely or not at all.
 
     Raises:
       WorkdirError: The disk is full, or the place is not writable.
     """
-    facts: dict[str, Any] = {"preprocess": student.preprocess.to_json(), "class_names": class_names}
+    facts: dict[str, Any] = {"preprocess": student.preprocess.to_json(), "class_names": class_names, "task": task.name}
     if isinstance(student.teacher.spec, BackboneSpec):  # the file can then be the next teacher, at any image size
         facts |= {"backbone": student.teacher.spec.name, "alpha": student.teacher.alpha}
     with replacing(path) as temporary:
@@ -79,10 +88,13 @@ def load_model(path: pathlib.Path) -> TrainedModel:
         check_npz(io.BytesIO(packed))
         statistics = StudentStatistics.from_bytes(packed)
         names = tuple(facts["class_names"])
+        task = facts.get("task", "auto")  # earlier versions knew one task
     except KeyError as error:
         raise BackboneError(
             f"model: expected a .keras file written by this version of tl_keras. Received: {path}."
         ) from error
     except (zipfile.BadZipFile, ValueError, OSError) as error:
         raise BackboneError(f"model: expected a .keras file that can be read. Received: {path} ({error}).") from error
-    return TrainedModel(load_keras_file(path), PreprocessSpec.from_json(facts["preprocess"]), names, statistics)
+    return TrainedModel(
+        load_keras_file(path), PreprocessSpec.from_json(facts["preprocess"]), names, statistics, task_named(task)
+    )

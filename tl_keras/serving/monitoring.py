@@ -183,7 +183,7 @@ def compare_images(
         raise DataError(f"data: expected images that can be decoded in {folder}. Received: {'; '.join(sentences)}.")
     pixels = in_parallel(encoded_images(readable), trained.preprocess.evaluation_transform)
     features, logits = with_features(trained.model).predict(pixels.batch(batch_size), verbose=0)
-    counts = np.bincount(logits.argmax(axis=-1), minlength=len(trained.class_names))
+    counts = np.bincount(trained.task.decide(logits), minlength=len(trained.class_names))
     checks = [
         check_outliers(statistics.outliers.score(features).numpy()),
         check_features(statistics, statistics.outliers.project(features).numpy()),

@@ -11,6 +11,8 @@ from tl_keras.runs.directory import RunDirectory
 from tl_keras.serving.model_file import save_model
 from tl_keras.serving.parity import make_parity_record
 from tl_keras.serving.student_statistics import PredictFn, measure_student
+from tl_keras.tasks.base import Task
+from tl_keras.tasks.single_label import SINGLE_LABEL
 
 
 def package_student(
@@ -20,6 +22,7 @@ def package_student(
     splits: Splits,
     *,
     predict: PredictFn,
+    task: Task = SINGLE_LABEL,
 ) -> dict[str, Any]:
     """Writes `model.keras`, and `proof.npz`, which every export must reproduce.
 
@@ -29,6 +32,7 @@ def package_student(
       source: Images that the student was trained on.
       splits: Splits of the source.
       predict: Function that returns the student's features and logits for images of the source.
+      task: Task of the student.
 
     Returns:
       The entry `calibration` of `result.json`.
@@ -36,7 +40,7 @@ def package_student(
     Raises:
       WorkdirError: The disk is full, or the place is not writable.
     """
-    statistics, validation, validation_logits = measure_student(predict, source, splits)
-    save_model(student, run.model, class_names=source.class_names, statistics=statistics)
+    statistics, validation, validation_logits = measure_student(predict, source, splits, task=task)
+    save_model(student, run.model, class_names=source.class_names, statistics=statistics, task=task)
     make_parity_record(source, validation, validation_logits).save(run.proof)
     return statistics.to_json()

@@ -9,13 +9,15 @@ import sys
 from typing import Any
 
 import numpy as np
-from scipy.special import softmax
+import tensorflow as tf
 
 from tl_keras.data.base import Source
 from tl_keras.data.pipeline import evaluation_order
 from tl_keras.errors import BackboneError, ExportError
 from tl_keras.files import reading, replacing, writing
 from tl_keras.serving.student_statistics import evenly
+from tl_keras.tasks.base import Task
+from tl_keras.tasks.single_label import SINGLE_LABEL
 
 # Number of images, spread over the classes; an export with wrong preprocessing differs on the first one.
 _IMAGES = 32
@@ -126,12 +128,17 @@ def predict_in_fresh_process(
 
 
 def compare(
-    answers: ExportedAnswers, expected: np.ndarray, *, temperature: float, tolerance: float | None
+    answers: ExportedAnswers,
+    expected: np.ndarray,
+    *,
+    temperature: float,
+    tolerance: float | None,
+    task: Task = SINGLE_LABEL,
 ) -> dict[str, Any]:
     """Compares an exported model's outputs with the logits of the training pipeline.
 
     Logits are compared relative to the largest: the probabilities of a saturated model hide other preprocessing, and those
-    near a tie, divided by a small temperature, magnify rounding. The probabilities must be the softmax of the logits.
+    near a tie, divided by a small temperature, magnify rounding. The probabilities must be those that the task makes of the logits.
 
     Args:
       answers: Outputs of the exported model.
@@ -139,6 +146,7 @@ def compare(
       temperature: Divisor that the exported model applies to logits before the softmax.
       tolerance: Largest allowed difference of a logit, as a part of the largest absolute one; None allows any and only
         reports it.
+      task: Task of the model, which makes probabilities and answers of logits.
 
     Returns:
       `images_compared`; `largest_logit_difference`, as a part of the largest absolute logit; `largest_difference`, of a
@@ -155,18 +163,21 @@ def compare(
             f"of {difference:.3g} over {len(expected)} validation images. Nothing was exported: report it, unless a file of "
             "the run was changed."
         )
-    own = softmax(answers.logits.astype(np.float64) / temperature, axis=-1)
+    own, wanted = (
+        task.probabilities(tf.constant(logits.astype(np.float64) / temperature)).numpy()
+        for logits in (answers.logits, expected)
+    )
     rounding = _SOFTMAX_ROUNDING * max(1.0, largest / temperature)
     if tolerance is not None and not (apart := float(np.abs(answers.probabilities - own).max())) <= rounding:
         raise ExportError(
-            f"export: expected the softmax of the exported logits to {rounding:.2g}. Received: probabilities that differ from it "
+            f"export: expected the probabilities of the exported logits to {rounding:.2g}. Received: others, which differ "
             f"by {apart:.3g}. Nothing was exported: report it, unless a file of the run was changed."
         )
     return {
         "images_compared": len(expected),
         "largest_logit_difference": difference,
-        "largest_difference": float(np.abs(answers.probabilities - softmax(expected / temperature, axis=-1)).max()),
-        "top_1_agreement": float(np.mean(answers.logits.argmax(axis=-1) == expected.argmax(axis=-1))),
+        "largest_difference": float(np.abs(answers.probabilities - wanted).max()),
+        "top_1_agreement": float(np.mean(task.decide(answers.logits) == task.decide(expected))),
     }
 
 

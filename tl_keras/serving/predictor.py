@@ -52,12 +52,13 @@ class KerasPredictor(Predictor):
         self._model = trained.model
         self._preprocess = trained.preprocess
         self._temperature = trained.statistics.temperature
+        self._task = trained.task
 
     def probabilities(self, images: tf.data.Dataset, *, batch_size: int) -> np.ndarray:
         """Implements `Predictor.probabilities`."""
         ready = in_parallel(images, self._preprocess.evaluation_transform)
         logits = self._model.predict(ready.batch(batch_size).prefetch(tf.data.AUTOTUNE), verbose=0)
-        return tf.nn.softmax(logits / self._temperature).numpy()
+        return self._task.probabilities(tf.constant(logits / self._temperature)).numpy()
 
 
 class SavedModelPredictor(Predictor):

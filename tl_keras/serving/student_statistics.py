@@ -9,13 +9,16 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from tl_keras.builder import Student
 from tl_keras.data.base import Source
 from tl_keras.data.pipeline import evaluation_batches, evaluation_order
 from tl_keras.data.splits import Splits
-from tl_keras.evaluation.calibration import Calibration, calibrate
+from tl_keras.evaluation.calibration import Calibration
 from tl_keras.serving.outlier import OutlierModel, fit_outlier_model
+from tl_keras.tasks.base import Task
+from tl_keras.tasks.single_label import SINGLE_LABEL
 
 FEATURES_LAYER = "features"
 # More images change neither the Gaussian nor the comparison of later images; a pass over all of ImageNet takes hours.
@@ -96,6 +99,7 @@ def fit_student_statistics(
     validation_features: np.ndarray,
     validation_logits: np.ndarray,
     validation_labels: np.ndarray,
+    task: Task = SINGLE_LABEL,
 ) -> StudentStatistics:
     """Fits the statistics to a student's features and logits.
 
@@ -104,18 +108,19 @@ def fit_student_statistics(
       validation_features: float32 (m, d), m at least 1.
       validation_logits: float32 (m, classes).
       validation_labels: int64 (m,).
+      task: Task of the student.
     """
     outliers = fit_outlier_model(train_features, validation_features)
     return StudentStatistics(
-        calibration=calibrate(validation_logits, validation_labels),
+        calibration=task.calibrate(validation_logits, validation_labels),
         outliers=outliers,
         reference=outliers.project(evenly(validation_features, _MAX_REFERENCE_IMAGES)).numpy(),
-        predicted_counts=np.bincount(validation_logits.argmax(axis=-1), minlength=validation_logits.shape[1]),
+        predicted_counts=np.bincount(task.decide(validation_logits), minlength=validation_logits.shape[1]),
     )
 
 
 def measure_student(
-    predict: PredictFn, source: Source, splits: Splits
+    predict: PredictFn, source: Source, splits: Splits, *, task: Task = SINGLE_LABEL
 ) -> tuple[StudentStatistics, np.ndarray, np.ndarray]:
     """Measures a trained student on at most 2,000 each of its validation and training images.
 
@@ -123,6 +128,7 @@ def measure_student(
       predict: Function that returns the student's features and logits.
       source: Images that it was trained on.
       splits: Splits of the source.
+      task: Task of the student.
 
     Returns:
       The statistics; the validation images that were used, int64 (m,), in the order of `evaluation_order`; and their logits,
@@ -137,6 +143,7 @@ def measure_student(
         validation_features=validation_features,
         validation_logits=validation_logits,
         validation_labels=source.labels[validation],
+        task=task,
     )
     return statistics, validation, validation_logits
 
@@ -162,7 +169,7 @@ def make_predict_fn(student: Student, source: Source, *, global_batch_size: int)
             source,
             indices,
             transform=student.preprocess.evaluation_transform,
-            num_classes=len(source.class_names),
+            targets=tf.identity,
             global_batch_size=global_batch_size,
         )
         return model.predict(batches.map(lambda images, labels: images), verbose=0)

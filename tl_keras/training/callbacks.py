@@ -15,10 +15,10 @@ import numpy as np
 
 from tl_keras.data.progress_bar import progress_bar
 from tl_keras.errors import TrainingError
+from tl_keras.evaluation.selection import EpochScore, EpochSelection
 from tl_keras.runs.records import EpochRecord, Progress
 from tl_keras.runs.stopwatch import Stopwatch
 from tl_keras.training.checkpoints import save_checkpoint, values_of
-from tl_keras.training.selection import EpochScore, EpochSelection
 
 # Seconds between two checkpoints, because an epoch over cached features takes less time than a checkpoint. A run killed in between
 # repeats the epochs since the last one, with the same weights.
@@ -99,7 +99,7 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
 class RecordEpochs(keras.callbacks.Callback):
     """Decides after each epoch whether to keep its weights, writes the checkpoint, and may end the phase.
 
-    The run keeps the last epoch that validation cannot tell from the best so far; see `tl_keras.training.selection`.
+    The run keeps the last epoch that validation cannot tell from the best so far; see `tl_keras.evaluation.selection`.
 
     Args:
       progress: Progress of the run, updated in place.
@@ -110,7 +110,7 @@ class RecordEpochs(keras.callbacks.Callback):
       kept: Values of `variables` at the kept epoch, updated in place.
       patience: Number of epochs without a better score after which the phase ends; 0 for never.
       images_per_epoch: Number of training images.
-      validation_images: Number of validation images.
+      selection: Rule by which the epoch to keep is chosen; it knows the scores of earlier epochs.
       write_history: Function that is called with the history after each epoch.
       stopwatch: Stopwatch of the run.
       cached: Whether an epoch reads cached features of frozen layers and no images.
@@ -128,7 +128,7 @@ class RecordEpochs(keras.callbacks.Callback):
         kept: list[np.ndarray],
         patience: int,
         images_per_epoch: int,
-        validation_images: int,
+        selection: EpochSelection,
         write_history: Callable[[list[EpochRecord]], None],
         stopwatch: Stopwatch,
         cached: bool,
@@ -143,8 +143,7 @@ class RecordEpochs(keras.callbacks.Callback):
         self._kept = kept
         self._patience = patience
         self._images_per_epoch = images_per_epoch
-        before = (EpochScore(epoch.validation_accuracy, epoch.validation_loss) for epoch in progress.history)
-        self._selection = EpochSelection(validation_images, before)
+        self._selection = selection
         self._write_history = write_history
         self._stopwatch = stopwatch
         self._cached = cached

@@ -104,6 +104,7 @@ class Features:
         source: Source,
         indices: np.ndarray,
         *,
+        targets: Callable[[tf.Tensor], tf.Tensor],
         global_batch_size: int,
         seed: int,
         first_epoch: int,
@@ -111,7 +112,7 @@ class Features:
         shard: BatchShard | None = None,
     ) -> tf.data.Dataset:
         """Returns the batches of `tl_keras.data.pipeline.training_batches` as the frozen layers' outputs."""
-        rows, to_example = on_host(self.rows), self._to_example(source)
+        rows, to_example = on_host(self.rows), self._to_example(source, targets)
 
         def batches_of_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
             order = ordered(indices, shuffle_seed=epoch_shuffle_seed(seed, epoch))
@@ -122,15 +123,21 @@ class Features:
         return over_epochs(batches_of_epoch, first_epoch, last_epoch, steps_per_epoch(len(indices), global_batch_size))
 
     def evaluation_batches(
-        self, source: Source, indices: np.ndarray, *, global_batch_size: int, shard: BatchShard | None = None
+        self,
+        source: Source,
+        indices: np.ndarray,
+        *,
+        targets: Callable[[tf.Tensor], tf.Tensor],
+        global_batch_size: int,
+        shard: BatchShard | None = None,
     ) -> tf.data.Dataset:
         """Returns the batches of `tl_keras.data.pipeline.evaluation_batches` as the frozen layers' outputs."""
         order = np.sort(indices)
         examples = tf.data.Dataset.from_tensor_slices((order, self.rows[0, order]))
         batches = _sharded(examples, shard, len(order), global_batch_size)
-        return batches.map(self._to_example(source)).prefetch(1)
+        return batches.map(self._to_example(source, targets)).prefetch(1)
 
-    def _to_example(self, source: Source) -> Callable[..., Any]:
+    def _to_example(self, source: Source, targets: Callable[[tf.Tensor], tf.Tensor]) -> Callable[..., Any]:
         labels, shapes = on_host(source.labels), self.reader.spec.shapes
 
         def to_example(indices: tf.Tensor, rows: tf.Tensor, *weights: tf.Tensor) -> tuple[Any, ...]:
@@ -138,8 +145,7 @@ class Features:
             tensors = tuple(
                 tf.ensure_shape(tensor, (None, *shape)) for tensor, shape in zip(tensors, shapes, strict=True)
             )
-            one_hot = tf.one_hot(tf.gather(labels, indices), len(source.class_names))
-            return tensors if len(tensors) > 1 else tensors[0], one_hot, *weights
+            return tensors if len(tensors) > 1 else tensors[0], targets(tf.gather(labels, indices)), *weights
 
         return tf.autograph.experimental.do_not_convert(to_example)
 

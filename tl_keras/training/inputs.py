@@ -110,7 +110,7 @@ class ImageInputs(PhaseInputs):
             self.source,
             prepared.splits.train,
             transform=_training_transform(config, student),
-            num_classes=prepared.images.num_classes,
+            targets=prepared.targets,
             global_batch_size=config.training.global_batch_size,
             seed=config.seed,
             first_epoch=first_epoch,
@@ -128,7 +128,7 @@ class ImageInputs(PhaseInputs):
             self.source,
             indices,
             transform=self._prepared.student.preprocess.evaluation_transform,
-            num_classes=self._prepared.images.num_classes,
+            targets=self._prepared.targets,
             global_batch_size=self._prepared.config.training.global_batch_size,
             shard=shard,
         )
@@ -172,6 +172,7 @@ class FeatureInputs(PhaseInputs):
         return self._features.training_batches(
             self.source,
             self._prepared.splits.train,
+            targets=self._prepared.targets,
             global_batch_size=self._prepared.config.training.global_batch_size,
             seed=self._prepared.config.seed,
             first_epoch=first_epoch,
@@ -182,7 +183,9 @@ class FeatureInputs(PhaseInputs):
     def evaluation_batches(self, indices: np.ndarray, *, shard: BatchShard | None = None) -> tf.data.Dataset:
         """Implements `PhaseInputs.evaluation_batches`."""
         batch_size = self._prepared.config.training.global_batch_size
-        return self._features.evaluation_batches(self.source, indices, global_batch_size=batch_size, shard=shard)
+        return self._features.evaluation_batches(
+            self.source, indices, targets=self._prepared.targets, global_batch_size=batch_size, shard=shard
+        )
 
     def predict_fn(self) -> PredictFn:
         """Implements `PhaseInputs.predict_fn`."""

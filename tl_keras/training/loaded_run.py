@@ -55,7 +55,7 @@ class LoadedRun:
           indices: Images of the source, int64 (k,).
         """
         logits = predict_logits(self.predict, self.source, indices)
-        return float(np.mean(logits.argmax(axis=-1) == self.source.labels[evaluation_order(self.source, indices)]))
+        return self.prepared.task.score(logits, self.source.labels[evaluation_order(self.source, indices)])
 
 
 @with_own_keras_settings

@@ -140,7 +140,9 @@ def _train(
     with replacing(run.logits) as temporary:
         np.savez(temporary, logits=logits)
     watch.start("packaging")
-    calibration = package_student(prepared.student, run, inputs[-1].source, prepared.splits, predict=predict)
+    calibration = package_student(
+        prepared.student, run, inputs[-1].source, prepared.splits, predict=predict, task=prepared.task
+    )
     run.write_epochs(progress.history)
     result = outcome(
         prepared,

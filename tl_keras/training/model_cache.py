@@ -26,8 +26,10 @@ from tl_keras.distribution.hardware import Hardware
 from tl_keras.freezing import FreezePlan
 from tl_keras.heads import initialize_head
 from tl_keras.runs.records import Progress
+from tl_keras.tasks.base import LossFn, Task
+from tl_keras.tasks.single_label import SINGLE_LABEL
 from tl_keras.training.checkpoints import values_of
-from tl_keras.training.losses import MeanOverImages, make_loss
+from tl_keras.training.losses import MeanOverImages
 from tl_keras.training.optimizers import TransferAdam, VariableTreatment
 from tl_keras.training.split_student import SplitStudent, split_student
 
@@ -201,6 +203,7 @@ class ModelCache:
         *,
         on_features: bool,
         class_weights: np.ndarray | None,
+        task: Task = SINGLE_LABEL,
         distributor: Distributor,
     ) -> keras.Model:
         """Returns a compiled model over the student's layers; call `begin` of its optimizer, a `TransferAdam`, before use.
@@ -211,8 +214,9 @@ class ModelCache:
           student: Student of this cache.
           plan: Layers to train; it is applied.
           config: Options of the run.
-          on_features: Whether it takes the activations at the plan's cut instead of images.
-          class_weights: float32 (classes,), or None.
+          on_features: Whether it takes the activations at the plan's cut, and not images.
+          class_weights: Weights of the classes in the loss, float32 (outputs,), or None.
+          task: Task, which has the loss and the metric.
           distributor: Replicas that it is made for. Trace it within `computing_in` the precision of its hardware.
         """
         plan.apply(student.backbone)
@@ -225,7 +229,7 @@ class ModelCache:
             config.label_smoothing,
         )
         weights_key = None if class_weights is None else class_weights.tobytes()
-        key = (plan, on_features, recipe, weights_key, distributor)
+        key = (plan, on_features, recipe, weights_key, task, distributor)
         trainers = self._network(student).trainers
         if key not in trainers:
             split = self.split(student, plan)
@@ -234,7 +238,8 @@ class ModelCache:
                 optimizer = TransferAdam(
                     self._treatments(model.trainable_variables, student, plan, config), ema_momentum=config.ema_momentum
                 )
-                _compile(model, optimizer, config, class_weights=class_weights, hardware=distributor.hardware)
+                loss = task.loss(label_smoothing=config.label_smoothing, class_weights=class_weights)
+                _compile(model, optimizer, loss, task.metric(), hardware=distributor.hardware)
             trainers[key] = model
         return trainers[key]
 
@@ -266,22 +271,21 @@ class ModelCache:
 def _compile(
     model: keras.Model,
     optimizer: TransferAdam,
-    config: TrainingConfig,
+    loss: LossFn,
+    metric: keras.metrics.Metric,
     *,
-    class_weights: np.ndarray | None,
     hardware: Hardware,
 ) -> None:
-    """Compiles a trainer with the loss of a run."""
-    # Before the first step, since variables made while tracing would make Keras trace twice.
+    """Compiles a trainer with loss and metric of its task."""
+    # Before the first step: variables made while tracing would have Keras trace twice.
     optimizer.build(model.trainable_variables)
-    loss = make_loss(label_smoothing=config.label_smoothing, class_weights=class_weights)
     model.compile(
         optimizer=optimizer,
         loss=MeanOverImages(loss),
         weighted_metrics=[
             # Replaces Keras's own, which has no weights and would count images that stand in for a remainder.
             keras.metrics.MeanMetricWrapper(loss, name="loss"),
-            keras.metrics.CategoricalAccuracy(name="accuracy"),
+            metric,
         ],
         jit_compile={"auto": "auto", "on": True, "off": False}[hardware.jit_compile],
         steps_per_execution=hardware.steps_per_execution,

@@ -12,7 +12,6 @@ import numpy as np
 from tl_keras.backbones.weights import fingerprint
 from tl_keras.data.pipeline import evaluation_order
 from tl_keras.runs.records import Progress, RunResult
-from tl_keras.training.losses import make_loss
 from tl_keras.training.preparation import PreparedRun
 from tl_keras.training.versions import versions
 
@@ -84,9 +83,11 @@ def rounded(seconds: Mapping[str, float]) -> dict[str, float]:
 def _test_scores(prepared: PreparedRun, test: np.ndarray, logits: np.ndarray) -> tuple[float, float]:
     """Returns accuracy and loss on the test images, from the logits of the kept weights."""
     labels = prepared.source.labels[evaluation_order(prepared.source, test)]
-    loss = make_loss(label_smoothing=prepared.config.training.label_smoothing, class_weights=prepared.class_weights)
-    losses = loss(keras.ops.one_hot(labels, logits.shape[-1]), logits)
-    return float(np.mean(logits.argmax(axis=-1) == labels)), float(keras.ops.mean(losses))
+    loss = prepared.task.loss(
+        label_smoothing=prepared.config.training.label_smoothing, class_weights=prepared.class_weights
+    )
+    losses = loss(keras.ops.convert_to_tensor(prepared.targets(labels).numpy()), logits)
+    return prepared.task.score(logits, labels), float(keras.ops.mean(losses))
 
 
 def _median(speeds: Iterable[float | None]) -> float | None:

@@ -10,6 +10,7 @@ import numpy as np
 from tl_keras.console import say
 from tl_keras.data.pipeline import steps_per_epoch
 from tl_keras.distribution.precision import computing_in
+from tl_keras.evaluation.selection import EpochScore
 from tl_keras.files import writing
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.runs.records import Progress
@@ -166,6 +167,7 @@ class _PhaseRunner:
             self._training,
             on_features=self._inputs.cached,
             class_weights=prepared.class_weights,
+            task=prepared.task,
             distributor=prepared.distributor,
         )
         with (
@@ -224,6 +226,7 @@ class _PhaseRunner:
     def _record_epochs(
         self, trainer: keras.Model, progress: Progress, variables: list[keras.Variable], kept: list[np.ndarray]
     ) -> RecordEpochs:
+        scores = (EpochScore(epoch.validation_accuracy, epoch.validation_loss) for epoch in progress.history)
         return RecordEpochs(
             progress=progress,
             phase_name=self.phase.name,
@@ -233,7 +236,7 @@ class _PhaseRunner:
             kept=kept,
             patience=self._training.early_stopping_patience,
             images_per_epoch=self._images,
-            validation_images=len(self._prepared.splits.validation),
+            selection=self._prepared.task.selection(len(self._prepared.splits.validation), scores),
             write_history=self._run.write_epochs,
             stopwatch=self._stopwatch,
             cached=self._inputs.cached,

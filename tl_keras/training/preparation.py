@@ -14,6 +14,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from tl_keras.backbones.preprocessing import PreprocessSpec
 from tl_keras.builder import Student, choose_backbone
@@ -26,7 +27,7 @@ from tl_keras.distribution.distributor import Distributor, open_distributor
 from tl_keras.distribution.hardware import Hardware, resolve_hardware
 from tl_keras.errors import ConfigError
 from tl_keras.runs.directory import RunDirectory, affects_result, run_identity
-from tl_keras.training.losses import balanced_class_weights
+from tl_keras.tasks.base import Task, task_named
 from tl_keras.training.model_cache import ModelCache
 from tl_keras.training.phases import Phase, plan_phases
 
@@ -47,11 +48,6 @@ class RunImages:
     source: Source
     inspection: Inspection
     splits: Splits
-
-    @property
-    def num_classes(self) -> int:
-        """Returns the number of classes of the source."""
-        return len(self.source.class_names)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +73,16 @@ class PreparedRun:
     remarks: tuple[str, ...] = ()
 
     @property
+    def task(self) -> Task:
+        """Returns what is learnt."""
+        return task_named(self.config.task)
+
+    @property
+    def outputs(self) -> int:
+        """Returns the number of logits."""
+        return self.task.outputs(self.source.class_names)
+
+    @property
     def source(self) -> Source:
         """Returns the source of the images."""
         return self.images.source
@@ -98,15 +104,19 @@ class PreparedRun:
 
     @functools.cached_property
     def class_weights(self) -> np.ndarray | None:
-        """Returns the weight of each class in the loss, float32 (classes,), or None for equal weights."""
+        """Returns the weight of each class in the loss, float32 (outputs,); None: equal weights."""
         if self.config.training.class_weights == "none":
             return None
-        return balanced_class_weights(self.source.labels[self.splits.train], self.images.num_classes)
+        return self.task.class_weights(self.source.labels[self.splits.train], self.outputs)
 
     @functools.cached_property
     def identity(self) -> dict[str, Any]:
         """Returns the facts that a checkpoint of this run must agree with."""
         return run_identity(to_json(self.config), self.images.inspection.data_hash, self.splits.to_json(self.source))
+
+    def targets(self, labels: tf.Tensor) -> tf.Tensor:
+        """Returns the targets of the loss for labels of the source, int64 (...), as float32 (..., outputs)."""
+        return self.task.targets(labels, self.outputs)
 
     def head_recipe(self) -> str:
         """Returns everything that decides the head after the first of several phases, which excludes the later cut."""
@@ -229,9 +239,8 @@ def prepare(
         config.data.horizontal_flip = "on" if mirroring.allowed else "off"
         remarks.append(mirroring.describe())
     _require_same_work(distributor, config, images.inspection, run)
-    student = models.student(
-        teacher, config.model, num_classes=images.num_classes, seed=config.seed, distributor=distributor
-    )
+    outputs = task_named(config.task).outputs(images.source.class_names)
+    student = models.student(teacher, config.model, num_classes=outputs, seed=config.seed, distributor=distributor)
     phases = plan_phases(config, student, images=len(images.splits.train))
     return PreparedRun(config, images, student, phases, distributor, models, tuple(remarks))
 

@@ -1,9 +1,9 @@
-"""Tests of tl_keras.training.selection: which epoch's weights a run keeps."""
+"""Tests of tl_keras.evaluation.selection: which epoch's weights a run keeps."""
 
 import numpy as np
 import pytest
 
-from tl_keras.training.selection import EpochScore, EpochSelection, compare
+from tl_keras.evaluation.selection import EpochScore, EpochSelection, compare
 
 
 def kept_epoch(scores, images):

@@ -1,0 +1,132 @@
+"""Makes the parts of a run's report that depend on what was learnt; a task names those that make sense for it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from scipy.special import softmax
+from sklearn.metrics import confusion_matrix
+
+from tl_keras.builder import Student
+from tl_keras.data.pipeline import evaluation_images
+from tl_keras.data.sources import Source
+from tl_keras.evaluation.calibration import mean_log_loss, out_of_fold_probabilities, reliability
+from tl_keras.evaluation.metrics import classification_metrics
+from tl_keras.reporting import figures
+from tl_keras.reporting.grad_cam import grad_cam
+from tl_keras.reporting.page import jpeg_uri
+
+# Number of predictions shown of each kind, best and worst; each has two pictures of about 5 KiB.
+_SHOWN = 8
+_SIDE = 144  # of a picture, in pixels
+
+_MOST_PAIRS = 5  # of classes that are confused, in words
+
+
+@dataclasses.dataclass(frozen=True)
+class ReportedPredictions:
+    """The student's outputs for the images of one split, in the order of `evaluation_order`.
+
+    Attributes:
+      source: Source of the images.
+      split: Name of the split, `test` or `validation`.
+      indices: int64 (n,), positions in the source.
+      labels: int64 (n,).
+      logits: float32 (n, classes).
+      temperature: Temperature fitted on validation at the end of training.
+    """
+
+    source: Source
+    split: str
+    indices: np.ndarray
+    labels: np.ndarray
+    logits: np.ndarray
+    temperature: float
+
+    @property
+    def scores(self) -> np.ndarray:
+        """Returns the calibrated scores, float32 (n, classes), as the exported model computes them."""
+        return softmax(self.logits / self.temperature, axis=-1)
+
+
+def _classes(student: Student, answers: ReportedPredictions) -> dict[str, Any]:
+    """Returns per-class figures and the classes that are confused most often."""
+    names = answers.source.class_names
+    matrix = confusion_matrix(answers.labels, answers.logits.argmax(axis=-1), labels=range(len(names)))
+    wrong = matrix - np.diag(matrix.diagonal())
+    pairs = np.dstack(np.unravel_index(np.argsort(-wrong, axis=None, kind="stable")[:_MOST_PAIRS], wrong.shape))[0]
+    return {
+        "metrics": classification_metrics(answers.labels, answers.logits, names),
+        "confusion": figures.confusion(matrix, names),
+        "confused": [
+            (names[right], names[answer], wrong[right, answer]) for right, answer in pairs if wrong[right, answer]
+        ],
+    }
+
+
+def _calibration(student: Student, answers: ReportedPredictions) -> dict[str, Any]:
+    """Returns the calibration before and after the temperature."""
+    before = reliability(softmax(answers.logits, axis=-1), answers.labels)
+    # The temperature was fitted to validation images, which are therefore measured with temperatures fitted without them.
+    is_test = answers.split == "test"
+    scores = answers.scores if is_test else out_of_fold_probabilities(answers.logits, answers.labels)
+    after = reliability(scores, answers.labels)
+    return {
+        "calibration": figures.calibration(before, after),
+        "calibration_errors": (before.error, after.error),
+        "likelihoods": [
+            mean_log_loss(each, answers.labels)
+            for each in (softmax(answers.logits.astype(np.float64), axis=-1), scores)
+        ],
+        "temperature": answers.temperature,
+    }
+
+
+def _examples(student: Student, answers: ReportedPredictions) -> dict[str, Any]:
+    """Returns the predictions with the lowest and the highest score of the right class, as the network sees them."""
+    of_right_class = answers.scores[np.arange(len(answers.labels)), answers.labels]
+    order = np.argsort(of_right_class, kind="stable")
+    worst, best = order[:_SHOWN], order[_SHOWN:][::-1][:_SHOWN]
+    rows = np.sort(np.concatenate([worst, best]))
+    images = evaluation_images(answers.source, answers.indices[rows], transform=student.preprocess.evaluation_transform)
+    overlays = _overlays(student, images, answers.logits[rows].argmax(axis=-1))
+    shown = {
+        row: _example(answers, row, image=image, overlay=overlay)
+        for row, image, overlay in zip(rows.tolist(), images, overlays, strict=True)
+    }
+    return {"worst": [shown[row] for row in worst.tolist()], "best": [shown[row] for row in best.tolist()]}
+
+
+def _overlays(student: Student, images: np.ndarray, classes: np.ndarray) -> list[np.ndarray | None]:
+    """Returns each image, bright where it supports a class; None if the network's last map has a single place."""
+    heat = grad_cam(student.model, images, classes)
+    if heat[0].size == 1:
+        return [None] * len(images)
+    enlarged = tf.image.resize(heat[..., None], images.shape[1:3], method="bicubic").numpy().clip(0, 1)
+    return [figures.overlay(image, places[..., 0]) for image, places in zip(images, enlarged, strict=True)]
+
+
+def _example(
+    answers: ReportedPredictions, row: int, *, image: np.ndarray, overlay: np.ndarray | None
+) -> dict[str, Any]:
+    answer = int(answers.logits[row].argmax())
+    return {
+        "id": answers.source.ids[int(answers.indices[row])],
+        "label": answers.source.class_names[answers.labels[row]],
+        "answer": answers.source.class_names[answer],
+        "score": float(answers.scores[row, answer]),
+        "photo": jpeg_uri(image, _SIDE),
+        "overlay": None if overlay is None else jpeg_uri(overlay, _SIDE),
+    }
+
+
+# Facts of each part by its name, for the template `run.html`.
+SECTIONS: dict[str, Callable[[Student, ReportedPredictions], dict[str, Any]]] = {
+    "classes": _classes,
+    "calibration": _calibration,
+    "examples": _examples,
+}
