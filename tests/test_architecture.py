@@ -135,3 +135,32 @@ def test_tensorflow_datasets_and_keras_cv_are_imported_only_by_runs_that_ask_for
             if any(name.startswith((*asked_for, "tl_keras.data.rand_augment")) for name in names):
                 eager.append(str(path.relative_to(PACKAGE)))
     assert eager == [alone]
+
+
+def lines_of(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Returns the lines of a function, those of its docstring left out."""
+    return node.end_lineno - node.lineno + 1 - (ast.get_docstring(node, clean=False) or "").count("\n")
+
+
+def test_files_and_functions_are_short():
+    long = []
+    for path in PACKAGE.rglob("*.py"):
+        text, name = path.read_text(encoding="utf-8"), str(path.relative_to(PACKAGE))
+        if text.count("\n") > 400 and name != "backbones/families.py":  # a table
+            long.append(name)
+        functions = (
+            node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        )
+        long += [f"{name}: {node.name}" for node in functions if lines_of(node) > 60]
+    assert long == []
+
+
+def test_no_function_takes_more_than_six_arguments_by_position():
+    many = []
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                names = [argument.arg for argument in (*node.args.posonlyargs, *node.args.args)]
+                if len([name for name in names if name not in ("self", "cls")]) > 6:
+                    many.append(f"{path.relative_to(PACKAGE)}: {node.name}")
+    assert many == []

@@ -584,58 +584,61 @@ def _efficientnet_v2() -> Iterable[BackboneSpec]:
         )
 
 
+# Size, width of the features, parameters without and with the top, top-1, blocks of the third stage, SHA-256 of the file.
+_CONVNEXT = (
+    (
+        "Tiny",
+        768,
+        27_820_128,
+        28_589_128,
+        0.813,
+        9,
+        "d547c096cabd03329d7be5562c5e14798aa39ed24b474157cef5e85ab9e49ef1",
+    ),
+    (
+        "Small",
+        768,
+        49_454_688,
+        50_223_688,
+        0.824,
+        27,
+        "6fc8009faa2f00c1c1dfce59feea9b0745eb260a7dd11bee65c8e20843da6eab",
+    ),
+    (
+        "Base",
+        1024,
+        87_566_464,
+        88_591_464,
+        0.854,
+        27,
+        "40a20c5548a5e9202f69735ecc06c990e6b7c9d2de39f0361e27baeb24cb7c45",
+    ),
+    (
+        "Large",
+        1536,
+        196_230_336,
+        197_767_336,
+        0.864,
+        27,
+        "96f02b6f0753d4f543261bc9d09bed650f24dd6bc02ddde3066135b63d23a1cd",
+    ),
+    (
+        "XLarge",
+        2048,
+        348_147_968,
+        350_196_968,
+        0.867,
+        27,
+        "de3f8a54174130e0cecdc71583354753d557fcf1f4487331558e2a16ba0cfe05",
+    ),
+)
+
+
 def _convnext() -> Iterable[BackboneSpec]:
     source = (
         "facebookresearch/ConvNeXt datasets.py, build_transform (short side 256, centre 224, PIL's antialiased bicubic)"
     )
-    rows = (
-        (
-            "Tiny",
-            768,
-            27_820_128,
-            28_589_128,
-            0.813,
-            9,
-            "d547c096cabd03329d7be5562c5e14798aa39ed24b474157cef5e85ab9e49ef1",
-        ),
-        (
-            "Small",
-            768,
-            49_454_688,
-            50_223_688,
-            0.824,
-            27,
-            "6fc8009faa2f00c1c1dfce59feea9b0745eb260a7dd11bee65c8e20843da6eab",
-        ),
-        (
-            "Base",
-            1024,
-            87_566_464,
-            88_591_464,
-            0.854,
-            27,
-            "40a20c5548a5e9202f69735ecc06c990e6b7c9d2de39f0361e27baeb24cb7c45",
-        ),
-        (
-            "Large",
-            1536,
-            196_230_336,
-            197_767_336,
-            0.864,
-            27,
-            "96f02b6f0753d4f543261bc9d09bed650f24dd6bc02ddde3066135b63d23a1cd",
-        ),
-        (
-            "XLarge",
-            2048,
-            348_147_968,
-            350_196_968,
-            0.867,
-            27,
-            "de3f8a54174130e0cecdc71583354753d557fcf1f4487331558e2a16ba0cfe05",
-        ),
-    )
-    for size, features, parameters, with_top, top1, third_stage, file_hash in rows:
+    for size, features, parameters, with_top, top1, third_stage, file_hash in _CONVNEXT:
         prefix = f"convnext_{size.lower()}"
         blocks = [BlockSpec("stem", f"{prefix}_stem")]
         for stage, count in enumerate((3, 3, third_stage, 3)):

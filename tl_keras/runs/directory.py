@@ -19,7 +19,6 @@ import atexit
 import contextlib
 import dataclasses
 import fcntl
-import hashlib
 import json
 import os
 import pathlib
@@ -31,10 +30,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from tl_keras.config import EXPORTS, CacheConfig, TransferConfig, differences, from_json, to_json, with_epochs
+from tl_keras.config import EXPORTS, TransferConfig, differences, from_json, to_json, with_epochs
 from tl_keras.console import printable, say
 from tl_keras.errors import WorkdirError
 from tl_keras.files import reading, remove, replacing, writing
+from tl_keras.runs.identity import affects_result
 from tl_keras.runs.records import EpochRecord, Record, RunResult, SoupResult
 from tl_keras.untrusted import parse_json
 
@@ -386,33 +386,3 @@ def _is_alive(process: int) -> bool:
     except (PermissionError, OverflowError):
         pass
     return True
-
-
-def run_identity(config: dict[str, Any], data_hash: str, splits: dict[str, Any]) -> dict[str, Any]:
-    """Returns the identity of a checkpoint: the config that affects it, and the hashes of the images and their splits.
-
-    Args:
-      config: Resolved config from `tl_keras.config.to_json`.
-      data_hash: Hash of the images.
-      splits: Contents of `splits.json`.
-    """
-    ids = json.dumps([splits[name] for name in ("train", "validation", "test")])
-    return {"config": affects_result(config), "data": data_hash, "splits": hashlib.sha256(ids.encode()).hexdigest()}
-
-
-def identity_differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
-    """Returns the differences between two `run_identity` dictionaries; fields that an older version lacked have defaults."""
-    known = {**theirs, "config": affects_result(to_json(from_json(theirs["config"])))}
-    config = differences(ours["config"], known["config"])
-    names = {"data": "the images", "splits": "which image is in which split"}
-    return [*config, *(text for name, text in names.items() if ours[name] != known[name])]
-
-
-def affects_result(config: dict[str, Any]) -> dict[str, Any]:
-    """Returns the part of a config that affects training; hardware, cache and exports may change."""
-    asked = config["cache"]
-    rounding = asked["engine"] if asked["engine"].endswith("_bf16") else "auto"
-    cache = {"dtype": asked["dtype"], "engine": rounding} if asked["enabled"] else {}
-    cache = {**dataclasses.asdict(CacheConfig()), **cache, "decoded_gib": asked["decoded_gib"]}
-    free = {"strategy": "auto", "replicas": 0, "price_per_hour": 0.0, "export": "none"}
-    return {**config, "cache": cache, **free}

@@ -19,7 +19,7 @@ import numpy as np
 
 from tl_keras.errors import WorkdirError
 from tl_keras.files import replacing
-from tl_keras.runs.directory import identity_differences
+from tl_keras.runs.identity import identity_differences
 from tl_keras.runs.records import Progress
 
 

@@ -26,7 +26,8 @@ from tl_keras.data.splits import Splits, split_source
 from tl_keras.distribution.distributor import Distributor, open_distributor
 from tl_keras.distribution.hardware import Hardware, resolve_hardware
 from tl_keras.errors import ConfigError
-from tl_keras.runs.directory import RunDirectory, affects_result, run_identity
+from tl_keras.runs.directory import RunDirectory
+from tl_keras.runs.identity import affects_result, run_identity
 from tl_keras.tasks.base import Task, task_named
 from tl_keras.training.model_cache import ModelCache
 from tl_keras.training.phases import Phase, plan_phases
