@@ -37,14 +37,16 @@ def measure(options: Options) -> list[Row]:
     finished, planted, refused = [], Counter[str](), Counter[str]()
     for number, (seed, name, method) in enumerate(jobs):
         workdir = options.folder / f"{name}_{method}_{seed}"
-        start, mistake = time.perf_counter(), list(MISTAKES)[number % len(MISTAKES)]
-        lack = _lack_of_a_run(_few(name, options.folder), workdir, method, seed)
-        if not lack:
+        start, data = time.perf_counter(), _few(name, options.folder)
+        said = _lack_of_a_run(data, workdir, method, seed)
+        if not said:
             finished.append(workdir)
+            mistake = _mistake(workdir, next(data.glob("test/*/*")), turn=number)
             planted[mistake] += 1
-            refused[mistake] += _refuses(workdir, MISTAKES[mistake])
+            is_refused = _refuses(workdir, MISTAKES[mistake])
+            refused[mistake] += is_refused
+            said = f"finished; {mistake}: {'refused' if is_refused else 'NOT REFUSED'}"
         took = f"{time.perf_counter() - start:.0f} s"
-        said = lack or f"finished; {mistake}: {'refused' if refused[mistake] == planted[mistake] else 'NOT REFUSED'}"
         print(f"{number + 1}/{len(jobs)} {workdir.name}: {said} ({took})", file=sys.stderr, flush=True)
     ended = Row(
         "runs that end with status 0, result.json and a served model, of those started",
@@ -123,6 +125,19 @@ MISTAKES: dict[str, Callable[[Any], Any]] = {
     "another interpolation": lambda spec: dataclasses.replace(spec, interpolation="bicubic"),
     "blue for red": _changed(lambda pixels: pixels[..., ::-1]),
 }
+
+
+def _mistake(workdir: pathlib.Path, path: pathlib.Path, *, turn: int) -> str:
+    """Returns the mistake whose turn it is, or the next one that changes an image: grey ones have no blue for red."""
+    import tensorflow as tf
+
+    from tl_keras.runs.directory import RunDirectory
+    from tl_keras.serving.model_file import load_model
+
+    spec, image = load_model(RunDirectory(workdir).model).preprocess, tf.constant(path.read_bytes())
+    right = spec.evaluation_transform(image)
+    kinds = [*MISTAKES][turn % len(MISTAKES) :] + [*MISTAKES][: turn % len(MISTAKES)]
+    return next(kind for kind in kinds if not tf.reduce_all(MISTAKES[kind](spec).evaluation_transform(image) == right))
 
 
 def _refuses(workdir: pathlib.Path, mistake: Callable[[Any], Any]) -> bool:
