@@ -1,0 +1,46 @@
+"""Tests of tl_keras.heads."""
+
+import keras
+import numpy as np
+import pytest
+
+from tl_keras.heads import apply_head, initialize_head
+
+
+def head_of(head: str, dropout: float = 0.2) -> keras.Model:
+    features = keras.Input((2, 2, 8))
+    return keras.Model(features, apply_head(features, head=head, num_classes=3, head_units=5, dropout=dropout))
+
+
+@pytest.mark.parametrize(
+    ("head", "dropout", "names"),
+    [
+        ("linear", 0.2, ["features", "dropout", "logits"]),
+        ("linear", 0.0, ["features", "logits"]),
+        ("mlp", 0.2, ["features", "hidden", "dropout", "logits"]),
+    ],
+)
+def test_a_head_has_its_layers_in_order(head, dropout, names):
+    model = head_of(head, dropout)
+    assert [layer.name for layer in model.layers[1:]] == names
+    assert model.output_shape == (None, 3)
+
+
+def test_logits_are_float32_under_mixed_precision():
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        assert head_of("mlp").output.dtype == "float32"
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def test_a_seed_decides_the_weights_and_they_are_glorots():
+    one, same, other = (head_of("mlp") for _ in range(3))
+    for model, seed in ((one, 1), (same, 1), (other, 2)):
+        initialize_head(model.layers, seed=seed)
+    kernel = one.get_layer("hidden").get_weights()[0]
+    np.testing.assert_array_equal(kernel, same.get_layer("hidden").get_weights()[0])
+    assert not np.array_equal(kernel, other.get_layer("hidden").get_weights()[0])
+    assert 0.5 * np.sqrt(6 / (8 + 5)) < np.abs(kernel).max() <= np.sqrt(6 / (8 + 5))
+    assert not one.get_layer("logits").get_weights()[1].any()
