@@ -147,5 +147,5 @@ def test_it_is_measured_again_by_the_run_directory_alone(trained):
     workdir, _ = trained
     assert json.loads((workdir / "config.json").read_text())["config"]["task"] == "one_logit"
     config = tl_keras.TransferConfig(task="one_logitt")
-    with pytest.raises(tl_keras.TransferError, match="task: expected one of auto, single_label, .*one_logit"):
+    with pytest.raises(tl_keras.TransferError, match=r"task: expected one of auto, single_label, .*one_logit"):
         tl_keras.train_and_evaluate(config, workdir, source=BrightOrDark(60))

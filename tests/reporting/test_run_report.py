@@ -105,6 +105,12 @@ def test_where_no_test_image_was_looked_at_it_is_about_validation_and_says_so(co
     assert "a little too good" in text
 
 
+def test_a_split_that_is_too_small_to_measure_is_said(in_memory, compared):
+    said = "Few images to measure on: "
+    assert said in in_memory[1]
+    assert said not in compared[1]
+
+
 def test_without_an_audit_it_says_how_to_make_one(in_memory):
     assert f"python -m tl_keras.audit --workdir={in_memory[0]}" in in_memory[1]
 
