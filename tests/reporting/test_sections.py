@@ -1,0 +1,35 @@
+"""Tests of tl_keras.reporting.sections: the parts that depend on the task."""
+
+import numpy as np
+import pytest
+
+from tl_keras.data.arrays import ArraySource
+from tl_keras.reporting.sections import SECTIONS, ReportedPredictions
+from tl_keras.tasks.single_label import SINGLE_LABEL
+
+
+@pytest.fixture
+def answers():
+    """Predictions for ten images of two classes, of which one is wrong."""
+    labels = np.arange(10) % 2
+    source = ArraySource(np.zeros((10, 8, 8, 3), np.uint8), labels, class_names=("cat", "dog"))
+    logits = np.eye(2, dtype=np.float32)[labels] * 4
+    logits[0] = (0, 1)
+    return ReportedPredictions(source, "test", np.arange(10), labels, logits, temperature=2.0)
+
+
+def test_the_parts_of_the_tasks_are_there():
+    assert set(SINGLE_LABEL.report_sections) == set(SECTIONS)
+
+
+def test_confused_classes_are_counted(answers):
+    facts = SECTIONS["classes"](None, answers)
+    assert facts["confused"] == [("cat", "dog", 1)]
+    assert facts["metrics"]["accuracy"] == 0.9
+
+
+def test_calibration_compares_before_and_after_the_temperature(answers):
+    facts = SECTIONS["calibration"](None, answers)
+    assert facts["temperature"] == 2.0
+    assert facts["likelihoods"][0] != facts["likelihoods"][1]
+    np.testing.assert_allclose(answers.scores.sum(axis=1), 1, rtol=1e-6)
