@@ -65,7 +65,7 @@ def test_a_head_of_the_same_recipe_is_not_trained_twice(train, tmp_path, capsys)
     models = ModelCache()
     _, first, weights = train(tmp_path / "one", models=models)
     _, other, same = train(tmp_path / "other", models=models)
-    assert "head: as another run has trained it in 1 epochs" in capsys.readouterr().err
+    assert "head: as another run has trained it in 1 epoch\n" in capsys.readouterr().err
     assert [epoch.loss for epoch in other.history] == [epoch.loss for epoch in first.history]
     for one, two in zip(weights, same, strict=True):
         np.testing.assert_array_equal(one, two)

@@ -16,6 +16,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
+from tl_keras.console import number_of
 from tl_keras.evaluation.calibration import Reliability
 from tl_keras.runs.records import EpochRecord
 
@@ -97,7 +98,7 @@ def curves(epochs: Sequence[EpochRecord], *, kept_epoch: int) -> Picture:
     first, last, kept = epochs[0], epochs[-1], epochs[kept_epoch - 1]
     return Picture(
         drawing.svg,
-        f"Loss and accuracy over {len(epochs)} epochs. Validation accuracy goes from {first.validation_accuracy:.3f} to "
+        f"Loss and accuracy over {number_of(len(epochs), 'epoch')}. Validation accuracy goes from {first.validation_accuracy:.3f} to "
         f"{last.validation_accuracy:.3f}; epoch {kept_epoch} was kept, with {kept.validation_accuracy:.3f}.",
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tl_keras.console import number_of
 from tl_keras.training.preparation import PreparedRun
 
 # AdamW at 1e-3 took fine-tuned students of ten photos per class from 0.69 to 0.53, at 3e-4 to 0.71 (benchmarks/DIARY.md).
@@ -19,7 +20,7 @@ def announcement(prepared: PreparedRun) -> str:
     config, teacher, splits = prepared.config, prepared.student.teacher, prepared.splits
     hardware, method = prepared.hardware, config.model.method
     steps = " Then ".join(
-        f"{phase.name}: {phase.epochs} epochs at {config.training.learning_rate * phase.rate_factor:.2g}, "
+        f"{phase.name}: {number_of(phase.epochs, 'epoch')} at {config.training.learning_rate * phase.rate_factor:.2g}, "
         f"{phase.plan.describe()}."
         for phase in prepared.phases
     )

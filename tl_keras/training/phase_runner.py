@@ -7,7 +7,7 @@ import dataclasses
 import keras
 import numpy as np
 
-from tl_keras.console import say
+from tl_keras.console import number_of, say
 from tl_keras.data.pipeline import steps_per_epoch
 from tl_keras.distribution.precision import computing_in
 from tl_keras.evaluation.selection import EpochScore
@@ -112,7 +112,7 @@ def _start(
         return _Start(saved.progress, saved.progress.phase, saved.kept, saved.values)
     if shared := prepared.models.take_head(prepared.student, prepared.head_recipe()):
         head = prepared.phases[0].name
-        say(f"head: as another run has trained it in {len(shared.history)} epochs")
+        say(f"head: as another run has trained it in {number_of(len(shared.history), 'epoch')}")
         stopwatch.add({head: shared.seconds.get(head, 0.0)})
         return _Start(shared, 1, values_of(variables))
     return _Start(Progress(), 0, values_of(variables))
