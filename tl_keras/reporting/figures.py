@@ -98,8 +98,8 @@ def curves(epochs: Sequence[EpochRecord], *, kept_epoch: int) -> Picture:
     first, last, kept = epochs[0], epochs[-1], epochs[kept_epoch - 1]
     return Picture(
         drawing.svg,
-        f"Loss and accuracy over {number_of(len(epochs), 'epoch')}. Validation accuracy goes from {first.validation_accuracy:.3f} to "
-        f"{last.validation_accuracy:.3f}; epoch {kept_epoch} was kept, with {kept.validation_accuracy:.3f}.",
+        f"Loss and accuracy over {number_of(len(epochs), 'epoch')}. Validation accuracy goes from "
+        f"{first.validation_accuracy:.3f} to {last.validation_accuracy:.3f}; epoch {kept_epoch} was kept, with {kept.validation_accuracy:.3f}.",
     )
 
 
