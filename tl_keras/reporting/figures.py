@@ -99,7 +99,8 @@ def curves(epochs: Sequence[EpochRecord], *, kept_epoch: int) -> Picture:
     return Picture(
         drawing.svg,
         f"Loss and accuracy over {number_of(len(epochs), 'epoch')}. Validation accuracy goes from "
-        f"{first.validation_accuracy:.3f} to {last.validation_accuracy:.3f}; epoch {kept_epoch} was kept, with {kept.validation_accuracy:.3f}.",
+        f"{first.validation_accuracy:.3f} to {last.validation_accuracy:.3f}; epoch {kept_epoch} was kept, with "
+        f"{kept.validation_accuracy:.3f}.",
     )
 
 
