@@ -31,6 +31,20 @@ def shared_data() -> pathlib.Path:
     return _SHARED
 
 
+@pytest.fixture(autouse=True, scope="module")
+def nothing_stays_registered():
+    """Takes back the backbones and tasks that a module's tests or examples registered, whatever runs after it in the process."""
+    from tl_keras.backbones import specs
+    from tl_keras.tasks import base
+
+    tables = (specs._table(), base._TASKS)
+    before = [dict(table) for table in tables]
+    yield
+    for table, kept in zip(tables, before, strict=True):
+        table.clear()
+        table.update(kept)
+
+
 @pytest.fixture(scope="session")
 def small_teacher(tmp_path_factory) -> pathlib.Path:
     """A teacher of two convolutions, in a file: starting takes a run longer than training."""
