@@ -57,6 +57,7 @@ def _step(name: str, pixels: int) -> Callable[[], object]:
     from tl_keras.config import TransferConfig, resolve
     from tl_keras.distribution.distributor import open_distributor
     from tl_keras.distribution.hardware import resolve_hardware
+    from tl_keras.tasks.single_label import SINGLE_LABEL
     from tl_keras.training.model_cache import ModelCache
     from tl_keras.training.phases import plan_phases
 
@@ -69,7 +70,13 @@ def _step(name: str, pixels: int) -> Callable[[], object]:
     plan = plan_phases(config, student, images=_BATCH_SIZE)[0].plan
     distributor = open_distributor(resolve_hardware("auto"))
     trainer = models.trainer(
-        student, plan, config.training, on_features=False, class_weights=None, distributor=distributor
+        student,
+        plan,
+        config.training,
+        on_features=False,
+        class_weights=None,
+        task=SINGLE_LABEL,
+        distributor=distributor,
     )
     trainer.optimizer.begin(learning_rate=1e-3, steps=1000, warmup_fraction=0.1)
     images = np.random.default_rng(0).uniform(0, 255, (_BATCH_SIZE, pixels, pixels, 3)).astype(np.float32)

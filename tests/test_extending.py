@@ -101,6 +101,9 @@ class OneLogit(tl_keras.Task):
     def probabilities(self, logits):
         return tf.sigmoid(logits)
 
+    def class_probabilities(self, probabilities):
+        return np.concatenate([1 - probabilities, probabilities], axis=1)
+
     def answers(self, probabilities, class_names):
         return {
             "probabilities": probabilities,
@@ -133,6 +136,29 @@ def test_it_is_served_with_the_outputs_of_its_task(trained):
     answers = serve(image_bytes=tf.constant([source.encoded_image(0), source.encoded_image(1)]))
     assert answers["label"].numpy().tolist() == [b"dark", b"bright"]
     assert set(answers) == {"probabilities", "label", "outlier"}
+
+
+@pytest.mark.parametrize("model", ["", "saved_model"])
+def test_predictions_and_measures_are_those_of_its_task(trained, model):
+    workdir, _ = trained
+    source = BrightOrDark(6)
+    rows = tl_keras.predict_images(workdir / model, [source.encoded_image(index) for index in range(6)], top_k=2)
+    assert [row["label"] for row in rows] == ["dark", "bright"] * 3
+    assert all(row["score"] > 0.5 and len(row["top_k"]) == 2 for row in rows)
+    assert tl_keras.evaluate_model(workdir / model, source)["accuracy"] == 1.0
+
+
+def test_statistics_count_its_classes_and_no_outputs(trained):
+    workdir, _ = trained
+    facts = json.loads((workdir / "saved_model" / "1" / "assets.extra" / "tl_keras.json").read_text())
+    assert facts["task"] == "one_logit"
+    assert len(facts["validation_answers"]) == 2
+
+
+def test_an_audit_says_that_it_does_not_know_its_answers(trained):
+    workdir, _ = trained
+    with pytest.raises(tl_keras.TransferError, match=r"output for each class\. Received: 1 output for 2 classes"):
+        tl_keras.audit_run(workdir, source=BrightOrDark(60))
 
 
 def test_its_report_has_no_part_that_is_not_its_own(trained):

@@ -19,6 +19,7 @@ from tl_keras.serving.export import export_run
 from tl_keras.serving.model_file import load_model
 from tl_keras.serving.package import package_student
 from tl_keras.serving.student_statistics import make_predict_fn
+from tl_keras.tasks.single_label import SINGLE_LABEL
 
 QUICK = ("AlexNet",)
 
@@ -124,7 +125,9 @@ def it_saves_loads_and_exports(student, folder):
     splits = split_source(source, inspection, validation_fraction=0.5, test_fraction=0, seed=0)
     run = RunDirectory(folder / "run")
     run.begin(config={}, data_hash=inspection.data_hash, splits=splits.to_json(source), labels=source.class_names)
-    package_student(student, run, source, splits, predict=make_predict_fn(student, source, global_batch_size=2))
+    package_student(
+        student, run, source, splits, predict=make_predict_fn(student, source, global_batch_size=2), task=SINGLE_LABEL
+    )
     (export,) = export_run(run, ("saved_model",))
     assert export["images_compared"] == 4
     assert fingerprint(load_model(run.model).model) == fingerprint(student.model)

@@ -15,6 +15,7 @@ from tl_keras.config import ModelConfig
 from tl_keras.errors import BackboneError
 from tl_keras.serving.model_file import save_model
 from tl_keras.serving.student_statistics import fit_student_statistics
+from tl_keras.tasks.single_label import SINGLE_LABEL
 
 layers = keras.layers
 DECLARED = {**EXAMPLE.to_json(), "image_size": 32}
@@ -63,6 +64,8 @@ def some_statistics():
         validation_features=features,
         validation_logits=np.eye(2, dtype=np.float32),
         validation_labels=np.array([0, 1]),
+        classes=2,
+        task=SINGLE_LABEL,
     )
 
 
@@ -72,7 +75,7 @@ def student_file(tmp_path_factory):
     config = ModelConfig(weights="none", alpha=0.35, image_size=48, resize="squash", unfreeze="blocks:1")
     student = build_student(choose_backbone(config), config, num_classes=2)
     path = tmp_path_factory.mktemp("run") / "model.keras"
-    save_model(student, path, class_names=("a", "b"), statistics=some_statistics())
+    save_model(student, path, class_names=("a", "b"), statistics=some_statistics(), task=SINGLE_LABEL)
     return student, path
 
 
@@ -223,7 +226,9 @@ def test_a_student_can_be_given_other_image_sizes(student_file):
 def test_a_student_of_a_file_is_a_teacher_too(teacher_file, tmp_path):
     config = ModelConfig(backbone=teacher_file(a_network(pooled_classifier)), unfreeze="blocks:1")
     student = build_student(choose_backbone(config), config, num_classes=2)
-    save_model(student, tmp_path / "student.keras", class_names=("a", "b"), statistics=some_statistics())
+    save_model(
+        student, tmp_path / "student.keras", class_names=("a", "b"), statistics=some_statistics(), task=SINGLE_LABEL
+    )
     backbone = load_backbone(choose_backbone(ModelConfig(backbone=str(tmp_path / "student.keras"))))
     assert fingerprint(backbone) == fingerprint(student.backbone)
     assert len(blocks_of(backbone)) == 4

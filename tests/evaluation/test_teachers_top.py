@@ -18,6 +18,7 @@ from tl_keras.serving.model_file import save_model
 from tl_keras.serving.parity import make_parity_record
 from tl_keras.serving.predictor import load_predictor
 from tl_keras.serving.student_statistics import fit_student_statistics, make_predict_fn
+from tl_keras.tasks.single_label import SINGLE_LABEL
 
 CLASSES = tuple(f"{position:03}" for position in range(1000))
 
@@ -49,11 +50,16 @@ def taught(request, shared_data, tmp_path_factory):
     everything = np.arange(len(source))
     features, logits = make_predict_fn(student, source, global_batch_size=32)(everything)
     statistics = fit_student_statistics(
-        train_features=features, validation_features=features, validation_logits=logits, validation_labels=labels
+        train_features=features,
+        validation_features=features,
+        validation_logits=logits,
+        validation_labels=labels,
+        classes=len(CLASSES),
+        task=SINGLE_LABEL,
     )
     splits = {"train": list(source.ids), "validation": list(source.ids), "test": []}
     run.begin(config=to_json(TransferConfig()), data_hash="", splits=splits, labels=CLASSES)
-    save_model(student, run.model, class_names=CLASSES, statistics=statistics)
+    save_model(student, run.model, class_names=CLASSES, statistics=statistics, task=SINGLE_LABEL)
     make_parity_record(source, everything[:8], logits[:8]).save(run.proof)
     run.release()
     export_run(run.path, ["saved_model"], source=source)

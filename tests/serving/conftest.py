@@ -14,6 +14,7 @@ from tl_keras.serving.export import export_run
 from tl_keras.serving.package import package_student
 from tl_keras.serving.predictor import predict_images
 from tl_keras.serving.student_statistics import make_predict_fn
+from tl_keras.tasks.single_label import SINGLE_LABEL
 
 # Beyond ASCII, with spaces at both ends, every kind of line break, and an escape code.
 AWKWARD = " fünf\n\x85\u2028\x1b[31m "
@@ -60,6 +61,7 @@ def make_run(path, source):
         source,
         splits,
         predict=make_predict_fn(student, source, global_batch_size=32),
+        task=SINGLE_LABEL,
     )
     export_run(run, ("saved_model",))
     (run.path / "images").mkdir()

@@ -11,6 +11,7 @@ from tl_keras.serving.export import export_run
 from tl_keras.serving.formats import FORMATS
 from tl_keras.serving.model_file import TrainedModel
 from tl_keras.serving.student_statistics import fit_student_statistics
+from tl_keras.tasks.single_label import SINGLE_LABEL
 
 
 def require(name):
@@ -29,12 +30,17 @@ def with_swish():
     model = keras.Model(images, keras.layers.Dense(2)(features))
     rows = np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32)
     statistics = fit_student_statistics(
-        train_features=rows, validation_features=rows, validation_logits=rows[:, :2], validation_labels=np.arange(9) % 2
+        train_features=rows,
+        validation_features=rows,
+        validation_logits=rows[:, :2],
+        validation_labels=np.arange(9) % 2,
+        classes=2,
+        task=SINGLE_LABEL,
     )
     preprocess = PreprocessSpec(
         image_size=8, rule="squash", crop_fraction=1.0, interpolation="bilinear", antialias=True, normalization="tf"
     )
-    return TrainedModel(model, preprocess, ("a", "b"), statistics)
+    return TrainedModel(model, preprocess, ("a", "b"), statistics, SINGLE_LABEL)
 
 
 @pytest.mark.parametrize("name", ["saved_model", "litert", "onnx", "openvino"])

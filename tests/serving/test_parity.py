@@ -10,6 +10,7 @@ from tl_keras.serving import parity
 from tl_keras.serving.formats import FORMATS
 from tl_keras.serving.model_file import load_model
 from tl_keras.serving.parity import ExportedAnswers, compare
+from tl_keras.tasks.single_label import SINGLE_LABEL
 
 FLOAT32 = FORMATS["saved_model"].tolerance
 # What a wrong preprocessing does to pixels, float32 (n, height, width, 3), 0 to 255.
@@ -44,14 +45,14 @@ def test_another_preprocessing_is_refused_where_every_probability_is_saturated(s
     temperature = float(sure.min()) / 100  # every image: all but one class below e**-100
     assert np.abs(softmax(right / temperature, axis=-1).max(axis=-1) - 1).max() < 1e-7
     with pytest.raises(ExportError, match="of the largest"):
-        compare(exported(wrong, temperature), right, temperature=temperature, tolerance=FLOAT32)
+        compare(exported(wrong, temperature), right, temperature=temperature, tolerance=FLOAT32, task=SINGLE_LABEL)
 
 
 def test_rounding_passes_near_a_tie_of_a_confident_model(student):
     logits = np.float32([[50.0, 50.0 - 1e-4, -20.0], [60.0, -10.0, 3.0]])
     rounded = logits * np.float32(1 + 5.7e-6)
     rounded[0, 1] = logits[0, 1] * np.float32(1 - 5.7e-6)
-    row = compare(exported(rounded, 0.2), logits, temperature=0.2, tolerance=FLOAT32)
+    row = compare(exported(rounded, 0.2), logits, temperature=0.2, tolerance=FLOAT32, task=SINGLE_LABEL)
     assert row["largest_difference"] > 1e-5  # of a probability: the old gate refused it
     assert row["largest_logit_difference"] < 1e-5
     assert row["top_1_agreement"] == 1.0
@@ -60,7 +61,7 @@ def test_rounding_passes_near_a_tie_of_a_confident_model(student):
 def test_probabilities_that_are_not_those_of_the_logits_are_refused(student):
     logits = np.float32([[1.0, 2.0, 3.0]])
     with pytest.raises(ExportError, match="probabilities of the exported logits"):
-        compare(exported(logits, 1.5), logits, temperature=1.0, tolerance=FLOAT32)
+        compare(exported(logits, 1.5), logits, temperature=1.0, tolerance=FLOAT32, task=SINGLE_LABEL)
 
 
 @pytest.mark.parametrize("tolerance", [FLOAT32, None])
@@ -69,7 +70,7 @@ def test_nan_does_not_pass_for_agreement(where, tolerance):
     logits = np.float32([[1.0, 2.0]])
     answers = {"logits": logits, "probabilities": softmax(logits, axis=-1), where: np.full((1, 2), np.nan)}
     with pytest.raises(ExportError):
-        compare(ExportedAnswers(**answers), logits, temperature=1.0, tolerance=tolerance)
+        compare(ExportedAnswers(**answers), logits, temperature=1.0, tolerance=tolerance, task=SINGLE_LABEL)
 
 
 def test_a_runtime_that_does_not_answer_in_time_is_one_line(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ import numpy as np
 from tl_keras.data.arrays import ArraySource
 from tl_keras.serving.outlier import fit_outlier_model
 from tl_keras.serving.student_statistics import StudentStatistics, fit_student_statistics, predict_logits
+from tl_keras.tasks.single_label import SINGLE_LABEL
 
 
 def test_logits_of_many_images_are_asked_for_in_parts_and_keep_the_order():
@@ -31,6 +32,8 @@ def test_a_profile_comes_back_and_says_on_which_images_it_was_measured():
         validation_features=random.random((12, 8), np.float32),
         validation_logits=random.normal(0, 3, (12, 3)).astype(np.float32),
         validation_labels=np.arange(12) % 3,
+        classes=3,
+        task=SINGLE_LABEL,
     )
     read = StudentStatistics.from_bytes(profile.to_bytes())
     assert read.calibration == profile.calibration

@@ -13,6 +13,7 @@ from tl_keras.data.options import SourceOptions
 from tl_keras.distribution.distributor import open_distributor
 from tl_keras.distribution.hardware import resolve_hardware
 from tl_keras.runs.records import Progress
+from tl_keras.tasks.single_label import SINGLE_LABEL
 from tl_keras.training.checkpoints import values_of
 from tl_keras.training.model_cache import ModelCache
 
@@ -47,6 +48,7 @@ def a_trainer(models):
             config,
             on_features=False,
             class_weights=None,
+            task=SINGLE_LABEL,
             distributor=open_distributor(hardware),
         )
 

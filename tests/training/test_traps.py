@@ -9,6 +9,7 @@ from tl_keras.builder import build_backbone, build_student, choose_backbone, pla
 from tl_keras.config import ModelConfig, TrainingConfig
 from tl_keras.distribution.distributor import open_distributor
 from tl_keras.distribution.hardware import resolve_hardware
+from tl_keras.tasks.single_label import SINGLE_LABEL
 from tl_keras.training.freeze_check import FreezeCheck
 from tl_keras.training.model_cache import ModelCache
 
@@ -34,6 +35,7 @@ def trained(request):
             TrainingConfig(),
             on_features=True,
             class_weights=None,
+            task=SINGLE_LABEL,
             distributor=open_distributor(resolve_hardware("cpu")),
         )
         trainer.optimizer.begin(learning_rate=1e-3, steps=10, warmup_fraction=0)

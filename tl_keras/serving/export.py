@@ -202,6 +202,7 @@ def _write_facts(run: RunDirectory, trained: TrainedModel, folder: pathlib.Path,
     folder.mkdir(exist_ok=True)
     facts = {
         "class_names": trained.class_names,
+        "task": trained.task.name,
         "preprocess": trained.preprocess.to_json(),
         **(_limits_of_files(run) if files else {}),
         **trained.statistics.to_json(),

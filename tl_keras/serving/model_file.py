@@ -23,7 +23,6 @@ from tl_keras.errors import BackboneError
 from tl_keras.files import replacing
 from tl_keras.serving.student_statistics import StudentStatistics
 from tl_keras.tasks.base import Task, task_named
-from tl_keras.tasks.single_label import SINGLE_LABEL
 from tl_keras.untrusted import check_npz, read_entry, read_json_entry
 
 _STATISTICS = "tl_keras.npz"
@@ -47,7 +46,7 @@ class TrainedModel:
     preprocess: PreprocessSpec
     class_names: tuple[str, ...]
     statistics: StudentStatistics
-    task: Task = SINGLE_LABEL
+    task: Task
 
 
 def save_model(
@@ -56,7 +55,7 @@ def save_model(
     *,
     class_names: tuple[str, ...],
     statistics: StudentStatistics,
-    task: Task = SINGLE_LABEL,
+    task: Task,
 ) -> None:
     """Writes the student and its facts to one `.keras` file, completely or not at all.
 

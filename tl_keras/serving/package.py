@@ -12,7 +12,6 @@ from tl_keras.serving.model_file import save_model
 from tl_keras.serving.parity import make_parity_record
 from tl_keras.serving.student_statistics import PredictFn, measure_student
 from tl_keras.tasks.base import Task
-from tl_keras.tasks.single_label import SINGLE_LABEL
 
 
 def package_student(
@@ -22,7 +21,7 @@ def package_student(
     splits: Splits,
     *,
     predict: PredictFn,
-    task: Task = SINGLE_LABEL,
+    task: Task,
 ) -> dict[str, Any]:
     """Writes `model.keras`, and `proof.npz`, which every export must reproduce.
 

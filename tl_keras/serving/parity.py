@@ -17,7 +17,6 @@ from tl_keras.errors import BackboneError, ExportError
 from tl_keras.files import reading, replacing, writing
 from tl_keras.serving.student_statistics import evenly
 from tl_keras.tasks.base import Task
-from tl_keras.tasks.single_label import SINGLE_LABEL
 
 # Number of images, spread over the classes; an export with wrong preprocessing differs on the first one.
 _IMAGES = 32
@@ -133,7 +132,7 @@ def compare(
     *,
     temperature: float,
     tolerance: float | None,
-    task: Task = SINGLE_LABEL,
+    task: Task,
 ) -> dict[str, Any]:
     """Compares an exported model's outputs with the logits of the training pipeline.
 

@@ -22,6 +22,7 @@ from tl_keras.serving.export import newest_version
 from tl_keras.serving.image_inputs import ImageInput, encoded_images, image_inputs
 from tl_keras.serving.model_file import TrainedModel, load_model
 from tl_keras.serving.runtime_check import open_saved_model
+from tl_keras.tasks.base import task_named
 from tl_keras.untrusted import parse_json
 
 
@@ -29,14 +30,14 @@ class Predictor(abc.ABC):
     """A trained model that classifies images.
 
     Attributes:
-      class_names: Names in the order of the probabilities.
+      class_names: Names in the order of the columns of `probabilities`.
     """
 
     class_names: tuple[str, ...]
 
     @abc.abstractmethod
     def probabilities(self, images: tf.data.Dataset, *, batch_size: int) -> np.ndarray:
-        """Returns the probabilities, float32 (n, classes), for n images.
+        """Returns the probability of each class, float32 (n, classes), for n images.
 
         Args:
           images: Dataset of encoded images, string (), or pixels, uint8 (height, width, channels).
@@ -58,7 +59,8 @@ class KerasPredictor(Predictor):
         """Implements `Predictor.probabilities`."""
         ready = in_parallel(images, self._preprocess.evaluation_transform)
         logits = self._model.predict(ready.batch(batch_size).prefetch(tf.data.AUTOTUNE), verbose=0)
-        return self._task.probabilities(tf.constant(logits / self._temperature)).numpy()
+        probabilities = self._task.probabilities(tf.constant(logits / self._temperature)).numpy()
+        return self._task.class_probabilities(probabilities)
 
 
 class SavedModelPredictor(Predictor):
@@ -67,12 +69,14 @@ class SavedModelPredictor(Predictor):
     def __init__(self, path: pathlib.Path):
         facts = path / "assets.extra" / "tl_keras.json"
         try:
-            names = parse_json(facts.read_bytes())["class_names"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            known = parse_json(facts.read_bytes())
+            names, task = known["class_names"], known.get("task", "auto")  # earlier versions knew one task
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise BackboneError(
                 f"model: expected a SavedModel written by tl_keras, with {facts}. Received: {path} ({type(error).__name__})."
             ) from error
         self.class_names = tuple(map(str, names))
+        self._task = task_named(task)
         self._loaded = open_saved_model(str(path))
         self._serve = self._loaded.signatures["serving_default"]
 
@@ -81,7 +85,8 @@ class SavedModelPredictor(Predictor):
         if images.element_spec.dtype != tf.string:
             images = in_parallel(images, tf.io.encode_png)
         batches = images.batch(batch_size).prefetch(tf.data.AUTOTUNE)
-        return np.concatenate([self._serve(image_bytes=batch)["probabilities"].numpy() for batch in batches])
+        probabilities = np.concatenate([self._serve(image_bytes=batch)["probabilities"].numpy() for batch in batches])
+        return self._task.class_probabilities(probabilities)
 
 
 @with_own_keras_settings

@@ -18,7 +18,6 @@ from tl_keras.data.splits import Splits
 from tl_keras.evaluation.calibration import Calibration
 from tl_keras.serving.outlier import OutlierModel, fit_outlier_model
 from tl_keras.tasks.base import Task
-from tl_keras.tasks.single_label import SINGLE_LABEL
 
 FEATURES_LAYER = "features"
 # More images change neither the Gaussian nor the comparison of later images; a pass over all of ImageNet takes hours.
@@ -99,15 +98,17 @@ def fit_student_statistics(
     validation_features: np.ndarray,
     validation_logits: np.ndarray,
     validation_labels: np.ndarray,
-    task: Task = SINGLE_LABEL,
+    classes: int,
+    task: Task,
 ) -> StudentStatistics:
     """Fits the statistics to a student's features and logits.
 
     Args:
       train_features: float32 (n, d), pooled features of training images, n at least 2.
       validation_features: float32 (m, d), m at least 1.
-      validation_logits: float32 (m, classes).
+      validation_logits: float32 (m, outputs).
       validation_labels: int64 (m,).
+      classes: Number of classes.
       task: Task of the student.
     """
     outliers = fit_outlier_model(train_features, validation_features)
@@ -115,12 +116,12 @@ def fit_student_statistics(
         calibration=task.calibrate(validation_logits, validation_labels),
         outliers=outliers,
         reference=outliers.project(evenly(validation_features, _MAX_REFERENCE_IMAGES)).numpy(),
-        predicted_counts=np.bincount(task.decide(validation_logits), minlength=validation_logits.shape[1]),
+        predicted_counts=np.bincount(task.decide(validation_logits), minlength=classes),
     )
 
 
 def measure_student(
-    predict: PredictFn, source: Source, splits: Splits, *, task: Task = SINGLE_LABEL
+    predict: PredictFn, source: Source, splits: Splits, *, task: Task
 ) -> tuple[StudentStatistics, np.ndarray, np.ndarray]:
     """Measures a trained student on at most 2,000 each of its validation and training images.
 
@@ -143,6 +144,7 @@ def measure_student(
         validation_features=validation_features,
         validation_logits=validation_logits,
         validation_labels=source.labels[validation],
+        classes=len(source.class_names),
         task=task,
     )
     return statistics, validation, validation_logits

@@ -132,6 +132,16 @@ class Task(abc.ABC):
           logits: Logits, divided by the temperature, float32 (batch, outputs).
         """
 
+    def class_probabilities(self, probabilities: np.ndarray) -> np.ndarray:
+        """Returns the probability of each class, float32 (n, classes), by which predictions are ranked and measured.
+
+        Override it if the outputs of the model do not stand for the classes one by one.
+
+        Args:
+          probabilities: Probabilities as the model has them, float32 (n, outputs).
+        """
+        return probabilities
+
     @abc.abstractmethod
     def answers(self, probabilities: tf.Tensor, class_names: Sequence[str]) -> dict[str, tf.Tensor]:
         """Returns the outputs of the exported signatures, by name; each has the batch as its first axis.

@@ -52,7 +52,7 @@ class PhaseInputs(abc.ABC):
     def training_batches(
         self, first_epoch: int, last_epoch: int, *, shard: BatchShard | None = None
     ) -> tf.data.Dataset:
-        """Returns a dataset of (inputs, one-hot labels) over the epochs of the run from the first to before the last.
+        """Returns a dataset of (inputs, targets of the loss) over the epochs of the run from the first to before the last.
 
         Args:
           first_epoch: First epoch, from 0.
@@ -62,7 +62,7 @@ class PhaseInputs(abc.ABC):
 
     @abc.abstractmethod
     def evaluation_batches(self, indices: np.ndarray, *, shard: BatchShard | None = None) -> tf.data.Dataset:
-        """Returns a dataset of (inputs, one-hot labels) over some images, each once, in `evaluation_order`.
+        """Returns a dataset of (inputs, targets of the loss) over some images, each once, in `evaluation_order`.
 
         Args:
           indices: Images of the source, int64 (k,).

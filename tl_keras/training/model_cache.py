@@ -27,7 +27,6 @@ from tl_keras.freezing import FreezePlan
 from tl_keras.heads import initialize_head
 from tl_keras.runs.records import Progress
 from tl_keras.tasks.base import LossFn, Task
-from tl_keras.tasks.single_label import SINGLE_LABEL
 from tl_keras.training.checkpoints import values_of
 from tl_keras.training.losses import MeanOverImages
 from tl_keras.training.optimizers import TransferAdam, VariableTreatment
@@ -203,7 +202,7 @@ class ModelCache:
         *,
         on_features: bool,
         class_weights: np.ndarray | None,
-        task: Task = SINGLE_LABEL,
+        task: Task,
         distributor: Distributor,
     ) -> keras.Model:
         """Returns a compiled model over the student's layers; call `begin` of its optimizer, a `TransferAdam`, before use.

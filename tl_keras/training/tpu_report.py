@@ -86,6 +86,7 @@ def report_step(config: TransferConfig, *, topology: str, look_for_largest: bool
         config.training,
         on_features=False,
         class_weights=None,
+        task=prepared.task,
         distributor=prepared.distributor,
     )
     with computing_in(precision, prepared.student.backbone):

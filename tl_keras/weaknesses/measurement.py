@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tl_keras.console import say
+from tl_keras.console import number_of, say
 from tl_keras.data.base import in_parallel
 from tl_keras.data.pipeline import evaluation_images, evaluation_order
 from tl_keras.data.sources import Source
@@ -107,7 +107,8 @@ def audit_run(
 
     Raises:
       ConfigError: Keras does not run on TensorFlow.
-      DataError: It is not a run, its images can no longer be read, or all belong to one class.
+      DataError: It is not a run, its images can no longer be read or all belong to one class, or its model's outputs do not
+        stand for the classes.
       BackboneError: The model, or the weights of its teacher, cannot be loaded.
     """
     if keras.backend.backend() != "tensorflow":
@@ -118,6 +119,7 @@ def audit_run(
     began = time.perf_counter()
     config, source, splits = open_run(workdir, source=source)
     trained = load_model(RunDirectory(workdir).model)
+    _require_output_per_class(trained)
     sample = _draw(source, splits, trained, images=images, seed=config.seed)
     student = _Classifier(trained.model, sample)
     public = load_public_teacher(config.model)
@@ -144,6 +146,16 @@ def audit_run(
         remark=remark,
         seconds=time.perf_counter() - began,
     )
+
+
+def _require_output_per_class(trained: TrainedModel) -> None:
+    """Raises a DataError unless the largest logit is the answer that the attacks try to change."""
+    outputs, classes = trained.model.output_shape[-1], len(trained.class_names)
+    if outputs != classes:
+        raise DataError(
+            f"audit: expected a model with an output for each class. Received: {number_of(outputs, 'output')} for "
+            f"{number_of(classes, 'class')}, of task {trained.task.name}, whose answers the attacks do not know."
+        )
 
 
 def _draw(source: Source, splits: Splits, trained: TrainedModel, *, images: int, seed: int) -> _Sample:
