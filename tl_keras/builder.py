@@ -25,6 +25,7 @@ from tl_keras.backbones.weights import (
     load_weights,
     official_classifier,
     official_file,
+    packaged_weights,
 )
 from tl_keras.config import DEFAULT_SIGNIFICANT_BITS, ModelConfig
 from tl_keras.errors import BackboneError
@@ -203,6 +204,10 @@ def load_backbone(teacher: TeacherChoice) -> keras.Model:
         return load_teacher(teacher.spec)
     if teacher.weights == "imagenet":
         file = teacher.spec.default_weights.file_for(alpha=teacher.alpha, image_size=teacher.preprocess.image_size)
+        if file.package:
+            backbone = build_backbone(teacher)
+            backbone.set_weights(packaged_weights(file))
+            return backbone
         with official_file(file):
             backbone = _construct(teacher.spec, teacher, weights="imagenet")
         check_official_weights(backbone, file)
@@ -228,6 +233,8 @@ def load_top(teacher: TeacherChoice) -> list[np.ndarray] | None:
     if teacher.weights != "imagenet" or not isinstance(spec, BackboneSpec) or not spec.classifies_pooled:
         return None
     file = spec.default_weights.file_for(alpha=teacher.alpha, image_size=teacher.preprocess.image_size)
+    if file.package:
+        return packaged_weights(file, include_top=True)[-2:]
     # The hash is left out, since it is that of the file without top.
     with_top = WeightsFile(name=re.sub("_no_?top", "", file.name), alpha=file.alpha)
     return official_classifier(with_top) if is_downloaded(with_top) else None

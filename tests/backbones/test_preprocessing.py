@@ -53,7 +53,7 @@ def test_eagerly_in_a_pipeline_and_in_an_export_the_values_are_the_same(rule, in
     np.testing.assert_array_equal(in_an_export(spec.evaluation_transform, image, tmp_path), eager)
 
 
-@pytest.mark.parametrize("mode", ["tf", "torch", "caffe"])
+@pytest.mark.parametrize("mode", ["tf", "torch", "caffe", "lite"])
 def test_normalisation_is_the_same_eagerly_and_in_an_export(mode, tmp_path):
     spec, images = a_spec(normalization=mode), tf.cast(an_image(32, 32)[None], tf.float32)
     np.testing.assert_allclose(in_an_export(spec.normalize, images, tmp_path), spec.normalize(images), atol=1e-5)
@@ -107,7 +107,7 @@ def test_without_half_pixel_centres_it_is_the_resize_of_tensorflow_1(interpolati
 def test_what_tensorflow_1_trained_is_resized_as_it_did():
     of_slim = ("MobileNet", "Inception", "NASNet", "ResNet50V2", "ResNet101V2", "ResNet152V2")
     for name in backbone_names():
-        first = name.startswith((*of_slim, "EfficientNetB"))
+        first = name.startswith((*of_slim, "EfficientNetB", "EfficientNetLite"))
         assert backbone_spec(name).default_weights.preprocess.half_pixel_centers == (not first), name
 
 

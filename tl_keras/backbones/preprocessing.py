@@ -1,7 +1,7 @@
 """Prepares images as the teacher knew them: one spec serves the pipeline, the evaluation and the exported model.
 
 Resizing and cropping are TensorFlow operations on one image, used by tf.data and by the SavedModel alike. Normalisation is
-Keras's own `preprocess_input`, traced into the model, so that every saved model takes pixels from 0 to 255 and nobody
+Keras's own `preprocess_input`, or a formula where Keras has none, traced into the model, so that every saved model takes pixels from 0 to 255 and nobody
 can scale them twice.
 """
 
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 INSIDE_THE_MODEL = "inside_the_model"
 _RULES = ("short_side", "crop_first", "central_fraction", "squash", "pad")
-_NORMALIZATIONS = ("tf", "torch", "caffe", INSIDE_THE_MODEL)
+# EfficientNet-Lite's, `(x - 127) / 128`: tensorflow/tpu models/official/efficientnet/lite/efficientnet_lite_builder.py,
+# MEAN_RGB and STDDEV_RGB.
+_LITE_MEAN, _LITE_DEVIATION = 127.0, 128.0
+_NORMALIZATIONS = ("tf", "torch", "caffe", "lite", INSIDE_THE_MODEL)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -51,7 +54,8 @@ class PreprocessSpec:
       interpolation: `bilinear` or `bicubic`.
       antialias: Whether shrinking averages over the pixels that it drops.
       normalization: Mode of Keras's `preprocess_input`: `tf` (-1 to 1), `torch` (ImageNet's mean and deviation), `caffe`
-        (BGR, minus ImageNet's mean); or `inside_the_model`, for networks that normalise their own input.
+        (BGR, minus ImageNet's mean); `lite`, EfficientNet-Lite's (minus 127, by 128), which Keras lacks; or
+        `inside_the_model`, for networks that normalise their own input.
       half_pixel_centers: Whether a pixel is sampled at its centre, as everywhere except in TensorFlow 1, which sampled it at
         its corner and trained some of the weights. Without it, shrinking is never antialiased.
       background: Colour under transparent pixels, `white` or `black`; the user's choice, not the teacher's.
@@ -233,6 +237,8 @@ class PreprocessSpec:
         """
         if self.normalization == INSIDE_THE_MODEL:
             return images
+        if self.normalization == "lite":
+            return (images - _LITE_MEAN) / _LITE_DEVIATION
         import keras
 
         return keras.applications.imagenet_utils.preprocess_input(images, mode=self.normalization)

