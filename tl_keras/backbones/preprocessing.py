@@ -1,8 +1,8 @@
 """Prepares images as the teacher knew them: one spec serves the pipeline, the evaluation and the exported model.
 
 Resizing and cropping are TensorFlow operations on one image, used by tf.data and by the SavedModel alike. Normalisation is
-Keras's own `preprocess_input`, or a formula where Keras has none, traced into the model, so that every saved model takes pixels from 0 to 255 and nobody
-can scale them twice.
+Keras's own `preprocess_input`, or a formula where Keras has none, traced into the model, so that every saved model takes
+pixels from 0 to 255 and nobody can scale them twice.
 """
 
 from __future__ import annotations
