@@ -107,7 +107,7 @@ def test_without_half_pixel_centres_it_is_the_resize_of_tensorflow_1(interpolati
 def test_what_tensorflow_1_trained_is_resized_as_it_did():
     of_slim = ("MobileNet", "Inception", "NASNet", "ResNet50V2", "ResNet101V2", "ResNet152V2")
     for name in backbone_names():
-        first = name.startswith((*of_slim, "EfficientNetB", "EfficientNetLite"))
+        first = name.startswith((*of_slim, "EfficientNetB"))
         assert backbone_spec(name).default_weights.preprocess.half_pixel_centers == (not first), name
 
 
