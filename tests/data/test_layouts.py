@@ -101,6 +101,11 @@ REFUSED = {
     "train and extra": (pairs("train", "test", "extra"), "Received extra, which hold no images themselves"),
     "train and fold": (pairs("train", "fold_2"), "Received fold_2, which"),
     "one too high": (["down/cat/a.jpg", "down/dog/a.jpg", "LICENSE"], "one folder down.* name .*photos/down"),
+    "a copy of the set inside": (
+        [*pairs("."), *pairs("extra")],
+        r"Received extra, which holds folders named as those beside it \(cat, dog\)\. .*splits=extra=unused, name .*/extra ",
+    ),
+    "more of a class inside": (["cat/a.jpg", "dog/a.jpg", "more/cat/b.jpg", "more/b.jpg"], "Received more, which holds"),
     "two too high": (["x/down/cat/a.jpg", "x/down/dog/a.jpg"], "name .*photos/x/down"),
     "splits and a class": (
         [*pairs("train", "test"), "single_prediction/a.jpg"],
@@ -141,8 +146,27 @@ def test_the_user_says_which_folders_are_splits(make):
     assert "images in folders that are to be left out, left out: 1, the first is fold_4" in listing.notes
 
 
+# Files, what is left out, and the class and split of each image that is used.
+LEFT_OUT = {
+    "a copy of the set": ([*pairs("."), *pairs("extra")], "extra", ["cat", "dog"], ""),
+    "one of two sets": (pairs("photos", "photos_old"), "photos_old", ["cat", "dog"], ""),
+    "unlabelled test images": ([*pairs("train"), "test/unknown/a.jpg"], "test", ["cat", "dog"], "train"),
+    "a class": (["cat/a.jpg", "dog/a.jpg", "rest/b.jpg"], "rest", ["cat", "dog"], ""),
+    "beside splits": ([*pairs("train", "val"), "one/b.jpg"], "one", ["cat", "cat", "dog", "dog"], None),
+}
+
+
+@pytest.mark.parametrize(("names", "unused", "classes", "split"), LEFT_OUT.values(), ids=LEFT_OUT)
+def test_a_folder_is_left_out(make, names, unused, classes, split):
+    listing = list_class_folders(make(names), splits={unused: "unused"})
+    assert sorted(listing.classes) == classes
+    assert split is None or set(listing.splits) == {split}
+    assert any(note.startswith(f"images in folders that are to be left out, left out: {len(names) - len(classes)}") for note in listing.notes)
+
+
 def test_the_user_says_that_no_folder_is_a_split(make):
     assert set(list_class_folders(make(pairs("fold_1", "fold_2")), splits={}).classes) == {"fold_1", "fold_2"}
+    assert set(list_class_folders(make([*pairs("."), *pairs("extra")]), splits={}).classes) >= {"cat", "dog", "extra"}
 
 
 def test_a_split_that_is_not_there_is_named(make):

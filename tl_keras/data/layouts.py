@@ -105,14 +105,27 @@ def _choose(shown: str, tree: Folder, given: Mapping[str, str] | None, *, unpack
       DataError: It can be read in more than one way.
     """
     top, notes = _descend(shown, tree, given or {}, unpacked=unpacked)
-    folders = top.filled
     if given == {}:
-        return _Layout([("", folder.name, folder) for folder in top.folders], [top], notes)
-    meant = splits_of_names([folder.name for folder in folders], given or {})
-    unknown = all_unknown = [folder.name for folder in folders if not meant[folder.name]]
+        return _Layout(_as_classes(top), [top], notes)
     if given:
         _require_given(shown, top, given)
-    elif unknown:
+    unused = [folder for folder in top.folders if _given_meaning(folder.name, given or {}) == "unused"]
+    if unused:
+        rest = dataclasses.replace(top, folders=[folder for folder in top.folders if folder not in unused])
+        top, more = _descend(shown, rest, given or {}, unpacked=unpacked)
+        notes += more
+    layout = _choose_among(shown, top, given or {}, notes)
+    return dataclasses.replace(layout, parts=layout.parts + [("unused", folder.name, folder) for folder in unused])
+
+
+def _choose_among(shown: str, top: Folder, given: Mapping[str, str], notes: list[str]) -> _Layout:
+    """Returns the layout of the folders that are used."""
+    folders = top.filled
+    meant = splits_of_names([folder.name for folder in folders], given)
+    unknown = all_unknown = [folder.name for folder in folders if not meant[folder.name]]
+    if not folders:
+        return _Layout(_as_classes(top), [top], notes)
+    if unknown and not any(_given_meaning(folder.name, given) for folder in folders):
         if _classes_hold_splits(folders):
             return _splits_in_classes(shown, top, notes)
         if not (unknown := _split_like(folders, all_unknown)):
@@ -123,10 +136,9 @@ def _choose(shown: str, tree: Folder, given: Mapping[str, str] | None, *, unpack
                     f"{_shown(known)} beside {_shown(all_unknown)}. Move the others away, or say what they are: "
                     f"{_flag(all_unknown, 'unused')}."
                 )
+            _require_no_set_inside(shown, top)
             # One name of a split among others is a class: photos of a train, a car and a plane.
-            return _Layout([("", folder.name, folder) for folder in top.folders], [top], notes)
-    elif not folders:
-        return _Layout([("", folder.name, folder) for folder in top.folders], [top], notes)
+            return _Layout(_as_classes(top), [top], notes)
     if unknown:
         raise DataError(
             f"{shown}: expected folders whose names say which split they are. Received {_shown(unknown)}, which hold no "
@@ -134,6 +146,28 @@ def _choose(shown: str, tree: Folder, given: Mapping[str, str] | None, *, unpack
             "(or =validation, =test, =unused), or --config.data.splits=none where they are classes."
         )
     return _classes_in_splits(shown, top, meant, notes)
+
+
+def _as_classes(top: Folder) -> list[tuple[str, str, Folder]]:
+    return [("", folder.name, folder) for folder in top.folders]
+
+
+def _given_meaning(name: str, given: Mapping[str, str]) -> str:
+    return given.get(name) or given.get(name.lower()) or ""
+
+
+def _require_no_set_inside(shown: str, top: Folder) -> None:
+    """Raises a DataError if a class folder holds folders of the names of other classes: a copy of the set, or more of its images."""
+    names = {folder.name for folder in top.filled}
+    for folder in top.filled:
+        inner = {each.name for each in folder.filled}
+        shared = sorted((inner & names) - {folder.name})
+        if shared and len(shared) >= len(inner) / 2:
+            raise DataError(
+                f"{shown}: expected one folder per class. Received {folder.path}, which holds folders named as those beside it "
+                f"({_shown(shared)}). Leave it out with {_flag([folder.name], 'unused')}, name {shown}/{folder.path} "
+                "where that is the set, or use --config.data.splits=none where it is a class."
+            )
 
 
 def _descend(shown: str, tree: Folder, given: Mapping[str, str], *, unpacked: bool) -> tuple[Folder, list[str]]:
@@ -198,7 +232,8 @@ def _splits_in_classes(shown: str, top: Folder, notes: list[str]) -> _Layout:
 
 
 def _classes_in_splits(shown: str, top: Folder, meant: Mapping[str, str], notes: list[str]) -> _Layout:
-    parts, above = [], [top]
+    parts: list[tuple[str, str, Folder]] = []
+    above = [top]
     if "train" not in meant.values():
         name = next(iter(meant))
         raise DataError(
@@ -207,9 +242,6 @@ def _classes_in_splits(shown: str, top: Folder, meant: Mapping[str, str], notes:
         )
     for folder in top.filled:
         split = meant[folder.name]
-        if split == "unused":
-            parts.append((split, folder.name, folder))
-            continue
         inner = _classes_folder(folder)
         above.append(inner)
         parts += [(split, each.name, each) for each in inner.folders]
