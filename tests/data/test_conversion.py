@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tests.data.files_of_every_kind import GREY, RGB, RGBA, SMOOTH_RGB, as_pillow_reads, encoded
+from tests.data.files_of_every_kind import GREY, ONE_BIT, RGB, RGBA, SMOOTH_RGB, as_pillow_reads, encoded
 from tl_keras.data import conversion
 from tl_keras.data.base import as_readable
 from tl_keras.data.decoding import decode_image
@@ -35,6 +35,10 @@ KINDS = {
     "tif of pages": encoded(GREY, "TIFF", save_all=True, append_images=[GREY.rotate(180)]),
     "avif": encoded(SMOOTH_RGB, "AVIF"),
     "jp2": encoded(RGB, "JPEG2000"),
+    "ppm": encoded(RGB, "PPM"),
+    "pgm": encoded(GREY, "PPM"),
+    "pbm": encoded(ONE_BIT, "PPM"),
+    "ppm as text": b"P3\n# by hand\n2 1\n255\n255 0 0  0 0 255\n",
 }
 
 

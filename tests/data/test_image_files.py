@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from tl_keras.data.image_files import list_images, read_tree
+from tests.data.files_of_every_kind import RGB, encoded
+from tl_keras.data.image_files import IMAGE_SUFFIXES, list_images, read_tree
 
 
 @pytest.fixture
@@ -37,7 +38,8 @@ LEFT_OUT = {
         "images in hidden folders and in folders that programs make, left out: 1, the first is __MACOSX/cat/a.jpg",
     ),
     "another file": ("cat/notes.TXT", "other files, left alone: 1 .txt"),
-    "no suffix": ("cat/README", "other files, left alone: 1 no extension"),
+    "no suffix": ("cat/README", "other files, left alone: 1 without suffix"),
+    "a backup": ("cat/a.jpg.bak", "other files, left alone: 1 .bak"),
 }
 
 
@@ -48,6 +50,39 @@ def test_what_is_left_out_is_counted(tmp_path, make, name, note):
     tree, left_out = read_tree(str(tmp_path))
     assert tree.all_images() == ["cat/a.jpg"]
     assert left_out.notes() == [note]
+
+
+# Names of files that hold a picture, and whether they are read.
+NAMES = {
+    **{f"cat/b{suffix}": True for suffix in IMAGE_SUFFIXES},
+    "cat/b.JPEG": True,
+    "cat/b.jpg ": True,
+    "cat/b": True,
+    "cat/n02085620_7": True,
+    "cat/frame.0012": True,
+    "cat/b.jpg_large": False,
+    "cat/b.jpg.bak": False,
+    "cat/b.txt": False,
+}
+
+
+@pytest.mark.parametrize(("name", "is_read"), NAMES.items())
+def test_what_is_read_by_its_name_or_content(tmp_path, name, is_read):
+    path = tmp_path / name
+    path.parent.mkdir()
+    path.write_bytes(encoded(RGB, "PNG"))
+    tree, left_out = read_tree(str(tmp_path))
+    assert tree.all_images() == [name] * is_read
+    assert left_out.notes() == [] if is_read else left_out.notes()[0].startswith("other files, left alone: 1 .")
+
+
+@pytest.mark.parametrize("name", ["cat/b.jpg_large", "cat/b.SVG", "cat/b.dng", "cat/b.mp4"])
+def test_files_that_may_be_images_are_named_with_a_remedy(tmp_path, make, name):
+    make(name)
+    suffix = os.path.splitext(name)[1].lower()
+    assert read_tree(str(tmp_path))[1].notes()[1] == (
+        f"some of these may be images: {suffix} are not read; save them as .jpg or .png"
+    )
 
 
 def test_a_folder_named_like_a_file_is_a_folder(tmp_path, make):
@@ -83,10 +118,11 @@ def test_links_that_lead_nowhere_or_back_are_counted(tmp_path, make):
 
 def test_a_pipe_is_not_read(tmp_path, make):
     make("cat/a.jpg")
-    os.mkfifo(tmp_path / "cat" / "b.jpg")
+    for name in ("b.jpg", "c"):
+        os.mkfifo(tmp_path / "cat" / name)
     tree, left_out = read_tree(str(tmp_path))
     assert tree.all_images() == ["cat/a.jpg"]
-    assert left_out.notes() == ["neither files nor folders, left out: 1, the first is cat/b.jpg"]
+    assert left_out.notes()[0].startswith("neither files nor folders, left out: 2, the first is cat/")
 
 
 def test_files_and_folders_are_listed_once(tmp_path, make):

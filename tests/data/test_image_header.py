@@ -104,7 +104,7 @@ def test_every_kind_that_is_decoded_passes_and_its_size_is_found():
         assert {size.height, size.width} == {height, width}, kind
 
 
-@pytest.mark.parametrize("kind", ["TIFF", "AVIF", "JPEG2000"])
+@pytest.mark.parametrize("kind", ["TIFF", "AVIF", "JPEG2000", "PPM"])
 def test_files_of_other_kinds_are_named(kind, monkeypatch):
     monkeypatch.setattr(conversion, "can_convert", lambda: False)
     file = encoded(kind)
@@ -113,6 +113,23 @@ def test_files_of_other_kinds_are_named(kind, monkeypatch):
     assert "tl_keras[formats]" in reason
     with pytest.raises(tf.errors.InvalidArgumentError):
         decode_image(tf.constant(file))
+
+
+# Files under the name of an image, and how the reason begins.
+NO_IMAGES = {
+    "empty": (b"", "empty"),
+    "a web page": (b"<!DOCTYPE html><title>404</title>", "in HTML, a web page"),
+    "a pointer": (b"version https://git-lfs.github.com/spec/v1\n", "in Git LFS, from which `git lfs pull`"),
+    "a drawing": (b'<svg xmlns="http://www.w3.org/2000/svg"></svg>', "in SVG"),
+    "an icon": (encoded("ICO"), "in ICO"),
+    "text": (b"hello", ""),
+}
+
+
+@pytest.mark.parametrize(("file", "reason"), NO_IMAGES.values(), ids=NO_IMAGES)
+def test_what_is_there_instead_of_an_image_is_said(file, reason):
+    found = reason_not_to_decode(file, max_pixels=10**9)
+    assert found.startswith(reason) and bool(found) == bool(reason)
 
 
 def test_heic_is_named_by_its_brand(monkeypatch):

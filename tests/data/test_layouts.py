@@ -118,7 +118,7 @@ REFUSED = {
         r"2 images in no class folder.*csv:FILE --config.data.images_in=.*photos/test",
     ),
     "nothing": ([".x/"], "no files in class folders"),
-    "other files": (["cat/a.raw"], r"no images \(other files, left alone: 1 \.raw\)"),
+    "other files": (["cat/a.txt"], r"no images \(other files, left alone: 1 \.txt\)"),
     "hidden alone": (["cat/.a.jpg"], r"no images \(hidden images, left out: 1"),
     "emu in test": (["train/cat/a.jpg", "train/dog/a.jpg", "test/emu/a.jpg"], "Received emu in test only"),
     "Cat and cat": (

@@ -21,6 +21,7 @@ from tl_keras.advice.transferability import FOLDS, Probe, fold_of_each, linear_p
 from tl_keras.config import TransferConfig
 from tl_keras.console import number_of
 from tl_keras.data.base import FileSource
+from tl_keras.data.file_kinds import CONVERTED_SUFFIXES, SUFFIXES, kind_of_file, suffix_of
 from tl_keras.data.inspection import Inspection, Reading, inspect_source
 from tl_keras.data.sources import Source
 from tl_keras.data.splits import Splits, split_source
@@ -28,14 +29,6 @@ from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.errors import DataError
 from tl_keras.files import replacing
 from tl_keras.serving.outlier import fit_outlier_model
-
-# Signatures in a file's first bytes, by the specifications of the formats, with the matching extensions.
-_KINDS = (
-    (b"\xff\xd8\xff", (".jpg", ".jpeg")),
-    (b"\x89PNG\r\n\x1a\n", (".png",)),
-    (b"GIF8", (".gif",)),
-    (b"BM", (".bmp",)),
-)
 
 # Ratio of sides above which a teacher's centre crop keeps less than a third of the image.
 _ELONGATED = 3.0
@@ -242,16 +235,16 @@ def _undecodable(inspection: Inspection) -> Problem:
 
 
 def _wrong_extensions(source: Source, indices: np.ndarray) -> Problem:
+    """Returns the files whose suffix names another kind of image than they are; one without suffix names none."""
     ids, remarks = [], []
-    if not isinstance(source, FileSource):
-        return _single("extension", "", ())
-    for index in indices.tolist():
-        with pathlib.Path(source.path(index)).open("rb") as file:
-            start = file.read(8)
-        suffixes = next((suffixes for magic, suffixes in _KINDS if start.startswith(magic)), ())
-        if suffixes and pathlib.Path(source.ids[index]).suffix.lower() not in suffixes:
+    all_suffixes = {**SUFFIXES, **CONVERTED_SUFFIXES}
+    said = {suffix: kind for kind, suffixes in all_suffixes.items() for suffix in suffixes}
+    for index in indices.tolist() if isinstance(source, FileSource) else ():
+        path = source.path(index)
+        kind, named = kind_of_file(path), said.get(suffix_of(path), "")
+        if named and kind in all_suffixes and named != kind:
             ids.append(source.ids[index])
-            remarks.append(f"is a {suffixes[0]}")
+            remarks.append(f"is a {all_suffixes[kind][0]}")
     return _single(
         "extension", "the content is of another kind than the name says; training reads the content", ids, remarks
     )

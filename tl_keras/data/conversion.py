@@ -1,6 +1,6 @@
-"""Converts files that TensorFlow cannot read (TIFF, HEIC, AVIF, JPEG 2000) to PNG, once, with the extra `tl_keras[formats]`.
+"""Converts files that TensorFlow cannot read (TIFF, HEIC, AVIF, JPEG 2000, PPM) to PNG, once, with the extra `tl_keras[formats]`.
 
-Pillow reads TIFF, AVIF (from 11.3 on) and JPEG 2000, pillow-heif reads HEIC. A converted file is kept in the cache under the
+Pillow reads TIFF, AVIF (from 11.3 on), JPEG 2000 and PPM, pillow-heif reads HEIC. A converted file is kept in the cache under the
 hash of the original and decoded like every PNG. The exported model takes the PNG but not the original. Directories are searched
 by suffix; what is converted is decided by content.
 """
@@ -17,32 +17,16 @@ import tempfile
 from typing import TYPE_CHECKING
 
 from tl_keras.console import say
+from tl_keras.data import file_kinds
 from tl_keras.errors import DataError
 from tl_keras.user_folders import cache_folder
 
 if TYPE_CHECKING:
     from PIL import Image
 
-CONVERTED_SUFFIXES = (".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2", ".j2k")
 REMEDY = "pip install 'tl_keras[formats]'"
-# Signatures of the types that are converted: position, bytes and name of the type.
-_BEGINNINGS = (
-    (0, b"II*\0", "TIFF"),
-    (0, b"MM\0*", "TIFF"),
-    (4, b"ftypavi", "AVIF"),
-    (4, b"ftyphe", "HEIC"),
-    (4, b"ftypmif1", "HEIC"),
-    (4, b"ftypmsf1", "HEIC"),
-    (0, b"\0\0\0\x0cjP", "JPEG 2000"),
-    (0, b"\xff\x4f\xff\x51", "JPEG 2000"),
-)
 # Modes that are kept: PNG has them, and 16 bits stay 16.
 _MODES = ("1", "L", "LA", "RGB", "RGBA", "I;16")
-
-
-def is_converted(name: str) -> bool:
-    """Returns whether a file of this name is of a kind that is converted."""
-    return name.lower().endswith(CONVERTED_SUFFIXES)
 
 
 def can_convert() -> bool:
@@ -51,8 +35,9 @@ def can_convert() -> bool:
 
 
 def kind_of(contents: bytes) -> str:
-    """Returns TIFF, HEIC, AVIF or JPEG 2000 by the content of a file, whatever its name; empty for other types."""
-    return next((kind for start, magic, kind in _BEGINNINGS if contents.startswith(magic, start)), "")
+    """Returns the kind of a file that is converted, by its content; empty for others."""
+    kind = file_kinds.kind_of(contents)
+    return kind if kind in file_kinds.CONVERTED_SUFFIXES else ""
 
 
 def readable(contents: bytes, cache: str = "") -> bytes:

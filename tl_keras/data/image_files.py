@@ -11,8 +11,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from tl_keras.data import conversion
+from tl_keras.data.file_kinds import CONVERTED_SUFFIXES, SUFFIXES, UNREAD_SUFFIXES, kind_of_file, suffix_of
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")
+IMAGE_SUFFIXES = tuple(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
+_CONVERTED = frozenset(suffix for suffixes in CONVERTED_SUFFIXES.values() for suffix in suffixes)
 
 # Folders that programs create beside photos: thumbnails of a NAS, macOS's resource forks, trash folders.
 _FOLDERS_OF_PROGRAMS = {"@eadir", "__macosx", "#recycle", "#snapshot", "$recycle.bin", "lost+found"}
@@ -20,7 +22,8 @@ _FOLDERS_OF_PROGRAMS = {"@eadir", "__macosx", "#recycle", "#snapshot", "$recycle
 
 def is_image(name: str) -> bool:
     """Returns whether a file's name has the suffix of an image."""
-    return name.lower().endswith(IMAGE_SUFFIXES) or (conversion.is_converted(name) and conversion.can_convert())
+    suffix = suffix_of(name)
+    return suffix in IMAGE_SUFFIXES or (suffix in _CONVERTED and conversion.can_convert())
 
 
 class LeftOut:
@@ -42,9 +45,11 @@ class LeftOut:
         notes = [
             f"{reason}, left out: {count}, the first is {self._first[reason]}" for reason, count in self._counts.items()
         ]
-        if any(conversion.is_converted(suffix) for suffix in self.other_files):
-            suffixes = ", ".join(conversion.CONVERTED_SUFFIXES)
+        if any(suffix in _CONVERTED for suffix in self.other_files):
+            suffixes = ", ".join(sorted(_CONVERTED & set(self.other_files)))
             notes.insert(0, f"some of these are images: {suffixes} are read after {conversion.REMEDY}")
+        if unread := sorted(filter(_may_be_image, self.other_files)):
+            notes.insert(0, f"some of these may be images: {', '.join(unread)} are not read; save them as .jpg or .png")
         return [f"other files, left alone: {counted(self.other_files)}", *notes] if self.other_files else notes
 
 
@@ -94,7 +99,7 @@ class Folder:
 
 
 def read_tree(root: str) -> tuple[Folder, LeftOut]:
-    """Reads a folder and everything below it without opening a file.
+    """Reads a folder and everything below it; a file is opened only if its name has no suffix that says what it is.
 
     Links to folders are followed, unless they lead back to a folder above or to one already read behind the same link.
 
@@ -191,14 +196,25 @@ def _sort_in(
             left_out.add("links that lead nowhere", path)
         elif name.startswith("."):
             left_out.add("hidden images", path, is_image(name))
-        elif not is_image(name):
-            folder.other_files[os.path.splitext(name)[1].lower() or "no extension"] += 1
-        elif entry.is_file():
+        elif (is_image(name) or not suffix_of(name)) and not entry.is_file():
+            left_out.add("neither files nor folders", path)
+        elif is_image(name) or (not suffix_of(name) and _begins_as_image(entry.path)):
             folder.images.append(name)
         else:
-            left_out.add("neither files nor folders", path)
+            folder.other_files[suffix_of(name) or "without suffix"] += 1
     folder.images.sort()
     return inner, linked
+
+
+def _may_be_image(suffix: str) -> bool:
+    """Returns whether files of a suffix that is not read may be images all the same: .dng, .jpg_large."""
+    return suffix in UNREAD_SUFFIXES or (suffix not in IMAGE_SUFFIXES and suffix.startswith(IMAGE_SUFFIXES))
+
+
+def _begins_as_image(path: str) -> bool:
+    """Returns whether a file whose name does not say what it is begins as an image does."""
+    kind = kind_of_file(path)
+    return kind in SUFFIXES or (kind in CONVERTED_SUFFIXES and conversion.can_convert())
 
 
 def _images_below(folder: os.DirEntry[str]) -> tuple[int, str]:

@@ -12,6 +12,7 @@ import struct
 
 from tl_keras.config import DEFAULT_MAX_PIXELS
 from tl_keras.data import conversion
+from tl_keras.data.file_kinds import CONVERTED_SUFFIXES, kind_of
 from tl_keras.errors import DataError
 
 # libjpeg's own progression has 10 scans for colours and 18 for inks (jpeg_simple_progression), mozjpeg's search chooses among 64;
@@ -32,8 +33,14 @@ _MAX_GIF_BLOCKS = 10_000
 _BMP_UNCOMPRESSED = (0, 3, 6)
 
 _PNG = b"\x89PNG\r\n\x1a\n"
-# Signatures of JPEG XL: a container, or the bare stream.
-_JPEG_XL = (b"\0\0\0\x0cJXL", b"\xff\x0a")
+# Words that complete "12 images are ..." for files that are known and not read.
+_REASONS = {
+    **{
+        kind: f"in {kind}, which is to be saved as PNG first" for kind in ("JPEG XL", "ICO", "Photoshop", "SVG", "PDF")
+    },
+    "HTML": "in HTML, a web page instead of the picture",
+    "Git LFS": "in Git LFS, from which `git lfs pull` fetches the picture",
+}
 
 
 class ImageFileError(DataError):
@@ -120,13 +127,14 @@ def _read_size(file: bytes) -> ImageSize:
         return _bmp_size(file)
     if file.startswith(b"RIFF") and file[8:12] == b"WEBP":
         return _webp_size(file)
-    is_jpeg_xl = file.startswith(_JPEG_XL)
-    if kind := "JPEG XL" if is_jpeg_xl else conversion.kind_of(file):
-        # With the extra, what is whole has been converted before.
-        remedy = "" if conversion.can_convert() else f"in {kind}, which is read after {conversion.REMEDY}"
+    if not file:
+        raise ImageFileError("image: expected a JPEG, PNG, BMP, GIF or WebP file. Received: an empty file.", "empty")
+    if kind := kind_of(file):
+        reason = _REASONS.get(kind, "")
+        if kind in CONVERTED_SUFFIXES and not conversion.can_convert():  # with it, what is whole has been converted before
+            reason = f"in {kind}, which is read after {conversion.REMEDY}"
         raise ImageFileError(
-            f"image: expected a JPEG, PNG, BMP, GIF or WebP file. Received: a {kind} file. Convert it first.",
-            "in JPEG XL, which is to be saved as PNG first" if is_jpeg_xl else remedy,
+            f"image: expected a JPEG, PNG, BMP, GIF or WebP file. Received: a {kind} file. Convert it first.", reason
         )
     raise ImageFileError("image: expected a JPEG, PNG, BMP, GIF or WebP file. Received: another kind of file.")
 

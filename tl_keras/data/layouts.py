@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tl_keras.console import number_of
 from tl_keras.data.class_names import alike
-from tl_keras.data.image_files import IMAGE_SUFFIXES, Folder, LeftOut, counted, read_tree
+from tl_keras.data.image_files import Folder, LeftOut, counted, read_tree
 from tl_keras.data.split_names import split_of_name, splits_of_names
 from tl_keras.errors import DataError
 
@@ -283,7 +283,7 @@ def _no_images(shown: str, loose: list[str], left_out: LeftOut) -> str:
     reasons = "; ".join(left_out.notes())
     received = f"no images ({reasons})" if reasons else "no files in class folders"
     return (
-        f"{shown}: expected images ({', '.join(IMAGE_SUFFIXES)}) in class folders, {shown}/CLASS/*. "
+        f"{shown}: expected images (JPEG, PNG, BMP, GIF or WebP) in class folders, {shown}/CLASS/*. "
         f"Received {received}. Name the directory above the class folders, or convert the images."
     )
 

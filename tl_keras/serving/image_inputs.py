@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from tl_keras.data.base import as_readable, in_parallel
 from tl_keras.data.conversion import png_of
-from tl_keras.data.image_files import IMAGE_SUFFIXES, list_images
+from tl_keras.data.image_files import list_images
 from tl_keras.errors import DataError
 
 _EXPECTED = (
@@ -116,4 +116,4 @@ def _require_images(inputs: list[ImageInput]) -> None:
     if missing is not None:
         raise DataError(f"images: expected files or directories. Received: {missing.name}, which does not exist.")
     if not inputs:
-        raise DataError(f"images: expected files ending in {', '.join(IMAGE_SUFFIXES)}. Received: none.")
+        raise DataError("images: expected JPEG, PNG, BMP, GIF or WebP files. Received: none.")
