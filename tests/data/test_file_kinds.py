@@ -48,7 +48,15 @@ def test_a_file_that_is_not_there_is_of_no_kind(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "suffix"),
-    [("a.JPG", ".jpg"), ("a.jpg ", ".jpg"), ("a", ""), ("n02.1234", ""), ("a.", ""), (".hidden", ""), ("x.tar.gz", ".gz")],
+    [
+        ("a.JPG", ".jpg"),
+        ("a.jpg ", ".jpg"),
+        ("a", ""),
+        ("n02.1234", ""),
+        ("a.", ""),
+        (".hidden", ""),
+        ("x.tar.gz", ".gz"),
+    ],
 )
 def test_a_suffix_has_a_letter(name, suffix):
     assert suffix_of(name) == suffix

@@ -105,22 +105,29 @@ REFUSED = {
         [*pairs("."), *pairs("extra")],
         r"Received extra, which holds folders named as those beside it \(cat, dog\)\. .*splits=extra=unused, name .*/extra ",
     ),
-    "more of a class inside": (["cat/a.jpg", "dog/a.jpg", "more/cat/b.jpg", "more/b.jpg"], "Received more, which holds"),
+    "more of a class inside": (
+        ["cat/a.jpg", "dog/a.jpg", "more/cat/b.jpg", "more/b.jpg"],
+        "Received more, which holds",
+    ),
     "two too high": (["x/down/cat/a.jpg", "x/down/dog/a.jpg"], "name .*photos/x/down"),
     "splits and a class": (
         [*pairs("train", "test"), "single_prediction/a.jpg"],
         "test, train beside single_prediction",
     ),
     "test alone": (pairs("test"), "expected a train folder beside test"),
-    "no folders": (["a.jpg"], r"Received 1 image in no class folder, the first is a\.jpg"),
+    "no folders": (["a.jpg"], r"Received 1 image in no class folder, the first is a\.jpg\. Put"),
     "splits without classes": (
         ["train/a.jpg", "test/b.jpg"],
-        r"2 images in no class folder.*csv:FILE --config.data.images_in=.*photos/test",
+        r"2 images in no class folder, the first is test/b.jpg\. Put the images of each class",
     ),
     "nothing": ([".x/"], "no files in class folders"),
     "other files": (["cat/a.txt"], r"no images \(other files, left alone: 1 \.txt\)"),
     "hidden alone": (["cat/.a.jpg"], r"no images \(hidden images, left out: 1"),
-    "emu in test": (["train/cat/a.jpg", "train/dog/a.jpg", "test/emu/a.jpg"], "Received emu in test only"),
+    "emu in test": (
+        ["train/cat/a.jpg", "train/dog/a.jpg", "test/emu/a.jpg"],
+        r"Received emu in test only.*--config\.data\.splits=test=unused",
+    ),
+    "unlabelled test images": ([*pairs("train"), "test/test/a.jpg"], "Received test in test only.*splits=test=unused"),
     "Cat and cat": (
         ["train/cat/a.jpg", "test/Cat/a.jpg"],
         r"Received Cat in test only \('cat' and 'Cat' differ little",
@@ -161,7 +168,10 @@ def test_a_folder_is_left_out(make, names, unused, classes, split):
     listing = list_class_folders(make(names), splits={unused: "unused"})
     assert sorted(listing.classes) == classes
     assert split is None or set(listing.splits) == {split}
-    assert any(note.startswith(f"images in folders that are to be left out, left out: {len(names) - len(classes)}") for note in listing.notes)
+    assert any(
+        note.startswith(f"images in folders that are to be left out, left out: {len(names) - len(classes)}")
+        for note in listing.notes
+    )
 
 
 def test_the_user_says_that_no_folder_is_a_split(make):

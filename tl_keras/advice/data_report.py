@@ -239,7 +239,9 @@ def _wrong_extensions(source: Source, indices: np.ndarray) -> Problem:
     ids, remarks = [], []
     all_suffixes = {**SUFFIXES, **CONVERTED_SUFFIXES}
     said = {suffix: kind for kind, suffixes in all_suffixes.items() for suffix in suffixes}
-    for index in indices.tolist() if isinstance(source, FileSource) else ():
+    if not isinstance(source, FileSource):
+        return _single("extension", "", ())
+    for index in indices.tolist():
         path = source.path(index)
         kind, named = kind_of_file(path), said.get(suffix_of(path), "")
         if named and kind in all_suffixes and named != kind:

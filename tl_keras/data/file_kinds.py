@@ -23,8 +23,12 @@ CONVERTED_SUFFIXES = {
 }
 # Suffixes of files that show something but are not read: drawings, raw photos, scans, films.
 UNREAD_SUFFIXES = frozenset(
-    ".jxl .svg .ico .cur .icns .tga .pcx .psd .xcf .exr .hdr .dds .eps .ai .pdf .djvu .dcm .nii .mha .raw .dng .cr2 .cr3 .crw"
-    " .nef .arw .orf .rw2 .raf .pef .srw .mp4 .mov .avi .mkv .webm .m4v .mpg .mpeg .wmv .3gp".split()
+    (
+        *(".jxl", ".ico", ".icns", ".tga", ".pcx", ".psd", ".xcf", ".exr", ".hdr", ".dds"),
+        *(".svg", ".eps", ".ai", ".pdf", ".djvu", ".dcm", ".nii", ".mha"),
+        *(".raw", ".dng", ".cr2", ".cr3", ".crw", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw"),
+        *(".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".3gp"),
+    )
 )
 # Kinds by the bytes that their files begin with, from the specifications of the formats.
 _BEGINNINGS = {

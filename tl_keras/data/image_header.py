@@ -35,9 +35,7 @@ _BMP_UNCOMPRESSED = (0, 3, 6)
 _PNG = b"\x89PNG\r\n\x1a\n"
 # Words that complete "12 images are ..." for files that are known and not read.
 _REASONS = {
-    **{
-        kind: f"in {kind}, which is to be saved as PNG first" for kind in ("JPEG XL", "ICO", "Photoshop", "SVG", "PDF")
-    },
+    **{kind: f"in {kind}, which is to be saved as PNG first" for kind in ("JPEG XL", "ICO", "Photoshop", "SVG", "PDF")},
     "HTML": "in HTML, a web page instead of the picture",
     "Git LFS": "in Git LFS, from which `git lfs pull` fetches the picture",
 }
@@ -131,7 +129,9 @@ def _read_size(file: bytes) -> ImageSize:
         raise ImageFileError("image: expected a JPEG, PNG, BMP, GIF or WebP file. Received: an empty file.", "empty")
     if kind := kind_of(file):
         reason = _REASONS.get(kind, "")
-        if kind in CONVERTED_SUFFIXES and not conversion.can_convert():  # with it, what is whole has been converted before
+        if (
+            kind in CONVERTED_SUFFIXES and not conversion.can_convert()
+        ):  # with it, what is whole has been converted before
             reason = f"in {kind}, which is read after {conversion.REMEDY}"
         raise ImageFileError(
             f"image: expected a JPEG, PNG, BMP, GIF or WebP file. Received: a {kind} file. Convert it first.", reason

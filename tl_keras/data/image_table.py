@@ -242,11 +242,32 @@ def _with_suffixes(path: str) -> list[str]:
 def _remedy(folder: str, missing: str) -> str:
     """Returns how to find an image that is in a folder beside the table."""
     beside = sorted(entry.path for entry in os.scandir(folder) if entry.is_dir()) if os.path.isdir(folder) else []
-    for path in beside:
-        inside = os.path.join(path, missing)
-        if os.path.isfile(inside) or any(map(os.path.isfile, _with_suffixes(inside))):
-            return f"It is in {path}: use --images_in={path}."
+    found = _folder_with(missing, beside)
+    if found is not None:
+        return f"It is in {found}: use --images_in={found}."
     return "Correct the paths, remove the rows, or name the folder of the images with --images_in."
+
+
+def folder_of_images(table: Table, folders: Sequence[str]) -> str | None:
+    """Returns which folder holds the first image of a table: empty if its path needs none, None if it is in none of them.
+
+    Args:
+      table: The table; its columns are found by their names.
+      folders: Paths of the folders in question.
+    """
+    column = _named_columns(table, {}).get("image")
+    if column is None or not table.rows:
+        return None
+    first = table.column(column)[0]
+    return "" if _folder_with(first, [table.folder]) else _folder_with(first, folders)
+
+
+def _folder_with(image_id: str, folders: Sequence[str]) -> str | None:
+    for folder in folders:
+        path = os.path.join(folder, image_id)
+        if image_id and any(map(os.path.isfile, (path, *_with_suffixes(path)))):
+            return folder
+    return None
 
 
 def plain_name(name: str) -> str:

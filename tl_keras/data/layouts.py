@@ -17,6 +17,7 @@ from pathlib import Path
 from tl_keras.console import number_of
 from tl_keras.data.class_names import alike
 from tl_keras.data.image_files import Folder, LeftOut, counted, read_tree
+from tl_keras.data.other_files import how_to_read, table_remedy
 from tl_keras.data.split_names import split_of_name, splits_of_names
 from tl_keras.errors import DataError
 
@@ -51,11 +52,13 @@ class _Layout:
       parts: Split (or empty), class and folder of each part.
       above: Folders above those of the classes, whose own images belong to no class.
       notes: Remarks on folders that were not read literally.
+      split_folders: Splits of the folders that are splits, by their names.
     """
 
     parts: list[tuple[str, str, Folder]]
     above: list[Folder]
     notes: list[str]
+    split_folders: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def list_class_folders(root: str, *, splits: Mapping[str, str] | None = None, name: str = "") -> Listing:
@@ -88,13 +91,17 @@ def list_class_folders(root: str, *, splits: Mapping[str, str] | None = None, na
         listing.splits.extend([split] * folder.count)
     loose = [image for folder in layout.above for image in folder.image_paths()]
     if not listing.ids:
-        raise DataError(_no_images(shown, loose, left_out))
+        raise DataError(_no_images(shown, root, tree, loose, left_out))
+    if len(set(listing.classes)) == 1 and (remedy := table_remedy(root, tree)):
+        raise DataError(
+            f"{shown}: expected one folder per class. Received the one folder {listing.classes[0]}, and a table beside it. {remedy}"
+        )
     if empty:
         listing.notes.append(f"class folders without images, left out: {', '.join(empty)}")
     if loose:
         listing.notes.append(f"images in no class folder, left out: {len(loose)}, the first is {loose[0]}")
     listing.notes.extend(left_out.notes())
-    _require_training_images(shown, listing)
+    _require_training_images(shown, listing, layout)
     return listing
 
 
@@ -157,7 +164,8 @@ def _given_meaning(name: str, given: Mapping[str, str]) -> str:
 
 
 def _require_no_set_inside(shown: str, top: Folder) -> None:
-    """Raises a DataError if a class folder holds folders of the names of other classes: a copy of the set, or more of its images."""
+    """Raises a DataError if a class folder holds folders that are named as other classes."""
+    # It is a copy of the set, or has more of its images.
     names = {folder.name for folder in top.filled}
     for folder in top.filled:
         inner = {each.name for each in folder.filled}
@@ -249,7 +257,7 @@ def _classes_in_splits(shown: str, top: Folder, meant: Mapping[str, str], notes:
     empty = [folder.path for folder in top.folders if not folder.count]
     more = [f"read: {', '.join(renamed)}"] if renamed else []
     more += [f"folders without images, left out: {_shown(empty)}"] if empty else []
-    return _Layout(parts, above, [*notes, *more])
+    return _Layout(parts, above, [*notes, *more], meant)
 
 
 def _classes_folder(split: Folder) -> Folder:
@@ -273,22 +281,21 @@ def _require_given(shown: str, top: Folder, given: Mapping[str, str]) -> None:
         )
 
 
-def _no_images(shown: str, loose: list[str], left_out: LeftOut) -> str:
+def _no_images(shown: str, root: str, tree: Folder, loose: list[str], left_out: LeftOut) -> str:
     if loose:
         return (
             f"{shown}: expected one folder per class, {shown}/CLASS/*. Received {number_of(len(loose), 'image')} in no class "
-            f"folder, the first is {loose[0]}. Put the images of each class into a folder of its name; where a table says which "
-            f"is which, use csv:FILE --config.data.images_in={Path(shown, loose[0]).parent}."
+            f"folder, the first is {loose[0]}. "
+            + (table_remedy(root, tree) or "Put the images of each class into a folder of its name.")
         )
     reasons = "; ".join(left_out.notes())
     received = f"no images ({reasons})" if reasons else "no files in class folders"
-    return (
-        f"{shown}: expected images (JPEG, PNG, BMP, GIF or WebP) in class folders, {shown}/CLASS/*. "
-        f"Received {received}. Name the directory above the class folders, or convert the images."
-    )
+    remedy = how_to_read(root, tree) or "Name the directory above the class folders, or convert the images."
+    expected = f"images (JPEG, PNG, BMP, GIF or WebP) in class folders, {shown}/CLASS/*"
+    return f"{shown}: expected {expected}. Received {received}. {remedy}"
 
 
-def _require_training_images(shown: str, listing: Listing) -> None:
+def _require_training_images(shown: str, listing: Listing, layout: _Layout) -> None:
     classes_of: dict[str, set[str]] = {}
     for split, name in zip(listing.splits, listing.classes, strict=True):
         classes_of.setdefault(split, set()).add(name)
@@ -298,9 +305,11 @@ def _require_training_images(shown: str, listing: Listing) -> None:
         if missing:
             similar = alike([*trained, *missing])
             hint = f" ({similar[0]} differ little: rename one)" if similar else ""
+            folders = [name for name, meant in layout.split_folders.items() if meant == split]
+            remedy = f", or leave it out: {_flag(folders, 'unused')}" if folders else ""
             raise DataError(
                 f"{shown}: expected training images of every class. Received {_shown(missing)} in {split} only{hint}. "
-                f"Add such images to train, or remove the class from {split}."
+                f"Add such images to train, remove the class from {split}{remedy}."
             )
 
 

@@ -14,6 +14,7 @@ from tl_keras.errors import DataError, DependencyError, TransferError, nearest
 
 KINDS = ("csv", "hf", "npz", "parquet", "tfds", "tfrecord")
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+UNREAD_ARCHIVES = (".rar", ".7z", ".zst", ".gz", ".bz2", ".xz")
 
 # Packages that read each scheme through fsspec.
 _PACKAGES = {"gs": "gcsfs", "s3": "s3fs", "http": "aiohttp", "https": "aiohttp"}
@@ -106,6 +107,10 @@ def _require_directory(root: Path) -> None:
         kinds = {".csv": "csv", ".tsv": "csv", ".npz": "npz", ".tfrecord": "tfrecord", ".parquet": "parquet"}
         kind = kinds.get(root.suffix.lower())
         remedy = f"Use {kind}:{root}." if kind else "Name the directory above the class folders."
+        if root.name.lower().endswith(UNREAD_ARCHIVES):
+            remedy = "Unpack it, and name the directory."
+        elif root.suffix.lower() in (".xlsx", ".xls", ".ods"):
+            remedy = "Save the table as CSV, and use csv:FILE."
         raise DataError(f"{root}: expected a directory of class folders. Received a file. {remedy}")
     siblings = [path.name for path in root.parent.iterdir() if path.is_dir()] if root.parent.is_dir() else []
     raise DataError(
