@@ -8,6 +8,7 @@ or in ../shared/data. Everything follows from seed 0.
 
 from __future__ import annotations
 
+import csv
 import io
 import pathlib
 import sys
@@ -100,9 +101,34 @@ def views_from_above() -> Iterator[Example]:
                 yield split, path.stem.partition("_")[0], view
 
 
+def blood_cells() -> Iterator[Example]:
+    """Micrographs with few, some or many red cells: what counts is all over the image; every third is for the test."""
+    with (TEST_DATA / "blood_cells" / "counts.csv").open() as file:
+        for position, row in enumerate(csv.DictReader(file)):
+            cells = int(row["red_cells"])
+            name = "few" if cells < 10 else "many" if cells > 12 else "some"
+            yield _thirds(position), name, Image.open(TEST_DATA / "blood_cells" / row["path"]).convert("RGB")
+
+
+def board_batches() -> Iterator[Example]:
+    """Halves of printed boards, by the batch that they come from: black and white, fine lines; every third is for the test."""
+    with (TEST_DATA / "deep_pcb" / "labels.csv").open() as file:
+        for position, row in enumerate(csv.DictReader(file)):
+            board = Image.open(TEST_DATA / "deep_pcb" / row["path"]).convert("RGB")
+            if row["group"] != "group12000":  # of three boards
+                yield _thirds(position), row["group"], board.crop((0, 0, 640, 320) if position % 2 else (0, 320, 640, 640))
+
+
+def _thirds(position: int) -> str:
+    return "train" if position % 3 else "test"
+
+
 SETS: dict[str, Callable[[], Iterator[Example]]] = {
     make.__name__: make
-    for make in (flowers, few_grey_flowers, elongated_flowers, objects, handwriting, textures, views_from_above)
+    for make in (
+        *(flowers, few_grey_flowers, elongated_flowers, objects, handwriting, textures, views_from_above),
+        *(blood_cells, board_batches),
+    )
 }
 
 

@@ -1,0 +1,183 @@
+"""Which view, cut, length and rate serve small sets best: `python -m benchmarks.recipe FOLDER [--teacher=…] [--variants=…]`.
+
+Every set of `benchmarks.sets` is cut down to some 150 labelled images, drawn again for each seed, and trained with each variant
+of `VARIANTS`; the draws, splits and seeds of two variants are the same, so that their difference is paired. FOLDER gets the
+images, the runs and `results.jsonl`; what is there is not trained again. Prints the mean difference from the first variant.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import pathlib
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmarks.measuring import TEST_DATA
+from benchmarks.sets import SETS, write_set
+
+# Labelled images of a draw, of which 15% are for validation, and test images; spread over the classes.
+_LABELLED, _TESTED = 150, 400
+
+# A variant's options, by their names in the config; the first is what the others are compared with.
+VARIANTS: dict[str, dict[str, Any]] = {
+    "crop, blocks:4": {"model.resize": "original", "model.unfreeze": "blocks:4"},
+    "crop, features": {"model.resize": "original", "model.method": "feature_extraction"},
+    "squash, features": {"model.resize": "squash", "model.method": "feature_extraction"},
+    "pad, features": {"model.resize": "pad", "model.method": "feature_extraction"},
+    "squash, blocks:4": {"model.resize": "squash", "model.unfreeze": "blocks:4"},
+    "squash, 0.4": {"model.resize": "squash", "model.unfreeze": "fraction:0.4"},
+    "squash, 0.7": {"model.resize": "squash", "model.unfreeze": "fraction:0.7"},
+    "squash, all": {"model.resize": "squash", "model.unfreeze": "all"},
+    "crop, 0.7": {"model.resize": "original", "model.unfreeze": "fraction:0.7"},
+    "crop, all": {"model.resize": "original", "model.unfreeze": "all"},
+}
+
+# Teachers by name: options that choose one.
+TEACHERS: dict[str, dict[str, Any]] = {
+    "small": {"model.alpha": 0.35, "model.image_size": 128},
+    "mobilenet_v2": {},
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """One run of the study.
+
+    Attributes:
+      teacher: Name in `TEACHERS`.
+      dataset: Name in `SETS`.
+      seed: Seed of the draw and of the run.
+      variant: Name in `VARIANTS`.
+    """
+
+    teacher: str
+    dataset: str
+    seed: int
+    variant: str
+
+
+def draw(name: str, seed: int, folder: pathlib.Path) -> pathlib.Path:
+    """Returns a folder with some labelled images of a set, drawn by the seed, and its first test images."""
+    path = folder / "draws" / f"{name}_{seed}"
+    if path.is_dir():
+        return path
+    whole, unfinished = write_set(name, folder / "sets"), path.with_name(f".{path.name}")
+    random = np.random.default_rng(seed)
+    for split, most in (("train", _LABELLED), ("test", _TESTED)):
+        classes = sorted((whole / split).iterdir())
+        for images in classes:
+            (unfinished / split / images.name).mkdir(parents=True, exist_ok=True)
+            files = sorted(images.iterdir())
+            chosen = random.permutation(len(files)) if split == "train" else np.arange(len(files))
+            for position in chosen[: max(most // len(classes), 4)]:
+                os.link(files[position], unfinished / split / images.name / files[position].name)
+    unfinished.rename(path)
+    return path
+
+
+def run(trial: Trial, folder: pathlib.Path, models: Any) -> dict[str, Any]:
+    """Trains one trial and returns its figures."""
+    import tl_keras
+    from tl_keras.config.options import set_value
+
+    config = tl_keras.TransferConfig(seed=trial.seed, export="none")
+    config.data.source, config.cache.folder = str(draw(trial.dataset, trial.seed, folder)), str(folder / "cache")
+    for path, value in {**TEACHERS[trial.teacher], **VARIANTS[trial.variant]}.items():
+        set_value(config, path, value)
+    workdir = folder / "run"
+    shutil.rmtree(workdir, ignore_errors=True)
+    result = tl_keras.train_and_evaluate(config, workdir, models=models)
+    return {
+        **dataclasses.asdict(trial),
+        "test": result.test_accuracy,
+        "validation": result.validation_accuracy,
+        "kept": result.kept_phase,
+        "seconds": round(result.total_seconds, 1),
+        "images": result.images,
+    }
+
+
+def read(path: pathlib.Path) -> list[dict[str, Any]]:
+    """Returns the figures of the trials that are done."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+
+
+def trials(teacher: str, sets: Sequence[str], variants: Sequence[str], seeds: Sequence[int]) -> Iterator[Trial]:
+    """Yields every trial, all of a set together, so that they share networks and traced functions."""
+    for name in sets:
+        for seed in seeds:
+            for variant in variants:
+                yield Trial(teacher, name, seed, variant)
+
+
+def table(rows: Sequence[Mapping[str, Any]], variants: Sequence[str]) -> str:
+    """Returns the test accuracies by set, and each variant's paired difference from the first, as Markdown."""
+    found = {(row["dataset"], row["seed"], row["variant"]): row["test"] for row in rows}
+    sets = list(dict.fromkeys(row["dataset"] for row in rows))
+    seeds = sorted({row["seed"] for row in rows})
+    lines = [f"| set | {' | '.join(variants)} |", f"|---|{'---|' * len(variants)}"]
+    for name in sets:
+        cells = []
+        for variant in variants:
+            values = [found[name, seed, variant] for seed in seeds if (name, seed, variant) in found]
+            cells.append(f"{np.mean(values):.3f}" if values else "")
+        lines.append(f"| {name.replace('_', ' ')} | {' | '.join(cells)} |")
+    cells = []
+    for variant in variants:
+        by_set = []
+        for name in sets:
+            pairs = [
+                found[name, seed, variant] - found[name, seed, variants[0]]
+                for seed in seeds
+                if (name, seed, variant) in found and (name, seed, variants[0]) in found
+            ]
+            by_set += [np.mean(pairs)] if pairs else []
+        error = np.std(by_set, ddof=1) / np.sqrt(len(by_set)) if len(by_set) > 1 else float("nan")
+        cells.append(f"{100 * np.mean(by_set):+.1f} ± {100 * error:.1f}" if by_set else "")
+    lines.append(f"| mean difference in points, ± its standard error over the sets | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Trains what is missing and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("--teacher", choices=TEACHERS, default="small")
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    arguments = parser.parse_args()
+    os.environ["KERAS_HOME"] = str(TEST_DATA / "keras_home")
+    from tl_keras.command_line import require_tensorflow
+
+    require_tensorflow()
+    import keras
+
+    from tl_keras.training.model_cache import ModelCache
+
+    path = arguments.folder / "results.jsonl"
+    done = {Trial(*(row[name] for name in ("teacher", "dataset", "seed", "variant"))) for row in read(path)}
+    last, models = "", ModelCache()
+    for trial in trials(arguments.teacher, arguments.sets, arguments.variants, arguments.seeds):
+        if trial in done:
+            continue
+        if last != trial.dataset:
+            keras.backend.clear_session()
+            models = ModelCache()
+        last = trial.dataset
+        figures = run(trial, arguments.folder, models)
+        with path.open("a") as file:
+            file.write(json.dumps(figures) + "\n")
+        print(json.dumps(figures), flush=True)
+    chosen = [row for row in read(path) if row["teacher"] == arguments.teacher and row["variant"] in arguments.variants]
+    print(table(chosen, arguments.variants))
+
+
+if __name__ == "__main__":
+    main()
