@@ -116,7 +116,11 @@ def board_batches() -> Iterator[Example]:
         for position, row in enumerate(csv.DictReader(file)):
             board = Image.open(TEST_DATA / "deep_pcb" / row["path"]).convert("RGB")
             if row["group"] != "group12000":  # of three boards
-                yield _thirds(position), row["group"], board.crop((0, 0, 640, 320) if position % 2 else (0, 320, 640, 640))
+                yield (
+                    _thirds(position),
+                    row["group"],
+                    board.crop((0, 0, 640, 320) if position % 2 else (0, 320, 640, 640)),
+                )
 
 
 def _thirds(position: int) -> str:

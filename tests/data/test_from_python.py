@@ -55,6 +55,15 @@ def test_it_is_read_from_disk_and_from_parquet(hugging_face, tmp_path):
         open_source(f"parquet:{tmp_path}/images.parquet")
 
 
+def test_its_column_of_patients_tells_groups(hugging_face):
+    patients = hugging_face.add_column("Patient ID", [number // 3 for number in range(12)])
+    groups = open_source(patients).groups
+    assert groups.by == "the column Patient ID" and groups.names.tolist() == sorted("0123" * 3)
+    assert open_source(patients, SourceOptions(columns="group=none")).groups is None
+    with pytest.raises(DataError, match=r"expected a column house. Received picture, kind, Patient ID"):
+        open_source(patients, SourceOptions(columns="group=house"))
+
+
 def test_a_column_that_is_absent_is_named(hugging_face):
     with pytest.raises(DataError, match=r"expected a column colour. Received picture, kind"):
         open_source(hugging_face, SourceOptions(columns="label=colour"))

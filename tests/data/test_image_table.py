@@ -114,16 +114,6 @@ REFUSED = {
     "twice": ("id,label\nimages/a,x\nimages/a.jpg,x\n", {}, "Received images/a 2 times"),
     "a split that means nothing": ("path,label,split\nimages/a.jpg,x,tset\n", {}, "line 2: .* Received: tset"),
     "no folder": ("id,label\na,x\n", {"images_in": "none"}, "expected a directory. Received: .*none"),
-    "patients": (
-        "path,label,patient\nimages/a.jpg,x,7\nimages/b.jpg,y,7\n",
-        {},
-        "column patient with 1 values for 2 images.*not supported yet.*--columns=group=none",
-    ),
-    "patients in two splits": (
-        "path,label,patient_id,split\nimages/a.jpg,x,7,train\nimages/b.jpg,y,7,validation\n",
-        {},
-        "column patient_id",
-    ),
 }
 
 
@@ -133,7 +123,12 @@ def test_what_is_not_certain_is_refused(listed, text, options, message):
         listed(text, **options)
 
 
-def test_groups_that_splits_keep_together_are_no_harm(listed):
-    text = "path,label,patient,split\nimages/a.jpg,x,7,train\nimages/b.jpg,y,7,train\nimages/c.jpg,y,8,validation\n"
-    assert len(listed(text).ids) == 3
-    assert len(listed("path,label,group\nimages/a.jpg,x,7\nimages/b.jpg,y,7\n", columns="group=none").ids) == 2
+def test_a_column_of_groups_is_found(listed):
+    rows = "path,label,KIND\nimages/a.jpg,x,7\nimages/b.jpg,y,7\nimages/c.jpg,y,\n"
+    groups = listed(rows.replace("KIND", "patient_id")).groups
+    assert groups.by == "the column patient_id" and groups.names.tolist() == ["7", "7", ""]
+    assert listed(rows.replace("KIND", "patient_id"), columns="group=none").groups is None
+    assert listed(rows.replace("KIND", "house")).groups is None
+    assert listed(rows.replace("KIND", "house"), columns="group=house").groups.names.tolist() == ["7", "7", ""]
+    assert listed(rows.replace("KIND", "patient_id"), group_by="images").groups is None  # another way was asked for
+    assert listed("path,label,group\nimages/a.jpg,x,7\nimages/b.jpg,y,8\n").groups is None  # each image is alone

@@ -174,3 +174,26 @@ def test_names_that_labels_txt_lacks_are_refused(write_records, tmp_path):
     (tmp_path / "labels.txt").write_text("dog\ncat\n")
     with pytest.raises(DataError, match="Received emu"):
         TFRecordSource(pattern)
+
+
+def test_a_feature_tells_groups(tmp_path):
+    def write(name, *groups):
+        with tf.io.TFRecordWriter(str(tmp_path / name)) as writer:
+            for number, group in enumerate(groups):
+                feature = {
+                    "image": tf.train.Feature(bytes_list=tf.train.BytesList(value=[b"%d" % number])),
+                    "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[number % 2])),
+                    "group": tf.train.Feature(bytes_list=tf.train.BytesList(value=[group])),
+                }
+                writer.write(tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString())
+
+    write("a.tfrecord", b"p1", b"p1", b"p2")
+    write("b.tfrecord", b"p2")
+    groups = TFRecordSource(f"{tmp_path}/*.tfrecord").groups
+    assert (groups.by, groups.names.tolist()) == ("the feature group", ["p1", "p1", "p2", "p2"])
+    assert TFRecordSource(f"{tmp_path}/*.tfrecord", SourceOptions(columns="group=none")).groups is None
+
+
+def test_a_file_without_groups_makes_all_of_them_ungrouped(tmp_path, write_records):
+    test_a_feature_tells_groups(tmp_path)
+    assert TFRecordSource(write_records("c.tfrecord", [(b"9", 1)])).groups is None

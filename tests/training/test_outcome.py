@@ -29,7 +29,8 @@ def an_epoch(number, validation_accuracy, *, elapsed):
 @pytest.fixture
 def result(small_teacher):
     """Returns a function that gives the outcome of a run that was prepared but not trained."""
-    source = ArraySource(np.random.default_rng(0).integers(0, 256, (40, 16, 16, 3), np.uint8), np.arange(40) % 2)
+    images = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 3), np.uint8)
+    source = ArraySource(images, np.arange(40) % 2, groups=np.arange(40) // 2)
     config = TransferConfig(export="none", price_per_hour=3600.0)
     config.model.backbone, config.model.method = str(small_teacher), "feature_extraction"
     prepared = prepare(decide(config, source=source), ModelCache(), source=source)
@@ -53,6 +54,10 @@ def test_the_scores_are_those_of_the_kept_epoch_and_of_the_test_images(result):
     assert (measured.validation_accuracy, measured.kept_epoch, measured.test_accuracy) == (0.75, 3, 1.0)
     assert measured.test_loss == pytest.approx(np.log1p(np.exp(-2)), rel=1e-5)
     assert (result(measure_test=False).test_accuracy, result(measure_test=False).split) == (None, "validation")
+
+
+def test_the_result_says_what_the_splits_kept_whole(result):
+    assert result().groups == {"by": "groups", "number": 20}
 
 
 def test_time_to_accuracy_has_each_best_epoch_and_its_cost(result):

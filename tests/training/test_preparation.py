@@ -117,3 +117,13 @@ def test_a_crop_that_loses_much_of_elongated_images_is_said(resize, said):
     preprocess = backbone_spec("ResNet50").default_weights.preprocess.with_resize(resize)
     assert said in "".join(crop_remark(preprocess, inspection))
     assert bool(said) == bool(crop_remark(preprocess, inspection))
+
+
+def test_groups_stay_in_one_split_and_are_said(config, models):
+    images = np.random.default_rng(1).integers(0, 256, (80, 20, 24, 3), np.uint8)
+    groups = np.arange(80) // 4
+    source = ArraySource(images, np.arange(80) % 2, groups=groups)
+    prepared = prepare(decide(config, source=source), models, source=source)
+    parts = [set(groups[part]) for part in (prepared.splits.train, prepared.splits.validation, prepared.splits.test)]
+    assert sum(map(len, parts)) == 20 == len(set.union(*parts))
+    assert "groups from groups: 20, each in one split as a whole" in prepared.remarks

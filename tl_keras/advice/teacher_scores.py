@@ -21,6 +21,7 @@ from tl_keras.advice.transferability import (
 )
 from tl_keras.builder import Student, choose_backbone, load_top, plan_student
 from tl_keras.config import TransferConfig, from_json, to_json
+from tl_keras.data.groups import units
 from tl_keras.data.inspection import Inspection
 from tl_keras.data.sources import Source
 from tl_keras.data.splits import Splits
@@ -51,7 +52,7 @@ class Sample:
       images: All images, with their splits.
       indices: int64 (n,), ascending, n at most 1,000.
       labels: int64 (n,).
-      groups: int64 (n,), the same number for images of the same content.
+      groups: int64 (n,), the same number for images of the same content or group.
       inspection_seconds: Time for listing and inspecting the source; 0 if the model cache had done so before.
     """
 
@@ -156,7 +157,8 @@ def draw_sample(config: TransferConfig, models: ModelCache) -> Sample:
     inspection_seconds = time.perf_counter() - began
     labels, train = images.source.labels, images.splits.train
     indices = draw(train, labels, images=_MAX_IMAGES, of_each_class=_FEWEST_OF_A_CLASS, seed=config.seed)
-    groups = np.unique(images.inspection.sha256[indices], return_inverse=True)[1]
+    known = images.source.groups
+    groups = units(images.inspection.sha256[indices], known.names[indices] if known else None)
     return Sample(images, indices, labels[indices], groups, inspection_seconds)
 
 

@@ -13,6 +13,8 @@ from sklearn.covariance import ledoit_wolf_shrinkage
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
+from tl_keras.data.groups import deal
+
 # Number of folds of the linear probe; each classifier is fitted to 80% of the images.
 FOLDS = 5
 
@@ -96,6 +98,8 @@ def fold_of_each(labels: np.ndarray, groups: np.ndarray, *, seed: int) -> np.nda
     """Returns the fold of each image, int64 (n,), 0 to 4: classes are spread evenly, a group is in one fold."""
     random = np.random.default_rng(seed)
     _, first, group = np.unique(groups, return_index=True, return_inverse=True)
+    if len(first) < len(labels):
+        return deal(group, labels, [1 / FOLDS] * FOLDS, seed=seed)
     fold_of_group: np.ndarray = np.zeros(len(first), np.int64)
     start = 0
     for label in np.unique(labels[first]):

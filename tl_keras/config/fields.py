@@ -27,7 +27,7 @@ from tl_keras.config.choices import (
 )
 from tl_keras.config.defaults import DEFAULT_CUT, DEFAULT_LEARNING_RATES, DEFAULT_MAX_PIXELS, DEFAULT_SIGNIFICANT_BITS
 from tl_keras.config.options import Interval, above, at_least, option
-from tl_keras.config.parsing import export_formats, parse_columns, parse_splits
+from tl_keras.config.parsing import export_formats, parse_columns, parse_group_by, parse_splits
 from tl_keras.locked import Locked
 from tl_keras.unfreeze import LANGUAGE, parse_unfreeze
 
@@ -79,6 +79,13 @@ class DataConfig(Locked):
     )
     images_in: str = option(
         "", "The folder of the images that a table names.", flag="images_in", zero="the table's own folder"
+    )
+    group_by: str = option(
+        "",
+        "Images that stay in one split: those of a folder (folder), or whose names agree in what a regular expression finds.",
+        flag="group_by",
+        zero="groups only where a table has a column of them, such as patient",
+        parse=parse_group_by,
     )
     validation_fraction: float = option(
         0.15,
@@ -329,7 +336,7 @@ class TransferConfig(Locked):
     cache: CacheConfig = dataclasses.field(default_factory=CacheConfig)
     task: str = option(
         "auto",
-        "What is learnt: auto stops where labels look like several, numbers or groups; single_label takes them as they are.",
+        "What is learnt: auto stops where labels look like several or numbers; single_label takes them as they are.",
         flag="task",
         parse=require_task_name,
     )

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import get_args
 
 from tl_keras.config.choices import EXPORTS, Column, SplitMeaning
@@ -39,6 +40,21 @@ def parse_columns(text: str) -> dict[str, str]:
     for what in names:
         _require_one_of("columns", what, get_args(Column))
     return names
+
+
+def parse_group_by(text: str) -> str:
+    """Returns `folder` or a regular expression, after checking that it is one.
+
+    Raises:
+      ConfigError: It is not.
+    """
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ConfigError(
+            f"group_by: expected folder or a regular expression. Received: {text} ({error}). Use --group_by='patient[0-9]+'."
+        ) from error
+    return text
 
 
 def _pairs(name: str, text: str, example: str) -> list[tuple[str, str]]:

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from tl_keras.console import number_of
 from tl_keras.data.base import RandomAccessSource, encode_classes, on_host
+from tl_keras.data.groups import Groups
 from tl_keras.data.options import NO_OPTIONS, SourceOptions
 from tl_keras.data.split_names import parse_split, splits_of_names
 from tl_keras.errors import DataError
@@ -46,6 +47,7 @@ class ArraySource(RandomAccessSource):
       labels: (n,), class names, or integers from 0 to classes - 1.
       class_names: Names of the classes, one per class. None means the sorted names in `labels`, or the integers.
       splits: Split of each image, such as train, val or test, or empty. None declares nothing.
+      groups: Group of each image, such as a patient, whose images stay in one split; empty for none. None means no groups.
       name: Name of the source in reports.
 
     Raises:
@@ -59,12 +61,14 @@ class ArraySource(RandomAccessSource):
         *,
         class_names: Sequence[str] | None = None,
         splits: Sequence[str] | None = None,
+        groups: Sequence[str] | Sequence[int] | None = None,
         name: str = "arrays",
     ):
         _require_pixels(name, images)
         label_column = np.asarray(labels)
         splits = [""] * len(images) if splits is None else splits
-        for what, column in (("labels", label_column), ("splits", splits)):
+        group_column = [""] * len(images) if groups is None else [str(group) for group in groups]
+        for what, column in (("labels", label_column), ("splits", splits), ("groups", group_column)):
             if np.shape(column) != (len(images),):
                 raise DataError(
                     f"{name}: expected one entry of {what} per image, shape ({len(images)},). "
@@ -77,6 +81,7 @@ class ArraySource(RandomAccessSource):
             ids=[f"array:{position}" for position in range(len(images))],
             labels=positions,
             declared_splits=np.array([parse_split(split, where=f"{name}: splits") for split in splits]),
+            groups=Groups.of_column("groups", group_column),
         )
         self._pixels = on_host(images if images.ndim == 4 else images[..., np.newaxis])
 

@@ -24,6 +24,7 @@ import tensorflow as tf
 from tl_keras.console import printable
 from tl_keras.data import conversion
 from tl_keras.data.decoding import JpegFile
+from tl_keras.data.groups import Groups
 from tl_keras.errors import DataError
 
 # Bytes of a shuffled stream of records that are held in memory; reading ahead doubles them.
@@ -43,6 +44,7 @@ class Source(abc.ABC):
       ids: Names, one per image, unique and stable: a relative path, `file.tfrecord:17`, `train:17`, `array:17`.
       labels: int64 (n,), 0 to len(class_names) - 1.
       declared_splits: str (n,), `train`, `validation`, `test`, empty if the source does not say, or `unused`.
+      groups: Groups of images that stay in one split, or None.
       notes: One-line remarks for the user, made while listing.
       only_jpegs: Whether all images that are read are known to be JPEG files.
       only_upright: Whether none of them has an EXIF orientation that turns it.
@@ -58,6 +60,7 @@ class Source(abc.ABC):
         ids: Sequence[str],
         labels: np.ndarray,
         declared_splits: np.ndarray,
+        groups: Groups | None = None,
         notes: Iterable[str] = (),
     ):
         self.name = name
@@ -66,6 +69,7 @@ class Source(abc.ABC):
         self.ids = ids
         self.labels: np.ndarray = labels.astype(np.int64)
         self.declared_splits = declared_splits
+        self.groups = groups
         self.notes = tuple(notes)
 
     def __len__(self) -> int:
@@ -123,6 +127,7 @@ class Source(abc.ABC):
             self.labels.tolist(),
             self.declared_splits.tolist(),
             contents,
+            *([self.groups.names.tolist()] if self.groups else []),
         ]
         return hashlib.sha256(json.dumps(columns).encode()).hexdigest()
 

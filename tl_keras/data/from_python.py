@@ -10,6 +10,8 @@ import tensorflow as tf
 
 from tl_keras.console import number_of
 from tl_keras.data.base import RandomAccessSource, RecordSource, encode_classes
+from tl_keras.data.groups import Groups
+from tl_keras.data.image_table import NAMES, plain_name
 from tl_keras.data.options import NO_OPTIONS, SourceOptions
 from tl_keras.data.split_names import splits_of_names
 from tl_keras.errors import DataError, DependencyError
@@ -23,7 +25,7 @@ class HuggingFaceSource(RandomAccessSource):
 
     Args:
       dataset: A `Dataset`, or a `DatasetDict` of splits.
-      options: Names of the columns `image` and `label` if they differ, and the meaning of other names of splits.
+      options: Names of the columns `image`, `label` and `group` if they differ, and the meaning of other names of splits.
       name: Name of the source.
 
     Raises:
@@ -65,6 +67,7 @@ class HuggingFaceSource(RandomAccessSource):
             ids=[f"{part or 'row'}:{number}" for part, rows in used.items() for number in range(len(rows))],
             labels=positions,
             declared_splits=np.repeat([meant[part] for part in used], [len(rows) for rows in used.values()]),
+            groups=_groups(list(used.values()), options),
             notes=[f"splits left out: {', '.join(left)}"] if left else [],
         )
 
@@ -217,6 +220,21 @@ def _column(name: str, rows: Any, what: str, options: SourceOptions) -> str:
     raise DataError(
         f"{name}: expected a column {asked}. Received {', '.join(rows.features)}. Name it: --columns={what}=COLUMN."
     )
+
+
+def _groups(parts: list[Any], options: SourceOptions) -> Groups | None:
+    """Returns the groups in a column of a usual name, such as patient, or of the name that the user gives."""
+    asked = options.column_names.get("group", "")
+    usual = [column for column in parts[0].features if plain_name(column) in NAMES["group"]]
+    column = asked or (usual[0] if usual else "none")
+    if options.group_by or column == "none":
+        return None
+    if any(column not in rows.features for rows in parts):
+        raise DataError(
+            f"datasets.Dataset: expected a column {column}. Received {', '.join(parts[0].features)}. "
+            "Name it: --columns=group=COLUMN; or leave that out."
+        )
+    return Groups.of_column(f"the column {column}", [str(value) for rows in parts for value in rows[column]])
 
 
 def _label_names(rows: Any, column: str) -> list[str]:

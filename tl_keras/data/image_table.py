@@ -8,12 +8,12 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
+from tl_keras.data.groups import Groups
 from tl_keras.data.image_files import IMAGE_SUFFIXES, read_tree
 from tl_keras.data.one_hot import with_label_column
 from tl_keras.data.options import SourceOptions
 from tl_keras.data.split_names import parse_split, splits_of_names
 from tl_keras.data.table import Table
-from tl_keras.data.wrong_task import require_no_groups
 from tl_keras.errors import DataError
 
 # Usual names of a table's columns, without case and separators; the first one found is used.
@@ -42,6 +42,7 @@ class TableListing:
       paths: Paths of their files.
       labels: Names of their classes.
       splits: `train`, `validation`, `test` or empty.
+      groups: Groups of images that stay in one split, or None.
       notes: Remarks for the user.
     """
 
@@ -49,6 +50,7 @@ class TableListing:
     paths: list[str]
     labels: list[str]
     splits: list[str]
+    groups: Groups | None
     notes: list[str]
 
 
@@ -56,8 +58,7 @@ def list_table(table: Table, options: SourceOptions) -> TableListing:
     """Returns the images of a table.
 
     Raises:
-      DataError: A column is missing, a row is incomplete, an image is missing or listed twice, or images belong together
-        in groups that the splits would divide.
+      DataError: A column is missing, a row is incomplete, or an image is missing or listed twice.
     """
     given = options.column_names
     one_hot: list[str] = []
@@ -71,14 +72,16 @@ def list_table(table: Table, options: SourceOptions) -> TableListing:
                 f"{table.name} line {line}: expected a path and a label. Received: {','.join(row)}. Complete or remove the row."
             )
     splits, more = _read_splits(table, chosen, options)
-    if options.task == "auto" and "group" in chosen:
-        require_no_groups(table.name, chosen["group"], table.column(chosen["group"]), splits)
     paths = _find_images(table, ids, options.images_in)
     kept = [index for index, split in enumerate(splits) if split != "unused"]
     if len(kept) < len(ids):
         more.append(f"rows that are to be left out: {len(ids) - len(kept)}")
     ids, paths, labels, splits = ([column[index] for index in kept] for column in (ids, paths, labels, splits))
-    return TableListing(ids, paths, labels, splits, [*table.notes, *notes, *one_hot, *more])
+    groups = None
+    if "group" in chosen and not options.group_by:
+        column = table.column(chosen["group"])
+        groups = Groups.of_column(f"the column {chosen['group']}", [column[index] for index in kept])
+    return TableListing(ids, paths, labels, splits, groups, [*table.notes, *notes, *one_hot, *more])
 
 
 def choose_columns(table: Table, given: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:

@@ -17,6 +17,7 @@ class SourceOptions:
       columns: Columns of a table, as `image=id,label=breed`.
       images_in: Directory of the images that a table names; empty for the table's own.
       task: `auto`, or `single_label`, which accepts the labels without question.
+      group_by: Way in which names tell groups, as in `tl_keras.data.groups.groups_by_name`; empty for none.
       cache_folder: Directory for unpacked archives and remote files; empty for the user's cache directory.
     """
 
@@ -25,13 +26,22 @@ class SourceOptions:
     columns: str = ""
     images_in: str = ""
     task: str = "auto"
+    group_by: str = ""
     cache_folder: str = ""
 
     @classmethod
     def of(cls, config: TransferConfig) -> SourceOptions:
         """Returns the options in a config."""
         data = config.data
-        return cls(data.data_dir, data.splits, data.columns, data.images_in, config.task, config.cache.folder)
+        return cls(
+            data.data_dir,
+            data.splits,
+            data.columns,
+            data.images_in,
+            config.task,
+            data.group_by,
+            config.cache.folder,
+        )
 
     @property
     def meanings(self) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from typing import Any
 
@@ -12,6 +13,7 @@ from tl_keras.data.arrays import digits_source, npz_source
 from tl_keras.data.base import Source
 from tl_keras.data.folder import FolderSource
 from tl_keras.data.from_python import HuggingFaceSource, TFDataSource, hugging_face_source
+from tl_keras.data.groups import groups_by_name
 from tl_keras.data.options import NO_OPTIONS, SourceOptions
 from tl_keras.data.remote import fetch
 from tl_keras.data.source_names import check_source
@@ -38,15 +40,25 @@ def open_source(source: Any, options: SourceOptions = NO_OPTIONS) -> Source:
       The source; no image has been read yet.
 
     Raises:
-      DataError: There is no such source, its files do not fit its kind, or its labels are probably not single labels.
+      DataError: There is no such source, its files do not fit its kind, or its labels are probably not single labels,
+        or `group_by` finds no groups.
     """
     if isinstance(source, Source):
-        return source
+        return _grouped(source, options.group_by)
     opened = _open_named(source, options) if isinstance(source, str | os.PathLike) else _open_object(source, options)
     if options.task == "auto" and not isinstance(opened, FolderSource):
         counts = np.bincount(opened.labels, minlength=len(opened.class_names))
         require_single_labels(opened.name, opened.class_names, counts.tolist())
-    return opened
+    return _grouped(opened, options.group_by)
+
+
+def _grouped(source: Source, group_by: str) -> Source:
+    """Returns a source with the groups that the names of its images tell, where the user asks for them."""
+    if not group_by:
+        return source
+    grouped = copy.copy(source)
+    grouped.groups = groups_by_name(source.name, source.ids, group_by)
+    return grouped
 
 
 def _open_named(source: str | os.PathLike[str], options: SourceOptions) -> Source:

@@ -11,6 +11,7 @@ import numpy as np
 
 from tl_keras.console import number_of
 from tl_keras.data.base import Source
+from tl_keras.data.groups import deal, seed_of, units
 from tl_keras.data.inspection import Inspection
 from tl_keras.errors import DataError
 
@@ -20,6 +21,12 @@ _RULE = (
     "validation the last, train what is between. Of n images the first is for train, the second for validation, and each "
     "further one for the split of size s with the smallest (s + 1/2) / fraction; equal validation and test fractions take "
     "turns in being first, class by class. Copies follow their image; one under two labels counts in the first of them."
+)
+
+_RULE_OF_GROUPS = (
+    "Splits that the source declares are kept; with a declared test or validation split, test_fraction counts as 0. "
+    "Otherwise groups of images, with all copies of them, are dealt whole (tl_keras.data.groups.deal), so that each split has "
+    "its fraction of every class as nearly as possible; the seed and the images decide the order."
 )
 
 # Number of images below which a single one moves an accuracy by five points or more.
@@ -63,7 +70,7 @@ class Splits:
             "validation_fraction": self.validation_fraction,
             "test_fraction": self.test_fraction,
             "train_examples_per_class": self.train_examples_per_class,
-            "rule": _RULE,
+            "rule": _RULE if source.groups is None else _RULE_OF_GROUPS,
             **{name: [source.ids[index] for index in getattr(self, name)] for name in ("train", "validation", "test")},
         }
 
@@ -123,7 +130,8 @@ def split_source(
 
     Within each class the splits have the requested sizes, to one image; copies count once and belong to one split. Adding
     a file moves at most one image of its class between train and validation, and one between train and test (rarely both);
-    none between validation and test. See `Splits.to_json` for the rule in words.
+    none between validation and test. Groups of the source stay whole, and the sizes are then met as nearly as they allow.
+    See `Splits.to_json` for the rule in words.
 
     Args:
       source: The images; splits that it declares are kept.
@@ -138,7 +146,8 @@ def split_source(
       The splits.
 
     Raises:
-      DataError: No image remains for training or for validation, or a held-out class has no training image.
+      DataError: No image remains for training or for validation, a held-out class has no training image, or declared splits
+        divide a group.
     """
     assigned = np.where(inspection.decodable, source.declared_splits, "unused").astype("U10")
     declared = set(np.unique(assigned)) - {"", "unused"}
@@ -146,23 +155,26 @@ def split_source(
     pool = np.flatnonzero((assigned == "") | (assigned == "train"))
     assigned[pool] = "train"
     if "validation" not in declared:
-        _hold_out(
+        hold_out = _hold_out if source.groups is None else _hold_out_groups
+        hold_out(
             assigned,
             pool,
-            labels=source.labels,
+            source=source,
             contents=inspection.sha256[pool],
             seed=seed,
             test_fraction=0.0 if declared else test_fraction,
             validation_fraction=validation_fraction,
         )
+    _require_whole_groups(source, assigned)
     _require_training_images(source, assigned)
     if train_examples_per_class:
         _keep_few(assigned, source.labels, inspection.sha256, limit=train_examples_per_class, seed=seed)
     for split in ("train", "validation"):
         if not np.any(assigned == split):
+            in_groups = f" in {number_of(len(source.groups), 'group')}" if source.groups else ""
             raise DataError(
-                f"{source.name}: expected images for {split}. Received none among {number_of(len(source), 'image')}. "
-                f"Add images, or declare a {split} split."
+                f"{source.name}: expected images for {split}. Received none among {number_of(len(source), 'image')}{in_groups}. "
+                f"Add images{' of other groups' if in_groups else ''}, or declare a {split} split."
             )
     return Splits(
         train=np.flatnonzero(assigned == "train"),
@@ -185,13 +197,14 @@ def _hold_out(
     assigned: np.ndarray,
     pool: np.ndarray,
     *,
-    labels: np.ndarray,
+    source: Source,
     contents: np.ndarray,
     seed: int,
     test_fraction: float,
     validation_fraction: float,
 ) -> None:
     """Moves images of the pool from train to test and validation, in place."""
+    labels = source.labels
     different, first, content = np.unique(contents, return_index=True, return_inverse=True)
     label_of_content = labels[pool][first]
     np.minimum.at(label_of_content, content, labels[pool])
@@ -204,6 +217,33 @@ def _hold_out(
         split_of_content[ranked[:test]] = "test"
         split_of_content[ranked[len(ranked) - validation :]] = "validation"
     assigned[pool] = split_of_content[content]
+
+
+def _hold_out_groups(
+    assigned: np.ndarray,
+    pool: np.ndarray,
+    *,
+    source: Source,
+    contents: np.ndarray,
+    seed: int,
+    test_fraction: float,
+    validation_fraction: float,
+) -> None:
+    """Moves whole groups of the pool from train to test and validation, in place."""
+    if not len(pool):
+        return
+    assert source.groups is not None
+    names = np.array(["train", "validation", *(["test"] if test_fraction else [])])
+    fractions = [
+        1 - validation_fraction - test_fraction,
+        validation_fraction,
+        *([test_fraction] if test_fraction else []),
+    ]
+    # In the order of their contents, so that a renamed file changes nothing.
+    order = np.argsort(contents, kind="stable")
+    unit = units(contents[order], source.groups.names[pool][order])
+    dealt = deal(unit, source.labels[pool][order], fractions, seed=seed_of(contents, seed), first_has_all=True)
+    assigned[pool[order]] = names[dealt]
 
 
 def split_sizes(
@@ -239,6 +279,23 @@ def _keep_few(assigned: np.ndarray, labels: np.ndarray, contents: np.ndarray, *,
         members = labels[train] == label
         order = train[members][np.argsort(position[members], kind="stable")]
         assigned[order[limit:]] = "unused"
+
+
+def _require_whole_groups(source: Source, assigned: np.ndarray) -> None:
+    """Raises a DataError if declared splits divide a group."""
+    if source.groups is None:
+        return
+    used = (source.groups.names != "") & (assigned != "unused")
+    pairs = np.unique(np.stack([source.groups.names[used], assigned[used]], axis=1), axis=0)
+    names, counts = np.unique(pairs[:, 0], return_counts=True)
+    if np.any(counts > 1):
+        torn = names[counts > 1].tolist()
+        raise DataError(
+            f"{source.name}: expected splits that keep groups whole. Received {len(torn)} of {len(names)} groups from "
+            f"{source.groups.by} in two splits, such as {torn[0]}: the accuracy would be too high. Leave the splits to tl_keras "
+            "(--columns=split=none in a table), or correct them; where images do not belong together, use --columns=group=none, "
+            "or leave --group_by out."
+        )
 
 
 def _require_training_images(source: Source, assigned: np.ndarray) -> None:

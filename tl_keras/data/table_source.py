@@ -35,6 +35,7 @@ class TableSource(FileSource):
             ids=listing.ids,
             labels=labels,
             declared_splits=np.array(listing.splits),
+            groups=listing.groups,
             notes=listing.notes,
             paths=[os.fsencode(path) for path in listing.paths],
             cache_folder=options.cache_folder,

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tl_keras.console import number_of
 from tl_keras.data.base import RecordSource, encode_classes, on_host, revision_of_files
+from tl_keras.data.groups import Groups
 from tl_keras.data.options import NO_OPTIONS, SourceOptions
 from tl_keras.data.split_names import split_of_name
 from tl_keras.errors import DataError
@@ -23,6 +24,8 @@ _LISTING_BATCH = 1024
 
 class TFRecordSource(RecordSource):
     """TFRecord files of `tf.train.Example` with the features `image` (an encoded file) and `label` (int64 or bytes).
+
+    A feature `group` (int64 or bytes), where every file has it, names the group that stays in one split.
 
     A file with a word such as train, val or test in its name declares that split. A `labels.txt` beside the files lists the
     names of classes, one per line; without it, a class is named by its label. Files may be compressed by GZIP or ZLIB.
@@ -44,7 +47,8 @@ class TFRecordSource(RecordSource):
         splits, notes = _splits_of_files(name, files, options)
         files = [file for file in files if splits[file] != "unused"]
         compressions = [_compression(file) for file in files]
-        labels_of_file = [_read_labels(file, kind) for file, kind in zip(files, compressions, strict=True)]
+        columns = [_read_columns(file, kind) for file, kind in zip(files, compressions, strict=True)]
+        labels_of_file = [each["label"] for each in columns]
         counts = [len(labels) for labels in labels_of_file]
         if not sum(counts):
             raise DataError(
@@ -62,6 +66,7 @@ class TFRecordSource(RecordSource):
             ],
             labels=labels,
             declared_splits=np.repeat([splits[file] for file in files], counts),
+            groups=_groups([each for each in columns if len(each["label"])], options),
             notes=notes,
             mean_image_bytes=sum(file.stat().st_size for file in files) / sum(counts),
         )
@@ -136,16 +141,18 @@ def _compression(file: Path) -> str:
     return "ZLIB" if zlib_header and any(start[4:8]) else ""
 
 
-def _read_labels(file: Path, compression: str) -> np.ndarray:
-    """Returns the labels of a file, int64 or object (bytes) (n,)."""
+def _read_columns(file: Path, compression: str) -> dict[str, np.ndarray]:
+    """Returns the labels of a file and, where it has them, the groups, each int64 or object (bytes) (n,)."""
     records = tf.data.TFRecordDataset(os.fsencode(file), compression)
     try:
         first = next(iter(records), None)
         if first is None:
-            return np.array([], np.int64)
-        feature = {"label": tf.io.FixedLenFeature([], _label_type(file, first.numpy()))}
-        batches = records.batch(_LISTING_BATCH).map(lambda batch: tf.io.parse_example(batch, feature)["label"])
-        return np.concatenate(list(batches.as_numpy_iterator()))
+            return {"label": np.array([], np.int64)}
+        types = _types(file, first.numpy())
+        features = {name: tf.io.FixedLenFeature([], kind) for name, kind in types.items()}
+        parsed = records.batch(_LISTING_BATCH).map(lambda batch: tf.io.parse_example(batch, features))
+        batches = list(parsed.as_numpy_iterator())
+        return {name: np.concatenate([batch[name] for batch in batches]) for name in types}
     except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
         raise DataError(
             f"tfrecord:{file}: expected records with one label each, all of one type. Received a file that is damaged "
@@ -153,8 +160,17 @@ def _read_labels(file: Path, compression: str) -> np.ndarray:
         ) from error
 
 
-def _label_type(file: Path, record: bytes) -> tf.DType:
-    """Returns int64 or string, after checking that the features are the expected ones."""
+def _groups(columns: list[dict[str, np.ndarray]], options: SourceOptions) -> Groups | None:
+    """Returns the groups that the feature `group` tells, if all files have it and the user does not name another way."""
+    if options.group_by or options.column_names.get("group") == "none" or not all("group" in each for each in columns):
+        return None
+    values = [value for each in columns for value in each["group"].tolist()]
+    names = [os.fsdecode(value) if isinstance(value, bytes) else str(value) for value in values]
+    return Groups.of_column("the feature group", names)
+
+
+def _types(file: Path, record: bytes) -> dict[str, tf.DType]:
+    """Returns int64 or string for `label`, and for `group` if there is one, after checking the features."""
     try:
         features = tf.train.Example.FromString(record).features.feature
     except Exception as error:  # protobuf's DecodeError, whose module depends on its version
@@ -169,7 +185,7 @@ def _label_type(file: Path, record: bytes) -> tf.DType:
             f"tfrecord:{file}: expected the features image (bytes) and label (int64 or bytes). Received: {received}. "
             "Write the files with these two names."
         )
-    return types[kinds["label"]]
+    return {name: types[kinds[name]] for name in ("label", "group") if kinds.get(name) in types}
 
 
 def _name_classes(name: str, names_file: Path, labels: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:

@@ -1,4 +1,4 @@
-"""Detects labels that are probably not single labels: several labels, numbers, groups; imports no TensorFlow."""
+"""Detects labels that are probably not single labels: several labels, numbers; imports no TensorFlow."""
 
 from __future__ import annotations
 
@@ -45,31 +45,6 @@ def require_single_labels(name: str, class_names: Sequence[str], counts: Sequenc
             f"{name}: expected several images of each class. Received {len(used)} labels for {images} images, such as "
             f"{next(iter(used))!r}: is this the column of labels? Name another with --columns=label=COLUMN. {_ASKED}"
         )
-
-
-def require_no_groups(name: str, column: str, groups: Sequence[str], splits: Sequence[str]) -> None:
-    """Refuses images that belong together (of one patient, video, ...) if the splits would separate them.
-
-    Args:
-      name: Name of the source, for the message.
-      column: Column that says which images belong together.
-      groups: Values of that column, one per image.
-      splits: Declared splits of the images; empty if none is declared.
-
-    Raises:
-      DataError: A group has several images, and no declared splits keep them together.
-    """
-    sizes = Counter(group for group in groups if group)
-    splits_of = {(group, split) for group, split in zip(groups, splits, strict=True) if group}
-    declared = {"train", "validation"} <= set(splits) and "" not in splits
-    if not sizes or max(sizes.values()) == 1 or (declared and len(splits_of) == len(sizes)):
-        return
-    raise DataError(
-        f"{name}: expected images that do not belong together. Received the column {column} with {len(sizes)} values for "
-        f"{len(groups)} images: images of one {column} in train and test make the accuracy too high, and splits by group are "
-        "not supported yet. Declare train, validation and test in a column split that keeps them together; where they "
-        f"do not belong together, use --columns=group=none."
-    )
 
 
 def _separator_of_labels(labels: list[str]) -> str | None:

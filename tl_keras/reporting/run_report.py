@@ -68,7 +68,7 @@ def write_report(
         "run.html",
         run=run,
         sentence=_sentence(run, student, classes=len(source.class_names)),
-        remarks=splits.remarks(),
+        remarks=[*([source.groups.describe()] if source.groups else []), *splits.remarks()],
         sections=sections,
         **{name: fact for section in sections for name, fact in SECTIONS[section](student, answers).items()},
         **_training(run, student, phases),

@@ -203,6 +203,7 @@ class RunResult(Record):
       parameters_trained: Number of parameters that the last phase trained.
       parameters_frozen: Number of all other parameters.
       images: Number of images in each split: `train`, `validation`, `test`.
+      groups: Origin (`by`) and `number` of the groups that the splits keep whole; None if there are none.
       seed: Seed of the run.
       hardware: Hardware that the run computed on, and why; see `tl_keras.distribution.hardware.Hardware`.
       versions: Versions of the packages that decide the numbers.
@@ -234,6 +235,7 @@ class RunResult(Record):
     parameters_trained: int
     parameters_frozen: int
     images: dict[str, int]
+    groups: dict[str, Any] | None = None
     seed: int
     hardware: dict[str, Any]
     versions: dict[str, str]

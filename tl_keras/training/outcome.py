@@ -39,6 +39,7 @@ def outcome(
       seconds: Seconds of each part so far.
     """
     config, student, splits = prepared.config, prepared.student, prepared.splits
+    groups = prepared.source.groups
     kept = progress.history[progress.kept_epoch - 1]
     trained = sum(math.prod(weight.shape) for weight in student.model.trainable_weights)
     test_accuracy, test_loss = _test_scores(prepared, test, logits) if len(test) else (None, None)
@@ -63,6 +64,7 @@ def outcome(
         parameters_trained=trained,
         parameters_frozen=student.model.count_params() - trained,
         images={"train": len(splits.train), "validation": len(splits.validation), "test": len(splits.test)},
+        groups=groups and {"by": groups.by, "number": len(groups)},
         seed=config.seed,
         hardware=prepared.hardware.to_json(),
         versions=versions(),

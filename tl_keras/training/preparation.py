@@ -231,6 +231,7 @@ def prepare(
     teacher = choose_backbone(config.model)
     remarks = [
         *images.source.notes,
+        *([images.source.groups.describe()] if images.source.groups else []),
         *images.inspection.findings,
         *images.splits.remarks(),
         *crop_remark(teacher.preprocess, images.inspection),

@@ -1,0 +1,152 @@
+"""Keeps images that belong together (of one patient, house or video) in one split: who belongs to whom, and a fair deal."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import posixpath
+import re
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from tl_keras.console import number_of, printable
+from tl_keras.errors import DataError
+
+# Rounds in which every unit may move once; it takes two or three until none wants to.
+_MOST_ROUNDS = 20
+
+# Cost of a class that is missing from a split, in images of that class. A missing class of the first split outweighs any balance.
+_MISSING_FROM_FIRST, _MISSING = 1000.0, 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Groups:
+    """The group of each image.
+
+    Attributes:
+      by: Origin of the groups, such as `the column patient` or `--group_by=folder`.
+      names: str (n,), name of each image's group; empty for an image that is alone.
+    """
+
+    by: str
+    names: np.ndarray
+
+    @classmethod
+    def of_column(cls, by: str, names: Sequence[str]) -> Groups | None:
+        """Returns the groups of a column, or None if no group has two images."""
+        column = np.array(names, dtype=str)
+        _, counts = np.unique(column[column != ""], return_counts=True)
+        return cls(by, column) if np.any(counts > 1) else None
+
+    def __len__(self) -> int:
+        return len(np.unique(self.names[self.names != ""])) + int(np.sum(self.names == ""))
+
+    def describe(self) -> str:
+        """Returns a sentence for the user."""
+        alone = int(np.sum(self.names == ""))
+        beside = f"; {number_of(alone, 'image')} of no group, each taken as one of its own" if alone else ""
+        return f"groups from {self.by}: {len(self)}, each in one split as a whole{beside}"
+
+
+def groups_by_name(source: str, ids: Sequence[str], group_by: str) -> Groups:
+    """Returns the groups that the names of images tell.
+
+    Args:
+      source: Name of the source, for the message.
+      ids: Names of the images.
+      group_by: `folder` for the name of the folder that an image is in, or a regular expression that is searched for in each
+        name: its bracketed parts, or else the whole match, name the group.
+
+    Raises:
+      DataError: No two images share a group.
+    """
+    if group_by == "folder":
+        names = [posixpath.basename(posixpath.dirname(image_id)) for image_id in ids]
+    else:
+        matches = [re.search(group_by, image_id) for image_id in ids]
+        names = ["/".join(filter(None, match.groups())) or match[0] if match else "" for match in matches]
+    found = Groups.of_column(f"--group_by={group_by}", names)
+    if found is None:
+        raise DataError(
+            f"{source}: expected groups of images by --group_by={group_by}. Received none with two images; the first name is "
+            f"{printable(ids[0])}. Write an expression that finds the group in such names, as in --group_by='patient[0-9]+'."
+        )
+    return found
+
+
+def units(contents: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
+    """Returns a number for each image, int64 (n,), the same for images that must stay together.
+
+    Args:
+      contents: str (n,), hash of each image; copies stay together.
+      groups: str (n,), name of each image's group, empty for none; None if there are no groups.
+    """
+    content = np.unique(contents, return_inverse=True)[1]
+    if groups is None:
+        return content
+    names, group = np.unique(groups, return_inverse=True)
+    rows = np.flatnonzero(groups != "")
+    nodes = content.max(initial=0) + 1 + len(names)
+    edges = coo_array(
+        (np.ones(len(rows)), (content[rows], content.max(initial=0) + 1 + group[rows])), shape=(nodes, nodes)
+    )
+    connected = connected_components(edges, directed=False)[1]
+    return np.unique(connected[content], return_inverse=True)[1].astype(np.int64)
+
+
+def deal(
+    unit: np.ndarray, labels: np.ndarray, fractions: Sequence[float], *, seed: int, first_has_all: bool = False
+) -> np.ndarray:
+    """Deals units to splits, so that each split has its fraction of every class as nearly as whole units allow.
+
+    The units, the larger ones first, each go where the counts of their classes then fit best; then units move while that helps.
+    Units of about the same size come in an order that the seed decides. scikit-learn's `StratifiedGroupKFold` deals in the same
+    way but knows splits of equal size only, and moves nothing afterwards.
+
+    Args:
+      unit: int64 (n,), from `units`.
+      labels: int64 (n,), class of each image.
+      fractions: Fraction of the images for each split; they add up to 1.
+      seed: Seed of the order.
+      first_has_all: Whether every class must be in the first split, and should be in all.
+
+    Returns:
+      int64 (n,), position of each image's split.
+    """
+    number = int(unit.max()) + 1
+    counts: np.ndarray = np.zeros((number, int(labels.max()) + 1))
+    np.add.at(counts, (unit, labels), 1)
+    total = counts.sum(axis=0)
+    targets = np.asarray(fractions)[:, None] * total
+    missing: np.ndarray = np.full(len(targets), _MISSING if first_has_all else 0.0)
+    missing[0] = _MISSING_FROM_FIRST if first_has_all else 0.0
+    size = counts.sum(axis=1)
+    order = np.lexsort((np.random.default_rng(seed).permutation(number), -np.floor(np.log2(size))))
+    filled = np.zeros_like(targets)
+    split_of: np.ndarray = np.full(number, -1)
+
+    def cost(filled: np.ndarray) -> np.ndarray:
+        off = (filled - targets) ** 2 / np.maximum(targets, 1e-9)
+        return (off + (filled < 0.5) * missing[:, None] * total).sum(axis=1)
+
+    for _ in range(_MOST_ROUNDS):
+        moved = False
+        for one in order.tolist():
+            before = split_of[one]
+            if before >= 0:
+                filled[before] -= counts[one]
+            best = int(np.argmin(cost(filled + counts[one]) - cost(filled)))
+            filled[best] += counts[one]
+            split_of[one] = best
+            moved |= best != before
+        if not moved:
+            break
+    return split_of[unit]
+
+
+def seed_of(contents: np.ndarray, seed: int) -> int:
+    """Returns a seed that follows from a seed and the images, whatever their order."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{','.join(sorted(contents))}".encode()).digest()[:4], "big")
