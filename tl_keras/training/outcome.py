@@ -64,7 +64,7 @@ def outcome(
         parameters_trained=trained,
         parameters_frozen=student.model.count_params() - trained,
         images={"train": len(splits.train), "validation": len(splits.validation), "test": len(splits.test)},
-        groups=groups and {"by": groups.by, "number": len(groups)},
+        groups=None if groups is None else {"by": groups.by, "number": len(groups)},
         seed=config.seed,
         hardware=prepared.hardware.to_json(),
         versions=versions(),
