@@ -2,7 +2,7 @@
 
 import pytest
 
-from tl_keras.data.class_names import alike
+from tl_keras.data.class_names import alike, as_missing
 
 ALIKE = {
     "case": ("Cat", "cat"),
@@ -22,3 +22,8 @@ def test_names_that_differ_little_are_reported(names):
 
 def test_different_names_are_not():
     assert alike(["cat", "cats", "10", "100", "0", "00a", "a.b", "ab"]) == []
+
+
+@pytest.mark.parametrize("name", ["nan", "NaN", "NA", "n/a", "<NA>", "#N/A", "null", "None", " "])
+def test_names_that_stand_for_a_missing_label_are_reported(name):
+    assert as_missing(["cat", name, "nanny", "0", "unknown"]) == [name]

@@ -43,6 +43,20 @@ DIALECTS = {
     "quotes inside": ('path,label\na.jpg,"5"" pipe"\n', ["a.jpg", '5" pipe'], ""),
     "empty lines": ("\npath,label\n\na.jpg,cat\n\n", ["a.jpg", "cat"], ""),
     "spaces": (" path , label \n a.jpg , cat \n", ["a.jpg", "cat"], ""),
+    "spaces between": ("path label\na.jpg cat\n", ["a.jpg", "cat"], ""),
+    "spaces between, no header": ("a.jpg cat\n", ["a.jpg", "cat"], ""),
+    "a comment": (
+        "# by hand\npath,label\na.jpg,cat\n",
+        ["a.jpg", "cat"],
+        "comments before",
+    ),
+    "comments": (
+        "# it's \"mine\n\n# a, b\npath;label\na.jpg;cat\n",
+        ["a.jpg", "cat"],
+        "comments before",
+    ),
+    "comments above Excel's line": ("# a\nsep=;\npath;label\na.jpg;cat\n", ["a.jpg", "cat"], "comments before"),
+    "a file that begins with #": ("path,label\n#a.jpg,cat\n", ["#a.jpg", "cat"], ""),
     "no header": ("a.jpg,cat|dog|emu\n", ["a.jpg", "cat|dog|emu"], ""),
 }
 
@@ -61,6 +75,14 @@ REFUSED = {
     "a quote over lines": ('path,label\na.jpg,"y\na.jpg,"\na.jpg,z\n', "line 2: .* closes in line 3"),
     "text after a quote": ('path,label\na.jpg,"y" z\n', "line 2: expected a row of cells"),
     "a comma too many": ("path,label\na.jpg,cat, small\n", "line 2: expected 2 cells, as in the header. Received 3"),
+    "NUL bytes at the end": (b"path,label\na.jpg,cat\n\0\0\0", r"line 3: expected text\. Received a NUL byte"),
+    "a NUL byte": (b"path,label\na.jpg,c\0at\n", "line 2: expected text"),
+    "a workbook or an archive": (b"PK\x03\x04" + bytes(100), "Received a file of the kind zip. Save the sheet as CSV"),
+    "an old workbook": (b"\xd0\xcf\x11\xe0" + bytes(100), "of the kind Excel"),
+    "a compressed file": (b"\x1f\x8b\x08" + bytes(100), "of the kind gzip. Unpack it"),
+    "Parquet": (b"PAR1" + bytes(100), "Use parquet:FILE"),
+    "a web page": (b"<!DOCTYPE html><html>path,label</html>", "It is a web page: download the table itself"),
+    "a pointer": (b"version https://git-lfs.github.com/spec/v1\noid", "git lfs pull"),
     "half a UTF-16": ("path,label\n".encode("utf-16") + b"\x00", "begins as utf-16 and is not"),
 }
 
@@ -73,3 +95,14 @@ def test_what_cannot_be_read_is_named(write, contents, message):
 
 def test_an_empty_file_has_no_columns(write):
     assert read_csv(write("")).columns == []
+
+
+def test_a_header_may_be_written_as_a_comment(write):
+    table = read_csv(write("#path,label\na.jpg,cat\n"))
+    assert (table.columns, table.rows, table.notes) == (["#path", "label"], [["a.jpg", "cat"]], ())
+
+
+def test_lines_are_counted_with_the_comments(write):
+    table = read_csv(write("# a\n\npath,label\na.jpg,cat\n\nb.jpg,dog\n"))
+    assert list(table.lines) == [4, 6]
+    assert table.notes == ("comments before the header, left out: 1 line",)

@@ -14,6 +14,7 @@ def listed(tmp_path):
     for name in ("images/a.jpg", "images/b.jpg", "images/c.jpg", "other/deep/d.PNG"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
+    (tmp_path / "link.jpg").symlink_to("images/a.jpg")
 
     def listed(text, **options):
         (tmp_path / "list.csv").write_text(text)
@@ -32,6 +33,11 @@ COLUMNS = {
     "Kaggle": ("id,breed", {}, ["columns: image from id, label from breed"]),
     "HF's metadata": ("file_name,label", {}, ["columns: image from file_name"]),
     "named": ("what,where", {"columns": "image=where,label=what"}, []),
+    "two columns of labels": (
+        "path,label,class,label_id",
+        {},
+        ["labels are from label, not from class; --columns=label=class changes that"],
+    ),
     "named among synonyms": ("id,path,class,label", {"columns": "image=id,label=class"}, []),
 }
 
@@ -39,11 +45,12 @@ COLUMNS = {
 @pytest.mark.parametrize(("header", "options", "notes"), COLUMNS.values(), ids=COLUMNS)
 def test_columns_are_found(listed, header, options, notes):
     image_first = header.lower() not in ("label,path", "what,where")
-    fill = {"path": "images/b.jpg", "label": "no"} if "class" in header else {}
     rows = []
     for path, label in (("images/a.jpg", "cat"), ("images/b.jpg", "dog")):
-        if fill:
+        if header.startswith("id,path"):
             rows.append(f"{path},none.jpg,{label},no")
+        elif header.startswith("path,label,"):
+            rows.append(f"{path},{label},no,7")
         else:
             rows.append(f"{path},{label}" if image_first else f"{label},{path}")
     listing = listed("\n".join([header, *rows]), **options)
@@ -52,33 +59,15 @@ def test_columns_are_found(listed, header, options, notes):
     assert listing.notes == notes
 
 
-# What the table says of the image images/a.jpg, and where images are.
-IDS = {
-    "a path": ("images/a.jpg", {}),
-    "without suffix": ("images/a", {}),
-    "of Windows": (r"images\a.jpg", {}),
-    "an id": ("a", {"images_in": "images"}),
-    "a name": ("a.jpg", {"images_in": "."}),
-    "a path below": ("images/a", {"images_in": "."}),
-}
+def test_rows_that_repeat_an_image_are_left_out_and_counted(listed):
+    listing = listed("path,label\nimages/a.jpg,cat\n./images/a.jpg,cat\nimages/b.jpg,dog\nother/../images/a.jpg,cat\n")
+    assert listing.ids == ["images/a.jpg", "images/b.jpg"]
+    assert listing.notes == ["rows that repeat an image, left out: 2, the first is line 3, ./images/a.jpg"]
 
 
-@pytest.mark.parametrize(("image_id", "options"), IDS.values(), ids=IDS)
-def test_images_are_found(listed, tmp_path, image_id, options):
-    listing = listed(f"id,label\n{image_id},cat\n", **options)
-    assert [path.replace("/./", "/") for path in listing.paths] == [str(tmp_path / "images/a.jpg")]
-    assert listing.ids == [image_id]
-
-
-def test_an_id_that_fits_several_files_is_refused(listed, tmp_path):
-    (tmp_path / "other/a.jpg").touch()
-    with pytest.raises(DataError, match="Received a, which fits several files"):
-        listed("id,label\na,cat\n", images_in=".")
-
-
-def test_where_the_images_are_is_said(listed, tmp_path):
-    with pytest.raises(DataError, match=rf"It is in {tmp_path}/images: use --images_in={tmp_path}/images"):
-        listed("id,label\na,cat\nb,dog\n")
+def test_a_row_that_is_left_out_repeats_nothing(listed):
+    text = "path,label,split\nimages/a.jpg,cat,train\nimages/a.jpg,dog,unused\n"
+    assert listed(text, splits="unused=unused").ids == ["images/a.jpg"]
 
 
 # A column and its values for a, b and c; options; splits, and the note.
@@ -111,7 +100,30 @@ def test_splits_are_noticed(listed, name, values, options, splits, note):
 REFUSED = {
     "no columns": ("file,kind\nimages/a.jpg,x\n", {}, "Name the columns: --columns=label=COLUMN"),
     "a column that is not there": ("path,label\nimages/a.jpg,x\n", {"columns": "label=breed"}, "columns path, label"),
-    "twice": ("id,label\nimages/a,x\nimages/a.jpg,x\n", {}, "Received images/a 2 times"),
+    "twice": (
+        "id,label\nimages/a,x\nimages/b,x\nimages/a.jpg,y\n",
+        {},
+        "line 4: expected one row for each image. Received images/a.jpg as y, and images/a, the same file, in line 2 as x",
+    ),
+    "twice, spelled in two ways": ("id,label\nimages/a,x\n./other/../images/a.jpg,y\n", {}, "the same file, in line 2"),
+    "twice, by a link": ("id,label\nimages/a,x\nlink.jpg,y\n", {}, "link.jpg as y, and images/a, the same file"),
+    "in two splits": (
+        "path,label,split\nimages/a.jpg,x,train\nimages/a.jpg,x,test\n",
+        {},
+        "as x in test, and images/a.jpg, the same file, in line 2 as x in train",
+    ),
+    "in two groups": (
+        "path,label,patient\nimages/a.jpg,x,7\nimages/a.jpg,x,8\n",
+        {},
+        "as x of patient 8, and images/a.jpg, the same file, in line 2 as x of patient 7",
+    ),
+    "a column twice": ("path,label,label\nimages/a.jpg,x,y\n", {}, "expected each column once. Received label 2 times"),
+    "a missing label": ("path,label\nimages/a.jpg,x\nimages/b.jpg,\n", {}, "line 3: expected a path and a label"),
+    "missing labels": (
+        "path,label\nimages/a.jpg,\nimages/b.jpg,\n",
+        {},
+        "images/a.jpg, and 1 more such rows. Complete or remove the rows",
+    ),
     "a split that means nothing": ("path,label,split\nimages/a.jpg,x,tset\n", {}, "line 2: .* Received: tset"),
     "no folder": ("id,label\na,x\n", {"images_in": "none"}, "expected a directory. Received: .*none"),
 }

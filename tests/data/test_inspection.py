@@ -58,7 +58,10 @@ def test_damaged_files_are_named_and_the_rest_goes_on(folder):
     inspection = inspect(folder)
     assert inspection.undecodable == damaged
     assert np.flatnonzero(~inspection.decodable).tolist() == [3, 27, 28]
-    assert inspection.findings == (f"3 images cannot be decoded and are left out: {', '.join(damaged)}",)
+    assert inspection.findings == (
+        "2 images cannot be decoded and are left out: cat/03.png, dog/08.png",
+        "1 image is empty, and is left out: dog/07.png",
+    )
     assert inspection.sha256[28] == hashlib.sha256(b"no image").hexdigest()
 
 
@@ -194,3 +197,13 @@ def test_deep_greys_of_a_device_are_refused_with_their_count_until_the_user_says
     assert inspect_source(FolderSource(str(folder)), Reading(significant_bits=12)).decodable.all()
     Image.fromarray(deep * 16).save(folder / "dog/00.png")
     assert inspect(folder).decodable.all()
+
+
+def test_classes_that_may_be_missing_labels_or_one_class_are_findings(folder):
+    (folder / "cat").rename(folder / "nan")
+    shutil.copytree(folder / "dog", folder / "Dog")
+    findings = inspect(folder).findings
+    assert any(
+        each.startswith("a class named nan, as programs write a missing label, of 20 images") for each in findings
+    )
+    assert "classes whose names differ little, and may be one: 'Dog' and 'dog'" in findings

@@ -6,6 +6,9 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+# What pandas, R, Excel and SQL write for a missing value; `pandas.read_csv` reads all of these as missing.
+_MISSING = {"", "nan", "-nan", "na", "n/a", "<na>", "#n/a", "null", "none"}
+
 
 def alike(class_names: Iterable[str]) -> list[str]:
     """Returns "Cat and cat" for names that differ only in case, Unicode form, spaces, separators or leading zeros."""
@@ -13,6 +16,11 @@ def alike(class_names: Iterable[str]) -> list[str]:
     for name in dict.fromkeys(class_names):
         groups.setdefault(_plain(name), []).append(name)
     return [" and ".join(map(repr, names)) for names in groups.values() if len(names) > 1]
+
+
+def as_missing(class_names: Iterable[str]) -> list[str]:
+    """Returns the names that programs write where a label is missing, such as nan."""
+    return [name for name in class_names if name.strip().lower() in _MISSING]
 
 
 def _plain(name: str) -> str:

@@ -9,11 +9,23 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from tl_keras.console import number_of
+from tl_keras.data.file_kinds import kind_of
 from tl_keras.data.image_table import NAMES, plain_name
 from tl_keras.data.table import Table
 from tl_keras.errors import DataError
 
 _SEPARATORS = ",;\t|"
+# What to do with files of other kinds.
+_REMEDIES = {
+    "zip": "Save the sheet as CSV where it is a workbook (.xlsx, .ods); unpack it where it is an archive.",
+    "Excel": "Save the sheet as CSV.",
+    "gzip": "Unpack it.",
+    "Parquet": "Use parquet:FILE.",
+    "HTML": "It is a web page: download the table itself.",
+    "Git LFS": "Fetch the table with `git lfs pull`.",
+    "PDF": "Save the table as CSV.",
+}
 # Encodings with their byte-order marks; the longer marks first, since one begins with another.
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -37,9 +49,12 @@ def read_csv(path: str, given: Mapping[str, str] | None = None) -> Table:
     name, file = f"csv:{path}", Path(path)
     text, encoding, notes = _decode(name, file.read_bytes())
     separator, skip = _separator(text, given or {})
+    written = text.splitlines(keepends=True)
+    if comments := sum(line.startswith("#") for line in written[:skip]):
+        notes = (*notes, f"comments before the header, left out: {number_of(comments, 'line')}")
     rows, lines = [], []
-    for line, cells in _read_rows(name, text, separator):
-        if any(cells) and not (skip and line == 1):
+    for line, cells in _read_rows(name, "".join(["\n"] * skip + written[skip:]), separator):
+        if any(cells):
             rows.append(cells)
             lines.append(line)
     columns = rows[0] if rows else []
@@ -62,8 +77,10 @@ def read_csv(path: str, given: Mapping[str, str] | None = None) -> Table:
 def _decode(name: str, raw: bytes) -> tuple[str, str, tuple[str, ...]]:
     """Returns the text, its encoding, and a remark if the encoding had to be guessed."""
     encoding = next((encoding for mark, encoding in _MARKS if raw.startswith(mark)), "")
-    if not encoding and b"\0" in raw[:4096]:
-        encoding = "utf-16-le" if raw[1:2] == b"\0" else "utf-16-be"
+    if not encoding and (kind := kind_of(raw)) in _REMEDIES:
+        raise DataError(f"{name}: expected a text file. Received a file of the kind {kind}. {_REMEDIES[kind]}")
+    if not encoding and b"\0" in raw:
+        encoding = _utf_16_of(name, raw)
     try:
         text = raw.decode(encoding or "utf-8")
         return text, "utf-8" if encoding in ("", "utf-8-sig") else encoding, ()
@@ -89,15 +106,41 @@ def _decode(name: str, raw: bytes) -> tuple[str, str, tuple[str, ...]]:
     )
 
 
-def _separator(text: str, given: Mapping[str, str]) -> tuple[str, bool]:
-    """Returns the separator of cells, and whether the first line only declares it, as Excel's `sep=;` does."""
-    first = next(iter(text.strip().splitlines()), "")
+def _utf_16_of(name: str, raw: bytes) -> str:
+    """Returns the order of the bytes of a UTF-16 file without a mark, of whose first characters most are of ASCII.
+
+    Raises:
+      DataError: The file is not in UTF-16.
+    """
+    start = raw[:4096]
+    for encoding, high in (("utf-16-le", start[1::2]), ("utf-16-be", start[::2])):
+        if high.count(0) > len(high) / 2 and start.count(0) == high.count(0):
+            return encoding
+    raise DataError(
+        f"{name} line {raw.count(10, 0, raw.index(0)) + 1}: expected text. Received a NUL byte, as in a damaged or binary file. "
+        "Save the table as CSV in UTF-8."
+    )
+
+
+def _separator(text: str, given: Mapping[str, str]) -> tuple[str, int]:
+    """Returns the separator of cells, and the number of lines before the header: comments, and Excel's `sep=;`."""
+    lines = text.splitlines()
+    skip = next((number for number, line in enumerate(lines) if line.strip() and not line.startswith("#")), 0)
+    first = lines[skip].strip() if lines else ""
     if first.lower().startswith("sep=") and len(first) == 5:
-        return first[4], True
-    cells = {separator: next(csv.reader([first], delimiter=separator), []) for separator in _SEPARATORS}
-    known = [separator for separator in _SEPARATORS if _is_header(cells[separator], given)]
-    several = [separator for separator in _SEPARATORS if len(cells[separator]) > 1]
-    return (known or several or [","])[0], False
+        return first[4], skip + 1
+    if skip and _is_header(_cells(lines[0], given)[1], given):  # a header that is written as a comment
+        skip, first = 0, lines[0]
+    return _cells(first, given)[0], skip
+
+
+def _cells(line: str, given: Mapping[str, str]) -> tuple[str, list[str]]:
+    """Returns the separator of a line's cells, spaces where there is no other, and the cells."""
+    cells = {separator: next(csv.reader([line], delimiter=separator), []) for separator in (*_SEPARATORS, " ")}
+    known = [separator for separator in cells if _is_header(cells[separator], given)]
+    several = [separator for separator in cells if len(cells[separator]) > 1]
+    separator = (known or several or [","])[0]
+    return separator, cells[separator]
 
 
 def _is_header(cells: list[str], given: Mapping[str, str] | None = None) -> bool:

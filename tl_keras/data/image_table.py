@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from tl_keras.data.groups import Groups
-from tl_keras.data.image_files import IMAGE_SUFFIXES, read_tree
+from tl_keras.data.image_paths import find_images, folder_with, identity
 from tl_keras.data.one_hot import with_label_column
 from tl_keras.data.options import SourceOptions
 from tl_keras.data.split_names import parse_split, splits_of_names
@@ -58,7 +57,7 @@ def list_table(table: Table, options: SourceOptions) -> TableListing:
     """Returns the images of a table.
 
     Raises:
-      DataError: A column is missing, a row is incomplete, or an image is missing or listed twice.
+      DataError: A column is missing, a row is incomplete, or an image is missing, or has two labels, splits or groups.
     """
     given = options.column_names
     one_hot: list[str] = []
@@ -66,21 +65,26 @@ def list_table(table: Table, options: SourceOptions) -> TableListing:
         table, one_hot = with_label_column(table, found.values())
     chosen, notes = choose_columns(table, given)
     ids, labels = table.column(chosen["image"]), table.column(chosen["label"])
-    for line, image_id, label, row in zip(table.lines, ids, labels, table.rows, strict=True):
-        if not image_id or not label:
-            raise DataError(
-                f"{table.name} line {line}: expected a path and a label. Received: {','.join(row)}. Complete or remove the row."
-            )
+    incomplete = [index for index in range(len(ids)) if not ids[index] or not labels[index]]
+    if incomplete:
+        others = f" and {len(incomplete) - 1} more such rows" if len(incomplete) > 1 else ""
+        raise DataError(
+            f"{table.name} line {table.lines[incomplete[0]]}: expected a path and a label. Received: "
+            f"{','.join(table.rows[incomplete[0]])}{others}. Complete or remove the row{'s' if others else ''}."
+        )
     splits, more = _read_splits(table, chosen, options)
-    paths = _find_images(table, ids, options.images_in)
+    paths, renamed = find_images(table, ids, options.images_in)
     kept = [index for index, split in enumerate(splits) if split != "unused"]
     if len(kept) < len(ids):
         more.append(f"rows that are to be left out: {len(ids) - len(kept)}")
+    by_column = "group" in chosen and not options.group_by
+    group_of = table.column(chosen["group"]) if by_column else [""] * len(ids)
+    kept, repeated = _first_rows(table, kept, ids, paths, _meanings(labels, splits, group_of, chosen.get("group", "")))
+    more += [*renamed, *repeated]
     ids, paths, labels, splits = ([column[index] for index in kept] for column in (ids, paths, labels, splits))
     groups = None
-    if "group" in chosen and not options.group_by:
-        column = table.column(chosen["group"])
-        groups = Groups.of_column(f"the column {chosen['group']}", [column[index] for index in kept])
+    if by_column:
+        groups = Groups.of_column(f"the column {chosen['group']}", [group_of[index] for index in kept])
     return TableListing(ids, paths, labels, splits, groups, [*table.notes, *notes, *one_hot, *more])
 
 
@@ -102,11 +106,26 @@ def choose_columns(table: Table, given: Mapping[str, str]) -> tuple[dict[str, st
             f"{table.name}: expected the header path,label[,split] or columns that mean these. Received "
             f"{','.join(table.columns) or 'an empty file'}. Name the columns: --columns={example}; or add the header."
         )
+    _require_unique(table, chosen.values())
     unusual = [
         f"{what} from {chosen[what]}" for what in ("image", "label") if plain_name(chosen[what]) != NAMES[what][0]
     ]
     unusual = [note for note in unusual if note.split()[0] not in given]
-    return chosen, [f"columns: {', '.join(unusual)}"] if unusual else []
+    notes = [f"columns: {', '.join(unusual)}"] if unusual else []
+    others = [name for name in table.columns if plain_name(name) in NAMES["label"] and name not in chosen.values()]
+    if others and "label" not in given:
+        notes.append(
+            f"labels are from {chosen['label']}, not from {', '.join(others)}; --columns=label={others[0]} changes that"
+        )
+    return chosen, notes
+
+
+def _require_unique(table: Table, columns: Iterable[str]) -> None:
+    for name in columns:
+        if table.columns.count(name) > 1:
+            raise DataError(
+                f"{table.name}: expected each column once. Received {name} {table.columns.count(name)} times. Rename or remove one."
+            )
 
 
 def _named_columns(table: Table, given: Mapping[str, str]) -> dict[str, str]:
@@ -172,85 +191,6 @@ def _holds_splits(table: Table, column: str) -> bool:
     return 2 <= len(values) <= _MOST_SPLITS and len(set(splits_of_names(values, {}).values()) - {""}) == len(values)
 
 
-def _find_images(table: Table, ids: Sequence[str], images_in: str) -> list[str]:
-    """Returns the path of every image's file.
-
-    Raises:
-      DataError: An image is missing, could be several files, or is listed twice.
-    """
-    find = _finder_below(table, os.path.expanduser(images_in)) if images_in else _finder_beside(table)
-    paths = [find(image_id) for image_id in ids]
-    missing = [image_id for image_id, path in zip(ids, paths, strict=True) if not path]
-    if missing:
-        where = images_in or table.folder
-        raise DataError(
-            f"{table.name}: expected every path to be a file, relative to {where}. Received {len(missing)} of "
-            f"{len(ids)} that are none, the first is {missing[0]}. {_remedy(table.folder, missing[0])}"
-        )
-    path, count = Counter(paths).most_common(1)[0]
-    if count > 1:
-        first = ids[paths.index(path)]
-        raise DataError(f"{table.name}: expected every path once. Received {first} {count} times. Keep one row of it.")
-    return [path for path in paths if path]
-
-
-def _finder_beside(table: Table) -> Callable[[str], str]:
-    """Returns a function from a cell to the file that it names, relative to the table's folder; empty if it is missing."""
-
-    def find(cell: str) -> str:
-        for written in dict.fromkeys((cell, cell.replace("\\", "/"), _as_stored(cell, table.encoding))):
-            path = os.path.join(table.folder, written)
-            if os.path.isfile(path):
-                return path
-        return next(filter(os.path.isfile, _with_suffixes(os.path.join(table.folder, cell))), "")
-
-    return find
-
-
-def _finder_below(table: Table, images_in: str) -> Callable[[str], str]:
-    """Returns a function from a cell, a path below a folder or a file name, also without suffix, to the file."""
-    if not os.path.isdir(images_in):
-        raise DataError(f"images_in: expected a directory. Received: {images_in}, which is not one.")
-    files: dict[str, str | None] = {}
-    for path in read_tree(images_in)[0].all_images():
-        name = path.rpartition("/")[2]
-        for key in {path, os.path.splitext(path)[0], name, os.path.splitext(name)[0]}:
-            files[key] = None if key in files else path
-
-    def find(cell: str) -> str:
-        cell = cell.replace("\\", "/") if "/" not in cell else cell
-        for key in dict.fromkeys((cell, _as_stored(cell, table.encoding))):
-            if key in files:
-                if files[key] is None:
-                    raise DataError(
-                        f"{table.name}: expected one image for each row. Received {cell}, which fits several files below "
-                        f"{images_in}. Write the path in the table."
-                    )
-                return os.path.join(images_in, str(files[key]))
-        path = os.path.join(images_in, cell)
-        return path if os.path.isfile(path) else ""
-
-    return find
-
-
-def _as_stored(cell: str, encoding: str) -> str:
-    """Returns a name as the file system has it, for a name written in the table's encoding."""
-    return cell if encoding == "utf-8" or cell.isascii() else os.fsdecode(cell.encode(encoding, "replace"))
-
-
-def _with_suffixes(path: str) -> list[str]:
-    return [path + suffix for suffix in (*IMAGE_SUFFIXES, *(suffix.upper() for suffix in IMAGE_SUFFIXES))]
-
-
-def _remedy(folder: str, missing: str) -> str:
-    """Returns how to find an image that is in a folder beside the table."""
-    beside = sorted(entry.path for entry in os.scandir(folder) if entry.is_dir()) if os.path.isdir(folder) else []
-    found = _folder_with(missing, beside)
-    if found is not None:
-        return f"It is in {found}: use --images_in={found}."
-    return "Correct the paths, remove the rows, or name the folder of the images with --images_in."
-
-
 def folder_of_images(table: Table, folders: Sequence[str]) -> str | None:
     """Returns which folder holds the first image of a table: empty if its path needs none, None if it is in none of them.
 
@@ -262,15 +202,50 @@ def folder_of_images(table: Table, folders: Sequence[str]) -> str | None:
     if column is None or not table.rows:
         return None
     first = table.column(column)[0]
-    return "" if _folder_with(first, [table.folder]) else _folder_with(first, folders)
+    return "" if folder_with(first, [table.folder]) else folder_with(first, folders)
 
 
-def _folder_with(image_id: str, folders: Sequence[str]) -> str | None:
-    for folder in folders:
-        path = os.path.join(folder, image_id)
-        if image_id and any(map(os.path.isfile, (path, *_with_suffixes(path)))):
-            return folder
-    return None
+def _meanings(labels: Sequence[Any], splits: Sequence[str], groups: Sequence[str], column: str) -> list[str]:
+    """Returns what a table says of each image, such as "cat in test of patient 7"."""
+    return [
+        f"{label}{split and f' in {split}'}{group and f' of {column} {group}'}"
+        for label, split, group in zip(labels, splits, groups, strict=True)
+    ]
+
+
+def _first_rows(
+    table: Table, kept: Sequence[int], ids: Sequence[str], paths: Sequence[str], meanings: Sequence[str]
+) -> tuple[list[int], list[str]]:
+    """Returns the indices of the rows that are the first of their image, and a note on the others.
+
+    Args:
+      table: The table.
+      kept: Indices of the rows that are used.
+      ids: Names of the images in the table.
+      paths: Paths of the images.
+      meanings: Label, split and group of each image.
+
+    Raises:
+      DataError: Two rows of one image disagree.
+    """
+    first_of: dict[Any, int] = {}
+    repeated = []
+    for index in kept:
+        first = first_of.setdefault(identity(paths[index]), index)
+        if first == index:
+            continue
+        if meanings[first] != meanings[index]:
+            raise DataError(
+                f"{table.name} line {table.lines[index]}: expected one row for each image. Received {ids[index]} as {meanings[index]}, "
+                f"and {ids[first]}, the same file, in line {table.lines[first]} as {meanings[first]}. Keep one of them."
+            )
+        repeated.append(index)
+    if not repeated:
+        return list(kept), []
+    first = repeated[0]
+    note = f"rows that repeat an image, left out: {len(repeated)}, the first is line {table.lines[first]}, {ids[first]}"
+    left_out = set(repeated)
+    return [index for index in kept if index not in left_out], [note]
 
 
 def plain_name(name: str) -> str:

@@ -13,7 +13,7 @@ import tensorflow as tf
 from tl_keras.config import DEFAULT_MAX_PIXELS, TransferConfig
 from tl_keras.console import number_of
 from tl_keras.data.base import Source
-from tl_keras.data.class_names import alike
+from tl_keras.data.class_names import alike, as_missing
 from tl_keras.data.decoding import decode_image
 from tl_keras.data.exif import orientation_of, unsigned_bytes
 from tl_keras.data.image_header import reason_not_to_decode
@@ -131,6 +131,7 @@ def inspect_source(source: Source, reading: Reading = AS_USUAL, *, show_progress
         *_class_size_findings(source.class_names, counts),
         *_shared_content_findings(source, looks.hashes),
         *(f"classes whose names differ little, and may be one: {names}" for names in alike(source.class_names)),
+        *_missing_label_findings(source),
     ]
     return Inspection(
         sha256=looks.hashes,
@@ -294,6 +295,15 @@ def _class_size_findings(class_names: Sequence[str], counts: np.ndarray) -> Iter
         yield (
             f"the classes are imbalanced: {number_of(int(counts[largest]), 'image')} of {class_names[largest]}, "
             f"{counts[smallest]} of {class_names[smallest]}"
+        )
+
+
+def _missing_label_findings(source: Source) -> Iterable[str]:
+    for name in as_missing(source.class_names):
+        indices = np.flatnonzero(source.labels == source.class_names.index(name))
+        yield (
+            f"a class named {name}, as programs write a missing label, of {number_of(len(indices), 'image')}, the first is "
+            f"{source.ids[int(indices[0])]}: leave these out where it is none"
         )
 
 
