@@ -236,7 +236,8 @@ def _first_rows(
             continue
         if meanings[first] != meanings[index]:
             raise DataError(
-                f"{table.name} line {table.lines[index]}: expected one row for each image. Received {ids[index]} as {meanings[index]}, "
+                f"{table.name} line {table.lines[index]}: expected one row for each image. Received "
+                f"{ids[index]} as {meanings[index]}, "
                 f"and {ids[first]}, the same file, in line {table.lines[first]} as {meanings[first]}. Keep one of them."
             )
         repeated.append(index)
