@@ -40,7 +40,7 @@ def run(
     """Parses the flags, calls `main` with the other arguments, and exits.
 
     Exit status: 0 done; 2 bad arguments or bad input; 1 if training or export itself failed; 130 on Ctrl-C and
-    143 on SIGTERM, with the last epoch saved. A user's mistake is one line on stderr.
+    143 on SIGTERM, with a line that says how it continues. A user's mistake is one line on stderr.
 
     Args:
       main: Function that takes the arguments that are not flags, and may return an exit status.
@@ -64,7 +64,7 @@ def run(
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except KeyboardInterrupt as stop:
-        print("stopped; the same command continues from the last epoch", file=sys.stderr)
+        print("; ".join(["stopped", *map(printable, stop.args)]), file=sys.stderr)
         sys.exit(stop.exit_status if isinstance(stop, Terminated) else 130)
 
 

@@ -17,8 +17,9 @@ exit with `exit_status`; a traceback appears only for a bug in tl_keras.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 
 class TransferError(Exception):
@@ -74,6 +75,20 @@ class Terminated(KeyboardInterrupt):
     """The process was asked to end by SIGTERM; like Ctrl-C it is not an error, so handlers of errors do not catch it."""
 
     exit_status = 143  # 128 + 15, as shells report the signal
+
+
+@contextlib.contextmanager
+def if_stopped(continuation: str) -> Iterator[None]:
+    """Attaches to a Ctrl-C or SIGTERM within the context what is done and how it continues; an inner context has precedence.
+
+    Args:
+      continuation: Sentence for the person who stopped the process, such as "the same command continues from the last epoch".
+    """
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        stop.args = stop.args or (continuation,)
+        raise
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -14,7 +14,7 @@ from absl import flags
 
 from tl_keras import command_line, run_flags
 from tl_keras.config import export_formats, validate
-from tl_keras.errors import ConfigError
+from tl_keras.errors import ConfigError, if_stopped
 
 _CONFIG = run_flags.define(without=("method", "unfreeze"))
 _WORKDIR = flags.DEFINE_string("workdir", "tl_keras_sweep", "Directory for a run directory per cut and seed.")
@@ -27,6 +27,7 @@ _LEARNING_RATES = flags.DEFINE_list("learning_rates", [], "Peak rates of the ran
 _REPORT = flags.DEFINE_boolean("report", True, "Write report.html; --noreport leaves it to python -m tl_keras.report.")
 
 
+@if_stopped("the same command continues")
 def main(arguments: list[str]) -> None:
     """Prints the table and the choice on stdout."""
     if arguments:

@@ -19,7 +19,7 @@ from absl import flags
 
 from tl_keras import command_line, run_flags
 from tl_keras.config import validate
-from tl_keras.errors import ConfigError
+from tl_keras.errors import ConfigError, if_stopped
 from tl_keras.runs.records import RunResult
 from tl_keras.runs.stopwatch import Stopwatch
 
@@ -38,6 +38,7 @@ _SEEDS = flags.DEFINE_integer(
 _REPORT = flags.DEFINE_boolean("report", True, "Write report.html; --noreport leaves it to python -m tl_keras.report.")
 
 
+@if_stopped("the same command continues")
 def main(arguments: list[str]) -> None:
     """Trains by the flags and prints the result on stdout."""
     if arguments:
@@ -76,7 +77,8 @@ def main(arguments: list[str]) -> None:
     if result.process:  # one of several processes, which does not write
         return
     if report:
-        report(_WORKDIR.value)  # again, because exports took their time since, and a finished run may lack the page
+        with if_stopped("the run is finished; the same command writes its report"):
+            report(_WORKDIR.value)  # again, because exports took their time since, and a finished run may lack the page
     print(summary(result, _WORKDIR.value))
 
 

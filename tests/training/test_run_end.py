@@ -205,7 +205,7 @@ def test_no_damaged_file_is_a_traceback(small_teacher, trained, tmp_path, models
     }
     for name in [*DAMAGED, "checkpoints/last.npz"]:
         for command, read in readers.items():
-            if command == "train" and name in ("labels.txt", "metrics.jsonl", "logits.npz", "checkpoints/last.npz"):
+            if command == "train" and name == "checkpoints/last.npz":
                 continue  # which an export does not read
             run = shutil.copytree(trained, tmp_path / f"{command}_{name.replace('/', '_')}")
             damaged(run / name, damage)

@@ -69,3 +69,42 @@ def test_sigterm_saves_the_last_epoch_and_has_a_status_of_its_own(small_teacher,
     checkpoint, damage = read_checkpoint(tmp_path / "run" / "checkpoints" / "last.npz")
     assert damage == ""
     assert len(checkpoint.progress.history) >= 2
+
+
+@pytest.mark.parametrize(
+    ("seen", "number", "status"),
+    [("result.json", signal.SIGINT, 130), ("exporting saved_model", signal.SIGTERM, 143)],
+    ids=["in the report", "in the export"],
+)
+def test_a_run_stopped_after_training_says_that_it_is_trained(small_teacher, tmp_path, seen, number, status):
+    run, said = tmp_path / "run", tmp_path / "said"
+    command = [f"--workdir={run}", f"--backbone={small_teacher}", "--method=feature_extraction", "--epochs=2"]
+    process = start_command("train", *command, stderr=said)
+    while not ((run / seen).exists() or (said.exists() and seen in said.read_text())):
+        assert process.is_alive()
+        time.sleep(0.01)
+    os.kill(process.pid, number)
+    process.join()
+    assert process.exitcode == status
+    assert said.read_text().splitlines()[-1] == (
+        f"stopped; training is finished and its result is in {run}; the same command reports and exports it"
+    )
+    done = run_command("train", *command)
+    assert done.returncode == 0, done.stderr
+    assert "epoch 1/2" not in done.stderr
+    assert "saved_model is missing or incomplete, and exported now" in done.stderr
+    assert (run / "report.html").exists()
+    assert [row["path"] for row in json.loads((run / "result.json").read_text())["export"]] == ["saved_model/1"]
+
+
+def test_a_damaged_export_is_made_again(small_teacher, tmp_path):
+    run = tmp_path / "run"
+    command = [f"--workdir={run}", f"--backbone={small_teacher}", "--method=feature_extraction", "--epochs=1"]
+    assert run_command("train", *command).returncode == 0
+    model = run / "saved_model" / "1" / "saved_model.pb"
+    model.write_bytes(model.read_bytes()[:-1])
+    done = run_command("train", *command)
+    assert done.returncode == 0, done.stderr
+    assert "saved_model is missing or incomplete, and exported now" in done.stderr
+    assert (run / "saved_model" / "2").is_dir()
+    assert "nothing is left to do" in run_command("train", *command).stderr

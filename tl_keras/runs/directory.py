@@ -234,13 +234,9 @@ class RunDirectory:
         """Returns the ids of the images in each split, as `begin` wrote them, or None."""
         return self._read_json("splits.json")
 
-    def finished(self) -> RunResult | None:
-        """Returns the result of a run that lacks nothing but exports, or None; prints what else is missing."""
-        result, missing = self.read_result(), self.missing()
-        if result is not None and missing:
-            say(f"{self.path}: {', '.join(missing)} is missing and written again")
-            return None
-        return result
+    def has_checkpoint(self) -> bool:
+        """Returns whether there is a checkpoint, damaged or not."""
+        return self.checkpoints.is_dir() and any(self.checkpoints.glob("last*.npz"))
 
     def require_no_run(self) -> None:
         """Raises a WorkdirError if files of a run are here without its `config.json` and without a checkpoint."""

@@ -193,6 +193,7 @@ class RunResult(Record):
       unfreeze: Layers of the teacher that the last phase trained, as in `--unfreeze`.
       kept_phase: Name of the phase whose weights were kept.
       kept_epoch: Epoch of the run, from 1, whose weights were kept.
+      epochs: Number of epochs that were trained, over all phases; None in files of earlier versions.
       fine_tuning_undone: Whether the head's phase was kept because fine-tuning did harm; None in other methods.
       freeze_proof: For each phase its name and how many frozen variables stayed bit-identical and trained ones moved.
       seconds: Seconds that the person waited, by part; they add up to the whole.
@@ -226,6 +227,7 @@ class RunResult(Record):
     unfreeze: str
     kept_phase: str
     kept_epoch: int
+    epochs: int | None = None
     fine_tuning_undone: bool | None = None
     freeze_proof: list[dict[str, Any]]
     seconds: dict[str, float]

@@ -53,7 +53,7 @@ def export_run(
       source: The training images, which `litert_int8` is fitted to. None means the source in the run's config.
 
     Returns:
-      A row per format: `format`, `path` in the run directory, `megabytes`, and the result of `parity.compare`.
+      A row per format: `format`, `path` in the run directory, `megabytes`, `bytes`, and the result of `parity.compare`.
 
     Raises:
       DependencyError: The converter of a format is not installed; nothing was exported.
@@ -121,9 +121,8 @@ def _export(
     finally:
         if not any(version.parent.iterdir()):
             version.parent.rmdir()
-    size = sum(file.stat().st_size for file in version.rglob("*") if file.is_file())
-    path = version.relative_to(run.path).as_posix()
-    return {"format": name, "path": path, "megabytes": round(size / 1e6, 2), **comparison}
+    size, path = _bytes_in(version), version.relative_to(run.path).as_posix()
+    return {"format": name, "path": path, "megabytes": round(size / 1e6, 2), "bytes": size, **comparison}
 
 
 @contextlib.contextmanager
@@ -144,10 +143,17 @@ def _converting(name: str) -> Iterator[None]:
 
 
 def missing_exports(run: RunDirectory, formats: Iterable[str]) -> list[str]:
-    """Returns the formats for which a run's result names no existing export."""
+    """Returns the formats for which a run's result names no export that exists and has kept its size."""
     result = run.read_result()
-    there = {row["format"] for row in (result.export if result else []) if (run.path / row["path"]).is_dir()}
-    return [name for name in formats if name not in there]
+    rows = result.export if result else []
+    # Earlier versions wrote megabytes alone, rounded. Files may have been added, such as requests that warm a server up.
+    whole = {row["format"] for row in rows if _bytes_in(run.path / row["path"]) >= row.get("bytes", 1)}
+    return [name for name in formats if name not in whole]
+
+
+def _bytes_in(folder: pathlib.Path) -> int:
+    """Returns the size of all files in a folder; 0 if there is none."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def export_finished(

@@ -16,25 +16,27 @@ from tl_keras.console import say
 from tl_keras.data.sources import Source, SourceOptions, open_source
 from tl_keras.distribution.distributor import Distributor
 from tl_keras.distribution.keras_settings import with_own_keras_settings
-from tl_keras.errors import ExportError, TransferError
+from tl_keras.errors import ExportError, TransferError, if_stopped
 from tl_keras.files import replacing
 from tl_keras.runs.directory import RunDirectory
-from tl_keras.runs.records import RunResult
+from tl_keras.runs.finished import finished_result
+from tl_keras.runs.records import Progress, RunResult
 from tl_keras.runs.stopwatch import Stopwatch
 from tl_keras.serving.export import export_finished, missing_exports
 from tl_keras.serving.formats import require_converters
 from tl_keras.serving.package import package_student
 from tl_keras.serving.student_statistics import predict_logits
 from tl_keras.training.announcement import announcement
-from tl_keras.training.inputs import open_inputs
+from tl_keras.training.inputs import PhaseInputs, open_inputs
 from tl_keras.training.model_cache import ModelCache
 from tl_keras.training.outcome import outcome, rounded
 from tl_keras.training.phase_runner import checkpoint_of, run_phases
-from tl_keras.training.preparation import decide, distributor_of, prepare
+from tl_keras.training.preparation import PreparedRun, decide, distributor_of, prepare
 from tl_keras.training.unchanged_images import require_unchanged_images
 
 
 @with_own_keras_settings
+@if_stopped("the same command continues")
 def train_and_evaluate(
     config: TransferConfig,
     workdir: str | os.PathLike[str],
@@ -86,7 +88,7 @@ def train_and_evaluate(
     require_converters(formats)
     run.check_writable()
     config = run.continued(config)
-    finished = run.finished()
+    finished = finished_result(run)
     if finished:
         require_unchanged_images(run, config, source, models)
     if finished and not missing_exports(run, formats):
@@ -94,7 +96,8 @@ def train_and_evaluate(
         return dataclasses.replace(finished, resumed=True)
     with run.locked():
         if finished:
-            say(f"{run.path} holds this run, trained; it is exported now")
+            lacking = ", ".join(missing_exports(run, formats))
+            say(f"{run.path} holds this run, trained; {lacking} is missing or incomplete, and exported now")
             watch.add(finished.seconds)
             trained = dataclasses.replace(finished, resumed=True)
         else:
@@ -102,7 +105,10 @@ def train_and_evaluate(
             if distributor.hardware.process:  # of several, one writes
                 return _train(config, run.scratch_copy(), distributor, source, models, watch, measure_test=measure_test)
             trained = _train(config, run, distributor, source, models, watch, measure_test=measure_test)
-        return _report_and_export(run, trained, formats, source=source, watch=watch, before_export=before_export)
+        with if_stopped(
+            f"training is finished and its result is in {run.path}; the same command reports and exports it"
+        ):
+            return _report_and_export(run, trained, formats, source=source, watch=watch, before_export=before_export)
 
 
 def _train(
@@ -133,15 +139,33 @@ def _train(
     with distributor.synchronized():
         progress = run_phases(prepared, inputs, run, saved=saved, stopwatch=watch)
 
+    with if_stopped("training is finished; the same command measures, reports and exports it"):
+        result = _measure(
+            prepared, inputs[-1], progress, run, watch, measure_test=measure_test, teacher_weights=teacher_weights
+        )
+    return dataclasses.replace(result, resumed=resumed)
+
+
+def _measure(
+    prepared: PreparedRun,
+    inputs: PhaseInputs,
+    progress: Progress,
+    run: RunDirectory,
+    watch: Stopwatch,
+    *,
+    measure_test: bool,
+    teacher_weights: str,
+) -> RunResult:
+    """Measures a student with its final weights, and writes the result and everything that exports are made from."""
     watch.start("evaluating")
-    predict = inputs[-1].predict_fn()
+    predict = inputs.predict_fn()
     test = prepared.splits.test if measure_test else prepared.splits.test[:0]
     logits = predict_logits(predict, prepared.source, test if len(test) else prepared.splits.validation)
     with replacing(run.logits) as temporary:
         np.savez(temporary, logits=logits)
     watch.start("packaging")
     calibration = package_student(
-        prepared.student, run, inputs[-1].source, prepared.splits, predict=predict, task=prepared.task
+        prepared.student, run, inputs.source, prepared.splits, predict=predict, task=prepared.task
     )
     run.write_epochs(progress.history)
     result = outcome(
@@ -154,7 +178,7 @@ def _train(
         seconds=watch.seconds(),
     )
     run.write_result(result)
-    return dataclasses.replace(result, resumed=resumed)
+    return result
 
 
 def _report_and_export(

@@ -55,6 +55,7 @@ def outcome(
         unfreeze=config.model.unfreeze,
         kept_phase=progress.kept_phase,
         kept_epoch=progress.kept_epoch,
+        epochs=len(progress.history),
         fine_tuning_undone=progress.kept_phase == "head" if config.model.method == "fine_tune" else None,
         freeze_proof=progress.proofs,
         seconds=rounded(seconds),

@@ -219,8 +219,9 @@ class _PhaseRunner:
                     verbose=0,
                     callbacks=self._callbacks(record, progress, first_epoch=first_epoch, last_epoch=last_epoch),
                 )
-            except KeyboardInterrupt:  # Ctrl-C or SIGTERM, in the middle of an epoch
+            except KeyboardInterrupt as stop:  # Ctrl-C or SIGTERM, in the middle of an epoch
                 record.write()
+                stop.args = ("the same command continues from the last epoch",) if progress.history else stop.args
                 raise
 
     def _record_epochs(
