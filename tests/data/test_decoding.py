@@ -59,6 +59,12 @@ def test_a_window_of_a_turned_jpeg_has_the_pixels_of_the_upright_one(orientation
     np.testing.assert_array_equal(decode_image(image, window), whole[top : top + height, left : left + width])
 
 
+def test_no_image_is_transposed_in_eight_bits_which_tensorflow_calls_an_error_without_avx_512():
+    graph = tf.function(decode_image).get_concrete_function(tf.TensorSpec((), tf.string)).graph.as_graph_def()
+    nodes = [node for function in graph.library.function for node in function.node_def]
+    assert {node.attr["T"].type for node in nodes if node.op == "Transpose"} == {tf.int16.as_datatype_enum}
+
+
 DAMAGED_BLOCKS = {
     "empty": b"",
     "cut short": exif_block(6)[:20],

@@ -117,4 +117,6 @@ def test_it_needs_no_tensorflow(copy):
         "import sys; from tl_keras.runs import directory, finished\n"
         f"print(finished.finished_result(directory.RunDirectory({str(copy)!r})).epochs, 'tensorflow' in sys.modules)"
     )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "3 False\n"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "3 False\n"
+    )

@@ -44,11 +44,19 @@ def orientation_of(file: tf.Tensor) -> tf.Tensor:
 
 
 def turn_upright(pixels: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
-    """Returns an image, (height, width, 3), turned upright from its stored form by its orientation, int32 scalar."""
+    """Returns an image, uint8 (height, width, 3), turned upright from its stored form by its orientation, int32 scalar."""
     is_transposed, flipped = _as_flips(orientation)
-    pixels = tf.transpose(pixels, tf.where(is_transposed, [1, 0, 2], [0, 1, 2]))
+    pixels = tf.cond(is_transposed, lambda: _exchange_rows_and_columns(pixels), lambda: pixels)
     turned = tf.raw_ops.Reverse(tensor=pixels, dims=tf.concat([flipped, [False]], 0))
     return tf.ensure_shape(turned, (None, None, 3))
+
+
+def _exchange_rows_and_columns(pixels: tf.Tensor) -> tf.Tensor:
+    """Returns an image, uint8 (height, width, 3), as (width, height, 3).
+
+    On processors without AVX-512 TensorFlow says in a line of level ERROR that oneDNN has no transpose of 8-bit numbers.
+    """
+    return tf.cast(tf.transpose(tf.cast(pixels, tf.int16), [1, 0, 2]), tf.uint8)
 
 
 def stored_window(window: Window | None, orientation: tf.Tensor) -> Window | None:
