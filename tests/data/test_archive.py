@@ -110,3 +110,22 @@ def test_a_damaged_archive_is_one_line(tmp_path, name, damage):
     with pytest.raises(DataError, match="Received a damaged, encrypted or unknown one"):
         unpack(str(path), str(tmp_path / "cache"))
     assert not os.listdir(tmp_path / "cache" / "unpacked")
+
+
+@pytest.mark.parametrize("kind", ["a.zip", "a.tar"])
+@pytest.mark.parametrize("order", [("cat", "cat/a.jpg"), ("cat/a.jpg", "cat")], ids=["file first", "folder first"])
+def test_of_a_file_and_a_folder_of_one_name_the_folder_is_kept(tmp_path, kind, order):
+    WRITERS[kind](tmp_path / kind, {**dict.fromkeys(order, b"a"), "dog/deep/b.jpg": b"b"})
+    folder, notes = unpack(str(tmp_path / kind), str(tmp_path / "cache"))
+    assert sorted(path.name for path in pathlib.Path(folder).rglob("*.jpg")) == ["a.jpg", "b.jpg"]
+    assert notes == ("files of a name that the archive has twice, left out: 1, the first is cat",)
+
+
+@pytest.mark.parametrize(
+    ("contents", "received"),
+    [(b"", "an empty file"), (b"<html>Sign in</html>", "a file of the kind HTML"), (b"Rar!\x1a\x07\0", "kind rar")],
+)
+def test_what_is_there_instead_of_an_archive_is_said(tmp_path, contents, received):
+    (tmp_path / "a.zip").write_bytes(contents)
+    with pytest.raises(DataError, match=f"expected an archive that can be unpacked. Received .*{received}"):
+        unpack(str(tmp_path / "a.zip"), str(tmp_path / "cache"))

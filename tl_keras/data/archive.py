@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import IO
 
 from tl_keras.console import say
+from tl_keras.data.file_kinds import kind_of_file
 from tl_keras.data.image_files import LeftOut
 from tl_keras.errors import DataError
 from tl_keras.user_folders import cache_folder
@@ -81,7 +82,7 @@ def unpack(path: str, cache: str) -> tuple[str, tuple[str, ...]]:
                 Path(scratch).mkdir(exist_ok=True)
         except _DAMAGED as error:
             raise DataError(
-                f"{path}: expected an archive that can be unpacked. Received a damaged, encrypted or unknown one ({error}). "
+                f"{path}: expected an archive that can be unpacked. Received {_instead_of(path, status.st_size)} ({error}). "
                 "Unpack it yourself and name the directory."
             ) from error
         except OSError as error:
@@ -89,6 +90,14 @@ def unpack(path: str, cache: str) -> tuple[str, tuple[str, ...]]:
                 f"{path}: expected to unpack into {folder.parent}. That failed ({error}). Name another --cache_dir."
             ) from error
     return str(folder / "images"), tuple(json.loads((folder / "notes.json").read_text(encoding="utf-8")))
+
+
+def _instead_of(path: str, size: int) -> str:
+    """Returns what a file that cannot be unpacked is."""
+    kind = kind_of_file(path)
+    if not size or kind in ("HTML", "Git LFS", "rar", "7z"):
+        return f"a file of the kind {kind}: download the archive itself" if size else "an empty file"
+    return "a damaged, encrypted or unknown one"
 
 
 def require_safe_name(archive: str, name: str) -> str:
@@ -120,6 +129,10 @@ def _unpack_into(folder: Path, path: str, size: int, left_out: LeftOut) -> None:
     for name, contents in _entries(path, left_out):
         target = folder / require_safe_name(path, name)
         count += 1
+        for above in target.relative_to(folder).parents:
+            if (folder / above).is_file():  # a folder may hold images, a file of its name without suffix hardly does
+                left_out.add("files of a name that the archive has twice", str(above))
+                (folder / above).unlink()
         if target.exists():
             left_out.add("files of a name that the archive has twice", name)
             continue
