@@ -14,6 +14,8 @@ from tl_keras.data.decoding import decode_image
 from tl_keras.data.folder import FolderSource
 from tl_keras.data.image_header import reason_not_to_decode
 from tl_keras.data.inspection import inspect_source
+from tl_keras.data.options import SourceOptions
+from tl_keras.data.sources import open_source
 from tl_keras.errors import DataError
 
 pillow_heif = pytest.importorskip("pillow_heif", reason="pip install 'tl_keras[formats]'")
@@ -110,6 +112,23 @@ def test_a_folder_of_tiffs_is_a_source(tmp_path):
     assert inspection.decodable.sum() == 4
     assert inspection.undecodable == ("class0/damaged.tif",)
     np.testing.assert_array_equal(decode_image(tf.constant(source.encoded_image(0))), RGB)
+
+
+def test_in_records_and_datasets_they_are_converted_too(tmp_path):
+    files = [encoded(RGB.rotate(90 * number), kind) for number, kind in enumerate(("TIFF", "PNG", "JPEG2000", "PNG"))]
+    with tf.io.TFRecordWriter(str(tmp_path / "a.tfrecord")) as writer:
+        for number, file in enumerate(files):
+            features = {
+                "image": tf.train.Feature(bytes_list=tf.train.BytesList(value=[file])),
+                "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[number % 2])),
+            }
+            writer.write(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
+    options = SourceOptions(cache_folder=str(tmp_path / "cache"))
+    dataset = tf.data.Dataset.from_tensor_slices((files, [0, 1, 0, 1]))
+    for given in (f"tfrecord:{tmp_path}/a.tfrecord", dataset):
+        source = open_source(given, options)
+        assert inspect_source(source).decodable.all()
+        np.testing.assert_array_equal(decode_image(tf.constant(source.encoded_image(0))), RGB)
 
 
 def test_without_the_extra_the_files_are_counted_with_the_remedy(tmp_path, monkeypatch):

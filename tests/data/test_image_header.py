@@ -168,6 +168,11 @@ def with_scans(scans):
     return file[:-2] + (scans - file.count(b"\xff\xda")) * last + file[-2:]
 
 
+@pytest.mark.parametrize(("mode", "scans"), [("L", 6), ("RGB", 10), ("CMYK", 18)])
+def test_what_libjpeg_writes_is_far_below_the_bound(mode, scans):
+    assert read_image_size(encoded("JPEG", mode, progressive=True)).scans == scans < MAX_SCANS / 5
+
+
 def test_scans_are_counted_and_bounded():
     assert read_image_size(encoded("JPEG")).scans == 1
     assert read_image_size(with_scans(MAX_SCANS)).scans == MAX_SCANS

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -263,3 +264,30 @@ def test_epochs_are_written_a_line_each_and_read(tmp_path):
     assert run.read_epochs(at_least=len(epochs)) == epochs
     with pytest.raises(WorkdirError, match="4 epochs of 5 or more"):
         run.read_epochs(at_least=5)
+
+
+FILES = {
+    "config.json": RunDirectory.read_config,
+    "splits.json": RunDirectory.read_splits,
+    "result.json": RunDirectory.read_result,
+    "metrics.jsonl": RunDirectory.read_epochs,
+    "logits.npz": RunDirectory.read_logits,
+    "audit.json": RunDirectory.read_audit,
+    "images.json": lambda run: run.knows_revision("a"),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_directory_in_the_place_of_a_file_is_one_line(tmp_path, name):
+    (tmp_path / name).mkdir()
+    with pytest.raises(
+        WorkdirError, match=f"expected .*{re.escape(name)} as training wrote it. Received: Is a directory"
+    ):
+        FILES[name](RunDirectory(tmp_path))
+
+
+def test_a_revision_is_remembered_beside_that_of_the_config(tmp_path):
+    run = RunDirectory(tmp_path)
+    assert not run.knows_revision("a") and not run.knows_revision(None)
+    run.remember_revision("a")
+    assert run.knows_revision("a") and not run.knows_revision("b") and not run.knows_revision(None)

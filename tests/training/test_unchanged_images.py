@@ -99,6 +99,8 @@ def test_it_is_finished_with_the_same_images_under_another_name_or_date(photos, 
     said = capfd.readouterr().err
     assert "checking whether they changed" in said
     assert "nothing is left to do" in said
+    assert train(small_teacher).resumed
+    assert "checking whether they changed" not in capfd.readouterr().err
 
 
 def test_images_as_they_were_are_not_looked_at_again(trained, small_teacher, monkeypatch, capfd):

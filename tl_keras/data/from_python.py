@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.console import number_of
-from tl_keras.data.base import RandomAccessSource, RecordSource, encode_classes
+from tl_keras.data.base import RandomAccessSource, RecordSource, as_readable, encode_classes, in_parallel
 from tl_keras.data.groups import Groups
 from tl_keras.data.image_table import NAMES, plain_name
 from tl_keras.data.options import NO_OPTIONS, SourceOptions
@@ -132,12 +132,13 @@ class TFDataSource(RecordSource):
     Args:
       dataset: Finite dataset; images are uint8 pixels or encoded files, labels integers, one-hot rows or strings.
       name: Name of the source.
+      cache_folder: Directory of the cache, which keeps converted files; empty for the user's.
 
     Raises:
       DataError: The dataset is infinite, empty, or holds something else.
     """
 
-    def __init__(self, dataset: tf.data.Dataset, *, name: str = "tf.data.Dataset"):
+    def __init__(self, dataset: tf.data.Dataset, *, name: str = "tf.data.Dataset", cache_folder: str = ""):
         if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
             raise DataError(
                 f"{name}: expected a dataset that ends. Received one that repeats for ever. Leave out repeat()."
@@ -151,7 +152,8 @@ class TFDataSource(RecordSource):
             )
         if spec[0].shape.rank == (4 if spec[0].dtype == tf.uint8 else 1):
             pairs = pairs.unbatch()
-        self._images = pairs.map(lambda image, label: image)
+        is_file = spec[0].dtype == tf.string
+        self._images = in_parallel(pairs, lambda image, _: as_readable(image, cache=cache_folder) if is_file else image)
         labels, self._hashes = _read_twice(name, pairs)
         class_names, positions = encode_classes([_label_text(label) for label in labels])
         names = getattr(dataset, "class_names", None)  # set by keras.utils.image_dataset_from_directory

@@ -15,8 +15,9 @@ from tl_keras.data import conversion
 from tl_keras.data.file_kinds import CONVERTED_SUFFIXES, kind_of
 from tl_keras.errors import DataError
 
-# libjpeg's own progression has 10 scans for colours and 18 for inks (jpeg_simple_progression), mozjpeg's search chooses among 64;
-# libjpeg-turbo's fuzzing stops at 500 (TJPARAM_SCANLIMIT). Each scan costs a pass over all pixels, however short it is.
+# libjpeg's jpeg_simple_progression writes 10 scans for colours and 18 for inks, mozjpeg's jpeg_search_progression chooses among 64
+# (jcparam.c of both); libjpeg-turbo's fuzzing stops at 100 (TJPARAM_SCANLIMIT in fuzz/decompress.cc, of 2026). Each scan costs a
+# pass over all pixels, however short it is.
 MAX_SCANS = 100
 # Start-of-frame markers (ITU-T T.81, table B.1): C0 to CF except C4 (Huffman), C8 (reserved) and CC (arithmetic).
 _JPEG_FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}

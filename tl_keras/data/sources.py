@@ -98,7 +98,7 @@ def _open_object(source: Any, options: SourceOptions) -> Source:
     if module == "datasets":
         return HuggingFaceSource(source, options)
     if module == "tensorflow":
-        return TFDataSource(source)
+        return TFDataSource(source, cache_folder=options.cache_folder)
     raise DataError(
         f"data: expected the name of a source, a Source, a DataFrame, or a dataset of datasets or tf.data. Received "
         f"{type(source).__name__}. From arrays make a tl_keras.ArraySource(images, labels)."

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.console import number_of
-from tl_keras.data.base import RecordSource, encode_classes, on_host, revision_of_files
+from tl_keras.data.base import RecordSource, as_readable, encode_classes, on_host, revision_of_files
 from tl_keras.data.groups import Groups
 from tl_keras.data.options import NO_OPTIONS, SourceOptions
 from tl_keras.data.split_names import split_of_name
@@ -70,6 +70,7 @@ class TFRecordSource(RecordSource):
             notes=notes,
             mean_image_bytes=sum(file.stat().st_size for file in files) / sum(counts),
         )
+        self._cache_folder = options.cache_folder
         self._files = on_host(np.array([os.fsencode(file) for file in files], object))
         self._compressions = on_host(np.array(compressions, object))
         self._first_index = np.cumsum([0, *counts[:-1]])
@@ -79,12 +80,15 @@ class TFRecordSource(RecordSource):
         numbers = tf.range(len(self._first_index))
         if seed is not None:
             numbers = tf.random.experimental.stateless_shuffle(numbers, seed=seed)
+
+        def records_of(number: tf.Tensor) -> tf.data.Dataset:
+            records = tf.data.TFRecordDataset(tf.gather(self._files, number), tf.gather(self._compressions, number))
+            numbered = records.enumerate(start=tf.gather(first_index, number))
+            return numbered.map(without_autograph(lambda index, file: {"index": index, "image": self._image_of(file)}))
+
+        without_autograph = tf.autograph.experimental.do_not_convert
         return tf.data.Dataset.from_tensor_slices(numbers).interleave(
-            lambda number: (
-                tf.data.TFRecordDataset(tf.gather(self._files, number), tf.gather(self._compressions, number))
-                .enumerate(start=tf.gather(first_index, number))
-                .map(lambda index, record: {"index": index, "image": _parse_image(record)})
-            ),
+            without_autograph(records_of),
             cycle_length=1 if seed is None else min(_FILES_IN_TURN, len(self._first_index)),
             num_parallel_calls=tf.data.AUTOTUNE,
             deterministic=True,
@@ -95,15 +99,15 @@ class TFRecordSource(RecordSource):
         number = int(np.searchsorted(self._first_index, index, side="right")) - 1
         records = tf.data.TFRecordDataset(self._files[number], self._compressions[number])
         records = records.skip(index - self._first_index[number])
-        return _parse_image(next(iter(records))).numpy()
+        return self._image_of(next(iter(records))).numpy()
+
+    def _image_of(self, record: tf.Tensor) -> tf.Tensor:
+        image = tf.io.parse_single_example(record, {"image": tf.io.FixedLenFeature([], tf.string)})["image"]
+        return image if self.only_jpegs else as_readable(image, cache=self._cache_folder)
 
     def contents_revision(self) -> str:
         """Implements `Source.contents_revision`."""
         return revision_of_files(self._files.numpy())
-
-
-def _parse_image(record: tf.Tensor) -> tf.Tensor:
-    return tf.io.parse_single_example(record, {"image": tf.io.FixedLenFeature([], tf.string)})["image"]
 
 
 def _matching_files(pattern: str) -> list[Path]:

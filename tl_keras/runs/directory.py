@@ -9,7 +9,7 @@ result.json     the run is trained; exports are proof.npz      images and logits
 report.html     the page of the finished run    logs/          for TensorBoard
 checkpoints/    to resume from                  audit.json     measurements of an audit
 soup.json       replaces result.json if         .lock          held by the process that writes here
-                runs were averaged
+                runs were averaged              images.json    revision of the images, where only names or dates changed since
 ```
 """
 
@@ -343,8 +343,13 @@ class RunDirectory:
 
     def knows_revision(self, revision: str | None) -> bool:
         """Returns whether a source of this revision has the images of the run."""
-        begun = self.read_config()
-        return begun is not None and revision is not None and begun.get("data_revision") == revision
+        known = [(values or {}).get("data_revision") for values in (self.read_config(), self._read_json("images.json"))]
+        return revision is not None and revision in known
+
+    def remember_revision(self, revision: str | None) -> None:
+        """Keeps a revision whose images are those of the run; where the directory cannot be written, it is not kept."""
+        with contextlib.suppress(WorkdirError):
+            self.write_json("images.json", {"data_revision": revision})
 
     def write_json(self, name: str, values: Any) -> None:
         """Writes a JSON file in the directory, completely or not at all."""

@@ -19,7 +19,7 @@ def require_unchanged_images(
     """Raises an error if the images, classes or splits of a finished run have changed; prints a line if they are gone.
 
     An unchanged revision of the source, that is the same names, sizes and modification times, is enough. If it differs, the
-    images are inspected as before training, and their hash decides.
+    images are inspected as before training, their hash decides, and the revision is remembered.
 
     Args:
       run: A finished run.
@@ -32,7 +32,8 @@ def require_unchanged_images(
     """
     options = SourceOptions.of(config)
     try:
-        if run.knows_revision((source or open_source(config.data.source, options)).revision()):
+        revision = (source or open_source(config.data.source, options)).revision()
+        if run.knows_revision(revision):
             return
         say(
             f"{run.path}: names, sizes or times of the images differ from those of the run; checking whether they changed"
@@ -47,3 +48,4 @@ def require_unchanged_images(
             "another --workdir, or bring the images back."
         ) from error
     run.check_same_images(inspection.data_hash)
+    run.remember_revision(revision)
