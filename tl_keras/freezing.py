@@ -15,6 +15,7 @@ import keras
 
 from tl_keras.backbones.specs import BlockSpec
 from tl_keras.errors import BackboneError, nearest
+from tl_keras.keras_internals import all_layers, own_trainable_variables
 from tl_keras.unfreeze import parse_unfreeze
 
 
@@ -51,7 +52,7 @@ class FreezePlan:
         backbone.trainable = True  # a frozen parent would hide its unfrozen children
         for position, layer in enumerate(backbone.layers):
             layer.trainable = position in self.trained
-            for inner in _with_nested(layer):
+            for inner in all_layers(layer):
                 if isinstance(inner, keras.layers.BatchNormalization) and not self.train_batch_norm:
                     inner.trainable = False
 
@@ -61,12 +62,19 @@ class FreezePlan:
 
     def frozen_weights(self, backbone: keras.Model) -> list[keras.Variable]:
         """Returns the weights that must not change; statistics of a BatchNorm that trains are in neither list."""
-        changing = {id(weight) for layer, _ in self._trained_layers(backbone) for weight in layer.weights}
+        layers = list(self._trained_layers(backbone))
+        changing = {id(weight) for layer, _ in layers for weight in _learned(layer)}
+        changing |= {
+            id(weight)
+            for layer, _ in layers
+            if isinstance(layer, keras.layers.BatchNormalization)
+            for weight in layer.weights
+        }
         return [weight for weight in backbone.weights if id(weight) not in changing]
 
     def frozen_batch_norms(self, backbone: keras.Model) -> list[keras.layers.BatchNormalization]:
         """Returns the BatchNorm layers inside the part that trains; they are frozen unless BatchNorm trains."""
-        layers = [inner for position in sorted(self.trained) for inner in _with_nested(backbone.layers[position])]
+        layers = [inner for position in sorted(self.trained) for inner in all_layers(backbone.layers[position])]
         return (
             []
             if self.train_batch_norm
@@ -83,11 +91,10 @@ class FreezePlan:
         }
 
     def _trained_layers(self, backbone: keras.Model) -> Iterator[tuple[keras.layers.Layer, int]]:
-        """Yields the innermost layers that train, each with the position of the backbone's layer that contains it."""
+        """Yields the layers that train and those inside them, each with the position of the backbone's layer that it belongs to."""
         for position in sorted(self.trained):
-            for layer in _with_nested(backbone.layers[position]):
-                is_batch_norm = isinstance(layer, keras.layers.BatchNormalization)
-                if not getattr(layer, "layers", ()) and (self.train_batch_norm or not is_batch_norm):
+            for layer in all_layers(backbone.layers[position]):
+                if self.train_batch_norm or not isinstance(layer, keras.layers.BatchNormalization):
                     yield layer, position
 
     def frozen(self) -> FreezePlan:
@@ -230,13 +237,7 @@ def _named(backbone: keras.Model, blocks: tuple[BlockSpec, ...], starts: list[in
 
 
 def _learned(layer: keras.layers.Layer) -> list[keras.Variable]:
-    """Returns the weights that gradients change of a layer without inner layers."""
+    """Returns the weights of a layer itself that gradients change, whatever `trainable` says at present."""
     if isinstance(layer, keras.layers.BatchNormalization):
         return [weight for weight in (layer.gamma, layer.beta) if weight is not None]
-    return [] if isinstance(layer, keras.layers.Normalization) else layer.weights
-
-
-def _with_nested(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
-    yield layer
-    for inner in getattr(layer, "layers", ()):
-        yield from _with_nested(inner)
+    return own_trainable_variables(layer)

@@ -1,4 +1,4 @@
-"""Builds the head: from the backbone's feature map to one logit per class."""
+"""Builds the head: from the backbone's feature map, or its tokens, to one logit per class."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ import tensorflow as tf
 def apply_head(
     features: keras.KerasTensor, *, head: str, num_classes: int, head_units: int, dropout: float
 ) -> keras.KerasTensor:
-    """Applies a new head to a feature map; see `initialize_head` for its weights.
+    """Applies a new head to a feature map or to tokens; see `initialize_head` for its weights.
 
     Args:
-      features: Symbolic tensor (batch, height, width, channels), the output of the backbone.
+      features: Symbolic tensor (batch, height, width, channels) or, of a transformer, (batch, tokens, channels): the output of the
+        backbone.
       head: `linear` (average pooling and one dense layer) or `mlp` (a hidden layer of `head_units` between).
       num_classes: Number of logits.
       head_units: Width of the hidden layer of `mlp`.
@@ -24,7 +25,9 @@ def apply_head(
     Returns:
       Symbolic tensor, float32 (batch, num_classes): logits, in float32 under every precision policy.
     """
-    x = keras.layers.GlobalAveragePooling2D(name="features")(features)
+    is_map = len(features.shape) == 4
+    pooling = keras.layers.GlobalAveragePooling2D if is_map else keras.layers.GlobalAveragePooling1D
+    x = pooling(name="features")(features)
     if head == "mlp":
         x = keras.layers.Dense(head_units, activation="relu", name="hidden")(x)
     if dropout:

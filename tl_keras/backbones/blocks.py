@@ -83,8 +83,8 @@ def segments(model: keras.Model, *, crossing: int = 1) -> list[list[Any]]:
     alive: set[int] = set()
     for position, node in enumerate(nodes):
         found[-1].append(node)
-        alive = {tensor for tensor in alive if last_use[tensor] > position}
         alive |= {id(tensor) for tensor in node.output_tensors}
+        alive = {tensor for tensor in alive if last_use.get(tensor, -1) > position}
         ends_cells = all(_kind(made_by[tensor]) == "Concatenate" for tensor in alive)
         if (len(alive) == 1 or (len(alive) <= crossing and ends_cells)) and position + 1 < len(nodes):
             found.append([])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
+import sys
 import zipfile
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -120,14 +121,19 @@ def load_teacher(teacher: TeacherFile) -> keras.Model:
     """Loads the network without its top, with its weights.
 
     Returns:
-      Model from float32 (batch, image_size, image_size, 3), normalised, to float32 (batch, height, width, channels).
+      Model from float32 (batch, image_size, image_size, 3), normalised, to float32 (batch, height, width, channels), or of a
+      transformer (batch, tokens, channels).
 
     Raises:
-      BackboneError: The file is damaged, holds code, or holds no image model with a feature map.
+      BackboneError: The file is damaged, holds code, or holds no image model with a feature map or tokens.
     """
     from tl_keras.backbones.keras_file import load_keras_file
 
     model = load_keras_file(teacher.path)
+    if "keras_hub" in sys.modules:
+        from tl_keras.backbones.hub_layers import make_configs_loadable
+
+        make_configs_loadable(model)
     if teacher.is_student:
         return model.get_layer("backbone")
     size = teacher.preprocess.image_size
@@ -144,11 +150,13 @@ def _takes_images(shape: tuple[int | None, ...], size: int) -> bool:
 
 
 def _without_top(model: keras.Model, path: pathlib.Path) -> keras.Model:
-    """Returns the model up to the feature map that enters its global pooling or its classifier."""
+    """Returns the model up to the feature map that enters its global pooling or its classifier, or up to its tokens."""
     import keras
 
     images = model.inputs[0]
     model = keras.Model(images, model.outputs, name=model.name)  # a Sequential has no graph of its own
+    if len(model.outputs) == 1 and len(model.outputs[0].shape) == 3:
+        return keras.Model(images, model.outputs[0], name=model.name)  # tokens
     parts = segments(model)
     pooling = (keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)
     tops = [i for i, part in enumerate(parts) if len(part) == 1 and isinstance(part[0].operation, pooling)]
@@ -159,8 +167,8 @@ def _without_top(model: keras.Model, path: pathlib.Path) -> keras.Model:
     branches_above = any(len(part) > 1 for part in parts[last + 1 :])
     if len(model.outputs) != 1 or len(features.shape) != 4 or last == 0 or branches_above:
         raise BackboneError(
-            f"backbone: expected a model that ends in one feature map (height, width, channels), or in a classifier on it. "
-            f"Received: {path}, which does not."
+            f"backbone: expected a model that ends in one feature map (height, width, channels), in a classifier on it, or in "
+            f"tokens (tokens, channels). Received: {path}, which does not."
         )
     if last == 1 and isinstance(nested := parts[1][0].operation, keras.Model):
         return _without_top(nested, path)

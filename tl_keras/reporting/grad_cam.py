@@ -26,9 +26,12 @@ def grad_cam(model: keras.Model, images: np.ndarray, classes: np.ndarray) -> np.
       classes: int64 (n,), the class to explain for each image.
 
     Returns:
-      float32 (n, height, width) of the feature map, 0 to 1; 0 everywhere if nothing supports the class.
+      float32 (n, height, width) of the feature map, 0 to 1; 0 everywhere if nothing supports the class. Tokens of a transformer
+      are no map: float32 (n, 1, 1).
     """
     pooling = model.get_layer(FEATURES_LAYER)
+    if len(pooling.input.shape) != 4:
+        return np.zeros((len(images), 1, 1), np.float32)
     below = keras.Model(model.input, pooling.input)
     # Layer by layer, since tracing takes longer than it saves for a few images.
     batches = [below(images[start : start + _BATCH], training=False) for start in range(0, len(images), _BATCH)]
