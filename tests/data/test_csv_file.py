@@ -43,6 +43,7 @@ DIALECTS = {
     "quotes inside": ('path,label\na.jpg,"5"" pipe"\n', ["a.jpg", '5" pipe'], ""),
     "empty lines": ("\npath,label\n\na.jpg,cat\n\n", ["a.jpg", "cat"], ""),
     "spaces": (" path , label \n a.jpg , cat \n", ["a.jpg", "cat"], ""),
+    "no header, images elsewhere": ("b.JPEG,cat\n", ["b.JPEG", "cat"], ""),
     "spaces between": ("path label\na.jpg cat\n", ["a.jpg", "cat"], ""),
     "spaces between, no header": ("a.jpg cat\n", ["a.jpg", "cat"], ""),
     "a comment": (

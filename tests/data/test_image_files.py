@@ -37,6 +37,13 @@ LEFT_OUT = {
         "__MACOSX/cat/a.jpg",
         "images in hidden folders and in folders that programs make, left out: 1, the first is __MACOSX/cat/a.jpg",
     ),
+    **{
+        name: (
+            f"{name}/a.jpg",
+            f"images in hidden folders and in folders that programs make, left out: 1, the first is {name}/a.jpg",
+        )
+        for name in ("System Volume Information", "$RECYCLE.BIN", "FOUND.000", "LOST.DIR", "@Recycle", "lost+found")
+    },
     "another file": ("cat/notes.TXT", "other files, left alone: 1 .txt"),
     "no suffix": ("cat/README", "other files, left alone: 1 without suffix"),
     "a backup": ("cat/a.jpg.bak", "other files, left alone: 1 .bak"),
@@ -81,7 +88,7 @@ def test_files_that_may_be_images_are_named_with_a_remedy(tmp_path, make, name):
     make(name)
     suffix = os.path.splitext(name)[1].lower()
     assert read_tree(str(tmp_path))[1].notes()[1] == (
-        f"some of these may be images: {suffix} are not read; save them as .jpg or .png"
+        f"{suffix} are not read; where they are images, save them as .jpg or .png"
     )
 
 

@@ -71,3 +71,11 @@ def test_the_table_beside_the_images_is_named_with_their_folder(tmp_path, images
 def test_class_folders_beside_a_table_are_read(tmp_path):
     root = make(tmp_path, ["cat/a.jpg", "dog/b.jpg", "labels.csv"])
     assert list_class_folders(root).classes == ["cat", "dog"]
+
+
+def test_of_two_tables_the_longer_one_is_named(tmp_path):
+    root = make(tmp_path, ["train/1.jpg", "train/2.jpg", "test/3.jpg"])
+    (tmp_path / "sample_submission.csv").write_text("id,label\n3,cat\n")
+    (tmp_path / "train.csv").write_text("id,label\n1,cat\n2,dog\n")
+    with pytest.raises(DataError, match=r"--data=csv:\S+/train\.csv --images_in=\S+/train\."):
+        list_class_folders(root)

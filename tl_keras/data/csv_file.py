@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tl_keras.console import number_of
 from tl_keras.data.file_kinds import kind_of
+from tl_keras.data.image_files import is_image
 from tl_keras.data.image_table import NAMES, plain_name
 from tl_keras.data.table import Table
 from tl_keras.errors import DataError
@@ -58,7 +59,7 @@ def read_csv(path: str, given: Mapping[str, str] | None = None) -> Table:
             rows.append(cells)
             lines.append(line)
     columns = rows[0] if rows else []
-    if columns and not (given or _is_header(columns)) and len(columns) > 1 and (file.parent / columns[0]).is_file():
+    if len(columns) > 1 and not _is_header(columns, given) and _names_image(columns[0], file.parent):
         columns = ["path", "label", "split"][: max(2, min(3, max(map(len, rows))))]
     else:
         rows, lines = rows[1:], lines[1:]
@@ -141,6 +142,10 @@ def _cells(line: str, given: Mapping[str, str]) -> tuple[str, list[str]]:
     several = [separator for separator in cells if len(cells[separator]) > 1]
     separator = (known or several or [","])[0]
     return separator, cells[separator]
+
+
+def _names_image(cell: str, folder: Path) -> bool:
+    return is_image(cell) or (folder / cell).is_file()
 
 
 def _is_header(cells: list[str], given: Mapping[str, str] | None = None) -> bool:

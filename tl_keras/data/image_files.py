@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
@@ -16,8 +17,11 @@ from tl_keras.data.file_kinds import CONVERTED_SUFFIXES, SUFFIXES, UNREAD_SUFFIX
 IMAGE_SUFFIXES = tuple(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
 _CONVERTED = frozenset(suffix for suffixes in CONVERTED_SUFFIXES.values() for suffix in suffixes)
 
-# Folders that programs create beside photos: thumbnails of a NAS, macOS's resource forks, trash folders.
-_FOLDERS_OF_PROGRAMS = {"@eadir", "__macosx", "#recycle", "#snapshot", "$recycle.bin", "lost+found"}
+# Folders that programs create beside photos: thumbnails of a NAS, macOS's resource forks, trash, what repairs of a disk found.
+_FOLDERS_OF_PROGRAMS = re.compile(
+    r"@eadir|__macosx|[#@]recycle|#snapshot|\$recycle\.bin|recycler|lost\+found|lost\.dir|found\.\d{3}|system volume information",
+    re.IGNORECASE,
+)
 
 
 def is_image(name: str) -> bool:
@@ -49,7 +53,7 @@ class LeftOut:
             suffixes = ", ".join(sorted(_CONVERTED & set(self.other_files)))
             notes.insert(0, f"some of these are images: {suffixes} are read after {conversion.REMEDY}")
         if unread := sorted(filter(_may_be_image, self.other_files)):
-            notes.insert(0, f"some of these may be images: {', '.join(unread)} are not read; save them as .jpg or .png")
+            notes.insert(0, f"{', '.join(unread)} are not read; where they are images, save them as .jpg or .png")
         return [f"other files, left alone: {counted(self.other_files)}", *notes] if self.other_files else notes
 
 
@@ -187,7 +191,7 @@ def _sort_in(
         name, path, is_link = entry.name, prefix + entry.name, entry.is_symlink()
         # A link to itself raises an error when the entry is asked, and does not exist for the path.
         if os.path.isdir(entry.path) if is_link else entry.is_dir():
-            if name.startswith(".") or name.lower() in _FOLDERS_OF_PROGRAMS:
+            if name.startswith(".") or _FOLDERS_OF_PROGRAMS.fullmatch(name):
                 count, first = _images_below(entry)
                 left_out.add("images in hidden folders and in folders that programs make", f"{prefix}{first}", count)
             else:

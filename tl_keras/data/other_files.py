@@ -5,6 +5,7 @@ Another kind of file is a line in `_how_to_read`.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 
@@ -37,14 +38,18 @@ def table_remedy(root: str, tree: Folder) -> str:
     """Returns a sentence on the table in a folder that says what its images are; empty if there is none."""
     tables = [path for path in _other_files(root, tree) if path.lower().endswith((".csv", ".tsv"))]
     folders = [os.path.join(root, folder.path) if folder.path else root for folder in tree.walk() if folder.images]
+    found: dict[
+        str, tuple[int, str]
+    ] = {}  # a sample_submission.csv has fewer rows than the table of the training images
     for path in tables:
-        try:
-            found = folder_of_images(read_csv(path), folders)
-        except DataError:
-            continue
-        if found is not None:
-            images_in = f" --images_in={found}" if found else ""
-            return f"The table says what the images are: use --data=csv:{path}{images_in}."
+        with contextlib.suppress(DataError):
+            table = read_csv(path)
+            if (images_in := folder_of_images(table, folders)) is not None:
+                found[path] = len(table.rows), images_in
+    if found:
+        path = max(found, key=lambda each: found[each][0])
+        images_in = found[path][1]
+        return f"The table says what the images are: use --data=csv:{path}{images_in and f' --images_in={images_in}'}."
     if tables:
         return f"Where {tables[0]} says what the images are, use --data=csv:{tables[0]}, with --images_in=FOLDER."
     return ""

@@ -104,7 +104,14 @@ def _require_directory(root: Path) -> None:
     if root.is_dir():
         return
     if root.exists():
-        kinds = {".csv": "csv", ".tsv": "csv", ".npz": "npz", ".tfrecord": "tfrecord", ".parquet": "parquet"}
+        kinds = {
+            ".csv": "csv",
+            ".tsv": "csv",
+            ".txt": "csv",
+            ".npz": "npz",
+            ".tfrecord": "tfrecord",
+            ".parquet": "parquet",
+        }
         kind = kinds.get(root.suffix.lower())
         remedy = f"Use {kind}:{root}." if kind else "Name the directory above the class folders."
         if root.name.lower().endswith(UNREAD_ARCHIVES):
