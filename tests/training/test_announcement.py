@@ -17,10 +17,14 @@ def said(small_teacher):
     source = ArraySource(images, np.arange(24) % 2)
     models = ModelCache()
 
-    def said(*, method="feature_extraction", unfreeze="", learning_rate=0.0, precision="float32"):
+    def said(*, method="feature_extraction", unfreeze="", learning_rate=0.0, precision="float32", head_epochs=2):
         config = TransferConfig(export="none", precision=precision)
         config.model.backbone, config.model.method, config.model.unfreeze = str(small_teacher), method, unfreeze
-        config.training.epochs, config.training.head_epochs, config.training.learning_rate = 3, 2, learning_rate
+        config.training.epochs, config.training.head_epochs, config.training.learning_rate = (
+            3,
+            head_epochs,
+            learning_rate,
+        )
         config.data.augmentation = "none"
         return announcement(prepare(decide(config, source=source), models, source=source))
 
@@ -37,6 +41,16 @@ def test_teacher_method_phases_images_and_device_are_said(said):
         "images: 18 train, 2 validation, 4 test. Device: " in text
         or "images: 16 train, 4 validation, 4 test. Device: " in text
     )
+
+
+def test_where_the_head_trains_longer_than_epochs_asks_for_it_is_said(said):
+    text = said(method="fine_tune", unfreeze="layers:2", head_epochs=0)
+    assert (
+        "epochs: 3 epochs of fine-tuning (--epochs), and before them 500 of the head on frozen layers (--head_epochs)."
+        in text
+    )
+    for other in (said(method="fine_tune", unfreeze="layers:2", head_epochs=3), said()):
+        assert "--head_epochs" not in other
 
 
 def test_a_rate_that_erases_what_the_teacher_knows_is_said(said):

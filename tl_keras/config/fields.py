@@ -25,7 +25,13 @@ from tl_keras.config.choices import (
     Strategy,
     require_task_name,
 )
-from tl_keras.config.defaults import DEFAULT_CUT, DEFAULT_LEARNING_RATES, DEFAULT_MAX_PIXELS, DEFAULT_SIGNIFICANT_BITS
+from tl_keras.config.defaults import (
+    DEFAULT_CUT,
+    DEFAULT_LEARNING_RATES,
+    DEFAULT_MAX_PIXELS,
+    DEFAULT_SIGNIFICANT_BITS,
+    FEWEST_STEPS,
+)
 from tl_keras.config.options import Interval, above, at_least, option
 from tl_keras.config.parsing import export_formats, parse_columns, parse_group_by, parse_splits
 from tl_keras.locked import Locked
@@ -211,15 +217,16 @@ class TrainingConfig(Locked):
 
     epochs: int = option(
         0,
-        "Passes over the training images in the last phase.",
+        "Passes over the training images in the last phase; fine_tune's head_epochs come before them.",
         flag="epochs",
         zero="by the number of images",
         within=at_least(1),
     )
     head_epochs: int = option(
         0,
-        "Passes over the training images in fine_tune's first phase, the head alone.",
-        zero="by the number of images",
+        "Passes over the training images in fine_tune's first phase, the head alone; they come on top of epochs.",
+        flag="head_epochs",
+        zero=f"as many as make {FEWEST_STEPS['head']} steps, at least 10",
         within=at_least(1),
     )
     global_batch_size: int = option(32, "Images per step, over all replicas.", flag="batch_size", within=at_least(1))

@@ -42,6 +42,12 @@ def _cautions(prepared: PreparedRun) -> list[str]:
     config, student, hardware = prepared.config, prepared.student, prepared.hardware
     method, random_weights = config.model.method, student.teacher.weights == "none"
     cautions = []
+    head, *later = prepared.phases
+    if head.epochs > (counted := sum(phase.epochs for phase in later)) > 0:
+        cautions.append(
+            f"epochs: {number_of(counted, 'epoch')} of fine-tuning (--epochs), and before them {head.epochs} of the head on "
+            "frozen layers (--head_epochs)."
+        )
     if random_weights and method != "replicate":
         cautions.append(f"weights=none: {method} from random weights transfers nothing; use it to test only.")
     if student.plan.note:
