@@ -117,6 +117,18 @@ def test_adding_a_file_moves_at_most_one_image_across_each_border_of_train(image
         assert frozenset(("validation", "test")) not in borders
 
 
+def test_two_images_move_for_as_many_added_files_as_is_said():
+    moved = []
+    for seed in range(40):
+        contents = [f"{seed} {i}" for i in range(40 + seed)]
+        before = split_named([0] * len(contents), contents, seed=seed)
+        for added in range(25):
+            after = split_named([0] * (len(contents) + 1), [*contents, f"added {added}"], seed=seed)[:-1]
+            moved.append(np.sum(before != after))
+    assert max(moved) <= 2
+    assert np.mean(np.array(moved) == 2) == pytest.approx(2 * 0.15 * 0.15, abs=0.02)
+
+
 def test_copies_are_in_one_split_also_under_two_labels():
     labels = np.repeat([0, 1, 2], 30)
     contents = [f"{i % 40}" for i in range(90)]  # of which most are under two labels, or twice

@@ -129,9 +129,10 @@ def split_source(
     """Assigns every decodable image to a split by its content and the seed.
 
     Within each class the splits have the requested sizes, to one image; copies count once and belong to one split. Adding
-    a file moves at most one image of its class between train and validation, and one between train and test (rarely both);
-    none between validation and test. Groups of the source stay whole, and the sizes are then met as nearly as they allow.
-    See `Splits.to_json` for the rule in words.
+    a file moves at most one image of its class between train and validation, and one between train and test; none between
+    validation and test. It moves two if it falls into one of them and the other is to grow: 2vt of all files at fractions v and
+    t, 4.5% at 0.15. No rule with exactly these sizes avoids that (`benchmarks/split_rule.py`). Groups of the source stay whole,
+    and the sizes are then met as nearly as they allow. See `Splits.to_json` for the rule in words.
 
     Args:
       source: The images; splits that it declares are kept.
