@@ -200,12 +200,14 @@ def _sort_in(
             left_out.add("links that lead nowhere", path)
         elif name.startswith("."):
             left_out.add("hidden images", path, is_image(name))
-        elif (is_image(name) or not suffix_of(name)) and not entry.is_file():
+        elif (suffix := suffix_of(name)) and not is_image(name):
+            folder.other_files[suffix] += 1
+        elif not entry.is_file():
             left_out.add("neither files nor folders", path)
-        elif is_image(name) or (not suffix_of(name) and _begins_as_image(entry.path)):
+        elif suffix or _begins_as_image(entry.path):
             folder.images.append(name)
         else:
-            folder.other_files[suffix_of(name) or "without suffix"] += 1
+            folder.other_files["without suffix"] += 1
     folder.images.sort()
     return inner, linked
 
