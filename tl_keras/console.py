@@ -35,6 +35,11 @@ def number_of(count: int, noun: str) -> str:
     return f"{count} {noun if count == 1 else noun + ('es' if noun.endswith('s') else 's')}"
 
 
+def in_words(name: str) -> str:
+    """Returns a name of an option or a key, such as `balanced_accuracy`, in words."""
+    return name.replace("_", " ")
+
+
 def printable(name: object) -> str:
     r"""Returns a name on one line, with `\x1b` for an escape code, `\n` for a line break, and so on."""
     return _IN_NAME.sub(_escaped, str(name))

@@ -19,6 +19,7 @@ from absl import flags
 
 from tl_keras import command_line, run_flags
 from tl_keras.config import validate
+from tl_keras.console import in_words
 from tl_keras.errors import ConfigError, if_stopped
 from tl_keras.runs.records import RunResult
 from tl_keras.runs.stopwatch import Stopwatch
@@ -91,13 +92,13 @@ def _write_report(workdir: str | os.PathLike[str]) -> None:
 
 def summary(result: RunResult, workdir: str) -> str:
     """Returns the result of a finished run, in a few lines."""
-    test = "" if result.test_accuracy is None else f"test {result.test_accuracy:.4f}, "
+    test = "" if result.test_score is None else f"test {result.test_score:.4f}, "
     parts = ", ".join(f"{part} {seconds:.0f}" for part, seconds in result.seconds.items())
     speed = f"; images per second: {result.images_per_second:.0f}" if result.images_per_second else ""
     exported = "".join(f", {workdir}/{export['path']}" for export in result.export)
     undone = "; fine-tuning made validation worse and is undone" if result.fine_tuning_undone else ""
     return (
-        f"accuracy: {test}validation {result.validation_accuracy:.4f}  "
+        f"{in_words(result.score_name)}: {test}validation {result.validation_score:.4f}  "
         f"(kept: epoch {result.kept_epoch}, {result.kept_phase}{undone})\n"
         f"parameters: {result.parameters_trained:,} trained, {result.parameters_frozen:,} frozen\n"
         f"seconds: {result.total_seconds:.0f} ({parts}){speed}\n"

@@ -3,20 +3,21 @@
 import pytest
 from golden_results import golden_result
 
-from tl_keras.evaluation.budget import accuracy_by, equal_time, still_rising
+from tl_keras.evaluation.budget import equal_time, score_by, score_interval, still_rising
+from tl_keras.evaluation.metrics import accuracy_interval
 
 
 def a_result(*reached, seconds, validation=100):
     return golden_result(
-        time_to_accuracy=[{"seconds": after, "validation_accuracy": accuracy} for after, accuracy in reached],
+        time_to_score=[{"seconds": after, "validation_accuracy": accuracy} for after, accuracy in reached],
         seconds={"preparing": 1.0, "head": seconds - 1.0},
-        images={"validation": validation},
+        images={"validation": validation, "test": validation},
     )
 
 
 @pytest.mark.parametrize(("seconds", "accuracy"), [(1.9, None), (2.0, 0.5), (3.9, 0.5), (4.0, 0.8), (100.0, 0.8)])
 def test_what_was_reached_by_then_counts(seconds, accuracy):
-    assert accuracy_by(a_result((2.0, 0.5), (4.0, 0.8), seconds=10.0), seconds) == accuracy
+    assert score_by(a_result((2.0, 0.5), (4.0, 0.8), seconds=10.0), seconds) == accuracy
 
 
 @pytest.mark.parametrize(
@@ -32,6 +33,12 @@ def test_what_was_reached_by_then_counts(seconds, accuracy):
 )
 def test_a_run_that_gained_in_its_last_fifth_is_still_rising(reached, rising):
     assert still_rising(a_result(*reached, seconds=10.0)) is rising
+
+
+def test_the_interval_of_the_score_is_in_the_result_or_that_of_an_accuracy():
+    earlier = golden_result()
+    assert score_interval(earlier) == accuracy_interval(earlier.accuracy, earlier.images["test"])
+    assert score_interval(golden_result(interval=[0.5, 0.75])) == (0.5, 0.75)
 
 
 def test_runs_are_compared_when_the_fastest_is_over():

@@ -12,10 +12,10 @@ from tl_keras.experiments.comparison import Row, compare, cut_variants, director
 
 def a_row(name, validation, test=None):
     reached = [{"seconds": 0.5, "validation_accuracy": 0.25}, {"seconds": 2.9, "validation_accuracy": 0.75}]
-    images = {"validation": 100}
+    images = {"validation": 100, "test": 100}
     results = (
-        golden_result(time_to_accuracy=reached[:1], seconds={"head": 1.0}, images=images),
-        golden_result(time_to_accuracy=reached, seconds={"head": 3.0}, images=images),
+        golden_result(time_to_score=reached[:1], seconds={"head": 1.0}, images=images),
+        golden_result(time_to_score=reached, seconds={"head": 3.0}, images=images),
     )
     return Row(name, (pathlib.Path("a"),), np.array(validation), test, np.array([1.0, 3.0]), 12345, results)
 

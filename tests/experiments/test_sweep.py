@@ -77,7 +77,7 @@ def test_a_run_of_the_sweep_is_what_train_makes_of_it(swept, tmp_path):
 
 def a_row(name, validation, parameters):
     reached = [{"seconds": 0.5, "validation_accuracy": accuracy} for accuracy in validation[:1]]
-    result = golden_result(time_to_accuracy=reached, seconds={"head": 1.0}, images={"validation": 100})
+    result = golden_result(time_to_score=reached, seconds={"head": 1.0}, images={"validation": 100, "test": 100})
     results = (result,) * len(validation)
     return Row(name, (pathlib.Path(name),), np.array(validation), None, np.array([1.0]), parameters, results)
 

@@ -41,8 +41,8 @@ DRAWN = {
     ),
     "mimicry": lambda: figures.mimicry(AUDIT),
     "time": lambda: figures.time_spent({"preparing": 1.0, "head": 2.0}),
-    "reached": lambda: figures.accuracy_by_time([{"seconds": 1.0, "validation_accuracy": 0.5}], seconds=3.0),
-    "accuracies": lambda: figures.accuracies(["a", "b"], [0.5, 1.0], [(0.4, 0.6), (0.9, 1.0)]),
+    "reached": lambda: figures.score_by_time([(1.0, 0.5)], name="accuracy", seconds=3.0),
+    "scores": lambda: figures.scores(["a", "b"], [0.5, 1.0], [(0.4, 0.6), (0.9, 1.0)], name="accuracy"),
 }
 
 

@@ -33,7 +33,7 @@ def test_a_run_of_any_version_is_read(run, name):
     read = read_run(run.path)
     assert (read.name, read.split, read.result) == ("cut/seed_0", "test", golden_result(name))
     assert read.images == golden_result(name).images["test"]
-    assert read.interval[0] < read.accuracy < read.interval[1]
+    assert read.interval[0] < read.result.score < read.interval[1]
     assert read.epochs() == golden_epochs(name)
 
 
@@ -51,7 +51,7 @@ def test_a_run_that_is_not_finished_is_one_line(run):
 
 @pytest.mark.parametrize("name", ["soup.json", "result.json"], ids=["of this version", "of an earlier version"])
 def test_an_average_of_runs_names_those_that_have_a_report(run, name):
-    soup = SoupResult(of=["none/seed_0", "all/seed_0"], validation_accuracy=0.5, workdir="soup")
+    soup = SoupResult(of=["none/seed_0", "all/seed_0"], validation_score=0.5, workdir="soup")
     (run.path / name).write_text(json.dumps(soup.to_json()))
     with pytest.raises(DataError, match=r"an average of 2 runs.*: none/seed_0, all/seed_0\.$") as raised:
         read_run(run.path)

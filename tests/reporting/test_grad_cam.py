@@ -10,6 +10,7 @@ from tl_keras.builder import build_student, choose_backbone
 from tl_keras.config import ModelConfig
 from tl_keras.data.decoding import decode_image
 from tl_keras.reporting.grad_cam import grad_cam
+from tl_keras.tasks.single_label import SINGLE_LABEL
 
 # The smallest network of each family.
 FAMILIES = (
@@ -42,6 +43,11 @@ BLANK = {"tf": (127.5,) * 3, "torch": (123.675, 116.28, 103.53), "caffe": (123.6
 BLANK_INSIDE = {"MobileNetV3Small": BLANK["tf"], "EfficientNetB0": (0,) * 3}
 
 
+def logits_of(classes):
+    """Returns the evidence for a class of each image."""
+    return lambda logits: SINGLE_LABEL.evidence(logits, np.asarray(classes))
+
+
 @pytest.fixture(
     scope="module",
     params=[name if name == "AlexNet" else pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES],
@@ -64,7 +70,7 @@ def two_halves(request):
     student.model.get_layer("logits").set_weights([kernel, np.zeros(3)])
     images = np.repeat(blank, 2, axis=0)
     images[0, :, : size // 2], images[1, :, size // 2 :] = noise[1, :, : size // 2], noise[1, :, size // 2 :]
-    return student, grad_cam(student.model, images, np.array([0, 2]))
+    return student, grad_cam(student.model, images, logits_of([0, 2]))
 
 
 def test_it_works_on_every_family(two_halves):
@@ -95,7 +101,7 @@ def test_with_a_linear_head_it_is_the_map_weighted_by_the_kernel(linear):
     images = np.random.default_rng(0).uniform(0, 255, (1, 64, 64, 3)).astype(np.float32)
     maps = keras.Model(linear.model.input, linear.head[0].input)(images, training=False).numpy()
     expected = np.maximum(maps @ np.abs(kernel)[:, 1], 0)
-    heat = grad_cam(linear.model, images, np.array([1]))
+    heat = grad_cam(linear.model, images, logits_of([1]))
     np.testing.assert_allclose(heat, expected / expected.max(), atol=1e-5)
     logits.set_weights([kernel, bias])
 
@@ -105,14 +111,14 @@ def test_where_nothing_speaks_for_the_class_there_is_no_heat(linear):
     kernel, bias = logits.get_weights()
     logits.set_weights([-np.abs(kernel), bias])  # and the maps are not negative
     images = np.random.default_rng(0).uniform(0, 255, (1, 64, 64, 3)).astype(np.float32)
-    assert grad_cam(linear.model, images, np.array([0])).max() == 0
+    assert grad_cam(linear.model, images, logits_of([0])).max() == 0
     logits.set_weights([kernel, bias])
 
 
 def test_a_head_with_a_hidden_layer_is_followed_too():
     student = a_student("MobileNetV2", head="mlp", image_size=64)
     images = np.random.default_rng(0).uniform(0, 255, (9, 64, 64, 3)).astype(np.float32)
-    heat = grad_cam(student.model, images, np.arange(9) % 3)
+    heat = grad_cam(student.model, images, logits_of(np.arange(9) % 3))
     assert heat.shape == (9, 2, 2)
     assert heat.max() > 0
 
@@ -138,7 +144,7 @@ def test_most_of_the_heat_lies_where_the_object_is(imagenet_student, shared_data
         photo = decode_image(tf.io.read_file(str(file)))
         image[56:168, columns] = tf.image.resize(photo, (112, 112), antialias=True)
     recognised = imagenet_student.model.predict(images, verbose=0).argmax(axis=-1) == classes
-    heat = grad_cam(imagenet_student.model, images[recognised], classes[recognised])
+    heat = grad_cam(imagenet_student.model, images[recognised], logits_of(classes[recognised]))
     on_its_side = heat[:, :, :3] if side == "left" else heat[:, :, 4:]  # of seven columns
     assert recognised.sum() >= 5
     assert (on_its_side.sum(axis=(1, 2)) > 0.6 * heat.sum(axis=(1, 2))).all()

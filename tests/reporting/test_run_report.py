@@ -92,7 +92,7 @@ def test_headings_pictures_and_tables_are_named(page):
 def test_it_says_what_result_json_says(page, in_memory):
     result = json.loads((in_memory[0] / "result.json").read_text())
     text = " ".join(page.texts)
-    assert f"{result['test_accuracy']:.1%} of {result['images']['test']} test images" in text
+    assert f"accuracy on {result['images']['test']} test images is {result['test_accuracy']:.1%}." in text
     assert f"{result['test_accuracy']:.1%}" in page.texts  # counted anew from the answers
     assert f"{result['parameters_trained']:,}" in text
     assert result["hashes"]["student_weights"] in text
@@ -101,7 +101,7 @@ def test_it_says_what_result_json_says(page, in_memory):
 def test_where_no_test_image_was_looked_at_it_is_about_validation_and_says_so(compared):
     workdir, text = compared
     result = json.loads((workdir / "long" / "seed_0" / "result.json").read_text())
-    assert f"{result['validation_accuracy']:.1%} of {result['images']['validation']} validation images" in text
+    assert f"on {result['images']['validation']} validation images is {result['validation_accuracy']:.1%}." in text
     assert "a little too good" in text
 
 

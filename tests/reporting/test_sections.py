@@ -15,7 +15,7 @@ def answers():
     source = ArraySource(np.zeros((10, 8, 8, 3), np.uint8), labels, class_names=("cat", "dog"))
     logits = np.eye(2, dtype=np.float32)[labels] * 4
     logits[0] = (0, 1)
-    return ReportedPredictions(source, "test", np.arange(10), labels, logits, temperature=2.0)
+    return ReportedPredictions(source, "test", np.arange(10), labels, logits, 2.0, SINGLE_LABEL)
 
 
 def test_the_parts_of_the_tasks_are_there():

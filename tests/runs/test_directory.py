@@ -224,7 +224,7 @@ def test_a_damaged_file_is_one_line_that_names_it(tmp_path, name, damage):
     assert "\n" not in str(raised.value)
 
 
-SOUP = SoupResult(of=["cut/seed_0", "all/seed_0"], validation_accuracy=0.5, workdir="soup")
+SOUP = SoupResult(of=["cut/seed_0", "all/seed_0"], validation_score=0.5, workdir="soup")
 
 
 @pytest.mark.parametrize("name", ["soup.json", "result.json"], ids=["of this version", "of an earlier version"])

@@ -3,8 +3,10 @@
 `golden/METHOD.*` are of version 0.1.0 on 2026-11-27; `golden/METHOD_by_COMMIT.*` were written by the code of an earlier commit.
 """
 
+import copy
 import json
 import pathlib
+import pickle
 
 import pytest
 
@@ -48,6 +50,30 @@ def test_keys_that_this_version_does_not_know_are_kept(name):
         assert record.from_json(later).to_json() == later
 
 
+@pytest.mark.parametrize("name", TODAY)
+def test_the_keys_of_another_score_have_its_name(name):
+    for record, values in objects(name):
+        renamed = json.loads(json.dumps(values).replace("accuracy", "mean_precision"))
+        read = record.from_json({**renamed, "score_name": "mean_precision"})
+        assert read.validation_score == read.validation_mean_precision == values["validation_accuracy"]
+        assert read.to_json() == {**renamed, "score_name": "mean_precision"}
+        with pytest.raises(AttributeError, match="validation_accuracy"):
+            _ = read.validation_accuracy
+
+
+def test_a_record_is_copied_and_sent_to_another_process_whole():
+    result = RunResult.from_json(result_of())
+    assert pickle.loads(pickle.dumps(result)) == copy.deepcopy(result) == result
+
+
+@pytest.mark.parametrize("name", ["score_name", "nothing", "accuracy_", "top_accuracy"])
+def test_an_attribute_that_is_not_there_is_named(name):
+    result = RunResult.from_json(result_of())
+    object.__delattr__(result, "score_name") if name == "score_name" else None
+    with pytest.raises(AttributeError, match=name.replace("accuracy", "(accuracy|score)")):
+        getattr(result, name)
+
+
 def test_what_was_not_measured_has_no_key():
     values = {name: value for name, value in result_of().items() if not name.startswith("test_")}
     result = RunResult.from_json(values)
@@ -71,7 +97,7 @@ def test_a_result_is_a_line_to_read_and_whether_it_was_resumed_is_not_written():
 
 
 @pytest.mark.parametrize(
-    "record", [RunResult.from_json(result_of()), SoupResult(of=["a"], validation_accuracy=0.5, workdir="soup")]
+    "record", [RunResult.from_json(result_of()), SoupResult(of=["a"], validation_score=0.5, workdir="soup")]
 )
 def test_an_export_replaces_the_one_at_its_path(record):
     once = record.with_export({"path": "onnx/1", "megabytes": 2.0})

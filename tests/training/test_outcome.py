@@ -5,6 +5,7 @@ import pytest
 
 from tl_keras.config import TransferConfig
 from tl_keras.data.arrays import ArraySource
+from tl_keras.evaluation.metrics import accuracy_interval
 from tl_keras.runs.records import EpochRecord, Progress
 from tl_keras.training.model_cache import ModelCache
 from tl_keras.training.outcome import outcome, rounded
@@ -16,9 +17,9 @@ def an_epoch(number, validation_accuracy, *, elapsed):
         epoch=number,
         phase="head",
         loss=1.0,
-        accuracy=0.5,
+        score=0.5,
         validation_loss=0.9,
-        validation_accuracy=validation_accuracy,
+        validation_score=validation_accuracy,
         seconds=1.0,
         elapsed_seconds=elapsed,
         images_per_second=100.0 * number,
@@ -40,7 +41,7 @@ def result(small_teacher):
 
     def result(*, measure_test=True):
         test = prepared.splits.test if measure_test else prepared.splits.test[:0]
-        labels = prepared.source.labels[np.sort(test)]
+        labels = prepared.source.labels[np.sort(test if len(test) else prepared.splits.validation)]
         logits = np.where(np.eye(2)[labels] > 0, 2.0, 0.0).astype(np.float32)  # every answer is right
         return outcome(
             prepared, progress, test=test, logits=logits, teacher_weights="", calibration={}, seconds={"head": 1.23456}
@@ -54,6 +55,7 @@ def test_the_scores_are_those_of_the_kept_epoch_and_of_the_test_images(result):
     assert (measured.validation_accuracy, measured.kept_epoch, measured.test_accuracy) == (0.75, 3, 1.0)
     assert measured.test_loss == pytest.approx(np.log1p(np.exp(-2)), rel=1e-5)
     assert (result(measure_test=False).test_accuracy, result(measure_test=False).split) == (None, "validation")
+    assert measured.interval == [*accuracy_interval(1.0, measured.images["test"])]
 
 
 def test_the_result_says_what_the_splits_kept_whole(result):

@@ -26,6 +26,7 @@ from tl_keras.data.inspection import Inspection
 from tl_keras.data.sources import Source
 from tl_keras.data.splits import Splits
 from tl_keras.errors import WorkdirError
+from tl_keras.tasks.base import task_named
 from tl_keras.training.features import Features, ViewsOfImages
 from tl_keras.training.inputs import open_feature_store
 from tl_keras.training.model_cache import ModelCache
@@ -232,8 +233,8 @@ def _student(
     config = from_json(to_json(config))
     config.model = dataclasses.replace(candidate.choose(config.model), method="fine_tune", unfreeze="blocks:1")
     teacher, models = choose_backbone(config.model), ModelCache()
-    classes = len(source.class_names)
-    return models.student(teacher, config.model, num_classes=classes, seed=config.seed), config, models
+    outputs = task_named(config.task).outputs(source.class_names)
+    return models.student(teacher, config.model, num_classes=outputs, seed=config.seed), config, models
 
 
 def _pooled_at(

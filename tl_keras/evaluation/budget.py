@@ -5,31 +5,47 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from tl_keras.evaluation.metrics import accuracy_interval
 from tl_keras.runs.records import RunResult
 
 # A run that still improved in this last part of its time should train longer.
 _LAST_PART = 0.2
 
+# From one end of a 95% interval to the other, in standard errors.
+_STANDARD_ERRORS_IN_95 = 2 * 1.96
 
-def accuracy_by(result: RunResult, seconds: float) -> float | None:
-    """Returns the best validation accuracy, 0 to 1, that a run had reached after some seconds; None if it had none yet.
+
+def score_interval(result: RunResult) -> tuple[float, float]:
+    """Returns the 95% interval of a run's score."""
+    if result.interval is None:  # an earlier version, which knew accuracies alone
+        return accuracy_interval(result.score, result.images[result.split])
+    low, high = result.interval
+    return low, high
+
+
+def score_by(result: RunResult, seconds: float) -> float | None:
+    """Returns the best validation score that a run had reached after some seconds; None if it had none yet.
 
     Args:
       result: Result of the run.
       seconds: Time since the start of the run, preparation included.
     """
-    reached = [each["validation_accuracy"] for each in result.time_to_accuracy if each["seconds"] <= seconds]
+    reached = [score for elapsed, score in result.best_scores if elapsed <= seconds]
     return reached[-1] if reached else None
 
 
 def still_rising(result: RunResult) -> bool:
-    """Returns whether validation accuracy rose by more than one standard error in the last fifth of a run."""
-    if not result.time_to_accuracy:  # an earlier version did not measure it
+    """Returns whether the validation score rose by more than one standard error in the last fifth of a run."""
+    if not result.best_scores:  # an earlier version did not measure it
         return False
     total = sum(seconds for part, seconds in result.seconds.items() if part not in ("evaluating", "exporting"))
-    best = result.time_to_accuracy[-1]["validation_accuracy"]
-    earlier = accuracy_by(result, (1 - _LAST_PART) * total) or 0.0
-    return best - earlier > math.sqrt(best * (1 - best) / result.images["validation"])
+    best = result.best_scores[-1][1]
+    earlier = score_by(result, (1 - _LAST_PART) * total)
+    low, high = score_interval(result)
+    standard_error = (
+        (high - low) / _STANDARD_ERRORS_IN_95 * math.sqrt(result.images[result.split] / result.images["validation"])
+    )
+    return earlier is None or best - earlier > standard_error
 
 
 def equal_time(results: Sequence[RunResult]) -> float:

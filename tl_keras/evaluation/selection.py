@@ -25,11 +25,11 @@ class EpochScore:
     """The results of an epoch's weights on the validation images.
 
     Attributes:
-      accuracy: Accuracy, 0 to 1.
+      score: Score of the task; the rule of this module takes it for an accuracy, 0 to 1.
       loss: Mean over the images, in nats, 0 or more.
     """
 
-    accuracy: float
+    score: float
     loss: float
 
 
@@ -53,7 +53,7 @@ class EpochSelection:
         """Adds the score of the next epoch, and returns whether its weights are kept."""
         best = self._best
         order = 1 if best is None else compare(score, best, images=self._images)
-        if best is None or order > 0 or (order == 0 and (-score.loss, score.accuracy) > (-best.loss, best.accuracy)):
+        if best is None or order > 0 or (order == 0 and (-score.loss, score.score) > (-best.loss, best.score)):
             self._best = score
         return order >= 0
 
@@ -68,13 +68,13 @@ def compare(score: EpochScore, best: EpochScore, *, images: int) -> int:
     """
     if not math.isfinite(score.loss):
         return -1
-    low, high = accuracy_interval(best.accuracy, images)
-    if not low <= score.accuracy <= high:
-        return 1 if score.accuracy > high else -1
-    log_likelihood, mistakes = best.loss * images, (1 - best.accuracy) * images
+    low, high = accuracy_interval(best.score, images)
+    if not low <= score.score <= high:
+        return 1 if score.score > high else -1
+    log_likelihood, mistakes = best.loss * images, (1 - best.score) * images
     difference = (best.loss - score.loss) * images
     if abs(difference) <= 2 * math.sqrt(log_likelihood**2 / (mistakes + 1) + 1):
         return 0
-    if difference < 0 and score.accuracy > best.accuracy:  # too confident, which calibration corrects, but not wrong
+    if difference < 0 and score.score > best.score:  # too confident, which calibration corrects, but not wrong
         return 0
     return 1 if difference > 0 else -1

@@ -16,10 +16,10 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.config import METHODS, TransferConfig, choose_cut, export_formats, from_json, to_json
-from tl_keras.console import say
+from tl_keras.console import in_words, say
 from tl_keras.distribution.cluster import read_cluster
 from tl_keras.errors import ConfigError
-from tl_keras.evaluation.budget import accuracy_by, equal_time, still_rising
+from tl_keras.evaluation.budget import equal_time, score_by, still_rising
 from tl_keras.files import writing
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.runs.records import RunResult
@@ -43,8 +43,8 @@ class Row:
     Attributes:
       name: Name of the variant.
       workdirs: Run directories, one per seed.
-      validation: Validation accuracies.
-      test: Test accuracies, or None if no test split was measured.
+      validation: Scores on the validation images.
+      test: Scores on the test images, or None if no test split was measured.
       seconds: Time of training, computing features and evaluating.
       parameters_trained: Number of trained parameters.
       results: Results of the runs, one per seed.
@@ -198,32 +198,34 @@ def _train_seeds_logged(runs: _Runs) -> list[RunResult]:
 
 
 def table(rows: Sequence[Row], *, heading: str) -> str:
-    """Returns the comparison as text: accuracies (mean and standard deviation over seeds), seconds, parameters.
+    """Returns the comparison as text: scores (mean and standard deviation over seeds), seconds, parameters.
 
-    Time budgets are shown too: the validation accuracy that each variant had reached when the fastest one ended, and a star
-    if accuracy was still rising at the end of the run.
+    Time budgets are shown too: the validation score that each variant had reached when the fastest one ended, and a star
+    if the score was still rising at the end of the run.
     """
+    score = in_words(rows[0].results[0].score_name)
     test = [row for row in rows if row.test is not None]
     budget = equal_time([result for row in rows for result in row.results])
     width = max(len(heading), *(len(row.name) for row in rows))
-    columns = ["validation accuracy", *(["test accuracy"] if test else []), f"validation by {budget:.0f} s"]
+    columns = [f"validation {score}", *([f"test {score}"] if test else []), f"validation by {budget:.0f} s"]
+    wide = max(22, *(len(name) + 2 for name in columns))
     lines = [
         f"{heading:<{width}}"
-        + "".join(f"{name:>22}" for name in columns)
+        + "".join(f"{name:>{wide}}" for name in columns)
         + f"{'seconds':>10}{'parameters trained':>20}"
     ]
     for row in rows:
-        by_then = np.array([accuracy_by(result, budget) or 0.0 for result in row.results])
+        by_then = np.array([score_by(result, budget) or 0.0 for result in row.results])
         measured = [row.validation, *([row.test] if test else []), by_then]
-        accuracies = "".join(f"{'' if values is None else _spread(values):>22}" for values in measured)
+        scores = "".join(f"{'' if values is None else _spread(values):>{wide}}" for values in measured)
         rising = "*" if any(still_rising(result) for result in row.results) else ""
         seconds = f"{np.median(row.seconds):.1f}{rising}"
-        lines.append(f"{row.name:<{width}}{accuracies}{seconds:>10}{row.parameters_trained:>20,}")
+        lines.append(f"{row.name:<{width}}{scores}{seconds:>10}{row.parameters_trained:>20,}")
     seeds = len(rows[0].validation)
     over_seeds = f"mean ± standard deviation over {seeds} seeds; " if seeds > 1 else ""
     lines.append(f"({over_seeds}median seconds of training a run)")
     if any(still_rising(result) for row in rows for result in row.results):
-        lines.append("* accuracy still rose in the last fifth of the run: with more --epochs it may be higher")
+        lines.append(f"* {score} still rose in the last fifth of the run: with more --epochs it may be higher")
     return "\n".join(lines)
 
 
@@ -232,11 +234,11 @@ def _spread(values: np.ndarray) -> str:
 
 
 def _row(name: str, folder: pathlib.Path, results: list[RunResult]) -> Row:
-    test = [result.test_accuracy for result in results if result.test_accuracy is not None]
+    test = [result.test_score for result in results if result.test_score is not None]
     return Row(
         name=name,
         workdirs=tuple(folder / f"seed_{result.seed}" for result in results),
-        validation=np.array([result.validation_accuracy for result in results]),
+        validation=np.array([result.validation_score for result in results]),
         test=np.array(test) if test else None,
         seconds=np.array([result.total_seconds for result in results]),
         parameters_trained=results[0].parameters_trained,

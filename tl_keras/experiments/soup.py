@@ -25,7 +25,7 @@ from tl_keras.training.model_cache import ModelCache
 def make_soup(
     workdirs: Sequence[pathlib.Path], workdir: str | os.PathLike[str], *, models: ModelCache
 ) -> SoupResult | None:
-    """Averages runs greedily: the best first, each kept unless validation accuracy falls (algorithm 1 of the paper).
+    """Averages runs greedily: the best first, each kept unless the validation score falls (algorithm 1 of the paper).
 
     Args:
       workdirs: Finished runs on the same images, with the same seed and teacher.
@@ -41,24 +41,24 @@ def make_soup(
     """
     runs = [RunDirectory(path) for path in workdirs]
     results = {run.path: run.require_result() for run in runs}
-    accuracies = {path: result.validation_accuracy for path, result in results.items()}
+    scores = {path: result.validation_score for path, result in results.items()}
     if finished := RunDirectory(workdir).read_soup():  # may be of fewer runs
-        return finished if finished.validation_accuracy > max(accuracies.values()) else None
-    runs.sort(key=lambda run: accuracies[run.path], reverse=True)
+        return finished if finished.validation_score > max(scores.values()) else None
+    runs.sort(key=lambda run: scores[run.path], reverse=True)
     # The layers frozen in the run that trains most are the same in all runs.
     most = load_run(max(results, key=lambda path: results[path].parameters_trained), models)
     student, source, splits = most.student, most.source, most.splits
 
-    best_run = accuracies[runs[0].path]
-    soup, accuracy, of = _weights_of(runs[0], student), best_run, [runs[0]]
+    best_run = scores[runs[0].path]
+    soup, score, of = _weights_of(runs[0], student), best_run, [runs[0]]
     for run in runs[1:]:
         weights = _weights_of(run, student)
         mixed = [(one * len(of) + other) / (len(of) + 1) for one, other in zip(soup, weights, strict=True)]
         student.model.set_weights(mixed)
-        found = most.accuracy(splits.validation)
-        if found >= accuracy:
-            soup, accuracy, of = mixed, found, [*of, run]
-    if accuracy <= best_run:
+        found = most.score(splits.validation)
+        if found >= score:
+            soup, score, of = mixed, found, [*of, run]
+    if score <= best_run:
         return None
     student.model.set_weights(soup)
     made = RunDirectory(workdir)
@@ -71,7 +71,12 @@ def make_soup(
         data_revision=begun.get("data_revision"),
     )
     package_student(student, made, source, splits, predict=most.predict, task=most.prepared.task)
-    result = SoupResult(of=[str(run.path) for run in of], validation_accuracy=accuracy, workdir=str(made.path))
+    result = SoupResult(
+        of=[str(run.path) for run in of],
+        validation_score=score,
+        workdir=str(made.path),
+        score_name=most.prepared.task.score_name,
+    )
     made.write_soup(result)
     return result
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tl_keras.config import TransferConfig, export_formats
+from tl_keras.console import in_words
 from tl_keras.experiments.comparison import Row, compare, cut_variants, table
 from tl_keras.experiments.soup import make_soup
 from tl_keras.files import replacing
@@ -27,9 +28,9 @@ class Sweep:
     """The findings of a sweep.
 
     Attributes:
-      rows: Rows, one per cut and rate, in the requested order; without test accuracies.
-      chosen: Row with the best mean validation accuracy; of equal rows, the one that trains least. Its test accuracies
-        are measured if there is a test split, and its first run is exported.
+      rows: Rows, one per cut and rate, in the requested order; without test scores.
+      chosen: Row with the best mean validation score; of equal rows, the one that trains least. Its test scores are
+        measured if there is a test split, and its first run is exported.
       soup: Result of `make_soup` on the first seed's runs; None if no average of them is better on validation.
     """
 
@@ -83,7 +84,7 @@ def sweep(
     first = chosen.workdirs[0]
     if (RunDirectory(first).read_splits() or {}).get("test"):
         again = (load_run(each, models) for each in chosen.workdirs)
-        chosen = dataclasses.replace(chosen, test=np.array([run.accuracy(run.splits.test) for run in again]))
+        chosen = dataclasses.replace(chosen, test=np.array([run.score(run.splits.test) for run in again]))
     found = Sweep(rows, chosen, make_soup([row.workdirs[0] for row in rows], path / "soup", models=models))
     for name, text in (("sweep.json", _as_json(found)), ("sweep.txt", describe(found))):
         with replacing(path / name) as temporary:
@@ -95,7 +96,7 @@ def sweep(
 
 
 def best(rows: Sequence[Row]) -> Row:
-    """Returns the row with the best mean validation accuracy; of equal rows, the one that trains least."""
+    """Returns the row with the best mean validation score; of equal rows, the one that trains least."""
     return max(rows, key=lambda row: (row.validation.mean(), -row.parameters_trained))
 
 
@@ -107,7 +108,7 @@ def describe(found: Sweep) -> str:
     if found.soup:
         soup = (
             f"\nthe average of {len(found.soup.of)} of the first seed's runs is better on validation, "
-            f"{found.soup.validation_accuracy:.3f}: {found.soup.workdir}"
+            f"{found.soup.validation_score:.3f}: {found.soup.workdir}"
         )
     return (
         f"{table(found.rows, heading='unfreeze')}\n"
@@ -117,10 +118,11 @@ def describe(found: Sweep) -> str:
 
 
 def _as_json(found: Sweep) -> str:
+    score = found.chosen.results[0].score_name
     rows = [
         {
             "unfreeze": row.name,
-            "validation_accuracy": row.validation.tolist(),
+            f"validation_{score}": row.validation.tolist(),
             "seconds": row.seconds.tolist(),
             "parameters_trained": row.parameters_trained,
             "workdirs": [str(workdir) for workdir in row.workdirs],
@@ -129,11 +131,11 @@ def _as_json(found: Sweep) -> str:
     ]
     test = None if found.chosen.test is None else found.chosen.test.tolist()
     soup = found.soup and found.soup.to_json()
-    return json.dumps({"rows": rows, "chosen": found.chosen.name, "test_accuracy": test, "soup": soup}, indent=1)
+    return json.dumps({"rows": rows, "chosen": found.chosen.name, f"test_{score}": test, "soup": soup}, indent=1)
 
 
 def _plot(found: Sweep, path: pathlib.Path) -> None:
-    """Draws validation accuracy, seconds and parameters by cut."""
+    """Draws validation score, seconds and parameters by cut."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 6), layout="constrained")
@@ -143,7 +145,7 @@ def _plot(found: Sweep, path: pathlib.Path) -> None:
     spreads = [row.validation.std(ddof=1) if len(row.validation) > 1 else 0.0 for row in found.rows]
     axes[0].errorbar(names, means, yerr=spreads, marker="o", capsize=4)
     axes[0].plot([found.chosen.name], [found.chosen.validation.mean()], marker="o", markersize=14, fillstyle="none")
-    axes[0].set_ylabel("validation accuracy")
+    axes[0].set_ylabel(f"validation {in_words(found.chosen.results[0].score_name)}")
     axes[1].bar(names, [float(np.median(row.seconds)) for row in found.rows])
     axes[1].set_ylabel("seconds")
     axes[2].bar(names, [row.parameters_trained for row in found.rows])

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from tl_keras.config import flatten, to_json
-from tl_keras.evaluation.budget import accuracy_by, equal_time, still_rising
+from tl_keras.console import in_words
+from tl_keras.evaluation.budget import equal_time, score_by, still_rising
 from tl_keras.files import replacing
 from tl_keras.reporting import figures
 from tl_keras.reporting.finished_run import FinishedRun, read_run
@@ -48,14 +49,18 @@ def comparison_facts(runs: Sequence[FinishedRun]) -> dict[str, Any]:
     if not runs:
         return {}
     names = _names(runs)
+    score_name = in_words(runs[0].result.score_name)
     budget = equal_time([run.result for run in runs])
     configs = [flatten(to_json(run.config)) for run in runs]
     return {
         "rows": list(zip(names, runs, strict=True)),
         "equal_time": budget,
-        "by_then": [accuracy_by(run.result, budget) for run in runs],
+        "by_then": [score_by(run.result, budget) for run in runs],
         "rising": [still_rising(run.result) for run in runs],
-        "accuracies": figures.accuracies(names, [run.accuracy for run in runs], [run.interval for run in runs]),
+        "scores": figures.scores(
+            names, [run.result.score for run in runs], [run.interval for run in runs], name=score_name
+        ),
+        "score_name": score_name,
         "same_images": len({tuple(run.splits[run.split]) for run in runs}) == 1,
         "settings": {
             field: [config[field] for config in configs]

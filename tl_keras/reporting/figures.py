@@ -16,7 +16,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
-from tl_keras.console import number_of
+from tl_keras.console import in_words, number_of
 from tl_keras.evaluation.calibration import Reliability
 from tl_keras.runs.records import EpochRecord
 
@@ -67,23 +67,24 @@ class Picture:
 
 
 def curves(epochs: Sequence[EpochRecord], *, kept_epoch: int) -> Picture:
-    """Draws loss and accuracy by epoch, with the phases.
+    """Draws loss and score by epoch, with the phases.
 
     Args:
       epochs: Epochs of the run, at least one.
       kept_epoch: Epoch, from 1, whose weights were kept.
     """
+    score = in_words(epochs[0].score_name)
     numbers = [epoch.epoch for epoch in epochs]
     phases = [epoch.phase for epoch in epochs]
     starts = [i for i in range(len(phases)) if i == 0 or phases[i] != phases[i - 1]]
     with _drawing("curves", 4.6) as drawing:
         axes = drawing.figure.subplots(2, 1, sharex=True)
-        for each, quantity in zip(axes, ("loss", "accuracy"), strict=True):
+        for each, quantity in zip(axes, ("loss", "score"), strict=True):
             for prefix, color, style in (("", _ORANGE, "--"), ("validation_", _BLUE, "-")):
                 name = "validation" if prefix else "training"
                 values = [getattr(epoch, prefix + quantity) for epoch in epochs]
                 each.plot(numbers, values, style, color=color, label=name, marker="o" if len(epochs) == 1 else "")
-            each.set_ylabel(quantity)
+            each.set_ylabel(score if quantity == "score" else quantity)
             each.axvline(kept_epoch, color=_GREY, linestyle=":")
             for start in starts[1:]:
                 each.axvline(numbers[start] - 0.5, color=_GREY, linewidth=0.8)
@@ -98,9 +99,9 @@ def curves(epochs: Sequence[EpochRecord], *, kept_epoch: int) -> Picture:
     first, last, kept = epochs[0], epochs[-1], epochs[kept_epoch - 1]
     return Picture(
         drawing.svg,
-        f"Loss and accuracy over {number_of(len(epochs), 'epoch')}. Validation accuracy goes from "
-        f"{first.validation_accuracy:.3f} to {last.validation_accuracy:.3f}; epoch {kept_epoch} was kept, with "
-        f"{kept.validation_accuracy:.3f}.",
+        f"Loss and {score} over {number_of(len(epochs), 'epoch')}. Validation {score} goes from "
+        f"{first.validation_score:.3f} to {last.validation_score:.3f}; epoch {kept_epoch} was kept, with "
+        f"{kept.validation_score:.3f}.",
     )
 
 
@@ -198,37 +199,46 @@ def time_spent(seconds: dict[str, float]) -> Picture:
     return Picture(drawing.svg, f"Seconds by phase: {listed}.")
 
 
-def accuracy_by_time(reached: Sequence[dict[str, float]], *, seconds: float) -> Picture:
-    """Draws the best validation accuracy so far over the seconds since the start of the run.
+def score_by_time(reached: Sequence[tuple[float, float]], *, name: str, seconds: float) -> Picture:
+    """Draws the best validation score so far over the seconds since the start of the run.
 
     Args:
-      reached: Entry `time_to_accuracy` of the run's result.
+      reached: Seconds and score, as `RunResult.best_scores`.
+      name: Name of the score, in words.
       seconds: Duration of the whole run.
     """
-    times = [row["seconds"] for row in reached]
-    accuracies = [row["validation_accuracy"] for row in reached]
+    times, scores = zip(*reached, strict=True)
     with _drawing("reached", 2.6) as drawing:
         axes = drawing.figure.subplots()
-        axes.step([*times, seconds], [*accuracies, accuracies[-1]], where="post", color=_BLUE)
-        axes.plot(times, accuracies, "o", color=_BLUE)
-        axes.set(xlabel="seconds since the run began", ylabel="best validation accuracy")
+        axes.step([*times, seconds], [*scores, scores[-1]], where="post", color=_BLUE)
+        axes.plot(times, scores, "o", color=_BLUE)
+        axes.set(xlabel="seconds since the run began", ylabel=f"best validation {name}")
         axes.set_xlim(left=0)
     return Picture(
-        drawing.svg, f"The best validation accuracy, {accuracies[-1]:.3f}, was reached after {times[-1]:.1f} seconds."
+        drawing.svg, f"The best validation {name}, {scores[-1]:.3f}, was reached after {times[-1]:.1f} seconds."
     )
 
 
-def accuracies(names: Sequence[str], values: Sequence[float], intervals: Sequence[tuple[float, float]]) -> Picture:
-    """Draws the accuracies of several runs with their 95% intervals."""
+def scores(
+    names: Sequence[str], values: Sequence[float], intervals: Sequence[tuple[float, float]], *, name: str
+) -> Picture:
+    """Draws the scores of several runs with their 95% intervals.
+
+    Args:
+      names: Names of the runs.
+      values: Score of each run.
+      intervals: Both ends of each interval.
+      name: Name of the score, in words.
+    """
     lows, highs = np.array(intervals).T
-    with _drawing("accuracies", 0.8 + 0.3 * len(names)) as drawing:
+    with _drawing("scores", 0.8 + 0.3 * len(names)) as drawing:
         axes = drawing.figure.subplots()
         places = np.arange(len(names))
         axes.errorbar(values, places, xerr=(values - lows, highs - values), fmt="o", color=_BLUE, capsize=3)
         axes.set_yticks(places, map(_short, names))
-        axes.set(xlabel="accuracy, with its 95% interval", ylim=(len(names) - 0.5, -0.5))
-    listed = ", ".join(f"{name} {value:.3f}" for name, value in zip(names, values, strict=True))
-    return Picture(drawing.svg, f"Accuracies: {listed}.")
+        axes.set(xlabel=f"{name}, with its 95% interval", ylim=(len(names) - 0.5, -0.5))
+    listed = ", ".join(f"{run} {value:.3f}" for run, value in zip(names, values, strict=True))
+    return Picture(drawing.svg, f"{name.capitalize()}: {listed}.")
 
 
 def under_strain(audit: dict[str, Any]) -> Picture:

@@ -11,7 +11,7 @@ import numpy as np
 
 from tl_keras.config import TransferConfig, from_json
 from tl_keras.errors import DataError
-from tl_keras.evaluation.metrics import accuracy_interval
+from tl_keras.evaluation.budget import score_interval
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.runs.records import EpochRecord, RunResult
 
@@ -42,13 +42,8 @@ class FinishedRun:
 
     @property
     def split(self) -> str:
-        """Returns the split of the reported accuracy: `test` if it was measured, else `validation`."""
+        """Returns the split of the reported score: `test` if it was measured, else `validation`."""
         return self.result.split
-
-    @property
-    def accuracy(self) -> float:
-        """Returns the accuracy on the images of `split`, 0 to 1."""
-        return self.result.accuracy
 
     @property
     def images(self) -> int:
@@ -57,8 +52,8 @@ class FinishedRun:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Returns the 95% interval of the accuracy."""
-        return accuracy_interval(self.accuracy, self.images)
+        """Returns the 95% interval of the score."""
+        return score_interval(self.result)
 
     @property
     def seconds(self) -> float:
@@ -70,7 +65,7 @@ class FinishedRun:
         return RunDirectory(self.path).read_epochs(at_least=self.result.kept_epoch)
 
     def logits(self) -> np.ndarray:
-        """Returns the student's logits, float32 (n, classes), for the images of `split` in the order of the source.
+        """Returns the student's logits, float32 (n, outputs), for the images of `split` in the order of the source.
 
         Raises:
           DataError: The run has not written the logits.

@@ -14,19 +14,21 @@ from tl_keras.serving.student_statistics import FEATURES_LAYER
 _BATCH = 8
 
 
-def grad_cam(model: keras.Model, images: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Returns how strongly each place of some images supports a class.
+def grad_cam(model: keras.Model, images: np.ndarray, evidence: Callable[[Any], Any]) -> np.ndarray:
+    """Returns how strongly each place of some images supports an answer.
 
-    The maps are those that the backbone passes to the head. The weight of a channel is the mean over its places of the logit's
-    gradient (equation 1 of the paper); the weighted sum is cut off at 0 (equation 2) and divided by its maximum.
+    The maps are those that the backbone passes to the head. The weight of a channel is the mean over its places of the gradient
+    of the evidence, such as the logit of a class (equation 1 of the paper); the weighted sum is cut off at 0 (equation 2) and
+    divided by its maximum.
 
     Args:
       model: A student.
       images: float32 (n, image_size, image_size, 3), RGB, 0 to 255.
-      classes: int64 (n,), the class to explain for each image.
+      evidence: Function from logits, float32 (n, outputs), to the evidence for each image's answer, float32 (n,), such as
+        `tl_keras.Task.evidence`.
 
     Returns:
-      float32 (n, height, width) of the feature map, 0 to 1; 0 everywhere if nothing supports the class. Tokens of a transformer
+      float32 (n, height, width) of the feature map, 0 to 1; 0 everywhere if nothing supports the answer. Tokens of a transformer
       are no map: float32 (n, 1, 1).
     """
     pooling = model.get_layer(FEATURES_LAYER)
@@ -37,15 +39,14 @@ def grad_cam(model: keras.Model, images: np.ndarray, classes: np.ndarray) -> np.
     batches = [below(images[start : start + _BATCH], training=False) for start in range(0, len(images), _BATCH)]
     maps = np.concatenate([keras.ops.convert_to_numpy(batch) for batch in batches])
     head = model.layers[model.layers.index(pooling) :]
-    chosen = keras.ops.one_hot(classes, model.output_shape[-1])
 
-    def logits_of_classes(maps: Any) -> Any:
+    def evidence_of(maps: Any) -> Any:
         outputs = maps
         for layer in head:
             outputs = layer(outputs, training=False) if isinstance(layer, keras.layers.Dropout) else layer(outputs)
-        return keras.ops.sum(outputs * chosen)
+        return keras.ops.sum(evidence(outputs))
 
-    gradients = _gradient(logits_of_classes, maps)
+    gradients = _gradient(evidence_of, maps)
     weights = gradients.mean(axis=(1, 2), keepdims=True)
     heat = np.maximum((weights * maps).sum(axis=-1), 0)
     highest = heat.max(axis=(1, 2), keepdims=True)

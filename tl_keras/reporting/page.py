@@ -10,6 +10,8 @@ import jinja2
 if TYPE_CHECKING:
     import numpy as np
 
+    from tl_keras.reporting.finished_run import FinishedRun
+
 # JPEG quality at which a photo cannot be told from the original at the size of a thumbnail.
 _JPEG_QUALITY = 80
 
@@ -22,6 +24,14 @@ _ENVIRONMENT = jinja2.Environment(
 )
 _ENVIRONMENT.filters["percent"] = lambda part: "-" if part is None else f"{part:.1%}"
 _ENVIRONMENT.filters["grouped"] = lambda number: f"{number:,}"
+
+
+def score_text(score: float, run: FinishedRun) -> str:
+    """Returns a score of a run as people read it: an accuracy in percent; of other scores not all are parts of a whole."""
+    return f"{score:.1%}" if run.result.score_name == "accuracy" else f"{score:.3f}"
+
+
+_ENVIRONMENT.filters["score"] = score_text
 
 
 def render(template: str, **values: Any) -> str:

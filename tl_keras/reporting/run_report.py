@@ -9,6 +9,7 @@ from typing import Any
 
 from tl_keras.builder import Student, choose_backbone, plan_student
 from tl_keras.config import train_command
+from tl_keras.console import in_words
 from tl_keras.data.pipeline import evaluation_order
 from tl_keras.data.sources import Source
 from tl_keras.distribution.keras_settings import with_own_keras_settings
@@ -17,7 +18,7 @@ from tl_keras.files import replacing
 from tl_keras.reporting import figures
 from tl_keras.reporting.comparison_report import comparison_facts
 from tl_keras.reporting.finished_run import FinishedRun, read_run
-from tl_keras.reporting.page import render
+from tl_keras.reporting.page import render, score_text
 from tl_keras.reporting.sections import SECTIONS, ReportedPredictions
 from tl_keras.serving.model_file import load_model
 from tl_keras.tasks.base import task_named
@@ -61,16 +62,15 @@ def write_report(
     path = pathlib.Path(out or run.path / REPORT)
     student, temperature = _student(run)
     indices = evaluation_order(source, getattr(splits, run.split))
-    answers = ReportedPredictions(source, run.split, indices, source.labels[indices], run.logits(), temperature)
-    sections = task_named(config.task).report_sections
+    task = task_named(config.task)
+    answers = ReportedPredictions(source, run.split, indices, source.labels[indices], run.logits(), temperature, task)
     phases = plan_phases(config, student, images=len(splits.train))
     text = render(
         "run.html",
         run=run,
         sentence=_sentence(run, student, classes=len(source.class_names)),
         remarks=[*([source.groups.describe()] if source.groups else []), *splits.remarks()],
-        sections=sections,
-        **{name: fact for section in sections for name, fact in SECTIONS[section](student, answers).items()},
+        sections={name: SECTIONS[name](student, answers) for name in task.report_sections},
         **_training(run, student, phases),
         **_weaknesses(run),
         comparison=comparison_facts(run.compared_with()),
@@ -112,8 +112,8 @@ def _sentence(run: FinishedRun, student: Student, *, classes: int) -> str:
         "fine_tune": f"{teacher} got a new head and was fine-tuned: {student.plan.describe()}",
     }[run.config.model.method]
     return (
-        f"{done}. Trained on {run.result.images['train']:,} images of {classes} classes from {run.config.data.source}, it "
-        f"answers {run.accuracy:.1%} of {run.images:,} {run.split} images correctly."
+        f"{done}. Trained on {run.result.images['train']:,} images of {classes} classes from {run.config.data.source}, its "
+        f"{in_words(run.result.score_name)} on {run.images:,} {run.split} images is {score_text(run.result.score, run)}."
     )
 
 
@@ -142,12 +142,14 @@ def _training(run: FinishedRun, student: Student, phases: tuple[Phase, ...]) -> 
 
 
 def _time(run: FinishedRun) -> dict[str, Any]:
-    """Returns the time spent, and when each accuracy was reached."""
-    reached = run.result.time_to_accuracy
+    """Returns the time spent, and when each score was reached."""
+    score_name, reached = in_words(run.result.score_name), run.result.best_scores
     return {
         "time_spent": figures.time_spent(run.result.seconds),
+        "score_name": score_name,
         "reached": reached[-1],
-        "accuracy_by_time": figures.accuracy_by_time(reached, seconds=run.seconds),
+        "reached_cost": run.result.time_to_score[-1].get("cost"),
+        "score_by_time": figures.score_by_time(reached, name=score_name, seconds=run.seconds),
     }
 
 

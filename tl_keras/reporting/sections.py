@@ -1,14 +1,17 @@
-"""Makes the parts of a run's report that depend on what was learnt; a task names those that make sense for it."""
+"""Makes the parts of a run's report that depend on what was learnt; a task names those that make sense for it.
+
+The facts of a part are what its template, `templates/sections/NAME.html`, reads as `facts`.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from scipy.special import softmax
 from sklearn.metrics import confusion_matrix
 
 from tl_keras.builder import Student
@@ -19,6 +22,7 @@ from tl_keras.evaluation.metrics import classification_metrics
 from tl_keras.reporting import figures
 from tl_keras.reporting.grad_cam import grad_cam
 from tl_keras.reporting.page import jpeg_uri
+from tl_keras.tasks.base import Task
 
 # Number of predictions shown of each kind, best and worst; each has two pictures of about 5 KiB.
 _SHOWN = 8
@@ -36,8 +40,9 @@ class ReportedPredictions:
       split: Name of the split, `test` or `validation`.
       indices: int64 (n,), positions in the source.
       labels: int64 (n,).
-      logits: float32 (n, classes).
+      logits: float32 (n, outputs).
       temperature: Temperature fitted on validation at the end of training.
+      task: Task of the student.
     """
 
     source: Source
@@ -46,21 +51,32 @@ class ReportedPredictions:
     labels: np.ndarray
     logits: np.ndarray
     temperature: float
+    task: Task
 
-    @property
+    def probabilities(self, temperature: float) -> np.ndarray:
+        """Returns the probability of each class at some temperature, float32 (n, classes)."""
+        probabilities = self.task.probabilities(tf.constant(self.logits / np.float32(temperature))).numpy()
+        return self.task.class_probabilities(probabilities)
+
+    @functools.cached_property
     def scores(self) -> np.ndarray:
-        """Returns the calibrated scores, float32 (n, classes), as the exported model computes them."""
-        return softmax(self.logits / self.temperature, axis=-1)
+        """Returns the calibrated probabilities, float32 (n, classes), as the exported model computes them."""
+        return self.probabilities(self.temperature)
+
+    @functools.cached_property
+    def decisions(self) -> np.ndarray:
+        """Returns the class that the student answers for each image, int64 (n,)."""
+        return self.task.decide(self.logits)
 
 
 def _classes(student: Student, answers: ReportedPredictions) -> dict[str, Any]:
     """Returns per-class figures and the classes that are confused most often."""
     names = answers.source.class_names
-    matrix = confusion_matrix(answers.labels, answers.logits.argmax(axis=-1), labels=range(len(names)))
+    matrix = confusion_matrix(answers.labels, answers.decisions, labels=range(len(names)))
     wrong = matrix - np.diag(matrix.diagonal())
     pairs = np.dstack(np.unravel_index(np.argsort(-wrong, axis=None, kind="stable")[:_MOST_PAIRS], wrong.shape))[0]
     return {
-        "metrics": classification_metrics(answers.labels, answers.logits, names),
+        "metrics": classification_metrics(answers.labels, answers.scores, names),
         "confusion": figures.confusion(matrix, names),
         "confused": [
             (names[right], names[answer], wrong[right, answer]) for right, answer in pairs if wrong[right, answer]
@@ -70,7 +86,8 @@ def _classes(student: Student, answers: ReportedPredictions) -> dict[str, Any]:
 
 def _calibration(student: Student, answers: ReportedPredictions) -> dict[str, Any]:
     """Returns the calibration before and after the temperature."""
-    before = reliability(softmax(answers.logits, axis=-1), answers.labels)
+    uncorrected = answers.probabilities(1.0)
+    before = reliability(uncorrected, answers.labels)
     # The temperature was fitted to validation images, which are therefore measured with temperatures fitted without them.
     is_test = answers.split == "test"
     scores = answers.scores if is_test else out_of_fold_probabilities(answers.logits, answers.labels)
@@ -78,10 +95,7 @@ def _calibration(student: Student, answers: ReportedPredictions) -> dict[str, An
     return {
         "calibration": figures.calibration(before, after),
         "calibration_errors": (before.error, after.error),
-        "likelihoods": [
-            mean_log_loss(each, answers.labels)
-            for each in (softmax(answers.logits.astype(np.float64), axis=-1), scores)
-        ],
+        "likelihoods": [mean_log_loss(each, answers.labels) for each in (uncorrected, scores)],
         "temperature": answers.temperature,
     }
 
@@ -93,7 +107,7 @@ def _examples(student: Student, answers: ReportedPredictions) -> dict[str, Any]:
     worst, best = order[:_SHOWN], order[_SHOWN:][::-1][:_SHOWN]
     rows = np.sort(np.concatenate([worst, best]))
     images = evaluation_images(answers.source, answers.indices[rows], transform=student.preprocess.evaluation_transform)
-    overlays = _overlays(student, images, answers.logits[rows].argmax(axis=-1))
+    overlays = _overlays(student, images, lambda logits: answers.task.evidence(logits, answers.decisions[rows]))
     shown = {
         row: _example(answers, row, image=image, overlay=overlay)
         for row, image, overlay in zip(rows.tolist(), images, overlays, strict=True)
@@ -101,9 +115,9 @@ def _examples(student: Student, answers: ReportedPredictions) -> dict[str, Any]:
     return {"worst": [shown[row] for row in worst.tolist()], "best": [shown[row] for row in best.tolist()]}
 
 
-def _overlays(student: Student, images: np.ndarray, classes: np.ndarray) -> list[np.ndarray | None]:
-    """Returns each image, bright where it supports a class; None if the network's last map has a single place."""
-    heat = grad_cam(student.model, images, classes)
+def _overlays(student: Student, images: np.ndarray, evidence: Callable[[Any], Any]) -> list[np.ndarray | None]:
+    """Returns each image, bright where it supports the answer; None if the network's last map has a single place."""
+    heat = grad_cam(student.model, images, evidence)
     if heat[0].size == 1:
         return [None] * len(images)
     enlarged = tf.image.resize(heat[..., None], images.shape[1:3], method="bicubic").numpy().clip(0, 1)
@@ -113,7 +127,7 @@ def _overlays(student: Student, images: np.ndarray, classes: np.ndarray) -> list
 def _example(
     answers: ReportedPredictions, row: int, *, image: np.ndarray, overlay: np.ndarray | None
 ) -> dict[str, Any]:
-    answer = int(answers.logits[row].argmax())
+    answer = int(answers.decisions[row])
     return {
         "id": answers.source.ids[int(answers.indices[row])],
         "label": answers.source.class_names[answers.labels[row]],

@@ -6,11 +6,15 @@ import dataclasses
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from tl_keras.console import in_words
 
 _RecordT = TypeVar("_RecordT", bound="Record")
 
 _NOT_IN_FILE = {"in_file": False}  # as metadata of a field
+
+_ACCURACY = "accuracy"  # the score of one label per image, and of every run of earlier versions
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -20,19 +24,28 @@ class Record:
     Fields without a default are in the files of every version. Those whose default is None have no key in the file where they
     are None, unless `WRITTEN_AS_NULL` names them.
 
+    The key of a field that ends with `score` ends with the name of the score instead: for accuracy, `test_score` is `test_accuracy`
+    in the file, and `record.test_accuracy` reads it too.
+
     Attributes:
+      score_name: Name of the task's score, as in `tl_keras.Task`; in the file unless it is `accuracy`.
       others: Keys of the file that this version does not know; they are written back.
     """
 
     WRITTEN_AS_NULL: ClassVar[tuple[str, ...]] = ()
 
+    score_name: str = dataclasses.field(default=_ACCURACY, metadata=_NOT_IN_FILE)
     others: dict[str, Any] = dataclasses.field(default_factory=dict, metadata=_NOT_IN_FILE)
 
     def to_json(self) -> dict[str, Any]:
         """Returns the JSON object, in the order of the fields."""
         values = {name: getattr(self, name) for name in _fields_in_file(type(self))}
-        written = {name: value for name, value in values.items() if value is not None or name in self.WRITTEN_AS_NULL}
-        return {**written, **self.others}
+        written = {
+            _key(name, self.score_name): value
+            for name, value in values.items()
+            if value is not None or name in self.WRITTEN_AS_NULL
+        }
+        return {**written, **_named(self.score_name), **self.others}
 
     @classmethod
     def from_json(cls: type[_RecordT], values: Any) -> _RecordT:
@@ -43,14 +56,37 @@ class Record:
         """
         if not isinstance(values, Mapping):
             raise ValueError("no JSON object")
-        fields, kinds = _fields_in_file(cls), typing.get_type_hints(cls)
-        if missing := [name for name, field in fields.items() if _is_required(field) and name not in values]:
+        score_name = str(values.get("score_name", _ACCURACY))
+        keys = {_key(name, score_name): field for name, field in _fields_in_file(cls).items()}
+        if missing := [key for key, field in keys.items() if _is_required(field) and key not in values]:
             raise ValueError(f"JSON without {', '.join(missing)}")
-        known = {name: values[name] for name in fields if name in values}
-        for name, value in known.items():
-            if not _is_of_kind(value, kinds[name]):
-                raise ValueError(f"{name} is {str(value)[:40]!r}")
-        return cls(**known, others={name: value for name, value in values.items() if name not in fields})
+        kinds = typing.get_type_hints(cls)
+        known = {key: field.name for key, field in keys.items() if key in values}
+        for key, name in known.items():
+            if not _is_of_kind(values[key], kinds[name]):
+                raise ValueError(f"{key} is {str(values[key])[:40]!r}")
+        others = {key: value for key, value in values.items() if key not in keys and key not in _named(score_name)}
+        return cls(**{name: values[key] for key, name in known.items()}, score_name=score_name, others=others)
+
+    if not TYPE_CHECKING:  # which knows the fields alone
+
+        def __getattr__(self, key: str) -> Any:
+            """Returns the field or property that ends with `score`, by the name that it has in the file."""
+            score_name = self.__dict__.get("score_name", "score")  # it is not there yet while a copy is made
+            field = key.removesuffix(score_name) + "score"
+            if field == key or not key.endswith(score_name):
+                raise AttributeError(f"{type(self).__name__} has no attribute {key}")
+            return getattr(self, field)
+
+
+def _key(field: str, score_name: str) -> str:
+    """Returns the key of a field in the file."""
+    return field.removesuffix("score") + score_name if field.endswith("score") else field
+
+
+def _named(score_name: str) -> dict[str, str]:
+    """Returns the key that names the score, where it is not accuracy."""
+    return {} if score_name == _ACCURACY else {"score_name": score_name}
 
 
 def _fields_in_file(record: type[Record]) -> dict[str, dataclasses.Field[Any]]:
@@ -85,9 +121,9 @@ class EpochRecord(Record):
       epoch: Epoch of the run, from 1.
       phase: Name of the phase that it belongs to.
       loss: Mean loss over the epoch's training images.
-      accuracy: Accuracy over the epoch's training images, 0 to 1.
+      score: Score of the epoch's training images, the higher the better.
       validation_loss: Mean loss on the validation images after the epoch.
-      validation_accuracy: Accuracy on the validation images after the epoch, 0 to 1.
+      validation_score: Score of the validation images after the epoch.
       seconds: Seconds of the epoch, validation included.
       elapsed_seconds: Seconds of the run until the end of the epoch, preparing included; None in files of earlier versions.
       images_per_second: Training images read, decoded and trained on per second; None where the epoch passed over cached
@@ -100,9 +136,9 @@ class EpochRecord(Record):
     epoch: int
     phase: str
     loss: float
-    accuracy: float
+    score: float
     validation_loss: float
-    validation_accuracy: float
+    validation_score: float
     seconds: float
     elapsed_seconds: float | None = None
     images_per_second: float | None
@@ -119,7 +155,7 @@ class Progress:
       phase_epochs: Epochs of that phase that are done.
       phase_over: Whether early stopping has ended it.
       epochs_since_best: Epochs of that phase since its own best score.
-      phase_best_score: Best validation accuracy and negative loss within that phase, or None.
+      phase_best_score: Best validation score and negative loss within that phase, or None.
       kept_phase: Name of the phase whose weights are kept.
       kept_epoch: Epoch of the run, from 1, whose weights are kept.
       history: A record of each epoch of the run.
@@ -179,14 +215,16 @@ class RunResult(Record):
 
       result = RunDirectory("run1").require_result()
       print(f"{result.accuracy:.1%} of the {result.split} images are answered correctly")
+      assert result.accuracy == result.score  # its name in the file, and in the program for every task
       ```
 
     Attributes:
-      validation_accuracy: Accuracy of the kept weights on the validation images, 0 to 1.
+      validation_score: Score of the kept weights on the validation images, the higher the better.
       validation_loss: Loss of the kept weights on the validation images.
       loss: The same as `validation_loss`; the name that scripts look for.
-      test_accuracy: Accuracy on the test images, 0 to 1; None if there are none or they were not measured.
+      test_score: Score on the test images; None if there are none or they were not measured.
       test_loss: Loss on the test images, or None.
+      interval: Both ends of the 95% interval of `score`; None in files of earlier versions, whose score is an accuracy.
       method: `replicate`, `feature_extraction` or `fine_tune`.
       backbone: Name of the pre-trained backbone (the teacher).
       weights: Name or file of the teacher's weights.
@@ -200,7 +238,7 @@ class RunResult(Record):
       images_per_second: Training images read, decoded and trained on per second, in the median epoch; None where every epoch
         passed over cached features.
       cached_images_per_second: Training images per second in the median epoch over cached features; None where there was none.
-      time_to_accuracy: For each best validation accuracy so far `validation_accuracy`, `seconds` and, at a price, `cost`.
+      time_to_score: For each best validation score so far that score, under its key in the file, `seconds` and, at a price, `cost`.
       parameters_trained: Number of parameters that the last phase trained.
       parameters_frozen: Number of all other parameters.
       images: Number of images in each split: `train`, `validation`, `test`.
@@ -216,11 +254,12 @@ class RunResult(Record):
 
     WRITTEN_AS_NULL: ClassVar[tuple[str, ...]] = ("images_per_second", "cached_images_per_second")
 
-    validation_accuracy: float
+    validation_score: float
     validation_loss: float
     loss: float
-    test_accuracy: float | None = None
+    test_score: float | None = None
     test_loss: float | None = None
+    interval: list[float] | None = None
     method: str
     backbone: str
     weights: str
@@ -233,7 +272,7 @@ class RunResult(Record):
     seconds: dict[str, float]
     images_per_second: float | None
     cached_images_per_second: float | None = None
-    time_to_accuracy: list[dict[str, float]] = dataclasses.field(default_factory=list)
+    time_to_score: list[dict[str, float]] = dataclasses.field(default_factory=list)
     parameters_trained: int
     parameters_frozen: int
     images: dict[str, int]
@@ -248,13 +287,18 @@ class RunResult(Record):
 
     @property
     def split(self) -> str:
-        """Returns the split that `accuracy` was measured on: `test` if it was measured, otherwise `validation`."""
-        return "validation" if self.test_accuracy is None else "test"
+        """Returns the split that `score` was measured on: `test` if it was measured, otherwise `validation`."""
+        return "validation" if self.test_score is None else "test"
 
     @property
-    def accuracy(self) -> float:
-        """Returns the accuracy on the images of `split`, 0 to 1."""
-        return self.validation_accuracy if self.test_accuracy is None else self.test_accuracy
+    def score(self) -> float:
+        """Returns the score of the images of `split`, the higher the better."""
+        return self.validation_score if self.test_score is None else self.test_score
+
+    @property
+    def best_scores(self) -> list[tuple[float, float]]:
+        """Returns the seconds until each best validation score so far, and that score."""
+        return [(each["seconds"], each[_key("validation_score", self.score_name)]) for each in self.time_to_score]
 
     @property
     def total_seconds(self) -> float:
@@ -275,9 +319,10 @@ class RunResult(Record):
         return dataclasses.replace(self, export=_with_row(self.export, row))
 
     def __repr__(self) -> str:
-        test = "" if self.test_accuracy is None else f"test accuracy {self.test_accuracy:.4f}, "
+        score = in_words(self.score_name)
+        test = "" if self.test_score is None else f"test {score} {self.test_score:.4f}, "
         return (
-            f"<RunResult: {test}validation accuracy {self.validation_accuracy:.4f}; {self.method} of {self.backbone}, "
+            f"<RunResult: {test}validation {score} {self.validation_score:.4f}; {self.method} of {self.backbone}, "
             f"epoch {self.kept_epoch} kept; {self.total_seconds:.0f} s>"
         )
 
@@ -288,13 +333,13 @@ class SoupResult(Record):
 
     Attributes:
       of: Run directories whose weights were averaged.
-      validation_accuracy: Accuracy of the average on the validation images, 0 to 1.
+      validation_score: Score of the average on the validation images.
       workdir: Directory of the average.
       export: A dictionary for each export that was made, as `export_run` returns it; None before the first.
     """
 
     of: list[str]
-    validation_accuracy: float
+    validation_score: float
     workdir: str
     export: list[dict[str, Any]] | None = None
 

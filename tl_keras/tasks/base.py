@@ -17,6 +17,9 @@ from tl_keras.evaluation.selection import EpochScore, EpochSelection
 # From targets and logits, each float32 (batch, outputs), to losses, float32 (batch,).
 LossFn = Callable[[Any, Any], Any]
 
+# More change the ends of an interval by less than their rounding.
+_RESAMPLES = 1000
+
 
 class Task(abc.ABC):
     """Everything that depends on what a label is: targets, loss, score, calibration, answers and report.
@@ -25,7 +28,9 @@ class Task(abc.ABC):
 
     Attributes:
       name: Name of the task, as in `--task` and in `config.json`.
-      report_sections: Names of the parts of the report that make sense for the task, of those in
+      score_name: Name of the score, in lower case with underscores: the keys of `result.json` end with it, and people read it in
+        words.
+      report_sections: Names of the parts of the report that make sense for the task, in their order, of those in
         `tl_keras.reporting.sections`.
 
     Example:
@@ -48,6 +53,7 @@ class Task(abc.ABC):
     """
 
     name: ClassVar[str]
+    score_name: ClassVar[str] = "accuracy"
     report_sections: ClassVar[tuple[str, ...]] = ()
 
     @abc.abstractmethod
@@ -87,7 +93,7 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def metric(self) -> keras.metrics.Metric:
-        """Returns the metric of an epoch, 0 to 1, the higher the better, under the name `accuracy`."""
+        """Returns the metric of an epoch, the higher the better, under the name `score_name`."""
 
     @abc.abstractmethod
     def selection(self, images: int, scores: Iterable[EpochScore]) -> EpochSelection:
@@ -100,12 +106,23 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def score(self, logits: np.ndarray, labels: np.ndarray) -> float:
-        """Returns the value of `metric` for all images together, 0 to 1.
+        """Returns the value of `metric` for all images together.
 
         Args:
           logits: Logits of the images, float32 (n, outputs).
           labels: Labels of the images, int64 (n,).
         """
+
+    def interval(self, logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+        """Returns the 95% interval of `score`, by the bootstrap over images (Efron 1979, the percentile method).
+
+        Args:
+          logits: Logits of the images, float32 (n, outputs), n at least 1.
+          labels: Labels of the images, int64 (n,).
+        """
+        draws = np.random.default_rng(0).integers(0, len(labels), (_RESAMPLES, len(labels)))
+        low, high = np.quantile([self.score(logits[drawn], labels[drawn]) for drawn in draws], (0.025, 0.975))
+        return float(low), float(high)
 
     @abc.abstractmethod
     def decide(self, logits: np.ndarray) -> np.ndarray:
@@ -141,6 +158,17 @@ class Task(abc.ABC):
           probabilities: Probabilities as the model has them, float32 (n, outputs).
         """
         return probabilities
+
+    def evidence(self, logits: Any, answers: np.ndarray) -> Any:
+        """Returns what speaks for the answers, float32 (batch,), by Keras's operations; its gradient shows where the student looks.
+
+        It is the logit of the answer. Override it if the outputs do not stand for the classes one by one.
+
+        Args:
+          logits: Logits of the images, float32 (batch, outputs).
+          answers: Answers as `decide` returns them, int64 (batch,).
+        """
+        return keras.ops.sum(logits * keras.ops.one_hot(answers, logits.shape[-1]), axis=-1)
 
     @abc.abstractmethod
     def answers(self, probabilities: tf.Tensor, class_names: Sequence[str]) -> dict[str, tf.Tensor]:

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.evaluation.calibration import Calibration, calibrate
+from tl_keras.evaluation.metrics import accuracy_interval
 from tl_keras.evaluation.selection import EpochScore, EpochSelection
 from tl_keras.tasks.base import LossFn, Task, register_task
 
@@ -29,7 +30,7 @@ class SingleLabel(Task):
     """
 
     name: ClassVar[str] = "single_label"
-    report_sections: ClassVar[tuple[str, ...]] = ("classes", "calibration", "examples")
+    report_sections: ClassVar[tuple[str, ...]] = ("classes", "examples", "calibration")
 
     def outputs(self, class_names: Sequence[str]) -> int:
         """Returns the number of classes."""
@@ -79,6 +80,10 @@ class SingleLabel(Task):
     def score(self, logits: np.ndarray, labels: np.ndarray) -> float:
         """Returns the accuracy, 0 to 1."""
         return float(np.mean(self.decide(logits) == labels))
+
+    def interval(self, logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+        """Returns Wilson's score interval of the accuracy."""
+        return accuracy_interval(self.score(logits, labels), len(labels))
 
     def decide(self, logits: np.ndarray) -> np.ndarray:
         """Returns the most probable class of each image, int64 (n,)."""

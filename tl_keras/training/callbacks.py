@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tl_keras.console import in_words
 from tl_keras.data.progress_bar import progress_bar
 from tl_keras.errors import TrainingError
 from tl_keras.evaluation.selection import EpochScore, EpochSelection
@@ -35,6 +36,7 @@ class ProgressBar(keras.callbacks.Callback):
       first_epoch: First epoch of the run that this fit trains.
       last_epoch: Epoch after the last one.
       cached: Whether an epoch reads cached features of frozen layers and no images.
+      score_name: Name of the task's score, which is that of the metric.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class ProgressBar(keras.callbacks.Callback):
         first_epoch: int,
         last_epoch: int,
         cached: bool = False,
+        score_name: str,
     ):
         super().__init__()
         self._images_per_epoch = images_per_epoch
@@ -54,6 +57,7 @@ class ProgressBar(keras.callbacks.Callback):
         self._bar = progress_bar(description, images=images_per_epoch * (last_epoch - first_epoch))
         self._began = time.perf_counter()
         self._first_epoch = first_epoch
+        self._score_name = score_name
         self._what = "cached images" if cached else "images"
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -65,10 +69,11 @@ class ProgressBar(keras.callbacks.Callback):
         left = seconds_an_epoch * (
             self._last_epoch - epoch - 1
         )  # of this phase; other phases and the exports have lines of their own
+        score = self._score_name
         ahead = f", {left:.0f} s of the phase left" if epoch + 1 < self._last_epoch else ""
         self._bar.write(
-            f"  epoch {epoch + 1}/{self._last_epoch}  loss {logs['loss']:.4f}  accuracy {logs['accuracy']:.4f}  "
-            f"validation loss {logs['val_loss']:.4f}  accuracy {logs['val_accuracy']:.4f}  "
+            f"  epoch {epoch + 1}/{self._last_epoch}  loss {logs['loss']:.4f}  {in_words(score)} {logs[score]:.4f}  "
+            f"validation loss {logs['val_loss']:.4f}  {in_words(score)} {logs[f'val_{score}']:.4f}  "
             f"{self._images_per_epoch / seconds_an_epoch:.0f} {self._what}/s{ahead}",
             file=sys.stderr,
         )
@@ -110,6 +115,7 @@ class RecordEpochs(keras.callbacks.Callback):
       kept: Values of `variables` at the kept epoch, updated in place.
       patience: Number of epochs without a better score after which the phase ends; 0 for never.
       images_per_epoch: Number of training images.
+      score_name: Name of the task's score, which is that of the metric.
       selection: Rule by which the epoch to keep is chosen; it knows the scores of earlier epochs.
       write_history: Function that is called with the history after each epoch.
       stopwatch: Stopwatch of the run.
@@ -128,6 +134,7 @@ class RecordEpochs(keras.callbacks.Callback):
         kept: list[np.ndarray],
         patience: int,
         images_per_epoch: int,
+        score_name: str,
         selection: EpochSelection,
         write_history: Callable[[list[EpochRecord]], None],
         stopwatch: Stopwatch,
@@ -143,6 +150,7 @@ class RecordEpochs(keras.callbacks.Callback):
         self._kept = kept
         self._patience = patience
         self._images_per_epoch = images_per_epoch
+        self._score_name = score_name
         self._selection = selection
         self._write_history = write_history
         self._stopwatch = stopwatch
@@ -160,8 +168,8 @@ class RecordEpochs(keras.callbacks.Callback):
 
     def on_test_end(self, logs: Any = None) -> None:
         # Not at the end of the epoch: if an average of the weights is evaluated, the model holds it now.
-        progress, epoch = self._progress, EpochScore(float(logs["accuracy"]), float(logs["loss"]))
-        score = epoch.accuracy, -epoch.loss
+        progress, epoch = self._progress, EpochScore(float(logs[self._score_name]), float(logs["loss"]))
+        score = epoch.score, -epoch.loss
         if progress.phase_best_score is None or score > progress.phase_best_score:
             progress.phase_best_score, progress.epochs_since_best = score, 0
         else:
@@ -208,13 +216,14 @@ class RecordEpochs(keras.callbacks.Callback):
             epoch=epoch + 1,
             phase=self._phase_name,
             loss=float(logs["loss"]),
-            accuracy=float(logs["accuracy"]),
+            score=float(logs[self._score_name]),
             validation_loss=float(logs["val_loss"]),
-            validation_accuracy=float(logs["val_accuracy"]),
+            validation_score=float(logs[f"val_{self._score_name}"]),
             seconds=round(seconds, 3),
             elapsed_seconds=round(self._stopwatch.total, 3),
             images_per_second=None if self._cached else speed,
             cached_images_per_second=speed if self._cached else None,
+            score_name=self._score_name,
         )
 
 

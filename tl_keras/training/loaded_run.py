@@ -48,8 +48,8 @@ class LoadedRun:
         """Returns the splits of the images."""
         return self.prepared.splits
 
-    def accuracy(self, indices: np.ndarray) -> float:
-        """Returns the accuracy of the student on some images, 0 to 1.
+    def score(self, indices: np.ndarray) -> float:
+        """Returns the score of the student's task on some images.
 
         Args:
           indices: Images of the source, int64 (k,).

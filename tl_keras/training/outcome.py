@@ -32,7 +32,7 @@ def outcome(
       prepared: The run; its student has the kept weights.
       progress: Progress at its end.
       test: Test images that were measured, int64 (k,); none where there are none.
-      logits: Logits of the test images, or of the validation images if there are none, float32 (k, classes), in the
+      logits: Logits of the test images, or of the validation images if there are none, float32 (k, outputs), in the
         order of `evaluation_order`.
       teacher_weights: Fingerprint of the backbone before training.
       calibration: Calibration, as `package_student` returns it.
@@ -42,13 +42,16 @@ def outcome(
     groups = prepared.source.groups
     kept = progress.history[progress.kept_epoch - 1]
     trained = sum(math.prod(weight.shape) for weight in student.model.trainable_weights)
-    test_accuracy, test_loss = _test_scores(prepared, test, logits) if len(test) else (None, None)
+    reported = test if len(test) else splits.validation
+    labels = prepared.source.labels[evaluation_order(prepared.source, reported)]
+    test_score, test_loss = _test_scores(prepared, logits, labels) if len(test) else (None, None)
     return RunResult(
-        validation_accuracy=kept.validation_accuracy,
+        validation_score=kept.validation_score,
         validation_loss=kept.validation_loss,
         loss=kept.validation_loss,
-        test_accuracy=test_accuracy,
+        test_score=test_score,
         test_loss=test_loss,
+        interval=list(prepared.task.interval(logits, labels)),
         method=config.model.method,
         backbone=student.teacher.spec.name,
         weights=student.teacher.weights,
@@ -61,7 +64,7 @@ def outcome(
         seconds=rounded(seconds),
         images_per_second=_median(epoch.images_per_second for epoch in progress.history),
         cached_images_per_second=_median(epoch.cached_images_per_second for epoch in progress.history),
-        time_to_accuracy=_time_to_accuracy(progress, price_per_hour=config.price_per_hour),
+        time_to_score=_time_to_score(progress, prepared.task.score_name, price_per_hour=config.price_per_hour),
         parameters_trained=trained,
         parameters_frozen=student.model.count_params() - trained,
         images={"train": len(splits.train), "validation": len(splits.validation), "test": len(splits.test)},
@@ -75,6 +78,7 @@ def outcome(
             "data": prepared.images.inspection.data_hash,
         },
         calibration=calibration,
+        score_name=prepared.task.score_name,
     )
 
 
@@ -83,9 +87,8 @@ def rounded(seconds: Mapping[str, float]) -> dict[str, float]:
     return {part: round(spent, 3) for part, spent in seconds.items()}
 
 
-def _test_scores(prepared: PreparedRun, test: np.ndarray, logits: np.ndarray) -> tuple[float, float]:
-    """Returns accuracy and loss on the test images, from the logits of the kept weights."""
-    labels = prepared.source.labels[evaluation_order(prepared.source, test)]
+def _test_scores(prepared: PreparedRun, logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """Returns score and loss on the test images, from the logits of the kept weights."""
     loss = prepared.task.loss(
         label_smoothing=prepared.config.training.label_smoothing, class_weights=prepared.class_weights
     )
@@ -99,16 +102,17 @@ def _median(speeds: Iterable[float | None]) -> float | None:
     return float(np.median(measured)) if measured else None
 
 
-def _time_to_accuracy(progress: Progress, *, price_per_hour: float) -> list[dict[str, float]]:
-    """Returns each best validation accuracy so far, the seconds until it was reached and, with a price, their cost.
+def _time_to_score(progress: Progress, score_name: str, *, price_per_hour: float) -> list[dict[str, float]]:
+    """Returns each best validation score so far, the seconds until it was reached and, with a price, their cost.
 
     Seconds count from the start of the command, including preparation, as in DAWNBench (Coleman et al. 2017).
     """
     reached: list[dict[str, float]] = []
+    key = f"validation_{score_name}"
     seconds = progress.preparing_seconds
     for epoch in progress.history:
         seconds = seconds + epoch.seconds if epoch.elapsed_seconds is None else epoch.elapsed_seconds
-        if not reached or epoch.validation_accuracy > reached[-1]["validation_accuracy"]:
+        if not reached or epoch.validation_score > reached[-1][key]:
             cost = {"cost": round(seconds / 3600 * price_per_hour, 6)} if price_per_hour else {}
-            reached.append({"validation_accuracy": epoch.validation_accuracy, "seconds": round(seconds, 3), **cost})
+            reached.append({key: epoch.validation_score, "seconds": round(seconds, 3), **cost})
     return reached

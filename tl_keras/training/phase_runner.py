@@ -227,7 +227,7 @@ class _PhaseRunner:
     def _record_epochs(
         self, trainer: keras.Model, progress: Progress, variables: list[keras.Variable], kept: list[np.ndarray]
     ) -> RecordEpochs:
-        scores = (EpochScore(epoch.validation_accuracy, epoch.validation_loss) for epoch in progress.history)
+        scores = (EpochScore(epoch.validation_score, epoch.validation_loss) for epoch in progress.history)
         return RecordEpochs(
             progress=progress,
             phase_name=self.phase.name,
@@ -237,6 +237,7 @@ class _PhaseRunner:
             kept=kept,
             patience=self._training.early_stopping_patience,
             images_per_epoch=self._images,
+            score_name=self._prepared.task.score_name,
             selection=self._prepared.task.selection(len(self._prepared.splits.validation), scores),
             write_history=self._run.write_epochs,
             stopwatch=self._stopwatch,
@@ -259,6 +260,7 @@ class _PhaseRunner:
                 first_epoch=first_epoch,
                 last_epoch=last_epoch,
                 cached=self._inputs.cached,
+                score_name=self._prepared.task.score_name,
             ),
             *([keras.callbacks.SwapEMAWeights()] if self._training.ema_momentum else []),
             EpochScalars(self._run.logs),
