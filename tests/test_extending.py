@@ -70,6 +70,8 @@ class OneLogit(tl_keras.Task):
     """Two classes told apart by one logit: neither softmax nor one-hot labels."""
 
     name = "one_logit"
+    score_name = "part_right"
+    report_sections = ("examples",)
 
     def outputs(self, class_names):
         return 1
@@ -84,7 +86,7 @@ class OneLogit(tl_keras.Task):
         return lambda targets, logits: keras.losses.binary_crossentropy(targets, logits, from_logits=True)
 
     def metric(self):
-        return keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0)
+        return keras.metrics.BinaryAccuracy(name="part_right", threshold=0.0)
 
     def selection(self, images, scores):
         return tl_keras.SingleLabel().selection(images, scores)
@@ -103,6 +105,9 @@ class OneLogit(tl_keras.Task):
 
     def class_probabilities(self, probabilities):
         return np.concatenate([1 - probabilities, probabilities], axis=1)
+
+    def evidence(self, logits, answers):
+        return logits[:, 0] * (2.0 * answers - 1)
 
     def answers(self, probabilities, class_names):
         return {
@@ -126,7 +131,16 @@ def trained(tmp_path_factory):
 def test_it_learns(trained):
     _, result = trained
     assert result.backbone == "ToyNet"
-    assert result.test_accuracy == 1.0
+    assert result.test_score == result.test_part_right == 1.0
+
+
+def test_its_score_has_its_name_and_an_interval(trained):
+    workdir, _ = trained
+    written = json.loads((workdir / "result.json").read_text())
+    assert (written["score_name"], written["test_part_right"], written["interval"]) == ("part_right", 1.0, [1.0, 1.0])
+    assert not [key for key in written if "accuracy" in key]
+    epochs = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    assert all(0 <= epoch["validation_part_right"] <= 1 for epoch in epochs)
 
 
 def test_it_is_served_with_the_outputs_of_its_task(trained):
@@ -164,7 +178,8 @@ def test_an_audit_says_that_it_does_not_know_its_answers(trained):
 def test_its_report_has_no_part_that_is_not_its_own(trained):
     workdir, _ = trained
     page = tl_keras.write_report(workdir, source=BrightOrDark(60)).read_text()
-    assert "100" in page
+    assert "part right on" in page and "is 1.000." in page
+    assert "Worst: the lowest scores" in page
     assert "By class" not in page
     assert "Calibration" not in page
 

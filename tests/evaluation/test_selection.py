@@ -49,7 +49,7 @@ def test_of_epochs_as_accurate_none_is_kept_that_is_clearly_less_likely_than_ano
     random = np.random.default_rng(images)
     for _ in range(50):
         scores = [EpochScore(1.0, float(loss)) for loss in random.exponential(1.0, 12)]
-        kept = scores[kept_epoch([(s.accuracy, s.loss) for s in scores], images)]
+        kept = scores[kept_epoch([(s.score, s.loss) for s in scores], images)]
         assert all(compare(kept, score, images=images) >= 0 for score in scores if score.loss < kept.loss)
 
 
@@ -58,8 +58,8 @@ def test_of_epochs_as_likely_none_is_kept_that_is_clearly_less_accurate_than_the
     random = np.random.default_rng(images)
     for _ in range(50):
         scores = [EpochScore(right / images, 0.3) for right in random.integers(0, images + 1, 12).tolist()]
-        kept = scores[kept_epoch([(s.accuracy, s.loss) for s in scores], images)]
-        assert compare(kept, max(scores, key=lambda score: score.accuracy), images=images) == 0
+        kept = scores[kept_epoch([(s.score, s.loss) for s in scores], images)]
+        assert compare(kept, max(scores, key=lambda score: score.score), images=images) == 0
 
 
 @pytest.mark.parametrize("images", [5, 100])

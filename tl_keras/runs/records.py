@@ -72,9 +72,8 @@ class Record:
 
         def __getattr__(self, key: str) -> Any:
             """Returns the field or property that ends with `score`, by the name that it has in the file."""
-            score_name = self.__dict__.get("score_name", "score")  # it is not there yet while a copy is made
-            field = key.removesuffix(score_name) + "score"
-            if field == key or not key.endswith(score_name):
+            field = key.removesuffix(self.score_name) + "score"
+            if field == key or not key.endswith(self.score_name):
                 raise AttributeError(f"{type(self).__name__} has no attribute {key}")
             return getattr(self, field)
 
