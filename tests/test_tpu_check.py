@@ -32,7 +32,7 @@ def test_a_whole_backbone_compiles_for_a_tpu(strategy, backbone, flops, topology
     done = tpu_check(*options)
     assert done.returncode == 0, done.stderr
     step = json.loads(done.stdout)["step"]
-    assert (step["engine"] == "jax", step["all_reduces"] > 0) == (strategy == "jax", topology == "v5e:2x2")
+    assert (step["backend"] == "jax", step["all_reduces"] > 0) == (strategy == "jax", topology == "v5e:2x2")
     # An answer, and its gradients by inputs and by weights.
     assert step["flops"] * step["chips"] / 128 == pytest.approx(3 * flops, rel=0.3)
 

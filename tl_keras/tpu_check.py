@@ -20,7 +20,9 @@ from tl_keras import command_line, run_flags
 from tl_keras.config import validate
 from tl_keras.errors import ConfigError
 
-_CONFIG = run_flags.define(without=("strategy", "replicas", "export", "cache", "cache_dir", "cache_gib", "engine"))
+_CONFIG = run_flags.define(
+    without=("strategy", "replicas", "export", "cache", "cache_dir", "cache_gib", "inference_engine")
+)
 _TOPOLOGY = flags.DEFINE_string(
     "topology", "v5e:2x2", "Chip (v4, v5e, v5p or v6e) and number of chips (1x1, 2x2 or 4x4)."
 )

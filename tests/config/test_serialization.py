@@ -25,6 +25,13 @@ def test_what_an_older_version_did_not_write_has_its_default():
     assert config.from_json(values) == a_config(seed=3)
 
 
+def test_a_field_by_its_name_in_an_older_version_is_read():
+    values = config.to_json(a_config())
+    del values["cache"]["inference_engine"]
+    values["cache"]["engine"] = "keras"
+    assert config.from_json(values).cache.inference_engine == "keras"
+
+
 def test_json_of_another_version_is_refused():
     values = config.to_json(a_config())
     values["model"]["colour"] = "red"

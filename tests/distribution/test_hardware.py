@@ -25,7 +25,7 @@ def resolved_in_a_fresh_process(*arguments: str) -> dict:
 
 def test_the_cpu_is_named():
     hardware = resolve_hardware("cpu")
-    assert (hardware.engine, hardware.device, hardware.replicas) == ("tensorflow", "cpu", 1)
+    assert (hardware.backend, hardware.device, hardware.replicas) == ("tensorflow", "cpu", 1)
     assert " x " in hardware.description
 
 

@@ -18,24 +18,24 @@ without_libtpu = importlib.util.find_spec("libtpu") is None or importlib.util.fi
 needs_libtpu = pytest.mark.skipif(without_libtpu, reason="libtpu is not installed: pip install 'tl_keras[tpu-check]'")
 
 
-on_both_engines = pytest.mark.parametrize("engine", ["jax", "tensorflow"])
+on_both_backends = pytest.mark.parametrize("backend", ["jax", "tensorflow"])
 
 
-def compiled(engine: str, topology: str, batch: int) -> dict:
+def compiled(backend: str, topology: str, batch: int) -> dict:
     """Returns what `compile_small.py` prints."""
     script = pathlib.Path(__file__).with_name("compile_small.py")
-    environment = {**os.environ, "KERAS_BACKEND": engine}
+    environment = {**os.environ, "KERAS_BACKEND": backend}
     printed = subprocess.check_output([sys.executable, script, topology, str(batch)], text=True, env=environment)
     return json.loads(printed.splitlines()[-1])
 
 
 @needs_libtpu
 @pytest.mark.slow
-@on_both_engines
+@on_both_backends
 @pytest.mark.parametrize("chip", ["v5e", "v6e"])
-def test_a_step_over_four_chips_has_all_reduces_and_over_one_none(engine, chip):
-    one, four = compiled(engine, f"{chip}:1x1", 32), compiled(engine, f"{chip}:2x2", 32)
-    assert (four["engine"], one["chips"], four["chips"]) == (engine, 1, 4)
+def test_a_step_over_four_chips_has_all_reduces_and_over_one_none(backend, chip):
+    one, four = compiled(backend, f"{chip}:1x1", 32), compiled(backend, f"{chip}:2x2", 32)
+    assert (four["backend"], one["chips"], four["chips"]) == (backend, 1, 4)
     assert one["all_reduces"] == 0
     assert four["all_reduces"] > 0
     assert 0 < four["flops"] < one["flops"]
@@ -44,10 +44,10 @@ def test_a_step_over_four_chips_has_all_reduces_and_over_one_none(engine, chip):
 
 @needs_libtpu
 @pytest.mark.slow
-@on_both_engines
+@on_both_backends
 @pytest.mark.parametrize("chip", ["v5e", "v6e"])
-def test_a_step_too_large_for_the_chip_is_refused_with_its_size(engine, chip):
-    error = compiled(engine, f"{chip}:1x1", 2**25)["error"]
+def test_a_step_too_large_for_the_chip_is_refused_with_its_size(backend, chip):
+    error = compiled(backend, f"{chip}:1x1", 2**25)["error"]
     assert error.startswith("DoesNotFitError: tpu_check: expected a step that fits")
     assert f" of {CHIPS[chip].memory_bytes / 2**30:.2f}G with" in error
     assert "\n" not in error

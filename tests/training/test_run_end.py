@@ -138,7 +138,7 @@ MEANT = {
     "price_per_hour",
     "export",
 }
-OPEN_FOREVER = {"cache.engine"}  # the fastest on the machine that computes
+OPEN_FOREVER = {"cache.inference_engine"}  # the fastest on the machine that computes
 
 
 def test_the_config_of_a_run_leaves_nothing_open(trained):

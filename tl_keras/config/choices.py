@@ -16,7 +16,7 @@ Background = Literal["white", "black"]
 ResizeRule = Literal["original", "squash", "pad"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Strategy = Literal["auto", "cpu", "gpu", "mirrored", "multi_worker", "tpu", "jax"]
-Engine = Literal["auto", "keras", "tf_graph", "tf_graph_bf16", "xla", "openvino", "openvino_bf16"]
+InferenceEngine = Literal["auto", "keras", "tf_graph", "tf_graph_bf16", "xla", "openvino", "openvino_bf16"]
 CacheDtype = Literal["float32", "float16"]
 
 # These are parts of a text, as in `--export=litert,onnx`.

@@ -16,9 +16,9 @@ from tl_keras.config.choices import (
     BatchNormPolicy,
     CacheDtype,
     ClassWeights,
-    Engine,
     Head,
     HorizontalFlip,
+    InferenceEngine,
     Method,
     Precision,
     ResizeRule,
@@ -306,10 +306,10 @@ class CacheConfig(Locked):
     limit_gib: float = option(
         20.0, "GiB on disk that the cache may take, over all runs that share it.", flag="cache_gib", within=above(0)
     )
-    engine: Engine = option(
+    inference_engine: InferenceEngine = option(
         "auto",
         "What computes the frozen layers; auto takes the fastest in float32 that agrees with Keras.",
-        flag="engine",
+        flag="inference_engine",
     )
     dtype: CacheDtype = option("float32", "How cached values are stored; float16 takes half the room.")
     decoded_gib: float = option(

@@ -23,8 +23,12 @@ def _plain(value: Any) -> Any:
     return os.fspath(value) if isinstance(value, os.PathLike) else value.item()
 
 
+# Names of fields in earlier versions, by the part of the config.
+_FORMER_NAMES = {"cache": {"engine": "inference_engine"}}
+
+
 def from_json(values: dict[str, Any]) -> TransferConfig:
-    """Returns the config that `to_json` wrote; a field that an older version did not have gets its default.
+    """Returns the config that `to_json` of this version or an earlier one wrote; a field that it lacks gets its default.
 
     Raises:
       ConfigError: A field is unknown, for example because another version of tl_keras wrote it.
@@ -32,10 +36,15 @@ def from_json(values: dict[str, Any]) -> TransferConfig:
     parts = {"data": DataConfig, "model": ModelConfig, "training": TrainingConfig, "cache": CacheConfig}
     try:
         return TransferConfig(
-            **{name: parts[name](**value) if name in parts else value for name, value in values.items()}
+            **{name: parts[name](**_renamed(name, value)) if name in parts else value for name, value in values.items()}
         )
     except (TypeError, ConfigError) as error:
         raise ConfigError(f"config: expected the fields of this version of tl_keras. {error}") from error
+
+
+def _renamed(part: str, values: dict[str, Any]) -> dict[str, Any]:
+    former = _FORMER_NAMES.get(part, {})
+    return {former.get(name, name): value for name, value in values.items()}
 
 
 def flatten(values: dict[str, Any]) -> dict[str, Any]:

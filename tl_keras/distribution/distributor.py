@@ -95,7 +95,7 @@ def open_distributor(hardware: Hardware) -> Distributor:
     """Returns the distributor of a decision; equal decisions share one, so that runs can share the variables made in it."""
     if hardware.strategy == "one_device":
         return Distributor(hardware)
-    if hardware.engine == "jax":
+    if hardware.backend == "jax":
         from tl_keras.distribution.jax_distributor import DataParallel
 
         return DataParallel(hardware)

@@ -35,7 +35,7 @@ class Hardware:
     """What a run computes on, and why.
 
     Attributes:
-      engine: Backend of Keras, `tensorflow` or `jax`.
+      backend: Backend of Keras, `tensorflow` or `jax`.
       strategy: How replicas are synchronised: `one_device`, `mirrored`, `tpu`, `multi_worker` or `data_parallel`.
       device: `cpu`, `gpu` or `tpu`.
       devices: TensorFlow's names of this process's devices, or JAX's names of the devices of all processes.
@@ -49,7 +49,7 @@ class Hardware:
       reason: Reason for this hardware, a clause that follows "because".
     """
 
-    engine: str
+    backend: str
     strategy: str
     device: str
     devices: tuple[str, ...]
@@ -79,7 +79,7 @@ class Hardware:
         strategy = {"multi_worker": "multi_worker", "mirrored": "mirrored", "tpu": "tpu"}.get(
             self.strategy, self.device
         )
-        strategy = "jax" if self.engine == "jax" else strategy
+        strategy = "jax" if self.backend == "jax" else strategy
         return {
             "strategy": strategy,
             "replicas": self.replicas if strategy in ("mirrored", "jax") else 0,
@@ -87,8 +87,9 @@ class Hardware:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the record as a dictionary of JSON types."""
-        return {**json.loads(json.dumps(dataclasses.asdict(self))), "remainder": self.remainder}
+        """Returns the record as a dictionary of JSON types; the file's key for `backend` is `engine`."""
+        values = json.loads(json.dumps(dataclasses.asdict(self)))
+        return {"engine": values.pop("backend"), **values, "remainder": self.remainder}
 
     def require_divisible(self, global_batch_size: int) -> None:
         """Raises a ConfigError unless every replica gets equally many images of a batch."""
@@ -210,7 +211,7 @@ def _mirrored(replicas: int) -> Hardware:
     import tensorflow as tf
 
     # XLA does not compile a step over several replicas of MirroredStrategy.
-    fixed: dict[str, Any] = {"engine": "tensorflow", "strategy": "mirrored", "jit_compile": "off"}
+    fixed: dict[str, Any] = {"backend": "tensorflow", "strategy": "mirrored", "jit_compile": "off"}
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
         if replicas > len(gpus):
@@ -279,10 +280,10 @@ def _part_cpu(replicas: int) -> None:
             raise _in_use("TensorFlow", replicas) from error
 
 
-def _in_use(engine: str, replicas: int) -> ConfigError:
+def _in_use(framework: str, replicas: int) -> ConfigError:
     return ConfigError(
-        f"replicas: expected a process in which {engine} has computed nothing yet. Received: replicas={replicas} in one in which "
-        "it has. Start a new process."
+        f"replicas: expected a process in which {framework} has computed nothing yet. Received: replicas={replicas} in one in "
+        "which it has. Start a new process."
     )
 
 

@@ -32,7 +32,7 @@ class CompiledStep:
     """The compiler's figures for one step on one of the chips.
 
     Attributes:
-      engine: Backend of Keras, as in `Hardware`.
+      backend: Backend of Keras, as in `Hardware`.
       chips: Number of chips in the topology.
       global_batch_size: Number of images over all chips.
       memory_bytes: Memory at the peak.
@@ -41,7 +41,7 @@ class CompiledStep:
       all_reduces: Number of sums over the chips.
     """
 
-    engine: str
+    backend: str
     chips: int
     global_batch_size: int
     memory_bytes: int
@@ -97,16 +97,16 @@ def compile_step(model: keras.Model, *, topology: str, global_batch_size: int) -
             f"batch_size: expected a multiple of the {len(devices)} chips of {topology}. Received: {global_batch_size}."
         )
     build_metrics(model, blank_batch(model, 1))
-    engine = keras.backend.backend()
+    backend = keras.backend.backend()
     with _refusing(topology, global_batch_size):
-        executable = {"jax": _compiled_of_jax, "tensorflow": _compiled_of_tensorflow}[engine](
+        executable = {"jax": _compiled_of_jax, "tensorflow": _compiled_of_tensorflow}[backend](
             model, devices, global_batch_size
         )
     memory, cost = executable.get_compiled_memory_stats(), executable.cost_analysis()
     text = executable.hlo_modules()[0].to_string()
     used = memory.argument_size_in_bytes + memory.temp_size_in_bytes + memory.output_size_in_bytes
     return CompiledStep(
-        engine=engine,
+        backend=backend,
         chips=len(devices),
         global_batch_size=global_batch_size,
         memory_bytes=used - memory.alias_size_in_bytes,

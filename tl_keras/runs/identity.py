@@ -33,8 +33,9 @@ def identity_differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[s
 def affects_result(config: dict[str, Any]) -> dict[str, Any]:
     """Returns the part of a config that affects training; hardware, cache and exports may change."""
     asked = config["cache"]
-    rounding = asked["engine"] if asked["engine"].endswith("_bf16") else "auto"
-    cache = {"dtype": asked["dtype"], "engine": rounding} if asked["enabled"] else {}
+    engine = asked["inference_engine"]
+    rounding = engine if engine.endswith("_bf16") else "auto"
+    cache = {"dtype": asked["dtype"], "inference_engine": rounding} if asked["enabled"] else {}
     cache = {**dataclasses.asdict(CacheConfig()), **cache, "decoded_gib": asked["decoded_gib"]}
     free = {"strategy": "auto", "replicas": 0, "price_per_hour": 0.0, "export": "none"}
     return {**config, "cache": cache, **free}

@@ -157,7 +157,7 @@ class FeatureStore:
       cache: Cache that runs share.
       images: Images of the run.
       kind: Facts that decide activations besides image, weights and cut, as JSON types.
-      engine: Engine that computes them: `auto` or one of `tl_keras.training.forward.ENGINES`.
+      inference_engine: Engine that computes them: `auto` or one of `tl_keras.training.forward.ENGINES`.
       dtype: Type in which they are stored, `float32` or `float16`.
       once: Whether they will be read once, and are kept even if that takes longer than computing them.
 
@@ -171,14 +171,14 @@ class FeatureStore:
         images: ViewsOfImages,
         kind: dict[str, Any],
         *,
-        engine: str,
+        inference_engine: str,
         dtype: str,
         once: bool = False,
     ):
         self._cache = cache
         self._images = images
-        self._kind = {**kind, "bfloat16": engine.endswith("bf16")}
-        self._engine = engine
+        self._kind = {**kind, "bfloat16": inference_engine.endswith("bf16")}
+        self._inference_engine = inference_engine
         self._dtype = dtype
         self._once = once
         self.seconds_a_row: dict[int, float] = {}
@@ -331,7 +331,7 @@ class FeatureStore:
 
     def _forward(self, model: keras.Model, tensors: list[np.ndarray], *, images: int) -> Forward:
         return fastest_forward(
-            model, tensors, engine=self._engine, images=images, memory=self._cache.folder / "engines.json"
+            model, tensors, engine=self._inference_engine, images=images, memory=self._cache.folder / "engines.json"
         )
 
     def _inputs(self, features: Features, start: Features | None) -> Iterator[tuple[int, np.ndarray, list[np.ndarray]]]:

@@ -99,7 +99,7 @@ def fastest_forward(
     if engine != "auto":
         if lack := lacking(engine):
             raise DependencyError(
-                f"engine: expected what {engine} needs. Received: no {lack}. Use engine=auto, which takes the fastest there is."
+                f"inference_engine: expected what {engine} needs. Received: no {lack}. Use auto, which takes the fastest there is."
             )
         call, difference = candidates.proven(engine)
         return Forward(engine, f"{engine} was asked for; {_agreement(difference)}", call)
@@ -168,7 +168,7 @@ class _Candidates:
         except Exception as error:  # engines raise errors of any type on a model that they cannot run
             line = (str(error).splitlines() or [type(error).__name__])[0]
             raise TrainingError(
-                f"engine: expected {engine} to run the model. Received: {line} Use engine=auto."
+                f"inference_engine: expected {engine} to run the model. Received: {line} Use auto."
             ) from error
         difference = max(
             float(np.abs(array - expected).max() / max(np.abs(expected).max(), np.finfo(np.float32).tiny))
@@ -176,8 +176,8 @@ class _Candidates:
         )
         if not difference <= TOLERANCES[engine]:
             raise TrainingError(
-                f"engine: expected Keras's activations from {engine}, to {TOLERANCES[engine]:g} of the largest. "
-                f"Received: a difference of {difference:.1g}. Use engine=keras."
+                f"inference_engine: expected Keras's activations from {engine}, to {TOLERANCES[engine]:g} of the largest. "
+                f"Received: a difference of {difference:.1g}. Use keras."
             )
         return call, difference
 

@@ -267,7 +267,9 @@ def open_feature_store(
         "versions": versions(),
     }
     cache = FeatureCache(cache_folder(config.cache.folder), limit_gib=config.cache.limit_gib)
-    return FeatureStore(cache, images, kind, engine=config.cache.engine, dtype=config.cache.dtype, once=once)
+    return FeatureStore(
+        cache, images, kind, inference_engine=config.cache.inference_engine, dtype=config.cache.dtype, once=once
+    )
 
 
 def _features_of_phases(prepared: PreparedRun) -> dict[FreezePlan, Features]:

@@ -15,7 +15,7 @@ from tl_keras.distribution.tpu_compile import CompiledStep, DoesNotFitError, com
 from tl_keras.training.model_cache import ModelCache
 from tl_keras.training.preparation import decide, prepare
 
-# The compiled program, by engine.
+# The compiled program, by backend.
 _COMPILED = {
     "jax": "one program of Keras on JAX over all of them",
     "tensorflow": "the program of each, of Keras on TensorFlow, its sums over all",
@@ -53,7 +53,7 @@ class TpuReport:
         cost = "" if self.least_cost is None else f", {self.least_cost:.2g} at your price,"
         largest = f"; the largest batch that fits is {self.largest_batch}" if self.largest_batch else ""
         return (
-            f"compiled for TPU {self.topology} ({step.chips} chips), {_COMPILED[step.engine]}, in "
+            f"compiled for TPU {self.topology} ({step.chips} chips), {_COMPILED[step.backend]}, in "
             f"{self.precision}; not executed on one\n"
             f"memory: {step.memory_bytes / 2**30:.2f} GiB per chip with a batch of {step.global_batch_size}: it fits{largest}\n"
             f"a step, each chip: {step.flops / 1e9:.1f} GFLOP, {step.bytes_moved / 1e9:.2f} GB moved, {step.all_reduces} "
