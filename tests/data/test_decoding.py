@@ -13,20 +13,15 @@ from tests.data.files_of_every_kind import (
     PIXELS,
     RGB,
     RGBA,
-    SMOOTH_RGB,
     as_pillow_reads,
     encoded,
-    exif_block,
     turned,
 )
-from tl_keras.data.decoding import READS_WEBP, JpegFile, decode_image
-from tl_keras.data.exif import orientation_of
+from tl_keras.data.decoding import JpegFile, decode_image
 from tl_keras.data.image_header import read_image_size
 from tl_keras.errors import DataError
 
 OVER_WHITE = as_pillow_reads(encoded(RGBA, "PNG"))
-
-needs_webp = pytest.mark.skipif(not READS_WEBP, reason="TensorFlow reads WebP from 2.20 on")
 
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP"])
@@ -65,30 +60,6 @@ def test_no_image_is_transposed_in_eight_bits_which_tensorflow_calls_an_error_wi
     assert {node.attr["T"].type for node in nodes if node.op == "Transpose"} == {tf.int16.as_datatype_enum}
 
 
-DAMAGED_BLOCKS = {
-    "empty": b"",
-    "cut short": exif_block(6)[:20],
-    "another order": b"XX" + exif_block(6)[2:],
-    "a directory far away": b"II*\0" + b"\xff" * 4,
-    "many entries": b"II*\0" + b"\x08\0\0\0" + b"\xff" * 40,
-    "no orientation": exif_block(6).replace(b"\x12\x01", b"\x13\x01"),
-    "of another type": exif_block(6).replace(b"\x12\x01\x03", b"\x12\x01\x07"),
-}
-
-
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", pytest.param("WEBP", marks=needs_webp)])
-@pytest.mark.parametrize("block", DAMAGED_BLOCKS.values(), ids=DAMAGED_BLOCKS)
-def test_what_is_damaged_in_an_exif_block_is_upright(kind, block):
-    file = turned(kind, 6, block=block or b"\0")
-    np.testing.assert_array_equal(decode_image(tf.constant(file)).shape, (52, 68, 3))
-
-
-@pytest.mark.parametrize("application_segment", [b"\xff\xe2\0\2" * 100_000, b"\xff\xff" * 100_000, b"\xff\xe1\xff\xff"])
-def test_the_search_for_an_orientation_is_bounded(application_segment):
-    file = encoded(SMOOTH_RGB, "JPEG")
-    assert orientation_of(tf.constant(file[:2] + application_segment + file[2:])) == 1
-
-
 @pytest.mark.parametrize("bits", [8, 10, 12, 15, 16])
 def test_a_deep_png_is_scaled_by_the_bits_that_it_uses(bits):
     deep = np.random.default_rng(0).integers(0, 2**bits, (13, 17)).astype(np.uint16)
@@ -110,11 +81,6 @@ def test_a_16_bit_png_keeps_its_upper_byte():
     deep = np.random.default_rng(0).integers(0, 65536, (13, 17)).astype(np.uint16)
     decoded = decode_image(tf.constant(encoded(Image.fromarray(deep), "PNG")))
     np.testing.assert_array_equal(decoded, np.repeat(deep[..., np.newaxis] >> 8, 3, axis=2))
-
-
-def test_the_first_frame_of_a_gif_is_taken():
-    file = encoded(PALETTE, "GIF", save_all=True, append_images=[GREY.convert("P")])
-    np.testing.assert_array_equal(decode_image(tf.constant(file)), PALETTE.convert("RGB"))
 
 
 @pytest.mark.parametrize("image", [RGB, GREY], ids=["rgb", "grey"])
