@@ -69,18 +69,6 @@ def test_a_column_that_is_absent_is_named(hugging_face):
         open_source(hugging_face, SourceOptions(columns="label=colour"))
 
 
-def test_a_data_frame_and_a_parquet_file_are_tables(files, tmp_path):
-    pandas = pytest.importorskip("pandas")
-    frame = pandas.DataFrame({"id": files[0], "breed": ["cat", "dog"] * 6, "split": ["train", "val", None] * 4})
-    source = open_source(frame)
-    assert source.class_names == ("cat", "dog")
-    assert source.declared_splits.tolist() == ["train", "validation", ""] * 4
-    frame.to_parquet(tmp_path / "table.parquet")
-    again = open_source(f"parquet:{tmp_path}/table.parquet")
-    assert again.ids == source.ids
-    assert again.encoded_image(3) == pathlib.Path(files[0][3]).read_bytes()
-
-
 def pixels(count=12):
     return np.random.default_rng(0).integers(0, 256, (count, 8, 8, 3), np.uint8), np.arange(count) % 2
 

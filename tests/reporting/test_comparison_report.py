@@ -4,7 +4,6 @@ import subprocess
 import sys
 
 import pytest
-from forked_commands import run_command
 
 from tl_keras.errors import DataError
 from tl_keras.reporting.comparison_report import write_comparison
@@ -35,11 +34,3 @@ def test_a_directory_without_a_run_is_one_line(compared, tmp_path):
         write_comparison([compared[0] / "long" / "seed_0", tmp_path], tmp_path / "two.html")
     assert "\n" not in str(raised.value)
     assert not (tmp_path / "two.html").exists()
-
-
-@pytest.mark.parametrize("arguments", [[], ["nowhere"], ["nowhere", "elsewhere"]])
-def test_the_command_says_what_it_expects(arguments):
-    done = run_command("report", *arguments)
-    assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith("error: report: expected ")
-    assert "Traceback" not in done.stderr

@@ -1,22 +1,20 @@
-"""Tests of the commands `advise` and `inspect`, as processes."""
+"""Tests of tl_keras.inspect, the command; what it finds is in `tests/advice/test_data_report.py`."""
 
 import json
 
 import numpy as np
-import pytest
 from forked_commands import run_command
 from PIL import Image
 
 
-@pytest.mark.parametrize("command", ["advise", "inspect"])
-def test_without_data_it_says_so(command):
-    process = run_command(command)
+def test_without_data_it_says_so():
+    process = run_command("inspect")
     assert process.returncode == 2
     assert process.stderr.splitlines()[-1].startswith("error: flags: expected --data=SOURCE")
     assert "Traceback" not in process.stderr
 
 
-def test_inspect_leaves_a_page_json_and_splits(tmp_path):
+def test_it_leaves_a_page_json_and_splits(tmp_path):
     random = np.random.default_rng(0)
     for label in ("cat", "dog"):
         for i in range(12):
@@ -37,11 +35,3 @@ def test_inspect_leaves_a_page_json_and_splits(tmp_path):
     assert values["problems"][0]["cases"] == [{"images": ["cat/0.png"], "remark": ""}]
     assert "cat/0.png" in (tmp_path / "report" / "inspection.html").read_text()
     assert len((tmp_path / "clean.csv").read_text().splitlines()) == 24
-
-
-@pytest.mark.slow
-def test_advise_prints_the_command_last():
-    process = run_command("advise", "--data=digits", "--candidates=MobileNetV2:embedded", "--budget=1h")
-    assert process.returncode == 0, process.stderr
-    assert process.stdout.splitlines()[-1].startswith("python -m tl_keras.train --workdir=")
-    assert "- time: about" in process.stdout

@@ -1,0 +1,41 @@
+"""Tests of tl_keras.advice.data_page, on a report whose problems are given."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tl_keras.advice.data_page import page
+from tl_keras.advice.data_report import DataReport, Problem
+from tl_keras.data.inspection import inspect_source
+from tl_keras.data.sources import open_source
+
+AWKWARD = "<b>cat"
+
+
+@pytest.fixture
+def report(tmp_path):
+    """Six images of two classes, one of them damaged, and two problems."""
+    for number in range(6):
+        path = tmp_path / "photos" / (AWKWARD if number % 2 else "dog") / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.random.default_rng(number).integers(0, 256, (20, 20, 3), np.uint8)).save(path)
+    (tmp_path / "photos" / "dog" / "0.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+    source = open_source(str(tmp_path / "photos"))
+    problems = (
+        Problem("damaged", "files that cannot be decoded", (("dog/0.png",),), ("",)),
+        Problem("copies", "the same twice", ((f"{AWKWARD}/1.png", "dog/2.png"),), ("looks like <script>",)),
+    )
+    return DataReport(source, inspect_source(source), "MobileNetV2", 0.875, problems, np.arange(6))
+
+
+def test_every_problem_has_its_cases_and_what_can_be_decoded_a_picture(report):
+    text = page(report)
+    assert "<h2>damaged: 1</h2>" in text and "<h2>copies: 1</h2>" in text
+    assert text.count("data:image/jpeg;base64,") == 2
+    assert "gets 0.875 of the labels right" in text
+
+
+def test_names_and_remarks_are_escaped_and_nothing_is_loaded(report):
+    text = page(report)
+    assert "&lt;b&gt;cat/1.png" in text and "looks like &lt;script&gt;" in text
+    assert "<script" not in text and "<b>cat" not in text and "http" not in text

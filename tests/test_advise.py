@@ -1,0 +1,42 @@
+"""Tests of tl_keras.advise, the command; its advice is that of `tests/advice`."""
+
+import pytest
+from forked_commands import run_command
+
+from tl_keras.advise import as_seconds
+from tl_keras.errors import ConfigError
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("10min", 600), ("1.5h", 5400)])
+def test_a_budget_is_read(text, seconds):
+    assert as_seconds(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["10", "0s", "ten minutes"])
+def test_what_is_no_budget_is_refused(text):
+    with pytest.raises(ConfigError, match="budget"):
+        as_seconds(text)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "flags: expected --data=SOURCE"),
+        (["--data=digits", "--budget=soon"], "budget: expected a time"),
+        (["--data=digits", "--candidates=MobileNetV9"], "MobileNetV9"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(arguments, said):
+    process = run_command("advise", *arguments)
+    assert process.returncode == 2
+    assert process.stderr.splitlines()[-1].startswith("error: ")
+    assert said in process.stderr.splitlines()[-1]
+    assert "Traceback" not in process.stderr
+
+
+@pytest.mark.slow
+def test_the_command_to_run_is_printed_last():
+    process = run_command("advise", "--data=digits", "--candidates=MobileNetV2:embedded", "--budget=1h")
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.splitlines()[-1].startswith("python -m tl_keras.train --workdir=")
+    assert "- time: about" in process.stdout

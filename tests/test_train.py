@@ -1,0 +1,40 @@
+"""Tests of tl_keras.train, the command; `tests/training/test_loop.py` and `test_run_end.py` train by it."""
+
+import pytest
+from forked_commands import run_command
+from golden_results import golden_result
+
+from tl_keras.train import summary
+
+
+def test_the_summary_has_scores_sizes_times_and_files():
+    result = golden_result()
+    lines = summary(result, "run1").splitlines()
+    assert lines[0].startswith(
+        f"accuracy: test {result.test_accuracy:.4f}, validation {result.validation_accuracy:.4f}"
+    )
+    assert lines[0].endswith(f"(kept: epoch {result.kept_epoch}, {result.kept_phase})")
+    assert lines[1] == f"parameters: {result.parameters_trained:,} trained, {result.parameters_frozen:,} frozen"
+    assert lines[2].startswith(f"seconds: {result.total_seconds:.0f} (")
+    assert lines[3].startswith("wrote: run1/model.keras, ") and lines[3].endswith(", run1/result.json")
+
+
+def test_of_another_task_the_summary_names_the_score():
+    result = golden_result(score_name="mean_precision", test_score=None, fine_tuning_undone=True)
+    line = summary(result, "run1").splitlines()[0]
+    assert line.startswith(f"mean precision: validation {result.validation_score:.4f}  (")
+    assert line.endswith("; fine-tuning made validation worse and is undone)")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["photos"], "flags: expected --name=value. Received: photos"),
+        (["--epochs=many"], "epochs: expected 0 (by the number of images) or a whole number"),
+        (["--method=finetune"], "method: expected one of"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(arguments, said):
+    process = run_command("train", *arguments)
+    assert (process.returncode, process.stdout, process.stderr.count("\n")) == (2, "", 1)
+    assert said in process.stderr
