@@ -4,6 +4,7 @@ What they have of a fresh process: flags, imports of the package's commands, sta
 their own.
 """
 
+import importlib
 import multiprocessing
 import os
 import pathlib
@@ -34,6 +35,16 @@ def run_command(command: str, *arguments) -> subprocess.CompletedProcess:
         process.join()
         said = [file.read_text(encoding="utf-8") for file in (stdout, stderr)]
     return subprocess.CompletedProcess([command, *arguments], process.exitcode, *said)
+
+
+def call_of_command(command: str, function: str, *arguments):
+    """Returns what a function of `tl_keras.COMMAND` returns; two commands may define the same flag, which one process refuses."""
+    with FORKED.Pool(1) as pool:
+        return pool.apply(_call, (f"tl_keras.{command}", function, arguments))
+
+
+def _call(module: str, function: str, arguments: tuple):
+    return getattr(importlib.import_module(module), function)(*arguments)
 
 
 def _become(command: str, arguments: list[str], environment: dict[str, str], *streams) -> None:

@@ -128,6 +128,33 @@ def test_no_two_test_files_share_a_name():
     assert sorted(names) == sorted(set(names))
 
 
+# Modules whose tests stand in a file of another name, by that file.
+TESTED_ELSEWHERE = {
+    "__main__.py": "test_commands_table.py",
+    "backbones/__main__.py": "backbones/test_main.py",
+    # Two lines each, which the command that reads recipes runs.
+    "recipes/default.py": "test_run_flags.py",
+    "recipes/quick_start.py": "test_run_flags.py",
+    # The command is tested together with what it calls, whose name it has.
+    "export.py": "serving/test_export.py",
+    "sweep.py": "experiments/test_sweep.py",
+}
+
+
+def test_every_module_has_its_test_file():
+    """It is `tests/ROOM/test_MODULE.py`, or `test_ROOM_MODULE.py` where two rooms have a module of that name."""
+    tests, lacking = pathlib.Path(__file__).parent, []
+    for path in (path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py") if path.name != "__init__.py"):
+        names = [f"test_{path.stem}.py", f"test_{path.parent.name}_{path.stem}.py"]
+        expected = (
+            [TESTED_ELSEWHERE[str(path)]] if str(path) in TESTED_ELSEWHERE else [path.parent / name for name in names]
+        )
+        if not any((tests / name).is_file() for name in expected):
+            lacking.append(str(path))
+    assert lacking == []
+    assert all((PACKAGE / path).is_file() for path in TESTED_ELSEWHERE)
+
+
 def test_tensorflow_datasets_and_keras_cv_are_imported_only_by_runs_that_ask_for_them():
     asked_for = ("tensorflow_datasets", "keras_cv")
     alone = "data/rand_augment.py"  # which is imported only inside a function

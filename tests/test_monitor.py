@@ -1,9 +1,7 @@
 """Tests of tl_keras.monitor, the command; `tests/serving/test_monitoring.py` runs it on a model."""
 
 import pytest
-from forked_commands import run_command
-
-from tl_keras.monitor import as_text
+from forked_commands import call_of_command, run_command
 
 REPORT = {
     "images": 1,
@@ -15,7 +13,7 @@ REPORT = {
 
 
 def test_the_text_has_a_line_for_each_fact_and_ends_with_the_verdict():
-    assert as_text(REPORT).splitlines() == [
+    assert call_of_command("monitor", "as_text", REPORT).splitlines() == [
         "1 image",
         "1 file cannot be decoded",
         "outliers: 3.0, limit 2.0: changed",

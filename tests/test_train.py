@@ -1,15 +1,13 @@
 """Tests of tl_keras.train, the command; `tests/training/test_loop.py` and `test_run_end.py` train by it."""
 
 import pytest
-from forked_commands import run_command
+from forked_commands import call_of_command, run_command
 from golden_results import golden_result
-
-from tl_keras.train import summary
 
 
 def test_the_summary_has_scores_sizes_times_and_files():
     result = golden_result()
-    lines = summary(result, "run1").splitlines()
+    lines = call_of_command("train", "summary", result, "run1").splitlines()
     assert lines[0].startswith(
         f"accuracy: test {result.test_accuracy:.4f}, validation {result.validation_accuracy:.4f}"
     )
@@ -21,7 +19,7 @@ def test_the_summary_has_scores_sizes_times_and_files():
 
 def test_of_another_task_the_summary_names_the_score():
     result = golden_result(score_name="mean_precision", test_score=None, fine_tuning_undone=True)
-    line = summary(result, "run1").splitlines()[0]
+    line = call_of_command("train", "summary", result, "run1").splitlines()[0]
     assert line.startswith(f"mean precision: validation {result.validation_score:.4f}  (")
     assert line.endswith("; fine-tuning made validation worse and is undone)")
 
