@@ -19,9 +19,9 @@ def test_a_loaded_run_measures_what_the_run_measured(small_teacher, tmp_path):
     result = train_and_evaluate(config, tmp_path / "run", models=models)
     for cache in (models, ModelCache()):
         loaded = load_run(tmp_path / "run", cache)
-        assert loaded.score(loaded.splits.test) == result.test_accuracy
-        assert loaded.score(loaded.splits.validation) == pytest.approx(result.validation_accuracy, abs=1e-7)
-    features, logits = loaded.predict(loaded.splits.validation[:3])
+        assert loaded.score(loaded.prepared.splits.test) == result.test_accuracy
+        assert loaded.score(loaded.prepared.splits.validation) == pytest.approx(result.validation_accuracy, abs=1e-7)
+    features, logits = loaded.predict(loaded.prepared.splits.validation[:3])
     assert (features.shape, logits.shape) == ((3, 16), (3, 10))
     assert np.isfinite(logits).all()
 

@@ -9,16 +9,10 @@ from tl_keras.config import TransferConfig, parse_columns, parse_splits
 
 @dataclasses.dataclass(frozen=True)
 class SourceOptions:
-    """Options for reading a source; each field is written as in the config.
+    """Options for reading a source: those of the config with the same names, written and described as there.
 
     Attributes:
-      data_dir: Directory of prepared TFDS datasets; empty for TFDS's own default.
-      splits: Meanings of other names of splits, as `fold_1=train,fold_2=test`; `none` if no folder is a split.
-      columns: Columns of a table, as `image=id,label=breed`.
-      images_in: Directory of the images that a table names; empty for the table's own.
-      task: `auto`, or `single_label`, which accepts the labels without question.
-      group_by: Way in which names tell groups, as in `tl_keras.data.groups.groups_by_name`; empty for none.
-      cache_folder: Directory for unpacked archives and remote files; empty for the user's cache directory.
+      cache_folder: Directory for unpacked archives and remote files, `cache.folder` in the config.
     """
 
     data_dir: str = ""

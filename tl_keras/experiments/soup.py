@@ -47,7 +47,7 @@ def make_soup(
     runs.sort(key=lambda run: scores[run.path], reverse=True)
     # The layers frozen in the run that trains most are the same in all runs.
     most = load_run(max(results, key=lambda path: results[path].parameters_trained), models)
-    student, source, splits = most.student, most.source, most.splits
+    student, source, splits = most.prepared.student, most.prepared.source, most.prepared.splits
 
     best_run = scores[runs[0].path]
     soup, score, of = _weights_of(runs[0], student), best_run, [runs[0]]

@@ -84,7 +84,7 @@ def sweep(
     first = chosen.workdirs[0]
     if (RunDirectory(first).read_splits() or {}).get("test"):
         again = (load_run(each, models) for each in chosen.workdirs)
-        chosen = dataclasses.replace(chosen, test=np.array([run.score(run.splits.test) for run in again]))
+        chosen = dataclasses.replace(chosen, test=np.array([run.score(run.prepared.splits.test) for run in again]))
     found = Sweep(rows, chosen, make_soup([row.workdirs[0] for row in rows], path / "soup", models=models))
     for name, text in (("sweep.json", _as_json(found)), ("sweep.txt", describe(found))):
         with replacing(path / name) as temporary:

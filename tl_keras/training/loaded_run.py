@@ -7,11 +7,8 @@ import os
 
 import numpy as np
 
-from tl_keras.builder import Student
 from tl_keras.config import from_json
 from tl_keras.data.pipeline import evaluation_order
-from tl_keras.data.sources import Source
-from tl_keras.data.splits import Splits
 from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.errors import WorkdirError
 from tl_keras.runs.directory import RunDirectory
@@ -33,29 +30,15 @@ class LoadedRun:
     prepared: PreparedRun
     predict: PredictFn
 
-    @property
-    def student(self) -> Student:
-        """Returns the network with the weights that the run kept."""
-        return self.prepared.student
-
-    @property
-    def source(self) -> Source:
-        """Returns the source of the images."""
-        return self.prepared.source
-
-    @property
-    def splits(self) -> Splits:
-        """Returns the splits of the images."""
-        return self.prepared.splits
-
     def score(self, indices: np.ndarray) -> float:
         """Returns the score of the student's task on some images.
 
         Args:
           indices: Images of the source, int64 (k,).
         """
-        logits = predict_logits(self.predict, self.source, indices)
-        return self.prepared.task.score(logits, self.source.labels[evaluation_order(self.source, indices)])
+        source = self.prepared.source
+        logits = predict_logits(self.predict, source, indices)
+        return self.prepared.task.score(logits, source.labels[evaluation_order(source, indices)])
 
 
 @with_own_keras_settings
