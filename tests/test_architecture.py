@@ -132,6 +132,7 @@ def test_no_two_test_files_share_a_name():
 TESTED_ELSEWHERE = {
     "__main__.py": "test_commands_table.py",
     "backbones/__main__.py": "backbones/test_main.py",
+    "backbones/hub_layers.py": "backbones/test_hub.py",  # models of KerasHub are the whole of what it reads
     # Two lines each, which the command that reads recipes runs.
     "recipes/default.py": "test_run_flags.py",
     "recipes/quick_start.py": "test_run_flags.py",
