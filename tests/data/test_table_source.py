@@ -17,7 +17,10 @@ def files(tmp_path, write_image):
 
 
 def test_a_csv_file_lists_images_by_its_columns(files, tmp_path):
-    lines = ["id,breed,split", *(f"{pathlib.Path(file).name},{number % 2},train" for number, file in enumerate(files))]
+    lines = [
+        "id,breed,split",
+        *(f"{pathlib.Path(file).relative_to(tmp_path)},{number % 2},train" for number, file in enumerate(files)),
+    ]
     (tmp_path / "list.csv").write_text("\n".join(lines))
     source = csv_source(str(tmp_path / "list.csv"), SourceOptions(columns="image=id,label=breed"))
     assert source.class_names == ("0", "1")
