@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shlex
 import shutil
 import time
 import zipfile
@@ -9,7 +10,7 @@ import zipfile
 import pytest
 from forked_commands import run_command
 
-from tl_keras.config import TransferConfig, flatten, quick_start, to_json
+from tl_keras.config import TransferConfig, flatten, from_json, quick_start, to_json, train_command
 from tl_keras.data.sources import open_source
 from tl_keras.errors import ExportError, TransferError, WorkdirError
 from tl_keras.experiments.measure import evaluate_run
@@ -168,6 +169,27 @@ def test_the_parts_of_the_time_are_the_whole(small_teacher, tmp_path):
     assert "exporting saved_model" in done.stderr
     assert result["images_per_second"] is None  # the epochs read none
     assert result["cached_images_per_second"] > 0
+
+
+def test_the_command_of_a_run_trains_it_again_exactly(small_teacher, tmp_path):
+    first, again = tmp_path / "first", tmp_path / "again"
+    chosen = ["--method=fine_tune", "--unfreeze=layers:2", "--epochs=2", "--head_epochs=3", "--seed=3", "--noreport"]
+    done = run_command(
+        "train", f"--workdir={first}", "--data=digits", f"--backbone={small_teacher}", "--export=none", *chosen
+    )
+    assert done.returncode == 0, done.stderr
+    written, result = (json.loads((first / name).read_text()) for name in ("config.json", "result.json"))
+    python, _, module, *options = shlex.split(train_command(from_json(written["config"]), str(again)))
+    assert (python, module) == ("python", "tl_keras.train")
+    done = run_command("train", *options, "--noreport")
+    assert done.returncode == 0, done.stderr
+    assert json.loads((again / "config.json").read_text()) == written
+    assert (again / "splits.json").read_text() == (first / "splits.json").read_text()
+    result_again = json.loads((again / "result.json").read_text())
+    assert result["hardware"].pop("reason") != result_again["hardware"].pop("reason")  # since the first run chose it
+    measured = ("seconds", "time_to_accuracy", "images_per_second", "cached_images_per_second")
+    for name in result.keys() - set(measured):
+        assert result_again[name] == result[name], name
 
 
 def damaged(path, damage):

@@ -54,9 +54,12 @@ def turn_upright(pixels: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
 def _exchange_rows_and_columns(pixels: tf.Tensor) -> tf.Tensor:
     """Returns an image, uint8 (height, width, 3), as (width, height, 3).
 
-    On processors without AVX-512 TensorFlow says in a line of level ERROR that oneDNN has no transpose of 8-bit numbers.
+    A transpose does not do: on processors without AVX-512 TensorFlow reports, as an error, that oneDNN has none of 8-bit numbers;
+    and of wider ones it makes one of 8 bits where they were cast.
     """
-    return tf.cast(tf.transpose(tf.cast(pixels, tf.int16), [1, 0, 2]), tf.uint8)
+    height, width = tf.shape(pixels)[0], tf.shape(pixels)[1]
+    columns = tf.range(width)[:, None] + tf.range(height)[None, :] * width
+    return tf.gather(tf.reshape(pixels, (-1, 3)), columns)
 
 
 def stored_window(window: Window | None, orientation: tf.Tensor) -> Window | None:
