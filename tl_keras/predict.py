@@ -79,10 +79,15 @@ def as_text(rows: list[dict[str, Any]]) -> str:
         + (
             row["error"]
             if "error" in row
-            else "  ".join(f"{printable(best['label'])} {best['score']:.4f}" for best in row["top_k"])
+            else "  ".join(f"{printable(each['label'])} {each['score']:.4f}" for each in _answers(row)) or "none"
         )
         for file, row in zip(files, rows, strict=True)
     )
+
+
+def _answers(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """Returns the labels and scores of a row."""
+    return row["labels"] if "labels" in row else row["top_k"]
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def test_one_column_per_class_becomes_a_label(listed, text):
 
 
 REFUSED = {
-    "several": ("image,cat,dog\na.png,1,0\nb.png,1,1", r"line 3: .*Received cat and dog, .*not supported yet"),
+    "several": ("image,cat,dog\na.png,1,0\nb.png,1,1", r"line 3: .*Received cat and dog, .*--task=multi_label"),
     "none": (
         "image,cat,dog\na.png,1,0\nb.png,0,0\nc.png,0,1",
         r"line 3: expected a 1 .*cat, dog.*Received none, in 1 row\.",

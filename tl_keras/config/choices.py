@@ -24,10 +24,13 @@ ExportFormat = Literal["saved_model", "litert", "litert_float16", "litert_int8",
 SplitMeaning = Literal["train", "validation", "test", "unused"]
 Column = Literal["image", "label", "split", "group"]
 
+# What the labels of an image are: one class, several labels or none, or numbers.
+LabelKind = Literal["class", "labels", "numbers"]
+
 METHODS: tuple[Method, ...] = get_args(Method)[1:]  # auto becomes one of the others before a run begins
 EXPORTS: tuple[ExportFormat, ...] = get_args(ExportFormat)
 
-_TASK_NAMES = ["auto", "single_label"]
+_TASKS: dict[str, LabelKind] = {"auto": "class", "single_label": "class", "multi_label": "labels"}
 
 EXPECTED_SOURCE = (
     "a directory, an archive (.zip, .tar, .tar.gz), csv:FILE, parquet:FILE, tfrecord:GLOB, tfds:NAME, hf:FOLDER, npz:FILE, "
@@ -35,10 +38,19 @@ EXPECTED_SOURCE = (
 )
 
 
-def add_task_name(name: str) -> None:
-    """Makes the name of a task known; see `tl_keras.register_task`."""
-    if name not in _TASK_NAMES:
-        _TASK_NAMES.append(name)
+def add_task_name(name: str, labels: LabelKind) -> None:
+    """Makes the name of a task known, and the kind of labels that it learns; see `tl_keras.register_task`."""
+    _TASKS[name] = labels
+
+
+def label_kind_of(name: str) -> LabelKind:
+    """Returns the kind of labels that a task learns.
+
+    Raises:
+      ConfigError: No task of that name is known.
+    """
+    require_task_name(name)
+    return _TASKS[name]
 
 
 def require_task_name(name: str) -> None:
@@ -47,8 +59,8 @@ def require_task_name(name: str) -> None:
     Raises:
       ConfigError: None is.
     """
-    if name not in _TASK_NAMES:
+    if name not in _TASKS:
         raise ConfigError(
-            f"task: expected one of {', '.join(_TASK_NAMES)}. Received: {name}. {nearest(name, tuple(_TASK_NAMES))} A task of "
+            f"task: expected one of {', '.join(_TASKS)}. Received: {name}. {nearest(name, tuple(_TASKS))} A task of "
             "your own is known once tl_keras.register_task was called in this process."
         )

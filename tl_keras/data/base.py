@@ -25,6 +25,7 @@ from tl_keras.console import printable
 from tl_keras.data import conversion
 from tl_keras.data.decoding import JpegFile
 from tl_keras.data.groups import Groups
+from tl_keras.data.labelling import Labelling, labelling_of
 from tl_keras.errors import DataError
 
 # Bytes of a shuffled stream of records that are held in memory; reading ahead doubles them.
@@ -40,9 +41,10 @@ class Source(abc.ABC):
 
     Attributes:
       name: Name that the user gave.
-      class_names: Names, one per class; a label is a position among them.
+      class_names: Names, one per class; a label is a position among them. Of images with several labels or numbers, their names.
       ids: Names, one per image, unique and stable: a relative path, `file.tfrecord:17`, `train:17`, `array:17`.
-      labels: int64 (n,), 0 to len(class_names) - 1.
+      labels: int64 (n,), 0 to len(class_names) - 1; of images with several labels int64 (n, labels), 1, 0 or -1 for not known;
+        of numbers float64 (n, columns).
       declared_splits: str (n,), `train`, `validation`, `test`, empty if the source does not say, or `unused`.
       groups: Groups of images that stay in one split, or None.
       notes: One-line remarks for the user, made while listing.
@@ -67,13 +69,18 @@ class Source(abc.ABC):
         self.class_names = tuple(class_names)
         _require_utf_8(name, self.class_names)
         self.ids = ids
-        self.labels: np.ndarray = labels.astype(np.int64)
+        self.labels: np.ndarray = labels.astype(np.float64 if labels.dtype.kind == "f" else np.int64)
         self.declared_splits = declared_splits
         self.groups = groups
         self.notes = tuple(notes)
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def labelling(self) -> Labelling:
+        """Returns what its labels are."""
+        return labelling_of(self.labels)
 
     def of_jpegs(self, *, only_upright: bool) -> Source:
         """Returns the same source marked as having only JPEG files, apart from files that cannot be decoded."""

@@ -13,6 +13,7 @@ from tl_keras.data.one_hot import with_label_column
 from tl_keras.data.options import SourceOptions
 from tl_keras.data.split_names import parse_split, splits_of_names
 from tl_keras.data.table import Table
+from tl_keras.data.table_labels import label_columns, read_labels
 from tl_keras.errors import DataError
 
 # Usual names of a table's columns, without case and separators; the first one found is used.
@@ -39,18 +40,20 @@ class TableListing:
     Attributes:
       ids: Names of the images in the table.
       paths: Paths of their files.
-      labels: Names of their classes.
+      labels: Names of their classes; where an image has several labels or numbers, a row of numbers for each.
       splits: `train`, `validation`, `test` or empty.
       groups: Groups of images that stay in one split, or None.
       notes: Remarks for the user.
+      names: Names of the numbers in a row of `labels`; empty if these are names of classes.
     """
 
     ids: list[str]
     paths: list[str]
-    labels: list[str]
+    labels: list[Any]
     splits: list[str]
     groups: Groups | None
     notes: list[str]
+    names: tuple[str, ...] = ()
 
 
 def list_table(table: Table, options: SourceOptions) -> TableListing:
@@ -59,13 +62,9 @@ def list_table(table: Table, options: SourceOptions) -> TableListing:
     Raises:
       DataError: A column is missing, a row is incomplete, or an image is missing, or has two labels, splits or groups.
     """
-    given = options.column_names
-    one_hot: list[str] = []
-    if "label" not in given and "label" not in (found := _named_columns(table, given)):
-        table, one_hot = with_label_column(table, found.values())
-    chosen, notes = choose_columns(table, given)
-    ids, labels = table.column(chosen["image"]), table.column(chosen["label"])
-    incomplete = [index for index in range(len(ids)) if not ids[index] or not labels[index]]
+    table, chosen, names, labels, notes = _labelled(table, options)
+    ids = table.column(chosen["image"])
+    incomplete = [index for index in range(len(ids)) if not ids[index] or labels[index] == ""]
     if incomplete:
         others = f" and {len(incomplete) - 1} more such rows" if len(incomplete) > 1 else ""
         raise DataError(
@@ -85,21 +84,44 @@ def list_table(table: Table, options: SourceOptions) -> TableListing:
     groups = None
     if by_column:
         groups = Groups.of_column(f"the column {chosen['group']}", [group_of[index] for index in kept])
-    return TableListing(ids, paths, labels, splits, groups, [*table.notes, *notes, *one_hot, *more])
+    return TableListing(ids, paths, labels, splits, groups, [*table.notes, *notes, *more], names)
 
 
-def choose_columns(table: Table, given: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+def _labelled(
+    table: Table, options: SourceOptions
+) -> tuple[Table, dict[str, str], tuple[str, ...], list[Any], list[str]]:
+    """Returns the table, its columns by what they hold, the names of labels or numbers if any, the labels, and notes."""
+    given = options.column_names
+    if options.label_kind == "class":
+        one_hot: list[str] = []
+        if "label" not in given and "label" not in (found := _named_columns(table, given)):
+            table, one_hot = with_label_column(table, found.values())
+        chosen, notes = choose_columns(table, given)
+        return table, chosen, (), table.column(chosen["label"]), [*notes, *one_hot]
+    asked = [_require_column(table, "label", name) for name in label_columns(given, table.columns)]
+    others = {what: name for what, name in given.items() if what != "label"}
+    chosen, notes = choose_columns(table, others, needed=("image",))
+    columns = asked or [chosen["label"]] if asked or "label" in chosen else []
+    labels = read_labels(table, columns, options.label_kind, others=chosen.values())
+    chosen["label"] = labels.columns[0]
+    return table, chosen, labels.names, list(labels.rows), [*notes, *labels.notes]
+
+
+def choose_columns(
+    table: Table, given: Mapping[str, str], *, needed: Sequence[str] = ("image", "label")
+) -> tuple[dict[str, str], list[str]]:
     """Returns the name of the column for each of image, label, split and group, if there is one, and notes.
 
     Args:
       table: The table.
       given: The user's names of columns; `none` for one that must not be used.
+      needed: Contents for which there must be a column.
 
     Raises:
-      DataError: There is no such column, or no column for the image or the label.
+      DataError: There is no such column, or none for what is needed.
     """
     chosen = _named_columns(table, given)
-    missing = [what for what in ("image", "label") if what not in chosen]
+    missing = [what for what in needed if what not in chosen]
     if missing:
         example = ",".join(f"{what}=COLUMN" for what in missing)
         raise DataError(
@@ -107,13 +129,11 @@ def choose_columns(table: Table, given: Mapping[str, str]) -> tuple[dict[str, st
             f"{','.join(table.columns) or 'an empty file'}. Name the columns: --columns={example}; or add the header."
         )
     _require_unique(table, chosen.values())
-    unusual = [
-        f"{what} from {chosen[what]}" for what in ("image", "label") if plain_name(chosen[what]) != NAMES[what][0]
-    ]
+    unusual = [f"{what} from {chosen[what]}" for what in needed if plain_name(chosen[what]) != NAMES[what][0]]
     unusual = [note for note in unusual if note.split()[0] not in given]
     notes = [f"columns: {', '.join(unusual)}"] if unusual else []
     others = [name for name in table.columns if plain_name(name) in NAMES["label"] and name not in chosen.values()]
-    if others and "label" not in given:
+    if others and "label" in needed and "label" not in given:
         notes.append(
             f"labels are from {chosen['label']}, not from {', '.join(others)}; --columns=label={others[0]} changes that"
         )
@@ -207,9 +227,10 @@ def folder_of_images(table: Table, folders: Sequence[str]) -> str | None:
 
 def _meanings(labels: Sequence[Any], splits: Sequence[str], groups: Sequence[str], column: str) -> list[str]:
     """Returns what a table says of each image, such as "cat in test of patient 7"."""
+    said = [label if isinstance(label, str) else " ".join(f"{value:g}" for value in label) for label in labels]
     return [
         f"{label}{split and f' in {split}'}{group and f' of {column} {group}'}"
-        for label, split, group in zip(labels, splits, groups, strict=True)
+        for label, split, group in zip(said, splits, groups, strict=True)
     ]
 
 

@@ -17,14 +17,12 @@ from tl_keras.data.class_names import alike, as_missing
 from tl_keras.data.decoding import decode_image
 from tl_keras.data.exif import orientation_of, unsigned_bytes
 from tl_keras.data.image_header import reason_not_to_decode
+from tl_keras.data.labelling import shown
 from tl_keras.data.progress_bar import progress_bar
 from tl_keras.errors import DataError
 
 # Number of images handed from TensorFlow to Python at a time.
 _BATCH = 64
-_NAMES_SHOWN = 10
-_FEW_IMAGES = 5
-_IMBALANCE = 10
 # Step of the rows and columns that are compared first.
 _STRIDE = 16
 # Largest number of bits of a camera or scanner that stores its values unscaled in 16 bits.
@@ -120,15 +118,16 @@ def inspect_source(source: Source, reading: Reading = AS_USUAL, *, show_progress
     looks = _look_at_all(source, reading, show_progress=show_progress)
     decodable = looks.heights > 0
     undecodable = tuple(source.ids[index] for index in np.flatnonzero(~decodable).tolist())
-    counts = np.bincount(source.labels[decodable], minlength=len(source.class_names))
     reasons = tuple(looks.reasons[~decodable].tolist())
-    _require_two_classes(source, counts, undecodable, looks.reasons)
+    labels = source.labels[decodable]
+    bad = _why_undecodable(source, undecodable, looks.reasons)
+    source.labelling.require_enough(source.name, source.class_names, labels, why=bad)
     if not reading.significant_bits:
         _require_all_bits(source, looks.deepest)
     findings = [
         *sentences_of_left_out(undecodable, reasons),
         *_one_colour_finding(source, looks.of_one_colour),
-        *_class_size_findings(source.class_names, counts),
+        *source.labelling.findings(source.class_names, labels),
         *_shared_content_findings(source, looks.hashes),
         *(f"classes whose names differ little, and may be one: {names}" for names in alike(source.class_names)),
         *_missing_label_findings(source),
@@ -242,20 +241,12 @@ def _hash_if_readable(source: Source, index: int) -> str:
         return ""
 
 
-def _require_two_classes(source: Source, counts: np.ndarray, undecodable: tuple[str, ...], reasons: np.ndarray) -> None:
-    found = [name for name, count in zip(source.class_names, counts, strict=True) if count]
-    if len(found) < 2:
-        received = f"only {found[0]}" if found else "none"
-        why = sorted({f"; some are {reason}" for reason in reasons if reason})
-        bad = (
-            f" ({len(undecodable)} of {number_of(len(source), 'image')} cannot be decoded{''.join(why)})"
-            if undecodable
-            else ""
-        )
-        raise DataError(
-            f"{source.name}: expected images of at least two classes. Received {received}{bad}. "
-            "Add images of another class."
-        )
+def _why_undecodable(source: Source, undecodable: Sequence[str], reasons: np.ndarray) -> str:
+    """Returns, in brackets, how many images cannot be decoded and why; empty if all can."""
+    if not undecodable:
+        return ""
+    why = sorted({f"; some are {reason}" for reason in reasons if reason})
+    return f" ({len(undecodable)} of {number_of(len(source), 'image')} cannot be decoded{''.join(why)})"
 
 
 def _require_all_bits(source: Source, deepest: np.ndarray) -> None:
@@ -276,26 +267,13 @@ def sentences_of_left_out(undecodable: Sequence[str], reasons: Sequence[str]) ->
         names = [name for name, why in zip(undecodable, reasons, strict=True) if why == reason]
         verb = "is" if len(names) == 1 else "are"
         what = f"{verb} {reason}, and {verb}" if reason else f"cannot be decoded and {verb}"
-        yield f"{number_of(len(names), 'image')} {what} left out: {_shown(names)}"
+        yield f"{number_of(len(names), 'image')} {what} left out: {shown(names)}"
 
 
 def _one_colour_finding(source: Source, of_one_colour: np.ndarray) -> Iterable[str]:
     if of_one_colour.any():
         names = [source.ids[index] for index in np.flatnonzero(of_one_colour).tolist()]
-        yield f"{number_of(len(names), 'image')} of one colour only: {_shown(names)}"
-
-
-def _class_size_findings(class_names: Sequence[str], counts: np.ndarray) -> Iterable[str]:
-    few = [f"{class_names[label]} ({counts[label]})" for label in np.flatnonzero(counts < _FEW_IMAGES).tolist()]
-    if few:
-        yield f"classes with fewer than {_FEW_IMAGES} images: {_shown(few)}"
-    smallest = int(np.argmin(np.where(counts > 0, counts, counts.max())))
-    largest = int(np.argmax(counts))
-    if counts[largest] > _IMBALANCE * counts[smallest]:
-        yield (
-            f"the classes are imbalanced: {number_of(int(counts[largest]), 'image')} of {class_names[largest]}, "
-            f"{counts[smallest]} of {class_names[smallest]}"
-        )
+        yield f"{number_of(len(names), 'image')} of one colour only: {shown(names)}"
 
 
 def _missing_label_findings(source: Source) -> Iterable[str]:
@@ -320,20 +298,15 @@ def _shared_content_findings(source: Source, hashes: np.ndarray) -> Iterable[str
         found = [
             " = ".join(source.ids[index] for index in indices)
             for indices in copies.values()
-            if len(np.unique(column[indices])) > 1
+            if len(np.unique(column[indices], axis=0)) > 1
         ]
         if found:
-            yield f"same content {meaning}, {number_of(len(found), 'time')}: {_shown(found)}"
-
-
-def _shown(names: Sequence[str]) -> str:
-    more = len(names) - _NAMES_SHOWN
-    return ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+            yield f"same content {meaning}, {number_of(len(found), 'time')}: {shown(found)}"
 
 
 def _data_hash(source: Source, hashes: np.ndarray) -> str:
     lines = sorted(
-        f"{content}\t{source.class_names[label]}\t{split}\n"
+        f"{content}\t{source.labelling.text(label, source.class_names)}\t{split}\n"
         for content, label, split in zip(hashes, source.labels, source.declared_splits, strict=True)
     )
     digest = hashlib.sha256()

@@ -86,7 +86,7 @@ def measure_mirroring(source: Source, indices: np.ndarray, *, seed: int) -> Mirr
       The counts and accuracies.
     """
     drawn = np.random.default_rng(seed).permutation(np.sort(indices))[:_MOST_IMAGES]
-    thumbnails, labels = _thumbnails(source, drawn), source.labels[drawn]
+    thumbnails, labels = _thumbnails(source, drawn), source.labelling.strata(source.labels[drawn])
     mirrored = thumbnails[:, :, ::-1]
     right: np.ndarray = np.zeros(len(drawn), bool)
     right_mirrored: np.ndarray = np.zeros(len(drawn), bool)

@@ -33,14 +33,15 @@ def with_label_column(table: Table, others: Iterable[str]) -> tuple[Table, list[
         found = [name for name, is_set in zip(names, row, strict=True) if is_set]
         if len(found) > 1:
             raise DataError(
-                f"{table.name} line {line}: expected one label an image. Received {' and '.join(found)}, in columns of 0 and 1. "
-                "Several labels of an image are not supported yet: keep one 1 in each row."
+                f"{table.name} line {line}: expected one label per image. Received {' and '.join(found)}, in columns of 0 and 1. "
+                "To learn several labels of an image, use --task=multi_label; otherwise keep one 1 in each row."
             )
         labels.append(found[0] if found else "")
     if "" in labels:
         raise DataError(
             f"{table.name} line {table.lines[labels.index('')]}: expected a 1 in one of the columns {', '.join(names)}. "
-            f"Received none, in {number_of(labels.count(''), 'row')}. Add a column for what is none of these, or remove the rows."
+            f"Received none, in {number_of(labels.count(''), 'row')}. Add a column for what is none of these, remove the rows, or use "
+            "--task=multi_label, where an image may have none."
         )
     kept = [position for position, name in enumerate(table.columns) if name not in names]
     rows = [[*(row[position] for position in kept), label] for row, label in zip(table.rows, labels, strict=True)]

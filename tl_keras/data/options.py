@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from tl_keras.config import TransferConfig, parse_columns, parse_splits
+from tl_keras.config.choices import LabelKind, label_kind_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +37,11 @@ class SourceOptions:
             data.group_by,
             config.cache.folder,
         )
+
+    @property
+    def label_kind(self) -> LabelKind:
+        """Returns what the labels are."""
+        return label_kind_of(self.task)
 
     @property
     def meanings(self) -> dict[str, str]:

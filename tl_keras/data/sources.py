@@ -14,6 +14,7 @@ from tl_keras.data.base import Source
 from tl_keras.data.folder import FolderSource
 from tl_keras.data.from_python import HuggingFaceSource, TFDataSource, hugging_face_source
 from tl_keras.data.groups import groups_by_name
+from tl_keras.data.labelling import as_kind
 from tl_keras.data.options import NO_OPTIONS, SourceOptions
 from tl_keras.data.remote import fetch
 from tl_keras.data.source_names import check_source
@@ -40,16 +41,16 @@ def open_source(source: Any, options: SourceOptions = NO_OPTIONS) -> Source:
       The source; no image has been read yet.
 
     Raises:
-      DataError: There is no such source, its files do not fit its kind, or its labels are probably not single labels,
-        or `group_by` finds no groups.
+      DataError: There is no such source, its files do not fit its kind, its labels are not what the task learns, or `group_by`
+        finds no groups.
     """
     if isinstance(source, Source):
-        return _grouped(source, options.group_by)
+        return _grouped(_with_labels_of(source, options), options.group_by)
     opened = _open_named(source, options) if isinstance(source, str | os.PathLike) else _open_object(source, options)
-    if options.task == "auto" and not isinstance(opened, FolderSource):
+    if options.task == "auto" and opened.labelling.kind == "class" and not isinstance(opened, FolderSource):
         counts = np.bincount(opened.labels, minlength=len(opened.class_names))
         require_single_labels(opened.name, opened.class_names, counts.tolist())
-    return _grouped(opened, options.group_by)
+    return _grouped(_with_labels_of(opened, options), options.group_by)
 
 
 def _grouped(source: Source, group_by: str) -> Source:
@@ -59,6 +60,15 @@ def _grouped(source: Source, group_by: str) -> Source:
     grouped = copy.copy(source)
     grouped.groups = groups_by_name(source.name, source.ids, group_by)
     return grouped
+
+
+def _with_labels_of(source: Source, options: SourceOptions) -> Source:
+    """Returns the source with labels of the kind that the task learns; the same one where it has them."""
+    if source.labelling.kind == options.label_kind:
+        return source
+    changed = copy.copy(source)
+    changed.class_names, changed.labels = as_kind(source.name, source.class_names, source.labels, options.label_kind)
+    return changed
 
 
 def _open_named(source: str | os.PathLike[str], options: SourceOptions) -> Source:

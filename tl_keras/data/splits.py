@@ -169,7 +169,13 @@ def split_source(
     _require_whole_groups(source, assigned)
     _require_training_images(source, assigned)
     if train_examples_per_class:
-        _keep_few(assigned, source.labels, inspection.sha256, limit=train_examples_per_class, seed=seed)
+        _keep_few(
+            assigned,
+            source.labelling.strata(source.labels),
+            inspection.sha256,
+            limit=train_examples_per_class,
+            seed=seed,
+        )
     for split in ("train", "validation"):
         if not np.any(assigned == split):
             in_groups = f" in {number_of(len(source.groups), 'group')}" if source.groups else ""
@@ -205,16 +211,16 @@ def _hold_out(
     validation_fraction: float,
 ) -> None:
     """Moves images of the pool from train to test and validation, in place."""
-    labels = source.labels
+    strata = source.labelling.strata(source.labels)
     different, first, content = np.unique(contents, return_index=True, return_inverse=True)
-    label_of_content = labels[pool][first]
-    np.minimum.at(label_of_content, content, labels[pool])
+    stratum_of_content = strata[pool][first]
+    np.minimum.at(stratum_of_content, content, strata[pool])
     position = _position(different, salt=f"{seed}")
     split_of_content: np.ndarray = np.full(len(different), "train", "U10")
-    for label in np.unique(label_of_content):
-        members = np.flatnonzero(label_of_content == label)
+    for stratum in np.unique(stratum_of_content):
+        members = np.flatnonzero(stratum_of_content == stratum)
         ranked = members[np.argsort(position[members], kind="stable")]
-        _, validation, test = split_sizes(len(ranked), validation_fraction, test_fraction, test_first=bool(label % 2))
+        _, validation, test = split_sizes(len(ranked), validation_fraction, test_fraction, test_first=bool(stratum % 2))
         split_of_content[ranked[:test]] = "test"
         split_of_content[ranked[len(ranked) - validation :]] = "validation"
     assigned[pool] = split_of_content[content]
@@ -243,7 +249,13 @@ def _hold_out_groups(
     # In the order of their contents, so that a renamed file changes nothing.
     order = np.argsort(contents, kind="stable")
     unit = units(contents[order], source.groups.names[pool][order])
-    dealt = deal(unit, source.labels[pool][order], fractions, seed=seed_of(contents, seed), first_has_all=True)
+    dealt = deal(
+        unit,
+        source.labelling.strata(source.labels)[pool][order],
+        fractions,
+        seed=seed_of(contents, seed),
+        first_has_all=True,
+    )
     assigned[pool[order]] = names[dealt]
 
 
@@ -271,13 +283,13 @@ def split_sizes(
     return int(sizes[0]), int(sizes[1]), int(sizes[2])
 
 
-def _keep_few(assigned: np.ndarray, labels: np.ndarray, contents: np.ndarray, *, limit: int, seed: int) -> None:
+def _keep_few(assigned: np.ndarray, strata: np.ndarray, contents: np.ndarray, *, limit: int, seed: int) -> None:
     """Leaves at most `limit` training images per class, in place."""
     train = np.flatnonzero(assigned == "train")
     # Uses a salt of its own, since images next to the threshold of validation are no better than others.
     position = _position(contents[train], salt=f"{seed}:examples")
-    for label in np.unique(labels[train]):
-        members = labels[train] == label
+    for stratum in np.unique(strata[train]):
+        members = strata[train] == stratum
         order = train[members][np.argsort(position[members], kind="stable")]
         assigned[order[limit:]] = "unused"
 
@@ -301,7 +313,7 @@ def _require_whole_groups(source: Source, assigned: np.ndarray) -> None:
 
 def _require_training_images(source: Source, assigned: np.ndarray) -> None:
     held_out = np.isin(assigned, ("validation", "test"))
-    missing = np.setdiff1d(source.labels[held_out], source.labels[assigned == "train"])
+    missing = source.labelling.not_trained(source.labels[held_out], source.labels[assigned == "train"])
     if len(missing):
         names = ", ".join(source.class_names[label] for label in missing.tolist())
         raise DataError(

@@ -28,7 +28,8 @@ class TableSource(FileSource):
 
     def __init__(self, table: Table, options: SourceOptions):
         listing = list_table(table, options)
-        class_names, labels = encode_classes(listing.labels)
+        read = (listing.names, np.array(listing.labels)) if listing.names else encode_classes(listing.labels)
+        class_names, labels = read
         super().__init__(
             name=table.name,
             class_names=class_names,
@@ -87,6 +88,8 @@ def data_frame_source(frame: Any, options: SourceOptions = NO_OPTIONS) -> TableS
 
 
 def _as_cell(value: Any) -> str:
+    if isinstance(value, (list, tuple, set, np.ndarray)):
+        return ";".join(map(str, value))
     if value is None or value != value:  # NaN stands for an empty cell
         return ""
     return str(value).strip()

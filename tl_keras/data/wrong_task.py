@@ -31,14 +31,14 @@ def require_single_labels(name: str, class_names: Sequence[str], counts: Sequenc
         example = next(label for label in used if separator in label)
         raise DataError(
             f"{name}: expected one label per image. Received labels such as {example!r}, which look like several, separated by "
-            f"{separator!r}. Several labels of an image are not supported yet: keep one of each. {_ASKED}"
+            f"{separator!r}. To learn several labels of an image, use --task=multi_label. {_ASKED}"
         )
     images = sum(used.values())
     if _are_numbers(list(used), images):
         shown = ", ".join(list(used)[:3])
         raise DataError(
             f"{name}: expected labels that are classes. Received {len(used)} numbers for {images} images, such as {shown}, "
-            f"which look like something measured. Predicting a number is not supported yet: make classes of ranges. {_ASKED}"
+            f"which look like something measured. To learn numbers, use --task=regression. {_ASKED}"
         )
     if len(used) > _MANY_VALUES and images < 2 * len(used):
         raise DataError(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+
+from tl_keras.console import printable
 
 # With fewer classes, five guesses are right too often to be informative.
 _TOP_5_FROM_CLASSES = 10
@@ -48,6 +51,20 @@ def classification_metrics(
         for i, name in enumerate(class_names)
     ]
     return metrics
+
+
+def classification_lines(metrics: Mapping[str, Any]) -> list[str]:
+    """Returns what `classification_metrics` returned as a line and a table."""
+    top_5 = f", top-5 {metrics['top_5_accuracy']:.4f}" if "top_5_accuracy" in metrics else ""
+    width = max(len("class"), *(len(printable(row["class"])) for row in metrics["classes"]))
+    lines = [
+        f"accuracy {metrics['accuracy']:.4f}{top_5}",
+        f"{'class':<{width}} {'precision':>10} {'recall':>8} {'images':>8}",
+    ]
+    for row in metrics["classes"]:
+        precision, recall = ("-" if row[name] is None else f"{row[name]:.4f}" for name in ("precision", "recall"))
+        lines.append(f"{printable(row['class']):<{width}} {precision:>10} {recall:>8} {row['examples']:>8}")
+    return lines
 
 
 def accuracy_interval(accuracy: float, images: int) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pathlib
 from typing import Any
@@ -15,10 +16,10 @@ from tl_keras.data.pipeline import evaluation_order
 from tl_keras.data.sources import NO_OPTIONS, Source, SourceOptions, open_source
 from tl_keras.data.splits import Splits, hash_starts
 from tl_keras.distribution.keras_settings import with_own_keras_settings
-from tl_keras.errors import DataError, nearest
-from tl_keras.evaluation.metrics import classification_metrics
+from tl_keras.errors import DataError
 from tl_keras.runs.directory import RunDirectory
-from tl_keras.serving.predictor import load_predictor
+from tl_keras.serving.predictor import Predictor, load_predictor
+from tl_keras.tasks.base import task_named
 
 
 @with_own_keras_settings
@@ -52,7 +53,7 @@ def evaluate_model(
       batch_size: Number of images at a time.
 
     Returns:
-      The measures of `classification_metrics`, and `split`; `undecodable`, the number of images left out, and `left_out`, a
+      The measures of the model's task, as a rule of `classification_metrics`, and `split`; `undecodable`, the number of images left out, and `left_out`, a
       sentence for each reason; `trained_on`, how many of the others the run was trained on, if its directory can tell; and
       `notes` on this and on everything else that was left out.
 
@@ -60,6 +61,9 @@ def evaluate_model(
       DataError: The source cannot be read, has classes that the model lacks, or lacks the split.
       BackboneError: The model cannot be read.
     """
+    predictor = load_predictor(model)
+    if options.task == "auto":
+        options = dataclasses.replace(options, task=predictor.task.name)
     source = open_source(source, options)
     declared = set(source.declared_splits.tolist()) - {""}
     split = split or ("test" if "test" in declared else "")
@@ -69,7 +73,7 @@ def evaluate_model(
     inspection = inspect_source(source, Reading(significant_bits=DEFAULT_SIGNIFICANT_BITS, max_pixels=max_pixels))
     chosen = inspection.decodable & ((source.declared_splits == split) if split else True)
     indices = np.flatnonzero(chosen)
-    metrics = _measure(model, source, indices, batch_size=batch_size)
+    metrics = _measure(predictor, source, indices, batch_size=batch_size)
     trained_on = _trained_on(model, source, inspection, indices)
     seen = (
         f"the run was trained on {trained_on} of {number_of(len(indices), 'image')}: on others its accuracy is likely to be lower; "
@@ -113,7 +117,7 @@ def evaluate_run(workdir: str | os.PathLike[str], *, split: str = "test", batch_
       batch_size: Number of images at a time.
 
     Returns:
-      The measures of `classification_metrics`.
+      The measures of the model's task, as a rule of `classification_metrics`.
 
     Raises:
       DataError: The run's source can no longer be read or lacks an image of the split, or the split is empty.
@@ -122,7 +126,7 @@ def evaluate_run(workdir: str | os.PathLike[str], *, split: str = "test", batch_
     indices = getattr(splits, split)
     if not len(indices):
         raise DataError(f"{source.name}: expected images of split {split} of {workdir}. Received: none in it.")
-    return _measure(workdir, source, indices, batch_size=batch_size)
+    return _measure(load_predictor(workdir), source, indices, batch_size=batch_size)
 
 
 def open_run(workdir: str | os.PathLike[str], *, source: Source | None = None) -> tuple[TransferConfig, Source, Splits]:
@@ -152,33 +156,18 @@ def open_run(workdir: str | os.PathLike[str], *, source: Source | None = None) -
     return config, source, Splits.from_json(splits, source)
 
 
-def _measure(model: str | os.PathLike[str], source: Source, indices: np.ndarray, *, batch_size: int) -> dict[str, Any]:
-    """Returns the measures of `classification_metrics` for some images, all of which can be decoded."""
-    predictor = load_predictor(model)
-    columns = {name: column for column, name in enumerate(predictor.class_names)}
-    unknown = [name for name in source.class_names if name not in columns]
-    if unknown:
-        raise DataError(
-            f"data: expected the model's classes ({', '.join(predictor.class_names[:20])}). Received: {unknown[0]}. "
-            f"{nearest(unknown[0], columns)}".strip()
-        )
-    order = evaluation_order(source, indices)
+def _measure(predictor: Predictor, source: Source, indices: np.ndarray, *, batch_size: int) -> dict[str, Any]:
+    """Returns the measures of the model's task for some images, all of which can be decoded."""
+    order, task = evaluation_order(source, indices), predictor.task
+    labels = source.labelling.in_order_of(source.labels[order], source.class_names, predictor.class_names)
     images = source.images(indices).map(lambda element: element["image"])
-    labels = np.array([columns[name] for name in source.class_names], np.int64)[source.labels[order]]
-    probabilities = predictor.probabilities(images, batch_size=batch_size)
-    return classification_metrics(labels, probabilities, predictor.class_names)
+    outputs = predictor.probabilities(images, batch_size=batch_size)
+    measures = task.measures(outputs, labels, predictor.class_names)
+    return {**({} if task.label_kind == "class" else {"task": task.name}), **measures}
 
 
 def as_text(metrics: dict[str, Any]) -> str:
     """Returns the measures as lines and a table."""
-    top_5 = f", top-5 {metrics['top_5_accuracy']:.4f}" if "top_5_accuracy" in metrics else ""
-    lines = [
-        f"accuracy {metrics['accuracy']:.4f}{top_5}  ({number_of(metrics['examples'], 'image')}, split {metrics['split']})"
-    ]
-    lines += map(printable, metrics["left_out"])
-    width = max(len("class"), *(len(printable(row["class"])) for row in metrics["classes"]))
-    lines.append(f"{'class':<{width}} {'precision':>10} {'recall':>8} {'images':>8}")
-    for row in metrics["classes"]:
-        precision, recall = ("-" if row[name] is None else f"{row[name]:.4f}" for name in ("precision", "recall"))
-        lines.append(f"{printable(row['class']):<{width}} {precision:>10} {recall:>8} {row['examples']:>8}")
-    return "\n".join(lines)
+    first, *others = task_named(metrics.get("task", "auto")).describe(metrics)
+    first += f"  ({number_of(metrics['examples'], 'image')}, split {metrics['split']})"
+    return "\n".join([first, *map(printable, metrics["left_out"]), *others])

@@ -110,7 +110,13 @@ def _export(
                 chosen.write(trained, model, read_training_pixels)
             _write_facts(run, trained, temporary / ("" if chosen.file else "assets.extra"), files=chosen.takes_files)
             with tempfile.TemporaryDirectory(prefix=f".{os.getpid()}.", dir=run.path) as scratch:
-                answers = predict_in_fresh_process(chosen.runtime, model, questions, scratch=pathlib.Path(scratch))
+                answers = predict_in_fresh_process(
+                    chosen.runtime,
+                    model,
+                    questions,
+                    scratch=pathlib.Path(scratch),
+                    output_name=trained.task.output_name,
+                )
             comparison = compare(
                 answers,
                 proof.logits,
@@ -209,6 +215,7 @@ def _write_facts(run: RunDirectory, trained: TrainedModel, folder: pathlib.Path,
     facts = {
         "class_names": trained.class_names,
         "task": trained.task.name,
+        **({"task_facts": known} if (known := trained.task.facts()) else {}),
         "preprocess": trained.preprocess.to_json(),
         **(_limits_of_files(run) if files else {}),
         **trained.statistics.to_json(),

@@ -18,7 +18,7 @@ def answering_function(trained: TrainedModel) -> tf.types.experimental.Polymorph
 
     The function takes `images`, float32 (n, image_size, image_size, 3), RGB, 0 to 255. It returns a dictionary: `features`, float32
     (n, d); `logits`, float32 (n, classes), before the temperature; `outlier`, float32 (n,), see `OutlierModel.score`;
-    `probabilities`, float32 (n, classes).
+    and under `Task.output_name`, as a rule `probabilities`, float32 (n, outputs).
     """
     size, statistics = trained.preprocess.image_size, trained.statistics
     model = with_features(trained.model)
@@ -35,7 +35,7 @@ def answering_function(trained: TrainedModel) -> tf.types.experimental.Polymorph
 
     @tf.function(input_signature=takes, autograph=False)
     def answer(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        return dict(zip(("features", "logits", "outlier", "probabilities"), frozen(images), strict=True))
+        return dict(zip(("features", "logits", "outlier", trained.task.output_name), frozen(images), strict=True))
 
     return answer
 
@@ -54,7 +54,7 @@ def signatures(trained: TrainedModel) -> dict[str, tf.types.experimental.Concret
 
     def labelled(images: tf.Tensor) -> dict[str, tf.Tensor]:
         answered = answers(images)
-        outputs = trained.task.answers(answered["probabilities"], trained.class_names)
+        outputs = trained.task.answers(answered[trained.task.output_name], trained.class_names)
         return {**outputs, "outlier": answered["outlier"]}
 
     def image_of(example: tf.Tensor) -> tf.Tensor:

@@ -22,7 +22,7 @@ from tl_keras.builder import Student
 from tl_keras.errors import BackboneError
 from tl_keras.files import replacing
 from tl_keras.serving.student_statistics import StudentStatistics
-from tl_keras.tasks.base import Task, task_named
+from tl_keras.tasks.base import Task, task_of
 from tl_keras.untrusted import check_npz, read_entry, read_json_entry
 
 _STATISTICS = "tl_keras.npz"
@@ -63,6 +63,8 @@ def save_model(
       WorkdirError: The disk is full, or the place is not writable.
     """
     facts: dict[str, Any] = {"preprocess": student.preprocess.to_json(), "class_names": class_names, "task": task.name}
+    if known := task.facts():
+        facts["task_facts"] = known
     if isinstance(student.teacher.spec, BackboneSpec):  # the file can then be the next teacher, at any image size
         facts |= {"backbone": student.teacher.spec.name, "alpha": student.teacher.alpha}
     with replacing(path) as temporary:
@@ -87,13 +89,11 @@ def load_model(path: pathlib.Path) -> TrainedModel:
         check_npz(io.BytesIO(packed))
         statistics = StudentStatistics.from_bytes(packed)
         names = tuple(facts["class_names"])
-        task = facts.get("task", "auto")  # earlier versions knew one task
+        task = task_of(facts)
     except KeyError as error:
         raise BackboneError(
             f"model: expected a .keras file written by this version of tl_keras. Received: {path}."
         ) from error
     except (zipfile.BadZipFile, ValueError, OSError) as error:
         raise BackboneError(f"model: expected a .keras file that can be read. Received: {path} ({error}).") from error
-    return TrainedModel(
-        load_keras_file(path), PreprocessSpec.from_json(facts["preprocess"]), names, statistics, task_named(task)
-    )
+    return TrainedModel(load_keras_file(path), PreprocessSpec.from_json(facts["preprocess"]), names, statistics, task)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -100,14 +101,20 @@ def check_labels(known: np.ndarray, counts: np.ndarray) -> Check:
     """Compares the frequency of each predicted class with that on the validation images.
 
     Args:
-      known: int64 (classes,), `StudentStatistics.predicted_counts`.
-      counts: int64 (classes,), number of predictions of each class, in total at least 1.
+      known: int64 (answers,), `StudentStatistics.predicted_counts`.
+      counts: int64 (answers,), number of predictions of each answer.
     """
-    change = 0.5 * float(np.abs(counts / counts.sum() - known / known.sum()).sum())
+    change = 0.5 * float(np.abs(_shares(counts) - _shares(known)).sum())
     answered = (counts + known) > 0
     table = np.stack([counts, known])[:, answered]
-    p_value = float(chi2_contingency(table).pvalue) if answered.sum() > 1 else 1.0
+    counted = answered.sum() > 1 and table.sum(axis=1).all()
+    p_value = float(chi2_contingency(table).pvalue) if counted else 1.0
     return Check("label_change", change, _LARGE_LABEL_CHANGE, p_value)
+
+
+def _shares(counts: np.ndarray) -> np.ndarray:
+    """Returns the share of each answer, 0 where nothing was counted."""
+    return counts / max(int(counts.sum()), 1)
 
 
 def verdict(checks: list[Check]) -> str:
@@ -129,7 +136,7 @@ class Watch:
     """Follows the answers of a server, a thousand at a time.
 
     Args:
-      class_names: Names in the order of `known`.
+      class_names: Names of the answers, in the order of `known`.
       known: int64 (classes,), `StudentStatistics.predicted_counts`.
     """
 
@@ -138,13 +145,14 @@ class Watch:
         self._labels: list[str] = []
         self._outliers: list[float] = []
 
-    def add(self, label: str, outlier: float) -> str | None:
-        """Adds an answer, and after every thousandth returns a line on the last thousand."""
-        self._labels.append(label)
+    def add(self, names: Sequence[str], outlier: float) -> str | None:
+        """Adds the names in an answer, and after every thousandth returns a line on the last thousand."""
+        self._labels.extend(names)
         self._outliers.append(outlier)
-        if len(self._labels) < _WATCHED_ANSWERS:
+        if len(self._outliers) < _WATCHED_ANSWERS:
             return None
-        counts = np.array([self._labels.count(name) for name in self._class_names], np.int64)
+        counted = Counter(self._labels)
+        counts = np.array([counted[name] for name in self._class_names], np.int64)
         checks = [check_outliers(np.array(self._outliers)), check_labels(self._known, counts)]
         self._labels, self._outliers = [], []
         figures = ", ".join(
@@ -183,14 +191,15 @@ def compare_images(
         raise DataError(f"data: expected images that can be decoded in {folder}. Received: {'; '.join(sentences)}.")
     pixels = in_parallel(encoded_images(readable), trained.preprocess.evaluation_transform)
     features, logits = with_features(trained.model).predict(pixels.batch(batch_size), verbose=0)
-    counts = np.bincount(trained.task.decide(logits), minlength=len(trained.class_names))
+    counts = trained.task.count_answers(logits, len(trained.class_names))
     checks = [
         check_outliers(statistics.outliers.score(features).numpy()),
         check_features(statistics, statistics.outliers.project(features).numpy()),
         check_labels(statistics.predicted_counts, counts),
     ]
-    known = statistics.predicted_counts / statistics.predicted_counts.sum()
-    shares = zip(trained.class_names, (counts / counts.sum()).tolist(), known.tolist(), strict=True)
+    known = _shares(statistics.predicted_counts)
+    names = trained.task.answer_names(trained.class_names)
+    shares = zip(names, _shares(counts).tolist(), known.tolist(), strict=True)
     return {
         "images": len(readable),
         "undecodable": len(left_out),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from tl_keras.builder import Student
@@ -14,6 +15,19 @@ from tl_keras.serving.student_statistics import PredictFn, measure_student
 from tl_keras.tasks.base import Task
 
 
+@dataclasses.dataclass(frozen=True)
+class PackagedStudent:
+    """The facts about a student that only its predictions of validation images tell.
+
+    Attributes:
+      calibration: Entry `calibration` of `result.json`.
+      task: Task with what it decides by those predictions.
+    """
+
+    calibration: dict[str, Any]
+    task: Task
+
+
 def package_student(
     student: Student,
     run: RunDirectory,
@@ -22,7 +36,7 @@ def package_student(
     *,
     predict: PredictFn,
     task: Task,
-) -> dict[str, Any]:
+) -> PackagedStudent:
     """Writes `model.keras`, and `proof.npz`, which every export must reproduce.
 
     Args:
@@ -33,13 +47,10 @@ def package_student(
       predict: Function that returns the student's features and logits for images of the source.
       task: Task of the student.
 
-    Returns:
-      The entry `calibration` of `result.json`.
-
     Raises:
       WorkdirError: The disk is full, or the place is not writable.
     """
-    statistics, validation, validation_logits = measure_student(predict, source, splits, task=task)
+    statistics, task, validation, validation_logits = measure_student(predict, source, splits, task=task)
     save_model(student, run.model, class_names=source.class_names, statistics=statistics, task=task)
     make_parity_record(source, validation, validation_logits).save(run.proof)
-    return statistics.to_json()
+    return PackagedStudent(statistics.to_json(), task)

@@ -87,7 +87,12 @@ def make_parity_record(source: Source, validation: np.ndarray, logits: np.ndarra
 
 
 def predict_in_fresh_process(
-    runtime: str, model: pathlib.Path, questions: list[np.ndarray], *, scratch: pathlib.Path
+    runtime: str,
+    model: pathlib.Path,
+    questions: list[np.ndarray],
+    *,
+    scratch: pathlib.Path,
+    output_name: str = "probabilities",
 ) -> ExportedAnswers:
     """Returns the outputs of an exported model, computed in a process without tl_keras and Keras.
 
@@ -96,6 +101,7 @@ def predict_in_fresh_process(
       model: File or directory that the runtime loads.
       questions: Bytes of image files as uint8 (length,), or pixels, float32 (height, width, 3).
       scratch: Empty directory through which the two processes exchange files.
+      output_name: Name of the output beside the logits; see `Task.output_name`.
 
     Raises:
       ExportError: The model cannot be loaded, or gives no answer within ten minutes.
@@ -106,7 +112,7 @@ def predict_in_fresh_process(
         np.savez(asked, **_named(questions))
     try:
         process = subprocess.run(
-            [sys.executable, script, runtime, model, asked, answered],
+            [sys.executable, script, runtime, model, asked, answered, output_name],
             capture_output=True,
             text=True,
             timeout=_SECONDS_TO_ANSWER,
@@ -166,7 +172,7 @@ def compare(
         task.probabilities(tf.constant(logits.astype(np.float64) / temperature)).numpy()
         for logits in (answers.logits, expected)
     )
-    rounding = _SOFTMAX_ROUNDING * max(1.0, largest / temperature)
+    rounding = _SOFTMAX_ROUNDING * max(1.0, largest / temperature, float(np.abs(own).max()))
     if tolerance is not None and not (apart := float(np.abs(answers.probabilities - own).max())) <= rounding:
         raise ExportError(
             f"export: expected the probabilities of the exported logits to {rounding:.2g}. Received: others, which differ "

@@ -22,22 +22,24 @@ from tl_keras.serving.export import newest_version
 from tl_keras.serving.image_inputs import ImageInput, encoded_images, image_inputs
 from tl_keras.serving.model_file import TrainedModel, load_model
 from tl_keras.serving.runtime_check import open_saved_model
-from tl_keras.tasks.base import task_named
+from tl_keras.tasks.base import Task, task_of
 from tl_keras.untrusted import parse_json
 
 
 class Predictor(abc.ABC):
-    """A trained model that classifies images.
+    """A trained model that answers for images.
 
     Attributes:
-      class_names: Names in the order of the columns of `probabilities`.
+      class_names: Names of the classes, in the order of the labels.
+      task: Task of the model, which makes answers and measures of its output.
     """
 
     class_names: tuple[str, ...]
+    task: Task
 
     @abc.abstractmethod
     def probabilities(self, images: tf.data.Dataset, *, batch_size: int) -> np.ndarray:
-        """Returns the probability of each class, float32 (n, classes), for n images.
+        """Returns the output of `Task.probabilities`, float32 (n, outputs), for n images.
 
         Args:
           images: Dataset of encoded images, string (), or pixels, uint8 (height, width, channels).
@@ -53,14 +55,13 @@ class KerasPredictor(Predictor):
         self._model = trained.model
         self._preprocess = trained.preprocess
         self._temperature = trained.statistics.temperature
-        self._task = trained.task
+        self.task = trained.task
 
     def probabilities(self, images: tf.data.Dataset, *, batch_size: int) -> np.ndarray:
         """Implements `Predictor.probabilities`."""
         ready = in_parallel(images, self._preprocess.evaluation_transform)
         logits = self._model.predict(ready.batch(batch_size).prefetch(tf.data.AUTOTUNE), verbose=0)
-        probabilities = self._task.probabilities(tf.constant(logits / self._temperature)).numpy()
-        return self._task.class_probabilities(probabilities)
+        return self.task.probabilities(tf.constant(logits / self._temperature)).numpy()
 
 
 class SavedModelPredictor(Predictor):
@@ -70,13 +71,12 @@ class SavedModelPredictor(Predictor):
         facts = path / "assets.extra" / "tl_keras.json"
         try:
             known = parse_json(facts.read_bytes())
-            names, task = known["class_names"], known.get("task", "auto")  # earlier versions knew one task
+            names, self.task = known["class_names"], task_of(known)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise BackboneError(
                 f"model: expected a SavedModel written by tl_keras, with {facts}. Received: {path} ({type(error).__name__})."
             ) from error
         self.class_names = tuple(map(str, names))
-        self._task = task_named(task)
         self._loaded = open_saved_model(str(path))
         self._serve = self._loaded.signatures["serving_default"]
 
@@ -85,8 +85,8 @@ class SavedModelPredictor(Predictor):
         if images.element_spec.dtype != tf.string:
             images = in_parallel(images, tf.io.encode_png)
         batches = images.batch(batch_size).prefetch(tf.data.AUTOTUNE)
-        probabilities = np.concatenate([self._serve(image_bytes=batch)["probabilities"].numpy() for batch in batches])
-        return self._task.class_probabilities(probabilities)
+        name = self.task.output_name
+        return np.concatenate([self._serve(image_bytes=batch)[name].numpy() for batch in batches])
 
 
 @with_own_keras_settings
@@ -143,7 +143,7 @@ def predict_images(
 
     Returns:
       A row per image, in order: `file`, its path or its position, such as `images[2]`; `label`, `score` (0 to 1) and
-      `top_k`, a list of labels and scores. An image that is not decoded has `file`, `error`, and `reason`, which completes
+      `top_k`, a list of labels and scores; of a model of another task what docs/tasks.md says. An image that is not decoded has `file`, `error`, and `reason`, which completes
       "12 images are ..." and is empty for a damaged one.
 
     Raises:
@@ -160,10 +160,9 @@ def predict_images(
     if answered:
         encoded = encoded_images([inputs[index] for index in answered])
         probabilities = predictor.probabilities(encoded, batch_size=batch_size)
-        for index, row in zip(answered, probabilities, strict=True):
-            best = np.argsort(-row, kind="stable")[:top_k]
-            ranked = [{"label": predictor.class_names[i], "score": float(row[i])} for i in best]
-            rows[index].update({**ranked[0], "top_k": ranked})
+        found = predictor.task.rows(probabilities, predictor.class_names, top_k=top_k)
+        for index, row in zip(answered, found, strict=True):
+            rows[index].update(row)
     return rows
 
 

@@ -1,7 +1,7 @@
 """Runs an exported model in a separate process that imports the model's runtime and nothing of tl_keras or Keras.
 
-The script is `python runtime_check.py RUNTIME MODEL QUESTIONS_NPZ ANSWERS_NPZ`, with RUNTIME one of saved_model, litert, onnx
-and openvino. `QUESTIONS_NPZ` holds arrays `image_0`, `image_1`, ...: the bytes of an image file, uint8 (length,), for
+The script is `python runtime_check.py RUNTIME MODEL QUESTIONS_NPZ ANSWERS_NPZ OUTPUT`, with RUNTIME one of saved_model, litert,
+onnx and openvino, and OUTPUT the name of the output beside the logits. `QUESTIONS_NPZ` holds arrays `image_0`, `image_1`, ...: the bytes of an image file, uint8 (length,), for
 saved_model, otherwise pixels, float32 (height, width, 3). The script writes `logits` and `probabilities`, both float32
 (n, classes), to `ANSWERS_NPZ`.
 """
@@ -16,7 +16,7 @@ import numpy as np
 
 Ask = Callable[[list[np.ndarray]], dict[str, np.ndarray]]
 
-_ASKED_FOR = ("logits", "probabilities")
+_LOGITS = "logits"
 
 
 def open_saved_model(path: str) -> Any:
@@ -31,7 +31,7 @@ def open_saved_model(path: str) -> Any:
         return tf.saved_model.load(str(link))
 
 
-def load_saved_model(path: str) -> Ask:
+def load_saved_model(path: str, output: str) -> Ask:
     """Loads a model into TensorFlow."""
     import tensorflow as tf
 
@@ -39,13 +39,13 @@ def load_saved_model(path: str) -> Ask:
 
     def ask(files: list[np.ndarray]) -> dict[str, np.ndarray]:
         image_bytes = tf.constant([file.tobytes() for file in files])
-        served = {"probabilities": "serving_default", "logits": "logits"}
-        return {name: signatures[served[name]](image_bytes=image_bytes)[name].numpy() for name in _ASKED_FOR}
+        served = {output: "serving_default", _LOGITS: "logits"}
+        return {name: signatures[key](image_bytes=image_bytes)[name].numpy() for name, key in served.items()}
 
     return ask
 
 
-def load_litert(path: str) -> Ask:
+def load_litert(path: str, output: str) -> Ask:
     """Loads a model into LiteRT."""
     from ai_edge_litert.interpreter import Interpreter
 
@@ -53,17 +53,16 @@ def load_litert(path: str) -> Ask:
     return lambda images: runner(images=np.stack(images))
 
 
-def load_onnx(path: str) -> Ask:
+def load_onnx(path: str, output: str) -> Ask:
     """Loads a model into ONNX Runtime."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    return lambda images: dict(
-        zip(_ASKED_FOR, session.run(list(_ASKED_FOR), {"images": np.stack(images)}), strict=True)
-    )
+    names = [_LOGITS, output]
+    return lambda images: dict(zip(names, session.run(names, {"images": np.stack(images)}), strict=True))
 
 
-def load_openvino(path: str) -> Ask:
+def load_openvino(path: str, output: str) -> Ask:
     """Loads a model into OpenVINO in float32; by default it takes bfloat16 if the processor supports it."""
     import openvino
 
@@ -71,12 +70,12 @@ def load_openvino(path: str) -> Ask:
 
     def ask(images: list[np.ndarray]) -> dict[str, np.ndarray]:
         answered = compiled({"images": np.stack(images)})
-        return {name: answered[name] for name in _ASKED_FOR}
+        return {name: answered[name] for name in (_LOGITS, output)}
 
     return ask
 
 
-RUNTIMES: dict[str, Callable[[str], Ask]] = {
+RUNTIMES: dict[str, Callable[[str, str], Ask]] = {
     "saved_model": load_saved_model,
     "litert": load_litert,
     "onnx": load_onnx,
@@ -84,14 +83,13 @@ RUNTIMES: dict[str, Callable[[str], Ask]] = {
 }
 
 
-def main(runtime: str, model: str, questions: str, answers: str) -> None:
-    """Writes the logits and probabilities of the model."""
+def main(runtime: str, model: str, questions: str, answers: str, output: str) -> None:
+    """Writes the logits of the model, and its output of that name as `probabilities`."""
     sys.modules.update({"keras": None, "tl_keras": None})  # type: ignore[dict-item]  # makes their import fail
     with np.load(questions) as archive:
         images = [archive[f"image_{i}"] for i in range(len(archive.files))]
-    answered = RUNTIMES[runtime](model)(images)
-    logits, probabilities = (answered[name] for name in _ASKED_FOR)
-    np.savez(answers, logits=logits, probabilities=probabilities)
+    answered = RUNTIMES[runtime](model, output)(images)
+    np.savez(answers, logits=answered[_LOGITS], probabilities=answered[output])
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ from tl_keras.serving.batching import MicroBatcher, OverloadError
 from tl_keras.serving.export import newest_version
 from tl_keras.serving.monitoring import Watch
 from tl_keras.serving.runtime_check import open_saved_model
+from tl_keras.tasks.base import task_of
 
 _SIGNATURES = ("serving_default", "features")
 _MAX_INSTANCES = 64
@@ -114,7 +115,9 @@ class _Server:
         self._loaded = open_saved_model(str(version))
         self._metadata = _metadata(version, name=name)
         facts = json.loads((version / "assets.extra" / "tl_keras.json").read_text(encoding="utf-8"))
-        self._watch = Watch(facts["class_names"], np.array(facts["validation_answers"], np.int64))
+        self._task = task_of(facts)
+        answers = self._task.answer_names(facts["class_names"])
+        self._watch = Watch(answers, np.array(facts["validation_answers"], np.int64))
         self._preprocess = PreprocessSpec.from_json(facts["preprocess"])
         self._page = pathlib.Path(__file__).with_name("page.html").read_text(encoding="utf-8").replace("{{name}}", name)
         self._registry = prometheus_client.CollectorRegistry()
@@ -226,9 +229,11 @@ class _Server:
             raise HTTPException(504, "server: the answer took too long. Try again, with fewer images.") from error
         if signature == "serving_default":
             for answer in answers:
-                self._labels.labels(answer["label"]).inc()
+                names = self._task.names_in(answer)
+                for name in names:
+                    self._labels.labels(name).inc()
                 self._outliers.inc(answer["outlier"] > 1)
-                if found := self._watch.add(answer["label"], answer["outlier"]):
+                if found := self._watch.add(names, answer["outlier"]):
                     say(found)
         return answers
 

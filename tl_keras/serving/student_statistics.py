@@ -39,7 +39,7 @@ class StudentStatistics:
       calibration: Temperature, by which logits are divided before the softmax, with its effect.
       outliers: Model of the distance between an image and the training images.
       reference: float32 (m, r), at most 1,000 validation images along the components of `outliers`.
-      predicted_counts: int64 (classes,), number of validation images for which the student predicts each class.
+      predicted_counts: int64 (answers,), number of validation images for each of `Task.answer_names`.
     """
 
     calibration: Calibration
@@ -107,22 +107,22 @@ def fit_student_statistics(
       train_features: float32 (n, d), pooled features of training images, n at least 2.
       validation_features: float32 (m, d), m at least 1.
       validation_logits: float32 (m, outputs).
-      validation_labels: int64 (m,).
+      validation_labels: Labels of the validation images, as the source has them.
       classes: Number of classes.
-      task: Task of the student.
+      task: Task of the student, with what it decides by these predictions.
     """
     outliers = fit_outlier_model(train_features, validation_features)
     return StudentStatistics(
         calibration=task.calibrate(validation_logits, validation_labels),
         outliers=outliers,
         reference=outliers.project(evenly(validation_features, _MAX_REFERENCE_IMAGES)).numpy(),
-        predicted_counts=np.bincount(task.decide(validation_logits), minlength=classes),
+        predicted_counts=task.count_answers(validation_logits, classes),
     )
 
 
 def measure_student(
     predict: PredictFn, source: Source, splits: Splits, *, task: Task
-) -> tuple[StudentStatistics, np.ndarray, np.ndarray]:
+) -> tuple[StudentStatistics, Task, np.ndarray, np.ndarray]:
     """Measures a trained student on at most 2,000 each of its validation and training images.
 
     Args:
@@ -132,13 +132,14 @@ def measure_student(
       task: Task of the student.
 
     Returns:
-      The statistics; the validation images that were used, int64 (m,), in the order of `evaluation_order`; and their logits,
+      The statistics; the task with what it decides by the validation images; the validation images that were used, int64 (m,), in the order of `evaluation_order`; and their logits,
       float32 (m, classes).
     """
     few = np.random.default_rng(splits.seed).permutation(splits.train)[:_MAX_TRAIN_IMAGES]
     train_features, _ = predict(few)
     validation = evenly(evaluation_order(source, splits.validation), _MAX_VALIDATION_IMAGES)
     validation_features, validation_logits = predict(validation)
+    task = task.with_predictions(validation_logits, source.labels[validation])
     statistics = fit_student_statistics(
         train_features=train_features,
         validation_features=validation_features,
@@ -147,7 +148,7 @@ def measure_student(
         classes=len(source.class_names),
         task=task,
     )
-    return statistics, validation, validation_logits
+    return statistics, task, validation, validation_logits
 
 
 def count_measured_images(splits: Splits) -> int:

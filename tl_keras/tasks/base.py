@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from tl_keras.config.choices import add_task_name, require_task_name
+from tl_keras.config.choices import LabelKind, add_task_name, require_task_name
 from tl_keras.evaluation.calibration import Calibration
+from tl_keras.evaluation.metrics import classification_lines, classification_metrics
 from tl_keras.evaluation.selection import EpochScore, EpochSelection
 
 # From targets and logits, each float32 (batch, outputs), to losses, float32 (batch,).
@@ -28,8 +29,10 @@ class Task(abc.ABC):
 
     Attributes:
       name: Name of the task, as in `--task` and in `config.json`.
+      label_kind: Kind of labels that it learns: `class`, `labels` (several) or `numbers`; sources are read accordingly.
       score_name: Name of the score, in lower case with underscores: the keys of `result.json` end with it, and people read it in
         words.
+      output_name: Name of the output of exported models that `probabilities` makes.
       report_sections: Names of the parts of the report that make sense for the task, in their order, of those in
         `tl_keras.reporting.sections`.
 
@@ -53,8 +56,35 @@ class Task(abc.ABC):
     """
 
     name: ClassVar[str]
+    label_kind: ClassVar[LabelKind] = "class"
     score_name: ClassVar[str] = "accuracy"
+    output_name: ClassVar[str] = "probabilities"
     report_sections: ClassVar[tuple[str, ...]] = ()
+
+    def with_labels(self, labels: np.ndarray) -> Task:
+        """Returns the task with what it must know of the training images, equal for equal facts; as a rule itself.
+
+        Args:
+          labels: Labels of the training images, as the source has them.
+        """
+        return self
+
+    def with_predictions(self, logits: np.ndarray, labels: np.ndarray) -> Task:
+        """Returns the task with what it decides by predictions of validation images, such as thresholds; as a rule itself.
+
+        Args:
+          logits: Logits of validation images, float32 (n, outputs), n at least 1.
+          labels: Labels of the images, as the source has them.
+        """
+        return self
+
+    def facts(self) -> dict[str, Any]:
+        """Returns as JSON values what `with_labels` and `with_predictions` found, which models are stored with."""
+        return {}
+
+    def with_facts(self, facts: dict[str, Any]) -> Task:
+        """Returns the task with what `facts` returned when the model was stored."""
+        return self
 
     @abc.abstractmethod
     def outputs(self, class_names: Sequence[str]) -> int:
@@ -69,7 +99,7 @@ class Task(abc.ABC):
         """Returns what the loss compares logits with, float32 (..., outputs).
 
         Args:
-          labels: Labels as the source has them, int64 (...).
+          labels: Labels as the source has them: int64 (...), or int64 or float64 (..., outputs).
           outputs: Number of logits.
         """
 
@@ -126,7 +156,7 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def decide(self, logits: np.ndarray) -> np.ndarray:
-        """Returns the answer for each image, int64 (n,), a position in the class names.
+        """Returns the answer for each image, int64 (n,), a position in `answer_names`; of several labels bool (n, labels).
 
         Args:
           logits: Logits of the images, float32 (n, outputs).
@@ -179,6 +209,72 @@ class Task(abc.ABC):
           class_names: Names of the classes, in the order of the labels.
         """
 
+    def answer_names(self, class_names: Sequence[str]) -> tuple[str, ...]:
+        """Returns the names of the answers that are counted to notice a change; as a rule those of the classes."""
+        return tuple(class_names)
+
+    def count_answers(self, logits: np.ndarray, classes: int) -> np.ndarray:
+        """Returns how many images are answered with each of `answer_names`, int64.
+
+        Args:
+          logits: Logits of the images, float32 (n, outputs).
+          classes: Number of classes.
+        """
+        return np.bincount(self.decide(logits), minlength=classes)
+
+    def names_in(self, answer: Mapping[str, Any]) -> list[str]:
+        """Returns those of `answer_names` that a served answer stands for.
+
+        Args:
+          answer: Outputs of `answers` for one image, as JSON values.
+        """
+        return [answer["label"]]
+
+    def measures(self, probabilities: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> dict[str, Any]:
+        """Returns the measures of predictions as JSON values, with `examples` among them.
+
+        Args:
+          probabilities: Output of the model, float32 (n, outputs).
+          labels: Labels of the images, as the source has them.
+          class_names: Names of the classes.
+        """
+        return classification_metrics(labels, self.class_probabilities(probabilities), tuple(class_names))
+
+    def result_measures(
+        self, probabilities: np.ndarray, labels: np.ndarray, class_names: Sequence[str]
+    ) -> dict[str, Any] | None:
+        """Returns the measures that `result.json` holds beside the score; None for none."""
+        return None
+
+    def describe(self, measures: Mapping[str, Any]) -> list[str]:
+        """Returns what `measures` returned as lines for people, the first of which goes on with the number of images."""
+        return classification_lines(measures)
+
+    def rows(self, probabilities: np.ndarray, class_names: Sequence[str], *, top_k: int) -> list[dict[str, Any]]:
+        """Returns the answer for each image as JSON values: `label`, `score` and `top_k`, a list of labels and scores.
+
+        Args:
+          probabilities: Output of the model, float32 (n, outputs).
+          class_names: Names of the classes.
+          top_k: Number of labels for each image, at least 1.
+        """
+        rows = []
+        for row in self.class_probabilities(probabilities):
+            best = np.argsort(-row, kind="stable")[:top_k]
+            ranked = [{"label": class_names[i], "score": float(row[i])} for i in best]
+            rows.append({**ranked[0], "top_k": ranked})
+        return rows
+
+
+def task_of(facts: Mapping[str, Any]) -> Task:
+    """Returns the task that the facts of a stored model name; earlier versions knew one task.
+
+    Raises:
+      ConfigError: No task has that name.
+    """
+    task = task_named(facts.get("task", "auto"))
+    return task.with_facts(facts["task_facts"]) if "task_facts" in facts else task
+
 
 _TASKS: dict[str, Task] = {}
 
@@ -198,7 +294,7 @@ def register_task(task: Task) -> None:
       task: Task; it takes the place of one with the same name.
     """
     _TASKS[task.name] = task
-    add_task_name(task.name)
+    add_task_name(task.name, task.label_kind)
 
 
 def task_named(name: str) -> Task:
@@ -207,7 +303,8 @@ def task_named(name: str) -> Task:
     Raises:
       ConfigError: No task has that name.
     """
-    import tl_keras.tasks.single_label  # noqa: F401  # it registers itself
+    import tl_keras.tasks.multi_label
+    import tl_keras.tasks.single_label  # noqa: F401  # they register themselves
 
     require_task_name(name)
     return _TASKS["single_label" if name == "auto" else name]

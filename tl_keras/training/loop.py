@@ -164,7 +164,7 @@ def _measure(
     with replacing(run.logits) as temporary:
         np.savez(temporary, logits=logits)
     watch.start("packaging")
-    calibration = package_student(
+    packaged = package_student(
         prepared.student, run, inputs.source, prepared.splits, predict=predict, task=prepared.task
     )
     run.write_epochs(progress.history)
@@ -174,7 +174,7 @@ def _measure(
         test=test,
         logits=logits,
         teacher_weights=teacher_weights,
-        calibration=calibration,
+        packaged=packaged,
         seconds=watch.seconds(),
     )
     run.write_result(result)

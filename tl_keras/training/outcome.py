@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from tl_keras.backbones.weights import fingerprint
 from tl_keras.data.pipeline import evaluation_order
 from tl_keras.runs.records import Progress, RunResult
+from tl_keras.serving.package import PackagedStudent
 from tl_keras.training.preparation import PreparedRun
 from tl_keras.training.versions import versions
 
@@ -23,7 +25,7 @@ def outcome(
     test: np.ndarray,
     logits: np.ndarray,
     teacher_weights: str,
-    calibration: dict[str, Any],
+    packaged: PackagedStudent,
     seconds: Mapping[str, float],
 ) -> RunResult:
     """Returns the result of a trained run, before anything is exported.
@@ -35,7 +37,7 @@ def outcome(
       logits: Logits of the test images, or of the validation images if there are none, float32 (k, outputs), in the
         order of `evaluation_order`.
       teacher_weights: Fingerprint of the backbone before training.
-      calibration: Calibration, as `package_student` returns it.
+      packaged: Facts about the student, as `package_student` returns them.
       seconds: Seconds of each part so far.
     """
     config, student, splits = prepared.config, prepared.student, prepared.splits
@@ -51,7 +53,7 @@ def outcome(
         loss=kept.validation_loss,
         test_score=test_score,
         test_loss=test_loss,
-        interval=list(prepared.task.interval(logits, labels)),
+        interval=list(packaged.task.interval(logits, labels)),
         method=config.model.method,
         backbone=student.teacher.spec.name,
         weights=student.teacher.weights,
@@ -77,9 +79,19 @@ def outcome(
             "student_weights": fingerprint(student.model),
             "data": prepared.images.inspection.data_hash,
         },
-        calibration=calibration,
+        calibration=packaged.calibration,
+        measures=task_measures(packaged, prepared.source.class_names, logits, labels),
         score_name=prepared.task.score_name,
     )
+
+
+def task_measures(
+    packaged: PackagedStudent, class_names: Sequence[str], logits: np.ndarray, labels: np.ndarray
+) -> dict[str, Any] | None:
+    """Returns the measures of the task beside its score, from logits, float32 (k, outputs), and the labels of the same images."""
+    task, temperature = packaged.task, packaged.calibration.get("temperature", 1.0)
+    outputs = task.probabilities(tf.constant(logits / np.float32(temperature))).numpy()
+    return task.result_measures(outputs, labels, class_names)
 
 
 def rounded(seconds: Mapping[str, float]) -> dict[str, float]:

@@ -73,10 +73,10 @@ class PreparedRun:
     models: ModelCache
     remarks: tuple[str, ...] = ()
 
-    @property
+    @functools.cached_property
     def task(self) -> Task:
-        """Returns what is learnt."""
-        return task_named(self.config.task)
+        """Returns what is learnt, with what the task must know of the training images."""
+        return task_named(self.config.task).with_labels(self.source.labels[self.splits.train])
 
     @property
     def outputs(self) -> int:

@@ -1,0 +1,148 @@
+"""Reads several labels or numbers per image from a table; imports no TensorFlow."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from tl_keras.config.choices import LabelKind
+from tl_keras.data.table import Table
+from tl_keras.errors import DataError
+
+# Ways of writing that an image has a label, that it has not, and that nobody knows; an empty cell is decided by its column.
+_YES, _NO = {"1", "1.0", "true", "yes"}, {"0", "0.0", "false", "no"}
+_NOT_KNOWN = {"-1", "-1.0", "?", "nan", "na", "n/a", "unknown"}
+_SEPARATORS = (";", "|", ",")
+_UNKNOWN = -1
+
+
+@dataclasses.dataclass(frozen=True)
+class TableLabels:
+    """The labels of a table.
+
+    Attributes:
+      names: Names of the labels or of the columns of numbers.
+      rows: For each image a number for each name: 1, 0 or -1, or what was measured.
+      columns: Columns of the table that they come from.
+      notes: Remarks for the user.
+    """
+
+    names: tuple[str, ...]
+    rows: Sequence[Sequence[float]]
+    columns: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def read_labels(table: Table, columns: Sequence[str], kind: LabelKind, *, others: Iterable[str]) -> TableLabels:
+    """Returns the labels of every image.
+
+    Args:
+      table: The table.
+      columns: Columns of labels; if there are none, several labels are looked for in columns of 0 and 1.
+      kind: `labels` or `numbers`.
+      others: Columns that hold something else, such as the image.
+
+    Raises:
+      DataError: There is no such column, or a cell holds something else.
+    """
+    if kind == "numbers":
+        return _numbers(table, columns, others)
+    if len(columns) == 1 and not _is_marked(table.column(columns[0])):
+        return _listed(table, columns[0])
+    columns = columns or [name for name in table.columns if name not in set(others) and _is_marked(table.column(name))]
+    if not columns:
+        raise DataError(
+            f"{table.name}: expected a column labels, with the labels of an image separated by ';', or a column of 0 and 1 for "
+            f"each label. Received {','.join(table.columns)}. Name the columns: --columns=label=COLUMN, or label=ONE+ANOTHER."
+        )
+    return _marked(table, columns)
+
+
+def label_columns(given: Mapping[str, str], columns: Sequence[str]) -> list[str]:
+    """Returns the names in `--columns=label=ONE+ANOTHER`; one that contains a plus is taken as it is if there is such a column."""
+    named = given.get("label", "")
+    return [named] if named in columns else [name.strip() for name in named.split("+") if name.strip()]
+
+
+def _listed(table: Table, column: str) -> TableLabels:
+    """Reads cells such as `cat;dog`; an empty cell is an image with none of the labels."""
+    cells = table.column(column)
+    separator = _separator(cells)
+    found = [[part.strip() for part in cell.split(separator)] if separator else [cell] for cell in cells]
+    names = tuple(sorted({part for parts in found for part in parts if part}))
+    rows = [[int(name in parts) for name in names] for parts in map(set, found)]
+    said = f"separated by {separator!r}" if separator else "one in each row at most"
+    return TableLabels(names, rows, (column,), (f"labels from the column {column}, {said}: {', '.join(names[:20])}",))
+
+
+def _separator(cells: Sequence[str]) -> str:
+    """Returns what separates the labels in a cell; a space only if its words come in more combinations than there are words."""
+    for separator in _SEPARATORS:
+        if any(separator in cell for cell in cells):
+            return separator
+    several = {frozenset(cell.split()) for cell in cells}
+    words = frozenset().union(*several)
+    return " " if any(" " in cell for cell in cells) and len(several) > len(words) else ""
+
+
+def _marked(table: Table, columns: Sequence[str]) -> TableLabels:
+    """Reads columns of 0 and 1; what is neither is not known, and so is an empty cell in a column that has a 0."""
+    marks = []
+    for name in columns:
+        cells = [cell.lower() for cell in table.column(name)]
+        empty = _UNKNOWN if set(cells) & _NO else 0
+        if odd := next((cell for cell in cells if cell and cell not in _YES | _NO | _NOT_KNOWN), ""):
+            line = table.lines[cells.index(odd)]
+            raise DataError(
+                f"{table.name} line {line}: expected 1, 0, or ? for not known, in the column {name}. Received: {odd}. Correct the "
+                "cell, or name the columns of labels: --columns=label=ONE+ANOTHER."
+            )
+        marks.append([_mark(cell) if cell else empty for cell in cells])
+    unknown = sum(column.count(_UNKNOWN) for column in marks)
+    notes = [f"labels from the columns {', '.join(columns)}"]
+    notes += [f"cells of labels that say nothing, and are masked: {unknown}"] if unknown else []
+    return TableLabels(tuple(columns), [list(row) for row in zip(*marks, strict=True)], tuple(columns), tuple(notes))
+
+
+def _mark(cell: str) -> int:
+    return 1 if cell in _YES else 0 if cell in _NO else _UNKNOWN
+
+
+def _is_marked(cells: Sequence[str]) -> bool:
+    values = {cell.lower() for cell in cells} - {""}
+    return values <= _YES | _NO | _NOT_KNOWN and bool(values & _YES)
+
+
+def _numbers(table: Table, columns: Sequence[str], others: Iterable[str]) -> TableLabels:
+    if not columns:
+        unused = [name for name in table.columns if name not in set(others)]
+        possible = [name for name in unused if all(_number(cell) is not None for cell in table.column(name))]
+        numeric = f", of which these are numbers: {', '.join(possible)}" if possible else ""
+        raise DataError(
+            f"{table.name}: expected a column of numbers called label or target. Received {','.join(table.columns)}{numeric}. "
+            f"Name it, or several: --columns=label={possible[0] if possible else 'COLUMN'}, or label=ONE+ANOTHER."
+        )
+    read = []
+    for name in columns:
+        values = []
+        for line, cell in zip(table.lines, table.column(name), strict=True):
+            value = _number(cell)
+            if value is None:
+                raise DataError(
+                    f"{table.name} line {line}: expected a number in the column {name}. Received: {cell or 'an empty cell'}. "
+                    "Correct or remove the row."
+                )
+            values.append(value)
+        read.append(values)
+    note = f"numbers from the column{'s' * (len(columns) > 1)} {', '.join(columns)}"
+    return TableLabels(tuple(columns), [list(row) for row in zip(*read, strict=True)], tuple(columns), (note,))
+
+
+def _number(cell: str) -> float | None:
+    """Returns the number in a cell, which may have a decimal comma, or None."""
+    if not re.fullmatch(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)(e[+-]?\d+)?", cell, re.IGNORECASE):
+        return None
+    value = float(cell.replace(",", "."))
+    return value if math.isfinite(value) else None

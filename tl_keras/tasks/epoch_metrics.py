@@ -1,0 +1,55 @@
+"""Measures an epoch while it runs, by sums over its batches: the mean average precision of several labels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+# Logits beyond this distance from 0 count as if they had it, and the steps between are as fine as 32 to a unit.
+_REACH, _STEPS = 12.0, 768
+
+
+class MeanAveragePrecision(keras.metrics.Metric):
+    """Mean of the average precisions of the labels that occur, from histograms of their logits, 0 to 1.
+
+    Unlike Keras's `AUC`, it takes labels that are not known, whose target is not a number, and its histogram is as fine for
+    rare labels as for frequent ones.
+
+    Args:
+      labels: Number of labels.
+      name: Name of the metric.
+    """
+
+    def __init__(self, labels: int, name: str = "accuracy"):
+        super().__init__(name=name)
+        self._labels = labels
+        self._positive, self._negative = (
+            self.add_variable((labels, _STEPS), initializer="zeros", name=name) for name in ("positive", "negative")
+        )
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Adds a batch: targets and logits, float32 (batch, labels), and weights of the images, float32 (batch,)."""
+        ops = keras.ops
+        y_true, y_pred = ops.cast(y_true, "float32"), ops.cast(y_pred, "float32")
+        unknown = ops.isnan(y_true)
+        target = ops.where(unknown, ops.zeros_like(y_true), y_true)
+        weight = ops.cast(ops.logical_not(unknown), "float32")
+        if sample_weight is not None:
+            weight = weight * ops.reshape(ops.cast(sample_weight, "float32"), (-1, 1))
+        place = ops.clip((y_pred + _REACH) * (_STEPS / (2 * _REACH)), 0, _STEPS - 1)
+        row = ops.cast(place, "int32") + _STEPS * ops.arange(self._labels, dtype="int32")
+        for sums, values in ((self._positive, target), (self._negative, 1 - target)):
+            added = ops.segment_sum(ops.reshape(values * weight, (-1,)), ops.reshape(row, (-1,)), self._labels * _STEPS)
+            sums.assign_add(ops.reshape(added, (self._labels, _STEPS)))
+
+    def result(self) -> Any:
+        """Returns the mean over the labels that occurred; 0 if there was none."""
+        ops = keras.ops
+        positive, negative = ops.flip(self._positive, axis=1), ops.flip(self._negative, axis=1)
+        right, wrong = ops.cumsum(positive, axis=1), ops.cumsum(negative, axis=1)
+        precision = right / ops.maximum(right + wrong, 1e-9)
+        total = right[:, -1]
+        each = ops.sum(precision * positive, axis=1) / ops.maximum(total, 1e-9)
+        occurs = ops.cast(total > 0, "float32")
+        return ops.sum(each * occurs) / ops.maximum(ops.sum(occurs), 1.0)
