@@ -75,19 +75,20 @@ def as_text(rows: list[dict[str, Any]]) -> str:
     files = [printable(row["file"]) for row in rows]
     width = max(map(len, files))
     return "\n".join(
-        f"{file:<{width}}  "
-        + (
-            row["error"]
-            if "error" in row
-            else "  ".join(f"{printable(each['label'])} {each['score']:.4f}" for each in _answers(row)) or "none"
-        )
+        f"{file:<{width}}  " + (row["error"] if "error" in row else _answers(row))
         for file, row in zip(files, rows, strict=True)
     )
 
 
-def _answers(row: dict[str, Any]) -> list[dict[str, Any]]:
-    """Returns the labels and scores of a row."""
-    return row["labels"] if "labels" in row else row["top_k"]
+def _answers(row: dict[str, Any]) -> str:
+    """Returns the labels and scores of a row, or its numbers with their intervals, as text."""
+    if "values" in row:
+        return "  ".join(
+            f"{printable(each['column'])} {each['value']:.5g} ({each['low']:.5g} to {each['high']:.5g})"
+            for each in row["values"]
+        )
+    ranked = row["labels"] if "labels" in row else row["top_k"]
+    return "  ".join(f"{printable(each['label'])} {each['score']:.4f}" for each in ranked) or "none"
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from tl_keras.advice.recommendation import Option, Recommendation, ranked, recom
 from tl_keras.advice.teacher_scores import Sample, TeacherScores, draw_sample, score_teacher
 from tl_keras.advice.time_estimate import TimeEstimate, estimate_time
 from tl_keras.config import ModelConfig, TransferConfig, validate
+from tl_keras.config.choices import label_kind_of
 from tl_keras.console import say
 from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.errors import ConfigError
@@ -107,6 +108,11 @@ def advise(
             "Use --candidates=MobileNetV2, which is downloaded."
         )
     validate(dataclasses.replace(config, model=ModelConfig()))
+    if label_kind_of(config.task) != "class":
+        raise ConfigError(
+            f"task: advice estimates how often one class per image is told right. Received: {config.task}. Choose a method: "
+            "--method=feature_extraction is fast, --method=fine_tune as a rule better; --compare=methods trains all three."
+        )
     sample = draw_sample(config, models or ModelCache())
     for remark in (*sample.source.notes, *sample.inspection.findings):
         say(f"data: {remark}")

@@ -30,7 +30,12 @@ LabelKind = Literal["class", "labels", "numbers"]
 METHODS: tuple[Method, ...] = get_args(Method)[1:]  # auto becomes one of the others before a run begins
 EXPORTS: tuple[ExportFormat, ...] = get_args(ExportFormat)
 
-_TASKS: dict[str, LabelKind] = {"auto": "class", "single_label": "class", "multi_label": "labels"}
+_TASKS: dict[str, LabelKind] = {
+    "auto": "class",
+    "single_label": "class",
+    "multi_label": "labels",
+    "regression": "numbers",
+}
 
 EXPECTED_SOURCE = (
     "a directory, an archive (.zip, .tar, .tar.gz), csv:FILE, parquet:FILE, tfrecord:GLOB, tfds:NAME, hf:FOLDER, npz:FILE, "

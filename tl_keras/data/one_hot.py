@@ -40,8 +40,8 @@ def with_label_column(table: Table, others: Iterable[str]) -> tuple[Table, list[
     if "" in labels:
         raise DataError(
             f"{table.name} line {table.lines[labels.index('')]}: expected a 1 in one of the columns {', '.join(names)}. "
-            f"Received none, in {number_of(labels.count(''), 'row')}. Add a column for what is none of these, remove the rows, or use "
-            "--task=multi_label, where an image may have none."
+            f"Received none, in {number_of(labels.count(''), 'row')}. Add a column for what is none of these, remove the rows, "
+            "or use --task=multi_label, where an image may have none."
         )
     kept = [position for position, name in enumerate(table.columns) if name not in names]
     rows = [[*(row[position] for position in kept), label] for row, label in zip(table.rows, labels, strict=True)]

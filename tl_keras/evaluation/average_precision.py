@@ -116,7 +116,7 @@ def several_labels_metrics(
       for each its `label`, `average_precision` and `interval` (None where no image has it), `precision`, `recall`, `f1`,
       `threshold`, `examples` that have it, and `known`. All figures are 0 to 1.
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
     resampled = resampled_precisions(labels, scores)
     for number, name in enumerate(class_names):
         column, score = labels[:, number], scores[:, number]

@@ -94,19 +94,21 @@ class Calibration:
 
     Attributes:
       temperature: Temperature fitted to all validation images.
-      error: Expected calibration error on validation, before and after, 0 to 1.
+      error: Expected calibration error on validation, before and after, 0 to 1; None where there are no probabilities.
       negative_log_likelihood: Mean on validation in nats, before and after; None in models of an older version, whose
         error after was measured on the images that the temperature was fitted to.
       images: Number of validation images.
     """
 
     temperature: float
-    error: tuple[float, float]
+    error: tuple[float, float] | None
     negative_log_likelihood: tuple[float, float] | None
     images: int
 
     def to_json(self) -> dict[str, Any]:
         """Returns the figures for people, for `result.json`."""
+        if self.error is None:
+            return {}
         values = {
             "temperature": self.temperature,
             "expected_calibration_error_before": self.error[0],

@@ -53,9 +53,9 @@ def evaluate_model(
       batch_size: Number of images at a time.
 
     Returns:
-      The measures of the model's task, as a rule of `classification_metrics`, and `split`; `undecodable`, the number of images left out, and `left_out`, a
-      sentence for each reason; `trained_on`, how many of the others the run was trained on, if its directory can tell; and
-      `notes` on this and on everything else that was left out.
+      The measures of the model's task, as a rule of `classification_metrics`, and `split`; `undecodable`, the number of images
+      left out, and `left_out`, a sentence for each reason; `trained_on`, how many of the others the run was trained on, if its
+      directory can tell; and `notes` on this and on everything else that was left out.
 
     Raises:
       DataError: The source cannot be read, has classes that the model lacks, or lacks the split.

@@ -21,7 +21,7 @@ from tl_keras.evaluation.calibration import Reliability
 from tl_keras.runs.records import EpochRecord
 
 # All have a contrast of at least 3 to the page, light (#ffffff) and dark (#15181c), as WCAG 2.2, 1.4.11, requires of graphics.
-_BLUE, _ORANGE, _GREY = "#3f7ddb", "#c4621f", "#7f7f7f"
+BLUE, ORANGE, GREY = "#3f7ddb", "#c4621f", "#7f7f7f"
 
 # Placeholder for the page's text colour until the drawing is in the page.
 _INK = "#010203"
@@ -77,17 +77,17 @@ def curves(epochs: Sequence[EpochRecord], *, kept_epoch: int) -> Picture:
     numbers = [epoch.epoch for epoch in epochs]
     phases = [epoch.phase for epoch in epochs]
     starts = [i for i in range(len(phases)) if i == 0 or phases[i] != phases[i - 1]]
-    with _drawing("curves", 4.6) as drawing:
+    with drawing_of("curves", 4.6) as drawing:
         axes = drawing.figure.subplots(2, 1, sharex=True)
         for each, quantity in zip(axes, ("loss", "score"), strict=True):
-            for prefix, color, style in (("", _ORANGE, "--"), ("validation_", _BLUE, "-")):
+            for prefix, color, style in (("", ORANGE, "--"), ("validation_", BLUE, "-")):
                 name = "validation" if prefix else "training"
                 values = [getattr(epoch, prefix + quantity) for epoch in epochs]
                 each.plot(numbers, values, style, color=color, label=name, marker="o" if len(epochs) == 1 else "")
             each.set_ylabel(score if quantity == "score" else quantity)
-            each.axvline(kept_epoch, color=_GREY, linestyle=":")
+            each.axvline(kept_epoch, color=GREY, linestyle=":")
             for start in starts[1:]:
-                each.axvline(numbers[start] - 0.5, color=_GREY, linewidth=0.8)
+                each.axvline(numbers[start] - 0.5, color=GREY, linewidth=0.8)
         for start in starts:
             axes[0].annotate(
                 phases[start], (numbers[start] - 0.4, 1.0), xycoords=("data", "axes fraction"), va="bottom", fontsize=10
@@ -111,14 +111,14 @@ def network(rows: Sequence[dict[str, Any]]) -> Picture:
     Args:
       rows: For each block and the head, its `name`, `parameters` and `rate`, the factor on the learning rate, 0 if frozen.
     """
-    with _drawing("network", 0.7 + 0.2 * len(rows)) as drawing:
+    with drawing_of("network", 0.7 + 0.2 * len(rows)) as drawing:
         axes = drawing.figure.subplots()
         places = np.arange(len(rows))
         bars = axes.barh(
             places,
             [max(row["parameters"], 1) for row in rows],
-            color=[_BLUE if row["rate"] else "none" for row in rows],
-            edgecolor=[_BLUE if row["rate"] else _GREY for row in rows],
+            color=[BLUE if row["rate"] else "none" for row in rows],
+            edgecolor=[BLUE if row["rate"] else GREY for row in rows],
         )
         for bar, row in zip(bars, rows, strict=True):
             bar.set_hatch("" if row["rate"] else "////")
@@ -146,8 +146,8 @@ def confusion(matrix: np.ndarray, names: Sequence[str]) -> Picture:
     """
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     colours = np.zeros((*matrix.shape, 4))
-    colours[..., :3], colours[..., 3] = mpl.colors.to_rgb(_BLUE), shares * _STRONGEST
-    with _drawing("confusion", _WIDTH) as drawing:
+    colours[..., :3], colours[..., 3] = mpl.colors.to_rgb(BLUE), shares * _STRONGEST
+    with drawing_of("confusion", _WIDTH) as drawing:
         axes = drawing.figure.subplots()
         axes.imshow(colours, interpolation="none")
         axes.set(xlabel="answer", ylabel="right class")
@@ -166,10 +166,10 @@ def confusion(matrix: np.ndarray, names: Sequence[str]) -> Picture:
 
 def calibration(before: Reliability, after: Reliability) -> Picture:
     """Draws how often scores are right, before and after the temperature."""
-    with _drawing("calibration", 3.6) as drawing:
+    with drawing_of("calibration", 3.6) as drawing:
         axes = drawing.figure.subplots()
-        axes.plot([0, 1], [0, 1], color=_GREY, linestyle=":", label="as it should be")
-        for name, found, color, marker in (("before", before, _ORANGE, "o"), ("after", after, _BLUE, "s")):
+        axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="as it should be")
+        for name, found, color, marker in (("before", before, ORANGE, "o"), ("after", after, BLUE, "s")):
             filled = found.images > 0
             areas = _LARGEST_MARK * found.images[filled] / found.images.max()
             axes.scatter(
@@ -188,9 +188,9 @@ def calibration(before: Reliability, after: Reliability) -> Picture:
 
 def time_spent(seconds: dict[str, float]) -> Picture:
     """Draws the seconds of each phase."""
-    with _drawing("time", 0.8 + 0.3 * len(seconds)) as drawing:
+    with drawing_of("time", 0.8 + 0.3 * len(seconds)) as drawing:
         axes = drawing.figure.subplots()
-        bars = axes.barh(list(map(_short, seconds)), list(seconds.values()), color=_BLUE)
+        bars = axes.barh(list(map(_short, seconds)), list(seconds.values()), color=BLUE)
         axes.bar_label(bars, fmt="%.1f s", padding=3)
         axes.invert_yaxis()
         axes.margins(x=0.15)
@@ -208,10 +208,10 @@ def score_by_time(reached: Sequence[tuple[float, float]], *, name: str, seconds:
       seconds: Duration of the whole run.
     """
     times, scores = zip(*reached, strict=True)
-    with _drawing("reached", 2.6) as drawing:
+    with drawing_of("reached", 2.6) as drawing:
         axes = drawing.figure.subplots()
-        axes.step([*times, seconds], [*scores, scores[-1]], where="post", color=_BLUE)
-        axes.plot(times, scores, "o", color=_BLUE)
+        axes.step([*times, seconds], [*scores, scores[-1]], where="post", color=BLUE)
+        axes.plot(times, scores, "o", color=BLUE)
         axes.set(xlabel="seconds since the run began", ylabel=f"best validation {name}")
         axes.set_xlim(left=0)
     return Picture(
@@ -231,10 +231,10 @@ def scores(
       name: Name of the score, in words.
     """
     lows, highs = np.array(intervals).T
-    with _drawing("scores", 0.8 + 0.3 * len(names)) as drawing:
+    with drawing_of("scores", 0.8 + 0.3 * len(names)) as drawing:
         axes = drawing.figure.subplots()
         places = np.arange(len(names))
-        axes.errorbar(values, places, xerr=(values - lows, highs - values), fmt="o", color=_BLUE, capsize=3)
+        axes.errorbar(values, places, xerr=(values - lows, highs - values), fmt="o", color=BLUE, capsize=3)
         axes.set_yticks(places, map(_short, names))
         axes.set(xlabel=f"{name}, with its 95% interval", ylim=(len(names) - 0.5, -0.5))
     listed = ", ".join(f"{run} {value:.3f}" for run, value in zip(names, values, strict=True))
@@ -250,19 +250,19 @@ def under_strain(audit: dict[str, Any]) -> Picture:
     rows_of: dict[str, list[dict[str, Any]]] = {}
     for row in audit["conditions"]:
         rows_of.setdefault(row["name"], []).append(row)
-    with _drawing("strain", 1.7 * -(-len(rows_of) // 2)) as drawing:
+    with drawing_of("strain", 1.7 * -(-len(rows_of) // 2)) as drawing:
         panels = drawing.figure.subplots(-(-len(rows_of) // 2), 2, sharey=True).flat
         for (name, rows), axes in zip(rows_of.items(), panels, strict=False):
             places = range(len(rows) + 1)
             left = [audit["accuracy"], *(row["accuracy"] for row in rows)]
             lows, highs = np.array([audit["interval"], *(row["interval"] for row in rows)]).T
             axes.errorbar(
-                places, left, yerr=(left - lows, highs - left), color=_BLUE, marker="o", capsize=2, label="accuracy"
+                places, left, yerr=(left - lows, highs - left), color=BLUE, marker="o", capsize=2, label="accuracy"
             )
-            axes.plot(places, [1, *(row["unchanged"] for row in rows)], ":", color=_BLUE, label="answers unchanged")
+            axes.plot(places, [1, *(row["unchanged"] for row in rows)], ":", color=BLUE, label="answers unchanged")
             if rows[0]["teacher_unchanged"] is not None:
                 theirs = [1, *(row["teacher_unchanged"] for row in rows)]
-                axes.plot(places, theirs, "--", color=_ORANGE, label="the teacher's unchanged")
+                axes.plot(places, theirs, "--", color=ORANGE, label="the teacher's unchanged")
             axes.set_xticks(places, ["0", *(f"{row['strength']:g}" for row in rows)])
             axes.set(title=name, ylim=(-0.05, 1.05))
             lines = axes.get_legend_handles_labels()
@@ -285,15 +285,15 @@ def mimicry(audit: dict[str, Any]) -> Picture:
     rows = audit["mimicry"]
     taken = np.array([row["taken"] for row in rows])
     lows, highs = np.array([row["interval"] for row in rows]).T
-    with _drawing("mimicry", 1.2 + 0.3 * len(rows)) as drawing:
+    with drawing_of("mimicry", 1.2 + 0.3 * len(rows)) as drawing:
         axes = drawing.figure.subplots()
         places = np.arange(len(rows))
         axes.errorbar(
-            taken, places, xerr=(taken - lows, highs - taken), fmt="o", color=_BLUE, capsize=3, label="student"
+            taken, places, xerr=(taken - lows, highs - taken), fmt="o", color=BLUE, capsize=3, label="student"
         )
         if rows[0]["teacher_taken"] is not None:
-            axes.plot([row["teacher_taken"] for row in rows], places, "s", color=_ORANGE, label="teacher")
-        axes.axvline(audit["chance"], color=_GREY, linestyle=":", label="without attack")
+            axes.plot([row["teacher_taken"] for row in rows], places, "s", color=ORANGE, label="teacher")
+        axes.axvline(audit["chance"], color=GREY, linestyle=":", label="without attack")
         axes.set_yticks(places, [_short(row["depth"]) + (" (cut)" if row["is_cut"] else "") for row in rows])
         axes.set(xlabel="part answered as the target is", xlim=(-0.02, 1.02), ylim=(len(rows) - 0.5, -0.5))
         drawing.figure.legend(loc="outside upper center", ncols=3)
@@ -317,14 +317,14 @@ def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
 
 @dataclasses.dataclass
 class _Drawing:
-    """A figure to draw on, and its SVG once `_drawing` is over."""
+    """A figure to draw on, and its SVG once `drawing_of` is over."""
 
     figure: Figure
     svg: Markup = dataclasses.field(default_factory=Markup)
 
 
 @contextlib.contextmanager
-def _drawing(name: str, height: float) -> Iterator[_Drawing]:
+def drawing_of(name: str, height: float) -> Iterator[_Drawing]:
     """Yields a figure to draw on, and turns it into SVG afterwards.
 
     Args:

@@ -23,6 +23,7 @@ _ENVIRONMENT = jinja2.Environment(
     lstrip_blocks=True,
 )
 _ENVIRONMENT.filters["percent"] = lambda part: "-" if part is None else f"{part:.1%}"
+_ENVIRONMENT.filters["figure"] = lambda value: "-" if value is None else f"{value:.3g}"
 _ENVIRONMENT.filters["grouped"] = lambda number: f"{number:,}"
 
 

@@ -21,7 +21,7 @@ from tl_keras.reporting.finished_run import FinishedRun, read_run
 from tl_keras.reporting.page import render, score_text
 from tl_keras.reporting.sections import SECTIONS, ReportedPredictions
 from tl_keras.serving.model_file import load_model
-from tl_keras.tasks.base import task_named
+from tl_keras.tasks.base import Task
 from tl_keras.training.phases import Phase, plan_phases
 from tl_keras.training.preparation import views_per_image
 
@@ -60,19 +60,18 @@ def write_report(
     run, in_memory = read_run(workdir), source is not None
     config, source, splits = open_run(workdir, source=source)
     path = pathlib.Path(out or run.path / REPORT)
-    student, temperature = _student(run)
+    student, temperature, task = _student(run)
     indices = evaluation_order(source, getattr(splits, run.split))
-    task = task_named(config.task)
     answers = ReportedPredictions(source, run.split, indices, source.labels[indices], run.logits(), temperature, task)
     phases = plan_phases(config, student, images=len(splits.train))
     text = render(
         "run.html",
         run=run,
-        sentence=_sentence(run, student, classes=len(source.class_names)),
+        sentence=_sentence(run, student, learnt=source.labelling.count(source.class_names)),
         remarks=[*([source.groups.describe()] if source.groups else []), *splits.remarks()],
         sections={name: SECTIONS[name](student, answers) for name in task.report_sections},
         **_training(run, student, phases),
-        **_weaknesses(run),
+        **_weaknesses(run, task),
         comparison=comparison_facts(run.compared_with()),
         in_memory=in_memory,
         again=_in_python(run) if in_memory else train_command(config, f"{run.path.name}_again"),
@@ -94,16 +93,17 @@ def _in_python(run: FinishedRun) -> str:
     )
 
 
-def _student(run: FinishedRun) -> tuple[Student, float]:
-    """Returns the student of a run, loaded from disk, and its temperature."""
+def _student(run: FinishedRun) -> tuple[Student, float, Task]:
+    """Returns the student of a run, loaded from disk, its temperature and its task."""
     trained = load_model(run.path / "model.keras")
     teacher = choose_backbone(run.config.model)
     backbone = trained.model.get_layer("backbone")
     plan = plan_student(teacher, backbone, run.config.model)
-    return Student(trained.model, backbone, trained.preprocess, plan, teacher), trained.statistics.temperature
+    student = Student(trained.model, backbone, trained.preprocess, plan, teacher)
+    return student, trained.statistics.temperature, trained.task
 
 
-def _sentence(run: FinishedRun, student: Student, *, classes: int) -> str:
+def _sentence(run: FinishedRun, student: Student, *, learnt: str) -> str:
     """Returns a sentence that says what was trained on what, and the result."""
     teacher = student.teacher.describe()
     done = {
@@ -112,14 +112,16 @@ def _sentence(run: FinishedRun, student: Student, *, classes: int) -> str:
         "fine_tune": f"{teacher} got a new head and was fine-tuned: {student.plan.describe()}",
     }[run.config.model.method]
     return (
-        f"{done}. Trained on {run.result.images['train']:,} images of {classes} classes from {run.config.data.source}, its "
+        f"{done}. Trained on {run.result.images['train']:,} images of {learnt} from {run.config.data.source}, its "
         f"{in_words(run.result.score_name)} on {run.images:,} {run.split} images is {score_text(run.result.score, run)}."
     )
 
 
-def _weaknesses(run: FinishedRun) -> dict[str, Any]:
-    """Returns the audit's findings with figures, or the command that makes an audit."""
+def _weaknesses(run: FinishedRun, task: Task) -> dict[str, Any]:
+    """Returns the audit's findings with figures, or the command that makes an audit if there is one for the task."""
     audit = run.audit()
+    if audit is None and task.label_kind != "class":
+        return {"audit": None, "audit_command": None}
     if audit is None:
         return {"audit": None, "audit_command": shlex.join(["python", "-m", "tl_keras.audit", f"--workdir={run.path}"])}
     return {

@@ -5,8 +5,6 @@ The facts of a part are what its template, `templates/sections/NAME.html`, reads
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -16,57 +14,22 @@ from sklearn.metrics import confusion_matrix
 
 from tl_keras.builder import Student
 from tl_keras.data.pipeline import evaluation_images
-from tl_keras.data.sources import Source
 from tl_keras.evaluation.calibration import mean_log_loss, out_of_fold_probabilities, reliability
 from tl_keras.evaluation.metrics import classification_metrics
 from tl_keras.reporting import figures
 from tl_keras.reporting.grad_cam import grad_cam
+from tl_keras.reporting.label_sections import labels_facts
+from tl_keras.reporting.number_sections import numbers_facts
 from tl_keras.reporting.page import jpeg_uri
-from tl_keras.tasks.base import Task
+from tl_keras.reporting.reported_predictions import ReportedPredictions
+
+__all__ = ["SECTIONS", "ReportedPredictions"]
 
 # Number of predictions shown of each kind, best and worst; each has two pictures of about 5 KiB.
 _SHOWN = 8
 _SIDE = 144  # of a picture, in pixels
 
 _MOST_PAIRS = 5  # of classes that are confused, in words
-
-
-@dataclasses.dataclass(frozen=True)
-class ReportedPredictions:
-    """The student's outputs for the images of one split, in the order of `evaluation_order`.
-
-    Attributes:
-      source: Source of the images.
-      split: Name of the split, `test` or `validation`.
-      indices: int64 (n,), positions in the source.
-      labels: int64 (n,).
-      logits: float32 (n, outputs).
-      temperature: Temperature fitted on validation at the end of training.
-      task: Task of the student.
-    """
-
-    source: Source
-    split: str
-    indices: np.ndarray
-    labels: np.ndarray
-    logits: np.ndarray
-    temperature: float
-    task: Task
-
-    def probabilities(self, temperature: float) -> np.ndarray:
-        """Returns the probability of each class at some temperature, float32 (n, classes)."""
-        probabilities = self.task.probabilities(tf.constant(self.logits / np.float32(temperature))).numpy()
-        return self.task.class_probabilities(probabilities)
-
-    @functools.cached_property
-    def scores(self) -> np.ndarray:
-        """Returns the calibrated probabilities, float32 (n, classes), as the exported model computes them."""
-        return self.probabilities(self.temperature)
-
-    @functools.cached_property
-    def decisions(self) -> np.ndarray:
-        """Returns the class that the student answers for each image, int64 (n,)."""
-        return self.task.decide(self.logits)
 
 
 def _classes(student: Student, answers: ReportedPredictions) -> dict[str, Any]:
@@ -143,4 +106,6 @@ SECTIONS: dict[str, Callable[[Student, ReportedPredictions], dict[str, Any]]] = 
     "classes": _classes,
     "calibration": _calibration,
     "examples": _examples,
+    "labels": labels_facts,
+    "numbers": numbers_facts,
 }

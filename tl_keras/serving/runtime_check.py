@@ -1,9 +1,9 @@
 """Runs an exported model in a separate process that imports the model's runtime and nothing of tl_keras or Keras.
 
 The script is `python runtime_check.py RUNTIME MODEL QUESTIONS_NPZ ANSWERS_NPZ OUTPUT`, with RUNTIME one of saved_model, litert,
-onnx and openvino, and OUTPUT the name of the output beside the logits. `QUESTIONS_NPZ` holds arrays `image_0`, `image_1`, ...: the bytes of an image file, uint8 (length,), for
-saved_model, otherwise pixels, float32 (height, width, 3). The script writes `logits` and `probabilities`, both float32
-(n, classes), to `ANSWERS_NPZ`.
+onnx and openvino, and OUTPUT the name of the output beside the logits. `QUESTIONS_NPZ` holds arrays `image_0`, `image_1`, ...: the
+bytes of an image file, uint8 (length,), for saved_model, otherwise pixels, float32 (height, width, 3). The script writes `logits`
+and that output as `probabilities`, both float32 (n, outputs), to `ANSWERS_NPZ`.
 """
 
 import pathlib

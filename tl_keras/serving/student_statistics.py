@@ -63,6 +63,7 @@ class StudentStatistics:
             f"{part}.{name}": value
             for part in ("calibration", "outliers")
             for name, value in vars(getattr(self, part)).items()
+            if value is not None
         }
         np.savez(file, reference=self.reference, predicted_counts=self.predicted_counts, **parts)
         return file.getvalue()
@@ -88,7 +89,10 @@ def _calibration_from(arrays: dict[str, np.ndarray]) -> Calibration:
     if "calibration_error" in arrays:  # written by an older version, which measured no likelihood
         before, after = arrays["calibration_error"].tolist()
         return Calibration(float(arrays["temperature"]), (before, after), None, int(arrays["predicted_counts"].sum()))
-    error, likelihood = (tuple(arrays[f"calibration.{name}"].tolist()) for name in ("error", "negative_log_likelihood"))
+    error, likelihood = (
+        tuple(arrays[f"calibration.{name}"].tolist()) if f"calibration.{name}" in arrays else None
+        for name in ("error", "negative_log_likelihood")
+    )
     return Calibration(float(arrays["calibration.temperature"]), error, likelihood, int(arrays["calibration.images"]))
 
 
@@ -132,8 +136,8 @@ def measure_student(
       task: Task of the student.
 
     Returns:
-      The statistics; the task with what it decides by the validation images; the validation images that were used, int64 (m,), in the order of `evaluation_order`; and their logits,
-      float32 (m, classes).
+      The statistics; the task with what it decides by the validation images; the validation images that were used, int64 (m,),
+      in the order of `evaluation_order`; and their logits, float32 (m, outputs).
     """
     few = np.random.default_rng(splits.seed).permutation(splits.train)[:_MAX_TRAIN_IMAGES]
     train_features, _ = predict(few)

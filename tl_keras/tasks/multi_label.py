@@ -210,7 +210,8 @@ class MultiLabel(Task):
         lines = [
             f"mean average precision {measures['mean_average_precision']:.4f} ({low:.3f} to {high:.3f}), "
             f"F1 {measures['f1']:.4f}, all labels right {measures['exact']:.4f}",
-            f"{'label':<{width}} {'average precision':>18} {'precision':>10} {'recall':>8} {'F1':>8} {'threshold':>10} {'images':>8}",
+            f"{'label':<{width}} {'average precision':>18} {'precision':>10} {'recall':>8} {'F1':>8} {'threshold':>10} "
+            f"{'images':>8}",
         ]
         for row in measures["labels"]:
             average, precision, recall, f1 = (

@@ -151,6 +151,11 @@ def audit_run(
 def _require_output_per_class(trained: TrainedModel) -> None:
     """Raises a DataError unless the largest logit is the answer that the attacks try to change."""
     outputs, classes = trained.model.output_shape[-1], len(trained.class_names)
+    if trained.task.label_kind != "class":
+        raise DataError(
+            f"audit: expected a model that tells one class per image. Received: one of task {trained.task.name}, whose answers the "
+            "attacks do not know. Leave the audit out."
+        )
     if outputs != classes:
         raise DataError(
             f"audit: expected a model with an output for each class. Received: {number_of(outputs, 'output')} for "
