@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from tl_keras.reporting.run_report import write_report
     from tl_keras.serving.predictor import predict_images
     from tl_keras.tasks.base import Task, register_task
+    from tl_keras.tasks.multi_label import MultiLabel
+    from tl_keras.tasks.regression import Regression
     from tl_keras.tasks.single_label import SingleLabel
     from tl_keras.training.loop import train_and_evaluate
     from tl_keras.weaknesses.measurement import audit_run
@@ -45,8 +47,10 @@ __all__ = [
     "BlockSpec",
     "DataConfig",
     "ModelConfig",
+    "MultiLabel",
     "PreprocessSpec",
     "RandomAccessSource",
+    "Regression",
     "RunResult",
     "SingleLabel",
     "Task",
@@ -68,8 +72,10 @@ _NEEDS_TENSORFLOW = {
     "ArraySource": "tl_keras.data.arrays",
     "BackboneSpec": "tl_keras.backbones.specs",
     "BlockSpec": "tl_keras.backbones.specs",
+    "MultiLabel": "tl_keras.tasks.multi_label",
     "PreprocessSpec": "tl_keras.backbones.preprocessing",
     "RandomAccessSource": "tl_keras.data.base",
+    "Regression": "tl_keras.tasks.regression",
     "SingleLabel": "tl_keras.tasks.single_label",
     "Task": "tl_keras.tasks.base",
     "WeightsSpec": "tl_keras.backbones.specs",

@@ -11,11 +11,15 @@ from __future__ import annotations
 
 import json
 import pathlib
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 from tl_keras import command_line, source_flags
 from tl_keras.errors import ConfigError
+
+if TYPE_CHECKING:
+    from tl_keras.data.sources import Source
 
 source_flags.define("cache_dir", "max_pixels", "seed")
 _OUT = flags.DEFINE_string(
@@ -57,7 +61,13 @@ def main(arguments: list[str]) -> None:
         splits = clean_splits(report, config)
         write_splits(report, splits, path)
         kept = f"{len(splits.train)} train, {len(splits.validation)} validation, {len(splits.test)} test"
-        print(f"wrote: {path} ({kept}); python -m tl_keras.train --data=csv:{path}")
+        print(f"wrote: {path} ({kept}); python -m tl_keras.train --data=csv:{path}{_flags(source, config.task)}")
+
+
+def _flags(source: Source, task: str) -> str:
+    """Returns the flags by which the written table is read as the source was."""
+    columns = "+".join(source.labelling.columns(source.class_names))
+    return "" if task == "auto" else f" --task={task} --columns=label={columns}"
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ def test_other_label_shares_are_a_change_to_look_at(statistics):
 @pytest.mark.parametrize(("outlier", "says"), [(0.5, "keep"), (1.5, "retrain")])
 def test_a_server_hears_of_every_thousand_answers(outlier, says):
     watch = Watch(("a", "b"), np.array([50, 50]))
-    heard = [watch.add("ab"[i % 2], outlier) for i in range(2000)]
+    heard = [watch.add(["ab"[i % 2]], outlier) for i in range(2000)]
     assert [i for i, line in enumerate(heard) if line] == [999, 1999]
     assert f"; {says}" in heard[-1]
 

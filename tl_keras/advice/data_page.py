@@ -25,8 +25,8 @@ def page(report: DataReport) -> str:
         "data.html",
         name=report.source.name,
         facts=[
-            f"{len(report.source):,} images of {len(report.source.class_names)} classes; a linear probe on the features of "
-            f"{report.teacher} gets {report.probe_accuracy:.3f} of the labels right.",
+            f"{len(report.source):,} images of {report.source.labelling.count(report.source.class_names)}; on the features of "
+            f"{report.teacher}, {report.probe_says}.",
             *report.source.notes,
             *report.inspection.findings,
         ],

@@ -15,9 +15,10 @@ import numpy as np
 from sklearn.tree import DecisionTreeClassifier
 
 from tl_keras.advice.candidates import Candidate
-from tl_keras.advice.suspects import THUMBNAIL, far_away, label_suspects, near_copies, thumbnails
+from tl_keras.advice.label_checks import LabelCheck, check_labels
+from tl_keras.advice.suspects import THUMBNAIL, far_away, near_copies, thumbnails
 from tl_keras.advice.teacher_scores import pooled_features
-from tl_keras.advice.transferability import FOLDS, Probe, fold_of_each, linear_probe
+from tl_keras.advice.transferability import FOLDS, fold_of_each
 from tl_keras.config import TransferConfig
 from tl_keras.console import number_of
 from tl_keras.data.base import FileSource
@@ -71,7 +72,8 @@ class DataReport:
       source: The images.
       inspection: Facts that every run reads from them.
       teacher: Name of the teacher whose features were used.
-      probe_accuracy: Accuracy of the out-of-fold predictions against the given labels, 0 to 1.
+      probe_accuracy: Accuracy of the out-of-fold predictions against the given labels, 0 to 1; of numbers R².
+      probe_says: The same in words.
       problems: Problems, one for each kind that was found.
       copies: int64 (n,), the same number for images that are copies of each other, a unique one for the others.
     """
@@ -80,6 +82,7 @@ class DataReport:
     inspection: Inspection
     teacher: str
     probe_accuracy: float
+    probe_says: str
     problems: tuple[Problem, ...]
     copies: np.ndarray
 
@@ -127,14 +130,12 @@ def inspect_closely(source: Source, candidate: Candidate, config: TransferConfig
     )
     copies[indices] = indices[groups]
     features = pooled_features(candidate, config, source, inspection, indices)
-    probe = linear_probe(
-        features, source.labels[indices], classes=len(source.class_names), groups=groups, seed=config.seed
-    )
+    check = check_labels(source, indices, features, groups=groups, seed=config.seed)
     problems = (
         _undecodable(inspection),
         _wrong_extensions(source, indices),
         *_copies(source, copies),
-        _labels(source, indices, probe),
+        _labels(source, indices, check),
         _outliers(source, indices, features),
         _few(source, indices),
         _odd_shapes(source, inspection, indices),
@@ -145,7 +146,8 @@ def inspect_closely(source: Source, candidate: Candidate, config: TransferConfig
         source=source,
         inspection=inspection,
         teacher=candidate.name,
-        probe_accuracy=probe.accuracy,
+        probe_accuracy=check.score,
+        probe_says=check.says,
         problems=tuple(problem for problem in problems if problem.rows),
         copies=copies,
     )
@@ -165,7 +167,7 @@ def clean_splits(report: DataReport, config: TransferConfig) -> Splits:
     for number in np.flatnonzero(np.bincount(report.copies, minlength=len(source)) > 1).tolist():
         members = np.flatnonzero((report.copies == number) & kept).tolist()
         kept[members] = False
-        if len(set(source.labels[members].tolist())) == 1:
+        if len(np.unique(source.labels[members], axis=0)) == 1:
             kept[min(members, key=lambda index: (order.get(str(source.declared_splits[index]), 2), index))] = True
     return split_source(
         source,
@@ -191,11 +193,11 @@ def write_splits(report: DataReport, splits: Splits, path: pathlib.Path) -> None
         )
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["path", "label", "split"])
+    rows.writerow(["path", *source.labelling.columns(source.class_names), "split"])
     for split in ("train", "validation", "test"):
         for index in getattr(splits, split).tolist():
             place = os.path.relpath(source.path(index), path.parent or ".")
-            rows.writerow([place, source.class_names[source.labels[index]], split])
+            rows.writerow([place, *source.labelling.cells(source.labels[index], source.class_names), split])
     with replacing(path) as temporary:
         temporary.write_text(text.getvalue(), encoding="utf-8", errors="surrogateescape")
 
@@ -203,8 +205,8 @@ def write_splits(report: DataReport, splits: Splits, path: pathlib.Path) -> None
 def describe(report: DataReport, *, shown: int = 30) -> str:
     """Returns the report as lines, with at most `shown` cases of a kind."""
     lines = [
-        f"{len(report.source)} images of {len(report.source.class_names)} classes; features of {report.teacher}, "
-        f"on which a linear probe gets {report.probe_accuracy:.3f} of the labels right"
+        f"{len(report.source)} images of {report.source.labelling.count(report.source.class_names)}; features of {report.teacher}, "
+        f"on which {report.probe_says}"
     ]
     lines += [f"- {remark}" for remark in (*report.source.notes, *report.inspection.findings)]
     for problem in report.problems:
@@ -259,7 +261,7 @@ def _copies(source: Source, copies: np.ndarray) -> Iterator[Problem]:
         members = np.flatnonzero(copies == number)
         ids = tuple(source.ids[index] for index in members.tolist())
         across = len(np.unique(source.declared_splits[members])) > 1
-        if len(np.unique(source.labels[members])) > 1:
+        if len(np.unique(source.labels[members], axis=0)) > 1:
             cases["labels"].append(ids)
         if across:
             cases["across"].append(ids)
@@ -274,19 +276,12 @@ def _copies(source: Source, copies: np.ndarray) -> Iterator[Problem]:
         yield Problem(kind, meaning, tuple(cases[name]), ("",) * len(cases[name]))
 
 
-def _labels(source: Source, indices: np.ndarray, probe: Probe) -> Problem:
-    suspects = label_suspects(probe)
-    names = source.class_names
-    remarks = [
-        f"labelled {names[probe.labels[row]]}, looks like {names[int(probe.probabilities[row].argmax())]} "
-        f"({probe.probabilities[row].max():.0%})"
-        for row in suspects.tolist()
-    ]
+def _labels(source: Source, indices: np.ndarray, check: LabelCheck) -> Problem:
     return _single(
         "label",
-        "likely a wrong label, by a classifier that has not seen the image; many are hard images with a right one: look",
-        [source.ids[index] for index in indices[suspects].tolist()],
-        remarks,
+        "likely a wrong label, by a model that has not seen the image; many are hard images with a right one: look",
+        [source.ids[indices[row]] for row, _ in check.suspects],
+        [remark for _, remark in check.suspects],
     )
 
 
@@ -302,13 +297,13 @@ def _outliers(source: Source, indices: np.ndarray, features: np.ndarray) -> Prob
 
 
 def _few(source: Source, indices: np.ndarray) -> Problem:
-    counts = np.bincount(source.labels[indices], minlength=len(source.class_names))
-    few = np.flatnonzero(counts < _FEW_IMAGES).tolist()
+    members = source.labelling.members(source.labels[indices], source.class_names)
+    few = {name: rows for name, rows in members.items() if len(rows) < _FEW_IMAGES}
     return Problem(
         "small class",
         f"fewer than {_FEW_IMAGES} images: too few to split and to judge labels by",
-        tuple(tuple(source.ids[i] for i in indices[source.labels[indices] == label].tolist()) for label in few),
-        tuple(f"class {source.class_names[label]}: {number_of(int(counts[label]), 'image')}" for label in few),
+        tuple(tuple(source.ids[i] for i in indices[rows].tolist()) for rows in few.values()),
+        tuple(f"class {name}: {number_of(len(rows), 'image')}" for name, rows in few.items()),
     )
 
 
@@ -330,7 +325,7 @@ def _size_tells_class(
     source: Source, inspection: Inspection, indices: np.ndarray, copies: np.ndarray, *, seed: int
 ) -> Problem:
     """Returns a problem if height and width alone tell the classes apart, which a network can learn instead of the content."""
-    labels = source.labels[indices]
+    labels = source.labelling.strata(source.labels[indices])
     sizes = np.stack([inspection.heights[indices], inspection.widths[indices]], axis=1)
     folds = fold_of_each(labels, copies[indices], seed=seed)
     right: np.ndarray = np.zeros(len(labels), bool)

@@ -75,6 +75,18 @@ class Labelling(abc.ABC):
         """Returns the label of one image as a table has it."""
 
     @abc.abstractmethod
+    def columns(self, class_names: Sequence[str]) -> list[str]:
+        """Returns the columns of a table from which the labels are read again."""
+
+    @abc.abstractmethod
+    def cells(self, label: np.ndarray, class_names: Sequence[str]) -> list[str]:
+        """Returns the cells of one image in `columns`."""
+
+    @abc.abstractmethod
+    def members(self, labels: np.ndarray, class_names: Sequence[str]) -> dict[str, np.ndarray]:
+        """Returns the positions of the images of each class or label by its name; numbers have none."""
+
+    @abc.abstractmethod
     def count(self, class_names: Sequence[str]) -> str:
         """Returns the number of classes, labels or numbers in words."""
 
@@ -142,6 +154,18 @@ class OneClass(Labelling):
         """Implements `Labelling.text`: the name of the class."""
         return class_names[int(label)]
 
+    def columns(self, class_names: Sequence[str]) -> list[str]:
+        """Implements `Labelling.columns`."""
+        return ["label"]
+
+    def cells(self, label: np.ndarray, class_names: Sequence[str]) -> list[str]:
+        """Implements `Labelling.cells`."""
+        return [class_names[int(label)]]
+
+    def members(self, labels: np.ndarray, class_names: Sequence[str]) -> dict[str, np.ndarray]:
+        """Implements `Labelling.members`."""
+        return {name: np.flatnonzero(labels == label) for label, name in enumerate(class_names)}
+
     def count(self, class_names: Sequence[str]) -> str:
         """Implements `Labelling.count`."""
         return number_of(len(class_names), "class")
@@ -205,6 +229,18 @@ class SeveralLabels(Labelling):
         names = [name for name, value in zip(class_names, label.tolist(), strict=True) if value == 1]
         return ";".join([*names, *(f"{class_names[i]}?" for i in np.flatnonzero(label == UNKNOWN).tolist())])
 
+    def columns(self, class_names: Sequence[str]) -> list[str]:
+        """Implements `Labelling.columns`: one of 0 and 1 for each label."""
+        return list(class_names)
+
+    def cells(self, label: np.ndarray, class_names: Sequence[str]) -> list[str]:
+        """Implements `Labelling.cells`."""
+        return ["?" if value == UNKNOWN else str(value) for value in label.tolist()]
+
+    def members(self, labels: np.ndarray, class_names: Sequence[str]) -> dict[str, np.ndarray]:
+        """Implements `Labelling.members`."""
+        return {name: np.flatnonzero(labels[:, label] == 1) for label, name in enumerate(class_names)}
+
     def count(self, class_names: Sequence[str]) -> str:
         """Implements `Labelling.count`."""
         return number_of(len(class_names), "label")
@@ -254,6 +290,18 @@ class Numbers(Labelling):
     def text(self, label: np.ndarray, class_names: Sequence[str]) -> str:
         """Implements `Labelling.text`: the numbers."""
         return " ".join(f"{value:.10g}" for value in label.tolist())
+
+    def columns(self, class_names: Sequence[str]) -> list[str]:
+        """Implements `Labelling.columns`."""
+        return list(class_names)
+
+    def cells(self, label: np.ndarray, class_names: Sequence[str]) -> list[str]:
+        """Implements `Labelling.cells`."""
+        return [repr(value) for value in label.tolist()]
+
+    def members(self, labels: np.ndarray, class_names: Sequence[str]) -> dict[str, np.ndarray]:
+        """Implements `Labelling.members`: none."""
+        return {}
 
     def count(self, class_names: Sequence[str]) -> str:
         """Implements `Labelling.count`."""

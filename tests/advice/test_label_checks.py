@@ -1,0 +1,52 @@
+"""Tests of tl_keras.advice.label_checks: likely wrong labels of any kind."""
+
+import numpy as np
+import pytest
+
+from tl_keras.advice.label_checks import check_labels
+from tl_keras.data.arrays import ArraySource
+
+RANDOM = np.random.default_rng(0)
+FEATURES = RANDOM.normal(size=(120, 4)).astype(np.float32)
+
+
+def source_of(labels, names):
+    source = ArraySource(np.zeros((120, 8, 8, 3), np.uint8), np.arange(120) % 2)
+    source.labels, source.class_names = labels, names
+    return source
+
+
+SEVERAL = (FEATURES[:, :2] > 0).astype(np.int64)
+NUMBERS = 10 + 3 * FEATURES[:, :1].astype(np.float64)
+NUMBERS = np.concatenate([NUMBERS, -NUMBERS], axis=1)
+
+
+def planted(labels, wrong):
+    changed = labels.copy()
+    changed[7, 0] = wrong
+    return changed
+
+
+# The clearest image of its kind, so that its wrong label is the likeliest one.
+FEATURES[7] = (4, 4, 0, 0)
+SEVERAL[7], NUMBERS[7] = 1, (22, -22)
+CASES = {
+    "class": (planted(SEVERAL, 0)[:, 0], ("no", "yes"), "labelled no, looks like yes"),
+    "labels": (planted(SEVERAL, 0), ("a", "b"), "without a, looks as if it had it"),
+    "numbers": (planted(NUMBERS, -30), ("a", "b"), "a -30, looks like"),
+}
+
+
+@pytest.mark.parametrize(("labels", "names", "remark"), CASES.values(), ids=CASES)
+def test_a_planted_mistake_is_the_first_suspect(labels, names, remark):
+    check = check_labels(source_of(labels, names), np.arange(120), FEATURES, groups=np.arange(120), seed=0)
+    row, said = check.suspects[0]
+    assert row == 7
+    assert said.startswith(remark)
+    assert check.score > 0.7
+
+
+def test_unknown_labels_are_not_judged():
+    labels = planted(SEVERAL, -1)
+    check = check_labels(source_of(labels, ("a", "b")), np.arange(120), FEATURES, groups=np.arange(120), seed=0)
+    assert not any(row == 7 and " a" in said for row, said in check.suspects)

@@ -1,0 +1,71 @@
+"""Tests of tl_keras.data.table_labels: several labels or numbers per image, from the cells of a table."""
+
+import pytest
+
+from tl_keras.data.table import Table
+from tl_keras.data.table_labels import label_columns, read_labels
+from tl_keras.errors import DataError
+
+
+def table_of(text):
+    """Returns a table of lines whose cells are separated by commas."""
+    header, *rows = ([cell.strip() for cell in line.split(",")] for line in text.splitlines())
+    return Table("t.csv", header, rows, range(2, len(rows) + 2), "")
+
+
+LISTED = {
+    "semicolons": ("image,labels\na,x;y\nb,\nc,y", ("x", "y"), [[1, 1], [0, 0], [0, 1]]),
+    "bars and spaces around": ("image,labels\na,x | y\nb,z", ("x", "y", "z"), [[1, 1, 0], [0, 0, 1]]),
+    "names of two words": ("image,labels\na,open circuit\nb,short", ("open circuit", "short"), [[1, 0], [0, 1]]),
+    "words in all combinations": (
+        "image,labels\na,x y\nb,x\nc,y\nd,",
+        ("x", "y"),
+        [[1, 1], [1, 0], [0, 1], [0, 0]],
+    ),
+    "one column for each": ("image,x,y\na,1,0\nb,0,1\nc,0,0", ("x", "y"), [[1, 0], [0, 1], [0, 0]]),
+    "what is not known": ("image,x,y\na,1,\nb,?,0\nc,0,1", ("x", "y"), [[1, -1], [-1, 0], [0, 1]]),
+    "a column without zeros": ("image,x,y\na,1,0\nb,,1", ("x", "y"), [[1, 0], [0, 1]]),
+}
+
+
+@pytest.mark.parametrize(("text", "names", "rows"), LISTED.values(), ids=LISTED)
+def test_several_labels_are_read(text, names, rows):
+    table = table_of(text)
+    columns = ["labels"] if "labels" in table.columns else []
+    read = read_labels(table, columns, "labels", others=["image"])
+    assert (read.names, read.rows) == (names, rows)
+
+
+def test_cells_that_say_nothing_are_counted():
+    read = read_labels(table_of("image,x\na,1\nb,?\nc,0"), ["x"], "labels", others=["image"])
+    assert "cells of labels that say nothing, and are masked: 1" in read.notes
+
+
+def test_numbers_are_read_from_one_column_or_several():
+    table = table_of("image,age,weight\na,12,3.5\nb,-1e2,.5")
+    assert read_labels(table, ["age", "weight"], "numbers", others=["image"]).rows == [[12, 3.5], [-100, 0.5]]
+
+
+REFUSED = {
+    "no labels": ("image,age\na,31\nb,40", [], "labels", "expected a column labels.*--columns=label=COLUMN"),
+    "a mark of another kind": (
+        "image,x,y\na,1,0\nb,2,1",
+        ["x", "y"],
+        "labels",
+        "line 3: expected 1, 0, or .*Received: 2",
+    ),
+    "no number": ("image,age\na,31\nb,", ["age"], "numbers", "line 3: expected a number.*Received: an empty cell"),
+    "infinite": ("image,age\na,31\nb,inf", ["age"], "numbers", "line 3: expected a number.*Received: inf"),
+    "no column of numbers": ("image,age,name\na,31,x", [], "numbers", "these are numbers: age.*--columns=label=age"),
+}
+
+
+@pytest.mark.parametrize(("text", "columns", "kind", "message"), REFUSED.values(), ids=REFUSED)
+def test_other_cells_are_refused_with_their_line(text, columns, kind, message):
+    with pytest.raises(DataError, match=message):
+        read_labels(table_of(text), columns, kind, others=["image"])
+
+
+@pytest.mark.parametrize(("columns", "names"), [(["x", "y"], ["x", "y"]), (["x+y"], ["x+y"])])
+def test_a_plus_joins_columns_unless_it_is_in_a_name(columns, names):
+    assert label_columns({"label": "x+y"}, columns) == names

@@ -1,0 +1,68 @@
+"""Tests of tl_keras.evaluation.average_precision: measures of several labels."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score
+
+from tl_keras.evaluation.average_precision import (
+    average_precision,
+    choose_thresholds,
+    mean_average_precision,
+    mean_average_precision_interval,
+    several_labels_metrics,
+)
+
+RANDOM = np.random.default_rng(0)
+LABELS = (RANDOM.random((300, 3)) < (0.5, 0.2, 0.05)).astype(np.int64)
+SCORES = np.clip(RANDOM.normal(0.3 + 0.3 * LABELS, 0.2), 0, 1)
+
+
+@pytest.mark.parametrize("scores", [SCORES, SCORES.round(1)], ids=["different", "many equal"])
+def test_it_is_that_of_scikit_learn(scores):
+    for label in range(3):
+        expected = average_precision_score(LABELS[:, label], scores[:, label])
+        assert average_precision(LABELS[:, label], scores[:, label]) == pytest.approx(expected)
+
+
+def test_unknown_images_count_for_nothing():
+    labels = LABELS[:, 0].copy()
+    labels[::3] = -1
+    expected = average_precision_score(LABELS[labels >= 0, 0], SCORES[labels >= 0, 0])
+    assert average_precision(labels, SCORES[:, 0]) == pytest.approx(expected)
+
+
+def test_a_label_without_images_leaves_the_mean():
+    labels = LABELS * (1, 1, 0)
+    assert average_precision(labels[:, 2], SCORES[:, 2]) is None
+    assert mean_average_precision(labels, SCORES) == pytest.approx(mean_average_precision(labels[:, :2], SCORES[:, :2]))
+
+
+def test_the_interval_holds_the_value_and_narrows_with_images():
+    low, high = mean_average_precision_interval(LABELS, SCORES)
+    assert low < mean_average_precision(LABELS, SCORES) < high
+    few_low, few_high = mean_average_precision_interval(LABELS[:60], SCORES[:60])
+    assert few_high - few_low > high - low
+
+
+def test_thresholds_make_the_largest_f1():
+    labels, scores = np.array([[0]] * 6 + [[1]] * 6), np.linspace(0.01, 0.6, 12)[:, np.newaxis]
+    (threshold,) = choose_thresholds(labels, scores)
+    assert scores[5, 0] < threshold < scores[6, 0]
+
+
+def test_a_label_of_few_images_takes_the_threshold_of_all():
+    labels = np.array([[0, 0]] * 10 + [[1, 0]] * 9 + [[1, 1]])
+    scores = np.linspace(0, 1, 20)[:, np.newaxis] * np.array([1.0, 0.1])
+    thresholds = choose_thresholds(labels, scores)
+    assert thresholds[1] == pytest.approx(choose_thresholds(labels.reshape(-1, 1), scores.reshape(-1, 1))[0])
+
+
+def test_measures_are_those_of_the_definitions():
+    labels = np.array([[1, 0], [1, 1], [0, -1], [0, 0]])
+    scores = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.9], [0.1, 0.2]])
+    metrics = several_labels_metrics(labels, scores, np.array([0.5, 0.5]), ("a", "b"))
+    first, second = metrics["labels"]
+    assert (first["precision"], first["recall"], first["examples"]) == (0.5, 0.5, 2)
+    assert (second["precision"], second["recall"], second["known"]) == (1.0, 1.0, 3)
+    assert metrics["f1"] == 0.75
+    assert metrics["exact"] == 0.5  # the first and the last

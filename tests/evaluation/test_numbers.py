@@ -1,0 +1,59 @@
+"""Tests of tl_keras.evaluation.numbers: errors, R² and conformal intervals."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import r2_score
+
+from tl_keras.evaluation.numbers import half_widths, number_metrics, r_squared
+
+RANDOM = np.random.default_rng(0)
+VALUES = RANDOM.normal(50, 10, (400, 2))
+PREDICTED = VALUES + RANDOM.normal(0, 4, VALUES.shape)
+
+
+def test_r_squared_is_that_of_scikit_learn():
+    assert r_squared(VALUES, PREDICTED) == pytest.approx(r2_score(VALUES, PREDICTED))
+
+
+def test_a_column_that_does_not_vary_counts_as_zero():
+    assert r_squared(np.ones((4, 1)), np.zeros((4, 1))) == 0
+
+
+def test_intervals_hold_nine_numbers_in_ten_of_further_images():
+    held = []
+    for seed in range(60):
+        random = np.random.default_rng(seed)
+        fitted, further = random.standard_t(3, (60, 1)), random.standard_t(3, (500, 1))
+        width = half_widths(fitted, np.zeros_like(fitted))
+        held.append(np.mean(np.abs(further) <= width))
+    assert 0.9 <= np.mean(held) <= 0.93  # (60 + 1) x 0.9 rounded up is 55 of 61
+
+
+def test_the_rank_is_that_of_the_definition():
+    errors = np.arange(1.0, 20.0)[:, np.newaxis]
+    assert half_widths(errors, np.zeros_like(errors)) == [18]  # ceil(0.9 x 20)
+
+
+def test_few_images_give_the_largest_error():
+    assert half_widths(np.array([[1.0], [5.0]]), np.zeros((2, 1))) == [5]
+
+
+def test_measures_are_in_the_unit_of_the_number_beside_the_baseline():
+    metrics = number_metrics(
+        VALUES, PREDICTED, widths=np.array([7.0, 7.0]), medians=np.median(VALUES, axis=0), names=("a", "b")
+    )
+    for number, row in enumerate(metrics["columns"]):
+        error = np.abs(VALUES - PREDICTED)[:, number]
+        assert row["mean_absolute_error"] == pytest.approx(error.mean())
+        assert row["interval"][0] < row["mean_absolute_error"] < row["interval"][1]
+        assert row["median_baseline_error"] > 2 * row["mean_absolute_error"]
+        assert row["coverage"] == pytest.approx(np.mean(error <= 7))
+        assert row["spearman"] > 0.8
+    assert metrics["r2"] == pytest.approx(r2_score(VALUES, PREDICTED))
+
+
+def test_numbers_that_are_not_known_are_left_out():
+    values = VALUES[:20].copy()
+    values[:5, 1] = np.nan
+    metrics = number_metrics(values, PREDICTED[:20], widths=np.ones(2), medians=np.zeros(2), names=("a", "b"))
+    assert [row["examples"] for row in metrics["columns"]] == [20, 15]

@@ -1,0 +1,63 @@
+"""Tests of tl_keras.tasks.regression: numbers."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tl_keras.errors import ConfigError
+from tl_keras.tasks.regression import Regression
+
+LABELS = np.random.default_rng(0).normal((20.0, 5000.0), (4.0, 100.0), (200, 2))
+TASK = Regression().with_labels(LABELS)
+
+
+def test_targets_are_standardised_and_probabilities_have_the_unit():
+    targets = TASK.targets(tf.constant(LABELS), 2).numpy()
+    np.testing.assert_allclose(targets.mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(targets.std(axis=0), 1, rtol=1e-5)
+    np.testing.assert_allclose(TASK.probabilities(tf.constant(targets)).numpy(), LABELS, rtol=1e-5)
+    assert TASK.score(targets, LABELS) == pytest.approx(1)
+
+
+def test_tasks_of_equal_labels_are_equal():
+    assert Regression().with_labels(LABELS.copy()) == TASK
+    assert hash(Regression().with_labels(LABELS.copy())) == hash(TASK)
+
+
+def test_a_column_that_does_not_vary_divides_by_no_zero():
+    constant = Regression().with_labels(np.ones((4, 1)))
+    assert np.isfinite(constant.targets(tf.constant(np.ones((4, 1))), 1).numpy()).all()
+
+
+@pytest.mark.parametrize(("error", "expected"), [(0.5, 0.125), (1.0, 0.5), (3.0, 2.5)])
+def test_the_loss_is_hubers(error, expected):
+    loss = Regression().loss(label_smoothing=0.0, class_weights=None)
+    assert float(loss(tf.constant([[0.0]]), tf.constant([[error]]))[0]) == pytest.approx(expected)
+
+
+def test_intervals_go_into_answers_and_through_json():
+    logits = TASK.targets(tf.constant(LABELS), 2).numpy() + np.random.default_rng(1).normal(0, 0.2, LABELS.shape)
+    task = TASK.with_predictions(np.float32(logits), LABELS)
+    assert Regression().with_facts(json.loads(json.dumps(task.facts()))) == task
+    answers = {k: v.numpy() for k, v in task.answers(tf.constant(np.float32(LABELS[:3])), ("a", "b")).items()}
+    assert set(answers) == {"values", "low", "high"}
+    np.testing.assert_allclose(answers["high"] - answers["values"], [task.half_widths] * 3, rtol=1e-3)
+    measures = task.measures(task.probabilities(tf.constant(logits)).numpy(), LABELS, ("a", "b"))
+    assert all(0.88 <= row["coverage"] <= 0.92 for row in measures["columns"])
+    assert "R²" in task.describe(measures)[0]
+
+
+def test_answers_are_counted_by_tenth():
+    logits = TASK.targets(tf.constant(LABELS), 2).numpy()
+    task = TASK.with_predictions(logits, LABELS)
+    np.testing.assert_array_equal(task.count_answers(logits, 2), [20] * 10)
+    assert len(task.answer_names(("a", "b"))) == 10
+    (name,) = task.names_in({"values": [LABELS[0, 0], 0]})
+    assert name == task.answer_names(("a", "b"))[task.decide(logits)[0]]
+
+
+def test_class_weights_are_refused():
+    with pytest.raises(ConfigError, match="Numbers have no classes"):
+        TASK.class_weights(LABELS, 2)
