@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tl_keras.serving.predictor import predict_images
     from tl_keras.tasks.base import Task, register_task
     from tl_keras.tasks.multi_label import MultiLabel
+    from tl_keras.tasks.ordinal import Ordinal
     from tl_keras.tasks.regression import Regression
     from tl_keras.tasks.single_label import SingleLabel
     from tl_keras.training.loop import train_and_evaluate
@@ -48,6 +49,7 @@ __all__ = [
     "DataConfig",
     "ModelConfig",
     "MultiLabel",
+    "Ordinal",
     "PreprocessSpec",
     "RandomAccessSource",
     "Regression",
@@ -73,6 +75,7 @@ _NEEDS_TENSORFLOW = {
     "BackboneSpec": "tl_keras.backbones.specs",
     "BlockSpec": "tl_keras.backbones.specs",
     "MultiLabel": "tl_keras.tasks.multi_label",
+    "Ordinal": "tl_keras.tasks.ordinal",
     "PreprocessSpec": "tl_keras.backbones.preprocessing",
     "RandomAccessSource": "tl_keras.data.base",
     "Regression": "tl_keras.tasks.regression",

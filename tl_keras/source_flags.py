@@ -17,7 +17,9 @@ def define(*more: str) -> None:
     Args:
       *more: Names of further flags that set an option of the config.
     """
-    option_flags.define(("data", "data_dir", "splits", "columns", "images_in", "group_by", "task", *more))
+    option_flags.define(
+        ("data", "data_dir", "splits", "columns", "images_in", "group_by", "class_order", "task", *more)
+    )
 
 
 def config_from_flags() -> TransferConfig:

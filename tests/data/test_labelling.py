@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tl_keras.data.labelling import as_kind, labelling_of
+from tl_keras.data.labelling import as_kind, in_declared_order, labelling_of
 from tl_keras.errors import DataError
 
 CLASSES = np.array([0, 1, 1, 2])
@@ -107,3 +107,21 @@ def test_labels_move_to_the_columns_of_a_model():
     np.testing.assert_array_equal(moved, [[1, -1, 0, 1]])
     with pytest.raises(DataError, match="Received: cat"):
         labelling.in_order_of(SEVERAL, NAMES, ("ant", "bee"))
+
+
+def test_a_declared_order_moves_the_labels():
+    names, labels = in_declared_order("s", NAMES, CLASSES, "cat, ant,bee")
+    assert names == ("cat", "ant", "bee")
+    np.testing.assert_array_equal(labels, [1, 2, 2, 0])
+    names, labels = in_declared_order("s", ("10", "9", "-1"), CLASSES, "")
+    assert names == ("-1", "9", "10")
+    np.testing.assert_array_equal(labels, [2, 1, 1, 0])
+
+
+@pytest.mark.parametrize(
+    ("declared", "message"),
+    [("ant,bee", "once in their order. Received: ant,bee"), ("", "which are no numbers.*--class_order=ant,bee,cat")],
+)
+def test_an_order_that_is_not_told_is_asked_for(declared, message):
+    with pytest.raises(DataError, match=message):
+        in_declared_order("s", NAMES, CLASSES, declared)

@@ -21,12 +21,12 @@ def test_a_column_that_does_not_vary_counts_as_zero():
 
 def test_intervals_hold_nine_numbers_in_ten_of_further_images():
     held = []
-    for seed in range(60):
+    for seed in range(400):
         random = np.random.default_rng(seed)
-        fitted, further = random.standard_t(3, (60, 1)), random.standard_t(3, (500, 1))
+        fitted, further = random.standard_t(3, (60, 1)), random.standard_t(3, (200, 1))
         width = half_widths(fitted, np.zeros_like(fitted))
         held.append(np.mean(np.abs(further) <= width))
-    assert 0.9 <= np.mean(held) <= 0.93  # (60 + 1) x 0.9 rounded up is 55 of 61
+    assert np.mean(held) == pytest.approx(55 / 61, abs=0.01)  # the 55th of 60, 0.9 x 61 rounded up
 
 
 def test_the_rank_is_that_of_the_definition():

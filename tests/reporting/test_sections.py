@@ -20,7 +20,7 @@ def answers():
 
 
 def test_the_parts_of_the_tasks_are_there():
-    parts = [task_named(name).report_sections for name in ("single_label", "multi_label", "regression")]
+    parts = [task_named(name).report_sections for name in ("single_label", "multi_label", "ordinal", "regression")]
     assert set().union(*parts) == set(SECTIONS)
 
 

@@ -20,12 +20,13 @@ from tl_keras.serving.monitoring import compare_images
 from tl_keras.training.model_cache import ModelCache
 
 COLOURS = ("blue", "green", "red")
-COLUMNS = {"multi_label": "label=labels", "regression": "label=brightness"}
-SCORES = {"multi_label": "mean_average_precision", "regression": "r2"}
+COLUMNS = {"multi_label": "label=labels", "ordinal": "label=number", "regression": "label=brightness"}
+SCORES = {"multi_label": "mean_average_precision", "ordinal": "quadratic_weighted_kappa", "regression": "r2"}
+PARTS = {"multi_label": "By label", "ordinal": "In grades", "regression": "By number"}
 
 
 def write_table(folder):
-    """Writes 80 images with each of three colours by chance, and a table of their colours, none included, and brightness."""
+    """Writes 80 images with each of three colours by chance, and a table of their colours, the number of these, and brightness."""
     random, rows = np.random.default_rng(0), []
     folder.mkdir()
     for number in range(80):
@@ -33,9 +34,11 @@ def write_table(folder):
         pixels = random.integers(0, 60, (20, 20, 3)) + np.where(has, 180, 0)[::-1]
         PIL.Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{number}.png")
         labels = ";".join(name for name, there in zip(COLOURS, has, strict=True) if there)
-        rows.append([f"{number}.png", labels, f"{1000 + pixels.mean():.2f}"])
+        rows.append(
+            [f"{number}.png", labels, ("none", "one", "two", "three")[has.sum()], f"{1000 + pixels.mean():.2f}"]
+        )
     with (folder / "table.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([["path", "labels", "brightness"], *rows])
+        csv.writer(file).writerows([["path", "labels", "number", "brightness"], *rows])
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +56,7 @@ def config_of(images, small_teacher):
     def config_of(task, *, method="feature_extraction", export="none"):
         config = tl_keras.TransferConfig(task=task, export=export)
         config.data.source, config.data.columns = f"csv:{images / 'table.csv'}", COLUMNS[task]
+        config.data.class_order = "none,one,two,three" if task == "ordinal" else ""
         config.model.backbone, config.model.method = str(small_teacher), method
         config.training.epochs, config.training.head_epochs = 30, 0
         config.training.learning_rate = 0.05
@@ -95,13 +99,13 @@ def test_the_export_answers_as_the_model_does(trained, images):
     assert result.export[0]["largest_logit_difference"] < 1e-4
     files = [images / f"{number}.png" for number in range(6)]
     by_model, by_export = (tl_keras.predict_images(path, files) for path in (workdir, workdir / "saved_model"))
-    key = "scores" if task == "multi_label" else "values"
+    numbers = {
+        "multi_label": lambda row: list(row["scores"].values()),
+        "ordinal": lambda row: [row["score"], row["expected_grade"], row["grade"]],
+        "regression": lambda row: [each["value"] for each in row["values"]],
+    }[task]
     for one, other in zip(by_model, by_export, strict=True):
-        ones, others = (
-            list(row[key].values()) if task == "multi_label" else [each["value"] for each in row[key]]
-            for row in (one, other)
-        )
-        np.testing.assert_allclose(ones, others, rtol=1e-4)
+        np.testing.assert_allclose(numbers(one), numbers(other), rtol=1e-4)
     lines = predictions_as_text(by_model).splitlines()
     assert len(lines) == 6
 
@@ -116,6 +120,10 @@ def test_the_signature_is_that_of_the_docs(trained, images):
         assert set(answers) == {"values", "low", "high", "outlier"}
         assert answers["low"][0, 0] < answers["values"][0, 0] < answers["high"][0, 0]
         assert 1000 < answers["values"][0, 0] < 1300
+    elif task == "ordinal":
+        assert set(answers) == {"probabilities", "label", "score", "grade", "expected_grade", "outlier"}
+        assert answers["label"][0].decode() == ("none", "one", "two", "three")[answers["grade"][0]]
+        assert answers["probabilities"].sum() == pytest.approx(1)
     else:
         assert set(answers) == {"probabilities", "thresholds", "labels", "scores", "outlier"}
         found = {label.decode() for label in answers["labels"][0] if label}
@@ -126,7 +134,8 @@ def test_the_signature_is_that_of_the_docs(trained, images):
 
 def test_it_is_evaluated_by_the_model_alone(trained, images):
     task, workdir, result = trained
-    options = SourceOptions(columns=COLUMNS[task])
+    order = "none,one,two,three" if task == "ordinal" else ""
+    options = SourceOptions(columns=COLUMNS[task], class_order=order)
     metrics = tl_keras.evaluate_model(workdir, f"csv:{images / 'table.csv'}", options=options)
     assert metrics["task"] == task
     assert metrics[SCORES[task]] > 0.7
@@ -137,7 +146,7 @@ def test_it_is_evaluated_by_the_model_alone(trained, images):
 def test_its_report_has_its_own_part(trained):
     task, workdir, _ = trained
     page = tl_keras.write_report(workdir).read_text()
-    assert ("By label" if task == "multi_label" else "By number") in page
+    assert PARTS[task] in page
     assert "Inherited weaknesses" not in page
     assert "answered correctly" not in page
 
@@ -167,7 +176,7 @@ def test_the_server_answers_and_counts(trained, images):
     status, answer, counters = asyncio.run(ask(make_app(workdir / "saved_model", name="it", limits=Limits()), body))
     assert status == 200
     (prediction,) = json.loads(answer)["predictions"]
-    assert {"multi_label": "labels", "regression": "values"}[task] in prediction
+    assert {"multi_label": "labels", "ordinal": "grade", "regression": "values"}[task] in prediction
     assert task != "regression" or 'tl_keras_answers_total{label="' in counters
 
 

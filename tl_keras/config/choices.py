@@ -24,8 +24,8 @@ ExportFormat = Literal["saved_model", "litert", "litert_float16", "litert_int8",
 SplitMeaning = Literal["train", "validation", "test", "unused"]
 Column = Literal["image", "label", "split", "group"]
 
-# What the labels of an image are: one class, several labels or none, or numbers.
-LabelKind = Literal["class", "labels", "numbers"]
+# What the labels of an image are: one class, one of classes that have an order, several labels or none, or numbers.
+LabelKind = Literal["class", "order", "labels", "numbers"]
 
 METHODS: tuple[Method, ...] = get_args(Method)[1:]  # auto becomes one of the others before a run begins
 EXPORTS: tuple[ExportFormat, ...] = get_args(ExportFormat)
@@ -34,6 +34,7 @@ _TASKS: dict[str, LabelKind] = {
     "auto": "class",
     "single_label": "class",
     "multi_label": "labels",
+    "ordinal": "order",
     "regression": "numbers",
 }
 

@@ -83,6 +83,12 @@ class DataConfig(Locked):
         zero="found by their names",
         parse=parse_columns,
     )
+    class_order: str = option(
+        "",
+        "The classes of --task=ordinal from the lowest to the highest, such as none,mild,severe.",
+        flag="class_order",
+        zero="by value, if all are numbers",
+    )
     images_in: str = option(
         "", "The folder of the images that a table names.", flag="images_in", zero="the table's own folder"
     )

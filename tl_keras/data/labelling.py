@@ -313,7 +313,12 @@ class Numbers(Labelling):
         return moved
 
 
-_KINDS: dict[LabelKind, str] = {"class": "one class", "labels": "several labels", "numbers": "numbers"}
+_KINDS: dict[LabelKind, str] = {
+    "class": "one class",
+    "order": "one class of an order",
+    "labels": "several labels",
+    "numbers": "numbers",
+}
 _LABELLINGS: dict[str, Labelling] = {each.kind: each for each in (OneClass(), SeveralLabels(), Numbers())}
 
 
@@ -356,6 +361,39 @@ def as_kind(
     raise DataError(
         f"{name}: expected {_KINDS[kind]} per image. Received {_KINDS[found.kind]}. Use --task={task}, or other labels."
     )
+
+
+def in_declared_order(
+    name: str, class_names: Sequence[str], labels: np.ndarray, declared: str
+) -> tuple[tuple[str, ...], np.ndarray]:
+    """Returns the names of classes in their order, and the labels as positions in it.
+
+    Args:
+      name: Name of the source, for the message.
+      class_names: Names of the classes.
+      labels: int64 (n,).
+      declared: Names in their order, separated by commas; empty if they are numbers.
+
+    Raises:
+      DataError: The order is not told, or names other classes.
+    """
+    class_names, labels = as_kind(name, class_names, labels, "class")
+    if declared:
+        order = tuple(part.strip() for part in declared.split(","))
+        if sorted(order) != sorted(class_names):
+            raise DataError(
+                f"{name}: expected each of the classes {','.join(class_names)} once in their order. Received: {declared}. Correct "
+                "--class_order."
+            )
+    else:
+        try:
+            order = tuple(sorted(class_names, key=float))
+        except ValueError as error:
+            raise DataError(
+                f"{name}: expected classes that have an order. Received {', '.join(class_names[:_NAMES_SHOWN])}, which are no "
+                f"numbers. Name them from the lowest to the highest: --class_order={','.join(class_names[:_NAMES_SHOWN])}."
+            ) from error
+    return order, np.array([order.index(each) for each in class_names], np.int64)[labels]
 
 
 def shown(names: Sequence[str]) -> str:

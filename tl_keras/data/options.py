@@ -23,6 +23,7 @@ class SourceOptions:
     task: str = "auto"
     group_by: str = ""
     cache_folder: str = ""
+    class_order: str = ""
 
     @classmethod
     def of(cls, config: TransferConfig) -> SourceOptions:
@@ -36,6 +37,7 @@ class SourceOptions:
             config.task,
             data.group_by,
             config.cache.folder,
+            data.class_order,
         )
 
     @property

@@ -14,7 +14,7 @@ from tl_keras.data.base import Source
 from tl_keras.data.folder import FolderSource
 from tl_keras.data.from_python import HuggingFaceSource, TFDataSource, hugging_face_source
 from tl_keras.data.groups import groups_by_name
-from tl_keras.data.labelling import as_kind
+from tl_keras.data.labelling import as_kind, in_declared_order
 from tl_keras.data.options import NO_OPTIONS, SourceOptions
 from tl_keras.data.remote import fetch
 from tl_keras.data.source_names import check_source
@@ -67,6 +67,10 @@ def _with_labels_of(source: Source, options: SourceOptions) -> Source:
     if source.labelling.kind == options.label_kind:
         return source
     changed = copy.copy(source)
+    if options.label_kind == "order":
+        ordered = in_declared_order(source.name, source.class_names, source.labels, options.class_order)
+        changed.class_names, changed.labels = ordered
+        return changed
     changed.class_names, changed.labels = as_kind(source.name, source.class_names, source.labels, options.label_kind)
     return changed
 

@@ -69,12 +69,17 @@ def out_of_fold_probabilities(logits: np.ndarray, labels: np.ndarray) -> np.ndar
       logits: float32 (n, classes), n at least 1.
       labels: int64 (n,).
     """
-    fold: np.ndarray = np.arange(len(labels)) % _FOLDS
     probabilities: np.ndarray = np.empty(logits.shape)
-    for asked in (fold == number for number in np.unique(fold)):
+    for asked in folds_of(len(labels)):
         temperature = fit_temperature(logits[~asked], labels[~asked])
         probabilities[asked] = softmax(logits[asked].astype(np.float64) / temperature, axis=-1)
     return probabilities
+
+
+def folds_of(images: int) -> list[np.ndarray]:
+    """Returns which images are asked by each of ten temperatures, which is fitted to the others; each bool (images,)."""
+    fold: np.ndarray = np.arange(images) % _FOLDS
+    return [fold == number for number in np.unique(fold)]
 
 
 def mean_log_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:

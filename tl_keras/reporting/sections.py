@@ -101,11 +101,17 @@ def _example(
     }
 
 
+def _grades(student: Student, answers: ReportedPredictions) -> dict[str, Any]:
+    """Returns the errors in grades."""
+    return {"measures": answers.task.measures(answers.scores, answers.labels, answers.source.class_names)}
+
+
 # Facts of each part by its name, for the template `run.html`.
 SECTIONS: dict[str, Callable[[Student, ReportedPredictions], dict[str, Any]]] = {
     "classes": _classes,
     "calibration": _calibration,
     "examples": _examples,
+    "grades": _grades,
     "labels": labels_facts,
     "numbers": numbers_facts,
 }

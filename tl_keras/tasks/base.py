@@ -304,6 +304,7 @@ def task_named(name: str) -> Task:
       ConfigError: No task has that name.
     """
     import tl_keras.tasks.multi_label
+    import tl_keras.tasks.ordinal
     import tl_keras.tasks.regression
     import tl_keras.tasks.single_label  # noqa: F401  # they register themselves
 

@@ -20,7 +20,7 @@ from tl_keras.evaluation.average_precision import (
     mean_average_precision_interval,
     several_labels_metrics,
 )
-from tl_keras.evaluation.calibration import Calibration, fit_temperature, mean_log_loss
+from tl_keras.evaluation.calibration import Calibration, fit_temperature, folds_of, mean_log_loss
 from tl_keras.evaluation.highest_score import HighestScore, error_of_part
 from tl_keras.evaluation.selection import EpochScore, EpochSelection
 from tl_keras.tasks.base import LossFn, Task, register_task
@@ -28,7 +28,6 @@ from tl_keras.tasks.epoch_metrics import MeanAveragePrecision
 
 # Largest weight of an image that has a rare label, beyond which a few images would be all that is learnt.
 _LARGEST_WEIGHT = 10.0
-_FOLDS = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,8 +151,7 @@ class MultiLabel(Task):
         The temperature of the result is 1: `probabilities` applies those of the labels.
         """
         before, after = _sigmoid(logits.astype(np.float64)), np.empty(logits.shape)
-        fold: np.ndarray = np.arange(len(labels)) % _FOLDS
-        for asked in (fold == number for number in np.unique(fold)):
+        for asked in folds_of(len(labels)):
             after[asked] = _sigmoid(logits[asked] / np.array(_temperatures(logits[~asked], labels[~asked])))
         known = labels != UNKNOWN
         answers = labels[known]
