@@ -31,19 +31,19 @@ def planted(labels, wrong):
 FEATURES[7] = (4, 4, 0, 0)
 SEVERAL[7], NUMBERS[7] = 1, (22, -22)
 CASES = {
-    "class": (planted(SEVERAL, 0)[:, 0], ("no", "yes"), "labelled no, looks like yes"),
-    "labels": (planted(SEVERAL, 0), ("a", "b"), "without a, looks as if it had it"),
-    "numbers": (planted(NUMBERS, -30), ("a", "b"), "a -30, looks like"),
+    "class": (planted(SEVERAL, 0)[:, 0], ("no", "yes"), "labelled no, looks like yes", 0.9),
+    "labels": (planted(SEVERAL, 0), ("a", "b"), "without a, looks as if it had it", 0.9),
+    "numbers": (planted(NUMBERS, 0), ("a", "b"), "a 0, looks like", 0.5),  # one far number has much of the variance
 }
 
 
-@pytest.mark.parametrize(("labels", "names", "remark"), CASES.values(), ids=CASES)
-def test_a_planted_mistake_is_the_first_suspect(labels, names, remark):
+@pytest.mark.parametrize(("labels", "names", "remark", "score"), CASES.values(), ids=CASES)
+def test_a_planted_mistake_is_the_first_suspect(labels, names, remark, score):
     check = check_labels(source_of(labels, names), np.arange(120), FEATURES, groups=np.arange(120), seed=0)
     row, said = check.suspects[0]
     assert row == 7
     assert said.startswith(remark)
-    assert check.score > 0.7
+    assert score < check.score < 1
 
 
 def test_unknown_labels_are_not_judged():

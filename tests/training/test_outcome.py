@@ -7,6 +7,7 @@ from tl_keras.config import TransferConfig
 from tl_keras.data.arrays import ArraySource
 from tl_keras.evaluation.metrics import accuracy_interval
 from tl_keras.runs.records import EpochRecord, Progress
+from tl_keras.serving.package import PackagedStudent
 from tl_keras.training.model_cache import ModelCache
 from tl_keras.training.outcome import outcome, rounded
 from tl_keras.training.preparation import decide, prepare
@@ -44,7 +45,13 @@ def result(small_teacher):
         labels = prepared.source.labels[np.sort(test if len(test) else prepared.splits.validation)]
         logits = np.where(np.eye(2)[labels] > 0, 2.0, 0.0).astype(np.float32)  # every answer is right
         return outcome(
-            prepared, progress, test=test, logits=logits, teacher_weights="", calibration={}, seconds={"head": 1.23456}
+            prepared,
+            progress,
+            test=test,
+            logits=logits,
+            teacher_weights="",
+            packaged=PackagedStudent({}, prepared.task),
+            seconds={"head": 1.23456},
         )
 
     return result
