@@ -4,9 +4,9 @@
         [--out=FILE.json] [-- more flags of tl_keras.train]
 
 Boards: six kinds of defect on 300 printed boards, whole batches of boards in one split. Cells: red cells counted on 364
-micrographs. Digits: scikit-learn's, 600 of them, as grades from 0 to 9. The script is what Keras's guide would write: MobileNetV2
-frozen, images squashed, a sigmoid, linear (on standardised numbers) or softmax head, 20 epochs of Adam at 1e-3, threshold 0.5. It gets
-our training and validation images together to train on. Prints a line for each seed, and writes JSON.
+micrographs. Digits: scikit-learn's, 600 of them, as grades from 0 to 9. The script is what Keras's guide would write: a frozen
+MobileNetV2, images squashed, a sigmoid, linear (on standardised numbers) or softmax head, 20 epochs of Adam at 1e-3, threshold 0.5.
+It gets our training and validation images together to train on. Prints a line for each seed, and writes JSON.
 """
 
 from __future__ import annotations

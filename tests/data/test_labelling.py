@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tl_keras.data.labelling import as_kind, in_declared_order, labelling_of
+from tl_keras.data.labelling import labelling_of
 from tl_keras.errors import DataError
 
 CLASSES = np.array([0, 1, 1, 2])
@@ -82,46 +82,9 @@ def test_where_there_is_nothing_to_learn_it_says_so(labels, names, message):
         labelling_of(labels).require_enough("s", names, labels, why="")
 
 
-def test_a_class_is_one_label_of_several():
-    names, labels = as_kind("s", NAMES, CLASSES, "labels")
-    assert names == NAMES
-    np.testing.assert_array_equal(labels, np.eye(3)[CLASSES])
-
-
-def test_classes_called_by_numbers_are_numbers():
-    names, values = as_kind("s", ("1,5", "20", "-3"), CLASSES, "numbers")
-    assert names == ("value",)
-    np.testing.assert_array_equal(values[:, 0], [1.5, 20, 20, -3])
-
-
-def test_what_is_of_another_kind_names_its_task():
-    with pytest.raises(DataError, match=r"Received several labels\. Use --task=multi_label"):
-        as_kind("s", NAMES, SEVERAL, "class")
-    with pytest.raises(DataError, match=r"expected numbers\. Received classes such as 'ant'"):
-        as_kind("s", NAMES, CLASSES, "numbers")
-
-
 def test_labels_move_to_the_columns_of_a_model():
     labelling = labelling_of(SEVERAL)
     moved = labelling.in_order_of(SEVERAL[:1], NAMES, ("cat", "dog", "bee", "ant"))
     np.testing.assert_array_equal(moved, [[1, -1, 0, 1]])
     with pytest.raises(DataError, match="Received: cat"):
         labelling.in_order_of(SEVERAL, NAMES, ("ant", "bee"))
-
-
-def test_a_declared_order_moves_the_labels():
-    names, labels = in_declared_order("s", NAMES, CLASSES, "cat, ant,bee")
-    assert names == ("cat", "ant", "bee")
-    np.testing.assert_array_equal(labels, [1, 2, 2, 0])
-    names, labels = in_declared_order("s", ("10", "9", "-1"), CLASSES, "")
-    assert names == ("-1", "9", "10")
-    np.testing.assert_array_equal(labels, [2, 1, 1, 0])
-
-
-@pytest.mark.parametrize(
-    ("declared", "message"),
-    [("ant,bee", "once in their order. Received: ant,bee"), ("", "which are no numbers.*--class_order=ant,bee,cat")],
-)
-def test_an_order_that_is_not_told_is_asked_for(declared, message):
-    with pytest.raises(DataError, match=message):
-        in_declared_order("s", NAMES, CLASSES, declared)

@@ -313,12 +313,6 @@ class Numbers(Labelling):
         return moved
 
 
-_KINDS: dict[LabelKind, str] = {
-    "class": "one class",
-    "order": "one class of an order",
-    "labels": "several labels",
-    "numbers": "numbers",
-}
 _LABELLINGS: dict[str, Labelling] = {each.kind: each for each in (OneClass(), SeveralLabels(), Numbers())}
 
 
@@ -327,73 +321,6 @@ def labelling_of(labels: np.ndarray) -> Labelling:
     if labels.dtype.kind == "f":
         return _LABELLINGS["numbers"]
     return _LABELLINGS["class" if labels.ndim == 1 else "labels"]
-
-
-def as_kind(
-    name: str, class_names: Sequence[str], labels: np.ndarray, kind: LabelKind
-) -> tuple[tuple[str, ...], np.ndarray]:
-    """Returns names and labels of another kind, where one class per image can be taken for it.
-
-    Args:
-      name: Name of the source, for the message.
-      class_names: Names of the classes, labels or columns.
-      labels: Labels of some kind.
-      kind: Kind that is needed: a class is one label of several, and classes called by numbers are numbers.
-
-    Raises:
-      DataError: They cannot be.
-    """
-    found = labelling_of(labels)
-    if found.kind == kind:
-        return tuple(class_names), labels
-    if found.kind == "class" and kind == "labels":
-        return tuple(class_names), np.eye(len(class_names), dtype=np.int64)[labels]
-    if found.kind == "class":
-        try:
-            values = np.array([float(each.replace(",", ".")) for each in class_names])
-        except ValueError as error:
-            raise DataError(
-                f"{name}: expected numbers. Received classes such as {class_names[0]!r}. Leave --task=regression out, or give "
-                "numbers: --columns=label=COLUMN."
-            ) from error
-        return ("value",), values[labels][:, np.newaxis]
-    task = {"labels": "multi_label", "numbers": "regression"}[found.kind]
-    raise DataError(
-        f"{name}: expected {_KINDS[kind]} per image. Received {_KINDS[found.kind]}. Use --task={task}, or other labels."
-    )
-
-
-def in_declared_order(
-    name: str, class_names: Sequence[str], labels: np.ndarray, declared: str
-) -> tuple[tuple[str, ...], np.ndarray]:
-    """Returns the names of classes in their order, and the labels as positions in it.
-
-    Args:
-      name: Name of the source, for the message.
-      class_names: Names of the classes.
-      labels: int64 (n,).
-      declared: Names in their order, separated by commas; empty if they are numbers.
-
-    Raises:
-      DataError: The order is not told, or names other classes.
-    """
-    class_names, labels = as_kind(name, class_names, labels, "class")
-    if declared:
-        order = tuple(part.strip() for part in declared.split(","))
-        if sorted(order) != sorted(class_names):
-            raise DataError(
-                f"{name}: expected each of the classes {','.join(class_names)} once in their order. Received: {declared}. Correct "
-                "--class_order."
-            )
-    else:
-        try:
-            order = tuple(sorted(class_names, key=float))
-        except ValueError as error:
-            raise DataError(
-                f"{name}: expected classes that have an order. Received {', '.join(class_names[:_NAMES_SHOWN])}, which are no "
-                f"numbers. Name them from the lowest to the highest: --class_order={','.join(class_names[:_NAMES_SHOWN])}."
-            ) from error
-    return order, np.array([order.index(each) for each in class_names], np.int64)[labels]
 
 
 def shown(names: Sequence[str]) -> str:

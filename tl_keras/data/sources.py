@@ -14,7 +14,7 @@ from tl_keras.data.base import Source
 from tl_keras.data.folder import FolderSource
 from tl_keras.data.from_python import HuggingFaceSource, TFDataSource, hugging_face_source
 from tl_keras.data.groups import groups_by_name
-from tl_keras.data.labelling import as_kind, in_declared_order
+from tl_keras.data.label_kinds import as_kind, in_declared_order
 from tl_keras.data.options import NO_OPTIONS, SourceOptions
 from tl_keras.data.remote import fetch
 from tl_keras.data.source_names import check_source
