@@ -92,7 +92,7 @@ def _labelled(
 ) -> tuple[Table, dict[str, str], tuple[str, ...], list[Any], list[str]]:
     """Returns the table, its columns by what they hold, the names of labels or numbers if any, the labels, and notes."""
     given = options.column_names
-    if options.label_kind == "class":
+    if options.label_kind in ("class", "order"):
         one_hot: list[str] = []
         if "label" not in given and "label" not in (found := _named_columns(table, given)):
             table, one_hot = with_label_column(table, found.values())
