@@ -26,6 +26,7 @@ def test_an_unknown_task_is_one_line_with_the_nearest():
 
 
 def test_a_task_from_outside_is_known_by_its_name(monkeypatch):
-    monkeypatch.setattr(choices, "_TASK_NAMES", [*choices._TASK_NAMES])
-    choices.add_task_name("of_mine")
+    monkeypatch.setattr(choices, "_TASKS", dict(choices._TASKS))
+    choices.add_task_name("of_mine", "labels")
     choices.require_task_name("of_mine")
+    assert choices.label_kind_of("of_mine") == "labels"
