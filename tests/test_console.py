@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tl_keras.console import printable
+from tl_keras.console import Level, printable, say, show_details
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,13 @@ def test_what_a_console_cannot_print_is_replaced_and_the_command_goes_on(encodin
         check=True,
     )
     assert done.stdout.strip() == done.stderr.strip() == expected
+
+
+def test_a_detail_is_said_only_where_details_are_shown(capsys):
+    say("kept in /cache", Level.DETAIL)
+    show_details()
+    try:
+        say("kept in /other", Level.DETAIL)
+    finally:
+        show_details(False)
+    assert capsys.readouterr().err == "kept in /other\n"

@@ -15,6 +15,15 @@ def test_the_summary_has_scores_sizes_times_and_files():
     assert lines[1] == f"parameters: {result.parameters_trained:,} trained, {result.parameters_frozen:,} frozen"
     assert lines[2].startswith(f"seconds: {result.total_seconds:.0f} (")
     assert lines[3].startswith("wrote: run1/model.keras, ") and lines[3].endswith(", run1/result.json")
+    assert lines[4] == "next: python -m tl_keras.predict --model=run1 PHOTO"
+
+
+def test_the_summary_says_what_the_score_is_to_be_compared_with():
+    result = golden_result(interval=[0.8125, 0.9375], baseline_score=0.2, head_validation_score=0.75)
+    assert call_of_command("train", "summary", result, "run1").splitlines()[1] == (
+        f"  95% interval of the {result.split} images 0.812 to 0.938; always the most frequent class 0.2000; "
+        "the head alone, validation 0.7500"
+    )
 
 
 def test_of_another_task_the_summary_names_the_score():

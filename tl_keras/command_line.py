@@ -18,7 +18,7 @@ from typing import Any
 
 from absl import flags
 
-from tl_keras.console import printable, protect_terminal
+from tl_keras.console import printable, protect_terminal, show_details
 from tl_keras.distribution.backend import choose_backend
 from tl_keras.errors import ConfigError, DependencyError, Terminated, TransferError
 
@@ -26,6 +26,8 @@ BEGAN = time.perf_counter()  # start of the command, after the start of Python i
 
 # Packages that Keras imports if they are installed, for features that no command uses.
 _KERAS_CAN_DO_WITHOUT = ("IPython", "matplotlib", "pandas", "sklearn")
+
+_VERBOSE = flags.DEFINE_boolean("verbose", False, "Print each epoch, the freeze plan, and what the cache does.")
 
 _HELP = {"--help", "-h", "-help", "--h", "--helpshort", "--helpfull"}
 
@@ -77,10 +79,12 @@ def _terminate(number: int, frame: object) -> None:
 def _parsed(arguments: list[str]) -> list[str]:
     """Returns the arguments that are not flags."""
     try:
-        return flags.FLAGS(["tl_keras", *arguments])[1:]
+        rest = flags.FLAGS(["tl_keras", *arguments])[1:]
     except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError, ImportError) as error:
         # absl raises flags.Error; ml_collections passes on the errors of a config file or an override.
         raise ConfigError(f"flags: {' '.join(str(error).split())} Use --help to see the flags.") from error
+    show_details(_VERBOSE.value)
+    return rest
 
 
 def require_tensorflow(strategy: str = "auto", *, whole_keras: bool = False) -> None:

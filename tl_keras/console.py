@@ -19,14 +19,32 @@ class Level(enum.Enum):
     Attributes:
       RESULT: Outcome on stdout, where scripts read it.
       PROGRESS: Progress on stderr, for the person who waits.
+      DETAIL: Facts about the computation, on stderr with `--verbose` only.
     """
 
     RESULT = "result"
     PROGRESS = "progress"
+    DETAIL = "detail"
+
+
+_details_shown = False
+
+
+def show_details(shown: bool = True) -> None:
+    """Decides whether messages of `Level.DETAIL` are printed, in this process."""
+    global _details_shown
+    _details_shown = shown
+
+
+def details_are_shown() -> bool:
+    """Returns whether messages of `Level.DETAIL` are printed."""
+    return _details_shown
 
 
 def say(text: str, level: Level = Level.PROGRESS) -> None:
-    """Prints one message at once, even if the output is buffered."""
+    """Prints one message at once, even if the output is buffered; a detail only if details are shown."""
+    if level is Level.DETAIL and not _details_shown:
+        return
     print(text, file=sys.stdout if level is Level.RESULT else sys.stderr, flush=True)
 
 

@@ -23,6 +23,7 @@ _RECIPES = pathlib.Path(__file__).parent / "recipes"
 def define(*, without: tuple[str, ...] = ()) -> flags.FlagHolder[Any]:
     """Defines the flags, and --config; returns the holder of the latter."""
     option_flags.define([name for name in option_flags.NAMES if name not in without])
+    flags.declare_key_flag("verbose")
     for option in option_flags.OPTIONS.values():
         if option.type is not str:  # so that --config.any.field is read and refused as the flags are
             config_flags.register_flag_parser_for_type(option.type, option_flags.OptionParser(option.type))

@@ -14,6 +14,7 @@ failed.
 from __future__ import annotations
 
 import os
+import pathlib
 
 from absl import flags
 
@@ -97,13 +98,30 @@ def summary(result: RunResult, workdir: str) -> str:
     speed = f"; images per second: {result.images_per_second:.0f}" if result.images_per_second else ""
     exported = "".join(f", {workdir}/{export['path']}" for export in result.export)
     undone = "; fine-tuning made validation worse and is undone" if result.fine_tuning_undone else ""
+    report = pathlib.Path(workdir) / "report.html"
+    look = f"open {report}; " if report.is_file() else ""
     return (
         f"{in_words(result.score_name)}: {test}validation {result.validation_score:.4f}  "
         f"(kept: epoch {result.kept_epoch}, {result.kept_phase}{undone})\n"
+        f"{_compared(result)}"
         f"parameters: {result.parameters_trained:,} trained, {result.parameters_frozen:,} frozen\n"
         f"seconds: {result.total_seconds:.0f} ({parts}){speed}\n"
-        f"wrote: {workdir}/model.keras{exported}, {workdir}/result.json"
+        f"wrote: {workdir}/model.keras{exported}, {workdir}/result.json\n"
+        f"next: {look}python -m tl_keras.predict --model={workdir} PHOTO"
     )
+
+
+def _compared(result: RunResult) -> str:
+    """Returns a line on what the score of a result is to be compared with."""
+    facts = []
+    if result.interval:
+        low, high = result.interval
+        facts.append(f"95% interval of the {result.split} images {low:.3f} to {high:.3f}")
+    if result.baseline_score is not None:
+        facts.append(f"always the most frequent class {result.baseline_score:.4f}")
+    if result.head_validation_score is not None:
+        facts.append(f"the head alone, validation {result.head_validation_score:.4f}")
+    return f"  {'; '.join(facts)}\n" if facts else ""
 
 
 if __name__ == "__main__":

@@ -36,7 +36,8 @@ def test_no_validation_or_test_image_is_looked_at(advice):
     assert advice.images == 100
 
 
-def test_training_reads_the_features_that_the_advice_computed(advice, settings, tmp_path, capfd):
+def test_training_reads_the_features_that_the_advice_computed(advice, settings, tmp_path, capfd, monkeypatch):
+    monkeypatch.setattr("tl_keras.console._details_shown", True)
     config = copy.deepcopy(settings)
     config.model.method, config.training.epochs, config.export = "feature_extraction", 2, "none"
     result = train_and_evaluate(config, tmp_path / "run")

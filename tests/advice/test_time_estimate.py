@@ -19,7 +19,8 @@ def settings(tmp_path):
     return resolve(config)
 
 
-def test_training_reads_what_the_rehearsal_has_computed(settings, tmp_path, capfd):
+def test_training_reads_what_the_rehearsal_has_computed(settings, tmp_path, capfd, monkeypatch):
+    monkeypatch.setattr("tl_keras.console._details_shown", True)
     settings.training.epochs = 2
     sample = draw_sample(settings, ModelCache())
     estimate = estimate_time(settings, sample)

@@ -22,10 +22,10 @@ def progress_bar(description: str, *, images: int, shown: bool = True) -> tqdm.a
         file=sys.stderr,
         dynamic_ncols=True,
         leave=False,
-        disable=not (shown and _is_watched()),
+        disable=not (shown and is_watched()),
     )
 
 
-def _is_watched() -> bool:
+def is_watched() -> bool:
     """Returns whether stderr is a terminal, or ipykernel's output below a cell of a notebook."""
     return sys.stderr.isatty() or type(sys.stderr).__module__ == "ipykernel.iostream"

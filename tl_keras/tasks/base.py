@@ -154,6 +154,15 @@ class Task(abc.ABC):
         low, high = np.quantile([self.score(logits[drawn], labels[drawn]) for drawn in draws], (0.025, 0.975))
         return float(low), float(high)
 
+    def baseline_score(self, train_labels: np.ndarray, labels: np.ndarray) -> float | None:
+        """Returns the score of one answer for all images, taken from the training images; None if the task has no such answer.
+
+        Args:
+          train_labels: Labels of the training images, int64 (m,).
+          labels: Labels of the images that are scored, int64 (n,).
+        """
+        return None
+
     @abc.abstractmethod
     def decide(self, logits: np.ndarray) -> np.ndarray:
         """Returns the answer for each image, int64 (n,), a position in `answer_names`; of several labels bool (n, labels).

@@ -85,6 +85,10 @@ class SingleLabel(Task):
         """Returns Wilson's score interval of the accuracy."""
         return accuracy_interval(self.score(logits, labels), len(labels))
 
+    def baseline_score(self, train_labels: np.ndarray, labels: np.ndarray) -> float:
+        """Returns the accuracy of always answering the most frequent class."""
+        return float(np.mean(labels == np.bincount(train_labels).argmax()))
+
     def decide(self, logits: np.ndarray) -> np.ndarray:
         """Returns the most probable class of each image, int64 (n,)."""
         return logits.argmax(axis=-1)

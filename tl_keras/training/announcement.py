@@ -31,10 +31,13 @@ def announcement(prepared: PreparedRun) -> str:
         f"Device: {hardware.description}, because {hardware.reason}.",
         *_cautions(prepared),
     ]
-    if method == "fine_tune":
-        plan = prepared.phases[-1].plan
-        lines.append(plan.table(layer_decay=config.training.layer_decay, batch_norm=config.model.batch_norm))
     return "\n".join(lines)
+
+
+def freeze_table(prepared: PreparedRun) -> str:
+    """Returns the freeze plan of the last phase as a table."""
+    config, plan = prepared.config, prepared.phases[-1].plan
+    return plan.table(layer_decay=config.training.layer_decay, batch_norm=config.model.batch_norm)
 
 
 def _cautions(prepared: PreparedRun) -> list[str]:

@@ -13,13 +13,16 @@ from typing import Any
 import keras
 import numpy as np
 
-from tl_keras.console import in_words
-from tl_keras.data.progress_bar import progress_bar
+from tl_keras.console import details_are_shown, in_words
+from tl_keras.data.progress_bar import is_watched, progress_bar
 from tl_keras.errors import TrainingError
 from tl_keras.evaluation.selection import EpochScore, EpochSelection
 from tl_keras.runs.records import EpochRecord, Progress
 from tl_keras.runs.stopwatch import Stopwatch
 from tl_keras.training.checkpoints import save_checkpoint, values_of
+
+# Number of lines that a phase leaves in a log file.
+_LINES_A_PHASE = 5
 
 # Seconds between two checkpoints, because an epoch over cached features takes less time than a checkpoint. A run killed in between
 # repeats the epochs since the last one, with the same weights.
@@ -27,7 +30,9 @@ _SECONDS_BETWEEN_CHECKPOINTS = 2.0
 
 
 class ProgressBar(keras.callbacks.Callback):
-    """Shows a bar for one phase on stderr, with images per second, the time left in the phase, and a line per epoch.
+    """Shows how one phase goes on, on stderr: one live line where somebody is watching, else a line every few epochs.
+
+    The last epoch of a phase always leaves its line. With `--verbose` each epoch does.
 
     Args:
       description: Text before the bar.
@@ -58,6 +63,7 @@ class ProgressBar(keras.callbacks.Callback):
         self._began = time.perf_counter()
         self._first_epoch = first_epoch
         self._score_name = score_name
+        self._unwritten = ""
         self._what = "cached images" if cached else "images"
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -66,20 +72,31 @@ class ProgressBar(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         seconds_an_epoch = (time.perf_counter() - self._began) / (epoch + 1 - self._first_epoch)
-        left = seconds_an_epoch * (
-            self._last_epoch - epoch - 1
-        )  # of this phase; other phases and the exports have lines of their own
-        score = self._score_name
-        ahead = f", {left:.0f} s of the phase left" if epoch + 1 < self._last_epoch else ""
-        self._bar.write(
-            f"  epoch {epoch + 1}/{self._last_epoch}  loss {logs['loss']:.4f}  {in_words(score)} {logs[score]:.4f}  "
-            f"validation loss {logs['val_loss']:.4f}  {in_words(score)} {logs[f'val_{score}']:.4f}  "
-            f"{self._images_per_epoch / seconds_an_epoch:.0f} {self._what}/s{ahead}",
-            file=sys.stderr,
-        )
+        # Of this phase; other phases and the exports have lines of their own.
+        left = seconds_an_epoch * (self._last_epoch - epoch - 1)
+        line = self._line(epoch, logs, left=left, seconds_an_epoch=seconds_an_epoch)
+        every = max(1, -(-(self._last_epoch - self._first_epoch) // _LINES_A_PHASE))
+        in_turn = (epoch + 1 - self._first_epoch) % every == 0 and not is_watched()
+        if epoch + 1 == self._last_epoch or in_turn or details_are_shown():
+            self._bar.write(f"  {line}", file=sys.stderr)
+            self._unwritten = ""
+        else:
+            self._bar.set_postfix_str(line)
+            self._unwritten = line
 
     def on_train_end(self, logs: Any = None) -> None:
+        if self._unwritten:  # the phase has ended early
+            self._bar.write(f"  {self._unwritten}", file=sys.stderr)
         self._bar.close()
+
+    def _line(self, epoch: int, logs: Any, *, left: float, seconds_an_epoch: float) -> str:
+        score = self._score_name
+        ahead = f", {left:.0f} s of the phase left" if epoch + 1 < self._last_epoch else ""
+        return (
+            f"epoch {epoch + 1}/{self._last_epoch}  loss {logs['loss']:.4f}  {in_words(score)} {logs[score]:.4f}  "
+            f"validation loss {logs['val_loss']:.4f}  {in_words(score)} {logs[f'val_{score}']:.4f}  "
+            f"{self._images_per_epoch / seconds_an_epoch:.0f} {self._what}/s{ahead}"
+        )
 
 
 class StopOnNonFiniteLoss(keras.callbacks.Callback):

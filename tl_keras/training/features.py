@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from tl_keras.backbones.weights import fingerprint
 from tl_keras.builder import Student
-from tl_keras.console import say
+from tl_keras.console import Level, say
 from tl_keras.data.base import Source, on_host, ordered
 from tl_keras.data.batch_shard import BatchShard
 from tl_keras.data.pipeline import epoch_shuffle_seed, over_epochs, steps_per_epoch, view_batches, view_of_epoch
@@ -207,7 +207,10 @@ class FeatureStore:
         rows = self._rows(cut.frozen, cut.position)
         features = self._find(rows)
         if not features.missing:
-            say(f"frozen layers: computed before for these {len(self._images.contents)} images, in {rows.folder}")
+            say(
+                f"frozen layers: computed before for these {len(self._images.contents)} images, in {rows.folder}",
+                Level.DETAIL,
+            )
             return features
         reason = self._refusal(rows)
         if not reason:
@@ -252,7 +255,7 @@ class FeatureStore:
         """Computes the missing part of locked rows; returns why it did not, or an empty string."""
         features = self._find(rows)
         if not features.missing:
-            say(f"frozen layers: computed by another run meanwhile, in {rows.folder}")
+            say(f"frozen layers: computed by another run meanwhile, in {rows.folder}", Level.DETAIL)
             return ""
         missing = rows.spec.nbytes_on_disk(features.missing)
         if reason := self._cache.make_room(missing, needed=rows.spec.nbytes_on_disk(self.count), keep=rows):
@@ -306,7 +309,7 @@ class FeatureStore:
         """
         total = features.missing
         size, limit = rows.spec.nbytes_on_disk(total) / 2**20, self._cache.limit_gib
-        say(f"frozen layers: {total:,} images, {size:,.1f} MiB (limit {limit:g} GiB), computed once")
+        say(f"frozen layers: {total:,} images, {size:,.1f} MiB (limit {limit:g} GiB), computed once", Level.DETAIL)
         forward: Forward | None = None
         seconds_an_image: list[float] = []
         with progress_bar("frozen layers, once", images=total) as bar:
@@ -326,7 +329,7 @@ class FeatureStore:
                     size = rows.spec.nbytes / 2**20
                     return f"at this cut they give {size:.1f} MiB an image, which takes longer to read than to compute"
         self.seconds_a_row[position] = float(np.median(seconds_an_image))  # without the first batch, which traces
-        say(f"frozen layers: kept in {rows.folder}" + (f"; {forward.reason}" if forward else ""))
+        say(f"frozen layers: kept in {rows.folder}" + (f"; {forward.reason}" if forward else ""), Level.DETAIL)
         return ""
 
     def _forward(self, model: keras.Model, tensors: list[np.ndarray], *, images: int) -> Forward:

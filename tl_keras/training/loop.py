@@ -12,7 +12,7 @@ import numpy as np
 
 from tl_keras.backbones.weights import fingerprint
 from tl_keras.config import TransferConfig, export_formats, to_json
-from tl_keras.console import say
+from tl_keras.console import Level, say
 from tl_keras.data.sources import Source, SourceOptions, open_source
 from tl_keras.distribution.distributor import Distributor
 from tl_keras.distribution.keras_settings import with_own_keras_settings
@@ -26,7 +26,7 @@ from tl_keras.serving.export import export_finished, missing_exports
 from tl_keras.serving.formats import require_converters
 from tl_keras.serving.package import package_student
 from tl_keras.serving.student_statistics import predict_logits
-from tl_keras.training.announcement import announcement
+from tl_keras.training.announcement import announcement, freeze_table
 from tl_keras.training.inputs import PhaseInputs, open_inputs
 from tl_keras.training.model_cache import ModelCache
 from tl_keras.training.outcome import outcome, rounded
@@ -134,6 +134,7 @@ def _train(
         data_revision=prepared.source.revision(),
     )
     say(announcement(prepared))
+    say(freeze_table(prepared), Level.DETAIL)
     teacher_weights = fingerprint(prepared.student.backbone)
     inputs = open_inputs(prepared)
     with distributor.synchronized():

@@ -53,6 +53,8 @@ def outcome(
         loss=kept.validation_loss,
         test_score=test_score,
         test_loss=test_loss,
+        baseline_score=prepared.task.baseline_score(prepared.source.labels[splits.train], labels),
+        head_validation_score=_head_alone(progress) if config.model.method == "fine_tune" else None,
         interval=list(packaged.task.interval(logits, labels)),
         method=config.model.method,
         backbone=student.teacher.spec.name,
@@ -106,6 +108,12 @@ def _test_scores(prepared: PreparedRun, logits: np.ndarray, labels: np.ndarray) 
     )
     losses = loss(keras.ops.convert_to_tensor(prepared.targets(labels).numpy()), logits)
     return prepared.task.score(logits, labels), float(keras.ops.mean(losses))
+
+
+def _head_alone(progress: Progress) -> float | None:
+    """Returns the validation score at the end of the head's phase, or None if there was none."""
+    scores = [epoch.validation_score for epoch in progress.history if epoch.phase == "head"]
+    return scores[-1] if scores else None
 
 
 def _median(speeds: Iterable[float | None]) -> float | None:
