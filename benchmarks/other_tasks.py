@@ -1,7 +1,7 @@
 """Several labels, numbers and grades against a plain Keras script, on the same images of the same splits.
 
     python -m benchmarks.other_tasks boards|cells|digits [--seeds=3] [--image_size=224] [--method=feature_extraction]
-        [--out=FILE.json] [-- more flags of tl_keras.train]
+        [--out=FILE.json] [--flags="more flags of tl_keras.train"]
 
 Boards: six kinds of defect on 300 printed boards, whole batches of boards in one split. Cells: red cells counted on 364
 micrographs. Digits: scikit-learn's, 600 of them, as grades from 0 to 9. The script is what Keras's guide would write: a frozen
@@ -54,7 +54,12 @@ def ours(
     task, _, columns = SETS[name]
     command = [sys.executable, "-m", "tl_keras.train", f"--task={task}", f"--data=csv:{table}", f"--columns={columns}"]
     command += [f"--workdir={workdir}", f"--seed={seed}", f"--image_size={options.image_size}", "--export=none"]
-    command += [f"--method={options.method}", "--noreport", "--config.data.test_fraction=0.3", *options.more]
+    command += [
+        f"--method={options.method}",
+        "--noreport",
+        "--config.data.test_fraction=0.3",
+        *shlex.split(options.flags),
+    ]
     began = time.perf_counter()
     subprocess.run(command, check=True, capture_output=not options.verbose, text=True)
     measures = json.loads((workdir / "result.json").read_text())["measures"]
@@ -141,7 +146,7 @@ def main() -> None:
     parser.add_argument("--out", default="")
     parser.add_argument("--verbose", action="store_true")
     parser.add_argument("--ours_alone", action="store_true")
-    parser.add_argument("more", nargs="*")
+    parser.add_argument("--flags", default="")
     options = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as folder:
