@@ -35,7 +35,7 @@ def shared_data() -> pathlib.Path:
 def nothing_stays_registered():
     """Takes back the backbones and tasks that a module's tests or examples registered, whatever runs after it in the process."""
     from tl_keras.backbones import specs
-    from tl_keras.tasks import base
+    from tl_keras.tasks import base, single_label  # noqa: F401  # which registers itself
 
     base.task_named("auto")  # the package's own register themselves once, and stay
     tables = (specs._table(), base._TASKS)

@@ -27,7 +27,7 @@ from tl_keras.backbones.weights import (
     official_file,
     packaged_weights,
 )
-from tl_keras.config import DEFAULT_SIGNIFICANT_BITS, ModelConfig
+from tl_keras.config import DEFAULT_RESIZE, DEFAULT_SIGNIFICANT_BITS, ModelConfig
 from tl_keras.errors import BackboneError
 from tl_keras.freezing import FreezePlan, plan_freezing
 from tl_keras.heads import apply_head, initialize_head
@@ -100,7 +100,7 @@ def choose_backbone(config: ModelConfig) -> TeacherChoice:
             f"{choice.spec.name}, whose weights "
             f"that version cannot load. Received: Keras {keras.__version__}. Run: pip install --upgrade keras"
         )
-    preprocess = choice.preprocess.with_image_size(image_size).with_resize(config.resize)
+    preprocess = choice.preprocess.with_image_size(image_size).with_resize(config.resize or DEFAULT_RESIZE)
     preprocess = preprocess.with_decoding(
         background=config.background, significant_bits=config.significant_bits or DEFAULT_SIGNIFICANT_BITS
     )

@@ -48,14 +48,14 @@ def main(arguments: list[str]) -> None:
     config = run_flags.config_from(_CONFIG)
     run_flags.check_workdir(_WORKDIR.value)
     models, watch = None, Stopwatch(began=command_line.BEGAN, part="importing")
-    if config.model.method == "auto":
+    if "auto" in (config.model.method, config.model.resize):
         command_line.require_tensorflow(config.strategy)
         watch.start("advising")
-        from tl_keras.advice.automatic import with_advised_method
+        from tl_keras.advice.automatic import with_decisions
         from tl_keras.training.model_cache import ModelCache
 
         models = ModelCache()  # the run continues with it
-        config = with_advised_method(config, _WORKDIR.value, models=models)
+        config = with_decisions(config, _WORKDIR.value, models=models)
     validate(config)  # before TensorFlow is imported, which takes seconds
     command_line.require_tensorflow(config.strategy)
     if _COMPARE.value == "methods":

@@ -12,6 +12,7 @@ from tl_keras.advice.candidates import Candidate
 from tl_keras.advice.recommendation import Option, Recommendation, ranked, recommend
 from tl_keras.advice.teacher_scores import Sample, TeacherScores, draw_sample, score_teacher
 from tl_keras.advice.time_estimate import TimeEstimate, estimate_time
+from tl_keras.advice.view import best_view
 from tl_keras.config import ModelConfig, TransferConfig, validate
 from tl_keras.config.choices import label_kind_of
 from tl_keras.console import say
@@ -87,6 +88,7 @@ def advise(
 ) -> Advice:
     """Scores every candidate once, and recommends a run.
 
+    A view (`model.resize`) that is left open is measured with the first candidate.
     Accuracy is estimated from training images alone; some others are computed for the cache and to measure their time.
 
     Args:
@@ -116,6 +118,9 @@ def advise(
     sample = draw_sample(config, models or ModelCache())
     for remark in (*sample.source.notes, *sample.inspection.findings):
         say(f"data: {remark}")
+    if config.model.resize in ("", "auto"):
+        resize = best_view(candidates[0], config, sample)
+        config = dataclasses.replace(config, model=dataclasses.replace(config.model, resize=resize))
     teacher_scores: list[TeacherScores] = []
     for candidate in candidates:
         if teacher_scores and 0 < budget_seconds * _FOR_ADVICE < time.perf_counter() - began:

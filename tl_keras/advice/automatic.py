@@ -1,4 +1,4 @@
-"""Implements `train --method=auto`: the user chooses the teacher, the advice chooses method and cut."""
+"""Implements `train --method=auto` and `--resize=auto`: the user chooses the teacher, the images decide method, cut and view."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 
 from tl_keras.advice.advisor import advise
 from tl_keras.advice.candidates import Candidate
+from tl_keras.advice.view import with_measured_view
 from tl_keras.config import TransferConfig, choose_cut, from_json, to_json
 from tl_keras.console import say
 from tl_keras.errors import ConfigError
@@ -13,10 +14,28 @@ from tl_keras.runs.directory import RunDirectory
 from tl_keras.training.model_cache import ModelCache
 
 
+def with_decisions(
+    config: TransferConfig, workdir: str | os.PathLike[str], *, models: ModelCache | None = None
+) -> TransferConfig:
+    """Returns the config with what is `auto` filled in: the view, or method and cut, with a view that is left open.
+
+    Args:
+      config: Config whose method or `resize` is `auto`.
+      workdir: Directory of the run, whose earlier decisions stay.
+      models: Cache to pass to the run as well, so that the images are inspected only once.
+
+    Raises:
+      ConfigError: The config also chooses a cut.
+      TransferError: The advice failed.
+    """
+    decide = with_advised_method if config.model.method == "auto" else with_measured_view
+    return decide(config, workdir, models=models)
+
+
 def with_advised_method(
     config: TransferConfig, workdir: str | os.PathLike[str], *, models: ModelCache | None = None
 ) -> TransferConfig:
-    """Returns the config with method and cut filled in, from the run begun in `workdir` or else from the advice.
+    """Returns the config with method, cut and an open view filled in, from the run begun in `workdir` or else from the advice.
 
     Args:
       config: Config whose method is `auto`.
@@ -35,12 +54,13 @@ def with_advised_method(
     decided = from_json(to_json(config))
     if begun := RunDirectory(workdir).read_config():
         model = from_json(begun["config"]).model
-        decided.model.method, decided.model.unfreeze = model.method, model.unfreeze
+        decided.model.method, decided.model.unfreeze, decided.model.resize = model.method, model.unfreeze, model.resize
         return decided
     teacher = Candidate(config.model.backbone, config.model.weights, config.model.alpha)
     advice = advise(config, [teacher], measure_time=False, models=models)
     option = advice.recommendation.option
     choose_cut(decided.model, option.unfreeze)
+    decided.model.resize = advice.recommendation.config.model.resize
     low, high = option.interval
     reason = advice.recommendation.reasons[1]
     say(f"auto: {reason}; accuracy to expect {low:.2f} to {high:.2f}")

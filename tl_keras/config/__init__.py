@@ -12,10 +12,11 @@ from tl_keras.config.choices import (
     InferenceEngine,
     Method,
     Precision,
+    ResizeRule,
     Strategy,
 )
 from tl_keras.config.cuts import choose_cut, method_of_cut
-from tl_keras.config.defaults import DEFAULT_MAX_PIXELS, DEFAULT_SIGNIFICANT_BITS, FEWEST_STEPS
+from tl_keras.config.defaults import DEFAULT_MAX_PIXELS, DEFAULT_RESIZE, DEFAULT_SIGNIFICANT_BITS, FEWEST_STEPS
 from tl_keras.config.fields import (
     CacheConfig,
     DataConfig,
@@ -31,6 +32,7 @@ from tl_keras.config.serialization import differences, flatten, from_json, to_js
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",
+    "DEFAULT_RESIZE",
     "DEFAULT_SIGNIFICANT_BITS",
     "EXPECTED_SOURCE",
     "EXPORTS",
@@ -44,6 +46,7 @@ __all__ = [
     "ModelConfig",
     "Option",
     "Precision",
+    "ResizeRule",
     "Strategy",
     "TrainingConfig",
     "TransferConfig",

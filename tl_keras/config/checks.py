@@ -34,7 +34,7 @@ def validate(config: TransferConfig) -> None:
       TransferError: There is one.
     """
     check_options(config)
-    for check in (_check_source, _check_fractions, _check_method, _check_cut, _check_schedule):
+    for check in (_check_source, _check_fractions, _check_method, _check_view, _check_cut, _check_schedule):
         check(config)
 
 
@@ -68,6 +68,14 @@ def _check_method(config: TransferConfig) -> None:
         raise ConfigError(
             "method: expected a method that is decided. Received: auto, which python -m tl_keras.train and advise decide. "
             "Use --method=fine_tune."
+        )
+
+
+def _check_view(config: TransferConfig) -> None:
+    if config.model.resize == "auto":
+        raise ConfigError(
+            "resize: expected a rule that is decided. Received: auto, which python -m tl_keras.train decides. "
+            "Use --resize=squash, or leave it out."
         )
 
 

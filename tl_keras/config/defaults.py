@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tl_keras.config.choices import Method
+from tl_keras.config.choices import Method, ResizeRule
 
 DEFAULT_SIGNIFICANT_BITS = 16
 
@@ -21,3 +21,6 @@ FEWEST_STEPS = {"head": 500, "fine-tuning": 200, "all layers": 1500}
 # The layers that a method always trains; fine_tune has the choice, and this default.
 FIXED_CUTS: dict[Method, str] = {"replicate": "all", "feature_extraction": "none"}
 DEFAULT_CUT = "blocks:4"
+
+# The whole image: a teacher's central crop was made for photos whose object is in the middle; docs/recipe.md.
+DEFAULT_RESIZE: ResizeRule = "squash"

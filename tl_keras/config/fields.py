@@ -29,6 +29,7 @@ from tl_keras.config.defaults import (
     DEFAULT_CUT,
     DEFAULT_LEARNING_RATES,
     DEFAULT_MAX_PIXELS,
+    DEFAULT_RESIZE,
     DEFAULT_SIGNIFICANT_BITS,
     FEWEST_STEPS,
 )
@@ -167,9 +168,11 @@ class ModelConfig(Locked):
         0, "Height and width in pixels.", flag="image_size", zero="that of the weights", within=at_least(1)
     )
     resize: ResizeRule = option(
-        "original",
-        "How images become square: original (short side and central crop, as the teacher was evaluated), squash or pad.",
+        "",
+        "How images become square: squash and pad show all of them, original is the teacher's own central crop; auto, in train "
+        "alone, measures which.",
         flag="resize",
+        zero=f"{DEFAULT_RESIZE}; with method auto, auto",
     )
     background: Background = option("white", "The colour that transparent pixels are laid over.")
     significant_bits: int = option(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tl_keras.config.checks import validate
 from tl_keras.config.choices import Method
-from tl_keras.config.defaults import DEFAULT_CUT, DEFAULT_LEARNING_RATES, FEWEST_STEPS, FIXED_CUTS
+from tl_keras.config.defaults import DEFAULT_CUT, DEFAULT_LEARNING_RATES, DEFAULT_RESIZE, FEWEST_STEPS, FIXED_CUTS
 from tl_keras.config.fields import TransferConfig
 from tl_keras.config.parsing import parse_schedule
 from tl_keras.config.serialization import from_json, to_json
@@ -23,7 +23,7 @@ def resolve(config: TransferConfig) -> TransferConfig:
       config: The user's config.
 
     Returns:
-      A new config, with `learning_rate`, `augmentation` and `unfreeze` set. `image_size` and `alpha` may still be 0:
+      A new config, with `learning_rate`, `augmentation`, `resize` and `unfreeze` set. `image_size` and `alpha` may still be 0:
       the weights decide them (`tl_keras.builder.choose_backbone`), and the training loop fills them in. `epochs` and
       `head_epochs` may stay 0 (`with_epochs`), `strategy` and `precision` auto (`Hardware.chosen`).
 
@@ -40,6 +40,7 @@ def resolve(config: TransferConfig) -> TransferConfig:
     data.augmentation = data.augmentation or ("light" if model.method == "fine_tune" else "none")
     if data.augmentation == "none" and data.horizontal_flip == "auto":
         data.horizontal_flip = "off"
+    model.resize = model.resize or DEFAULT_RESIZE
     if model.method == "fine_tune":
         last_stage = parse_schedule(model.unfreeze_schedule, training.epochs)[-1][0] if model.unfreeze_schedule else ""
         model.unfreeze = last_stage or model.unfreeze or DEFAULT_CUT

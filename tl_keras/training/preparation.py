@@ -142,12 +142,20 @@ def decide(config: TransferConfig, *, source: Source | None = None, run: RunDire
     if source is not None:
         config = dataclasses.replace(config, data=dataclasses.replace(config.data, source=source.name))
     begun = run.read_config() if run else None
-    if begun and config.data.horizontal_flip == "auto":
-        decided = from_json(begun["config"]).data.horizontal_flip
-        config = dataclasses.replace(config, data=dataclasses.replace(config.data, horizontal_flip=decided))
-    config = resolve(config)
+    config = resolve(_as_begun(config, from_json(begun["config"])) if begun else config)
     teacher = choose_backbone(config.model)
     config.model.image_size, config.model.alpha = teacher.preprocess.image_size, teacher.alpha
+    return config
+
+
+def _as_begun(config: TransferConfig, begun: TransferConfig) -> TransferConfig:
+    """Returns a config in which what is left open is as in the run that has begun, under whatever defaults."""
+    config = from_json(to_json(config))
+    if config.data.horizontal_flip == "auto":
+        config.data.horizontal_flip = begun.data.horizontal_flip
+    config.model.resize = config.model.resize or begun.model.resize
+    if config.model.method == begun.model.method == "fine_tune" and not config.model.unfreeze_schedule:
+        config.model.unfreeze = config.model.unfreeze or begun.model.unfreeze
     return config
 
 

@@ -1,0 +1,134 @@
+"""Which view of an image serves a frozen teacher best, and can the training images tell: `python -m benchmarks.views FOLDER`.
+
+For each set of `benchmarks.sets`, ten draws of 100 to 200 training images: test accuracy of a linear classifier on MobileNetV2's
+features of the teacher's own crop, of the whole image squashed, and of the whole image padded; and of the view that the
+out-of-fold accuracies of the draw choose (`tl_keras.advice.view`), in doubt the squashed one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pathlib
+
+import numpy as np
+
+from benchmarks.measuring import TEST_DATA
+from benchmarks.sets import SETS, write_set
+
+_VIEWS = ("squash", "original", "pad")
+_DRAWS, _IMAGES = 10, 150
+# Images of a set whose features are computed, spread over its classes.
+_MOST = {"train": 300, "test": 250}
+_CLEARLY = (0.0, 1.0, 1.5, 2.0)
+
+
+def features(name: str, folder: pathlib.Path) -> dict[str, np.ndarray]:
+    """Returns the features of each view of a set, and its labels and splits, kept in a file."""
+    path = folder / f"{name}.npz"
+    if not path.is_file():
+        from tl_keras.advice.candidates import Candidate
+        from tl_keras.advice.teacher_scores import pooled_features
+        from tl_keras.config import TransferConfig
+        from tl_keras.data.inspection import inspect_source
+        from tl_keras.data.sources import open_source
+
+        source = open_source(str(write_set(name, folder / "sets")))
+        inspection = inspect_source(source)
+        used = np.sort(np.concatenate([_some(source.labels, source.declared_splits, split) for split in _MOST]))
+        found = {"labels": source.labels[used], "splits": source.declared_splits[used]}
+        config = TransferConfig()
+        config.cache.folder = str(folder / "cache")
+        for view in _VIEWS:
+            config.model.resize = view
+            found[view] = pooled_features(Candidate("MobileNetV2"), config, source, inspection, used)
+        np.savez(path, **found)
+    with np.load(path) as arrays:
+        return dict(arrays)
+
+
+def _some(labels: np.ndarray, splits: np.ndarray, split: str) -> np.ndarray:
+    classes = np.unique(labels)
+    each = -(-_MOST[split] // len(classes))
+    random = np.random.default_rng(0)
+    members = [random.permutation(np.flatnonzero((labels == label) & (splits == split))) for label in classes]
+    return np.concatenate([some[:each] for some in members])
+
+
+def accuracy(shown: np.ndarray, labels: np.ndarray, asked: np.ndarray, right: np.ndarray) -> float:
+    """Returns the test accuracy of a linear classifier of the probe's strength."""
+    from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
+
+    mean = shown.mean(axis=0)
+    scale = np.sqrt(((shown - mean) ** 2).sum(axis=1).mean())
+    with threadpool_limits(1):
+        classifier = LogisticRegression(C=10.0, max_iter=200, tol=1e-3).fit((shown - mean) / scale, labels)
+        return float((classifier.predict((asked - mean) / scale) == right).mean())
+
+
+def measure(name: str, folder: pathlib.Path) -> dict[str, list[float]]:
+    """Returns the test accuracies of each view, and of each rule, over the draws of a set."""
+    from tl_keras.advice.transferability import linear_probe
+    from tl_keras.advice.view import View, choose_view
+
+    found = features(name, folder)
+    labels, train = found["labels"], np.flatnonzero(found["splits"] == "train")
+    test = np.flatnonzero(found["splits"] == "test")
+    figures: dict[str, list[float]] = {}
+    for draw in range(_DRAWS):
+        random = np.random.default_rng(draw)
+        each = max(_IMAGES // len(np.unique(labels)), 4)
+        drawn = np.concatenate(
+            [random.permutation(train[labels[train] == label])[:each] for label in np.unique(labels)]
+        )
+        scores = {view: accuracy(found[view][drawn], labels[drawn], found[view][test], labels[test]) for view in _VIEWS}
+        views = [
+            View(
+                view,
+                linear_probe(
+                    found[view][drawn],
+                    labels[drawn],
+                    classes=int(labels.max()) + 1,
+                    groups=np.arange(len(drawn)),
+                    seed=draw,
+                ),
+            )
+            for view in _VIEWS
+        ]
+        chosen = {f"auto at {clearly:g}": choose_view(views, clearly=clearly).resize for clearly in _CLEARLY}
+        for column, value in {**scores, **{rule: scores[view] for rule, view in chosen.items()}}.items():
+            figures.setdefault(column, []).append(value)
+    return figures
+
+
+def main() -> None:
+    """Prints a row a set, and the mean difference of each column from the teacher's own crop."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
+    arguments = parser.parse_args()
+    os.environ["KERAS_HOME"] = str(TEST_DATA / "keras_home")
+    from tl_keras.command_line import require_tensorflow
+
+    require_tensorflow()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    gains: dict[str, list[float]] = {}
+    for name in arguments.sets:
+        figures = measure(name, arguments.folder)
+        if not gains:
+            print(f"| set | {' | '.join(figures)} |\n|---|{'---|' * len(figures)}", flush=True)
+        print(
+            f"| {name.replace('_', ' ')} | {' | '.join(f'{np.mean(each):.3f}' for each in figures.values())} |",
+            flush=True,
+        )
+        for column, values in figures.items():
+            gains.setdefault(column, []).append(float(np.mean(values) - np.mean(figures["original"])))
+    cells = [
+        f"{100 * np.mean(each):+.1f} ± {100 * np.std(each, ddof=1) / np.sqrt(len(each)):.1f}" for each in gains.values()
+    ]
+    print(f"| points against the teacher's own crop, ± standard error over the sets | {' | '.join(cells)} |")
+
+
+if __name__ == "__main__":
+    main()

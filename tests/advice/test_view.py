@@ -1,0 +1,102 @@
+"""Tests of tl_keras.advice.view: the training images choose how images become square, and in doubt the prior holds."""
+
+import numpy as np
+import pytest
+
+from tl_keras.advice.advisor import advise
+from tl_keras.advice.automatic import with_decisions
+from tl_keras.advice.candidates import Candidate
+from tl_keras.advice.transferability import Probe
+from tl_keras.advice.view import View, choose_view, describe, with_measured_view
+from tl_keras.config import DEFAULT_RESIZE, TransferConfig, validate
+from tl_keras.errors import ConfigError
+from tl_keras.training.loop import train_and_evaluate
+
+
+def _view(resize, *, right, of=100, shift=0):
+    labels = np.zeros(of, int)
+    answers = np.roll(np.arange(of) >= right, shift).astype(int)
+    return View(resize, Probe(np.eye(2)[answers], labels))
+
+
+CHOICES = {
+    "clearly better": ([90, 97, 80], 0, "original"),
+    "better, but on other images": ([90, 92, 80], 50, "squash"),
+    "equal": ([90, 90, 90], 0, "squash"),
+    "worse": ([90, 80, 85], 0, "squash"),
+    "all right": ([100, 100, 100], 0, "squash"),
+}
+
+
+@pytest.mark.parametrize(("right", "shift", "expected"), CHOICES.values(), ids=CHOICES)
+def test_only_a_clearly_better_view_takes_the_place_of_the_prior(right, shift, expected):
+    names = ("squash", "original", "pad")
+    views = [_view(name, right=n, shift=shift * (name != "squash")) for name, n in zip(names, right, strict=True)]
+    chosen = choose_view(views)
+    assert chosen.resize == expected
+    said = describe(views, chosen)
+    assert said.startswith(f"resize {expected}:")
+    assert ("clearly better" in said) == (expected != "squash")
+
+
+@pytest.fixture
+def strips(small_teacher, tmp_path, write_strips):
+    config = TransferConfig(export="none")
+    config.data.source, config.cache.folder = str(write_strips), str(tmp_path / "cache")
+    config.model.backbone, config.model.method, config.training.epochs = str(small_teacher), "feature_extraction", 1
+    return config
+
+
+@pytest.fixture(scope="module")
+def write_strips(tmp_path_factory):
+    """Images of three to one, random in the middle, whose ends are bright in one class and dark in the other."""
+    from PIL import Image
+
+    random, folder = np.random.default_rng(0), tmp_path_factory.mktemp("strips")
+    for number in range(80):
+        pixels = random.integers(0, 256, (16, 48, 3), np.uint8)
+        pixels[:, :14] = pixels[:, -14:] = 250 * (number % 2)
+        (folder / f"{number % 2}").mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(folder / f"{number % 2}" / f"{number}.png")
+    return folder
+
+
+def test_what_is_at_the_ends_is_seen_and_the_choice_stays(strips, tmp_path, capfd):
+    strips.model.resize = "auto"
+    decided = with_decisions(strips, tmp_path / "run")
+    said = capfd.readouterr().err
+    assert decided.model.resize == "squash"
+    scores = dict(
+        zip(said.split("out of fold, ")[1].split()[::4], said.split("out of fold, ")[1].split()[1::4], strict=False)
+    )
+    assert float(scores["squash"]) > float(scores["original"]) + 0.2
+    decided.model.resize = "pad"  # as if it had been decided so
+    train_and_evaluate(decided, tmp_path / "run")
+    assert with_measured_view(strips, tmp_path / "run").model.resize == "pad"
+
+
+def test_the_advice_measures_a_view_that_is_left_open(strips, capfd):
+    advice = advise(strips, [Candidate(strips.model.backbone)], measure_time=False)
+    assert "auto: resize" in capfd.readouterr().err
+    assert advice.recommendation.config.model.resize == "squash"
+    strips.model.resize = "original"
+    assert (
+        advise(strips, [Candidate(strips.model.backbone)], measure_time=False).recommendation.config.model.resize
+        == "original"
+    )
+    assert "auto: resize" not in capfd.readouterr().err
+
+
+def test_auto_is_decided_before_a_run(strips):
+    strips.model.resize = "auto"
+    with pytest.raises(ConfigError, match="resize: expected a rule that is decided"):
+        validate(strips)
+
+
+def test_what_an_earlier_version_left_at_its_default_goes_on(strips, tmp_path):
+    strips.model.resize = "original"  # the default when it began
+    first = train_and_evaluate(strips, tmp_path / "run")
+    strips.model.resize = ""
+    assert DEFAULT_RESIZE != "original"
+    again = train_and_evaluate(strips, tmp_path / "run")
+    assert again.resumed and again.validation_accuracy == first.validation_accuracy
