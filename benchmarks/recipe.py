@@ -95,8 +95,8 @@ def run(trial: Trial, folder: pathlib.Path, models: Any) -> dict[str, Any]:
     result = tl_keras.train_and_evaluate(config, workdir, models=models)
     return {
         **dataclasses.asdict(trial),
-        "test": result.test_accuracy,
-        "validation": result.validation_accuracy,
+        "test": result.test_score,
+        "validation": result.validation_score,
         "kept": result.kept_phase,
         "seconds": round(result.total_seconds, 1),
         "images": result.images,

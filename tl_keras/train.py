@@ -13,6 +13,7 @@ failed.
 
 from __future__ import annotations
 
+import functools
 import os
 import pathlib
 
@@ -37,6 +38,14 @@ _SEEDS = flags.DEFINE_integer(
     "seeds", 1, "With --compare: number of runs of each, with seeds from --seed up.", lower_bound=1
 )
 
+_FOLDS = flags.DEFINE_integer(
+    "folds",
+    0,
+    "Folds, such as 5: each labelled image is predicted by a model that has not seen it, and one model trains on all of them; "
+    "0 holds images back instead.",
+    lower_bound=0,
+)
+
 _REPORT = flags.DEFINE_boolean("report", True, "Write report.html; --noreport leaves it to python -m tl_keras.report.")
 
 
@@ -47,6 +56,11 @@ def main(arguments: list[str]) -> None:
         raise ConfigError(f"flags: expected --name=value. Received: {' '.join(arguments)}. Use --help to see them.")
     config = run_flags.config_from(_CONFIG)
     run_flags.check_workdir(_WORKDIR.value)
+    if _FOLDS.value == 1 or (_FOLDS.value and _COMPARE.value):
+        received = "--folds=1" if _FOLDS.value == 1 else "both --folds and --compare"
+        raise ConfigError(
+            f"folds: expected 2 or more, in a run that compares nothing. Received: {received}. Use --folds=5 alone."
+        )
     models, watch = None, Stopwatch(began=command_line.BEGAN, part="importing")
     if "auto" in (config.model.method, config.model.resize):
         command_line.require_tensorflow(config.strategy)
@@ -72,10 +86,12 @@ def main(arguments: list[str]) -> None:
         export_first_runs(rows, variants)  # last, so that a model that cannot be exported leaves the table
         return
 
+    from tl_keras.experiments.folds import train_with_folds
     from tl_keras.training.loop import train_and_evaluate
 
+    train = functools.partial(train_with_folds, folds=_FOLDS.value) if _FOLDS.value else train_and_evaluate
     report = _write_report if _REPORT.value else None
-    result = train_and_evaluate(config, _WORKDIR.value, models=models, stopwatch=watch, before_export=report)
+    result = train(config, _WORKDIR.value, models=models, stopwatch=watch, before_export=report)
     if result.process:  # one of several processes, which does not write
         return
     if report:
@@ -94,6 +110,10 @@ def _write_report(workdir: str | os.PathLike[str]) -> None:
 def summary(result: RunResult, workdir: str) -> str:
     """Returns the result of a finished run, in a few lines."""
     test = "" if result.test_score is None else f"test {result.test_score:.4f}, "
+    measured = f"validation {result.validation_score:.4f}"
+    if result.folds:
+        low, high = result.folds["interval"]
+        measured = f"out of {result.folds['number']} folds {result.validation_score:.4f} (95% interval {low:.3f} to {high:.3f})"
     parts = ", ".join(f"{part} {seconds:.0f}" for part, seconds in result.seconds.items())
     speed = f"; images per second: {result.images_per_second:.0f}" if result.images_per_second else ""
     exported = "".join(f", {workdir}/{export['path']}" for export in result.export)
@@ -101,7 +121,7 @@ def summary(result: RunResult, workdir: str) -> str:
     report = pathlib.Path(workdir) / "report.html"
     look = f"open {report}; " if report.is_file() else ""
     return (
-        f"{in_words(result.score_name)}: {test}validation {result.validation_score:.4f}  "
+        f"{in_words(result.score_name)}: {test}{measured}  "
         f"(kept: epoch {result.kept_epoch}, {result.kept_phase}{undone})\n"
         f"{_compared(result)}"
         f"parameters: {result.parameters_trained:,} trained, {result.parameters_frozen:,} frozen\n"

@@ -33,7 +33,7 @@ def scores(settings, sample):
 
 
 def test_a_probe_at_each_depth_tells_digits_apart(scores):
-    assert [depth.unfreeze for depth in scores.depths] == ["blocks:8", "blocks:4", "blocks:2", "none"]
+    assert [depth.unfreeze for depth in scores.depths] == ["fraction:0.7", "blocks:4", "blocks:2", "none"]
     assert all(depth.probe.accuracy > 0.6 for depth in scores.depths)
     assert scores.last.pooled.shape == (100, 1280)
     assert scores.closeness is None  # the embedded teacher has no classes of its own

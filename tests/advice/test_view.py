@@ -99,4 +99,4 @@ def test_what_an_earlier_version_left_at_its_default_goes_on(strips, tmp_path):
     strips.model.resize = ""
     assert DEFAULT_RESIZE != "original"
     again = train_and_evaluate(strips, tmp_path / "run")
-    assert again.resumed and again.validation_accuracy == first.validation_accuracy
+    assert again.resumed and again.validation_score == first.validation_score

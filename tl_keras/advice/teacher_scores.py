@@ -20,7 +20,7 @@ from tl_keras.advice.transferability import (
     nearest_neighbour_accuracy,
 )
 from tl_keras.builder import Student, choose_backbone, load_top, plan_student
-from tl_keras.config import TransferConfig, from_json, to_json
+from tl_keras.config import DEFAULT_CUT, TransferConfig, from_json, to_json
 from tl_keras.data.groups import units
 from tl_keras.data.inspection import Inspection
 from tl_keras.data.sources import Source
@@ -31,9 +31,10 @@ from tl_keras.training.features import Features, ViewsOfImages
 from tl_keras.training.inputs import open_feature_store
 from tl_keras.training.model_cache import ModelCache
 from tl_keras.training.preparation import RunImages, read_images
+from tl_keras.unfreeze import parse_unfreeze
 
-# Cuts at which features are computed, the shallowest first, in the order that the feature store needs.
-_CUTS = ("blocks:8", "blocks:4", "blocks:2", "none")
+# Cuts at which features are computed.
+_CUTS = (DEFAULT_CUT, "blocks:4", "blocks:2", "none")
 
 # Largest number of images; more make the probe's uncertainty smaller than that of the choice of images, and cost time.
 _MAX_IMAGES = 1000
@@ -247,7 +248,7 @@ def _pooled_at(
     inspection: Inspection,
     indices: np.ndarray,
 ) -> list[tuple[str, str, np.ndarray]]:
-    """Returns (cut, last frozen block, float32 (n, channels)) for each depth at which the teacher can be cut."""
+    """Returns (cut, last frozen block, float32 (n, channels)) for each depth that the teacher has, the shallowest first."""
     images = ViewsOfImages(
         source=source,
         contents=inspection.sha256,
@@ -262,10 +263,8 @@ def _pooled_at(
     store = open_feature_store(config, student, images, once=True)
     blocks = student.plan.blocks
     found = []
-    for unfreeze in cuts:
-        trained = int(unfreeze.partition(":")[2] or 0)
-        if trained >= len(blocks):
-            continue
+    # The shallowest first, in the order that the feature store needs.
+    for trained, unfreeze in sorted(_blocks_trained(cuts, student, config).items(), reverse=True):
         plan = plan_student(student.teacher, student.backbone, config.model, unfreeze=unfreeze)
         split = models.split(student, plan if trained else plan.frozen())
         features = store.at(student, split, others=models.splits(student))
@@ -276,6 +275,20 @@ def _pooled_at(
             )
         if features is not None:
             found.append((unfreeze, blocks[len(blocks) - trained - 1].name, _pooled(features, np.sort(indices))))
+    return found
+
+
+def _blocks_trained(cuts: tuple[str, ...], student: Student, config: TransferConfig) -> dict[int, str]:
+    """Returns the cuts that leave a block of the teacher frozen, by the number of blocks that they train."""
+    blocks, found = len(student.plan.blocks), {}
+    for unfreeze in cuts:
+        if unfreeze == "none":
+            found[0] = unfreeze
+        elif parse_unfreeze(unfreeze).count < blocks:
+            plan = plan_student(student.teacher, student.backbone, config.model, unfreeze=unfreeze)
+            trained = sum(block.trained_layers > 0 for block in plan.blocks)
+            if trained < blocks:
+                found[trained] = unfreeze
     return found
 
 

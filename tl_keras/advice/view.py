@@ -19,8 +19,8 @@ from tl_keras.training.model_cache import ModelCache
 # The first is taken unless the images clearly speak for another; docs/recipe.md.
 _VIEWS: tuple[ResizeRule, ...] = (DEFAULT_RESIZE, "original", "pad")
 
-# Standard errors of the difference by which another view has to be better; docs/recipe.md compares 1, 1.5 and 2.
-_CLEARLY = 1.5
+# Standard errors of the difference by which another view has to be better; docs/recipe.md compares 0, 1, 1.5 and 2.
+_CLEARLY = 1.0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,7 +16,13 @@ from tl_keras.config.choices import (
     Strategy,
 )
 from tl_keras.config.cuts import choose_cut, method_of_cut
-from tl_keras.config.defaults import DEFAULT_MAX_PIXELS, DEFAULT_RESIZE, DEFAULT_SIGNIFICANT_BITS, FEWEST_STEPS
+from tl_keras.config.defaults import (
+    DEFAULT_CUT,
+    DEFAULT_MAX_PIXELS,
+    DEFAULT_RESIZE,
+    DEFAULT_SIGNIFICANT_BITS,
+    FEWEST_STEPS,
+)
 from tl_keras.config.fields import (
     CacheConfig,
     DataConfig,
@@ -31,6 +37,7 @@ from tl_keras.config.resolving import epochs_for, resolve, with_epochs
 from tl_keras.config.serialization import differences, flatten, from_json, to_json, train_command
 
 __all__ = [
+    "DEFAULT_CUT",
     "DEFAULT_MAX_PIXELS",
     "DEFAULT_RESIZE",
     "DEFAULT_SIGNIFICANT_BITS",

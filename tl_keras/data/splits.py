@@ -35,7 +35,7 @@ FEWEST_TO_MEASURE = 20
 
 @dataclasses.dataclass(frozen=True)
 class Splits:
-    """Three disjoint sets of images, each int64 (k,), ascending.
+    """Three sets of images, each int64 (k,), ascending; disjoint, except that validation is train in the final run of folds.
 
     Attributes:
       train: Images to train on.

@@ -111,10 +111,26 @@ def _sentence(run: FinishedRun, student: Student, *, learnt: str) -> str:
         "feature_extraction": f"{teacher} got a new head, the rest stayed frozen",
         "fine_tune": f"{teacher} got a new head and was fine-tuned: {student.plan.describe()}",
     }[run.config.model.method]
+    if folds := run.result.folds:
+        low, high = (score_text(end, run) for end in folds["interval"])
+        name = in_words(run.result.score_name)
+        return (
+            f"{done}. Trained on all {folds['images']:,} labelled images of {learnt}. Out of fold, each answered by a model "
+            f"that had not seen it, their {name} is {score_text(run.result.validation_score, run)} (95% interval {low} to "
+            f"{high}); these are the validation figures below{_test(run)}."
+        )
     return (
         f"{done}. Trained on {run.result.images['train']:,} images of {learnt} from {run.config.data.source}, its "
         f"{in_words(run.result.score_name)} on {run.images:,} {run.split} images is {score_text(run.result.score, run)}."
     )
+
+
+def _test(run: FinishedRun) -> str:
+    """Returns what the test images say beside the folds, if there are some."""
+    if run.result.test_score is None:
+        return ""
+    score = score_text(run.result.test_score, run)
+    return f"; on {run.result.images['test']:,} test images, which no fold has seen, it is {score}"
 
 
 def _weaknesses(run: FinishedRun, task: Task) -> dict[str, Any]:

@@ -244,6 +244,8 @@ class RunResult(Record):
       parameters_trained: Number of parameters that the last phase trained.
       parameters_frozen: Number of all other parameters.
       images: Number of images in each split: `train`, `validation`, `test`.
+      folds: `number` of folds, the score of the out-of-fold predictions of all labelled `images` under its name, its 95%
+        `interval`, and the scores `by_fold`; None in a run without folds. With folds, validation figures are out of fold too.
       groups: Origin (`by`) and `number` of the groups that the splits keep whole; None if there are none.
       seed: Seed of the run.
       hardware: Hardware that the run computed on, and why; see `tl_keras.distribution.hardware.Hardware`.
@@ -281,6 +283,7 @@ class RunResult(Record):
     parameters_trained: int
     parameters_frozen: int
     images: dict[str, int]
+    folds: dict[str, Any] | None = None
     groups: dict[str, Any] | None = None
     seed: int
     hardware: dict[str, Any]

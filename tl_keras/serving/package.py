@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from tl_keras.builder import Student
 from tl_keras.data.base import Source
@@ -36,6 +39,7 @@ def package_student(
     *,
     predict: PredictFn,
     task: Task,
+    unseen_logits: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> PackagedStudent:
     """Writes `model.keras`, and `proof.npz`, which every export must reproduce.
 
@@ -46,11 +50,14 @@ def package_student(
       splits: Splits of the source.
       predict: Function that returns the student's features and logits for images of the source.
       task: Task of the student.
+      unseen_logits: Function for the logits that calibrate, as in `measure_student`.
 
     Raises:
       WorkdirError: The disk is full, or the place is not writable.
     """
-    statistics, task, validation, validation_logits = measure_student(predict, source, splits, task=task)
+    statistics, task, validation, validation_logits = measure_student(
+        predict, source, splits, task=task, unseen_logits=unseen_logits
+    )
     save_model(student, run.model, class_names=source.class_names, statistics=statistics, task=task)
     make_parity_record(source, validation, validation_logits).save(run.proof)
     return PackagedStudent(statistics.to_json(), task)

@@ -125,7 +125,12 @@ def fit_student_statistics(
 
 
 def measure_student(
-    predict: PredictFn, source: Source, splits: Splits, *, task: Task
+    predict: PredictFn,
+    source: Source,
+    splits: Splits,
+    *,
+    task: Task,
+    unseen_logits: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> tuple[StudentStatistics, Task, np.ndarray, np.ndarray]:
     """Measures a trained student on at most 2,000 each of its validation and training images.
 
@@ -134,6 +139,8 @@ def measure_student(
       source: Images that it was trained on.
       splits: Splits of the source.
       task: Task of the student.
+      unseen_logits: Function from validation images to the logits that calibrate, by models that have not seen the images, where
+        the student has; None for the student's own.
 
     Returns:
       The statistics; the task with what it decides by the validation images; the validation images that were used, int64 (m,),
@@ -143,11 +150,12 @@ def measure_student(
     train_features, _ = predict(few)
     validation = evenly(evaluation_order(source, splits.validation), _MAX_VALIDATION_IMAGES)
     validation_features, validation_logits = predict(validation)
-    task = task.with_predictions(validation_logits, source.labels[validation])
+    unseen = unseen_logits(validation) if unseen_logits else validation_logits
+    task = task.with_predictions(unseen, source.labels[validation])
     statistics = fit_student_statistics(
         train_features=train_features,
         validation_features=validation_features,
-        validation_logits=validation_logits,
+        validation_logits=unseen,
         validation_labels=source.labels[validation],
         classes=len(source.class_names),
         task=task,

@@ -79,9 +79,14 @@ class PhaseInputs(abc.ABC):
         """Returns the size of the inputs of one image in bytes."""
 
 
-def validation_batches(inputs: PhaseInputs, prepared: PreparedRun) -> tf.data.Dataset:
-    """Returns this process's shard of the validation images, kept in memory over the epochs if they take little."""
-    indices = prepared.splits.validation
+def validation_batches(inputs: PhaseInputs, prepared: PreparedRun, indices: np.ndarray) -> tf.data.Dataset:
+    """Returns this process's shard of the validation images, kept in memory over the epochs if they take little.
+
+    Args:
+      inputs: Inputs of the phase.
+      prepared: The run.
+      indices: Validation images, int64 (k,).
+    """
     batches = inputs.evaluation_batches(indices, shard=prepared.distributor.shard(training=False))
     return batches.cache() if len(indices) * inputs.nbytes_per_image <= _MEMORY_FOR_VALIDATION else batches
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import pathlib
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ import numpy as np
 from tl_keras.backbones.weights import fingerprint
 from tl_keras.config import TransferConfig, export_formats, to_json
 from tl_keras.console import Level, say
+from tl_keras.data.pipeline import evaluation_order
 from tl_keras.data.sources import Source, SourceOptions, open_source
 from tl_keras.distribution.distributor import Distributor
 from tl_keras.distribution.keras_settings import with_own_keras_settings
@@ -29,6 +31,7 @@ from tl_keras.serving.student_statistics import predict_logits
 from tl_keras.training.announcement import announcement, freeze_table
 from tl_keras.training.inputs import PhaseInputs, open_inputs
 from tl_keras.training.model_cache import ModelCache
+from tl_keras.training.out_of_fold import OutOfFold
 from tl_keras.training.outcome import outcome, rounded
 from tl_keras.training.phase_runner import checkpoint_of, run_phases
 from tl_keras.training.preparation import PreparedRun, decide, distributor_of, prepare
@@ -46,6 +49,7 @@ def train_and_evaluate(
     measure_test: bool = True,
     stopwatch: Stopwatch | None = None,
     before_export: Callable[[pathlib.Path], None] | None = None,
+    out_of_fold: OutOfFold | None = None,
 ) -> RunResult:
     """Trains, evaluates and exports one student; resumes a run that was killed; makes the exports that a trained one lacks.
 
@@ -71,6 +75,7 @@ def train_and_evaluate(
       measure_test: Whether the test split is measured if there is one.
       stopwatch: Stopwatch of the command, running since its start. None means one that starts now.
       before_export: Function that is called with the run directory when the result exists and nothing is exported yet.
+      out_of_fold: Findings of folds, as `tl_keras.experiments.folds` makes them: all labelled images are trained on.
 
     Returns:
       The contents of `result.json`; its `resumed` tells whether any of the work had been done before.
@@ -94,6 +99,8 @@ def train_and_evaluate(
     if finished and not missing_exports(run, formats):
         say(f"{run.path} holds this run, finished; nothing is left to do")
         return dataclasses.replace(finished, resumed=True)
+    if not finished and not out_of_fold:
+        run.require_no_folds()
     with run.locked():
         if finished:
             lacking = ", ".join(missing_exports(run, formats))
@@ -102,9 +109,12 @@ def train_and_evaluate(
             trained = dataclasses.replace(finished, resumed=True)
         else:
             distributor = distributor_of(config)  # before TensorFlow computes: afterwards it joins no other workers
+            train = functools.partial(
+                _train, config, distributor, source, models, watch, measure_test=measure_test, out_of_fold=out_of_fold
+            )
             if distributor.hardware.process:  # of several, one writes
-                return _train(config, run.scratch_copy(), distributor, source, models, watch, measure_test=measure_test)
-            trained = _train(config, run, distributor, source, models, watch, measure_test=measure_test)
+                return train(run.scratch_copy())
+            trained = train(run)
         with if_stopped(
             f"training is finished and its result is in {run.path}; the same command reports and exports it"
         ):
@@ -113,16 +123,18 @@ def train_and_evaluate(
 
 def _train(
     config: TransferConfig,
-    run: RunDirectory,
     distributor: Distributor,
     source: Source | None,
     models: ModelCache,
     watch: Stopwatch,
+    run: RunDirectory,
     *,
     measure_test: bool,
+    out_of_fold: OutOfFold | None,
 ) -> RunResult:
     """Trains and measures a run, and writes all of it but its exports."""
-    prepared = prepare(config, models, source=source, run=run, distributor=distributor)
+    images = out_of_fold.images if out_of_fold else None
+    prepared = prepare(config, models, source=source, run=run, images=images, distributor=distributor)
     for remark in prepared.remarks:
         say(f"data: {remark}")
     saved = checkpoint_of(prepared, run)
@@ -138,11 +150,18 @@ def _train(
     teacher_weights = fingerprint(prepared.student.backbone)
     inputs = open_inputs(prepared)
     with distributor.synchronized():
-        progress = run_phases(prepared, inputs, run, saved=saved, stopwatch=watch)
+        progress = run_phases(prepared, inputs, run, saved=saved, stopwatch=watch, out_of_fold=out_of_fold)
 
     with if_stopped("training is finished; the same command measures, reports and exports it"):
         result = _measure(
-            prepared, inputs[-1], progress, run, watch, measure_test=measure_test, teacher_weights=teacher_weights
+            prepared,
+            inputs[-1],
+            progress,
+            run,
+            watch,
+            measure_test=measure_test,
+            teacher_weights=teacher_weights,
+            out_of_fold=out_of_fold,
         )
     return dataclasses.replace(result, resumed=resumed)
 
@@ -156,17 +175,27 @@ def _measure(
     *,
     measure_test: bool,
     teacher_weights: str,
+    out_of_fold: OutOfFold | None,
 ) -> RunResult:
     """Measures a student with its final weights, and writes the result and everything that exports are made from."""
     watch.start("evaluating")
     predict = inputs.predict_fn()
     test = prepared.splits.test if measure_test else prepared.splits.test[:0]
-    logits = predict_logits(predict, prepared.source, test if len(test) else prepared.splits.validation)
+    if out_of_fold and not len(test):
+        logits = out_of_fold.logits_of(evaluation_order(prepared.source, out_of_fold.labelled))
+    else:
+        logits = predict_logits(predict, prepared.source, test if len(test) else prepared.splits.validation)
     with replacing(run.logits) as temporary:
         np.savez(temporary, logits=logits)
     watch.start("packaging")
     packaged = package_student(
-        prepared.student, run, inputs.source, prepared.splits, predict=predict, task=prepared.task
+        prepared.student,
+        run,
+        inputs.source,
+        out_of_fold.halves() if out_of_fold else prepared.splits,
+        predict=predict,
+        task=prepared.task,
+        unseen_logits=out_of_fold.logits_of if out_of_fold else None,
     )
     run.write_epochs(progress.history)
     result = outcome(
@@ -177,6 +206,7 @@ def _measure(
         teacher_weights=teacher_weights,
         packaged=packaged,
         seconds=watch.seconds(),
+        out_of_fold=out_of_fold,
     )
     run.write_result(result)
     return result

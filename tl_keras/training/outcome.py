@@ -14,6 +14,7 @@ from tl_keras.backbones.weights import fingerprint
 from tl_keras.data.pipeline import evaluation_order
 from tl_keras.runs.records import Progress, RunResult
 from tl_keras.serving.package import PackagedStudent
+from tl_keras.training.out_of_fold import OutOfFold
 from tl_keras.training.preparation import PreparedRun
 from tl_keras.training.versions import versions
 
@@ -27,6 +28,7 @@ def outcome(
     teacher_weights: str,
     packaged: PackagedStudent,
     seconds: Mapping[str, float],
+    out_of_fold: OutOfFold | None = None,
 ) -> RunResult:
     """Returns the result of a trained run, before anything is exported.
 
@@ -39,6 +41,7 @@ def outcome(
       teacher_weights: Fingerprint of the backbone before training.
       packaged: Facts about the student, as `package_student` returns them.
       seconds: Seconds of each part so far.
+      out_of_fold: Findings of the folds, whose score and loss are then those of validation; None without folds.
     """
     config, student, splits = prepared.config, prepared.student, prepared.splits
     groups = prepared.source.groups
@@ -46,16 +49,23 @@ def outcome(
     trained = sum(math.prod(weight.shape) for weight in student.model.trainable_weights)
     reported = test if len(test) else splits.validation
     labels = prepared.source.labels[evaluation_order(prepared.source, reported)]
-    test_score, test_loss = _test_scores(prepared, logits, labels) if len(test) else (None, None)
+    test_score, test_loss = _scores(prepared, logits, labels) if len(test) else (None, None)
+    validation_score, validation_loss = kept.validation_score, kept.validation_loss
+    interval = list(packaged.task.interval(logits, labels))
+    if out_of_fold:
+        validation_score, validation_loss = _scores(
+            prepared, out_of_fold.logits, prepared.source.labels[out_of_fold.labelled]
+        )
+        interval = interval if len(test) else list(out_of_fold.interval)
     return RunResult(
-        validation_score=kept.validation_score,
-        validation_loss=kept.validation_loss,
-        loss=kept.validation_loss,
+        validation_score=validation_score,
+        validation_loss=validation_loss,
+        loss=validation_loss,
         test_score=test_score,
         test_loss=test_loss,
         baseline_score=prepared.task.baseline_score(prepared.source.labels[splits.train], labels),
         head_validation_score=_head_alone(progress) if config.model.method == "fine_tune" else None,
-        interval=list(packaged.task.interval(logits, labels)),
+        interval=interval,
         method=config.model.method,
         backbone=student.teacher.spec.name,
         weights=student.teacher.weights,
@@ -72,6 +82,7 @@ def outcome(
         parameters_trained=trained,
         parameters_frozen=student.model.count_params() - trained,
         images={"train": len(splits.train), "validation": len(splits.validation), "test": len(splits.test)},
+        folds=out_of_fold.to_json() if out_of_fold else None,
         groups=None if groups is None else {"by": groups.by, "number": len(groups)},
         seed=config.seed,
         hardware=prepared.hardware.to_json(),
@@ -101,8 +112,8 @@ def rounded(seconds: Mapping[str, float]) -> dict[str, float]:
     return {part: round(spent, 3) for part, spent in seconds.items()}
 
 
-def _test_scores(prepared: PreparedRun, logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    """Returns score and loss on the test images, from the logits of the kept weights."""
+def _scores(prepared: PreparedRun, logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """Returns score and loss on some images, from their logits."""
     loss = prepared.task.loss(
         label_smoothing=prepared.config.training.label_smoothing, class_weights=prepared.class_weights
     )

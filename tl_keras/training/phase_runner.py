@@ -19,6 +19,7 @@ from tl_keras.training.callbacks import EpochScalars, ProgressBar, RecordEpochs,
 from tl_keras.training.checkpoints import Checkpoint, read_checkpoint, restore, values_of
 from tl_keras.training.freeze_check import FreezeCheck
 from tl_keras.training.inputs import PhaseInputs, validation_batches
+from tl_keras.training.out_of_fold import OutOfFold, ScoresOfFolds
 from tl_keras.training.phases import Phase
 from tl_keras.training.preparation import PreparedRun
 from tl_keras.training.rate_finder import find_learning_rate
@@ -66,6 +67,7 @@ def run_phases(
     *,
     saved: Checkpoint | None,
     stopwatch: Stopwatch,
+    out_of_fold: OutOfFold | None = None,
 ) -> Progress:
     """Trains all phases from the current state of the run; leaves the kept weights in the student.
 
@@ -75,6 +77,7 @@ def run_phases(
       run: Directory of the run, which has begun; it gets checkpoints, `metrics.jsonl` and `logs`.
       saved: Checkpoint to resume from; None to start from the beginning.
       stopwatch: Stopwatch of the run; each phase is a part.
+      out_of_fold: Findings of the folds, if all labelled images are trained on; they choose the epoch.
 
     Raises:
       TrainingError: The loss is not a finite number, or a frozen layer has changed.
@@ -87,7 +90,7 @@ def run_phases(
     start = _start(prepared, variables, saved=saved, stopwatch=stopwatch)
     progress, kept, values = start.progress, start.kept, start.values
     for position in range(start.position, len(phases)):
-        runner = _PhaseRunner(prepared, phases[position], inputs[position], run, stopwatch)
+        runner = _PhaseRunner(prepared, phases[position], inputs[position], run, stopwatch, out_of_fold)
         if values is None:
             progress = progress.at_start_of(position)
         if not runner.is_over(progress):
@@ -127,16 +130,24 @@ class _PhaseRunner:
       inputs: Inputs of the phase.
       run: Directory of the run.
       stopwatch: Stopwatch of the run.
+      out_of_fold: Findings of the folds, or None.
     """
 
     def __init__(
-        self, prepared: PreparedRun, phase: Phase, inputs: PhaseInputs, run: RunDirectory, stopwatch: Stopwatch
+        self,
+        prepared: PreparedRun,
+        phase: Phase,
+        inputs: PhaseInputs,
+        run: RunDirectory,
+        stopwatch: Stopwatch,
+        out_of_fold: OutOfFold | None,
     ):
         self.phase = phase
         self._prepared = prepared
         self._inputs = inputs
         self._run = run
         self._stopwatch = stopwatch
+        self._out_of_fold = out_of_fold
         self._images = len(prepared.splits.train)
         self._training = prepared.config.training
 
@@ -200,7 +211,7 @@ class _PhaseRunner:
         self, trainer: keras.Model, progress: Progress, variables: list[keras.Variable], kept: list[np.ndarray]
     ) -> None:
         prepared, batch_size = self._prepared, self._training.global_batch_size
-        distributor, validation = prepared.distributor, len(prepared.splits.validation)
+        distributor, validation = prepared.distributor, self._validated()
         first_epoch = len(progress.history)
         last_epoch = first_epoch + self.phase.epochs - progress.phase_epochs
         record = self._record_epochs(trainer, progress, variables, kept)
@@ -213,8 +224,8 @@ class _PhaseRunner:
                     steps_per_epoch=steps_per_epoch(self._images, batch_size),
                     initial_epoch=first_epoch,
                     epochs=last_epoch,
-                    validation_data=distributor.feed(validation_batches(self._inputs, prepared)),
-                    validation_steps=steps_per_epoch(validation, batch_size),
+                    validation_data=distributor.feed(validation_batches(self._inputs, prepared, validation)),
+                    validation_steps=steps_per_epoch(len(validation), batch_size),
                     shuffle=False,  # the pipeline shuffles; Keras warns otherwise
                     verbose=0,
                     callbacks=self._callbacks(record, progress, first_epoch=first_epoch, last_epoch=last_epoch),
@@ -224,9 +235,17 @@ class _PhaseRunner:
                 stop.args = ("the same command continues from the last epoch",) if progress.history else stop.args
                 raise
 
+    def _validated(self) -> np.ndarray:
+        """Returns the images that Keras evaluates after each epoch, int64 (k,)."""
+        validation = self._prepared.splits.validation
+        # With folds the scores are those of the folds, and a batch is enough for Keras to report some.
+        return validation[: self._training.global_batch_size] if self._out_of_fold else validation
+
     def _record_epochs(
         self, trainer: keras.Model, progress: Progress, variables: list[keras.Variable], kept: list[np.ndarray]
     ) -> RecordEpochs:
+        folds = self._out_of_fold
+        images = folds.validation_images if folds else len(self._prepared.splits.validation)
         scores = (EpochScore(epoch.validation_score, epoch.validation_loss) for epoch in progress.history)
         return RecordEpochs(
             progress=progress,
@@ -238,7 +257,7 @@ class _PhaseRunner:
             patience=self._training.early_stopping_patience,
             images_per_epoch=self._images,
             score_name=self._prepared.task.score_name,
-            selection=self._prepared.task.selection(len(self._prepared.splits.validation), scores),
+            selection=self._prepared.task.selection(images, scores),
             write_history=self._run.write_epochs,
             stopwatch=self._stopwatch,
             cached=self._inputs.cached,
@@ -249,7 +268,13 @@ class _PhaseRunner:
         self, record: RecordEpochs, progress: Progress, *, first_epoch: int, last_epoch: int
     ) -> list[keras.callbacks.Callback]:
         phase = self.phase
+        began = len(progress.history) - progress.phase_epochs
         return [
+            *(
+                [ScoresOfFolds(self._out_of_fold, phase.name, first_epoch=began, epochs=phase.epochs)]
+                if self._out_of_fold
+                else []
+            ),
             StopOnNonFiniteLoss(phase.name),
             FreezeCheck(phase.name, self._prepared.student, phase.plan, proofs=progress.proofs),
             record,  # before the line that says an epoch is over

@@ -121,9 +121,11 @@ class PreparedRun:
 
     def head_recipe(self) -> str:
         """Returns everything that decides the head after the first of several phases, which excludes the later cut."""
-        config = to_json(self.config)
+        config, splits = to_json(self.config), self.identity["splits"]
         config["model"] |= {"unfreeze": "", "unfreeze_schedule": ""}
-        return json.dumps([config, self.images.inspection.data_hash, self.phases[0].epochs, len(self.phases) > 1])
+        return json.dumps(
+            [config, self.images.inspection.data_hash, splits, self.phases[0].epochs, len(self.phases) > 1]
+        )
 
 
 def decide(config: TransferConfig, *, source: Source | None = None, run: RunDirectory | None = None) -> TransferConfig:

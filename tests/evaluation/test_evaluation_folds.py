@@ -1,0 +1,37 @@
+"""Tests of tl_keras.evaluation.folds: the interval of folds covers the accuracy on a large test set."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
+
+from tl_keras.evaluation.folds import fold_interval
+from tl_keras.evaluation.metrics import accuracy_interval
+
+
+@pytest.mark.parametrize("folds", [2, 5, 10])
+def test_it_is_wider_than_that_of_independent_answers_and_stays_within_0_and_1(folds):
+    for accuracy in (0.0, 0.5, 0.9, 1.0):
+        independent = accuracy_interval(accuracy, 60)
+        low, high = fold_interval(accuracy, independent, folds=folds)
+        assert 0 <= low <= independent[0] <= accuracy <= independent[1] <= high <= 1
+
+
+@pytest.mark.parametrize("images", [60, 150])
+def test_it_covers_the_accuracy_of_the_model_of_all_images(images):
+    features, labels = load_digits(return_X_y=True)
+    covered = []
+    for draw in range(50):
+        mixed = np.random.default_rng(draw).permutation(len(labels))
+        labelled, test = mixed[:images], mixed[images:]
+        x, y = features[labelled] / 16, labels[labelled]
+        right = np.zeros(images)
+        for shown, held_out in StratifiedKFold(5, shuffle=True, random_state=draw).split(x, y):
+            classifier = LogisticRegression(C=10.0).fit(x[shown], y[shown])
+            right[held_out] = classifier.predict(x[held_out]) == y[held_out]
+        last = LogisticRegression(C=10.0).fit(x, y)
+        truth = last.score(features[test] / 16, labels[test])
+        low, high = fold_interval(right.mean(), accuracy_interval(right.mean(), images), folds=5)
+        covered.append(low <= truth <= high)
+    assert np.mean(covered) >= 0.9

@@ -1,0 +1,230 @@
+"""Trains on folds and once more on everything: out-of-fold predictions of all labelled images, and one model that saw them all.
+
+```
+images ─► fold of each ─► a run a fold: trained on the others, measured on its own ─► OutOfFold ─► the final run, on all
+```
+"""
+
+from __future__ import annotations
+
+import copy
+import csv
+import dataclasses
+import io
+import os
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tl_keras.config import TransferConfig, from_json, to_json
+from tl_keras.console import number_of, say
+from tl_keras.data.groups import deal, seed_of, units
+from tl_keras.data.inspection import Reading
+from tl_keras.data.mirroring import measure_mirroring
+from tl_keras.data.pipeline import evaluation_order
+from tl_keras.data.sources import Source, SourceOptions, open_source
+from tl_keras.distribution.cluster import read_cluster
+from tl_keras.errors import ConfigError, DataError
+from tl_keras.evaluation.folds import fold_interval
+from tl_keras.runs.directory import RunDirectory
+from tl_keras.runs.records import RunResult
+from tl_keras.runs.stopwatch import Stopwatch
+from tl_keras.tasks.base import Task, task_named
+from tl_keras.training.loop import train_and_evaluate
+from tl_keras.training.model_cache import ModelCache
+from tl_keras.training.out_of_fold import OutOfFold
+from tl_keras.training.preparation import RunImages, decide, read_images
+
+PREDICTIONS = "out_of_fold.csv"
+
+
+def train_with_folds(
+    config: TransferConfig,
+    workdir: str | os.PathLike[str],
+    *,
+    folds: int = 5,
+    source: Any = None,
+    models: ModelCache | None = None,
+    stopwatch: Stopwatch | None = None,
+    before_export: Callable[[pathlib.Path], None] | None = None,
+) -> RunResult:
+    """Trains a model for each fold on the other folds, then one on all labelled images, which is exported; resumes if killed.
+
+    A test split that the source declares stays untouched. The final run trains as long as the folds, together, found best; its
+    validation figures, report and calibration are those of the out-of-fold predictions.
+
+    Example:
+      ```python
+      import tl_keras
+      from tl_keras.experiments.folds import train_with_folds
+
+      config = tl_keras.TransferConfig(export="none")
+      config.data.source = "photos/"
+      config.model.backbone = "teacher.keras"  # or a name, such as MobileNetV2
+      config.model.method, config.training.epochs = "feature_extraction", 2
+      result = train_with_folds(config, "folds3", folds=3)
+      print(result.score, result.folds["interval"])
+      ```
+
+    Args:
+      config: Choices of the run.
+      workdir: Directory of the final run; the folds are below `folds/`, and `out_of_fold.csv` has the predictions.
+      folds: Number of folds, at least 2.
+      source: Images as in `train_and_evaluate`.
+      models: Cache that several runs share. None means a new one.
+      stopwatch: Stopwatch of the command. None means one that starts now.
+      before_export: Function that is called with the run directory before anything is exported.
+
+    Raises:
+      ConfigError: The config keeps labelled images back, or several processes train.
+      DataError: There are fewer images, or groups of them, than folds.
+      TransferError: A run failed; the same call goes on with it.
+    """
+    if read_cluster():
+        raise ConfigError("folds: expected one process. Received: TF_CONFIG with several workers. Unset it.")
+    if config.data.train_examples_per_class:
+        raise ConfigError(
+            "folds: expected to train on all labelled images. Received: "
+            f"train_examples_per_class={config.data.train_examples_per_class}. Leave it out."
+        )
+    watch, models, run = stopwatch or Stopwatch(), models or ModelCache(), RunDirectory(workdir)
+    watch.start("folds")
+    if source is not None:
+        source = open_source(source, SourceOptions.of(config))
+    decided = decide(config, source=source, run=run)
+    run.check_writable()
+    images = _labelled(read_images(decided, models, source=source))
+    task = task_named(decided.task).with_labels(images.source.labels[images.splits.train])
+    if task.label_kind != "class":
+        raise ConfigError(
+            f"folds: expected one class per image. Received: task {decided.task}. Leave --folds out: folds do not support it yet."
+        )
+    if decided.data.horizontal_flip == "auto":
+        mirroring = measure_mirroring(images.source, images.splits.train, seed=config.seed)
+        config = from_json(to_json(config))
+        config.data.horizontal_flip = decided.data.horizontal_flip = "on" if mirroring.allowed else "off"
+        say(f"data: {mirroring.describe()}")
+    fold = fold_of_each(images, folds=folds, seed=config.seed)
+    run.begin_folds(folds)
+    found = _train_folds(decided, images, fold, run.path / "folds", models)
+    _write_predictions(found, run, task)
+    say(f"folds: {describe(found)}; now all {number_of(len(fold), 'labelled image')} train the final model")
+    return train_and_evaluate(
+        config,
+        workdir,
+        source=source,
+        models=models,
+        stopwatch=watch,
+        before_export=before_export,
+        out_of_fold=found,
+    )
+
+
+def fold_of_each(images: RunImages, *, folds: int, seed: int) -> np.ndarray:
+    """Returns the fold of each labelled image, int64 (n,): classes are spread evenly, groups and copies stay together.
+
+    Args:
+      images: Images whose train split is all that are labelled.
+      folds: Number of folds.
+      seed: Seed of the folds; the order of the images does not matter.
+
+    Raises:
+      DataError: There are fewer images, or groups of them, than folds.
+    """
+    source, labelled = images.source, images.splits.train
+    contents = images.inspection.sha256[labelled]
+    order = np.argsort(contents, kind="stable")
+    unit = units(contents[order], source.groups.names[labelled][order] if source.groups else None)
+    number = int(unit.max()) + 1
+    if number < folds:
+        what = "groups" if source.groups else "different images"
+        raise DataError(
+            f"{source.name}: expected at least {folds} {what}, one for each fold. Received {number}. Use --folds={max(number, 2)}."
+        )
+    strata = source.labelling.strata(source.labels)
+    fold: np.ndarray = np.empty(len(labelled), np.int64)
+    fold[order] = deal(unit, strata[labelled][order], [1 / folds] * folds, seed=seed_of(contents, seed))
+    return fold
+
+
+def describe(found: OutOfFold) -> str:
+    """Returns the score out of fold with its interval, and that of each fold."""
+    low, high = found.interval
+    each = ", ".join(f"{score:.3f}" for score in found.scores)
+    name = found.score_name.replace("_", " ")
+    return f"{name} {found.score:.4f} out of fold (95% interval {low:.3f} to {high:.3f}; the folds: {each})"
+
+
+def _labelled(images: RunImages) -> RunImages:
+    """Returns the images with all that are labelled in both train and validation; a declared test split stays."""
+    splits, declared = images.splits, "test" in images.source.declared_splits
+    held_out = [] if declared else [splits.test]
+    labelled = np.sort(np.concatenate([splits.train, splits.validation, *held_out]))
+    test = splits.test if declared else splits.test[:0]
+    return dataclasses.replace(
+        images, splits=dataclasses.replace(splits, train=labelled, validation=labelled, test=test)
+    )
+
+
+def _train_folds(
+    config: TransferConfig, images: RunImages, fold: np.ndarray, folder: pathlib.Path, models: ModelCache
+) -> OutOfFold:
+    """Trains a run for each fold, and gathers what they predict for the images that they hold out."""
+    source, labelled = images.source, images.splits.train
+    config = from_json(to_json(config))
+    config.export = "none"
+    number, task = int(fold.max()) + 1, task_named(config.task).with_labels(source.labels[labelled])
+    logits: np.ndarray = np.zeros((len(labelled), task.outputs(source.class_names)), np.float32)
+    histories, scores, validation_images = [], [], 0
+    for each in range(number):
+        say(f"fold {each + 1} of {number}: {int(np.sum(fold == each))} images are held out")
+        held_out = labelled[fold == each]
+        declaring = _holding_out(source, labelled, held_out)
+        models.keep_images(declaring, images.inspection, SourceOptions.of(config), Reading.of(config))
+        run = RunDirectory(folder / f"fold_{each + 1}")
+        result = train_and_evaluate(config, run.path, source=declaring, models=models)
+        order = evaluation_order(declaring, held_out)
+        logits[np.searchsorted(labelled, order)] = run.read_logits()
+        histories.append(tuple(run.read_epochs(at_least=result.kept_epoch)))
+        scores.append(result.score)
+        validation_images += result.images["validation"]
+    labels = source.labels[labelled]
+    score = task.score(logits, labels)
+    return OutOfFold(
+        images=images,
+        fold=fold,
+        logits=logits,
+        histories=tuple(histories),
+        validation_images=validation_images,
+        scores=tuple(scores),
+        score=score,
+        interval=fold_interval(score, task.interval(logits, labels), folds=number),
+        score_name=task.score_name,
+    )
+
+
+def _holding_out(source: Source, labelled: np.ndarray, held_out: np.ndarray) -> Source:
+    """Returns the source with one fold declared as test, the others as train, and everything else unused."""
+    declaring = copy.copy(source)
+    declaring.declared_splits = np.full(len(source), "unused", "U10")
+    declaring.declared_splits[labelled] = "train"
+    declaring.declared_splits[held_out] = "test"
+    return declaring
+
+
+def _write_predictions(found: OutOfFold, run: RunDirectory, task: Task) -> None:
+    """Writes a row for each labelled image: its name, label, fold, the answer and both probabilities."""
+    source, names = found.images.source, found.images.source.class_names
+    probabilities = task.class_probabilities(task.probabilities(tf.constant(found.logits)).numpy())
+    answers = task.decide(found.logits)
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["image", "label", "fold", "answer", "probability", "probability_of_label"])
+    for row, index in enumerate(found.labelled.tolist()):
+        label, answer = int(source.labels[index]), int(answers[row])
+        likely = [f"{probabilities[row, which]:.4f}" for which in (answer, label)]
+        rows.writerow([source.ids[index], names[label], found.fold[row] + 1, names[answer], *likely])
+    run.write_text(PREDICTIONS, text.getvalue())
