@@ -10,8 +10,8 @@ def fold_interval(score: float, interval: tuple[float, float], *, folds: int) ->
 
     The models of two folds share most of their images, so that their errors go together, and the interval of as many independent
     answers is too short (Bengio and Grandvalet 2004, "No unbiased estimator of the variance of k-fold cross-validation"). Its
-    variance is multiplied by the factor of Nadeau and Bengio 2003, "Inference for the generalization error", 1 + folds * (held out /
-    trained on), whose last fraction is 1 / (folds - 1).
+    variance is multiplied by a factor of Nadeau and Bengio 2003, "Inference for the generalization error": 1 + folds * (held
+    out / trained on), whose last fraction is 1 / (folds - 1).
 
     Args:
       score: Score over all images.
