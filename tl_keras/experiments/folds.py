@@ -30,6 +30,7 @@ from tl_keras.distribution.cluster import read_cluster
 from tl_keras.errors import ConfigError, DataError
 from tl_keras.evaluation.folds import fold_interval
 from tl_keras.runs.directory import RunDirectory
+from tl_keras.runs.folds import begin_folds
 from tl_keras.runs.records import RunResult
 from tl_keras.runs.stopwatch import Stopwatch
 from tl_keras.tasks.base import Task, task_named
@@ -108,7 +109,7 @@ def train_with_folds(
         config.data.horizontal_flip = decided.data.horizontal_flip = "on" if mirroring.allowed else "off"
         say(f"data: {mirroring.describe()}")
     fold = fold_of_each(images, folds=folds, seed=config.seed)
-    run.begin_folds(folds)
+    begin_folds(run, folds)
     found = _train_folds(decided, images, fold, run.path / "folds", models)
     _write_predictions(found, run, task)
     say(f"folds: {describe(found)}; now all {number_of(len(fold), 'labelled image')} train the final model")

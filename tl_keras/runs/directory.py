@@ -41,7 +41,6 @@ from tl_keras.untrusted import parse_json
 # Keys that the files must have for those who read them.
 _KEYS = {
     "config.json": {"config", "data_hash"},
-    "folds.json": {"folds"},
     "splits.json": {"train", "validation", "test"},
 }
 
@@ -327,31 +326,6 @@ class RunDirectory:
             images = {"data_hash": data_hash, "data_revision": data_revision, "class_names": list(labels)}
             self.write_json("config.json", {"config": config, **images})
         return begun
-
-    def begin_folds(self, folds: int) -> None:
-        """Writes that the run is trained by folds, or finds that it was begun so.
-
-        Raises:
-          WorkdirError: It was begun with another number of folds, or without.
-        """
-        begun = self._read_json("folds.json")
-        others = f"{begun['folds']} folds" if begun else "no folds" if self.read_config() else ""
-        if others and others != f"{folds} folds":
-            raise WorkdirError(
-                f"workdir: expected a run of {folds} folds. Received: {self.path}, which has begun with {others}. Use another "
-                "--workdir, or the same --folds to continue."
-            )
-        with writing(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-        self.write_json("folds.json", {"folds": folds})
-
-    def require_no_folds(self) -> None:
-        """Raises a WorkdirError if a run by folds has begun here, whose splits hold nothing back."""
-        if begun := self._read_json("folds.json"):
-            raise WorkdirError(
-                f"workdir: expected a run without folds. Received: {self.path}, which has begun with {begun['folds']}. Use "
-                f"--folds={begun['folds']} to continue, or another --workdir."
-            )
 
     def check_same_images(self, data_hash: str) -> bool:
         """Returns whether a run has begun here, after checking its images.

@@ -22,6 +22,7 @@ from tl_keras.errors import ExportError, TransferError, if_stopped
 from tl_keras.files import replacing
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.runs.finished import finished_result
+from tl_keras.runs.folds import require_no_folds
 from tl_keras.runs.records import Progress, RunResult
 from tl_keras.runs.stopwatch import Stopwatch
 from tl_keras.serving.export import export_finished, missing_exports
@@ -100,7 +101,7 @@ def train_and_evaluate(
         say(f"{run.path} holds this run, finished; nothing is left to do")
         return dataclasses.replace(finished, resumed=True)
     if not finished and not out_of_fold:
-        run.require_no_folds()
+        require_no_folds(run)
     with run.locked():
         if finished:
             lacking = ", ".join(missing_exports(run, formats))

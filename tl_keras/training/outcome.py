@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tl_keras.backbones.weights import fingerprint
 from tl_keras.data.pipeline import evaluation_order
-from tl_keras.runs.records import Progress, RunResult
+from tl_keras.runs.records import EpochRecord, Progress, RunResult
 from tl_keras.serving.package import PackagedStudent
 from tl_keras.training.out_of_fold import OutOfFold
 from tl_keras.training.preparation import PreparedRun
@@ -50,13 +50,8 @@ def outcome(
     reported = test if len(test) else splits.validation
     labels = prepared.source.labels[evaluation_order(prepared.source, reported)]
     test_score, test_loss = _scores(prepared, logits, labels) if len(test) else (None, None)
-    validation_score, validation_loss = kept.validation_score, kept.validation_loss
-    interval = list(packaged.task.interval(logits, labels))
-    if out_of_fold:
-        validation_score, validation_loss = _scores(
-            prepared, out_of_fold.logits, prepared.source.labels[out_of_fold.labelled]
-        )
-        interval = interval if len(test) else list(out_of_fold.interval)
+    validation_score, validation_loss = _validation_scores(prepared, kept, out_of_fold)
+    interval = out_of_fold.interval if out_of_fold and not len(test) else packaged.task.interval(logits, labels)
     return RunResult(
         validation_score=validation_score,
         validation_loss=validation_loss,
@@ -65,7 +60,7 @@ def outcome(
         test_loss=test_loss,
         baseline_score=prepared.task.baseline_score(prepared.source.labels[splits.train], labels),
         head_validation_score=_head_alone(progress) if config.model.method == "fine_tune" else None,
-        interval=interval,
+        interval=list(interval),
         method=config.model.method,
         backbone=student.teacher.spec.name,
         weights=student.teacher.weights,
@@ -110,6 +105,13 @@ def task_measures(
 def rounded(seconds: Mapping[str, float]) -> dict[str, float]:
     """Returns seconds of each part, to a thousandth."""
     return {part: round(spent, 3) for part, spent in seconds.items()}
+
+
+def _validation_scores(prepared: PreparedRun, kept: EpochRecord, out_of_fold: OutOfFold | None) -> tuple[float, float]:
+    """Returns score and loss of the kept epoch on validation, or out of fold."""
+    if out_of_fold is None:
+        return kept.validation_score, kept.validation_loss
+    return _scores(prepared, out_of_fold.logits, prepared.source.labels[out_of_fold.labelled])
 
 
 def _scores(prepared: PreparedRun, logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
