@@ -83,4 +83,6 @@ def test_mixed_images_are_new_in_each_epoch_and_not_kept(prepare_run, capsys):
 def test_validation_images_come_once_each(prepare_run):
     prepared = prepare_run()
     for inputs in open_inputs(prepared):
-        assert sum(len(labels) for _, labels in validation_batches(inputs, prepared)) == len(prepared.splits.validation)
+        assert sum(
+            len(labels) for _, labels in validation_batches(inputs, prepared, prepared.splits.validation)
+        ) == len(prepared.splits.validation)
