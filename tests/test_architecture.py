@@ -24,6 +24,7 @@ ROOMS = (
     "config",
     "data",
     "backbones",
+    "text",
     "freezing",
     "heads",
     "builder",

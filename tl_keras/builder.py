@@ -9,14 +9,14 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import keras
 import numpy as np
 
 from tl_keras.backbones.blocks import blocks_of
-from tl_keras.backbones.preprocessing import PreprocessSpec
-from tl_keras.backbones.specs import BackboneSpec, BlockSpec, WeightsFile, backbone_spec
+from tl_keras.backbones.preprocessing import Preprocess, PreprocessSpec
+from tl_keras.backbones.specs import BackboneSpec, BlockSpec, WeightsFile, backbone_spec, takes_texts
 from tl_keras.backbones.teacher_files import TeacherFile, load_teacher, read_teacher_file
 from tl_keras.backbones.weights import (
     check_official_weights,
@@ -32,6 +32,11 @@ from tl_keras.errors import BackboneError
 from tl_keras.freezing import FreezePlan, plan_freezing
 from tl_keras.heads import apply_head, initialize_head
 
+if TYPE_CHECKING:
+    from tl_keras.text.teachers import TextTeacher
+
+_PUBLISHED = "published"  # the weights of a teacher of texts
+
 # Keras's MobileNetV2 has 0.999, chosen for ImageNet's million steps. After a few hundred steps from random weights its
 # moving statistics are still the initial ones, and evaluation is at chance. 0.9 is PyTorch's default for every network.
 _BATCH_NORM_MOMENTUM_FROM_SCRATCH = 0.9
@@ -41,14 +46,19 @@ _BATCH_NORM_MOMENTUM_FROM_SCRATCH = 0.9
 class TeacherChoice:
     """The chosen teacher: its spec, the name or file of its weights, its width and its preprocessing."""
 
-    spec: BackboneSpec | TeacherFile
+    spec: BackboneSpec | TeacherFile | TextTeacher
     weights: str
     alpha: float
-    preprocess: PreprocessSpec
+    preprocess: Preprocess
 
     def describe(self) -> str:
         """Returns the teacher in words, such as `MobileNetV2 with ImageNet weights`."""
-        known = {"imagenet": "ImageNet weights", "embedded": "the embedded weights", "none": "random weights"}
+        known = {
+            "imagenet": "ImageNet weights",
+            "embedded": "the embedded weights",
+            "none": "random weights",
+            _PUBLISHED: "its weights",
+        }
         return f"{self.spec.name} with {known.get(self.weights, f'weights from {self.weights}')}"
 
 
@@ -57,7 +67,8 @@ class Student:
     """The network that is trained.
 
     Attributes:
-      model: Model from float32 (batch, image_size, image_size, 3), RGB, 0 to 255, to float32 (batch, num_classes) logits.
+      model: Model from float32 (batch, image_size, image_size, 3), RGB, 0 to 255, or from token ids, int32 (batch, max_tokens),
+        to float32 (batch, num_classes) logits.
       backbone: Part of the model that came from the teacher.
       preprocess: Preprocessing from an image to the model's input.
       plan: Layers that train in the last phase.
@@ -66,7 +77,7 @@ class Student:
 
     model: keras.Model
     backbone: keras.Model
-    preprocess: PreprocessSpec
+    preprocess: Preprocess
     plan: FreezePlan
     teacher: TeacherChoice
 
@@ -82,7 +93,10 @@ def choose_backbone(config: ModelConfig) -> TeacherChoice:
     Raises:
       BackboneError: The backbone or weights are unknown, or the backbone does not allow the image size or width.
     """
+    if takes_texts(config.backbone):
+        return _choose_text_teacher(config)
     choice = _choose_from_file(config) if config.backbone.endswith(".keras") else _choose_from_table(config)
+    of_images = cast("PreprocessSpec", choice.preprocess)
     image_size = config.image_size or choice.preprocess.image_size
     if isinstance(choice.spec, TeacherFile) and image_size != choice.preprocess.image_size:
         raise BackboneError(
@@ -100,11 +114,31 @@ def choose_backbone(config: ModelConfig) -> TeacherChoice:
             f"{choice.spec.name}, whose weights "
             f"that version cannot load. Received: Keras {keras.__version__}. Run: pip install --upgrade keras"
         )
-    preprocess = choice.preprocess.with_image_size(image_size).with_resize(config.resize or DEFAULT_RESIZE)
+    preprocess = of_images.with_image_size(image_size).with_resize(config.resize or DEFAULT_RESIZE)
     preprocess = preprocess.with_decoding(
         background=config.background, significant_bits=config.significant_bits or DEFAULT_SIGNIFICANT_BITS
     )
     return dataclasses.replace(choice, preprocess=preprocess)
+
+
+def _choose_text_teacher(config: ModelConfig) -> TeacherChoice:
+    """Chooses a teacher of texts, which brings its weights and takes none of the options of images."""
+    from tl_keras.text.teachers import read_text_teacher
+    from tl_keras.text.tokenizing import TextPreprocess
+
+    teacher = read_text_teacher(config.backbone)
+    given = {"weights": config.weights not in ("imagenet", "none"), "resize": config.resize not in ("", DEFAULT_RESIZE)}
+    given |= {"alpha": config.alpha not in (0, 1), "image_size": config.image_size != 0}
+    if unfit := [name for name, is_given in given.items() if is_given]:
+        raise BackboneError(
+            f"{unfit[0]}: {teacher.name} takes texts. Received: {getattr(config, unfit[0])}. Leave it out."
+        )
+    if config.max_tokens > teacher.most_tokens:
+        raise BackboneError(
+            f"max_tokens: {teacher.name} takes {teacher.most_tokens} tokens at most. Received: {config.max_tokens}. Use fewer."
+        )
+    preprocess = TextPreprocess(tokenizer=teacher.tokenizer, max_tokens=config.max_tokens or teacher.most_tokens)
+    return TeacherChoice(teacher, "none" if config.weights == "none" else _PUBLISHED, 1.0, preprocess)
 
 
 def _choose_from_table(config: ModelConfig) -> TeacherChoice:
@@ -159,8 +193,8 @@ def build_student(teacher: TeacherChoice, config: ModelConfig, *, num_classes: i
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.momentum = min(layer.momentum, _BATCH_NORM_MOMENTUM_FROM_SCRATCH)
     plan = plan_student(teacher, backbone, config)
-    size = teacher.preprocess.image_size
-    images = keras.Input((size, size, 3), name="images")
+    preprocess = teacher.preprocess
+    images = keras.Input(preprocess.input_shape, dtype=preprocess.input_dtype, name=preprocess.input_name)
     backbone.name = "backbone"
     features = backbone(teacher.preprocess.normalize(images))
     logits = apply_head(
@@ -202,6 +236,9 @@ def load_backbone(teacher: TeacherChoice) -> keras.Model:
     """
     if isinstance(teacher.spec, TeacherFile):
         return load_teacher(teacher.spec)
+    if not isinstance(teacher.spec, BackboneSpec):
+        has_weights = teacher.weights == _PUBLISHED
+        return teacher.spec.load() if has_weights else teacher.spec.build()
     if teacher.weights == "imagenet":
         file = teacher.spec.default_weights.file_for(alpha=teacher.alpha, image_size=teacher.preprocess.image_size)
         if file.package:
@@ -248,6 +285,8 @@ def build_backbone(teacher: TeacherChoice) -> keras.Model:
     """
     if isinstance(teacher.spec, TeacherFile):
         return keras.models.clone_model(load_teacher(teacher.spec))
+    if not isinstance(teacher.spec, BackboneSpec):
+        return teacher.spec.build()
     try:
         backbone = _construct(teacher.spec, teacher, weights=None)
     except ValueError as error:

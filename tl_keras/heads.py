@@ -15,8 +15,8 @@ def apply_head(
     """Applies a new head to a feature map or to tokens; see `initialize_head` for its weights.
 
     Args:
-      features: Symbolic tensor (batch, height, width, channels) or, of a transformer, (batch, tokens, channels): the output of the
-        backbone.
+      features: Symbolic tensor, the output of the backbone: (batch, height, width, channels); of a transformer of images (batch,
+        tokens, channels); (batch, channels) if the backbone pools it itself.
       head: `linear` (average pooling and one dense layer) or `mlp` (a hidden layer of `head_units` between).
       num_classes: Number of logits.
       head_units: Width of the hidden layer of `mlp`.
@@ -25,8 +25,11 @@ def apply_head(
     Returns:
       Symbolic tensor, float32 (batch, num_classes): logits, in float32 under every precision policy.
     """
-    is_map = len(features.shape) == 4
-    pooling = keras.layers.GlobalAveragePooling2D if is_map else keras.layers.GlobalAveragePooling1D
+    pooling = {
+        4: keras.layers.GlobalAveragePooling2D,
+        3: keras.layers.GlobalAveragePooling1D,
+        2: keras.layers.Identity,
+    }[len(features.shape)]
     x = pooling(name="features")(features)
     if head == "mlp":
         x = keras.layers.Dense(head_units, activation="relu", name="hidden")(x)

@@ -2,6 +2,7 @@
 
     python -m tl_keras.predict --model=run1 photo.jpg more_photos/
     python -m tl_keras.predict --model=run1/saved_model --format=jsonl --top_k=3 more_photos/
+    python -m tl_keras.predict --model=run2 "What is a caldera?"        (a model of texts; see docs/text.md)
 
 --model is a run directory, a .keras file or a SavedModel directory. If a file is not an image, its row says so, the
 other files are classified, and the exit status is 2.
@@ -71,8 +72,8 @@ def errors_by_reason(rows: list[dict[str, Any]]) -> str:
 
 
 def as_text(rows: list[dict[str, Any]]) -> str:
-    """Returns a line per image: file, then labels and scores."""
-    files = [printable(row["file"]) for row in rows]
+    """Returns a line per image or text: file or text, then labels and scores."""
+    files = [printable(row["file"] if "file" in row else row["text"]) for row in rows]
     width = max(map(len, files))
     return "\n".join(
         f"{file:<{width}}  " + (row["error"] if "error" in row else _answers(row))

@@ -21,7 +21,7 @@ from tl_keras.advice.teacher_scores import pooled_features
 from tl_keras.advice.transferability import FOLDS, fold_of_each
 from tl_keras.config import TransferConfig
 from tl_keras.console import number_of
-from tl_keras.data.base import FileSource
+from tl_keras.data.base import FileSource, require_images
 from tl_keras.data.file_kinds import CONVERTED_SUFFIXES, SUFFIXES, kind_of_file, suffix_of
 from tl_keras.data.inspection import Inspection, Reading, inspect_source
 from tl_keras.data.sources import Source
@@ -121,6 +121,7 @@ def inspect_closely(source: Source, candidate: Candidate, config: TransferConfig
       DataError: Fewer than two classes have an image that can be decoded.
       BackboneError: The teacher's weights cannot be loaded.
     """
+    require_images(source.noun, command="inspect")
     inspection = inspect_source(source, Reading.of(config), show_progress=True)
     indices = np.flatnonzero(inspection.decodable)
     sides = np.minimum(inspection.heights, inspection.widths)

@@ -21,6 +21,7 @@ from tl_keras.advice.transferability import (
 )
 from tl_keras.builder import Student, choose_backbone, load_top, plan_student
 from tl_keras.config import DEFAULT_CUT, TransferConfig, from_json, to_json
+from tl_keras.data.base import require_images
 from tl_keras.data.groups import units
 from tl_keras.data.inspection import Inspection
 from tl_keras.data.sources import Source
@@ -156,6 +157,7 @@ def draw_sample(config: TransferConfig, models: ModelCache) -> Sample:
     """
     began = time.perf_counter()
     images = read_images(config, models)
+    require_images(images.source.noun, command="advise")
     inspection_seconds = time.perf_counter() - began
     labels, train = images.source.labels, images.splits.train
     indices = draw(train, labels, images=_MAX_IMAGES, of_each_class=_FEWEST_OF_A_CLASS, seed=config.seed)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tl_keras.errors import BackboneError
 
@@ -26,6 +26,50 @@ _RULES = ("short_side", "crop_first", "central_fraction", "squash", "pad")
 # MEAN_RGB and STDDEV_RGB.
 _LITE_MEAN, _LITE_DEVIATION = 127.0, 128.0
 _NORMALIZATIONS = ("tf", "torch", "caffe", "lite", INSIDE_THE_MODEL)
+
+
+class Preprocess(Protocol):
+    """What a teacher does to an input before its network: `PreprocessSpec` to images, `TextPreprocess` to texts.
+
+    Attributes:
+      image_size: Height and width of images in pixels; 0 if the input is no image.
+      input_shape: Shape of one input of the network.
+      input_dtype: Type of the network's input.
+      input_name: Name of the network's input.
+      served_name: Name of what clients send, encoded images or texts, in a served model.
+    """
+
+    @property
+    def image_size(self) -> int: ...  # noqa: D102
+    @property
+    def served_name(self) -> str: ...  # noqa: D102
+    @property
+    def input_shape(self) -> tuple[int, ...]: ...  # noqa: D102
+    @property
+    def input_dtype(self) -> str: ...  # noqa: D102
+    @property
+    def input_name(self) -> str: ...  # noqa: D102
+
+    def describe(self) -> str:
+        """Returns the preprocessing in words."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the preprocessing as a dictionary of JSON types."""
+
+    def kept_fraction(self, heights: np.ndarray, widths: np.ndarray) -> np.ndarray:
+        """Returns the part of each input, 0 to 1, that reaches the network."""
+
+    def decode(self, image: tf.Tensor) -> tf.Tensor:
+        """Returns the form of an input in which it is kept in memory."""
+
+    def evaluation_transform(self, image: tf.Tensor) -> tf.Tensor:
+        """Returns the network's input for one image or text as the source has it."""
+
+    def in_graph(self) -> Callable[[tf.Tensor], tf.Tensor]:
+        """Returns a function from a batch as clients send it to the network's input, in TensorFlow operations only."""
+
+    def normalize(self, images: Any) -> Any:
+        """Returns what the network does to a batch of inputs first."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -71,6 +115,26 @@ class PreprocessSpec:
     half_pixel_centers: bool = True
     background: str = "white"
     significant_bits: int = 16
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Returns the shape of one input of the network."""
+        return self.image_size, self.image_size, 3
+
+    @property
+    def input_dtype(self) -> str:
+        """Returns the type of the network's input."""
+        return "float32"
+
+    @property
+    def input_name(self) -> str:
+        """Returns the name of the network's input."""
+        return "images"
+
+    @property
+    def served_name(self) -> str:
+        """Returns the name of what clients of a served model send."""
+        return "image_bytes"
 
     def with_resize(self, resize: str) -> PreprocessSpec:
         """Returns the spec with the user's `resize`: `original` changes nothing, `squash` and `pad` set the rule."""
@@ -207,6 +271,13 @@ class PreprocessSpec:
         else:
             cropped = self.resize(image, [size, size])
         return tf.ensure_shape(cropped, (size, size, 3))
+
+    def in_graph(self) -> Callable[[tf.Tensor], tf.Tensor]:
+        """Returns `evaluation_transform` of several images, encoded, string (n,), or pixels, uint8 (n, height, width, 3)."""
+        import tensorflow as tf
+
+        prepared = tf.TensorSpec(self.input_shape, tf.float32)
+        return lambda images: tf.map_fn(self.evaluation_transform, images, fn_output_signature=prepared)
 
     def _central_square(self, shape: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the window of `crop_first`, as `decode_image` takes it."""

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import pathlib
 
 from tl_keras.backbones.preprocessing import PreprocessSpec
 from tl_keras.errors import BackboneError, nearest
 
+# Teachers of texts; `tl_keras.text.teachers` finds them.
+TEXT_TEACHERS = ("MiniLM-L6",)
 NOT_PUBLISHED = "not published: Keras's evaluation protocol"
 
 
@@ -201,6 +204,11 @@ def backbone_spec(name: str) -> BackboneSpec:
             f"backbone: expected one of {', '.join(backbone_names())}. Received: {name}. {closest}".strip()
         )
     return _table()[name]
+
+
+def takes_texts(backbone: str) -> bool:
+    """Returns whether a teacher takes texts: one of `TEXT_TEACHERS`, or a folder of Hugging Face files."""
+    return backbone in TEXT_TEACHERS or pathlib.Path(backbone, "config.json").is_file()
 
 
 def register_backbone(spec: BackboneSpec) -> None:

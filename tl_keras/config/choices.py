@@ -22,7 +22,7 @@ CacheDtype = Literal["float32", "float16"]
 # These are parts of a text, as in `--export=litert,onnx`.
 ExportFormat = Literal["saved_model", "litert", "litert_float16", "litert_int8", "onnx", "openvino"]
 SplitMeaning = Literal["train", "validation", "test", "unused"]
-Column = Literal["image", "label", "split", "group"]
+Column = Literal["image", "text", "label", "split", "group"]
 
 # What the labels of an image are: one class, one of classes that have an order, several labels or none, or numbers.
 LabelKind = Literal["class", "order", "labels", "numbers"]

@@ -167,6 +167,12 @@ class ModelConfig(Locked):
     image_size: int = option(
         0, "Height and width in pixels.", flag="image_size", zero="that of the weights", within=at_least(1)
     )
+    max_tokens: int = option(
+        0,
+        "Tokens of a text, for teachers of texts; longer texts are cut.",
+        zero="what the training texts need, at most what the teacher takes",
+        within=at_least(8),
+    )
     resize: ResizeRule = option(
         "",
         "How images become square: squash and pad show all of them, original is the teacher's own central crop; auto, in train "

@@ -48,10 +48,12 @@ class Source(abc.ABC):
       declared_splits: str (n,), `train`, `validation`, `test`, empty if the source does not say, or `unused`.
       groups: Groups of images that stay in one split, or None.
       notes: One-line remarks for the user, made while listing.
+      noun: What one of them is called: `image`, or `text`, which is read as a string in UTF-8.
       only_jpegs: Whether all images that are read are known to be JPEG files.
       only_upright: Whether none of them has an EXIF orientation that turns it.
     """
 
+    noun = "image"
     only_jpegs = only_upright = False
 
     def __init__(
@@ -263,6 +265,20 @@ class RecordSource(Source):
                 images.enumerate().filter(lambda position, _: tf.gather(wanted, position)).map(lambda _, image: image)
             )
         return in_parallel(images, then) if then else images
+
+
+def require_images(noun: str, *, command: str) -> None:
+    """Raises a DataError if a command that judges images is given texts.
+
+    Args:
+      noun: What the source holds, or the model takes: `image` or `text`.
+      command: Name of the command.
+    """
+    if noun != "image":
+        raise DataError(
+            f"{command}: expected images. Received: {noun}s, which {command} does not judge yet. Use train, evaluate, predict and "
+            "report."
+        )
 
 
 def revision_of_files(paths: Iterable[str | bytes | os.PathLike[str]]) -> str:

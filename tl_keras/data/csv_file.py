@@ -12,10 +12,11 @@ from pathlib import Path
 from tl_keras.console import number_of
 from tl_keras.data.file_kinds import kind_of
 from tl_keras.data.image_files import is_image
-from tl_keras.data.image_table import NAMES, plain_name
+from tl_keras.data.image_table import NAMES, names_texts, plain_name
 from tl_keras.data.table import Table
 from tl_keras.errors import DataError
 
+_START = 2**16  # bytes in which the header is
 _SEPARATORS = ",;\t|"
 # What to do with files of other kinds.
 _REMEDIES = {
@@ -54,7 +55,7 @@ def read_csv(path: str, given: Mapping[str, str] | None = None) -> Table:
     if comments := sum(line.startswith("#") for line in written[:skip]):
         notes = (*notes, f"comments before the header, left out: {number_of(comments, 'line')}")
     rows, lines = [], []
-    for line, cells in _read_rows(name, "".join(["\n"] * skip + written[skip:]), separator):
+    for line, cells in _read_rows(name, "".join(["\n"] * skip + written[skip:]), separator, given or {}):
         if any(cells):
             rows.append(cells)
             lines.append(line)
@@ -73,6 +74,19 @@ def read_csv(path: str, given: Mapping[str, str] | None = None) -> Table:
             )
     rows = [[*cells, *[""] * len(columns)][: len(columns)] for cells in rows]
     return Table(name, columns, rows, lines, os.path.dirname(path), encoding, notes)
+
+
+def csv_holds_texts(path: str, given: Mapping[str, str]) -> bool:
+    """Returns whether a CSV file is a table of texts, by its first lines; see `names_texts`."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(_START)
+        text = _decode(f"csv:{path}", start)[0]
+        _, skip = _separator(text, given)
+        header = next(iter(text.splitlines()[skip:]), "")
+    except (OSError, DataError, csv.Error):
+        return False  # whoever reads the whole file says what is wrong
+    return names_texts(_cells(header, given)[1], given)
 
 
 def _decode(name: str, raw: bytes) -> tuple[str, str, tuple[str, ...]]:
@@ -149,16 +163,18 @@ def _names_image(cell: str, folder: Path) -> bool:
 
 
 def _is_header(cells: list[str], given: Mapping[str, str] | None = None) -> bool:
-    """Returns whether cells name one column for the image and one for the label."""
+    """Returns whether cells name one column for the image or the text, and one for the label."""
+    if names_texts(cells, given or {}):
+        return True
     names = {plain_name(cell) for cell in cells}
     wanted = {what: {plain_name((given or {}).get(what, ""))} - {""} or set(NAMES[what]) for what in ("image", "label")}
     return all(names & known for known in wanted.values())
 
 
-def _read_rows(name: str, text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
-    """Yields the line number and the stripped cells of every row."""
+def _read_rows(name: str, text: str, separator: str, given: Mapping[str, str]) -> Iterator[tuple[int, list[str]]]:
+    """Yields the line number and the stripped cells of every row; those of a table of texts may go over several lines."""
     table = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    line = 1
+    line, of_texts = 1, False
     while True:
         try:
             cells = next(table, None)
@@ -169,7 +185,8 @@ def _read_rows(name: str, text: str, separator: str) -> Iterator[tuple[int, list
             ) from error
         if cells is None:
             return
-        if any("\n" in cell or "\r" in cell for cell in cells):
+        of_texts = of_texts or names_texts(cells, given)
+        if not of_texts and any("\n" in cell or "\r" in cell for cell in cells):
             raise DataError(
                 f"{name} line {line}: expected every row in one line. Received a quote that opens there and closes in line "
                 f"{table.line_num}. Close it, or remove the line breaks inside cells."

@@ -19,7 +19,7 @@ Decode = Callable[[tf.Tensor | JpegFile], tf.Tensor]
 def held_decoded(
     source: Source, indices: np.ndarray, inspection: Inspection, *, decode: Decode, limit_gib: float
 ) -> Source:
-    """Returns the source with some images decoded and in memory, or unchanged if they are pixels already or too many.
+    """Returns the source with some images decoded and in memory, or unchanged if they are pixels or texts already, or too many.
 
     Args:
       source: The images.
@@ -29,6 +29,8 @@ def held_decoded(
       limit_gib: Largest size of the pixels in GiB, at one byte per value. It also affects the order of a stream of records,
         which is shuffled in blocks but fully in memory, so the same limit gives the same run.
     """
+    if source.noun == "text":
+        return source
     nbytes = 3 * np.sum(inspection.heights[indices] * inspection.widths[indices])
     is_encoded = source.images(indices).element_spec["image"].dtype == tf.string
     return DecodedSource(source, indices, decode) if is_encoded and nbytes <= limit_gib * 2**30 else source

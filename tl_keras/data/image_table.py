@@ -22,6 +22,10 @@ NAMES = {
         *("path", "image", "file", "filename", "filepath", "imagepath", "imagefile", "imagename", "img", "imgpath"),
         *("photo", "picture", "imageid", "imgid", "photoid", "id"),
     ),
+    "text": (
+        *("text", "sentence", "question", "review", "comment", "tweet", "message", "utterance", "headline", "abstract"),
+        *("document", "query", "statement"),
+    ),
     "label": ("label", "class", "classname", "category", "labels", "target", "species", "breed", "diagnosis", "y"),
     "split": ("split", "subset", "partition", "dataset", "set", "phase", "usage", "fold"),
     "group": (
@@ -29,6 +33,7 @@ NAMES = {
         *("caseid", "studyid", "scene", "sceneid", "video", "videoid", "session", "sessionid", "lesionid", "animalid"),
     ),
 }
+_IDS = ("imageid", "imgid", "photoid", "id")  # which a table of texts has as well
 # Number of different values up to which a column of another name is checked for splits.
 _MOST_SPLITS = 10
 
@@ -62,7 +67,7 @@ def list_table(table: Table, options: SourceOptions) -> TableListing:
     Raises:
       DataError: A column is missing, a row is incomplete, or an image is missing, or has two labels, splits or groups.
     """
-    table, chosen, names, labels, notes = _labelled(table, options)
+    table, chosen, names, labels, notes = labelled(table, options)
     ids = table.column(chosen["image"])
     incomplete = [index for index in range(len(ids)) if not ids[index] or labels[index] == ""]
     if incomplete:
@@ -71,7 +76,7 @@ def list_table(table: Table, options: SourceOptions) -> TableListing:
             f"{table.name} line {table.lines[incomplete[0]]}: expected a path and a label. Received: "
             f"{','.join(table.rows[incomplete[0]])}{others}. Complete or remove the row{'s' if others else ''}."
         )
-    splits, more = _read_splits(table, chosen, options)
+    splits, more = read_splits(table, chosen, options)
     paths, renamed = find_images(table, ids, options.images_in)
     kept = [index for index, split in enumerate(splits) if split != "unused"]
     if len(kept) < len(ids):
@@ -87,20 +92,26 @@ def list_table(table: Table, options: SourceOptions) -> TableListing:
     return TableListing(ids, paths, labels, splits, groups, [*table.notes, *notes, *more], names)
 
 
-def _labelled(
-    table: Table, options: SourceOptions
+def labelled(
+    table: Table, options: SourceOptions, *, what: str = "image"
 ) -> tuple[Table, dict[str, str], tuple[str, ...], list[Any], list[str]]:
-    """Returns the table, its columns by what they hold, the names of labels or numbers if any, the labels, and notes."""
+    """Returns the table, its columns by what they hold, the names of labels or numbers if any, the labels, and notes.
+
+    Args:
+      table: The table.
+      options: Names of its columns, and the kind of labels.
+      what: Word for what is labelled: `image` or `text`.
+    """
     given = options.column_names
     if options.label_kind in ("class", "order"):
         one_hot: list[str] = []
-        if "label" not in given and "label" not in (found := _named_columns(table, given)):
+        if "label" not in given and "label" not in (found := named_columns(table, given)):
             table, one_hot = with_label_column(table, found.values())
-        chosen, notes = choose_columns(table, given)
+        chosen, notes = choose_columns(table, given, needed=(what, "label"))
         return table, chosen, (), table.column(chosen["label"]), [*notes, *one_hot]
     asked = [_require_column(table, "label", name) for name in label_columns(given, table.columns)]
-    others = {what: name for what, name in given.items() if what != "label"}
-    chosen, notes = choose_columns(table, others, needed=("image",))
+    others = {content: name for content, name in given.items() if content != "label"}
+    chosen, notes = choose_columns(table, others, needed=(what,))
     columns = asked or [chosen["label"]] if asked or "label" in chosen else []
     labels = read_labels(table, columns, options.label_kind, others=chosen.values())
     chosen["label"] = labels.columns[0]
@@ -120,7 +131,7 @@ def choose_columns(
     Raises:
       DataError: There is no such column, or none for what is needed.
     """
-    chosen = _named_columns(table, given)
+    chosen = named_columns(table, given)
     missing = [what for what in needed if what not in chosen]
     if missing:
         example = ",".join(f"{what}=COLUMN" for what in missing)
@@ -140,6 +151,21 @@ def choose_columns(
     return chosen, notes
 
 
+def names_texts(columns: Sequence[str], given: Mapping[str, str]) -> bool:
+    """Returns whether a header is that of a table of texts: it has a column of texts and one of labels, and none of files.
+
+    Args:
+      columns: Names of the columns.
+      given: The user's names of columns, by what they hold.
+    """
+    names = {plain_name(name) for name in columns}
+    if "image" in given or given.get("text") == "none":
+        return False
+    texts, labels = ({plain_name(given.get(what, ""))} - {""} or set(NAMES[what]) for what in ("text", "label"))
+    files = set(NAMES["image"]) - set(_IDS)
+    return bool(names & texts and names & labels and ("text" in given or not names & files))
+
+
 def _require_unique(table: Table, columns: Iterable[str]) -> None:
     for name in columns:
         if table.columns.count(name) > 1:
@@ -148,7 +174,7 @@ def _require_unique(table: Table, columns: Iterable[str]) -> None:
             )
 
 
-def _named_columns(table: Table, given: Mapping[str, str]) -> dict[str, str]:
+def named_columns(table: Table, given: Mapping[str, str]) -> dict[str, str]:
     """Returns the columns that the user names, or that have a known name, by what they hold."""
     chosen: dict[str, str] = {}
     by_plain_name = {plain_name(name): name for name in reversed(table.columns)}
@@ -177,7 +203,7 @@ def _require_column(table: Table, what: str, name: str) -> str:
     return matches[0]
 
 
-def _read_splits(table: Table, chosen: dict[str, str], options: SourceOptions) -> tuple[list[str], list[str]]:
+def read_splits(table: Table, chosen: dict[str, str], options: SourceOptions) -> tuple[list[str], list[str]]:
     """Returns the split of every row, and remarks."""
     given, asked = options.meanings, "split" in options.column_names
     notes: list[str] = []
@@ -218,7 +244,7 @@ def folder_of_images(table: Table, folders: Sequence[str]) -> str | None:
       table: The table; its columns are found by their names.
       folders: Paths of the folders in question.
     """
-    column = _named_columns(table, {}).get("image")
+    column = named_columns(table, {}).get("image")
     if column is None or not table.rows:
         return None
     first = table.column(column)[0]

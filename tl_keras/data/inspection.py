@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -56,8 +57,8 @@ class Inspection:
     Attributes:
       sha256: str (n,), hash of the file, or of the shape and pixels of an array; empty if it cannot be read.
       decodable: bool (n,); the other images take no part in training and evaluation.
-      heights: int64 (n,), pixels; 0 if not decodable.
-      widths: int64 (n,), pixels; 0 if not decodable.
+      heights: int64 (n,), pixels, or words of a text; 0 if not decodable.
+      widths: int64 (n,), pixels, or 1 for a text; 0 if not decodable.
       only_jpegs: Whether all decodable images are JPEG files.
       only_upright: Whether none of those has an EXIF orientation that turns it.
       undecodable: Ids of the images that are not decodable.
@@ -102,7 +103,7 @@ AS_USUAL = Reading()
 
 
 def inspect_source(source: Source, reading: Reading = AS_USUAL, *, show_progress: bool = False) -> Inspection:
-    """Reads, hashes and decodes every image once, with the operations that training uses.
+    """Reads, hashes and decodes every image once, with the operations that training uses; of texts, counts the words.
 
     Args:
       source: The images.
@@ -115,7 +116,8 @@ def inspect_source(source: Source, reading: Reading = AS_USUAL, *, show_progress
     Raises:
       DataError: Fewer than two classes have a decodable image, or 16-bit files use fewer bits and `significant_bits` is 0.
     """
-    looks = _look_at_all(source, reading, show_progress=show_progress)
+    is_text = source.noun == "text"
+    looks = _look_at_texts(source) if is_text else _look_at_all(source, reading, show_progress=show_progress)
     decodable = looks.heights > 0
     undecodable = tuple(source.ids[index] for index in np.flatnonzero(~decodable).tolist())
     reasons = tuple(looks.reasons[~decodable].tolist())
@@ -125,10 +127,10 @@ def inspect_source(source: Source, reading: Reading = AS_USUAL, *, show_progress
     if not reading.significant_bits:
         _require_all_bits(source, looks.deepest)
     findings = [
-        *sentences_of_left_out(undecodable, reasons),
+        *sentences_of_left_out(undecodable, reasons, noun=source.noun),
         *_one_colour_finding(source, looks.of_one_colour),
         *source.labelling.findings(source.class_names, labels),
-        *_shared_content_findings(source, looks.hashes),
+        *_shared_content_findings(source, looks.hashes if looks.alike is None else looks.alike),
         *(f"classes whose names differ little, and may be one: {names}" for names in alike(source.class_names)),
         *_missing_label_findings(source),
     ]
@@ -157,6 +159,7 @@ class _Looks:
       jpegs: bool (n,), whether it is a JPEG file.
       orientations: int64 (n,), EXIF orientation, 1 to 8.
       of_one_colour: bool (n,), whether all pixels have one colour.
+      alike: str (n,), hashes of texts without case, accents and punctuation; None for images.
       deepest: int64 (n,), the largest value of a 16-bit PNG; 0 for other files.
     """
 
@@ -168,6 +171,7 @@ class _Looks:
         self.jpegs: np.ndarray = np.zeros(n, bool)
         self.orientations: np.ndarray = np.zeros(n, np.int64)
         self.of_one_colour: np.ndarray = np.zeros(n, bool)
+        self.alike: np.ndarray | None = None
         self.deepest: np.ndarray = np.zeros(n, np.int64)
 
 
@@ -206,6 +210,22 @@ def _look_at_all(source: Source, reading: Reading, *, show_progress: bool) -> _L
             bar.update(len(indices))
     for index in np.flatnonzero(looks.hashes == ""):
         looks.hashes[index] = _hash_if_readable(source, int(index))
+    return looks
+
+
+def _look_at_texts(source: Source) -> _Looks:
+    """Returns the facts read from texts: a text without a character that is seen is left out."""
+    looks = _Looks(len(source))
+    looks.alike = looks.hashes.copy()
+    for index in range(len(source)):
+        content = source.encoded_image(index)
+        text = content.decode("utf-8", "replace")
+        looks.hashes[index] = _content_hash(content)
+        letters = "".join(each for each in unicodedata.normalize("NFKD", text).casefold() if each.isalnum())
+        looks.alike[index] = _content_hash((letters or text).encode())
+        looks.heights[index] = len(text.split())
+        looks.reasons[index] = "" if text.split() else "empty"
+    looks.widths[:] = looks.heights > 0
     return looks
 
 
@@ -261,13 +281,13 @@ def _require_all_bits(source: Source, deepest: np.ndarray) -> None:
         )
 
 
-def sentences_of_left_out(undecodable: Sequence[str], reasons: Sequence[str]) -> Iterable[str]:
+def sentences_of_left_out(undecodable: Sequence[str], reasons: Sequence[str], *, noun: str = "image") -> Iterable[str]:
     """Yields a sentence for damaged files, and one for each other reason."""
     for reason in sorted(set(reasons)):
         names = [name for name, why in zip(undecodable, reasons, strict=True) if why == reason]
         verb = "is" if len(names) == 1 else "are"
         what = f"{verb} {reason}, and {verb}" if reason else f"cannot be decoded and {verb}"
-        yield f"{number_of(len(names), 'image')} {what} left out: {shown(names)}"
+        yield f"{number_of(len(names), noun)} {what} left out: {shown(names)}"
 
 
 def _one_colour_finding(source: Source, of_one_colour: np.ndarray) -> Iterable[str]:

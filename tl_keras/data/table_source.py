@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Any
 
 import numpy as np
 
-from tl_keras.data.base import FileSource, encode_classes
-from tl_keras.data.csv_file import read_csv
-from tl_keras.data.image_table import list_table
+from tl_keras.data.base import FileSource, Source, encode_classes
+from tl_keras.data.csv_file import csv_holds_texts, read_csv
+from tl_keras.data.image_table import list_table, names_texts
 from tl_keras.data.options import NO_OPTIONS, SourceOptions
+from tl_keras.data.source_names import parse_source_name
 from tl_keras.data.table import Table
 from tl_keras.errors import DataError, DependencyError
 
@@ -43,12 +45,21 @@ class TableSource(FileSource):
         )
 
 
-def csv_source(path: str, options: SourceOptions = NO_OPTIONS) -> TableSource:
+def _source_of(table: Table, options: SourceOptions) -> Source:
+    """Returns the images that a table lists, or the texts that it holds."""
+    if names_texts(table.columns, options.column_names):
+        from tl_keras.data.text_table import TextTableSource
+
+        return TextTableSource(table, options)
+    return TableSource(table, options)
+
+
+def csv_source(path: str, options: SourceOptions = NO_OPTIONS) -> Source:
     """Returns the images that a CSV file lists; see `read_csv`."""
-    return TableSource(read_csv(path, options.column_names), options)
+    return _source_of(read_csv(path, options.column_names), options)
 
 
-def parquet_source(path: str, options: SourceOptions = NO_OPTIONS) -> TableSource:
+def parquet_source(path: str, options: SourceOptions = NO_OPTIONS) -> Source:
     """Returns the images that a Parquet file lists by path.
 
     Raises:
@@ -75,16 +86,29 @@ def parquet_source(path: str, options: SourceOptions = NO_OPTIONS) -> TableSourc
         ) from error
     columns = [[_as_cell(value) for value in column.to_pylist()] for column in table.columns]
     rows = [list(row) for row in zip(*columns, strict=True)]
-    return TableSource(
+    return _source_of(
         Table(f"parquet:{path}", table.column_names, rows, range(1, len(rows) + 1), os.path.dirname(path)), options
     )
 
 
-def data_frame_source(frame: Any, options: SourceOptions = NO_OPTIONS) -> TableSource:
+def data_frame_source(frame: Any, options: SourceOptions = NO_OPTIONS) -> Source:
     """Returns the images that a pandas DataFrame lists; paths are relative to the working directory, or to `images_in`."""
     columns = [str(name) for name in frame.columns]
     rows = [[_as_cell(value) for value in row] for row in frame.itertuples(index=False, name=None)]
-    return TableSource(Table("DataFrame", columns, rows, range(1, len(rows) + 1), ""), options)
+    return _source_of(Table("DataFrame", columns, rows, range(1, len(rows) + 1), ""), options)
+
+
+def noun_of(name: str, options: SourceOptions = NO_OPTIONS) -> str:
+    """Returns what a named source holds, `image` or `text`, by no more than the header of a table."""
+    kind, rest = parse_source_name(name)
+    if kind == "csv":
+        return "text" if csv_holds_texts(rest, options.column_names) else "image"
+    if kind == "parquet" and os.path.isfile(rest):
+        with contextlib.suppress(ImportError, OSError, ValueError):
+            import pyarrow.parquet
+
+            return "text" if names_texts(pyarrow.parquet.read_schema(rest).names, options.column_names) else "image"
+    return "image"
 
 
 def _as_cell(value: Any) -> str:

@@ -29,6 +29,8 @@ __all__ = ["SECTIONS", "ReportedPredictions"]
 _SHOWN = 8
 _SIDE = 144  # of a picture, in pixels
 
+_MOST_CHARACTERS = 300  # of a text that is shown
+
 _MOST_PAIRS = 5  # of classes that are confused, in words
 
 
@@ -69,6 +71,9 @@ def _examples(student: Student, answers: ReportedPredictions) -> dict[str, Any]:
     order = np.argsort(of_right_class, kind="stable")
     worst, best = order[:_SHOWN], order[_SHOWN:][::-1][:_SHOWN]
     rows = np.sort(np.concatenate([worst, best]))
+    if answers.source.noun == "text":
+        shown = {row: _example(answers, row) for row in rows.tolist()}
+        return {"worst": [shown[row] for row in worst.tolist()], "best": [shown[row] for row in best.tolist()]}
     images = evaluation_images(answers.source, answers.indices[rows], transform=student.preprocess.evaluation_transform)
     overlays = _overlays(student, images, lambda logits: answers.task.evidence(logits, answers.decisions[rows]))
     shown = {
@@ -88,15 +93,19 @@ def _overlays(student: Student, images: np.ndarray, evidence: Callable[[Any], An
 
 
 def _example(
-    answers: ReportedPredictions, row: int, *, image: np.ndarray, overlay: np.ndarray | None
+    answers: ReportedPredictions, row: int, *, image: np.ndarray | None = None, overlay: np.ndarray | None = None
 ) -> dict[str, Any]:
+    """Returns an example as the page shows it: an image as a picture, a text in words."""
+    index = int(answers.indices[row])
+    text = answers.source.encoded_image(index).decode("utf-8", "replace") if image is None else ""
     answer = int(answers.decisions[row])
     return {
-        "id": answers.source.ids[int(answers.indices[row])],
+        "id": answers.source.ids[index],
+        "text": text[:_MOST_CHARACTERS] + ("…" if len(text) > _MOST_CHARACTERS else ""),
         "label": answers.source.class_names[answers.labels[row]],
         "answer": answers.source.class_names[answer],
         "score": float(answers.scores[row, answer]),
-        "photo": jpeg_uri(image, _SIDE),
+        "photo": None if image is None else jpeg_uri(image, _SIDE),
         "overlay": None if overlay is None else jpeg_uri(overlay, _SIDE),
     }
 

@@ -107,7 +107,7 @@ def _write_openvino(trained: TrainedModel, path: pathlib.Path, _: ReadPixels) ->
     model = openvino.convert_model(answer)
     for output, name in zip(model.outputs, sorted(answer.structured_outputs), strict=True):
         output.tensor.set_names({name})
-    model.inputs[0].tensor.set_names({"images"})
+    model.inputs[0].tensor.set_names({trained.preprocess.input_name})
     openvino.save_model(model, path, compress_to_fp16=False)
 
 

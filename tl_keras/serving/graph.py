@@ -16,13 +16,13 @@ def answering_function(trained: TrainedModel) -> tf.types.experimental.Polymorph
 
     Constants let every converter, and TensorFlow's own optimiser, fold BatchNorm into convolutions.
 
-    The function takes `images`, float32 (n, image_size, image_size, 3), RGB, 0 to 255. It returns a dictionary: `features`, float32
-    (n, d); `logits`, float32 (n, classes), before the temperature; `outlier`, float32 (n,), see `OutlierModel.score`;
-    and under `Task.output_name`, as a rule `probabilities`, float32 (n, outputs).
+    The function takes `images`, float32 (n, image_size, image_size, 3), RGB, 0 to 255, or `tokens`, int32 (n, max_tokens). It
+    returns a dictionary: `features`, float32 (n, d); `logits`, float32 (n, classes), before the temperature; `outlier`, float32
+    (n,), see `OutlierModel.score`; and under `Task.output_name`, as a rule `probabilities`, float32 (n, outputs).
     """
-    size, statistics = trained.preprocess.image_size, trained.statistics
+    preprocess, statistics = trained.preprocess, trained.statistics
     model = with_features(trained.model)
-    takes = [tf.TensorSpec((None, size, size, 3), tf.float32, name="images")]
+    takes = [tf.TensorSpec((None, *preprocess.input_shape), preprocess.input_dtype, name=preprocess.input_name)]
 
     @tf.function(input_signature=takes, autograph=False)
     def answer_from_variables(images: tf.Tensor) -> tuple[tf.Tensor, ...]:
@@ -45,15 +45,16 @@ def signatures(trained: TrainedModel) -> dict[str, tf.types.experimental.Concret
 
     All of them call one function that holds the weights, so that these are stored once.
     """
-    answer = answering_function(trained)
-    size = trained.preprocess.image_size
+    answer, preprocess = answering_function(trained), trained.preprocess
+    prepare, sent = preprocess.in_graph(), tf.TensorSpec((None,), tf.string, name=preprocess.served_name)
 
     def answers(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        prepared = tf.TensorSpec((size, size, 3), tf.float32)
-        return answer(tf.map_fn(trained.preprocess.evaluation_transform, images, fn_output_signature=prepared))
+        return answer(prepare(images))
 
     def labelled(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        answered = answers(images)
+        return named(answers(images))
+
+    def named(answered: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         outputs = trained.task.answers(answered[trained.task.output_name], trained.class_names)
         return {**outputs, "outlier": answered["outlier"]}
 
@@ -69,12 +70,19 @@ def signatures(trained: TrainedModel) -> dict[str, tf.types.experimental.Concret
     def predict_logits(images: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"logits": answers(images)["logits"]}
 
-    return {
-        "serving_default": _signature(labelled, tf.TensorSpec((None,), tf.string, name="image_bytes")),
+    def of_tokens(tokens: tf.Tensor) -> dict[str, tf.Tensor]:
+        return named(answer(tokens))
+
+    found = {
+        "serving_default": _signature(labelled, sent),
+        "features": _signature(features_of, sent),
+        "logits": _signature(predict_logits, sent),
+    }
+    if not preprocess.image_size:
+        return found | {"tokens": _signature(of_tokens, answer.input_signature[0])}
+    return found | {
         "images": _signature(labelled, tf.TensorSpec((None, None, None, 3), tf.uint8, name="images")),
         "tf_example": _signature(of_examples, tf.TensorSpec((None,), tf.string, name="examples")),
-        "features": _signature(features_of, tf.TensorSpec((None,), tf.string, name="image_bytes")),
-        "logits": _signature(predict_logits, tf.TensorSpec((None,), tf.string, name="image_bytes")),
     }
 
 

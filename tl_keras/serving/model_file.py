@@ -15,7 +15,7 @@ from typing import Any
 import keras
 
 from tl_keras.backbones.keras_file import load_keras_file
-from tl_keras.backbones.preprocessing import PreprocessSpec
+from tl_keras.backbones.preprocessing import Preprocess, PreprocessSpec
 from tl_keras.backbones.specs import BackboneSpec
 from tl_keras.backbones.teacher_files import ENTRY
 from tl_keras.builder import Student
@@ -35,7 +35,8 @@ class TrainedModel:
     """A student read from a file.
 
     Attributes:
-      model: Model from float32 (batch, image_size, image_size, 3), RGB, 0 to 255, to float32 (batch, classes) logits.
+      model: Model from float32 (batch, image_size, image_size, 3), RGB, 0 to 255, or from token ids, int32 (batch, max_tokens),
+        to float32 (batch, classes) logits.
       preprocess: Preprocessing from an image to the model's input.
       class_names: Names in the order of the logits.
       statistics: Temperature of the student, and statistics of its training images.
@@ -43,7 +44,7 @@ class TrainedModel:
     """
 
     model: keras.Model
-    preprocess: PreprocessSpec
+    preprocess: Preprocess
     class_names: tuple[str, ...]
     statistics: StudentStatistics
     task: Task
@@ -96,4 +97,13 @@ def load_model(path: pathlib.Path) -> TrainedModel:
         ) from error
     except (zipfile.BadZipFile, ValueError, OSError) as error:
         raise BackboneError(f"model: expected a .keras file that can be read. Received: {path} ({error}).") from error
-    return TrainedModel(load_keras_file(path), PreprocessSpec.from_json(facts["preprocess"]), names, statistics, task)
+    return TrainedModel(load_keras_file(path), _preprocess(facts["preprocess"]), names, statistics, task)
+
+
+def _preprocess(values: dict[str, Any]) -> Preprocess:
+    """Returns the preprocessing of images, or of texts, which have a tokenizer."""
+    if not isinstance(values, dict) or "tokenizer" not in values:
+        return PreprocessSpec.from_json(values)
+    from tl_keras.text.tokenizing import TextPreprocess
+
+    return TextPreprocess.from_json(values)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import binomtest, chi2_contingency, ks_2samp
 
-from tl_keras.data.base import in_parallel
+from tl_keras.data.base import in_parallel, require_images
 from tl_keras.data.inspection import sentences_of_left_out
 from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.errors import DataError
@@ -182,6 +182,7 @@ def compare_images(
       DataError: No image can be decoded.
     """
     trained = load_model(pathlib.Path(workdir, "model.keras"))
+    require_images("image" if trained.preprocess.image_size else "text", command="monitor")
     statistics, files = trained.statistics, image_inputs(folder)
     refused = refusals(files)
     readable = [file for file, refusal in zip(files, refused, strict=True) if not refusal]

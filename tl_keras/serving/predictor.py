@@ -17,7 +17,7 @@ from tl_keras.data.base import in_parallel
 from tl_keras.data.decoding import decode_image
 from tl_keras.data.image_header import ImageFileError, read_image_size
 from tl_keras.distribution.keras_settings import with_own_keras_settings
-from tl_keras.errors import BackboneError
+from tl_keras.errors import BackboneError, DataError
 from tl_keras.serving.export import newest_version
 from tl_keras.serving.image_inputs import ImageInput, encoded_images, image_inputs
 from tl_keras.serving.model_file import TrainedModel, load_model
@@ -32,17 +32,19 @@ class Predictor(abc.ABC):
     Attributes:
       class_names: Names of the classes, in the order of the labels.
       task: Task of the model, which makes answers and measures of its output.
+      takes_texts: Whether it answers for texts, and not images.
     """
 
     class_names: tuple[str, ...]
     task: Task
+    takes_texts: bool
 
     @abc.abstractmethod
     def probabilities(self, images: tf.data.Dataset, *, batch_size: int) -> np.ndarray:
         """Returns the output of `Task.probabilities`, float32 (n, outputs), for n images.
 
         Args:
-          images: Dataset of encoded images, string (), or pixels, uint8 (height, width, channels).
+          images: Dataset of encoded images, string (), or pixels, uint8 (height, width, channels), or of texts in UTF-8, string ().
           batch_size: Number of images at a time.
         """
 
@@ -54,6 +56,7 @@ class KerasPredictor(Predictor):
         self.class_names = trained.class_names
         self._model = trained.model
         self._preprocess = trained.preprocess
+        self.takes_texts = trained.preprocess.served_name == "text"
         self._temperature = trained.statistics.temperature
         self.task = trained.task
 
@@ -79,6 +82,8 @@ class SavedModelPredictor(Predictor):
         self.class_names = tuple(map(str, names))
         self._loaded = open_saved_model(str(path))
         self._serve = self._loaded.signatures["serving_default"]
+        (self._takes,) = self._serve.structured_input_signature[1]
+        self.takes_texts = self._takes == "text"
 
     def probabilities(self, images: tf.data.Dataset, *, batch_size: int) -> np.ndarray:
         """Implements `Predictor.probabilities`."""
@@ -86,7 +91,7 @@ class SavedModelPredictor(Predictor):
             images = in_parallel(images, tf.io.encode_png)
         batches = images.batch(batch_size).prefetch(tf.data.AUTOTUNE)
         name = self.task.output_name
-        return np.concatenate([self._serve(image_bytes=batch)[name].numpy() for batch in batches])
+        return np.concatenate([self._serve(**{self._takes: batch})[name].numpy() for batch in batches])
 
 
 @with_own_keras_settings
@@ -119,7 +124,7 @@ def predict_images(
     batch_size: int = 32,
     max_pixels: int = DEFAULT_MAX_PIXELS,
 ) -> list[dict[str, Any]]:
-    """Classifies images.
+    """Classifies images, or with a model of texts, texts.
 
     Example:
       ```python
@@ -136,7 +141,7 @@ def predict_images(
       images: One image or a list of any: a path of a file, or of a directory, in which every image below is taken; the bytes of a
         file; a Pillow image; or RGB pixels, an array (height, width), (height, width, 1), (height, width, 3) or, with alpha,
         (height, width, 4), of integers or floats from 0 to 255; floats are rounded. An array (n, height, width, channels) is n
-        images.
+        images. With a model of texts, one text or a list of them, as `str` or bytes in UTF-8.
       top_k: Number of labels to return for each image, at least 1.
       batch_size: Number of images at a time.
       max_pixels: Largest number of pixels of an image; a larger image gets an error in its row.
@@ -144,14 +149,17 @@ def predict_images(
     Returns:
       A row per image, in order: `file`, its path or its position, such as `images[2]`; `label`, `score` (0 to 1) and
       `top_k`, a list of labels and scores; of a model of another task what docs/tasks.md says. An image that is not decoded has
-      `file`, `error`, and `reason`, which completes "12 images are ..." and is empty for a damaged one.
+      `file`, `error`, and `reason`, which completes "12 images are ..." and is empty for a damaged one. A text's row has `text` in place
+      of `file`.
 
     Raises:
       BackboneError: The model cannot be read.
       DataError: A path does not exist, an item is not an image, or there are no images.
     """
-    inputs = image_inputs(images)
     predictor = load_predictor(model)
+    if predictor.takes_texts:
+        return _predict_texts(predictor, images, top_k=top_k, batch_size=batch_size)
+    inputs = image_inputs(images)
     rows: list[dict[str, Any]] = [
         {"file": image.name, **({"error": refusal.error, "reason": refusal.reason} if refusal else {})}
         for image, refusal in zip(inputs, refusals(inputs, max_pixels=max_pixels), strict=True)
@@ -164,6 +172,22 @@ def predict_images(
         for index, row in zip(answered, found, strict=True):
             rows[index].update(row)
     return rows
+
+
+def _predict_texts(predictor: Predictor, texts: Any, *, top_k: int, batch_size: int) -> list[dict[str, Any]]:
+    """Returns a row for each text, in order: `text`, and what the task answers."""
+    texts = [texts] if isinstance(texts, (str, bytes)) else list(texts)
+    if wrong := [text for text in texts if not isinstance(text, (str, bytes))]:
+        raise DataError(f"texts: expected texts, since the model classifies them. Received: {type(wrong[0]).__name__}.")
+    if not texts:
+        raise DataError("texts: expected at least one text. Received: none.")
+    encoded = tf.data.Dataset.from_tensor_slices(
+        [text.encode("utf-8", "replace") if isinstance(text, str) else text for text in texts]
+    )
+    probabilities = predictor.probabilities(encoded, batch_size=batch_size)
+    shown = [text.decode("utf-8", "replace") if isinstance(text, bytes) else text for text in texts]
+    found = predictor.task.rows(probabilities, predictor.class_names, top_k=top_k)
+    return [{"text": text, **row} for text, row in zip(shown, found, strict=True)]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 The script is `python runtime_check.py RUNTIME MODEL QUESTIONS_NPZ ANSWERS_NPZ OUTPUT`, with RUNTIME one of saved_model, litert,
 onnx and openvino, and OUTPUT the name of the output beside the logits. `QUESTIONS_NPZ` holds arrays `image_0`, `image_1`, ...: the
-bytes of an image file, uint8 (length,), for saved_model, otherwise pixels, float32 (height, width, 3). The script writes `logits`
-and that output as `probabilities`, both float32 (n, outputs), to `ANSWERS_NPZ`.
+bytes of an image file or of a text, uint8 (length,), for saved_model, otherwise pixels, float32 (height, width, 3), or token ids,
+int32 (tokens,). The script writes `logits` and that output as `probabilities`, both float32 (n, outputs), to `ANSWERS_NPZ`.
 """
 
 import pathlib
@@ -38,9 +38,10 @@ def load_saved_model(path: str, output: str) -> Ask:
     signatures = open_saved_model(path).signatures  # kept in a variable, since the loaded model lives as long as it
 
     def ask(files: list[np.ndarray]) -> dict[str, np.ndarray]:
-        image_bytes = tf.constant([file.tobytes() for file in files])
+        sent = tf.constant([file.tobytes() for file in files])
         served = {output: "serving_default", _LOGITS: "logits"}
-        return {name: signatures[key](image_bytes=image_bytes)[name].numpy() for name, key in served.items()}
+        takes = next(iter(signatures["logits"].structured_input_signature[1]))  # image_bytes or text
+        return {name: signatures[key](**{takes: sent})[name].numpy() for name, key in served.items()}
 
     return ask
 
@@ -50,7 +51,8 @@ def load_litert(path: str, output: str) -> Ask:
     from ai_edge_litert.interpreter import Interpreter
 
     runner = Interpreter(path).get_signature_runner()
-    return lambda images: runner(images=np.stack(images))
+    (takes,) = runner.get_input_details()  # images or tokens
+    return lambda images: runner(**{takes: np.stack(images)})
 
 
 def load_onnx(path: str, output: str) -> Ask:
@@ -58,8 +60,8 @@ def load_onnx(path: str, output: str) -> Ask:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    names = [_LOGITS, output]
-    return lambda images: dict(zip(names, session.run(names, {"images": np.stack(images)}), strict=True))
+    names, takes = [_LOGITS, output], session.get_inputs()[0].name  # images or tokens
+    return lambda images: dict(zip(names, session.run(names, {takes: np.stack(images)}), strict=True))
 
 
 def load_openvino(path: str, output: str) -> Ask:
@@ -69,7 +71,7 @@ def load_openvino(path: str, output: str) -> Ask:
     compiled = openvino.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
     def ask(images: list[np.ndarray]) -> dict[str, np.ndarray]:
-        answered = compiled({"images": np.stack(images)})
+        answered = compiled(np.stack(images))
         return {name: answered[name] for name in (_LOGITS, output)}
 
     return ask

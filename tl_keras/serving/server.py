@@ -118,7 +118,9 @@ class _Server:
         self._task = task_of(facts)
         answers = self._task.answer_names(facts["class_names"])
         self._watch = Watch(answers, np.array(facts["validation_answers"], np.int64))
-        self._preprocess = PreprocessSpec.from_json(facts["preprocess"])
+        (self._takes,) = self._loaded.signatures["serving_default"].structured_input_signature[1]
+        is_text = self._takes == "text"
+        self._preprocess = None if is_text else PreprocessSpec.from_json(facts["preprocess"])
         self._page = pathlib.Path(__file__).with_name("page.html").read_text(encoding="utf-8").replace("{{name}}", name)
         self._registry = prometheus_client.CollectorRegistry()
         counter = functools.partial(prometheus_client.Counter, registry=self._registry)
@@ -142,7 +144,7 @@ class _Server:
         """Answers requests from start to stop."""
         self._batchers = {
             (signature, takes_long): MicroBatcher(
-                functools.partial(_ask, self._loaded.signatures[signature]),
+                functools.partial(_ask, self._loaded.signatures[signature], self._takes),
                 max_batch=self._limits.max_batch,
                 max_wait_seconds=self._limits.max_wait_seconds,
                 observe=self._batches.observe,
@@ -192,7 +194,7 @@ class _Server:
         status = 500
         try:
             self._require_known(request)
-            signature, images, by_row = _parse(await self._body(request))
+            signature, images, by_row = _parse(await self._body(request), self._takes)
             answers = await self._answers(signature, images)
             status = 200
             if by_row:
@@ -243,6 +245,8 @@ class _Server:
         The cost is the number of pixels that decoding passes over: a progressive JPEG takes a pass for each scan.
         """
         limit = self._limits.image_pixels
+        if self._preprocess is None:  # a text, whose length the request's bounds
+            return len(image), len(image)
         try:
             size = read_image_size(image, max_pixels=limit)
         except DataError as error:
@@ -293,10 +297,10 @@ class _Server:
             )
 
 
-def _ask(signature: Any, images: Sequence[bytes]) -> list[dict[str, Any]]:
-    """Returns a signature's outputs for each image as JSON values."""
+def _ask(signature: Any, takes: str, images: Sequence[bytes]) -> list[dict[str, Any]]:
+    """Returns a signature's outputs for each image or text, its input `takes`, as JSON values."""
     try:
-        answer = signature(image_bytes=tf.constant(images))
+        answer = signature(**{takes: tf.constant(images)})
     except tf.errors.InvalidArgumentError as error:
         raise DataError("image: expected a file that can be decoded. Received: a damaged one.") from error
     columns = {name: _json_values(value.numpy()) for name, value in answer.items()}
@@ -308,25 +312,29 @@ def _json_values(values: Any) -> list[Any]:
     return decoded.tolist()
 
 
-def _parse(body: bytes) -> tuple[str, list[bytes], bool]:
-    """Returns the signature, the images, and whether the answer has a row per image.
+def _parse(body: bytes, takes: str) -> tuple[str, list[bytes], bool]:
+    """Returns the signature, the images or texts, and whether the answer has a row for each.
 
     Raises:
       HTTPException: 400, if the request does not follow TensorFlow Serving's REST API.
     """
-    expected = '{"instances": [{"b64": "..."}]} or {"inputs": [{"b64": "..."}]}'
+    each = '"..."' if takes == "text" else '{"b64": "..."}'
+    expected = f'{{"instances": [{each}]}} or {{"inputs": [{each}]}}'
     try:
         request = json.loads(body)
         by_row = "instances" in request
         if by_row == ("inputs" in request):
             raise ValueError("neither or both of instances and inputs")
         given = request["instances"] if by_row else request["inputs"]
-        if not by_row and isinstance(given, dict) and set(given) == {"image_bytes"}:
-            given = given["image_bytes"]
+        if not by_row and isinstance(given, dict) and set(given) == {takes}:
+            given = given[takes]
         if not isinstance(given, list) or not 1 <= len(given) <= _MAX_INSTANCES:
-            raise ValueError(f"expected a list of 1 to {_MAX_INSTANCES} images")
-        values = [row.get("image_bytes", row) for row in given]
-        images = [base64.b64decode(value["b64"], validate=True) for value in values]
+            raise ValueError(f"expected a list of 1 to {_MAX_INSTANCES}")
+        values = [row.get(takes, row) if isinstance(row, dict) else row for row in given]
+        images = [
+            value.encode("utf-8", "replace") if takes == "text" else base64.b64decode(value["b64"], validate=True)
+            for value in values
+        ]
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError, binascii.Error) as error:
         reason = f"{type(error).__name__}: {error}"
         raise HTTPException(400, f"request: expected {expected}. Received something else ({reason[:200]}).") from error

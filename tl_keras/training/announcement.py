@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tl_keras.backbones.preprocessing import Preprocess
 from tl_keras.console import number_of
 from tl_keras.training.preparation import PreparedRun
 
@@ -25,9 +26,9 @@ def announcement(prepared: PreparedRun) -> str:
         for phase in prepared.phases
     )
     lines = [
-        f"teacher {teacher.describe()}, {teacher.preprocess.image_size} px; method {method}: {_REASONS[method]}.",
+        f"teacher {teacher.describe()}, {_input_of(teacher.preprocess)}; method {method}: {_REASONS[method]}.",
         f"{steps[0].upper()}{steps[1:]}",
-        f"images: {len(splits.train)} train, {len(splits.validation)} validation, {len(splits.test)} test. "
+        f"{prepared.source.noun}s: {len(splits.train)} train, {len(splits.validation)} validation, {len(splits.test)} test. "
         f"Device: {hardware.description}, because {hardware.reason}.",
         *_cautions(prepared),
     ]
@@ -38,6 +39,11 @@ def freeze_table(prepared: PreparedRun) -> str:
     """Returns the freeze plan of the last phase as a table."""
     config, plan = prepared.config, prepared.phases[-1].plan
     return plan.table(layer_decay=config.training.layer_decay, batch_norm=config.model.batch_norm)
+
+
+def _input_of(preprocess: Preprocess) -> str:
+    """Returns the size of the network's input, in pixels, or in tokens of a text."""
+    return f"{preprocess.image_size} px" if preprocess.image_size else preprocess.describe()
 
 
 def _cautions(prepared: PreparedRun) -> list[str]:

@@ -315,6 +315,8 @@ class FeatureStore:
         with progress_bar("frozen layers, once", images=total) as bar:
             began = time.perf_counter()
             for view, batch, tensors in self._inputs(features, start):
+                if start is None and model.inputs[0].shape[1] is None:
+                    tensors = [_without_padding(tensors[0])]
                 if forward is None:
                     forward = self._forward(model, tensors, images=max(total, self._expected_rows))
                 activations = forward.call(tensors)
@@ -348,6 +350,12 @@ class FeatureStore:
             for first in range(0, len(indices), _BATCH):
                 batch = indices[first : first + _BATCH]
                 yield view, batch, start.reader(start.rows[view, batch])
+
+
+def _without_padding(tokens: np.ndarray) -> np.ndarray:
+    """Returns token ids, int32 (n, tokens), without the columns at the end in which all texts are padded, to a multiple of 8."""
+    used = np.flatnonzero(tokens.any(axis=0))
+    return tokens[:, : -(-(int(used[-1]) + 1) // 8) * 8] if len(used) else tokens
 
 
 def _sharded(

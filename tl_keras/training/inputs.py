@@ -10,6 +10,7 @@ PhaseInputs
 from __future__ import annotations
 
 import abc
+import math
 from collections.abc import Callable
 
 import keras
@@ -150,7 +151,7 @@ class ImageInputs(PhaseInputs):
     @property
     def nbytes_per_image(self) -> int:
         """Implements `PhaseInputs.nbytes_per_image`."""
-        return 4 * 3 * self._prepared.student.preprocess.image_size**2
+        return 4 * math.prod(self._prepared.student.preprocess.input_shape)
 
 
 class FeatureInputs(PhaseInputs):

@@ -312,5 +312,5 @@ def _on_features(split: SplitStudent) -> keras.Model:
 def _on_images(split: SplitStudent, student: Student) -> keras.Model:
     if split.frozen is None:
         return _on_features(split)
-    images = keras.Input(student.model.input_shape[1:])
+    images = keras.Input(student.model.input_shape[1:], dtype=student.preprocess.input_dtype)
     return keras.Model(images, split.trained(_FrozenLayers(split.frozen)(images)))

@@ -16,16 +16,18 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tl_keras.backbones.preprocessing import PreprocessSpec
+from tl_keras.backbones.preprocessing import Preprocess
+from tl_keras.backbones.specs import takes_texts
 from tl_keras.builder import Student, choose_backbone
 from tl_keras.config import TransferConfig, from_json, resolve, to_json, with_epochs
 from tl_keras.data.inspection import Inspection, Reading
 from tl_keras.data.mirroring import measure_mirroring
 from tl_keras.data.sources import Source, SourceOptions
 from tl_keras.data.splits import Splits, split_source
+from tl_keras.data.table_source import noun_of
 from tl_keras.distribution.distributor import Distributor, open_distributor
 from tl_keras.distribution.hardware import Hardware, resolve_hardware
-from tl_keras.errors import ConfigError
+from tl_keras.errors import BackboneError, ConfigError
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.runs.identity import affects_result, run_identity
 from tl_keras.tasks.base import Task, task_named
@@ -144,6 +146,7 @@ def decide(config: TransferConfig, *, source: Source | None = None, run: RunDire
     if source is not None:
         config = dataclasses.replace(config, data=dataclasses.replace(config.data, source=source.name))
     begun = run.read_config() if run else None
+    config = _for_its_inputs(config, source)
     config = resolve(_as_begun(config, from_json(begun["config"])) if begun else config)
     teacher = choose_backbone(config.model)
     config.model.image_size, config.model.alpha = teacher.preprocess.image_size, teacher.alpha
@@ -158,6 +161,27 @@ def _as_begun(config: TransferConfig, begun: TransferConfig) -> TransferConfig:
     config.model.resize = config.model.resize or begun.model.resize
     if config.model.method == begun.model.method == "fine_tune" and not config.model.unfreeze_schedule:
         config.model.unfreeze = config.model.unfreeze or begun.model.unfreeze
+    config.model.max_tokens = config.model.max_tokens or begun.model.max_tokens
+    return config
+
+
+def _for_its_inputs(config: TransferConfig, source: Source | None) -> TransferConfig:
+    """Returns the config with a teacher and options for texts if the source holds texts; otherwise unchanged.
+
+    Raises:
+      BackboneError: The teacher takes no texts, or nothing but texts.
+      ConfigError: An option makes sense for images alone.
+    """
+    noun = source.noun if source is not None else noun_of(config.data.source, SourceOptions.of(config))
+    if noun == "text":
+        from tl_keras.text.defaults import for_texts
+
+        return for_texts(config)
+    if takes_texts(config.model.backbone):
+        raise BackboneError(
+            f"backbone: expected a teacher of images for {config.data.source}. Received: {config.model.backbone}, which takes "
+            "texts. Leave it out, or name the columns of a table of texts: --columns=text=COLUMN,label=COLUMN."
+        )
     return config
 
 
@@ -238,9 +262,14 @@ def prepare(
     keras.utils.set_random_seed(config.seed)
     images = images or read_images(config, models, source=source, run=run)
     config = dataclasses.replace(with_epochs(config, images=len(images.splits.train)), **distributor.hardware.chosen)
+    remarks = list(images.source.notes)
+    if images.source.noun == "text":
+        from tl_keras.text.defaults import with_length
+
+        config, remark = with_length(config, images.source, images.splits.train)
+        remarks.append(remark)
     teacher = choose_backbone(config.model)
-    remarks = [
-        *images.source.notes,
+    remarks += [
         *([images.source.groups.describe()] if images.source.groups else []),
         *images.inspection.findings,
         *images.splits.remarks(),
@@ -264,7 +293,7 @@ def views_per_image(config: TransferConfig) -> int:
     return 0 if config.model.method == "replicate" else 1 + config.data.augmented_views
 
 
-def crop_remark(preprocess: PreprocessSpec, inspection: Inspection) -> list[str]:
+def crop_remark(preprocess: Preprocess, inspection: Inspection) -> list[str]:
     """Returns a sentence if the teacher's crop drops much of the images, otherwise nothing."""
     heights, widths = inspection.heights[inspection.decodable], inspection.widths[inspection.decodable]
     kept = float(np.mean(preprocess.kept_fraction(heights, widths)))

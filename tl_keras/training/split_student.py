@@ -36,11 +36,11 @@ def split_student(student: Student, plan: FreezePlan) -> SplitStudent:
     pooling, *after = student.head
     position = plan.first_trained(backbone)
     if not any(layer.weights for layer in backbone.layers[:position]):
-        inputs = keras.Input(student.model.input_shape[1:])
+        inputs = keras.Input(student.model.input_shape[1:], dtype=student.preprocess.input_dtype)
         frozen, pooled = None, pooling(backbone(student.preprocess.normalize(inputs)))
     elif position == len(backbone.layers):
         pooled = pooling(backbone.output)
-        frozen = _from_images(student, pooled)
+        frozen = _from_images(student, pooled, any_length=True)
         inputs = pooled = keras.Input(pooled.shape[1:], dtype=pooled.dtype)
     else:
         crossing = _crossing(backbone, position)
@@ -61,17 +61,35 @@ def between(student: Student, shallow: SplitStudent, deep: SplitStudent) -> kera
     return keras.Model(_crossing(backbone, shallow.position), ends)
 
 
-def _from_images(student: Student, ends: Any) -> keras.Model:
-    images = keras.Input(student.model.input_shape[1:])
+def _from_images(student: Student, ends: Any, *, any_length: bool = False) -> keras.Model:
+    """Returns the model up to some tensors; where it may be, it takes texts of any number of tokens."""
+    shape = student.model.input_shape[1:]
+    images = keras.Input((None,) if any_length and len(shape) == 1 else shape, dtype=student.preprocess.input_dtype)
     below = keras.Model(student.backbone.inputs, ends)
     return keras.Model(images, below(student.preprocess.normalize(images)))
 
 
 def _crossing(backbone: keras.Model, position: int) -> Any:
-    """Returns the inputs that layers from a position on take from earlier ones: a tensor, or a list in order of creation."""
+    """Returns the inputs that layers from a position on take from earlier ones: a tensor, or a list in order of creation.
+
+    Features are floats, so a mask is computed again from what it is made of.
+    """
     operations = backbone.operations  # layers and, between them, operations such as bare additions, by depth
     start = operations.index(backbone.layers[position])
     made_by = {id(tensor): i for i, made in enumerate(operations) for tensor in keras.tree.flatten(made.output)}
-    taken = {id(tensor): tensor for takes in operations[start:] for tensor in keras.tree.flatten(takes.input)}
+    taken = {
+        id(origin): origin
+        for takes in operations[start:]
+        for tensor in keras.tree.flatten(takes.input)
+        for origin in _floats(tensor, operations)
+    }
     crossing = [taken[key] for key in sorted(taken, key=made_by.__getitem__) if made_by[key] < start]
     return crossing if len(crossing) > 1 else crossing[0]
+
+
+def _floats(tensor: keras.KerasTensor, operations: list[Any]) -> list[keras.KerasTensor]:
+    """Returns a tensor of floats itself, and for one of truth values the floats that it is made of."""
+    if tensor.dtype != "bool":
+        return [tensor]
+    made = next(each for each in operations if any(tensor is out for out in keras.tree.flatten(each.output)))
+    return [origin for taken in keras.tree.flatten(made.input) for origin in _floats(taken, operations)]

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from tl_keras.backbones.preprocessing import PreprocessSpec
+from tl_keras.backbones.preprocessing import Preprocess, PreprocessSpec
 from tl_keras.data.augmentation import make_augmentation, random_resized_crop
+from tl_keras.errors import ConfigError
 
 # Smallest part of the area that a random crop keeps. ImageNet's recipe takes 0.08 (Szegedy et al. 2015, section 6) for a hundred
 # epochs or more; a short run on few images needs the object in the picture.
@@ -15,7 +16,7 @@ _MIN_CROP_AREA = {"light": 0.5, "strong": 0.25}
 
 
 def training_transform(
-    preprocess: PreprocessSpec, *, augmentation: str, horizontal_flip: bool
+    preprocess: Preprocess, *, augmentation: str, horizontal_flip: bool
 ) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     """Returns the train-time transform of one image.
 
@@ -31,6 +32,10 @@ def training_transform(
     """
     if augmentation == "none":
         return lambda image, seed: preprocess.evaluation_transform(image)
+    if not isinstance(preprocess, PreprocessSpec):
+        raise ConfigError(
+            f"augmentation: expected none, since texts are not varied. Received: {augmentation}. Leave it out."
+        )
     augment = make_augmentation(augmentation, horizontal_flip=horizontal_flip)
 
     def transform(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.console import number_of, say
-from tl_keras.data.base import in_parallel
+from tl_keras.data.base import in_parallel, require_images
 from tl_keras.data.pipeline import evaluation_images, evaluation_order
 from tl_keras.data.sources import Source
 from tl_keras.data.splits import Splits
@@ -118,6 +118,7 @@ def audit_run(
         )
     began = time.perf_counter()
     config, source, splits = open_run(workdir, source=source)
+    require_images(source.noun, command="audit")
     trained = load_model(RunDirectory(workdir).model)
     _require_output_per_class(trained)
     sample = _draw(source, splits, trained, images=images, seed=config.seed)

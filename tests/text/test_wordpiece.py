@@ -1,0 +1,107 @@
+"""The tokens of the graph are those of the `tokenizers` library."""
+
+import json
+import random
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.text.tiny_bert import VOCABULARY, tokenizer
+from tl_keras.errors import BackboneError, DependencyError
+from tl_keras.text.tokenizing import TextPreprocess, count_tokens, library_tokenizer
+
+pytest.importorskip("tokenizers")
+
+ODD = {
+    "nothing": "",
+    "spaces": " \t\n \u3000\u00a0\u2028\u0085 ",
+    "accents": "Ünïcödé naïve CAFÉ e\u0301 A\u030a \u1e9b\u0323 İstanbul ΣΑΣ ς ﬁ ǅ",
+    "chinese": "中文字符 mixed英文 \U00020000\U0002f800 \u2f00",
+    "emoji": "👍🏽 a 👩‍👩‍👧b",
+    "control characters": "a\x00\x01\x7fb \u200b\u00ad c\ufeff\ufffd",
+    "scripts": "한국어 العربية עברית हिन्दी ไทย",
+    "punctuation": "don't $5.00 @user #tag |a|b «»“”—… ½ ² ™",
+    "ten thousand characters": "what a city! " * 770,
+    "a word of ten thousand characters": "a" * 10_000,
+    "a word of a hundred": "a" * 100,
+    "a word of a hundred and one": "a" * 101,
+    "a word that no pieces make up": "cat unknownz cats",
+    "names of special tokens": "[SEP] [CLS] [UNK] [PAD] ##s ##",
+    "code points without characters": "a\ue000b \U0010fffda \ufdd0 \U000fffff",
+    "not UTF-8": b"\xff\xfe cat \xc3\x28 \xed\xa0\x80 dog",
+}
+
+
+@pytest.fixture(scope="module")
+def preprocess():
+    return TextPreprocess(tokenizer=json.dumps(tokenizer()), max_tokens=16)
+
+
+@pytest.fixture(scope="module")
+def in_graph(preprocess):
+    takes = [tf.TensorSpec((None,), tf.string)]
+    return tf.function(preprocess.in_graph(), input_signature=takes, autograph=False)
+
+
+@pytest.mark.parametrize("text", ODD.values(), ids=ODD)
+def test_an_awkward_text(preprocess, in_graph, text):
+    np.testing.assert_array_equal(in_graph(tf.constant([text])).numpy(), preprocess.ids([text]))
+
+
+def test_texts_together_are_as_alone(preprocess, in_graph):
+    texts = list(ODD.values())
+    np.testing.assert_array_equal(in_graph(tf.constant(texts)).numpy(), preprocess.ids(texts))
+
+
+def test_no_texts(in_graph):
+    assert in_graph(tf.constant([], tf.string)).shape == (0, 16)
+
+
+def test_code_points_between_letters_and_at_random(preprocess, in_graph):
+    """All 1,114,112 were compared once, with MiniLM's tokenizer; here the first of them, and texts of any."""
+    points = [point for point in range(0x110000) if not 0xD800 <= point < 0xE000]
+    dice = random.Random(0)
+    texts = [f"a{chr(point)}a{chr(point)}B" for point in range(0x3000) if chr(point).isprintable()]
+    few = [point for point in points if point < 0x3000 or dice.random() < 0.02]
+    texts += ["".join(chr(dice.choice(few)) for _ in range(dice.randrange(12))) for _ in range(1500)]
+    np.testing.assert_array_equal(in_graph(tf.constant(texts)).numpy(), preprocess.ids(texts))
+
+
+def test_the_pipeline_takes_one_text_at_a_time(preprocess):
+    ids = preprocess.evaluation_transform(tf.constant("What is a CAT?"))
+    pieces = [VOCABULARY[number] for number in ids.numpy() if number]
+    assert pieces == ["[CLS]", "what", "is", "a", "cat", "?", "[SEP]"]
+    dataset = tf.data.Dataset.from_tensors("What is a CAT?").map(preprocess.evaluation_transform)
+    np.testing.assert_array_equal(next(iter(dataset)), ids)
+    assert dataset.element_spec.shape == preprocess.input_shape
+
+
+def test_tokens_are_counted_before_they_are_cut(preprocess):
+    assert count_tokens(preprocess.tokenizer, ["", "cat " * 100]).tolist() == [2, 102]
+
+
+def test_what_is_written_is_read_again(preprocess):
+    assert TextPreprocess.from_json(json.loads(json.dumps(preprocess.to_json()))) == preprocess
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"normalizer": {"type": "NFC"}},
+        {"pre_tokenizer": None},
+        {"model": {"type": "BPE", "vocab": {}}},
+        {"model": {"type": "WordPiece", "vocab": {"[PAD]": 3}}},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_another_kind_of_tokenizer_is_refused(change):
+    with pytest.raises(BackboneError, match=r"expected a tokenizer\.json of BERT's kind"):
+        TextPreprocess.from_json({"tokenizer": json.dumps(tokenizer() | change), "max_tokens": 8})
+
+
+def test_the_missing_package_is_named(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "tokenizers", None)
+    library_tokenizer.cache_clear()
+    with pytest.raises(DependencyError, match=r"pip install 'tl_keras\[text\]'"):
+        library_tokenizer(json.dumps(tokenizer()))

@@ -1,0 +1,66 @@
+"""Fills in what a run on texts leaves open: the teacher, no augmentation, and the number of tokens."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from tl_keras.backbones.specs import TEXT_TEACHERS, takes_texts
+from tl_keras.config import ModelConfig, TransferConfig
+from tl_keras.data.base import Source
+from tl_keras.errors import BackboneError, ConfigError
+from tl_keras.text.teachers import read_text_teacher
+from tl_keras.text.tokenizing import count_tokens
+
+_MULTIPLE = 8  # of which processors take whole ones
+_MOST_COUNTED = 20_000
+
+
+def for_texts(config: TransferConfig, *, begun: TransferConfig | None = None) -> TransferConfig:
+    """Returns a config for texts; the default teacher of images becomes that of texts.
+
+    Args:
+      config: The user's config.
+      begun: Config of the run that began in the same directory, whose number of tokens stays; None if none did.
+
+    Raises:
+      BackboneError: The teacher takes no texts.
+      ConfigError: Images alone can be varied as the config says.
+    """
+    model, data = dataclasses.replace(config.model), dataclasses.replace(config.data)
+    if model.backbone == ModelConfig().backbone:
+        model.backbone = TEXT_TEACHERS[0]
+    if not takes_texts(model.backbone):
+        raise BackboneError(
+            f"backbone: expected {', '.join(TEXT_TEACHERS)} or a folder with config.json, tokenizer.json and model.safetensors "
+            f"for the texts of {data.source}. Received: {model.backbone}."
+        )
+    if data.augmentation not in ("", "none") or data.mixup or data.cutmix:
+        raise ConfigError(
+            "augmentation, mixup, cutmix: expected none of them for texts, which are not varied. Received: "
+            f"{data.augmentation or 'mixup or cutmix'}. Leave them out."
+        )
+    data.augmentation = "none"
+    model.max_tokens = model.max_tokens or (begun.model.max_tokens if begun else 0)
+    return dataclasses.replace(config, model=model, data=data)
+
+
+def with_length(config: TransferConfig, source: Source, train: np.ndarray) -> tuple[TransferConfig, str]:
+    """Returns the config with its number of tokens, and a sentence on it.
+
+    Args:
+      config: Config whose teacher takes texts.
+      source: The texts.
+      train: int64 (n,), those that are trained on.
+    """
+    teacher = read_text_teacher(config.model.backbone)
+    some = train[:: max(1, len(train) // _MOST_COUNTED)]
+    counts = count_tokens(teacher.tokenizer, [source.encoded_image(int(i)).decode("utf-8", "replace") for i in some])
+    needed = -(-max(int(counts.max()), _MULTIPLE) // _MULTIPLE) * _MULTIPLE
+    tokens = config.model.max_tokens or min(needed, teacher.most_tokens)
+    cut = float(np.mean(counts > tokens))
+    remark = f"texts of {counts.min()} to {counts.max()} tokens, {np.median(counts):g} in the middle; the first {tokens} are read"
+    if cut:
+        remark += f", so that {cut:.1%} of the texts are cut"
+    return dataclasses.replace(config, model=dataclasses.replace(config.model, max_tokens=tokens)), remark
