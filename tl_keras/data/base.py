@@ -48,7 +48,7 @@ class Source(abc.ABC):
       declared_splits: str (n,), `train`, `validation`, `test`, empty if the source does not say, or `unused`.
       groups: Groups of images that stay in one split, or None.
       notes: One-line remarks for the user, made while listing.
-      noun: What one of them is called: `image`, or `text`, which is read as a string in UTF-8.
+      noun: Word for one of them: `image`, or `text`, which is read as a string in UTF-8.
       only_jpegs: Whether all images that are read are known to be JPEG files.
       only_upright: Whether none of them has an EXIF orientation that turns it.
     """
@@ -271,7 +271,7 @@ def require_images(noun: str, *, command: str) -> None:
     """Raises a DataError if a command that judges images is given texts.
 
     Args:
-      noun: What the source holds, or the model takes: `image` or `text`.
+      noun: Word for what the source holds or the model takes: `image` or `text`.
       command: Name of the command.
     """
     if noun != "image":

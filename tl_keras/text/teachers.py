@@ -32,7 +32,7 @@ class _Package:
 
     Attributes:
       module: Name of its module.
-      requirement: What to install. Its own requirements, such as PyTorch, are not needed.
+      requirement: Name and version to install. Its own requirements, such as PyTorch, are not needed.
       archive: Name of the archive in it.
       sha256: SHA-256 of the archive.
     """

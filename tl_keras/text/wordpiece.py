@@ -88,12 +88,12 @@ class WordPiece:
     """BERT's tokenizing as TensorFlow operations.
 
     Attributes:
-      code_points: What becomes of code points.
+      code_points: Table of what becomes of code points.
       hashes: int64 (v,), ascending, hashes of the pieces.
       pieces: str (v,), the pieces in that order, those within a word after the prefix.
       ids: int32 (v,), their ids.
       longest: Number of code points of the longest piece.
-      prefix: What the pieces within a word begin with, `##`.
+      prefix: Beginning of the pieces within a word, `##`.
       unknown: Id of a word that no pieces make up.
       most_characters: Number of code points above which a word is unknown.
       around: Ids before and after a text.

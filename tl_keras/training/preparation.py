@@ -174,7 +174,7 @@ def _for_its_inputs(config: TransferConfig, source: Source | None) -> TransferCo
     """
     noun = source.noun if source is not None else noun_of(config.data.source, SourceOptions.of(config))
     if noun == "text":
-        from tl_keras.text.defaults import for_texts
+        from tl_keras.text.text_defaults import for_texts
 
         return for_texts(config)
     if takes_texts(config.model.backbone):
@@ -264,7 +264,7 @@ def prepare(
     config = dataclasses.replace(with_epochs(config, images=len(images.splits.train)), **distributor.hardware.chosen)
     remarks = list(images.source.notes)
     if images.source.noun == "text":
-        from tl_keras.text.defaults import with_length
+        from tl_keras.text.text_defaults import with_length
 
         config, remark = with_length(config, images.source, images.splits.train)
         remarks.append(remark)
