@@ -163,7 +163,7 @@ def names_texts(columns: Sequence[str], given: Mapping[str, str]) -> bool:
         return False
     texts, labels = ({plain_name(given.get(what, ""))} - {""} or set(NAMES[what]) for what in ("text", "label"))
     files = set(NAMES["image"]) - set(_IDS)
-    return bool(names & texts and names & labels and ("text" in given or not names & files))
+    return bool(names & texts) and ("text" in given or (bool(names & labels) and not names & files))
 
 
 def _require_unique(table: Table, columns: Iterable[str]) -> None:

@@ -149,8 +149,8 @@ def predict_images(
     Returns:
       A row per image, in order: `file`, its path or its position, such as `images[2]`; `label`, `score` (0 to 1) and
       `top_k`, a list of labels and scores; of a model of another task what docs/tasks.md says. An image that is not decoded has
-      `file`, `error`, and `reason`, which completes "12 images are ..." and is empty for a damaged one. A text's row has `text` in place
-      of `file`.
+      `file`, `error`, and `reason`, which completes "12 images are ..." and is empty for a damaged one.
+      A text's row has `text` in place of `file`.
 
     Raises:
       BackboneError: The model cannot be read.
