@@ -14,7 +14,10 @@ def test_it_answers_without_tl_keras(run, source, tmp_path):
     np.savez(tmp_path / "questions.npz", **{f"image_{i}": file for i, file in enumerate(files)})
     command = [sys.executable, runtime_check.__file__, "saved_model", str(run.path / "saved_model" / "1")]
     done = subprocess.run(
-        [*command, tmp_path / "questions.npz", tmp_path / "answers.npz"], capture_output=True, text=True, cwd=tmp_path
+        [*command, tmp_path / "questions.npz", tmp_path / "answers.npz", "probabilities"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
     with np.load(tmp_path / "answers.npz") as answers:
