@@ -33,7 +33,9 @@ finished_run.read_run = stop  # and in report
 for line in sys.stdin:
     python, _, module, *arguments = shlex.split(line.partition(" > ")[0], comments=True)
     sys.argv = [python, *arguments]
-    for name in {*flags.FLAGS} - {"verbose"}:  # those of the command before; `command_line`, imported once, defines --verbose
+    for name in {*flags.FLAGS} - {
+        "verbose"
+    }:  # those of the command before; `command_line`, imported once, defines --verbose
         delattr(flags.FLAGS, name)
     said = io.StringIO()
     try:

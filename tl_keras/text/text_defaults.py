@@ -17,12 +17,11 @@ _MULTIPLE = 8  # of which processors take whole ones
 _MOST_COUNTED = 20_000
 
 
-def for_texts(config: TransferConfig, *, begun: TransferConfig | None = None) -> TransferConfig:
+def for_texts(config: TransferConfig) -> TransferConfig:
     """Returns a config for texts; the default teacher of images becomes that of texts.
 
     Args:
       config: The user's config.
-      begun: Config of the run that began in the same directory, whose number of tokens stays; None if none did.
 
     Raises:
       BackboneError: The teacher takes no texts.
@@ -42,7 +41,6 @@ def for_texts(config: TransferConfig, *, begun: TransferConfig | None = None) ->
             f"{data.augmentation or 'mixup or cutmix'}. Leave them out."
         )
     data.augmentation = "none"
-    model.max_tokens = model.max_tokens or (begun.model.max_tokens if begun else 0)
     return dataclasses.replace(config, model=model, data=data)
 
 
