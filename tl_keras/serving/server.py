@@ -329,7 +329,7 @@ def _parse(body: bytes, takes: str) -> tuple[str, list[bytes], bool]:
         if not by_row and isinstance(given, dict) and set(given) == {takes}:
             given = given[takes]
         if not isinstance(given, list) or not 1 <= len(given) <= _MAX_INSTANCES:
-            raise ValueError(f"expected a list of 1 to {_MAX_INSTANCES}")
+            raise ValueError(f"expected a list of 1 to {_MAX_INSTANCES} {'texts' if takes == 'text' else 'images'}")
         values = [row.get(takes, row) if isinstance(row, dict) else row for row in given]
         images = [
             value.encode("utf-8", "replace") if takes == "text" else base64.b64decode(value["b64"], validate=True)
