@@ -50,10 +50,14 @@ REFUSED = [
     ("train", "--config.training.epoch=3", "--config.training.epoch: expected a field of the config."),
     ("train", "--config.epochs=3", "Did you mean training.epochs?"),
     ("sweep", "--learning_rate=fast", "learning_rate: expected"),
-    ("evaluate", "--task=singlelabel", "task: expected one of auto, single_label. Received: singlelabel."),
+    (
+        "evaluate",
+        "--task=singlelabel",
+        "task: expected one of auto, single_label, multi_label, ordinal, regression. Received: singlelabel.",
+    ),
     ("evaluate", "--max_pixels=0", "max_pixels: expected a whole number from 1 up. Received: 0."),
     ("advise", "--seed=-1", "seed: expected a whole number from 0 to 2147483647. Received: -1."),
-    ("inspect", "--columns=imag=id", "columns: expected one of image, label, split, group. Received: imag."),
+    ("inspect", "--columns=imag=id", "columns: expected one of image, text, label, split, group. Received: imag."),
 ]
 
 

@@ -17,7 +17,7 @@ from tl_keras.tasks.single_label import SINGLE_LABEL
 
 @pytest.fixture(scope="module")
 def packaged(source, small_teacher, tmp_path_factory):
-    """The entry of result.json, the run directory, the splits and the student."""
+    """The packaged student, the run directory, the splits and the student."""
     config = ModelConfig(backbone=str(small_teacher), method="feature_extraction", unfreeze="none")
     student = build_student(choose_backbone(config), config, num_classes=3)
     splits = split_source(source, inspect_source(source), validation_fraction=0.3, test_fraction=0.1, seed=0)
@@ -35,9 +35,9 @@ def test_the_model_file_holds_the_student_with_what_it_knows_of_itself(packaged,
 
 
 def test_the_calibration_of_result_json_is_that_of_the_model_file(packaged):
-    calibration, run, splits, _ = packaged
-    assert calibration["temperature"] == pytest.approx(load_model(run.model).statistics.temperature)
-    assert str(len(splits.validation)) in calibration["measured_on"]
+    student, run, splits, _ = packaged
+    assert student.calibration["temperature"] == pytest.approx(load_model(run.model).statistics.temperature)
+    assert str(len(splits.validation)) in student.calibration["measured_on"]
 
 
 def test_the_proof_has_validation_images_of_every_class_with_their_logits(packaged, source):
