@@ -50,6 +50,12 @@ def test_thresholds_make_the_largest_f1():
     assert scores[5, 0] < threshold < scores[6, 0]
 
 
+def test_one_half_stays_unless_the_images_are_clearly_against_it():
+    labels, scores = np.array([[0]] * 10 + [[1]] * 10), np.linspace(0.2, 0.9, 20)
+    scores[9], scores[10] = 0.56, 0.54  # one image on the wrong side of one half, or two on that of a threshold between
+    assert choose_thresholds(labels, scores[:, np.newaxis]) == [0.5]
+
+
 def test_a_label_of_few_images_takes_the_threshold_of_all():
     labels = np.array([[0, 0]] * 10 + [[1, 0]] * 9 + [[1, 1]])
     scores = np.linspace(0, 1, 20)[:, np.newaxis] * np.array([1.0, 0.1])

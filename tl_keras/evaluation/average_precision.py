@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -69,7 +70,10 @@ def mean_average_precision_interval(labels: np.ndarray, scores: np.ndarray) -> t
 
 
 def choose_thresholds(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Returns for each label the score, float64 (labels,), from which on it is said to be there, by the largest F1.
+    """Returns for each label the score, float64 (labels,), from which on it is said to be there.
+
+    Of the thresholds whose F1 lies within one standard error of the largest it is the one nearest to 0.5: on few images the
+    largest F1 is a lucky one, and scores are calibrated.
 
     Args:
       labels: int64 (n, labels), 1, 0 or -1; images that were not trained on.
@@ -86,7 +90,7 @@ def choose_thresholds(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
 
 
 def _best_threshold(has: np.ndarray, scores: np.ndarray) -> float:
-    """Returns the middle between two neighbouring scores with the largest F1, that nearest to 0.5 of several."""
+    """Returns 0.5, or the nearest middle between two scores whose F1 is not clearly below the largest."""
     if not has.any() or has.all():
         return 0.5
     order = np.argsort(-scores, kind="stable")
@@ -94,9 +98,12 @@ def _best_threshold(has: np.ndarray, scores: np.ndarray) -> float:
     f1 = 2 * right / (np.arange(1, len(has) + 1) + has.sum())
     following = np.append(ranked[1:], 0.0)
     cut = ranked > following  # between equal scores there is no threshold
-    middle = (ranked + following) / 2
-    best = np.flatnonzero(cut & (f1 >= f1[cut].max() - 1e-12))
-    return float(middle[best[np.argmin(np.abs(middle[best] - 0.5))]])
+    largest = float(f1[cut].max())
+    allowed = largest - math.sqrt(largest * (1 - largest) / has.sum())
+    good = cut & (f1 >= allowed - 1e-12)
+    # Any score between a pair makes the same answers; 0.5 itself where it lies there.
+    nearest = np.where((following < 0.5) & (ranked >= 0.5), 0.5, (ranked + following) / 2)[good]
+    return float(nearest[np.argmin(np.abs(nearest - 0.5))])
 
 
 def several_labels_metrics(
