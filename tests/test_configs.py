@@ -7,7 +7,7 @@ import runpy
 
 import pytest
 
-from tl_keras.backbones.specs import backbone_names
+from tl_keras.backbones.specs import TEXT_TEACHERS, backbone_names
 from tl_keras.config import validate
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -20,7 +20,7 @@ def test_a_recipe_is_valid_and_says_how_to_run_it(recipe):
     config.data.source = config.data.source or "photos/"
     validate(config)
     assert "python -m tl_keras.train" in ast.get_docstring(ast.parse(recipe.read_text()))
-    assert config.model.backbone in backbone_names()
+    assert config.model.backbone in (*backbone_names(), *TEXT_TEACHERS)
 
 
 def accuracy_of(text: str) -> str:
@@ -32,7 +32,8 @@ def is_measured(accuracy: str) -> bool:
     """Returns whether it is a figure, with a paper of a year, or a file of ours, in which it was measured."""
     begins = re.match(r"((fine_tune|feature_extraction) )?0\.\d{3,4}\b", accuracy)
     return bool(
-        begins and re.search(r"et al\. 20\d\d|docs/benchmarks\.md|provenance\.json|, measured, one seed", accuracy)
+        begins
+        and re.search(r"et al\. 20\d\d|docs/(benchmarks|text)\.md|provenance\.json|, measured, one seed", accuracy)
     )
 
 
