@@ -132,6 +132,7 @@ MEANT = {
     "data.splits",
     "data.columns",
     "data.images_in",
+    "data.class_order",
     "data.group_by",
     "task",
     "model.unfreeze_schedule",
