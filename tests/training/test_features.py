@@ -26,8 +26,9 @@ def images():
 
 
 @pytest.fixture
-def run(tmp_path, capfd, models, images):
+def run(tmp_path, capfd, models, images, monkeypatch):
     """Returns a function that trains a few steps and returns the run directory and what was said of the frozen layers."""
+    monkeypatch.setattr("tl_keras.console._details_shown", True)
     runs = iter(range(10))
 
     def run(
