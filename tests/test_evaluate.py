@@ -10,7 +10,6 @@ from forked_commands import run_command
         (["--model=run1"], "flags: expected --model=RUN_DIRECTORY and --data=SOURCE"),
         (["--data=digits"], "flags: expected --model=RUN_DIRECTORY and --data=SOURCE"),
         (["--model=nowhere", "--data=digits"], "nowhere"),
-        (["--model=nowhere", "--data=digits", "--split=dev"], "split: expected one that the source declares"),
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(arguments, said):
