@@ -1,4 +1,4 @@
-"""A copy of the flowers with faults planted in it."""
+"""Fixtures of the advice: a config with a cache of its own, and a copy of the flowers with faults planted in it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,16 @@ from PIL import Image
 
 from tl_keras.advice.candidates import Candidate
 from tl_keras.advice.data_report import DataReport, inspect_closely
-from tl_keras.config import TransferConfig
+from tl_keras.config import TransferConfig, quick_start
 from tl_keras.data.sources import open_source
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory) -> TransferConfig:
+    """The quick start's config, with a cache of its own: what other tests have computed is not in it."""
+    config = quick_start()
+    config.cache.folder = str(tmp_path_factory.mktemp("features"))
+    return config
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,14 +20,6 @@ EMBEDDED = Candidate("MobileNetV2", "embedded")
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory):
-    """With a cache of its own: what other tests have computed is not in it."""
-    config = quick_start()
-    config.cache.folder = str(tmp_path_factory.mktemp("features"))
-    return config
-
-
-@pytest.fixture(scope="module")
 def advice(settings):
     return advise(settings, [EMBEDDED], measure_time=False)
 

@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.config import TransferConfig, from_json, to_json
-from tl_keras.console import number_of, say
+from tl_keras.console import in_words, number_of, say
 from tl_keras.data.groups import deal, seed_of, units
 from tl_keras.data.inspection import Reading
 from tl_keras.data.mirroring import measure_mirroring
@@ -155,8 +155,7 @@ def describe(found: OutOfFold) -> str:
     """Returns the score out of fold with its interval, and that of each fold."""
     low, high = found.interval
     each = ", ".join(f"{score:.3f}" for score in found.scores)
-    name = found.score_name.replace("_", " ")
-    return f"{name} {found.score:.4f} out of fold (95% interval {low:.3f} to {high:.3f}; the folds: {each})"
+    return f"{in_words(found.score_name)} {found.score:.4f} out of fold (95% interval {low:.3f} to {high:.3f}; the folds: {each})"
 
 
 def _labelled(images: RunImages) -> RunImages:
