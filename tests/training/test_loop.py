@@ -157,6 +157,15 @@ def test_evaluate_gives_the_accuracy_of_the_result(finished):
     assert evaluate_model(workdir, source)["accuracy"] == pytest.approx(result.test_accuracy, abs=1e-6)
 
 
+def test_a_split_that_the_source_does_not_declare_cannot_be_evaluated(finished):
+    from tl_keras.experiments.measure import evaluate_model
+
+    with pytest.raises(
+        DataError, match=r"split: expected one that the source declares \(it declares none\)\. Received: dev"
+    ):
+        evaluate_model(finished[0], "digits", split="dev")
+
+
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [

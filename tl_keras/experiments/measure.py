@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tl_keras.config import DEFAULT_MAX_PIXELS, DEFAULT_SIGNIFICANT_BITS, TransferConfig, from_json
-from tl_keras.console import number_of, printable
+from tl_keras.console import in_words, number_of, printable
 from tl_keras.data.inspection import Inspection, Reading, inspect_source
 from tl_keras.data.pipeline import evaluation_order
 from tl_keras.data.sources import NO_OPTIONS, Source, SourceOptions, open_source
@@ -74,9 +74,10 @@ def evaluate_model(
     chosen = inspection.decodable & ((source.declared_splits == split) if split else True)
     indices = np.flatnonzero(chosen)
     metrics = _measure(predictor, source, indices, batch_size=batch_size)
+    score = in_words(predictor.task.score_name)
     trained_on = _trained_on(model, source, inspection, indices)
     seen = (
-        f"the run was trained on {trained_on} of {number_of(len(indices), 'image')}: on others its accuracy is likely to be lower; "
+        f"the run was trained on {trained_on} of {number_of(len(indices), 'image')}: on others its {score} is likely to be lower; "
         "leave out those under train in its splits.json"
     )
     return {
