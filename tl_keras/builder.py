@@ -194,7 +194,7 @@ def build_student(teacher: TeacherChoice, config: ModelConfig, *, num_classes: i
                 layer.momentum = min(layer.momentum, _BATCH_NORM_MOMENTUM_FROM_SCRATCH)
     plan = plan_student(teacher, backbone, config)
     preprocess = teacher.preprocess
-    images = keras.Input(preprocess.input_shape, dtype=preprocess.input_dtype, name=preprocess.input_name)
+    images = keras.Input(preprocess.network_shape, dtype=preprocess.input_dtype, name=preprocess.input_name)
     backbone.name = "backbone"
     features = backbone(teacher.preprocess.normalize(images))
     logits = apply_head(

@@ -85,7 +85,7 @@ def test_imbalance_and_small_classes_are_found(folder):
         (folder / f"cat/{number:02}.png").unlink()
     assert inspect(folder).findings == (
         "classes with fewer than 5 images: cat (1)",
-        "the classes are imbalanced: 20 images of dog, 1 of cat",
+        "the classes are imbalanced: 20 of dog, 1 of cat",
     )
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tl_keras.config import TransferConfig
 from tl_keras.data.inspection import inspect_source
@@ -92,3 +93,16 @@ def test_the_options_take_a_column_of_texts():
     config = TransferConfig()
     config.data.columns = "text=said"
     assert SourceOptions.of(config).column_names == {"text": "said"}
+
+
+def test_batches_hold_texts_of_about_the_same_length_and_each_epoch_others(tmp_path):
+    lengths = np.random.default_rng(0).integers(1, 200, 2048)
+    rows = "".join(f"{'x' * length},{'ab'[number % 2]}\n" for number, length in enumerate(lengths))
+    source = open_source(written(tmp_path, f"text,label\n{rows}"))
+    orders = [source.ordered(np.arange(2048), shuffle_seed=tf.constant(seed, tf.int64)).numpy() for seed in (1, 1, 2)]
+    assert all(sorted(order) == list(range(2048)) for order in orders)
+    np.testing.assert_array_equal(orders[0], orders[1])
+    assert (orders[0] != orders[2]).mean() > 0.9
+    batches = lengths[orders[0]].reshape(-1, 32)
+    assert np.median(np.ptp(batches, axis=1)) < 12  # of 200; shuffled alone, about 187
+    assert abs(np.corrcoef(batches.mean(axis=1), np.arange(64))[0, 1]) < 0.4  # neither short nor long ones first

@@ -10,7 +10,7 @@ import tl_keras
 from tests.text.tiny_bert import write_tiny_bert
 from tl_keras.data.sources import open_source
 from tl_keras.errors import BackboneError, ConfigError
-from tl_keras.text.text_defaults import with_length
+from tl_keras.text.text_defaults import with_epochs_of_texts, with_length
 from tl_keras.training.preparation import decide
 
 pytest.importorskip("tokenizers")
@@ -82,3 +82,13 @@ def test_a_teacher_of_texts_refuses_images(teacher):
     config.data.source, config.model.backbone = "digits", teacher
     with pytest.raises(BackboneError, match="takes texts"):
         decide(config)
+
+
+@pytest.mark.parametrize(
+    ("method", "texts", "given", "expected"),
+    [("fine_tune", 4000, 0, 4), ("fine_tune", 320, 0, 20), ("fine_tune", 320, 2, 2), ("feature_extraction", 320, 0, 0)],
+)
+def test_fine_tuning_is_short_but_makes_enough_steps(method, texts, given, expected):
+    config = tl_keras.TransferConfig()
+    config.model.method, config.training.epochs = method, given
+    assert with_epochs_of_texts(config, np.arange(texts)).training.epochs == expected

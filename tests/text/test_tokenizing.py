@@ -31,6 +31,14 @@ def test_tokens_are_counted_before_they_are_cut(preprocess):
     assert count_tokens(preprocess.tokenizer, ["", "cat " * 100]).tolist() == [2, 102]
 
 
+@pytest.mark.parametrize(("texts", "length"), [(["cat"], 8), (["cat " * 7], 16), (["", "cat " * 99], 16), ([""], 8)])
+def test_a_batch_is_as_long_as_its_longest_text_needs(preprocess, texts, length):
+    ids = preprocess.ids(texts)
+    found = preprocess.without_padding(tf.constant(ids)).numpy()
+    assert found.shape == (len(texts), length)
+    np.testing.assert_array_equal(np.pad(found, ((0, 0), (0, 16 - length))), ids)
+
+
 def test_what_is_written_is_read_again(preprocess):
     assert TextPreprocess.from_json(json.loads(json.dumps(preprocess.to_json()))) == preprocess
 

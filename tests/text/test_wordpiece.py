@@ -43,18 +43,25 @@ def in_graph(preprocess):
     return tf.function(preprocess.in_graph(), input_signature=takes, autograph=False)
 
 
+def ids_of(in_graph, texts):
+    """Returns the ids that the graph makes, padded as the library's are."""
+    ids = in_graph(tf.constant(texts)).numpy()
+    assert ids[:, -1].any()  # as short as the longest text
+    return np.pad(ids, ((0, 0), (0, 16 - ids.shape[1])))
+
+
 @pytest.mark.parametrize("text", ODD.values(), ids=ODD)
 def test_an_awkward_text(preprocess, in_graph, text):
-    np.testing.assert_array_equal(in_graph(tf.constant([text])).numpy(), preprocess.ids([text]))
+    np.testing.assert_array_equal(ids_of(in_graph, [text]), preprocess.ids([text]))
 
 
 def test_texts_together_are_as_alone(preprocess, in_graph):
     texts = list(ODD.values())
-    np.testing.assert_array_equal(in_graph(tf.constant(texts)).numpy(), preprocess.ids(texts))
+    np.testing.assert_array_equal(ids_of(in_graph, texts), preprocess.ids(texts))
 
 
 def test_no_texts(in_graph):
-    assert in_graph(tf.constant([], tf.string)).shape == (0, 16)
+    assert len(in_graph(tf.constant([], tf.string))) == 0
 
 
 def test_code_points_between_letters_and_at_random(preprocess, in_graph):
@@ -64,4 +71,4 @@ def test_code_points_between_letters_and_at_random(preprocess, in_graph):
     texts = [f"a{chr(point)}a{chr(point)}B" for point in range(0x3000) if chr(point).isprintable()]
     few = [point for point in points if point < 0x3000 or dice.random() < 0.02]
     texts += ["".join(chr(dice.choice(few)) for _ in range(dice.randrange(12))) for _ in range(1500)]
-    np.testing.assert_array_equal(in_graph(tf.constant(texts)).numpy(), preprocess.ids(texts))
+    np.testing.assert_array_equal(ids_of(in_graph, texts), preprocess.ids(texts))

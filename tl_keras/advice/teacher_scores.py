@@ -259,6 +259,7 @@ def _pooled_at(
         views=1,
         evaluation_transform=student.preprocess.evaluation_transform,
         training_transform=lambda image, seed: student.preprocess.evaluation_transform(image),
+        without_padding=student.preprocess.without_padding,
         augmentation="none",
         seed=config.seed,
     )

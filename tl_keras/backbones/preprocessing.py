@@ -33,7 +33,8 @@ class Preprocess(Protocol):
 
     Attributes:
       image_size: Height and width of images in pixels; 0 if the input is no image.
-      input_shape: Shape of one input of the network.
+      input_shape: Shape of one input of the network at its largest.
+      network_shape: Shape of one input as the network is built for it, with None for a length that may be shorter.
       input_dtype: Type of the network's input.
       input_name: Name of the network's input.
       served_name: Name of what clients send, encoded images or texts, in a served model.
@@ -45,6 +46,8 @@ class Preprocess(Protocol):
     def served_name(self) -> str: ...  # noqa: D102
     @property
     def input_shape(self) -> tuple[int, ...]: ...  # noqa: D102
+    @property
+    def network_shape(self) -> tuple[int | None, ...]: ...  # noqa: D102
     @property
     def input_dtype(self) -> str: ...  # noqa: D102
     @property
@@ -64,6 +67,9 @@ class Preprocess(Protocol):
 
     def evaluation_transform(self, image: tf.Tensor) -> tf.Tensor:
         """Returns the network's input for one image or text as the source has it."""
+
+    def without_padding(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Returns a batch of the network's inputs without what pads all of them."""
 
     def in_graph(self) -> Callable[[tf.Tensor], tf.Tensor]:
         """Returns a function from a batch as clients send it to the network's input, in TensorFlow operations only."""
@@ -120,6 +126,11 @@ class PreprocessSpec:
     def input_shape(self) -> tuple[int, int, int]:
         """Returns the shape of one input of the network."""
         return self.image_size, self.image_size, 3
+
+    @property
+    def network_shape(self) -> tuple[int, int, int]:
+        """Returns the shape of one input of the network, which takes one size of images."""
+        return self.input_shape
 
     @property
     def input_dtype(self) -> str:
@@ -271,6 +282,10 @@ class PreprocessSpec:
         else:
             cropped = self.resize(image, [size, size])
         return tf.ensure_shape(cropped, (size, size, 3))
+
+    def without_padding(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Returns the images unchanged."""
+        return inputs
 
     def in_graph(self) -> Callable[[tf.Tensor], tf.Tensor]:
         """Returns `evaluation_transform` of several images, encoded, string (n,), or pixels, uint8 (n, height, width, 3)."""

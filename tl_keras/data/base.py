@@ -187,7 +187,7 @@ class RandomAccessSource(Source):
         then: Callable[[dict[str, tf.Tensor]], Any] | None = None,
     ) -> tf.data.Dataset:
         """Implements `Source.images`."""
-        order = ordered(indices, shuffle_seed=shuffle_seed)
+        order = self.ordered(indices, shuffle_seed=shuffle_seed)
         wanted = order if positions is None else tf.gather(order, on_host(positions))
 
         def read(index: tf.Tensor) -> Any:
@@ -195,6 +195,10 @@ class RandomAccessSource(Source):
             return then(element) if then else element
 
         return in_parallel(tf.data.Dataset.from_tensor_slices(wanted), read)
+
+    def ordered(self, indices: np.ndarray, *, shuffle_seed: tf.Tensor | None) -> tf.Tensor:
+        """Returns indices, int64 (k,), in the order in which `images` reads them, ascending without a seed, int64 scalar."""
+        return ordered(indices, shuffle_seed=shuffle_seed)
 
 
 class FileSource(RandomAccessSource):

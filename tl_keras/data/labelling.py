@@ -146,7 +146,7 @@ class OneClass(Labelling):
         largest = int(np.argmax(counts))
         if counts[largest] > _IMBALANCE * counts[smallest]:
             yield (
-                f"the classes are imbalanced: {number_of(int(counts[largest]), 'image')} of {class_names[largest]}, "
+                f"the classes are imbalanced: {counts[largest]} of {class_names[largest]}, "
                 f"{counts[smallest]} of {class_names[smallest]}"
             )
 

@@ -15,6 +15,9 @@ from tl_keras.data.options import SourceOptions
 from tl_keras.data.table import Table
 from tl_keras.errors import DataError
 
+# Texts within a block, which each epoch draws, are sorted by length; groups of a usual batch are then shuffled.
+_BLOCK, _TOGETHER = 1024, 32
+
 
 class TextTableSource(RandomAccessSource):
     """Texts of a table with a column for texts, one for labels, and optionally one each for splits and groups.
@@ -63,6 +66,20 @@ class TextTableSource(RandomAccessSource):
         )
         self._texts = [texts[index].encode("utf-8", "replace") for index in kept]
         self._tensor = on_host(np.array(self._texts, object))
+        self._lengths = on_host(np.array([len(text) for text in self._texts], np.int64))
+
+    def ordered(self, indices: np.ndarray, *, shuffle_seed: tf.Tensor | None) -> tf.Tensor:
+        """Implements `RandomAccessSource.ordered`: shuffled, texts of about the same length stand together, to be padded little."""
+        order = super().ordered(indices, shuffle_seed=shuffle_seed)
+        if shuffle_seed is None:
+            return order
+        block = tf.range(tf.size(order, tf.int64)) // _BLOCK
+        longest = tf.reduce_max(self._lengths) + 1
+        by_length = tf.gather(order, tf.argsort(block * longest + tf.gather(self._lengths, order), stable=True))
+        whole = tf.size(order) // _TOGETHER * _TOGETHER
+        groups = tf.reshape(by_length[:whole], (-1, _TOGETHER))
+        shuffled = tf.random.experimental.stateless_shuffle(groups, seed=tf.stack([shuffle_seed, 1]))
+        return tf.concat([tf.reshape(shuffled, [-1]), by_length[whole:]], axis=0)
 
     def read(self, index: tf.Tensor) -> tf.Tensor:
         """Implements `RandomAccessSource.read`: the text in UTF-8, string ()."""

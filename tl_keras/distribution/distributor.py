@@ -112,6 +112,8 @@ def settle(model: keras.Model) -> None:
 
 def blank_batch(model: keras.Model, images: int) -> tuple[Any, ...]:
     """Returns a batch of zeros, (inputs, labels, weights), shaped as a step takes it; metrics are built from it."""
-    inputs = tuple(np.zeros((images, *tensor.shape[1:]), tensor.dtype) for tensor in model.inputs)
+    inputs = tuple(
+        np.zeros([images, *(length or 1 for length in tensor.shape[1:])], tensor.dtype) for tensor in model.inputs
+    )
     labels = np.zeros((images, *model.output_shape[1:]), np.float32)
     return inputs if len(inputs) > 1 else inputs[0], labels, labels[:, 0]

@@ -65,6 +65,11 @@ class Hardware:
     steps_per_execution: int = 1
 
     @property
+    def takes_any_length(self) -> bool:
+        """Returns whether batches of texts may differ in length at no cost; XLA compiles a step for each."""
+        return self.backend == "tensorflow" and self.jit_compile != "on"
+
+    @property
     def remainder(self) -> str:
         """Returns how a batch is handled that the number of replicas does not divide."""
         return (

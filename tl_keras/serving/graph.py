@@ -11,7 +11,7 @@ from tl_keras.serving.model_file import TrainedModel
 from tl_keras.serving.student_statistics import with_features
 
 
-def answering_function(trained: TrainedModel) -> tf.types.experimental.PolymorphicFunction:
+def answering_function(trained: TrainedModel, *, any_length: bool = False) -> tf.types.experimental.PolymorphicFunction:
     """Returns the student with temperature, probabilities and outlier score, with its weights as constants of the graph.
 
     Constants let every converter, and TensorFlow's own optimiser, fold BatchNorm into convolutions.
@@ -19,10 +19,15 @@ def answering_function(trained: TrainedModel) -> tf.types.experimental.Polymorph
     The function takes `images`, float32 (n, image_size, image_size, 3), RGB, 0 to 255, or `tokens`, int32 (n, max_tokens). It
     returns a dictionary: `features`, float32 (n, d); `logits`, float32 (n, classes), before the temperature; `outlier`, float32
     (n,), see `OutlierModel.score`; and under `Task.output_name`, as a rule `probabilities`, float32 (n, outputs).
+
+    Args:
+      trained: The student.
+      any_length: Whether `tokens` may be fewer than `max_tokens`; not every format has that.
     """
     preprocess, statistics = trained.preprocess, trained.statistics
     model = with_features(trained.model)
-    takes = [tf.TensorSpec((None, *preprocess.input_shape), preprocess.input_dtype, name=preprocess.input_name)]
+    shape = preprocess.network_shape if any_length else preprocess.input_shape
+    takes = [tf.TensorSpec((None, *shape), preprocess.input_dtype, name=preprocess.input_name)]
 
     @tf.function(input_signature=takes, autograph=False)
     def answer_from_variables(images: tf.Tensor) -> tuple[tf.Tensor, ...]:
@@ -45,7 +50,7 @@ def signatures(trained: TrainedModel) -> dict[str, tf.types.experimental.Concret
 
     All of them call one function that holds the weights, so that these are stored once.
     """
-    answer, preprocess = answering_function(trained), trained.preprocess
+    answer, preprocess = answering_function(trained, any_length=True), trained.preprocess
     prepare, sent = preprocess.in_graph(), tf.TensorSpec((None,), tf.string, name=preprocess.served_name)
 
     def answers(images: tf.Tensor) -> dict[str, tf.Tensor]:

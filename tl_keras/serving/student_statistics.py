@@ -178,6 +178,8 @@ def predict_logits(predict: PredictFn, source: Source, indices: np.ndarray) -> n
 def make_predict_fn(student: Student, source: Source, *, global_batch_size: int) -> PredictFn:
     """Returns a function that computes the student's features and logits of a source's images in batches."""
     model = with_features(student.model)
+    # JAX compiles for each length.
+    unpadded = student.preprocess.without_padding if keras.backend.backend() == "tensorflow" else tf.identity
 
     def predict(indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         batches = evaluation_batches(
@@ -187,7 +189,7 @@ def make_predict_fn(student: Student, source: Source, *, global_batch_size: int)
             targets=tf.identity,
             global_batch_size=global_batch_size,
         )
-        return model.predict(batches.map(lambda images, labels: images), verbose=0)
+        return model.predict(batches.map(lambda images, labels: unpadded(images)), verbose=0)
 
     return predict
 

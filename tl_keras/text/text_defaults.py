@@ -8,6 +8,7 @@ import numpy as np
 
 from tl_keras.backbones.specs import TEXT_TEACHERS, takes_texts
 from tl_keras.config import ModelConfig, TransferConfig
+from tl_keras.config.defaults import FEWEST_STEPS
 from tl_keras.data.base import Source
 from tl_keras.errors import BackboneError, ConfigError
 from tl_keras.text.teachers import read_text_teacher
@@ -15,6 +16,8 @@ from tl_keras.text.tokenizing import count_tokens
 
 _MULTIPLE = 8  # of which processors take whole ones
 _MOST_COUNTED = 20_000
+# Devlin et al. 2019, "BERT", appendix A.3, fine-tune for two to four epochs.
+_FINE_TUNING_EPOCHS = 4
 
 
 def for_texts(config: TransferConfig) -> TransferConfig:
@@ -42,6 +45,21 @@ def for_texts(config: TransferConfig) -> TransferConfig:
         )
     data.augmentation = "none"
     return dataclasses.replace(config, model=model, data=data)
+
+
+def with_epochs_of_texts(config: TransferConfig, train: np.ndarray) -> TransferConfig:
+    """Returns the config with the epochs of fine-tuning, if they were left open: four, or what makes enough steps.
+
+    Args:
+      config: Config whose teacher takes texts.
+      train: int64 (n,), the texts that are trained on.
+    """
+    training = config.training
+    if config.model.method != "fine_tune" or training.epochs:
+        return config
+    steps = -(-len(train) // training.global_batch_size)
+    epochs = max(_FINE_TUNING_EPOCHS, -(-FEWEST_STEPS["fine-tuning"] // steps))
+    return dataclasses.replace(config, training=dataclasses.replace(training, epochs=epochs))
 
 
 def with_length(config: TransferConfig, source: Source, train: np.ndarray) -> tuple[TransferConfig, str]:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from tl_keras.text.wordpiece import WordPiece
 
 _SPECIAL = ("[CLS]", "[SEP]")
-_PADDING = "[PAD]"
+_PADDING, _PADDING_ID = "[PAD]", 0
+# Few enough for compilers that work for each length, and no text is padded to more than one and a half times its own.
+_LENGTHS = (8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,7 +31,7 @@ class TextPreprocess:
 
     Attributes:
       tokenizer: Content of `tokenizer.json`, as the `tokenizers` library reads it.
-      max_tokens: Number of token ids of every text; longer texts are cut, shorter ones padded with 0.
+      max_tokens: Number of token ids above which a text is cut; shorter texts are padded with 0.
     """
 
     tokenizer: str
@@ -44,6 +46,11 @@ class TextPreprocess:
     def input_shape(self) -> tuple[int]:
         """Returns the shape of one input of the network."""
         return (self.max_tokens,)
+
+    @property
+    def network_shape(self) -> tuple[None]:
+        """Returns the shape of one input of the network, which takes any number of tokens."""
+        return (None,)
 
     @property
     def input_dtype(self) -> str:
@@ -105,6 +112,15 @@ class TextPreprocess:
 
         return tf.ensure_shape(tf.numpy_function(ids_of, [image], tf.int32, stateful=False), (self.max_tokens,))
 
+    def without_padding(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Returns token ids, int32 (n, tokens), cut after the longest text, at one of a few lengths that suit processors."""
+        import tensorflow as tf
+
+        tokens = tf.shape(inputs)[1]
+        used = tf.reduce_max(tf.where(inputs == _PADDING_ID, 0, tf.range(1, tokens + 1)))
+        lengths = tf.constant([length for length in _LENGTHS if length < self.max_tokens] + [self.max_tokens])
+        return inputs[:, : tf.reduce_min(tf.where(lengths < used, self.max_tokens, lengths))]
+
     def ids(self, texts: Iterable[bytes | str]) -> np.ndarray:
         """Returns the token ids of texts, int32 (n, max_tokens); what is not UTF-8 is left out of a text.
 
@@ -159,7 +175,7 @@ def library_tokenizer(tokenizer: str, max_tokens: int = 0) -> tokenizers.Tokeniz
     found.no_truncation()
     if max_tokens:
         found.enable_truncation(max_tokens)
-        found.enable_padding(length=max_tokens, pad_id=0, pad_token=_PADDING)
+        found.enable_padding(length=max_tokens, pad_id=_PADDING_ID, pad_token=_PADDING)
     return found
 
 

@@ -97,7 +97,7 @@ class WordPiece:
       unknown: Id of a word that no pieces make up.
       most_characters: Number of code points above which a word is unknown.
       around: Ids before and after a text.
-      max_tokens: Number of token ids of every text.
+      max_tokens: Number of token ids above which a text is cut.
     """
 
     code_points: CodePoints
@@ -133,7 +133,7 @@ class WordPiece:
         )
 
     def __call__(self, texts: tf.Tensor) -> tf.Tensor:
-        """Returns the token ids of texts in UTF-8, string (n,), as int32 (n, max_tokens)."""
+        """Returns the token ids of texts in UTF-8, string (n,), as int32 (n, tokens), padded to the longest of them."""
         words = self._words(texts)
         kept = words[:, : self.max_tokens]  # each word is one token or more
         pieces = self._pieces_of(kept.values)
@@ -141,7 +141,7 @@ class WordPiece:
         tokens = tokens[:, : self.max_tokens - 2]
         before, after = (tf.fill([tokens.nrows(), 1], special) for special in self.around)
         whole = tf.concat([before, tokens, after], axis=1)
-        return whole.to_tensor(0, shape=(None, self.max_tokens))
+        return whole.to_tensor(0)
 
     def _words(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """Returns the normalised words of texts, string (n, words)."""

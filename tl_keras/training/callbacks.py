@@ -42,6 +42,7 @@ class ProgressBar(keras.callbacks.Callback):
       last_epoch: Epoch after the last one.
       cached: Whether an epoch reads cached features of frozen layers and no images.
       score_name: Name of the task's score, which is that of the metric.
+      noun: Word for one input, see `Source.noun`.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class ProgressBar(keras.callbacks.Callback):
         last_epoch: int,
         cached: bool = False,
         score_name: str,
+        noun: str = "image",
     ):
         super().__init__()
         self._images_per_epoch = images_per_epoch
@@ -64,7 +66,7 @@ class ProgressBar(keras.callbacks.Callback):
         self._first_epoch = first_epoch
         self._score_name = score_name
         self._unwritten = ""
-        self._what = "cached images" if cached else "images"
+        self._what = f"cached {noun}s" if cached else f"{noun}s"
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         done = batch * self._global_batch_size

@@ -50,6 +50,7 @@ class ViewsOfImages:
       views: Number of views of each of those, shown in turn; the first is plain, the others are augmented.
       evaluation_transform: Function from an image as the source has it, encoded or pixels, to the network's input.
       training_transform: Function from such an image and a seed to the network's input.
+      without_padding: Function from a batch of the network's inputs to one without what pads all of them.
       augmentation: Name of the changes that `training_transform` makes.
       seed: Seed of the run.
     """
@@ -61,6 +62,7 @@ class ViewsOfImages:
     views: int
     evaluation_transform: Callable[[tf.Tensor], tf.Tensor]
     training_transform: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+    without_padding: Callable[[tf.Tensor], tf.Tensor]
     augmentation: str
     seed: int
 
@@ -78,7 +80,8 @@ class ViewsOfImages:
     def batches(self, view: int, indices: np.ndarray) -> tf.data.Dataset:
         """Returns a dataset of (index int64 (b,), network input float32 (b, H, W, 3))."""
         transform = self.training_transform if view else lambda image, seed: self.evaluation_transform(image)
-        return view_batches(self.source, indices, transform=transform, seed=self.seed, view=view, batch_size=_BATCH)
+        batches = view_batches(self.source, indices, transform=transform, seed=self.seed, view=view, batch_size=_BATCH)
+        return batches.map(lambda index, inputs: (index, self.without_padding(inputs)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -202,7 +205,7 @@ class FeatureStore:
         Raises:
           WorkdirError: The disk is full.
         """
-        if cut.frozen is None:
+        if not cut.has_features:
             return None
         rows = self._rows(cut.frozen, cut.position)
         features = self._find(rows)
@@ -240,12 +243,12 @@ class FeatureStore:
         return fewer
 
     def missing(self, cut: SplitStudent) -> np.ndarray:
-        """Returns which images lack a needed row at a cut with frozen layers, bool (views, images)."""
+        """Returns which images lack a needed row at a cut with features, bool (views, images)."""
         return self._find(self._rows(cut.frozen, cut.position)).rows == _MISSING
 
     def keeps(self, cut: SplitStudent) -> bool:
-        """Returns whether a cut has frozen layers, and room for their outputs."""
-        return cut.frozen is not None and not self._refusal(self._rows(cut.frozen, cut.position))
+        """Returns whether a cut has features, and room for them."""
+        return cut.has_features and not self._refusal(self._rows(cut.frozen, cut.position))
 
     def _refusal(self, rows: FeatureRows) -> str:
         """Returns why rows cannot be kept, in a few words, or an empty string."""
@@ -276,7 +279,7 @@ class FeatureStore:
     ) -> tuple[SplitStudent, Features] | None:
         """Returns the deepest earlier cut at which everything that is missing here is cached, if any."""
         for other in sorted(others, key=lambda other: other.position, reverse=True):
-            if other.frozen is not None and other.position < cut.position:
+            if other.has_features and other.position < cut.position:
                 rows = self._rows(other.frozen, other.position)
                 cached = self._find(rows)
                 if (cached.rows[features.rows == _MISSING] >= 0).all():
@@ -315,8 +318,6 @@ class FeatureStore:
         with progress_bar("frozen layers, once", images=total) as bar:
             began = time.perf_counter()
             for view, batch, tensors in self._inputs(features, start):
-                if start is None and model.inputs[0].shape[1] is None:
-                    tensors = [_without_padding(tensors[0])]
                 if forward is None:
                     forward = self._forward(model, tensors, images=max(total, self._expected_rows))
                 activations = forward.call(tensors)
@@ -350,12 +351,6 @@ class FeatureStore:
             for first in range(0, len(indices), _BATCH):
                 batch = indices[first : first + _BATCH]
                 yield view, batch, start.reader(start.rows[view, batch])
-
-
-def _without_padding(tokens: np.ndarray) -> np.ndarray:
-    """Returns token ids, int32 (n, tokens), without the columns at the end in which all texts are padded, to a multiple of 8."""
-    used = np.flatnonzero(tokens.any(axis=0))
-    return tokens[:, : -(-(int(used[-1]) + 1) // 8) * 8] if len(used) else tokens
 
 
 def _sharded(

@@ -112,7 +112,7 @@ class ImageInputs(PhaseInputs):
         """Implements `PhaseInputs.training_batches`."""
         prepared = self._prepared
         config, student = prepared.config, prepared.student
-        return training_batches(
+        batches = training_batches(
             self.source,
             prepared.splits.train,
             transform=_training_transform(config, student),
@@ -127,10 +127,11 @@ class ImageInputs(PhaseInputs):
             cutmix=config.data.cutmix,
             shard=shard,
         )
+        return self._without_padding(batches)
 
     def evaluation_batches(self, indices: np.ndarray, *, shard: BatchShard | None = None) -> tf.data.Dataset:
         """Implements `PhaseInputs.evaluation_batches`."""
-        return evaluation_batches(
+        batches = evaluation_batches(
             self.source,
             indices,
             transform=self._prepared.student.preprocess.evaluation_transform,
@@ -138,6 +139,13 @@ class ImageInputs(PhaseInputs):
             global_batch_size=self._prepared.config.training.global_batch_size,
             shard=shard,
         )
+        return self._without_padding(batches)
+
+    def _without_padding(self, batches: tf.data.Dataset) -> tf.data.Dataset:
+        preprocess = self._prepared.student.preprocess
+        if None not in preprocess.network_shape or not self._prepared.hardware.takes_any_length:
+            return batches
+        return batches.map(lambda inputs, *rest: (preprocess.without_padding(inputs), *rest)).prefetch(1)
 
     def predict_fn(self) -> PredictFn:
         """Implements `PhaseInputs.predict_fn`."""
@@ -249,6 +257,7 @@ def feature_store(prepared: PreparedRun) -> FeatureStore | None:
         views=views,
         evaluation_transform=student.preprocess.evaluation_transform,
         training_transform=_training_transform(config, student),
+        without_padding=student.preprocess.without_padding,
         augmentation=f"{config.data.augmentation} flip {config.data.horizontal_flip == 'on'}",
         seed=config.seed,
     )

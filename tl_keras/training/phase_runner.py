@@ -286,6 +286,7 @@ class _PhaseRunner:
                 last_epoch=last_epoch,
                 cached=self._inputs.cached,
                 score_name=self._prepared.task.score_name,
+                noun=self._prepared.source.noun,
             ),
             *([keras.callbacks.SwapEMAWeights()] if self._training.ema_momentum else []),
             EpochScalars(self._run.logs),

@@ -261,13 +261,13 @@ def prepare(
     distributor = distributor or distributor_of(config)
     keras.utils.set_random_seed(config.seed)
     images = images or read_images(config, models, source=source, run=run)
-    config = dataclasses.replace(with_epochs(config, images=len(images.splits.train)), **distributor.hardware.chosen)
     remarks = list(images.source.notes)
     if images.source.noun == "text":
-        from tl_keras.text.text_defaults import with_length
+        from tl_keras.text.text_defaults import with_epochs_of_texts, with_length
 
-        config, remark = with_length(config, images.source, images.splits.train)
+        config, remark = with_length(with_epochs_of_texts(config, images.splits.train), images.source, images.splits.train)
         remarks.append(remark)
+    config = dataclasses.replace(with_epochs(config, images=len(images.splits.train)), **distributor.hardware.chosen)
     teacher = choose_backbone(config.model)
     remarks += [
         *([images.source.groups.describe()] if images.source.groups else []),

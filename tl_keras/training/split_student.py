@@ -29,6 +29,11 @@ class SplitStudent:
     trained: keras.Model
     pooled: keras.Model
 
+    @property
+    def has_features(self) -> bool:
+        """Returns whether layers are frozen whose outputs have one shape for all inputs, so that they can be kept as rows."""
+        return self.frozen is not None and all(None not in tensor.shape[1:] for tensor in self.frozen.outputs)
+
 
 def split_student(student: Student, plan: FreezePlan) -> SplitStudent:
     """Splits a student before the first layer that the plan trains."""
@@ -40,7 +45,7 @@ def split_student(student: Student, plan: FreezePlan) -> SplitStudent:
         frozen, pooled = None, pooling(backbone(student.preprocess.normalize(inputs)))
     elif position == len(backbone.layers):
         pooled = pooling(backbone.output)
-        frozen = _from_images(student, pooled, any_length=True)
+        frozen = _from_images(student, pooled)
         inputs = pooled = keras.Input(pooled.shape[1:], dtype=pooled.dtype)
     else:
         crossing = _crossing(backbone, position)
@@ -61,10 +66,9 @@ def between(student: Student, shallow: SplitStudent, deep: SplitStudent) -> kera
     return keras.Model(_crossing(backbone, shallow.position), ends)
 
 
-def _from_images(student: Student, ends: Any, *, any_length: bool = False) -> keras.Model:
-    """Returns the model up to some tensors; where it may be, it takes texts of any number of tokens."""
-    shape = student.model.input_shape[1:]
-    images = keras.Input((None,) if any_length and len(shape) == 1 else shape, dtype=student.preprocess.input_dtype)
+def _from_images(student: Student, ends: Any) -> keras.Model:
+    """Returns the model up to some tensors."""
+    images = keras.Input(student.model.input_shape[1:], dtype=student.preprocess.input_dtype)
     below = keras.Model(student.backbone.inputs, ends)
     return keras.Model(images, below(student.preprocess.normalize(images)))
 
