@@ -265,7 +265,9 @@ def prepare(
     if images.source.noun == "text":
         from tl_keras.text.text_defaults import with_epochs_of_texts, with_length
 
-        config, remark = with_length(with_epochs_of_texts(config, images.splits.train), images.source, images.splits.train)
+        config, remark = with_length(
+            with_epochs_of_texts(config, images.splits.train), images.source, images.splits.train
+        )
         remarks.append(remark)
     config = dataclasses.replace(with_epochs(config, images=len(images.splits.train)), **distributor.hardware.chosen)
     teacher = choose_backbone(config.model)
