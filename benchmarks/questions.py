@@ -3,9 +3,9 @@
     python -m benchmarks.questions FOLDER [--seeds=3] [--out=FILE.json]
 
 Both methods are trained by the command with its defaults; the test is TREC's own 500 questions. The rival is scikit-learn at its
-best: words and pairs of words joined with sequences of two to five characters, the strength of the penalty chosen by five folds on
-the training and validation questions, on all of which it is then trained. The seed draws the order, the head and the validation
-questions of ours; TF-IDF has none, and is trained once for each all the same, in turns. FOLDER gets the runs.
+best: words and pairs of words joined with sequences of two to five characters, the strength of the penalty chosen by three folds on
+the training and validation questions, on all of which it is then trained; it has no seed. The seed of ours draws the order, the
+head and the validation questions. FOLDER gets the runs.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ def tf_idf() -> dict[str, float]:
     """Trains TF-IDF with logistic regression, and returns its test accuracy and seconds."""
     import pandas as pd
     from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.linear_model import LogisticRegressionCV
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GridSearchCV
     from sklearn.pipeline import make_pipeline, make_union
 
     began = time.perf_counter()
@@ -48,7 +49,8 @@ def tf_idf() -> dict[str, float]:
         TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True),
         TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True),
     )
-    model = make_pipeline(features, LogisticRegressionCV(Cs=[1, 4, 16, 64], cv=5, max_iter=500))
+    strengths = {"C": [4, 16, 64]}
+    model = make_pipeline(features, GridSearchCV(LogisticRegression(max_iter=300, tol=1e-3), strengths, cv=3))
     accuracy = model.fit(known.text, known.label).score(tested.text, tested.label)
     return {"accuracy": float(accuracy), "whole": time.perf_counter() - began}
 
@@ -60,9 +62,8 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=pathlib.Path)
     options = parser.parse_args(arguments)
-    found: dict[str, list[dict[str, float]]] = {"tf_idf": [], **{method: [] for method in METHODS}}
+    found: dict[str, list[dict[str, float]]] = {"tf_idf": [tf_idf()], **{method: [] for method in METHODS}}
     for seed in range(options.seeds):
-        found["tf_idf"].append(tf_idf())
         for method in METHODS:
             found[method].append(ours(method, options.folder / f"{method}_{seed}", seed))
         print({name: runs[-1] for name, runs in found.items()}, file=sys.stderr, flush=True)
