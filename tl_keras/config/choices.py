@@ -40,7 +40,7 @@ _TASKS: dict[str, LabelKind] = {
 
 EXPECTED_SOURCE = (
     "a directory, an archive (.zip, .tar, .tar.gz), csv:FILE, parquet:FILE, tfrecord:GLOB, tfds:NAME, hf:FOLDER, npz:FILE, "
-    "digits, or gs://, s3:// or https:// to such an archive or directory"
+    "txt:FOLDER, digits, or gs://, s3:// or https:// to such an archive or directory"
 )
 
 

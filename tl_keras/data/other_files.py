@@ -71,6 +71,8 @@ def _how_to_read(root: str, tree: Folder) -> Iterator[str]:
         yield f"Unpack the archives in it, such as {archives[0]}."
     if any(path.lower().endswith((".csv", ".tsv")) for path in paths):
         yield table_remedy(root, tree)
+    if any(path.lower().endswith(".txt") and os.path.dirname(path) != root for path in paths):
+        yield f"Where the classes are of texts, use --data=txt:{root}."
 
 
 def _other_files(root: str, tree: Folder) -> Iterator[str]:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from tl_keras.config import EXPECTED_SOURCE
 from tl_keras.errors import DataError, DependencyError, TransferError, nearest
 
-KINDS = ("csv", "hf", "npz", "parquet", "tfds", "tfrecord")
+KINDS = ("csv", "hf", "npz", "parquet", "tfds", "tfrecord", "txt")
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 UNREAD_ARCHIVES = (".rar", ".7z", ".zst", ".gz", ".bz2", ".xz")
 
@@ -71,7 +71,7 @@ def check_source(name: str | os.PathLike[str]) -> SourceName:
     kind, rest = parsed = parse_source_name(name)
     if kind in ("csv", "npz", "parquet") and not os.path.isfile(rest):
         raise DataError(f"{kind}:{rest}: expected a {kind} file. Received a path without such a file. Check the path.")
-    if kind == "folder":
+    if kind in ("folder", "txt"):
         _require_directory(Path(rest))
     return parsed
 

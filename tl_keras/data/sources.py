@@ -18,7 +18,7 @@ from tl_keras.data.label_kinds import as_kind, in_declared_order
 from tl_keras.data.options import NO_OPTIONS, SourceOptions
 from tl_keras.data.remote import fetch
 from tl_keras.data.source_names import check_source
-from tl_keras.data.table_source import csv_source, data_frame_source, parquet_source
+from tl_keras.data.table_source import csv_source, data_frame_source, parquet_source, text_folder_source
 from tl_keras.data.tfds import TFDSSource
 from tl_keras.data.tfrecord import TFRecordSource
 from tl_keras.data.wrong_task import require_single_labels
@@ -32,8 +32,8 @@ def open_source(source: Any, options: SourceOptions = NO_OPTIONS) -> Source:
 
     Args:
       source: A name: a directory or an archive of class folders, also at gs://, s3:// or https://, `csv:FILE`,
-        `parquet:FILE`, `tfrecord:GLOB`, `tfds:NAME[/config]`, `hf:FOLDER`, `npz:FILE`, or `digits` (scikit-learn's; a
-        directory of that name is `./digits`); a path may also be a `pathlib.Path`. Or an object: a `Source`, a pandas
+        `parquet:FILE`, `tfrecord:GLOB`, `tfds:NAME[/config]`, `hf:FOLDER`, `npz:FILE`,
+        `txt:FOLDER` (texts), or `digits` (scikit-learn's; a directory of that name is `./digits`); a path may also be a `pathlib.Path`. Or an object: a `Source`, a pandas
         DataFrame, a dataset of Hugging Face's `datasets`, or a `tf.data.Dataset`.
       options: Options for reading it.
 
@@ -101,6 +101,7 @@ def _open_named(source: str | os.PathLike[str], options: SourceOptions) -> Sourc
         "parquet": parquet_source,
         "tfds": TFDSSource,
         "tfrecord": TFRecordSource,
+        "txt": text_folder_source,
     }
     return readers[kind](rest, options)
 

@@ -14,6 +14,7 @@ from tl_keras.data.image_table import list_table, names_texts
 from tl_keras.data.options import NO_OPTIONS, SourceOptions
 from tl_keras.data.source_names import parse_source_name
 from tl_keras.data.table import Table
+from tl_keras.data.text_folder import read_text_folder
 from tl_keras.errors import DataError, DependencyError
 
 
@@ -52,6 +53,14 @@ def _source_of(table: Table, options: SourceOptions) -> Source:
 
         return TextTableSource(table, options)
     return TableSource(table, options)
+
+
+def text_folder_source(path: str, options: SourceOptions = NO_OPTIONS) -> Source:
+    """Returns the texts in class folders; see `read_text_folder`."""
+    from tl_keras.data.text_table import TextTableSource
+
+    table, ids = read_text_folder(path, options.folder_meanings)
+    return TextTableSource(table, options, ids=ids)
 
 
 def csv_source(path: str, options: SourceOptions = NO_OPTIONS) -> Source:
@@ -101,6 +110,8 @@ def data_frame_source(frame: Any, options: SourceOptions = NO_OPTIONS) -> Source
 def noun_of(name: str, options: SourceOptions = NO_OPTIONS) -> str:
     """Returns what a named source holds, `image` or `text`, by no more than the header of a table."""
     kind, rest = parse_source_name(name)
+    if kind == "txt":
+        return "text"
     if kind == "csv":
         return "text" if csv_holds_texts(rest, options.column_names) else "image"
     if kind == "parquet" and os.path.isfile(rest):

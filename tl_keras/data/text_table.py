@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -25,6 +26,7 @@ class TextTableSource(RandomAccessSource):
     Args:
       table: The table.
       options: Names of its columns.
+      ids: Names of the rows; empty for their lines.
 
     Raises:
       DataError: A column is missing, or a row has no label.
@@ -32,7 +34,7 @@ class TextTableSource(RandomAccessSource):
 
     noun = "text"
 
-    def __init__(self, table: Table, options: SourceOptions):
+    def __init__(self, table: Table, options: SourceOptions, *, ids: Sequence[str] = ()):
         table, chosen, names, labels, more = labelled(table, options, what="text")
         texts = table.column(chosen["text"])
         if unlabelled := [line for line, label in zip(table.lines, labels, strict=True) if label == ""]:
@@ -53,7 +55,7 @@ class TextTableSource(RandomAccessSource):
         super().__init__(
             name=table.name,
             class_names=class_names,
-            ids=[f"line:{table.lines[index]}" for index in kept],
+            ids=[ids[index] if ids else f"line:{table.lines[index]}" for index in kept],
             labels=numbers,
             declared_splits=np.array([splits[index] for index in kept]),
             groups=groups,
