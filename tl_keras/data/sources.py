@@ -31,9 +31,9 @@ def open_source(source: Any, options: SourceOptions = NO_OPTIONS) -> Source:
     """Lists the images of a source.
 
     Args:
-      source: A name: a directory or an archive of class folders, also at gs://, s3:// or https://, `csv:FILE`,
-        `parquet:FILE`, `tfrecord:GLOB`, `tfds:NAME[/config]`, `hf:FOLDER`, `npz:FILE`,
-        `txt:FOLDER` (texts), or `digits` (scikit-learn's; a directory of that name is `./digits`); a path may also be a `pathlib.Path`. Or an object: a `Source`, a pandas
+      source: A name: a directory or an archive of class folders, also at gs://, s3:// or https://, `csv:FILE`, `parquet:FILE`,
+        `tfrecord:GLOB`, `tfds:NAME[/config]`, `hf:FOLDER`, `npz:FILE`, `txt:FOLDER` (texts), or `digits` (scikit-learn's; a
+        directory of that name is `./digits`); a path may also be a `pathlib.Path`. Or an object: a `Source`, a pandas
         DataFrame, a dataset of Hugging Face's `datasets`, or a `tf.data.Dataset`.
       options: Options for reading it.
 
