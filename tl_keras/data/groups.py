@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import posixpath
 import re
 from collections.abc import Sequence
@@ -116,35 +117,70 @@ def deal(
     Returns:
       int64 (n,), position of each image's split.
     """
-    number = int(unit.max()) + 1
-    counts: np.ndarray = np.zeros((number, int(labels.max()) + 1))
-    np.add.at(counts, (unit, labels), 1)
-    total = counts.sum(axis=0)
-    targets = np.asarray(fractions)[:, None] * total
-    missing: np.ndarray = np.full(len(targets), _MISSING if first_has_all else 0.0)
-    missing[0] = _MISSING_FROM_FIRST if first_has_all else 0.0
-    size = counts.sum(axis=1)
-    order = np.lexsort((np.random.default_rng(seed).permutation(number), -np.floor(np.log2(size))))
-    filled = np.zeros_like(targets)
-    split_of: np.ndarray = np.full(number, -1)
-
-    def cost(filled: np.ndarray) -> np.ndarray:
-        off = (filled - targets) ** 2 / np.maximum(targets, 1e-9)
-        return (off + (filled < 0.5) * missing[:, None] * total).sum(axis=1)
-
+    number, classes = int(unit.max()) + 1, int(labels.max()) + 1
+    # Python's numbers in lists: a unit has few classes, for which NumPy's calls take twenty times as long.
+    contents = _contents(unit, labels, number, classes)
+    total = np.bincount(labels, minlength=classes).tolist()
+    size = np.bincount(unit, minlength=number)
+    order = np.lexsort((np.random.default_rng(seed).permutation(number), -np.floor(np.log2(size)))).tolist()
+    splits = [
+        _Split(
+            filled=[0] * classes,
+            targets=[fraction * images for images in total],
+            missing=(_MISSING if position else _MISSING_FROM_FIRST) if first_has_all else 0.0,
+        )
+        for position, fraction in enumerate(fractions)
+    ]
+    split_of: list[int] = [-1] * number
     for _ in range(_MOST_ROUNDS):
         moved = False
-        for one in order.tolist():
-            before = split_of[one]
+        for one in order:
+            before, content = split_of[one], contents[one]
             if before >= 0:
-                filled[before] -= counts[one]
-            best = int(np.argmin(cost(filled + counts[one]) - cost(filled)))
-            filled[best] += counts[one]
+                splits[before].add(content, -1)
+            costs = [split.cost_of(content, total) for split in splits]
+            best = costs.index(min(costs))
+            splits[best].add(content, 1)
             split_of[one] = best
             moved |= best != before
         if not moved:
             break
-    return split_of[unit]
+    return np.array(split_of, np.int64)[unit]
+
+
+# The classes of a unit, each with the number of its images.
+_Content = list[tuple[int, int]]
+
+
+def _contents(unit: np.ndarray, labels: np.ndarray, number: int, classes: int) -> list[_Content]:
+    """Returns the content of each unit."""
+    pairs, counts = np.unique(unit * classes + labels, return_counts=True)
+    rows = list(zip((pairs % classes).tolist(), counts.tolist(), strict=True))
+    ends = np.searchsorted(pairs, np.arange(number + 1) * classes).tolist()
+    return [rows[start:end] for start, end in itertools.pairwise(ends)]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Split:
+    """What a split has and should have of each class, and what a missing class costs, in images of that class."""
+
+    filled: list[int]
+    targets: list[float]
+    missing: float
+
+    def add(self, content: _Content, sign: int) -> None:
+        """Puts a unit into the split, or with -1 takes it out."""
+        for label, count in content:
+            self.filled[label] += sign * count
+
+    def cost_of(self, content: _Content, total: list[int]) -> float:
+        """Returns by how much a unit more would change the cost: squares of what is missing, relative to what there should be."""
+        cost, filled, targets, missing = 0.0, self.filled, self.targets, self.missing
+        for label, count in content:
+            cost += count * (2 * (filled[label] - targets[label]) + count) / (targets[label] or 1e-9)
+            if missing and not filled[label]:
+                cost -= missing * total[label]
+        return cost
 
 
 def seed_of(contents: np.ndarray, seed: int) -> int:
