@@ -94,7 +94,7 @@ def test_a_run_that_was_killed_goes_on_and_no_run_without_folds_does(config, sou
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(
-            "tl_keras.experiments.folds._write_predictions", killed
+            "tl_keras.experiments.folds.write_predictions", killed
         )  # the folds are over, the last run has not begun
         train_with_folds(config, tmp_path / "run", folds=2, source=source)
     with pytest.raises(WorkdirError, match="expected a run without folds"):
@@ -125,3 +125,7 @@ def test_what_cannot_be_folded_is_refused(config, source, tmp_path):
     images = read_images(decide(config, source=source), ModelCache(), source=source)
     with pytest.raises(DataError, match="expected at least 30 groups"):
         fold_of_each(images, folds=30, seed=0)
+    images.source.labels[images.splits.train[0]] = 2
+    images.source.class_names = ("0", "1", "2")
+    with pytest.raises(DataError, match=r"at least two groups of every class.* Received one of 2"):
+        fold_of_each(images, folds=3, seed=0)

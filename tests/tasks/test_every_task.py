@@ -14,8 +14,10 @@ import tl_keras
 from tl_keras.advice.advisor import advise
 from tl_keras.advice.candidates import Candidate
 from tl_keras.data.options import SourceOptions
+from tl_keras.experiments.folds import train_with_folds
 from tl_keras.experiments.measure import as_text
 from tl_keras.predict import as_text as predictions_as_text
+from tl_keras.reporting.run_report import write_report
 from tl_keras.serving.monitoring import compare_images
 from tl_keras.training.model_cache import ModelCache
 
@@ -86,6 +88,22 @@ def test_it_learns_and_names_its_score(trained):
     assert stored[f"test_{SCORES[task]}"] == result.score
     assert "test_accuracy" not in stored
     assert stored["measures"]["examples"] == result.images["test"]
+
+
+@pytest.mark.parametrize("task", list(COLUMNS))
+def test_it_has_folds(task, config_of, tmp_path):
+    config = config_of(task)
+    config.training.epochs = 8
+    result = train_with_folds(config, tmp_path / "run", folds=2)
+    assert result.folds[SCORES[task]] == result.validation_score > CHANCE[task]
+    assert result.folds["interval"][0] <= result.validation_score <= result.folds["interval"][1]
+    with (tmp_path / "run" / "out_of_fold.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["image"] for row in rows] == [f"{number}.png" for number in sorted(range(120), key=str)]
+    assert len({row["label"] for row in rows}) > 2 and {row["fold"] for row in rows} == {"1", "2"}
+    if task == "regression":  # in the unit of the labels, whatever mean each fold had
+        assert np.abs(np.mean([float(row["values_of_brightness"]) - float(row["label"]) for row in rows])) < 10
+    assert "Out of fold, each answered by a model" in write_report(tmp_path / "run").read_text()
 
 
 @pytest.mark.parametrize("task", list(COLUMNS))

@@ -3,21 +3,55 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+
+import numpy as np
+
+# More change the ratio of two widths by less than a few groups do.
+_RESAMPLES = 200
 
 
-def fold_interval(score: float, interval: tuple[float, float], *, folds: int) -> tuple[float, float]:
+def fold_interval(
+    score: float, interval: tuple[float, float], *, folds: int, design_effect: float = 1.0
+) -> tuple[float, float]:
     """Returns the 95% interval of an out-of-fold score.
 
     The models of two folds share most of their images, so that their errors go together, and the interval of as many independent
     answers is too short (Bengio and Grandvalet 2004, "No unbiased estimator of the variance of k-fold cross-validation"). Its
     variance is multiplied by a factor of Nadeau and Bengio 2003, "Inference for the generalization error": 1 + folds * (held
-    out / trained on), whose last fraction is 1 / (folds - 1).
+    out / trained on), whose last fraction is 1 / (folds - 1). `python -m benchmarks.fold_interval` measures how often it covers.
 
     Args:
       score: Score over all images.
       interval: 95% interval of the same score if the answers were independent.
       folds: Number of folds, at least 2.
+      design_effect: Factor of the variance because images of a group are alike, from `design_effect`.
     """
-    wider = math.sqrt(1 + folds / (folds - 1))
+    wider = math.sqrt((1 + folds / (folds - 1)) * design_effect)
     low, high = (score + wider * (end - score) for end in interval)
     return max(low, min(0.0, interval[0])), min(high, max(1.0, interval[1]))
+
+
+def design_effect(score_of: Callable[[np.ndarray], float], group: np.ndarray) -> float:
+    """Returns the factor by which groups enlarge the variance of a score, at least 1 (Kish 1965, "Survey Sampling").
+
+    It is the variance over draws of whole groups, with replacement, by that over draws of images. Where neither varies, because
+    every answer is right, a group counts as one image.
+
+    Args:
+      score_of: Function from positions of images, int64 (k,), to their score.
+      group: Group of each image, int64 (n,).
+    """
+    order = np.argsort(group, kind="stable")
+    members = np.split(order, np.flatnonzero(np.diff(group[order])) + 1)
+    if len(members) == len(group):
+        return 1.0
+    random = np.random.default_rng(0)
+    of_groups = [
+        score_of(np.concatenate([members[one] for one in random.integers(0, len(members), len(members))]))
+        for _ in range(_RESAMPLES)
+    ]
+    of_images = [score_of(random.integers(0, len(group), len(group))) for _ in range(_RESAMPLES)]
+    if not np.var(of_images) or not np.var(of_groups):
+        return len(group) / len(members)
+    return max(1.0, float(np.var(of_groups) / np.var(of_images)))

@@ -8,16 +8,13 @@ images ─► fold of each ─► a run a fold: trained on the others, measured 
 from __future__ import annotations
 
 import copy
-import csv
 import dataclasses
-import io
 import os
 import pathlib
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from tl_keras.config import TransferConfig, from_json, to_json
 from tl_keras.console import in_words, number_of, say
@@ -26,20 +23,20 @@ from tl_keras.data.inspection import Reading
 from tl_keras.data.mirroring import measure_mirroring
 from tl_keras.data.pipeline import evaluation_order
 from tl_keras.data.sources import Source, SourceOptions, open_source
+from tl_keras.data.splits import Splits
 from tl_keras.distribution.cluster import read_cluster
 from tl_keras.errors import ConfigError, DataError
-from tl_keras.evaluation.folds import fold_interval
+from tl_keras.evaluation.folds import design_effect, fold_interval
+from tl_keras.experiments.out_of_fold_table import write_predictions
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.runs.folds import begin_folds
 from tl_keras.runs.records import RunResult
 from tl_keras.runs.stopwatch import Stopwatch
-from tl_keras.tasks.base import Task, task_named
+from tl_keras.tasks.base import task_named
 from tl_keras.training.loop import train_and_evaluate
 from tl_keras.training.model_cache import ModelCache
 from tl_keras.training.out_of_fold import OutOfFold
 from tl_keras.training.preparation import RunImages, decide, read_images
-
-PREDICTIONS = "out_of_fold.csv"
 
 
 def train_with_folds(
@@ -99,10 +96,6 @@ def train_with_folds(
     run.check_writable()
     images = _labelled(read_images(decided, models, source=source))
     task = task_named(decided.task).with_labels(images.source.labels[images.splits.train])
-    if task.label_kind != "class":
-        raise ConfigError(
-            f"folds: expected one class per image. Received: task {decided.task}. Leave --folds out: folds do not support it yet."
-        )
     if decided.data.horizontal_flip == "auto":
         mirroring = measure_mirroring(images.source, images.splits.train, seed=config.seed)
         config = from_json(to_json(config))
@@ -111,7 +104,7 @@ def train_with_folds(
     fold = fold_of_each(images, folds=folds, seed=config.seed)
     begin_folds(run, folds)
     found = _train_folds(decided, images, fold, run.path / "folds", models)
-    _write_predictions(found, run, task)
+    write_predictions(found, run, task)
     say(f"folds: {describe(found)}; now all {number_of(len(fold), 'labelled image')} train the final model")
     return train_and_evaluate(
         config,
@@ -140,14 +133,22 @@ def fold_of_each(images: RunImages, *, folds: int, seed: int) -> np.ndarray:
     order = np.argsort(contents, kind="stable")
     unit = units(contents[order], source.groups.names[labelled][order] if source.groups else None)
     number = int(unit.max()) + 1
+    what = "groups" if source.groups else "different images"
     if number < folds:
-        what = "groups" if source.groups else "different images"
         raise DataError(
             f"{source.name}: expected at least {folds} {what}, one for each fold. Received {number}. Use --folds={max(number, 2)}."
         )
     strata = source.labelling.strata(source.labels)
     fold: np.ndarray = np.empty(len(labelled), np.int64)
     fold[order] = deal(unit, strata[labelled][order], [1 / folds] * folds, seed=seed_of(contents, seed))
+    for each in range(folds):
+        held_out, others = source.labels[labelled[fold == each]], source.labels[labelled[fold != each]]
+        if len(missing := source.labelling.not_trained(held_out, others)):
+            names = ", ".join(source.class_names[label] for label in missing.tolist())
+            raise DataError(
+                f"{source.name}: expected at least two {what} of every class, so that a fold that holds one out has another to "
+                f"train on. Received one of {names}. Add images, or leave --folds out."
+            )
     return fold
 
 
@@ -187,12 +188,16 @@ def _train_folds(
         run = RunDirectory(folder / f"fold_{each + 1}")
         result = train_and_evaluate(config, run.path, source=declaring, models=models)
         order = evaluation_order(declaring, held_out)
-        logits[np.searchsorted(labelled, order)] = run.read_logits()
+        trained_on = Splits.from_json(run.read_splits() or {}, source).train
+        of_fold = task_named(config.task).with_labels(source.labels[trained_on])
+        logits[np.searchsorted(labelled, order)] = task.converted(run.read_logits(), of_fold)
         histories.append(tuple(run.read_epochs(at_least=result.kept_epoch)))
         scores.append(result.score)
         validation_images += result.images["validation"]
     labels = source.labels[labelled]
     score = task.score(logits, labels)
+    unit = units(images.inspection.sha256[labelled], source.groups.names[labelled] if source.groups else None)
+    alike = design_effect(lambda rows: task.score(logits[rows], labels[rows]), unit)
     return OutOfFold(
         images=images,
         fold=fold,
@@ -201,7 +206,7 @@ def _train_folds(
         validation_images=validation_images,
         scores=tuple(scores),
         score=score,
-        interval=fold_interval(score, task.interval(logits, labels), folds=number),
+        interval=fold_interval(score, task.interval(logits, labels), folds=number, design_effect=alike),
         score_name=task.score_name,
     )
 
@@ -213,18 +218,3 @@ def _holding_out(source: Source, labelled: np.ndarray, held_out: np.ndarray) -> 
     declaring.declared_splits[labelled] = "train"
     declaring.declared_splits[held_out] = "test"
     return declaring
-
-
-def _write_predictions(found: OutOfFold, run: RunDirectory, task: Task) -> None:
-    """Writes a row for each labelled image: its name, label, fold, the answer and both probabilities."""
-    source, names = found.images.source, found.images.source.class_names
-    probabilities = task.class_probabilities(task.probabilities(tf.constant(found.logits)).numpy())
-    answers = task.decide(found.logits)
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["image", "label", "fold", "answer", "probability", "probability_of_label"])
-    for row, index in enumerate(found.labelled.tolist()):
-        label, answer = int(source.labels[index]), int(answers[row])
-        likely = [f"{probabilities[row, which]:.4f}" for which in (answer, label)]
-        rows.writerow([source.ids[index], names[label], found.fold[row] + 1, names[answer], *likely])
-    run.write_text(PREDICTIONS, text.getvalue())

@@ -78,6 +78,18 @@ class Task(abc.ABC):
         """
         return self
 
+    def converted(self, logits: np.ndarray, trained: Task) -> np.ndarray:
+        """Returns logits with which this task gives the answers that another gives with its own, float32 (n, outputs).
+
+        Override it if what `with_labels` finds changes what a logit means, as a mean and a deviation do: the models of folds are
+        trained on different images.
+
+        Args:
+          logits: Logits of a model, float32 (n, outputs).
+          trained: Task of that model, of the same class as this one.
+        """
+        return logits
+
     def facts(self) -> dict[str, Any]:
         """Returns as JSON values what `with_labels` and `with_predictions` found, which models are stored with."""
         return {}

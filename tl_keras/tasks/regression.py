@@ -71,6 +71,11 @@ class Regression(Task):
         edges = tuple(np.quantile(predicted[:, 0], _TENTHS).tolist())
         return dataclasses.replace(self, half_widths=tuple(half_widths(labels, predicted).tolist()), edges=edges)
 
+    def converted(self, logits: np.ndarray, trained: Task) -> np.ndarray:
+        """Returns logits of the same numbers, by this task's means and deviations."""
+        assert isinstance(trained, Regression)
+        return ((trained._in_units(logits) - np.array(self.means)) / np.array(self.deviations)).astype(np.float32)
+
     def facts(self) -> dict[str, Any]:
         """Returns the fields."""
         return {field.name: list(getattr(self, field.name)) for field in dataclasses.fields(self)}
