@@ -1,6 +1,6 @@
 """Sets with planted groups: ten near-copies of each photo, by crops, small rotations and light, under names that tell or do not.
 
-    python -m benchmarks.planted_groups FOLDER
+python -m benchmarks.planted_groups FOLDER
 
 """
 
@@ -21,14 +21,18 @@ def near_copy(photo: Image.Image, random: np.random.Generator) -> Image.Image:
     turned = photo.rotate(float(random.uniform(-10, 10)), Image.Resampling.BILINEAR)
     share = random.uniform(0.7, 0.9)
     width, height = int(photo.width * share), int(photo.height * share)
-    left, top = (int(random.integers(0, size - part + 1)) for size, part in ((photo.width, width), (photo.height, height)))
+    left, top = (
+        int(random.integers(0, size - part + 1)) for size, part in ((photo.width, width), (photo.height, height))
+    )
     part = turned.crop((left, top, left + width, top + height)).resize((224, 224))
     for enhancer in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
         part = enhancer(part).enhance(float(random.uniform(0.75, 1.25)))
     return part
 
 
-def plant(folder: pathlib.Path, *, objects_of_each_class: int, name: str = "object{object}_{copy:02}.jpg", seed: int = 0) -> pathlib.Path:
+def plant(
+    folder: pathlib.Path, *, objects_of_each_class: int, name: str = "object{object}_{copy:02}.jpg", seed: int = 0
+) -> pathlib.Path:
     """Writes FOLDER/CLASS/*.jpg, near-copies of some flowers, and returns the folder.
 
     Args:

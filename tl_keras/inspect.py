@@ -3,7 +3,8 @@
     python -m tl_keras.inspect --data=photos/ --out=report
     python -m tl_keras.inspect --data=photos/ --out=report --write_splits=clean.csv
 
-The command writes report/inspection.json and report/inspection.html, a page with thumbnails that needs nothing else.
+The command writes report/inspection.json and report/inspection.html, a page with thumbnails that needs nothing else; and
+report/groups.csv where images belong together that would make an accuracy too high if some were trained on and others measured.
 --write_splits writes a CSV file of clean, stratified splits without copies, for --data=csv:clean.csv. No image is changed.
 """
 
@@ -40,6 +41,8 @@ def main(arguments: list[str]) -> None:
     from tl_keras.advice.candidates import parse_candidate, preferred_candidate
     from tl_keras.advice.data_page import page
     from tl_keras.advice.data_report import clean_splits, describe, inspect_closely, write_splits
+    from tl_keras.advice.leak import TABLE, write_groups
+    from tl_keras.data.base import FileSource
     from tl_keras.data.options import SourceOptions
     from tl_keras.data.sources import open_source
     from tl_keras.runs.directory import RunDirectory
@@ -56,6 +59,10 @@ def main(arguments: list[str]) -> None:
         out.write_text("inspection.json", json.dumps(report.to_json(), indent=1) + "\n")
         out.write_text("inspection.html", page(report))
         print(f"wrote: {out.path}/inspection.html, {out.path}/inspection.json")
+        if report.leak and not report.leak.declared and isinstance(source, FileSource):
+            table = out.path / TABLE
+            write_groups(source, report.leak, table)
+            print(f"wrote: {table}; python -m tl_keras.train --data=csv:{table}{_flags(source, config.task)}")
     if _WRITE_SPLITS.value:
         path = pathlib.Path(_WRITE_SPLITS.value)
         splits = clean_splits(report, config)

@@ -27,8 +27,7 @@ def page(report: DataReport) -> str:
         facts=[
             f"{len(report.source):,} images of {report.source.labelling.count(report.source.class_names)}; on the features of "
             f"{report.teacher}, {report.probe_says}.",
-            *report.source.notes,
-            *report.inspection.findings,
+            *report.remarks,
         ],
         sections=[_section(problem, report, positions) for problem in report.problems],
     )

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
-import os
 import pathlib
 import re
 from collections.abc import Iterator, Sequence
@@ -15,7 +12,9 @@ import numpy as np
 from sklearn.tree import DecisionTreeClassifier
 
 from tl_keras.advice.candidates import Candidate
+from tl_keras.advice.data_table import write_table
 from tl_keras.advice.label_checks import LabelCheck, check_labels
+from tl_keras.advice.leak import Leak, find_leak, with_groups
 from tl_keras.advice.suspects import THUMBNAIL, far_away, near_copies, thumbnails
 from tl_keras.advice.teacher_scores import pooled_features
 from tl_keras.advice.transferability import FOLDS, fold_of_each
@@ -23,12 +22,12 @@ from tl_keras.config import TransferConfig
 from tl_keras.console import number_of
 from tl_keras.data.base import FileSource, require_images
 from tl_keras.data.file_kinds import CONVERTED_SUFFIXES, SUFFIXES, kind_of_file, suffix_of
+from tl_keras.data.groups import units
 from tl_keras.data.inspection import Inspection, Reading, inspect_source
 from tl_keras.data.sources import Source
 from tl_keras.data.splits import Splits, split_source
 from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.errors import DataError
-from tl_keras.files import replacing
 from tl_keras.serving.outlier import fit_outlier_model
 
 # Ratio of sides above which a teacher's centre crop keeps less than a third of the image.
@@ -76,6 +75,7 @@ class DataReport:
       probe_says: The same in words.
       problems: Problems, one for each kind that was found.
       copies: int64 (n,), the same number for images that are copies of each other, a unique one for the others.
+      leak: Groups that the accuracy depends on, declared or found; None for none.
     """
 
     source: Source
@@ -85,6 +85,13 @@ class DataReport:
     probe_says: str
     problems: tuple[Problem, ...]
     copies: np.ndarray
+    leak: Leak | None
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Returns sentences on the images, what groups do first."""
+        groups = (self.leak.says,) if self.leak else ()
+        return (*groups, *self.source.notes, *self.inspection.findings)
 
     def to_json(self) -> dict[str, Any]:
         """Returns the report as JSON values."""
@@ -94,6 +101,7 @@ class DataReport:
             "probe_accuracy": self.probe_accuracy,
             **self.inspection.to_json(),
             "notes": list(self.source.notes),
+            "groups": self.leak.to_json() if self.leak else None,
             "problems": [
                 {
                     "kind": problem.kind,
@@ -131,7 +139,9 @@ def inspect_closely(source: Source, candidate: Candidate, config: TransferConfig
     )
     copies[indices] = indices[groups]
     features = pooled_features(candidate, config, source, inspection, indices)
-    check = check_labels(source, indices, features, groups=groups, seed=config.seed)
+    leak = find_leak(source, indices, features, inspection.sha256[indices], near=groups, seed=config.seed)
+    together = units(groups.astype(str), leak.names[indices] if leak else None)
+    check = check_labels(source, indices, features, groups=together, seed=config.seed)
     problems = (
         _undecodable(inspection),
         _wrong_extensions(source, indices),
@@ -151,6 +161,7 @@ def inspect_closely(source: Source, candidate: Candidate, config: TransferConfig
         probe_says=check.says,
         problems=tuple(problem for problem in problems if problem.rows),
         copies=copies,
+        leak=leak,
     )
 
 
@@ -170,8 +181,9 @@ def clean_splits(report: DataReport, config: TransferConfig) -> Splits:
         kept[members] = False
         if len(np.unique(source.labels[members], axis=0)) == 1:
             kept[min(members, key=lambda index: (order.get(str(source.declared_splits[index]), 2), index))] = True
+    # Declared splits stay, whatever they divide: the report says so.
     return split_source(
-        source,
+        source if np.any(source.declared_splits != "") else with_groups(source, report.leak),
         dataclasses.replace(report.inspection, decodable=kept),
         validation_fraction=config.data.validation_fraction,
         test_fraction=config.data.test_fraction,
@@ -192,15 +204,12 @@ def write_splits(report: DataReport, splits: Splits, path: pathlib.Path) -> None
             f"write_splits: expected a source of image files, a directory or csv:FILE. Received: {source.name}. "
             "Leave --write_splits out."
         )
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["path", *source.labelling.columns(source.class_names), "split"])
+    names: np.ndarray = np.full(len(source), "", "U10")
     for split in ("train", "validation", "test"):
-        for index in getattr(splits, split).tolist():
-            place = os.path.relpath(source.path(index), path.parent or ".")
-            rows.writerow([place, *source.labelling.cells(source.labels[index], source.class_names), split])
-    with replacing(path) as temporary:
-        temporary.write_text(text.getvalue(), encoding="utf-8", errors="surrogateescape")
+        names[getattr(splits, split)] = split
+    order = np.concatenate([splits.train, splits.validation, splits.test])
+    groups = {} if report.leak is None else {"group": report.leak.names}
+    write_table(source, path, order, {"split": names, **groups})
 
 
 def describe(report: DataReport, *, shown: int = 30) -> str:
@@ -209,7 +218,7 @@ def describe(report: DataReport, *, shown: int = 30) -> str:
         f"{len(report.source)} images of {report.source.labelling.count(report.source.class_names)}; features of {report.teacher}, "
         f"on which {report.probe_says}"
     ]
-    lines += [f"- {remark}" for remark in (*report.source.notes, *report.inspection.findings)]
+    lines += [f"- {remark}" for remark in report.remarks]
     for problem in report.problems:
         lines += ["", f"{problem.kind}, {len(problem.rows)}: {problem.meaning}"]
         cases = [

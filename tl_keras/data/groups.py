@@ -64,18 +64,21 @@ def groups_by_name(source: str, ids: Sequence[str], group_by: str) -> Groups:
     Raises:
       DataError: No two images share a group.
     """
-    if group_by == "folder":
-        names = [posixpath.basename(posixpath.dirname(image_id)) for image_id in ids]
-    else:
-        matches = [re.search(group_by, image_id) for image_id in ids]
-        names = ["/".join(filter(None, match.groups())) or match[0] if match else "" for match in matches]
-    found = Groups.of_column(f"--group_by={group_by}", names)
+    found = Groups.of_column(f"--group_by={group_by}", names_found(ids, group_by))
     if found is None:
         raise DataError(
             f"{source}: expected groups of images by --group_by={group_by}. Received none with two images; the first name is "
             f"{printable(ids[0])}. Write an expression that finds the group in such names, as in --group_by='patient[0-9]+'."
         )
     return found
+
+
+def names_found(ids: Sequence[str], group_by: str) -> list[str]:
+    """Returns what `--group_by` finds in each name, empty where it finds nothing."""
+    if group_by == "folder":
+        return [posixpath.basename(posixpath.dirname(image_id)) for image_id in ids]
+    matches = [re.search(group_by, image_id) for image_id in ids]
+    return ["/".join(filter(None, match.groups())) or match[0] if match else "" for match in matches]
 
 
 def units(contents: np.ndarray, groups: np.ndarray | None) -> np.ndarray:

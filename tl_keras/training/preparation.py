@@ -20,8 +20,10 @@ from tl_keras.backbones.preprocessing import Preprocess
 from tl_keras.backbones.specs import takes_texts
 from tl_keras.builder import Student, choose_backbone
 from tl_keras.config import TransferConfig, from_json, resolve, to_json, with_epochs
+from tl_keras.data.base import FileSource
 from tl_keras.data.inspection import Inspection, Reading
 from tl_keras.data.mirroring import measure_mirroring
+from tl_keras.data.name_series import warning_of_series
 from tl_keras.data.sources import Source, SourceOptions
 from tl_keras.data.splits import Splits, split_source
 from tl_keras.data.table_source import noun_of
@@ -272,7 +274,7 @@ def prepare(
     config = dataclasses.replace(with_epochs(config, images=len(images.splits.train)), **distributor.hardware.chosen)
     teacher = choose_backbone(config.model)
     remarks += [
-        *([images.source.groups.describe()] if images.source.groups else []),
+        *_group_remarks(images.source),
         *images.inspection.findings,
         *images.splits.remarks(),
         *crop_remark(teacher.preprocess, images.inspection),
@@ -304,6 +306,15 @@ def crop_remark(preprocess: Preprocess, inspection: Inspection) -> list[str]:
     return [
         f"the teacher's centre crop keeps {kept:.0%} of the images' area on average; --resize=squash or --resize=pad keeps all"
     ]
+
+
+def _group_remarks(source: Source) -> list[str]:
+    """Returns a sentence on the groups of a source, or on files whose names look like groups."""
+    if source.groups is not None:
+        return [source.groups.describe()]
+    if not isinstance(source, FileSource):
+        return []
+    return warning_of_series(source.ids, source.labelling.strata(source.labels))
 
 
 def _make_splits(config: TransferConfig, source: Source, inspection: Inspection) -> Splits:

@@ -1,0 +1,88 @@
+"""Tests of tl_keras.advice.leak: groups that nobody has declared are found where they make an accuracy too high, and only there."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from tl_keras.advice.leak import find_leak, with_groups, write_groups
+from tl_keras.data.arrays import ArraySource
+from tl_keras.data.base import FileSource
+
+OBJECTS, COPIES, CLASSES = 45, 6, 3
+
+
+def _planted():
+    """Returns features of several photos of each object, and the object and class of each."""
+    random, objects = np.random.default_rng(0), np.repeat(np.arange(OBJECTS), COPIES)
+    classes = objects % CLASSES
+    own, centres = random.normal(size=(OBJECTS, 64)), 0.35 * random.normal(size=(CLASSES, 64))
+    features = own[objects] + centres[classes] + 0.2 * random.normal(size=(len(objects), 64))
+    return features.astype(np.float32), objects, classes
+
+
+def _files(names, labels):
+    return FileSource(
+        paths=[f"/photos/{name}".encode() for name in names],
+        ids=names,
+        name="photos",
+        class_names=("a", "b", "c"),
+        labels=labels,
+        declared_splits=np.full(len(names), ""),
+    )
+
+
+def _find(source, features):
+    rows = np.arange(len(source))
+    return find_leak(source, rows, features, np.array([f"{row:05}" for row in rows]), near=rows, seed=0)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_planted_groups_are_found_and_the_accuracy_without_them_is_too_high(named, tmp_path):
+    features, objects, classes = _planted()
+    random = np.random.default_rng(1)
+    names = [f"{c}/object{o}_{n % COPIES}.jpg" for n, (o, c) in enumerate(zip(objects, classes, strict=True))]
+    source = _files(names if named else [f"{c}/{random.integers(2**40):x}.jpg" for c in classes], classes)
+    leak = _find(source, features)
+    assert leak.flag == ("--group_by='object[0-9]+'" if named else "") and leak.number == OBJECTS
+    assert leak.ungrouped[0] - leak.grouped[0] > 0.1
+    _, low, high = leak.grouped
+    assert low < _accuracy_on_others(features, classes) < high
+    assert (leak.flag or "groups.csv") in leak.says and json.loads(json.dumps(leak.to_json()))["says"] == leak.says
+    write_groups(source, leak, tmp_path / "groups.csv")
+    with (tmp_path / "groups.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    of_object = {
+        o: {row["group"] for row, each in zip(rows, objects, strict=True) if each == o} for o in range(OBJECTS)
+    }
+    assert all(len(groups) == 1 for groups in of_object.values()) and len(set.union(*of_object.values())) == OBJECTS
+    assert len(with_groups(source, leak).groups) == OBJECTS
+
+
+def _accuracy_on_others(features, classes):
+    """Returns the accuracy on new objects of the same classes of a classifier of all images."""
+    random = np.random.default_rng(0)
+    random.normal(size=(OBJECTS, 64))
+    centres = 0.35 * random.normal(size=(CLASSES, 64))
+    new = np.random.default_rng(9).integers(0, CLASSES, 2000)
+    photos = centres[new] + np.random.default_rng(2).normal(size=(2000, 64)) * (1 + 0.2**2) ** 0.5
+    return LogisticRegression(C=0.1, max_iter=300).fit(features, classes).score(photos, new)
+
+
+def test_names_and_neighbours_that_mean_nothing_raise_no_alarm():
+    random, labels = np.random.default_rng(0), np.arange(300) % CLASSES
+    features = (random.normal(size=(CLASSES, 64))[labels] + 2 * random.normal(size=(300, 64))).astype(np.float32)
+    series = [f"{c}/roll{n // 10}_{n % 10}.jpg" for n, c in enumerate(labels)]
+    assert _find(_files(series, labels), features) is None
+
+
+def test_declared_groups_are_measured_and_others_than_files_get_the_groups_of_each_image():
+    features, objects, classes = _planted()
+    pixels = np.zeros((len(classes), 4, 4), np.uint8)
+    known = _find(ArraySource(pixels, classes, groups=objects), features)
+    assert known.declared and "with groups kept whole" in known.says
+    unknown = _find(ArraySource(pixels, classes), features)
+    assert unknown.number == OBJECTS and "ArraySource(groups=...)" in unknown.says
+    assert len(set(unknown.to_json()["of_each_image"])) == OBJECTS

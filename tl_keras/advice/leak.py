@@ -1,0 +1,277 @@
+"""Finds groups of images that nobody has declared, and measures by how much they make an accuracy too high.
+
+```
+names, EXIF time and camera, near-copies ─► groups that may be ─► a probe with and without each ─► Leak: those that matter
+```
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from tl_keras.advice.data_table import write_table
+from tl_keras.advice.near_copies import copies_by_features
+from tl_keras.advice.photo_times import photos_of_one_moment
+from tl_keras.advice.transferability import FOLDS, linear_probe, ridge_probe
+from tl_keras.console import number_of, printable
+from tl_keras.data.base import FileSource
+from tl_keras.data.groups import Groups, units
+from tl_keras.data.labelling import UNKNOWN
+from tl_keras.data.name_series import are_groups, partition_of, quoted, series_in_names
+from tl_keras.data.sources import Source
+from tl_keras.evaluation.folds import design_effect, fold_interval
+from tl_keras.evaluation.metrics import accuracy_interval
+
+# Number of images that are measured, whole groups of them; more make the measure surer than the decision needs.
+_MOST_IMAGES = 2_000
+
+# Standard errors of the difference, and the difference itself, from which on groups are said to matter.
+_CLEARLY, _MUCH = 3.0, 0.02
+
+# What the table of groups is called in the directory of the report.
+TABLE = "groups.csv"
+
+
+@dataclasses.dataclass(frozen=True)
+class Leak:
+    """Groups of images, and what a probe gets right with and without them.
+
+    Attributes:
+      by: Origin of the groups, such as `names` or `names and near-copies`.
+      flag: Flag of `train` that tells these groups, as a shell takes it; empty where only a table can.
+      names: str (n,), name of each image's group, of all images of the source; empty for an image that is alone.
+      number: Number of groups of two images and more.
+      ungrouped: Score out of fold where only exact copies stay together, and both ends of its 95% interval.
+      grouped: The same where groups stay together.
+      score_name: Words for the score.
+      declared: Whether the source declares the groups.
+      of_files: Whether the images are files, which a table can name.
+    """
+
+    by: str
+    flag: str
+    names: np.ndarray
+    number: int
+    ungrouped: tuple[float, float, float]
+    grouped: tuple[float, float, float]
+    score_name: str
+    declared: bool
+    of_files: bool
+
+    @property
+    def says(self) -> str:
+        """Returns what a user should know and do, in a sentence or two."""
+        of = f"{number_of(self.number, 'group')} of images belong together by {self.by}"
+        before, after = (
+            f"{score:.3f} ({low:.3f} to {high:.3f})" for score, low, high in (self.ungrouped, self.grouped)
+        )
+        if self.declared:
+            return f"{of}: a linear probe's {self.score_name} out of fold is {after} with groups kept whole, {before} without"
+        remedy = "give them to training as tl_keras.ArraySource(groups=...) does; inspection.json has the group of each image"
+        if self.of_files:
+            remedy = f"train with {self.flag or f'--data=csv:DIR/{TABLE}, which --out=DIR writes'}"
+        return (
+            f"{of}: a linear probe's {self.score_name} out of fold is {before} if they are spread over the folds, and {after} on "
+            f"groups that it has not seen. What is measured without them is too high: {remedy}"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the entry `groups` of the JSON report."""
+        keys = ("score", "low", "high")
+        return {
+            "by": self.by,
+            "flag": self.flag,
+            "number": self.number,
+            "score_name": self.score_name,
+            "ungrouped": dict(zip(keys, self.ungrouped, strict=True)),
+            "grouped": dict(zip(keys, self.grouped, strict=True)),
+            "says": self.says,
+            **({} if self.of_files else {"of_each_image": self.names.tolist()}),
+        }
+
+
+def find_leak(
+    source: Source, indices: np.ndarray, features: np.ndarray, contents: np.ndarray, *, near: np.ndarray, seed: int
+) -> Leak | None:
+    """Returns groups that make an accuracy too high if they are not kept whole, or what declared groups do; None for none.
+
+    Groups of names come before those of times, and these before near-copies, because a flag tells them; each is taken if a linear
+    probe's score falls clearly once they are kept whole too: by three standard errors of the paired difference, and two points.
+
+    Args:
+      source: The images.
+      indices: Images that can be decoded, int64 (n,), ascending.
+      features: Features of a teacher, float32 (n, d).
+      contents: str (n,), hash of each image.
+      near: Number of each image's set of near copies by its pixels, int64 (n,).
+      seed: Seed of the folds.
+    """
+    strata = source.labelling.strata(source.labels[indices])
+    measure = _Measure(source, indices, features, seed)
+    alone = units(contents, None)
+    if source.groups is not None:
+        declared = units(contents, source.groups.names[indices])
+        rows = _some_whole_groups(declared, seed)
+        return measure.leak(
+            rows, alone, declared, by=source.groups.by, flag="", names=source.groups.names, declared=True
+        )
+    taken: list[tuple[str, str]] = []
+    group = alone
+    for by, flag, proposed in _proposals(source, indices, features, strata, near):
+        joined = _joined(group, proposed)
+        if joined.max() == group.max() or not are_groups(joined, strata):
+            continue
+        rows = _some_whole_groups(joined, seed)
+        if _clearly_lower(measure.quality(rows, group), measure.quality(rows, joined), joined[rows]):
+            by_itself = joined.max() == _joined(alone, proposed).max()  # it tells all that was taken before as well
+            taken = [(by, flag)] if by_itself else [*taken, (by, "")]
+            group = joined
+    if not taken:
+        return None
+    names: np.ndarray = np.full(len(source), "", "U24")
+    names[indices] = np.where(np.bincount(group)[group] > 1, np.char.add("group", group.astype(str)), "")
+    return measure.leak(
+        _some_whole_groups(group, seed),
+        alone,
+        group,
+        by=" and ".join(dict.fromkeys(by for by, _ in taken)),
+        flag=quoted(taken[0][1]) if len(taken) == 1 and taken[0][1] else "",
+        names=names,
+    )
+
+
+def with_groups(source: Source, leak: Leak | None) -> Source:
+    """Returns the source with the groups of a leak, where it declares none."""
+    if leak is None or source.groups is not None:
+        return source
+    grouped = copy.copy(source)
+    grouped.groups = Groups(leak.by, leak.names)
+    return grouped
+
+
+def write_groups(source: FileSource, leak: Leak, path: pathlib.Path) -> None:
+    """Writes the images with their labels and groups as a CSV file that `--data=csv:PATH` reads.
+
+    Splits that the source declares are written too, unless they divide a group: training then makes others.
+
+    Raises:
+      WorkdirError: The place is not writable.
+    """
+    rows = np.flatnonzero(leak.names != "")
+    splits = source.declared_splits
+    pairs = np.unique(np.stack([leak.names[rows], splits[rows]], axis=1), axis=0)
+    whole = len(np.unique(pairs[:, 0])) == len(pairs)
+    columns = {"group": leak.names, **({"split": splits} if whole and np.any(splits != "") else {})}
+    write_table(source, path, np.arange(len(source)), columns)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Measure:
+    """Out-of-fold scores of images by a linear probe."""
+
+    source: Source
+    indices: np.ndarray
+    features: np.ndarray
+    seed: int
+
+    def quality(self, rows: np.ndarray, group: np.ndarray) -> np.ndarray:
+        """Returns how well each image is predicted, float64 (k,); the mean is the score."""
+        labels = self.source.labels[self.indices[rows]]
+        kind, classes = self.source.labelling.kind, len(self.source.class_names)
+        features, groups = self.features[rows], group[rows]
+        if kind == "class":
+            return linear_probe(features, labels, classes=classes, groups=groups, seed=self.seed).right.astype(float)
+        strata = self.source.labelling.strata(labels)
+        known = labels != UNKNOWN if kind == "labels" else np.isfinite(labels)
+        values = np.where(known, labels, 0).astype(np.float64)
+        predicted = ridge_probe(features, values, strata=strata, groups=groups, seed=self.seed)
+        if kind == "labels":
+            return ((predicted > 0.5) == (values > 0.5)).mean(axis=1, where=known)
+        return 1 - ((predicted - values) ** 2 / np.maximum(values.var(axis=0), 1e-12)).mean(axis=1)
+
+    def leak(
+        self,
+        rows: np.ndarray,
+        alone: np.ndarray,
+        group: np.ndarray,
+        *,
+        by: str,
+        flag: str,
+        names: np.ndarray,
+        declared: bool = False,
+    ) -> Leak:
+        """Returns the leak of a partition."""
+        counts = np.bincount(group)
+        return Leak(
+            by=by,
+            flag=flag,
+            names=names,
+            number=int(np.sum(counts > 1)),
+            ungrouped=_with_interval(self.quality(rows, alone), alone[rows]),
+            grouped=_with_interval(self.quality(rows, group), group[rows]),
+            score_name={"class": "accuracy", "labels": "part of right answers", "numbers": "R²"}[
+                self.source.labelling.kind
+            ],
+            declared=declared,
+            of_files=isinstance(self.source, FileSource),
+        )
+
+
+def _proposals(
+    source: Source, indices: np.ndarray, features: np.ndarray, strata: np.ndarray, near: np.ndarray
+) -> list[tuple[str, str, np.ndarray]]:
+    """Returns groups that may be: their origin, their flag or nothing, and the group of each image, int64 (n,)."""
+    found: list[tuple[str, str, np.ndarray]] = []
+    if isinstance(source, FileSource):
+        ids = [source.ids[index] for index in indices.tolist()]
+        found += [
+            (f"names such as {_example(each)}", each.by, partition_of(each.names))
+            for each in series_in_names(ids, strata)
+        ]
+        moments = photos_of_one_moment([source.path(index) for index in indices.tolist()])
+        found += [("time and camera", "", each) for each in moments]
+    copies = copies_by_features(features, strata)
+    return [*found, ("near-copies", "", _joined(copies, near))]
+
+
+def _example(groups: Groups) -> str:
+    return printable(groups.names[groups.names != ""][0])
+
+
+def _joined(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Returns the finest partition of which both are finer, int64 (n,)."""
+    return units(one.astype(str), other.astype(str))
+
+
+def _some_whole_groups(group: np.ndarray, seed: int) -> np.ndarray:
+    """Returns the images of whole groups drawn at random, at most some 2,000, int64, ascending."""
+    order = np.random.default_rng(seed).permutation(group.max() + 1)
+    sizes = np.bincount(group)[order]
+    few = order[: max(int(np.searchsorted(np.cumsum(sizes), _MOST_IMAGES)), FOLDS)]
+    return np.flatnonzero(np.isin(group, few))
+
+
+def _clearly_lower(before: np.ndarray, after: np.ndarray, group: np.ndarray) -> bool:
+    """Returns whether a score falls clearly, the images of a group taken as one answer."""
+    difference = before - after
+    mean = float(difference.mean())
+    sums = np.bincount(np.unique(group, return_inverse=True)[1], difference - mean)
+    error = float(np.sqrt((sums**2).sum())) / len(difference)
+    return mean > max(_MUCH, _CLEARLY * error)
+
+
+def _with_interval(quality: np.ndarray, group: np.ndarray) -> tuple[float, float, float]:
+    """Returns the score and both ends of its 95% interval."""
+    score = float(quality.mean())
+    alike = design_effect(lambda rows: float(quality[rows].mean()), group)
+    if np.isin(quality, (0, 1)).all():
+        interval = accuracy_interval(score, len(quality))
+    else:
+        half = 1.96 * float(quality.std()) / np.sqrt(len(quality))
+        interval = (score - half, min(score + half, 1.0))
+    return (score, *fold_interval(score, interval, folds=FOLDS, design_effect=alike))
