@@ -137,6 +137,9 @@ TESTED_ELSEWHERE = {
     # Two lines each, which the command that reads recipes runs.
     "recipes/default.py": "test_run_flags.py",
     "recipes/quick_start.py": "test_run_flags.py",
+    # Tables that are tested where they are read again.
+    "advice/data_table.py": "advice/test_leak.py",
+    "experiments/out_of_fold_table.py": "tasks/test_every_task.py",
     # The command is tested together with what it calls, whose name it has.
     "export.py": "serving/test_export.py",
     "sweep.py": "experiments/test_sweep.py",

@@ -23,6 +23,7 @@ from tl_keras import command_line, run_flags
 from tl_keras.config import validate
 from tl_keras.console import in_words
 from tl_keras.errors import ConfigError, if_stopped
+from tl_keras.evaluation.folds import advice_on_folds
 from tl_keras.runs.records import RunResult
 from tl_keras.runs.stopwatch import Stopwatch
 
@@ -132,7 +133,7 @@ def summary(result: RunResult, workdir: str) -> str:
 
 
 def _compared(result: RunResult) -> str:
-    """Returns a line on what the score of a result is to be compared with."""
+    """Returns a line on what the score of a result is to be compared with, and one if it was measured on few images."""
     facts = []
     if result.interval:
         low, high = result.interval
@@ -141,7 +142,11 @@ def _compared(result: RunResult) -> str:
         facts.append(f"always the most frequent class {result.baseline_score:.4f}")
     if result.head_validation_score is not None:
         facts.append(f"the head alone, validation {result.head_validation_score:.4f}")
-    return f"  {'; '.join(facts)}\n" if facts else ""
+    few = ""
+    if result.interval and not result.folds:
+        images, name = result.images[result.split], in_words(result.score_name)
+        few = advice_on_folds(result.interval, images=images, split=result.split, score_name=name)
+    return "".join(f"  {line}\n" for line in ("; ".join(facts), few) if line)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from sklearn.linear_model import RidgeClassifier
 from threadpoolctl import threadpool_limits
 
 from tl_keras.data.groups import deal
-from tl_keras.evaluation.folds import fold_interval
+from tl_keras.evaluation.folds import advice_on_folds, design_effect, fold_interval
 from tl_keras.evaluation.metrics import accuracy_interval
 
 
@@ -39,3 +39,22 @@ def test_it_covers_the_accuracy_of_the_model_of_all_images(images):
         low, high = fold_interval(right.mean(), accuracy_interval(right.mean(), images), folds=5)
         covered.append(low <= truth <= high)
     assert np.mean(covered) >= 0.9
+
+
+def test_groups_count_as_what_they_are():
+    random, group = np.random.default_rng(0), np.repeat(np.arange(50), 8)
+    for alike, effect in (
+        (True, 8.0),
+        (False, 1.0),
+    ):  # the images of a group are right or wrong together, or each by itself
+        right = random.random(50)[group] < 0.7 if alike else random.random(400) < 0.7
+        assert design_effect(lambda rows, right=right: right[rows].mean(), group) == pytest.approx(effect, rel=0.4)
+    assert design_effect(lambda rows: 1.0, group) == 8.0
+    assert design_effect(lambda rows: 1.0, np.arange(50)) == 1.0
+
+
+@pytest.mark.parametrize(("images", "advised"), [(18, True), (40, True), (150, False)])
+def test_folds_are_advised_where_a_split_decides_nothing(images, advised):
+    interval = accuracy_interval(0.7, images)
+    said = advice_on_folds(interval, images=images, split="validation", score_name="accuracy")
+    assert (f"{images} validation images" in said and "--folds=5" in said) == advised

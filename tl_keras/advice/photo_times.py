@@ -26,7 +26,7 @@ def photos_of_one_moment(paths: Sequence[str | bytes | os.PathLike[str]]) -> lis
     Args:
       paths: Paths of the files.
     """
-    told = [(row, *found) for row, path in enumerate(paths) if (found := _when_and_with(path))]
+    told = [(row, *each) for row, path in enumerate(paths) if (each := _when_and_with(path))]
     if len(told) < _MOST * len(paths):
         return []
     known, seconds = np.array([row for row, _, _ in told]), np.array([second for _, second, _ in told])
