@@ -76,6 +76,10 @@ def test_of_15_swapped_labels_about_12_are_among_the_first_30_on_average(shared_
     assert np.mean(found) >= 11.5, found
 
 
+def test_photos_of_different_flowers_are_no_groups(report):
+    assert report.leak is None and report.to_json()["groups"] is None
+
+
 def test_the_images_of_a_class_too_small_are_named(report, faults):
     assert [set(ids) for ids in cases(report, "small class")] == [faults.small_class]
 

@@ -85,7 +85,7 @@ class DataReport:
     probe_says: str
     problems: tuple[Problem, ...]
     copies: np.ndarray
-    leak: Leak | None
+    leak: Leak | None = None
 
     @property
     def remarks(self) -> tuple[str, ...]:
