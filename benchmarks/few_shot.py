@@ -1,4 +1,4 @@
-"""What learns best from 1 to 16 labelled images a class: `python -m benchmarks.few_shot FOLDER`.
+"""What learns best from 1 to 16 labelled images per class: `python -m benchmarks.few_shot FOLDER`.
 
 Fifty draws of so many images of each class, from MNIST and from CIFAR-10, and the accuracy on test images, mean and its standard
 error over the draws: prototypes (the nearest class mean by cosine: Snell et al. 2017, Chen et al. 2019), a linear classifier of
@@ -59,12 +59,12 @@ METHODS = {
 
 
 def main() -> None:
-    """Prints a row for each set and number of images a class."""
+    """Prints a row for each set and number of images per class."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--draws", type=int, default=_DRAWS)
     arguments = parser.parse_args()
-    print(f"| set | images a class | {' | '.join(METHODS)} |\n|---|---|{'---|' * len(METHODS)}")
+    print(f"| set | images per class | {' | '.join(METHODS)} |\n|---|---|{'---|' * len(METHODS)}")
     with threadpool_limits(1):
         for name in SETS:
             features = feature_set(name, arguments.folder)
