@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from tl_keras.heads import apply_head, initialize_head
+from tl_keras.heads import apply_head, initialize_head, zero_logits
 
 
 def head_of(head: str, dropout: float = 0.2) -> keras.Model:
@@ -44,3 +44,9 @@ def test_a_seed_decides_the_weights_and_they_are_glorots():
     assert not np.array_equal(kernel, other.get_layer("hidden").get_weights()[0])
     assert 0.5 * np.sqrt(6 / (8 + 5)) < np.abs(kernel).max() <= np.sqrt(6 / (8 + 5))
     assert not one.get_layer("logits").get_weights()[1].any()
+
+
+def test_zeros_answer_the_same_for_every_image():
+    model = head_of("mlp", dropout=0.0)
+    zero_logits(model.layers)
+    assert np.ptp(model.predict(np.random.default_rng(0).random((4, 2, 2, 8)), verbose=0)) == 0

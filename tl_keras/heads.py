@@ -52,3 +52,9 @@ def initialize_head(layers: Iterable[keras.layers.Layer], *, seed: int) -> None:
             layer.bias.assign(keras.ops.zeros_like(layer.bias.value))
         elif isinstance(layer, keras.layers.Dropout):
             layer.seed_generator.state.assign([seed, position])
+
+
+def zero_logits(layers: Iterable[keras.layers.Layer]) -> None:
+    """Sets the kernel of a head's last layer to zeros, so that it begins with the same answer for every image."""
+    logits = list(layers)[-1]
+    logits.kernel.assign(keras.ops.zeros_like(logits.kernel.value))

@@ -125,11 +125,17 @@ def summary(result: RunResult, workdir: str) -> str:
         f"{in_words(result.score_name)}: {test}{measured}  "
         f"(kept: epoch {result.kept_epoch}, {result.kept_phase}{undone})\n"
         f"{_compared(result)}"
+        f"{_remarks(result)}"
         f"parameters: {result.parameters_trained:,} trained, {result.parameters_frozen:,} frozen\n"
         f"seconds: {result.total_seconds:.0f} ({parts}){speed}\n"
         f"wrote: {workdir}/model.keras{exported}, {workdir}/result.json\n"
         f"next: {look}python -m tl_keras.predict --model={workdir} PHOTO"
     )
+
+
+def _remarks(result: RunResult) -> str:
+    """Returns what the task says beside its score, a line each."""
+    return "".join(f"  {remark}\n" for remark in (result.measures or {}).get("remarks", []))
 
 
 def _compared(result: RunResult) -> str:

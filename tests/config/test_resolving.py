@@ -65,3 +65,12 @@ def test_numbers_of_numpy_and_paths_are_taken_and_become_plain():
     resolved = config.resolve(chosen)
     assert (resolved.data.source, resolved.training.epochs, resolved.training.learning_rate) == ("photos", 3, 0.5)
     assert type(resolved.training.epochs) is int
+
+
+def test_numbers_have_a_slower_head_and_the_same_rate_below_it():
+    numbers = a_config(task="regression")
+    training = config.resolve(numbers).training
+    assert (training.learning_rate, training.fine_tune_learning_rate_factor) == (1e-3, 0.1)
+    numbers.training.learning_rate = 0.01
+    training = config.resolve(numbers).training
+    assert (training.learning_rate, training.fine_tune_learning_rate_factor) == (0.01, 0.01)

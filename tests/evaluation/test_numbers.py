@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import r2_score
 
-from tl_keras.evaluation.numbers import half_widths, number_metrics, r_squared
+from tl_keras.evaluation.numbers import half_widths, number_metrics, r_squared, shares_that_held
 
 RANDOM = np.random.default_rng(0)
 VALUES = RANDOM.normal(50, 10, (400, 2))
@@ -57,3 +57,10 @@ def test_numbers_that_are_not_known_are_left_out():
     values[:5, 1] = np.nan
     metrics = number_metrics(values, PREDICTED[:20], widths=np.ones(2), medians=np.zeros(2), names=("a", "b"))
     assert [row["examples"] for row in metrics["columns"]] == [20, 15]
+
+
+@pytest.mark.parametrize(("scale", "expected"), [(2.0, 0.5), (0.5, 1.0), (-1.0, 0.0), (0.0, 0.0)])
+def test_predictions_are_answered_as_far_as_they_held(scale, expected):
+    values = np.random.default_rng(0).normal(10, 2, (50, 1))
+    medians = np.median(values, axis=0)
+    assert shares_that_held(values, medians + scale * (values - medians), medians) == pytest.approx(expected)

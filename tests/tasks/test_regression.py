@@ -61,3 +61,15 @@ def test_answers_are_counted_by_tenth():
 def test_class_weights_are_refused():
     with pytest.raises(ConfigError, match="Numbers have no classes"):
         TASK.class_weights(LABELS, 2)
+
+
+def test_predictions_that_tell_nothing_become_the_median_and_it_is_said():
+    random = np.random.default_rng(0)
+    noise = np.float32(random.normal(0, 1, (60, 2)))
+    noise[:, 0] = -TASK.targets(tf.constant(LABELS[:60]), 2).numpy()[:, 0]  # the wrong way
+    task = TASK.with_predictions(noise, LABELS[:60])
+    served = task.probabilities(tf.constant(noise)).numpy()
+    np.testing.assert_allclose(served[:, 0], task.medians[0], rtol=1e-5)
+    assert task.score(noise, LABELS[:60]) > -0.1
+    (remark,) = task.remarks(task.measures(served, LABELS[:60], ("cells", "others")))
+    assert remark.startswith("cells: predictions of the validation images were no better than the median")

@@ -3,6 +3,7 @@
 `docs/options.md` lists the options with their defaults and ranges. Nothing here imports TensorFlow.
 """
 
+from tl_keras.config.cache_fields import CacheConfig
 from tl_keras.config.checks import check_options, validate
 from tl_keras.config.choices import (
     EXPECTED_SOURCE,
@@ -16,6 +17,7 @@ from tl_keras.config.choices import (
     Strategy,
 )
 from tl_keras.config.cuts import choose_cut, method_of_cut
+from tl_keras.config.decision_fields import DecisionConfig
 from tl_keras.config.defaults import (
     DEFAULT_CUT,
     DEFAULT_MAX_PIXELS,
@@ -23,13 +25,7 @@ from tl_keras.config.defaults import (
     DEFAULT_SIGNIFICANT_BITS,
     FEWEST_STEPS,
 )
-from tl_keras.config.fields import (
-    CacheConfig,
-    DataConfig,
-    ModelConfig,
-    TrainingConfig,
-    TransferConfig,
-)
+from tl_keras.config.fields import DataConfig, ModelConfig, TrainingConfig, TransferConfig
 from tl_keras.config.options import Option, options_of, set_value, value_of
 from tl_keras.config.parsing import export_formats, parse_columns, parse_schedule, parse_splits
 from tl_keras.config.quick_start_config import quick_start
@@ -47,6 +43,7 @@ __all__ = [
     "METHODS",
     "CacheConfig",
     "DataConfig",
+    "DecisionConfig",
     "ExportFormat",
     "InferenceEngine",
     "Method",

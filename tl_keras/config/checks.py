@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from tl_keras.config.choices import EXPECTED_SOURCE
+from tl_keras.config.choices import EXPECTED_SOURCE, label_kind_of
 from tl_keras.config.cuts import method_of_cut
 from tl_keras.config.defaults import FIXED_CUTS
 from tl_keras.config.fields import TransferConfig
@@ -34,7 +34,15 @@ def validate(config: TransferConfig) -> None:
       TransferError: There is one.
     """
     check_options(config)
-    for check in (_check_source, _check_fractions, _check_method, _check_view, _check_cut, _check_schedule):
+    for check in (
+        _check_source,
+        _check_fractions,
+        _check_method,
+        _check_view,
+        _check_cut,
+        _check_schedule,
+        _check_decision,
+    ):
         check(config)
 
 
@@ -92,6 +100,25 @@ def _check_cut(config: TransferConfig) -> None:
             f"unfreeze: {method} trains some layers of the teacher. Received: {unfreeze}. "
             f"Use --method={method_of_cut(unfreeze)} to train only the head, or --unfreeze=blocks:2."
         )
+
+
+def _check_decision(config: TransferConfig) -> None:
+    decision = config.decision
+    if decision.given and label_kind_of(config.task) != "class":
+        raise ConfigError(
+            "decision: positive, costs and refusals decide between classes of one label per image. Received: task "
+            f"{config.task}. Leave them out."
+        )
+    together = {"positive": decision.positive, "costs": decision.costs}
+    pairs = ({"min_precision": decision.min_precision, "min_recall": decision.min_recall}, together)
+    for pair in (*pairs, {"refuse_below": decision.refuse_below, "min_accuracy": decision.min_accuracy}):
+        if all(pair.values()):
+            raise ConfigError(
+                f"{next(iter(pair))}: expected one of {' and '.join(pair)}. Received: both. Leave one out."
+            )
+    if (decision.min_precision or decision.min_recall) and not decision.positive:
+        asked = "min_precision" if decision.min_precision else "min_recall"
+        raise ConfigError(f"{asked}: expected the class that it is asked of. Received: none. Use --positive=CLASS.")
 
 
 def _check_schedule(config: TransferConfig) -> None:

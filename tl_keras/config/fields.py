@@ -8,30 +8,33 @@ directory holds every value that was used.
 import dataclasses
 from typing import Any
 
+from tl_keras.config.cache_fields import CacheConfig
 from tl_keras.config.choices import (
     EXPECTED_SOURCE,
     EXPORTS,
     Augmentation,
     Background,
     BatchNormPolicy,
-    CacheDtype,
     ClassWeights,
     Head,
     HorizontalFlip,
-    InferenceEngine,
     Method,
     Precision,
     ResizeRule,
     Strategy,
     require_task_name,
 )
+from tl_keras.config.decision_fields import DecisionConfig
 from tl_keras.config.defaults import (
     DEFAULT_CUT,
+    DEFAULT_FINE_TUNE_FACTOR,
     DEFAULT_LEARNING_RATES,
     DEFAULT_MAX_PIXELS,
     DEFAULT_RESIZE,
     DEFAULT_SIGNIFICANT_BITS,
     FEWEST_STEPS,
+    NUMBERS_FINE_TUNE_FACTOR,
+    NUMBERS_LEARNING_RATE,
 )
 from tl_keras.config.options import Interval, above, at_least, option
 from tl_keras.config.parsing import export_formats, parse_columns, parse_group_by, parse_splits
@@ -253,13 +256,14 @@ class TrainingConfig(Locked):
         0.0,
         "Peak rate of the random weights (the head; the network in replicate), or auto: measured before the first phase.",
         flag="learning_rate",
-        zero=", ".join(f"{rate:g} in {method}" for method, rate in DEFAULT_LEARNING_RATES.items()),
+        zero=", ".join(f"{rate:g} in {method}" for method, rate in DEFAULT_LEARNING_RATES.items())
+        + f"; {NUMBERS_LEARNING_RATE:g} for heads that learn numbers",
         within=Interval(0, 10, open_low=True, open_high=True),
     )
-    # Pre-trained weights want small steps: at the head's own rate a probe of 0.69 fell to 0.17.
     fine_tune_learning_rate_factor: float = option(
-        0.01,
+        0.0,
         "The rate of fine_tune's second phase, as a part of the peak rate.",
+        zero=f"{DEFAULT_FINE_TUNE_FACTOR:g}; {NUMBERS_FINE_TUNE_FACTOR:g} where numbers are learnt at a rate left open",
         within=Interval(0, 0.1, open_low=True),
     )
     layer_decay: float = option(1.0, "Factor on the rate for each block further from the head.", within=_ABOVE_0_TO_1)
@@ -306,36 +310,6 @@ class TrainingConfig(Locked):
 
 
 @dataclasses.dataclass
-class CacheConfig(Locked):
-    """Cache of the outputs of frozen layers. Apart from rounding, it decides how fast a run is, not its result."""
-
-    enabled: bool = option(
-        True, "Whether what frozen layers compute is kept; --nocache computes it at every step.", flag="cache"
-    )
-    folder: str = option(
-        "",
-        "The folder of the cache.",
-        flag="cache_dir",
-        zero="tl_keras in XDG_CACHE_HOME, or in ~/.cache",
-    )
-    limit_gib: float = option(
-        20.0, "GiB on disk that the cache may take, over all runs that share it.", flag="cache_gib", within=above(0)
-    )
-    inference_engine: InferenceEngine = option(
-        "auto",
-        "What computes the frozen layers; auto takes the fastest in float32 that agrees with Keras.",
-        flag="inference_engine",
-    )
-    dtype: CacheDtype = option("float32", "How cached values are stored; float16 takes half the room.")
-    decoded_gib: float = option(
-        1.0,
-        "GiB of memory for decoded images, where each epoch reads them; larger data are decoded each time.",
-        zero="decoded each time",
-        within=above(0),
-    )
-
-
-@dataclasses.dataclass
 class TransferConfig(Locked):
     """Everything that decides a run, apart from where it is written.
 
@@ -356,6 +330,7 @@ class TransferConfig(Locked):
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
     training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
     cache: CacheConfig = dataclasses.field(default_factory=CacheConfig)
+    decision: DecisionConfig = dataclasses.field(default_factory=DecisionConfig)
     task: str = option(
         "auto",
         "What is learnt: auto stops where labels look like several or numbers; single_label takes them as they are.",

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from tl_keras.config.checks import validate
-from tl_keras.config.choices import Method
-from tl_keras.config.defaults import DEFAULT_CUT, DEFAULT_LEARNING_RATES, DEFAULT_RESIZE, FEWEST_STEPS, FIXED_CUTS
+from tl_keras.config.choices import Method, label_kind_of
+from tl_keras.config.defaults import (
+    DEFAULT_CUT,
+    DEFAULT_FINE_TUNE_FACTOR,
+    DEFAULT_LEARNING_RATES,
+    DEFAULT_RESIZE,
+    FEWEST_STEPS,
+    FIXED_CUTS,
+    NUMBERS_FINE_TUNE_FACTOR,
+    NUMBERS_LEARNING_RATE,
+)
 from tl_keras.config.fields import TransferConfig
 from tl_keras.config.parsing import parse_schedule
 from tl_keras.config.serialization import from_json, to_json
@@ -33,7 +42,12 @@ def resolve(config: TransferConfig) -> TransferConfig:
     validate(config)
     resolved = from_json(to_json(config))
     model, training = resolved.model, resolved.training
+    left_open = not training.learning_rate and not training.find_learning_rate
+    if left_open and label_kind_of(config.task) == "numbers" and model.method != "replicate":
+        training.learning_rate = NUMBERS_LEARNING_RATE
+        training.fine_tune_learning_rate_factor = training.fine_tune_learning_rate_factor or NUMBERS_FINE_TUNE_FACTOR
     training.learning_rate = training.learning_rate or DEFAULT_LEARNING_RATES[model.method]
+    training.fine_tune_learning_rate_factor = training.fine_tune_learning_rate_factor or DEFAULT_FINE_TUNE_FACTOR
     # Frozen layers need to see each image once only; augmentation has them see it several times. Random weights have not
     # learnt the plain images yet when a short run ends.
     data = resolved.data

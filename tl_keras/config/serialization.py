@@ -8,7 +8,9 @@ import os
 import shlex
 from typing import Any
 
-from tl_keras.config.fields import CacheConfig, DataConfig, ModelConfig, TrainingConfig, TransferConfig
+from tl_keras.config.cache_fields import CacheConfig
+from tl_keras.config.decision_fields import DecisionConfig
+from tl_keras.config.fields import DataConfig, ModelConfig, TrainingConfig, TransferConfig
 from tl_keras.errors import ConfigError
 
 
@@ -33,7 +35,13 @@ def from_json(values: dict[str, Any]) -> TransferConfig:
     Raises:
       ConfigError: A field is unknown, for example because another version of tl_keras wrote it.
     """
-    parts = {"data": DataConfig, "model": ModelConfig, "training": TrainingConfig, "cache": CacheConfig}
+    parts = {
+        "data": DataConfig,
+        "model": ModelConfig,
+        "training": TrainingConfig,
+        "cache": CacheConfig,
+        "decision": DecisionConfig,
+    }
     try:
         return TransferConfig(
             **{name: parts[name](**_renamed(name, value)) if name in parts else value for name, value in values.items()}

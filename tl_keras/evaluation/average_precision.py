@@ -80,17 +80,22 @@ def choose_thresholds(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
       scores: float (n, labels), 0 to 1.
     """
     known = labels != UNKNOWN
-    of_all = _best_threshold(labels[known] == 1, scores[known])
+    of_all = best_threshold(labels[known] == 1, scores[known])
     thresholds = np.full(labels.shape[1], of_all)
     for label in range(labels.shape[1]):
         has = labels[known[:, label], label] == 1
         if min(has.sum(), (~has).sum()) >= _FEWEST_FOR_A_THRESHOLD:
-            thresholds[label] = _best_threshold(has, scores[known[:, label], label])
+            thresholds[label] = best_threshold(has, scores[known[:, label], label])
     return thresholds
 
 
-def _best_threshold(has: np.ndarray, scores: np.ndarray) -> float:
-    """Returns 0.5, or the nearest middle between two scores whose F1 is not clearly below the largest."""
+def best_threshold(has: np.ndarray, scores: np.ndarray) -> float:
+    """Returns 0.5, or the nearest middle between two scores whose F1 is not clearly below the largest.
+
+    Args:
+      has: bool (n,), whether each image has the label.
+      scores: float (n,), probabilities of the label.
+    """
     if not has.any() or has.all():
         return 0.5
     order = np.argsort(-scores, kind="stable")

@@ -13,6 +13,9 @@ from tl_keras.console import printable
 # With fewer classes, five guesses are right too often to be informative.
 _TOP_5_FROM_CLASSES = 10
 
+# Ratio of the largest to the smallest class.
+_UNEQUAL = 5
+
 # Quantile of the standard normal distribution: 95% lies within this distance of 0.
 _QUANTILE = 1.959963984540054
 
@@ -30,7 +33,8 @@ def classification_metrics(
     Returns:
       `examples`; `accuracy`; `top_5_accuracy` if there are ten classes or more; and `classes`, which has for each class its
       `class`, `precision` (None if it was never predicted), `recall` (None if there is no example), `f1`, the harmonic mean
-      of the two (None if there is neither), and `examples`. All figures are 0 to 1.
+      of the two (None if there is neither), and `examples`; `balanced_accuracy`, the mean recall of the classes with examples, and
+      `macro_f1`, the mean F1. All figures are 0 to 1.
     """
     predicted = probabilities.argmax(axis=-1)
     metrics: dict[str, Any] = {"examples": len(labels), "accuracy": float(np.mean(predicted == labels))}
@@ -50,15 +54,24 @@ def classification_metrics(
         }
         for i, name in enumerate(class_names)
     ]
+    for key, name in (("balanced_accuracy", "recall"), ("macro_f1", "f1")):
+        metrics[key] = float(np.mean([row[name] for row in metrics["classes"] if row[name] is not None]))
     return metrics
+
+
+def hides_rare_classes(metrics: Mapping[str, Any]) -> bool:
+    """Returns whether the sizes of the classes differ five-fold, so that the accuracy is that of the frequent ones."""
+    sizes = [row["examples"] for row in metrics["classes"] if row["examples"]]
+    return max(sizes) >= _UNEQUAL * min(sizes)
 
 
 def classification_lines(metrics: Mapping[str, Any]) -> list[str]:
     """Returns what `classification_metrics` returned as a line and a table."""
+    macro = f", mean over the classes {metrics['balanced_accuracy']:.4f}, F1 {metrics['macro_f1']:.4f}"
     top_5 = f", top-5 {metrics['top_5_accuracy']:.4f}" if "top_5_accuracy" in metrics else ""
     width = max(len("class"), *(len(printable(row["class"])) for row in metrics["classes"]))
     lines = [
-        f"accuracy {metrics['accuracy']:.4f}{top_5}",
+        f"accuracy {metrics['accuracy']:.4f}{top_5}{macro if hides_rare_classes(metrics) else ''}",
         f"{'class':<{width}} {'precision':>10} {'recall':>8} {'images':>8}",
     ]
     for row in metrics["classes"]:

@@ -30,6 +30,22 @@ def half_widths(values: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     return errors[rank - 1]
 
 
+def shares_that_held(values: np.ndarray, predicted: np.ndarray, medians: np.ndarray) -> np.ndarray:
+    """Returns for each column the part of the predictions' distance from the median that is worth answering, float64 (columns,).
+
+    It is the slope of least squares through the median, kept between 0 and 1 (Copas 1983, "Regression, prediction and
+    shrinkage"): predictions of few images reach too far, and where they tell nothing the share is 0 and the median is answered.
+
+    Args:
+      values: float (n, columns), numbers of images that were not trained on, n at least 1.
+      predicted: float (n, columns).
+      medians: float (columns,), medians of the training images.
+    """
+    distance, true = predicted - medians, values - medians
+    squares = (distance**2).sum(axis=0)
+    return np.clip((distance * true).sum(axis=0) / np.where(squares > 0, squares, 1.0), 0.0, 1.0)
+
+
 def r_squared(values: np.ndarray, predicted: np.ndarray) -> float:
     """Returns the part of the variance that is explained, averaged over the columns: 1 at most, below 0 if worse than the mean.
 

@@ -15,8 +15,9 @@ from sklearn.metrics import confusion_matrix
 from tl_keras.builder import Student
 from tl_keras.data.pipeline import evaluation_images
 from tl_keras.evaluation.calibration import mean_log_loss, out_of_fold_probabilities, reliability
-from tl_keras.evaluation.metrics import classification_metrics
+from tl_keras.evaluation.metrics import classification_metrics, hides_rare_classes
 from tl_keras.reporting import figures
+from tl_keras.reporting.decision_sections import decision_facts
 from tl_keras.reporting.grad_cam import grad_cam
 from tl_keras.reporting.label_sections import labels_facts
 from tl_keras.reporting.number_sections import numbers_facts
@@ -40,8 +41,10 @@ def _classes(student: Student, answers: ReportedPredictions) -> dict[str, Any]:
     matrix = confusion_matrix(answers.labels, answers.decisions, labels=range(len(names)))
     wrong = matrix - np.diag(matrix.diagonal())
     pairs = np.dstack(np.unravel_index(np.argsort(-wrong, axis=None, kind="stable")[:_MOST_PAIRS], wrong.shape))[0]
+    metrics = classification_metrics(answers.labels, answers.scores, names)
     return {
-        "metrics": classification_metrics(answers.labels, answers.scores, names),
+        "metrics": metrics,
+        "unequal": hides_rare_classes(metrics),
         "confusion": figures.confusion(matrix, names),
         "confused": [
             (names[right], names[answer], wrong[right, answer]) for right, answer in pairs if wrong[right, answer]
@@ -117,6 +120,7 @@ def _grades(student: Student, answers: ReportedPredictions) -> dict[str, Any]:
 
 # Facts of each part by its name, for the template `run.html`.
 SECTIONS: dict[str, Callable[[Student, ReportedPredictions], dict[str, Any]]] = {
+    "decision": decision_facts,
     "classes": _classes,
     "calibration": _calibration,
     "examples": _examples,

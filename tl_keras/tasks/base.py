@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tl_keras.config import DecisionConfig
 from tl_keras.config.choices import LabelKind, add_task_name, require_task_name
 from tl_keras.evaluation.calibration import Calibration
 from tl_keras.evaluation.metrics import classification_lines, classification_metrics
@@ -35,6 +36,7 @@ class Task(abc.ABC):
       output_name: Name of the output of exported models that `probabilities` makes.
       report_sections: Names of the parts of the report that make sense for the task, in their order, of those in
         `tl_keras.reporting.sections`.
+      starts_from_zero: Whether the last layer's weights start as zeros, so that the first answer is the same for all images.
 
     Example:
       ```python
@@ -60,6 +62,7 @@ class Task(abc.ABC):
     score_name: ClassVar[str] = "accuracy"
     output_name: ClassVar[str] = "probabilities"
     report_sections: ClassVar[tuple[str, ...]] = ()
+    starts_from_zero: ClassVar[bool] = False
 
     def with_labels(self, labels: np.ndarray) -> Task:
         """Returns the task with what it must know of the training images, equal for equal facts; as a rule itself.
@@ -89,6 +92,15 @@ class Task(abc.ABC):
           trained: Task of that model, of the same class as this one.
         """
         return logits
+
+    def with_decision(self, config: DecisionConfig, class_names: Sequence[str]) -> Task:
+        """Returns the task with the decision between classes that a config asks for; as a rule itself.
+
+        Args:
+          config: Options of the decision.
+          class_names: Names of the classes.
+        """
+        return self
 
     def facts(self) -> dict[str, Any]:
         """Returns as JSON values what `with_labels` and `with_predictions` found, which models are stored with."""
@@ -266,6 +278,10 @@ class Task(abc.ABC):
     ) -> dict[str, Any] | None:
         """Returns the measures that `result.json` holds beside the score; None for none."""
         return None
+
+    def remarks(self, measures: Mapping[str, Any]) -> list[str]:
+        """Returns sentences that a person should read beside the score, from what `result_measures` returned; as a rule none."""
+        return []
 
     def describe(self, measures: Mapping[str, Any]) -> list[str]:
         """Returns what `measures` returned as lines for people, the first of which goes on with the number of images."""

@@ -16,7 +16,7 @@ from tl_keras.console import printable
 from tl_keras.errors import ConfigError
 from tl_keras.evaluation.calibration import Calibration
 from tl_keras.evaluation.highest_score import HighestScore, error_of_r2
-from tl_keras.evaluation.numbers import COVERAGE, half_widths, number_metrics, r_squared
+from tl_keras.evaluation.numbers import COVERAGE, half_widths, number_metrics, r_squared, shares_that_held
 from tl_keras.evaluation.selection import EpochScore, EpochSelection
 from tl_keras.tasks.base import LossFn, Task, register_task
 
@@ -42,6 +42,8 @@ class Regression(Task):
       means: Mean of each column over the training images; empty before `with_labels`.
       deviations: Standard deviation of each column over the training images.
       medians: Median of each column over the training images.
+      shares: Part, 0 to 1, of a prediction's distance from the median that is answered, for each column; empty before
+        `with_predictions`.
       half_widths: Half width of the 90% interval of each column; empty before `with_predictions`.
       edges: Nine numbers that part the validation predictions of the first column into tenths.
     """
@@ -49,6 +51,7 @@ class Regression(Task):
     means: tuple[float, ...] = ()
     deviations: tuple[float, ...] = ()
     medians: tuple[float, ...] = ()
+    shares: tuple[float, ...] = ()
     half_widths: tuple[float, ...] = ()
     edges: tuple[float, ...] = ()
 
@@ -57,6 +60,8 @@ class Regression(Task):
     score_name: ClassVar[str] = "r2"
     output_name: ClassVar[str] = "values"
     report_sections: ClassVar[tuple[str, ...]] = ("numbers",)
+    # Random weights give each image an error of its own, of which few images take back little: R² began at -0.9.
+    starts_from_zero: ClassVar[bool] = True
 
     def with_labels(self, labels: np.ndarray) -> Regression:
         """Returns the task with mean, deviation and median of each column."""
@@ -66,10 +71,12 @@ class Regression(Task):
         return dataclasses.replace(self, means=means, deviations=deviations, medians=medians)
 
     def with_predictions(self, logits: np.ndarray, labels: np.ndarray) -> Regression:
-        """Returns the task with the half widths of its intervals, and the tenths of its predictions."""
-        predicted = self._in_units(logits)
+        """Returns the task with the shares of its predictions that held, half widths of intervals, and tenths of predictions."""
+        shares = shares_that_held(labels, self._in_units(logits), np.array(self.medians))
+        task = dataclasses.replace(self, shares=tuple(shares.tolist()))
+        predicted = task._in_units(logits)
         edges = tuple(np.quantile(predicted[:, 0], _TENTHS).tolist())
-        return dataclasses.replace(self, half_widths=tuple(half_widths(labels, predicted).tolist()), edges=edges)
+        return dataclasses.replace(task, half_widths=tuple(half_widths(labels, predicted).tolist()), edges=edges)
 
     def converted(self, logits: np.ndarray, trained: Task) -> np.ndarray:
         """Returns logits of the same numbers, by this task's means and deviations."""
@@ -82,7 +89,8 @@ class Regression(Task):
 
     def with_facts(self, facts: dict[str, Any]) -> Regression:
         """Returns the task with what `facts` returned."""
-        return Regression(**{field.name: tuple(map(float, facts[field.name])) for field in dataclasses.fields(self)})
+        names = [field.name for field in dataclasses.fields(self)]  # earlier versions had no shares
+        return Regression(**{name: tuple(map(float, facts.get(name, ()))) for name in names})
 
     def outputs(self, class_names: Sequence[str]) -> int:
         """Returns the number of columns."""
@@ -140,7 +148,11 @@ class Regression(Task):
     def probabilities(self, logits: tf.Tensor) -> tf.Tensor:
         """Returns the numbers in their unit, float32 (batch, columns)."""
         means, deviations = (tf.constant(values, logits.dtype) for values in (self.means, self.deviations))
-        return logits * deviations + means
+        values = logits * deviations + means
+        if not self.shares:
+            return values
+        medians, shares = (tf.constant(values, logits.dtype) for values in (self.medians, self.shares))
+        return medians + shares * (values - medians)
 
     def answers(self, probabilities: tf.Tensor, class_names: Sequence[str]) -> dict[str, tf.Tensor]:
         """Returns `values`, and both ends `low` and `high` of their 90% interval, each float32 (batch, columns)."""
@@ -169,7 +181,10 @@ class Regression(Task):
     def measures(self, probabilities: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> dict[str, Any]:
         """Returns `number_metrics`."""
         widths, medians = np.array(self.half_widths), np.array(self.medians)
-        return number_metrics(labels, probabilities, widths=widths, medians=medians, names=class_names)
+        measures = number_metrics(labels, probabilities, widths=widths, medians=medians, names=class_names)
+        for row, share in zip(measures["columns"], self.shares, strict=False):  # models of earlier versions have none
+            row["share"] = share
+        return measures
 
     def result_measures(
         self, probabilities: np.ndarray, labels: np.ndarray, class_names: Sequence[str]
@@ -197,7 +212,16 @@ class Regression(Task):
             ]
             cells += [f"± {row['half_width']:.4g}", "-" if row["coverage"] is None else f"{row['coverage']:.3f}"]
             lines.append(f"{printable(row['column']):<{width}}" + "".join(f"{cell:>18}" for cell in cells))
-        return lines
+        return [*lines, *self.remarks(measures)]
+
+    def remarks(self, measures: Mapping[str, Any]) -> list[str]:
+        """Returns a sentence for each column whose predictions did not hold on validation."""
+        return [
+            f"{printable(row['column'])}: predictions of the validation images were no better than the median, which is answered "
+            "for every image"
+            for row in measures["columns"]
+            if row.get("share") == 0
+        ]
 
     def rows(self, probabilities: np.ndarray, class_names: Sequence[str], *, top_k: int) -> list[dict[str, Any]]:
         """Returns for each image `values`, a list with the `column`, `value`, `low` and `high` of each number."""
@@ -212,7 +236,8 @@ class Regression(Task):
         ]
 
     def _in_units(self, logits: np.ndarray) -> np.ndarray:
-        return logits.astype(np.float64) * np.array(self.deviations) + np.array(self.means)
+        values, medians = logits.astype(np.float64) * np.array(self.deviations) + np.array(self.means), self.medians
+        return np.array(medians) + np.array(self.shares) * (values - np.array(medians)) if self.shares else values
 
 
 register_task(Regression())

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from tl_keras.config import DecisionConfig
 from tl_keras.evaluation.calibration import Calibration, calibrate
-from tl_keras.evaluation.metrics import accuracy_interval
+from tl_keras.evaluation.metrics import accuracy_interval, hides_rare_classes
 from tl_keras.evaluation.selection import EpochScore, EpochSelection
 from tl_keras.tasks.base import LossFn, Task, register_task
+from tl_keras.tasks.decision import Decision, decision_lines
 
 _TOP_K = 5
 
+# Name under which images without an answer are counted.
+REFUSED = "refused"
 
+
+@dataclasses.dataclass(frozen=True)
 class SingleLabel(Task):
     """One label per image.
 
@@ -27,10 +34,37 @@ class SingleLabel(Task):
       task = tl_keras.SingleLabel()
       assert task.outputs(("daisy", "rose", "tulip")) == 3
       ```
+
+    Attributes:
+      decision: Rule by which probabilities become an answer; None for the most probable class.
     """
 
+    decision: Decision | None = None
+
     name: ClassVar[str] = "single_label"
-    report_sections: ClassVar[tuple[str, ...]] = ("classes", "examples", "calibration")
+    report_sections: ClassVar[tuple[str, ...]] = ("decision", "classes", "examples", "calibration")
+
+    def with_decision(self, config: DecisionConfig, class_names: Sequence[str]) -> SingleLabel:
+        """Returns the task with the decision that is asked for; itself if none is."""
+        return dataclasses.replace(self, decision=Decision.of(config, class_names)) if config.given else self
+
+    def with_predictions(self, logits: np.ndarray, labels: np.ndarray) -> SingleLabel:
+        """Returns the task with the thresholds of its decision."""
+        if self.decision is None:
+            return self
+        temperature = self.calibrate(logits, labels).temperature
+        probabilities = self.probabilities(tf.constant(logits / np.float32(temperature))).numpy()
+        return dataclasses.replace(
+            self, decision=self.decision.chosen_by(probabilities, labels, temperature=temperature)
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """Returns the decision, if there is one."""
+        return {} if self.decision is None else {"decision": self.decision.to_json()}
+
+    def with_facts(self, facts: dict[str, Any]) -> SingleLabel:
+        """Returns the task with what `facts` returned."""
+        return dataclasses.replace(self, decision=Decision.from_json(facts["decision"]))
 
     def outputs(self, class_names: Sequence[str]) -> int:
         """Returns the number of classes."""
@@ -102,16 +136,77 @@ class SingleLabel(Task):
         return tf.nn.softmax(logits)
 
     def answers(self, probabilities: tf.Tensor, class_names: Sequence[str]) -> dict[str, tf.Tensor]:
-        """Returns `probabilities`, `label` and `score` of the best class, and `top_k_labels` and `top_k_scores` of five."""
+        """Returns `probabilities`, `label` and `score` of the answer, and `top_k_labels` and `top_k_scores` of five.
+
+        With a decision, there is also `refused`, bool (batch,), whose labels are empty texts.
+        """
         scores, best = tf.math.top_k(probabilities, k=min(_TOP_K, len(class_names)))
-        labels = tf.gather(tf.constant(class_names), best)
-        return {
-            "probabilities": probabilities,
-            "label": labels[:, 0],
-            "score": scores[:, 0],
-            "top_k_labels": labels,
-            "top_k_scores": scores,
-        }
+        names = tf.constant(class_names)
+        labels = tf.gather(names, best)
+        ranked = {"probabilities": probabilities, "top_k_labels": labels, "top_k_scores": scores}
+        if self.decision is None:
+            return {**ranked, "label": labels[:, 0], "score": scores[:, 0]}
+        answers, answered_scores, refused = self.decision.apply(probabilities)
+        label = tf.where(refused, tf.constant(""), tf.gather(names, answers))
+        return {**ranked, "label": label, "score": answered_scores, "refused": refused}
+
+    def answer_names(self, class_names: Sequence[str]) -> tuple[str, ...]:
+        """Returns the classes and, where answers may be refused, `refused`."""
+        may_refuse = self.decision is not None and self.decision.refuse_below > 0
+        return (*class_names, REFUSED) if may_refuse else tuple(class_names)
+
+    def count_answers(self, logits: np.ndarray, classes: int) -> np.ndarray:
+        """Returns how many images are answered with each of `answer_names`, int64."""
+        if self.decision is None:
+            return super().count_answers(logits, classes)
+        probabilities = self.probabilities(tf.constant(logits / np.float32(self.decision.temperature)))
+        answers, refused = self.decision.decide(probabilities.numpy())
+        names = len(self.answer_names([""] * classes))
+        return np.bincount(np.where(refused, classes, answers), minlength=names)
+
+    def names_in(self, answer: Mapping[str, Any]) -> list[str]:
+        """Returns the label, or `refused`."""
+        return [REFUSED if answer.get("refused") else answer["label"]]
+
+    def measures(self, probabilities: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> dict[str, Any]:
+        """Returns `classification_metrics`, and under `decision` what the decision makes of the images."""
+        metrics = super().measures(probabilities, labels, class_names)
+        if self.decision is not None:
+            metrics["decision"] = self.decision.measures(probabilities, labels, class_names)
+        return metrics
+
+    def result_measures(
+        self, probabilities: np.ndarray, labels: np.ndarray, class_names: Sequence[str]
+    ) -> dict[str, Any] | None:
+        """Returns the means over the classes where their sizes differ five-fold, and the measures of the decision; else None."""
+        measures = self.measures(probabilities, labels, class_names)
+        shown = ["decision"] + (["balanced_accuracy", "macro_f1"] if hides_rare_classes(measures) else [])
+        chosen = {name: measures[name] for name in shown if name in measures}
+        return {"examples": len(labels), **chosen} if chosen else None
+
+    def describe(self, measures: Mapping[str, Any]) -> list[str]:
+        """Returns accuracy and a table of the classes, and what the decision does."""
+        decided = decision_lines(measures["decision"]) if "decision" in measures else []
+        return [*super().describe(measures), *decided]
+
+    def remarks(self, measures: Mapping[str, Any]) -> list[str]:
+        """Returns the means over the classes where accuracy hides the rare ones, and what the decision does."""
+        macro = (
+            [f"mean over the classes: accuracy {measures['balanced_accuracy']:.4f}, F1 {measures['macro_f1']:.4f}"]
+            if "balanced_accuracy" in measures
+            else []
+        )
+        return [*macro, *(decision_lines(measures["decision"]) if "decision" in measures else [])]
+
+    def rows(self, probabilities: np.ndarray, class_names: Sequence[str], *, top_k: int) -> list[dict[str, Any]]:
+        """Returns the answer for each image: `label`, `score`, `top_k`, and with a decision `refused`, whose labels are empty."""
+        rows = super().rows(probabilities, class_names, top_k=top_k)
+        if self.decision is not None:
+            answers, scores, refused = (each.numpy() for each in self.decision.apply(tf.constant(probabilities)))
+            for row, answer, score, is_refused in zip(rows, answers, scores, refused, strict=True):
+                label = "" if is_refused else class_names[answer]
+                row.update(label=label, score=float(score), refused=bool(is_refused))
+        return rows
 
 
 SINGLE_LABEL = SingleLabel()

@@ -14,6 +14,7 @@ from tl_keras.backbones.weights import fingerprint
 from tl_keras.data.pipeline import evaluation_order
 from tl_keras.runs.records import EpochRecord, Progress, RunResult
 from tl_keras.serving.package import PackagedStudent
+from tl_keras.tasks.base import Task
 from tl_keras.training.out_of_fold import OutOfFold
 from tl_keras.training.preparation import PreparedRun
 from tl_keras.training.versions import versions
@@ -49,7 +50,7 @@ def outcome(
     trained = sum(math.prod(weight.shape) for weight in student.model.trainable_weights)
     reported = test if len(test) else splits.validation
     labels = prepared.source.labels[evaluation_order(prepared.source, reported)]
-    test_score, test_loss = _scores(prepared, logits, labels) if len(test) else (None, None)
+    test_score, test_loss = _scores(prepared, logits, labels, packaged.task) if len(test) else (None, None)
     validation_score, validation_loss = _validation_scores(prepared, kept, out_of_fold)
     interval = out_of_fold.interval if out_of_fold and not len(test) else packaged.task.interval(logits, labels)
     return RunResult(
@@ -99,7 +100,8 @@ def task_measures(
     """Returns the measures of the task beside its score, from logits, float32 (k, outputs), and the labels of the same images."""
     task, temperature = packaged.task, packaged.calibration.get("temperature", 1.0)
     outputs = task.probabilities(tf.constant(logits / np.float32(temperature))).numpy()
-    return task.result_measures(outputs, labels, class_names)
+    measures = task.result_measures(outputs, labels, class_names)
+    return {**measures, "remarks": remarks} if measures and (remarks := task.remarks(measures)) else measures
 
 
 def rounded(seconds: Mapping[str, float]) -> dict[str, float]:
@@ -111,16 +113,16 @@ def _validation_scores(prepared: PreparedRun, kept: EpochRecord, out_of_fold: Ou
     """Returns score and loss of the kept epoch on validation, or out of fold."""
     if out_of_fold is None:
         return kept.validation_score, kept.validation_loss
-    return _scores(prepared, out_of_fold.logits, prepared.source.labels[out_of_fold.labelled])
+    return _scores(prepared, out_of_fold.logits, prepared.source.labels[out_of_fold.labelled], prepared.task)
 
 
-def _scores(prepared: PreparedRun, logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    """Returns score and loss on some images, from their logits."""
+def _scores(prepared: PreparedRun, logits: np.ndarray, labels: np.ndarray, task: Task) -> tuple[float, float]:
+    """Returns score, as a task answers, and loss on some images, from their logits."""
     loss = prepared.task.loss(
         label_smoothing=prepared.config.training.label_smoothing, class_weights=prepared.class_weights
     )
     losses = loss(keras.ops.convert_to_tensor(prepared.targets(labels).numpy()), logits)
-    return prepared.task.score(logits, labels), float(keras.ops.mean(losses))
+    return task.score(logits, labels), float(keras.ops.mean(losses))
 
 
 def _head_alone(progress: Progress) -> float | None:

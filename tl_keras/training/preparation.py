@@ -30,6 +30,7 @@ from tl_keras.data.table_source import noun_of
 from tl_keras.distribution.distributor import Distributor, open_distributor
 from tl_keras.distribution.hardware import Hardware, resolve_hardware
 from tl_keras.errors import BackboneError, ConfigError
+from tl_keras.heads import zero_logits
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.runs.identity import affects_result, run_identity
 from tl_keras.tasks.base import Task, task_named
@@ -80,7 +81,8 @@ class PreparedRun:
     @functools.cached_property
     def task(self) -> Task:
         """Returns what is learnt, with what the task must know of the training images."""
-        return task_named(self.config.task).with_labels(self.source.labels[self.splits.train])
+        task = task_named(self.config.task).with_decision(self.config.decision, self.source.class_names)
+        return task.with_labels(self.source.labels[self.splits.train])
 
     @property
     def outputs(self) -> int:
@@ -284,8 +286,11 @@ def prepare(
         config.data.horizontal_flip = "on" if mirroring.allowed else "off"
         remarks.append(mirroring.describe())
     _require_same_work(distributor, config, images.inspection, run)
-    outputs = task_named(config.task).outputs(images.source.class_names)
+    task = task_named(config.task).with_decision(config.decision, images.source.class_names)  # refused before training
+    outputs = task.outputs(images.source.class_names)
     student = models.student(teacher, config.model, num_classes=outputs, seed=config.seed, distributor=distributor)
+    if task.starts_from_zero:
+        zero_logits(student.head)
     phases = plan_phases(config, student, images=len(images.splits.train))
     return PreparedRun(config, images, student, phases, distributor, models, tuple(remarks))
 

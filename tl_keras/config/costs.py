@@ -1,0 +1,54 @@
+"""Reads what confusions of classes cost, from a CSV file."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import pathlib
+from collections.abc import Sequence
+
+from tl_keras.errors import ConfigError
+
+
+def read_costs(path: str | os.PathLike[str], class_names: Sequence[str]) -> tuple[tuple[float, ...], ...]:
+    """Returns the cost of each answer, a row for each right class, both in the order of the classes.
+
+    Args:
+      path: CSV file whose first row has the answers, after an empty cell, and whose other rows begin with the right class.
+      class_names: Names of the classes.
+
+    Raises:
+      ConfigError: The file cannot be read, its classes are others, or a cell is no number.
+    """
+    try:
+        text = pathlib.Path(path).expanduser().read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"costs: expected a CSV file. Received: {path}, which cannot be read ({type(error).__name__})."
+        ) from error
+    rows = [
+        [cell.strip() for cell in row] for row in csv.reader(text.splitlines()) if any(cell.strip() for cell in row)
+    ]
+    answers, rights = (rows[0][1:] if rows else []), [row[0] for row in rows[1:]]
+    for what, names in (("columns", answers), ("rows", rights)):
+        if sorted(names) != sorted(class_names):
+            raise ConfigError(
+                f"costs: expected {what} named {', '.join(class_names)}, each once. Received in {path}: "
+                f"{', '.join(names) or 'none'}. Write a row for each right class and a column for each answer."
+            )
+    by_name = {row[0]: dict(zip(answers, row[1:], strict=False)) for row in rows[1:]}
+    return tuple(tuple(_cost(path, right, by_name[right], answer) for answer in class_names) for right in class_names)
+
+
+def _cost(path: str | os.PathLike[str], right: str, row: dict[str, str], answer: str) -> float:
+    try:
+        cost = float(row.get(answer, ""))
+    except ValueError:
+        cost = math.nan
+    if not math.isfinite(cost):
+        raise ConfigError(
+            f"costs: expected a number for each answer. Received in {path}: {row.get(answer) or 'nothing'} for {right} taken for "
+            f"{answer}. Write 0 where it costs nothing."
+        )
+    return cost
