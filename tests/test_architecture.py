@@ -38,6 +38,7 @@ ROOMS = (
     "reporting",
     "advice",
     "weaknesses",
+    "pieces",
 )
 LIBRARY = [
     path

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import keras
@@ -30,7 +31,7 @@ from tl_keras.backbones.weights import (
 from tl_keras.config import DEFAULT_RESIZE, DEFAULT_SIGNIFICANT_BITS, ModelConfig
 from tl_keras.errors import BackboneError
 from tl_keras.freezing import FreezePlan, plan_freezing
-from tl_keras.heads import apply_head, initialize_head
+from tl_keras.heads import apply_head, initialize_head, layers_from_json
 
 if TYPE_CHECKING:
     from tl_keras.text.teachers import TextTeacher
@@ -85,6 +86,40 @@ class Student:
     def head(self) -> tuple[keras.layers.Layer, ...]:
         """Returns the layers after the backbone, from the pooling to the logits, each fed by the one before."""
         return tuple(self.model.layers[self.model.layers.index(self.backbone) + 1 :])
+
+    def initialize_head(self, config: ModelConfig, *, seed: int) -> None:
+        """Sets the initial weights of the head from a seed; layers of the user's own keep those that they have initialized."""
+        initialize_head(self.head[-1:] if config.head_layers else self.head, seed=seed)
+
+    def start_from(self, earlier: keras.Model, *, class_names: Sequence[str], earlier_names: Sequence[str]) -> None:
+        """Takes over the weights of an earlier student of the same shape; logits of classes that it lacks keep theirs.
+
+        Args:
+          earlier: Student of the same backbone and head.
+          class_names: Names of this student's logits.
+          earlier_names: Names of the earlier student's logits.
+
+        Raises:
+          BackboneError: Backbone or head differ.
+        """
+        layers = earlier.layers[earlier.layers.index(earlier.get_layer("backbone")) :]
+        pairs = list(zip((self.backbone, *self.head), layers, strict=False))
+        shapes = [[tuple(weight.shape) for weight in layer.weights] for layer in (self.backbone, *self.head[:-1])]
+        if len(layers) != 1 + len(self.head) or shapes != [
+            [tuple(w.shape) for w in layer.weights] for layer in layers[:-1]
+        ]:
+            raise BackboneError(
+                "start_from: expected the model.keras of a run with the same backbone, width and head. Received: another network. "
+                "Use the same --backbone, --alpha and head."
+            )
+        for ours, theirs in pairs[:-1]:
+            ours.set_weights(theirs.get_weights())
+        known = {name: position for position, name in enumerate(earlier_names)}
+        kept = [(position, known[name]) for position, name in enumerate(class_names) if name in known]
+        (kernel, bias), (earlier_kernel, earlier_bias) = self.head[-1].get_weights(), layers[-1].get_weights()
+        for position, earlier_position in kept:
+            kernel[:, position], bias[position] = earlier_kernel[:, earlier_position], earlier_bias[earlier_position]
+        self.head[-1].set_weights([kernel, bias])
 
 
 def choose_backbone(config: ModelConfig) -> TeacherChoice:
@@ -198,11 +233,16 @@ def build_student(teacher: TeacherChoice, config: ModelConfig, *, num_classes: i
     backbone.name = "backbone"
     features = backbone(teacher.preprocess.normalize(images))
     logits = apply_head(
-        features, head=config.head, num_classes=num_classes, head_units=config.head_units, dropout=config.dropout
+        features,
+        head=config.head,
+        num_classes=num_classes,
+        head_units=config.head_units,
+        dropout=config.dropout,
+        layers=layers_from_json(config.head_layers) if config.head_layers else (),
     )
     model = keras.Model(images, logits, name=f"{teacher.spec.name.lower()}_student")
     student = Student(model, backbone, teacher.preprocess, plan, teacher)
-    initialize_head(student.head, seed=seed)
+    student.initialize_head(config, seed=seed)
     return student
 
 

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import keras
 import tensorflow as tf
 
+from tl_keras.backbones.keras_file import require_network_alone
+from tl_keras.config import parse_layers
+from tl_keras.errors import ConfigError
+
 
 def apply_head(
-    features: keras.KerasTensor, *, head: str, num_classes: int, head_units: int, dropout: float
+    features: keras.KerasTensor,
+    *,
+    head: str,
+    num_classes: int,
+    head_units: int,
+    dropout: float,
+    layers: Sequence[keras.layers.Layer] = (),
 ) -> keras.KerasTensor:
     """Applies a new head to a feature map or to tokens; see `initialize_head` for its weights.
 
@@ -21,9 +32,13 @@ def apply_head(
       num_classes: Number of logits.
       head_units: Width of the hidden layer of `mlp`.
       dropout: Rate before the last layer, 0 to below 1.
+      layers: Layers between the pooled features and the logits that stand in place of `head` and `dropout`.
 
     Returns:
       Symbolic tensor, float32 (batch, num_classes): logits, in float32 under every precision policy.
+
+    Raises:
+      ConfigError: The layers do not end in one row of numbers per image.
     """
     pooling = {
         4: keras.layers.GlobalAveragePooling2D,
@@ -31,9 +46,16 @@ def apply_head(
         2: keras.layers.Identity,
     }[len(features.shape)]
     x = pooling(name="features")(features)
-    if head == "mlp":
+    for layer in layers:
+        x = layer(x)
+    if len(x.shape) != 2:
+        raise ConfigError(
+            f"head_layers: expected layers from (batch, features) to (batch, numbers). Received: an output of shape {x.shape}. "
+            "Pool or flatten it."
+        )
+    if head == "mlp" and not layers:
         x = keras.layers.Dense(head_units, activation="relu", name="hidden")(x)
-    if dropout:
+    if dropout and not layers:
         x = keras.layers.Dropout(dropout, name="dropout")(x)
     return keras.layers.Dense(num_classes, dtype="float32", name="logits")(x)
 
@@ -58,3 +80,45 @@ def zero_logits(layers: Iterable[keras.layers.Layer]) -> None:
     """Sets the kernel of a head's last layer to zeros, so that it begins with the same answer for every image."""
     logits = list(layers)[-1]
     logits.kernel.assign(keras.ops.zeros_like(logits.kernel.value))
+
+
+def layers_to_json(layers: Iterable[keras.layers.Layer]) -> str:
+    """Returns layers without their weights as the text of `model.head_layers`.
+
+    They are named head_1, head_2 and so on, so that the text does not depend on what else the program has built.
+
+    Raises:
+      ConfigError: There is no layer, or one that Keras does not make from a config alone.
+    """
+    configs = []
+    for number, layer in enumerate(layers, start=1):
+        if not isinstance(layer, keras.layers.Layer):
+            raise ConfigError(
+                f"head: expected layers of Keras. Received: {type(layer).__name__}. Give head=[layer, ...]."
+            )
+        described = {**keras.saving.serialize_keras_object(layer), "build_config": None}
+        described["config"] = {**described["config"], "name": f"head_{number}"}
+        configs.append(described)
+    text = json.dumps(configs, sort_keys=True)
+    layers_from_json(text)
+    return text
+
+
+def layers_from_json(text: str) -> list[keras.layers.Layer]:
+    """Returns new layers from the text of `model.head_layers`, without running code from it.
+
+    Raises:
+      ConfigError: A layer is not Keras's own, so that `model.keras` could not be read elsewhere, or its config does not fit.
+    """
+    try:
+        configs = parse_layers(text)
+        require_network_alone(configs)
+        return [keras.saving.deserialize_keras_object(config, safe_mode=True) for config in configs]
+    except ConfigError:
+        raise
+    except Exception as error:  # Keras raises its own types
+        raise ConfigError(
+            f"head_layers: expected layers of Keras itself, which any program can read from model.keras. Received: "
+            f"{(str(error).strip().splitlines() or [type(error).__name__])[0][:200]}. Put layers of your own on a model of "
+            "tl_keras.build, and train it with fit."
+        ) from error

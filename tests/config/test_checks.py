@@ -6,6 +6,8 @@ from tl_keras import config
 from tl_keras.config import DataConfig, ModelConfig, TrainingConfig, TransferConfig
 from tl_keras.errors import ConfigError, TransferError
 
+SGD = '{"class_name": "SGD", "config": {"learning_rate": 0.5}}'
+
 
 def a_config(**changes) -> TransferConfig:
     """Returns a valid config, with parts replaced."""
@@ -26,6 +28,11 @@ def a_config(**changes) -> TransferConfig:
         ({"data": DataConfig(source="digits", validation_fraction=0.0)}, "validation_fraction"),
         ({"data": DataConfig(source="digits", validation_fraction=0.5, test_fraction=0.5)}, "test_fraction"),
         ({"training": TrainingConfig(epochs=-1)}, "epochs"),
+        ({"model": ModelConfig(head_layers="Dense(3)")}, "head_layers"),
+        ({"training": TrainingConfig(optimizer="sgd")}, "optimizer"),
+        ({"training": TrainingConfig(optimizer='{"class_name": "SGD", "config": {}}')}, "optimizer"),
+        ({"training": TrainingConfig(optimizer=SGD, learning_rate=0.1)}, "learning_rate"),
+        ({"training": TrainingConfig(optimizer=SGD, layer_decay=0.5)}, "layer_decay"),
         ({"training": TrainingConfig(global_batch_size=0)}, "batch_size"),
         ({"training": TrainingConfig(learning_rate=float("nan"))}, "learning_rate"),
         ({"training": TrainingConfig(fine_tune_learning_rate_factor=0.5)}, "fine_tune_learning_rate_factor"),

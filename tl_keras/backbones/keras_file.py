@@ -48,7 +48,7 @@ def load_keras_file(path: pathlib.Path) -> keras.Model:
         with zipfile.ZipFile(path) as archive:
             check_keras_archive(archive, bytes_on_disk=path.stat().st_size)
             written_by = str(read_json_entry(archive, "metadata.json").get("keras_version", ""))[:20]
-            _require_network_alone(read_json_entry(archive, "config.json"))
+            require_network_alone(read_json_entry(archive, "config.json"))
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # zipfile, json, h5py and Keras each raise their own types
         other = (
@@ -61,7 +61,7 @@ def load_keras_file(path: pathlib.Path) -> keras.Model:
         ) from error
 
 
-def _require_network_alone(config: Any, *, inside: bool = False) -> None:
+def require_network_alone(config: Any, *, inside: bool = False) -> None:
     """Raises a ValueError if a config needs anything but the parts of networks.
 
     Args:
@@ -73,22 +73,23 @@ def _require_network_alone(config: Any, *, inside: bool = False) -> None:
             _require_part_of_network(config, modules=(_OF_NETWORKS,))
         for name, value in config.items():
             if name != "compile_config":
-                _require_network_alone(value, inside=True)
+                require_network_alone(value, inside=True)
             elif inside:  # the outermost build config is not loaded
-                _require_parts_of_compiling(value)
+                require_parts_of_compiling(value)
     elif isinstance(config, list):
         for value in config:
-            _require_network_alone(value, inside=True)
+            require_network_alone(value, inside=True)
 
 
-def _require_parts_of_compiling(config: Any) -> None:
+def require_parts_of_compiling(config: Any) -> None:
+    """Raises a ValueError if a config needs anything but the parts of compiled networks, such as optimizers."""
     if isinstance(config, dict):
         if "class_name" in config:
             _require_part_of_network(config, modules=(_OF_NETWORKS, _OF_COMPILING))
         config = list(config.values())
     if isinstance(config, list):
         for value in config:
-            _require_parts_of_compiling(value)
+            require_parts_of_compiling(value)
 
 
 def _require_part_of_network(config: dict[str, Any], *, modules: tuple[re.Pattern[str], ...]) -> None:

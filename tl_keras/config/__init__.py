@@ -27,7 +27,14 @@ from tl_keras.config.defaults import (
 )
 from tl_keras.config.fields import DataConfig, ModelConfig, TrainingConfig, TransferConfig
 from tl_keras.config.options import Option, options_of, set_value, value_of
-from tl_keras.config.parsing import export_formats, parse_columns, parse_schedule, parse_splits
+from tl_keras.config.parsing import (
+    export_formats,
+    parse_columns,
+    parse_layers,
+    parse_optimizer,
+    parse_schedule,
+    parse_splits,
+)
 from tl_keras.config.quick_start_config import quick_start
 from tl_keras.config.resolving import epochs_for, resolve, with_epochs
 from tl_keras.config.serialization import differences, flatten, from_json, to_json, train_command
@@ -64,6 +71,8 @@ __all__ = [
     "method_of_cut",
     "options_of",
     "parse_columns",
+    "parse_layers",
+    "parse_optimizer",
     "parse_schedule",
     "parse_splits",
     "quick_start",

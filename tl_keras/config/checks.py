@@ -10,7 +10,7 @@ from tl_keras.config.cuts import method_of_cut
 from tl_keras.config.defaults import FIXED_CUTS
 from tl_keras.config.fields import TransferConfig
 from tl_keras.config.options import options_of, value_of
-from tl_keras.config.parsing import parse_schedule
+from tl_keras.config.parsing import parse_optimizer, parse_schedule, rate_of_optimizer
 from tl_keras.errors import ConfigError
 
 
@@ -42,6 +42,7 @@ def validate(config: TransferConfig) -> None:
         _check_cut,
         _check_schedule,
         _check_decision,
+        _check_optimizer,
     ):
         check(config)
 
@@ -130,3 +131,22 @@ def _check_schedule(config: TransferConfig) -> None:
                 "unfreeze_schedule: stands in place of unfreeze, in method fine_tune. Received: "
                 f"method {model.method}, unfreeze={model.unfreeze or 'nothing'}. Leave one of them out."
             )
+
+
+def _check_optimizer(config: TransferConfig) -> None:
+    """Raises a ConfigError if options of AdamW are chosen beside an optimizer that replaces it."""
+    training = config.training
+    if not training.optimizer:
+        return
+    rate = rate_of_optimizer(parse_optimizer(training.optimizer))
+    chosen = {
+        "learning_rate": training.find_learning_rate or training.learning_rate not in (0, rate),
+        "layer_decay": training.layer_decay != 1,
+        "teacher_decay": training.teacher_decay != 0,
+        "ema_momentum": training.ema_momentum != 0,
+    }
+    if names := [name for name, is_chosen in chosen.items() if is_chosen]:
+        raise ConfigError(
+            f"{names[0]}: expected no options of AdamW beside an optimizer that replaces it. Received: both. Leave {names[0]} out, "
+            "or set it in the optimizer."
+        )

@@ -9,7 +9,7 @@ from tl_keras.errors import ConfigError, nearest
 Method = Literal["auto", "replicate", "feature_extraction", "fine_tune"]
 Head = Literal["linear", "mlp"]
 BatchNormPolicy = Literal["freeze", "train", "recalibrate"]
-Augmentation = Literal["", "none", "light", "strong"]
+Augmentation = Literal["", "none", "light", "strong", "own"]  # own: a function of the program's
 HorizontalFlip = Literal["auto", "on", "off"]
 ClassWeights = Literal["none", "balanced"]
 Background = Literal["white", "black"]

@@ -37,7 +37,14 @@ from tl_keras.config.defaults import (
     NUMBERS_LEARNING_RATE,
 )
 from tl_keras.config.options import Interval, above, at_least, option
-from tl_keras.config.parsing import export_formats, parse_columns, parse_group_by, parse_splits
+from tl_keras.config.parsing import (
+    export_formats,
+    parse_columns,
+    parse_group_by,
+    parse_layers,
+    parse_optimizer,
+    parse_splits,
+)
 from tl_keras.locked import Locked
 from tl_keras.unfreeze import LANGUAGE, parse_unfreeze
 
@@ -119,7 +126,8 @@ class DataConfig(Locked):
     )
     augmentation: Augmentation = option(
         "",
-        "How training images are varied: light is a random crop, brightness and contrast; strong also RandAugment.",
+        "How training images are varied: light is a random crop, brightness and contrast; strong also RandAugment; own is the "
+        "function of a program.",
         flag="augmentation",
         zero="light in fine_tune, else none",
     )
@@ -217,6 +225,18 @@ class ModelConfig(Locked):
     head: Head = option(
         "linear", "The layers on top of the teacher: linear, or mlp with one hidden layer.", flag="head"
     )
+    head_layers: str = option(
+        "",
+        "Layers of Keras between the pooled features and the logits, in place of head and dropout: a JSON list.",
+        zero="those of head",
+        parse=parse_layers,
+    )
+    start_from: str = option(
+        "",
+        "The model.keras of an earlier run with the same backbone and head, with whose weights the run begins; logits of classes "
+        "that it lacks are new.",
+        zero="the teacher's weights and a new head",
+    )
     head_units: int = option(256, "Width of the hidden layer of the mlp head.", within=at_least(1))
     dropout: float = option(0.2, "Dropout before the logits.", zero="off", within=_ABOVE_0_BELOW_1)
 
@@ -259,6 +279,12 @@ class TrainingConfig(Locked):
         zero=", ".join(f"{rate:g} in {method}" for method, rate in DEFAULT_LEARNING_RATES.items())
         + f"; {NUMBERS_LEARNING_RATE:g} for heads that learn numbers",
         within=Interval(0, 10, open_low=True, open_high=True),
+    )
+    optimizer: str = option(
+        "",
+        "An optimizer of Keras as JSON, at its own rate; without warm-up, decays and average of the options.",
+        zero="AdamW by the options",
+        parse=parse_optimizer,
     )
     fine_tune_learning_rate_factor: float = option(
         0.0,

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import re
-from typing import get_args
+from typing import Any, get_args
 
 from tl_keras.config.choices import EXPORTS, Column, SplitMeaning
 from tl_keras.errors import ConfigError, nearest
 from tl_keras.unfreeze import parse_unfreeze
+from tl_keras.untrusted import parse_json
 
 
 def parse_splits(text: str) -> dict[str, str] | None:
@@ -55,6 +56,53 @@ def parse_group_by(text: str) -> str:
             f"group_by: expected folder or a regular expression. Received: {text} ({error}). Use --group_by='patient[0-9]+'."
         ) from error
     return text
+
+
+def parse_layers(text: str) -> list[dict[str, Any]]:
+    """Returns the configs of layers, as Keras serializes them, in a JSON list; which layers there are, Keras alone knows.
+
+    Raises:
+      ConfigError: It is not a JSON list of such configs.
+    """
+    layers = _json(text)
+    if isinstance(layers, list) and layers and all(isinstance(each, dict) and "class_name" in each for each in layers):
+        return layers
+    raise ConfigError(
+        f"head_layers: expected a JSON list of layers, as keras.saving.serialize_keras_object writes each. Received: {text:.60}. "
+        "From Python, give tl_keras.fine_tune(head=[...])."
+    )
+
+
+def parse_optimizer(text: str) -> dict[str, Any]:
+    """Returns the config of an optimizer, as Keras serializes it, from a JSON object.
+
+    Raises:
+      ConfigError: It is not one, or has no learning rate to begin with.
+    """
+    optimizer = _json(text)
+    if isinstance(optimizer, dict) and "class_name" in optimizer and rate_of_optimizer(optimizer) > 0:
+        return optimizer
+    raise ConfigError(
+        f"optimizer: expected a JSON object with class_name and a config with learning_rate. Received: {text:.60}. "
+        """Use '{"class_name": "SGD", "config": {"learning_rate": 0.01}}'."""
+    )
+
+
+def rate_of_optimizer(optimizer: dict[str, Any]) -> float:
+    """Returns the learning rate with which an optimizer or its schedule begins, or 0 if its config does not tell."""
+    rate = (optimizer.get("config") or {}).get("learning_rate", 0)
+    if isinstance(rate, dict):
+        schedule = rate.get("config") or {}
+        rate = schedule.get("initial_learning_rate") or (schedule.get("values") or [0])[0]
+    return float(rate) if isinstance(rate, (int, float)) else 0.0
+
+
+def _json(text: str) -> Any:
+    """Returns the value of a JSON text, or None if it is none."""
+    try:
+        return parse_json(text)
+    except ValueError:
+        return None
 
 
 def _pairs(name: str, text: str, example: str) -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ from tl_keras.config.defaults import (
     NUMBERS_LEARNING_RATE,
 )
 from tl_keras.config.fields import TransferConfig
-from tl_keras.config.parsing import parse_schedule
+from tl_keras.config.parsing import parse_optimizer, parse_schedule, rate_of_optimizer
 from tl_keras.config.serialization import from_json, to_json
 
 _LAST_PHASES: dict[Method, str] = {
@@ -42,6 +42,8 @@ def resolve(config: TransferConfig) -> TransferConfig:
     validate(config)
     resolved = from_json(to_json(config))
     model, training = resolved.model, resolved.training
+    if training.optimizer:
+        training.learning_rate = rate_of_optimizer(parse_optimizer(training.optimizer))
     left_open = not training.learning_rate and not training.find_learning_rate
     if left_open and label_kind_of(config.task) == "numbers" and model.method != "replicate":
         training.learning_rate = NUMBERS_LEARNING_RATE
@@ -52,7 +54,7 @@ def resolve(config: TransferConfig) -> TransferConfig:
     # learnt the plain images yet when a short run ends.
     data = resolved.data
     data.augmentation = data.augmentation or ("light" if model.method == "fine_tune" else "none")
-    if data.augmentation == "none" and data.horizontal_flip == "auto":
+    if data.augmentation in ("none", "own") and data.horizontal_flip == "auto":
         data.horizontal_flip = "off"
     model.resize = model.resize or DEFAULT_RESIZE
     if model.method == "fine_tune":

@@ -293,6 +293,7 @@ class RunDirectory:
         splits: dict[str, Any],
         labels: tuple[str, ...],
         data_revision: str | None = None,
+        own_parts: dict[str, Any] | None = None,
     ) -> bool:
         """Creates the directory with the facts of the run, or finds that the run has begun already.
 
@@ -304,6 +305,7 @@ class RunDirectory:
           splits: Contents of `splits.json`.
           labels: Names of the classes.
           data_revision: Revision of the source, by which a finished run recognises its images; None if it has none.
+          own_parts: Names of what the program adds to the config, which alone does not train the same again; None if nothing.
 
         Returns:
           Whether a run with this config and this data had begun here before.
@@ -324,7 +326,8 @@ class RunDirectory:
         if not begun:
             # Last, because this file marks the run as begun.
             images = {"data_hash": data_hash, "data_revision": data_revision, "class_names": list(labels)}
-            self.write_json("config.json", {"config": config, **images})
+            own = {"own_parts": own_parts} if own_parts else {}
+            self.write_json("config.json", {"config": config, **own, **images})
         return begun
 
     def check_same_images(self, data_hash: str) -> bool:

@@ -252,6 +252,8 @@ class RunResult(Record):
       versions: Versions of the packages that decide the numbers.
       hashes: Fingerprints of the teacher's weights, the student's weights and the images.
       calibration: Temperature, and the errors of calibration before and after it.
+      own_parts: Names of callbacks and of an augmentation that the program gave, without which `config.json` does not train the
+        same again; None in a run of its config alone.
       measures: Further measures of the task on the images of `split`; None where it has none.
       export: A dictionary for each export that was made, as `export_run` returns it.
       resumed: Whether any of the work had been done before the call that returned this result; not in the file.
@@ -290,6 +292,7 @@ class RunResult(Record):
     versions: dict[str, str]
     hashes: dict[str, str]
     calibration: dict[str, Any]
+    own_parts: dict[str, Any] | None = None
     measures: dict[str, Any] | None = None
     export: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     resumed: bool = dataclasses.field(default=False, metadata=_NOT_IN_FILE)

@@ -9,6 +9,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -22,6 +23,7 @@ from tl_keras.serving.export import newest_version
 from tl_keras.serving.image_inputs import ImageInput, encoded_images, image_inputs
 from tl_keras.serving.model_file import TrainedModel, load_model
 from tl_keras.serving.runtime_check import open_saved_model
+from tl_keras.serving.student_statistics import FEATURES_LAYER
 from tl_keras.tasks.base import Task, task_of
 from tl_keras.untrusted import parse_json
 
@@ -65,6 +67,12 @@ class KerasPredictor(Predictor):
         ready = in_parallel(images, self._preprocess.evaluation_transform)
         logits = self._model.predict(ready.batch(batch_size).prefetch(tf.data.AUTOTUNE), verbose=0)
         return self.task.probabilities(tf.constant(logits / self._temperature)).numpy()
+
+    def features(self, images: tf.data.Dataset, *, batch_size: int) -> np.ndarray:
+        """Returns pooled features, float32 (n, feature_dim), for n images, as `probabilities` takes them."""
+        model = keras.Model(self._model.input, self._model.get_layer(FEATURES_LAYER).output)
+        ready = in_parallel(images, self._preprocess.evaluation_transform)
+        return np.asarray(model.predict(ready.batch(batch_size).prefetch(tf.data.AUTOTUNE), verbose=0))
 
 
 class SavedModelPredictor(Predictor):
@@ -117,7 +125,7 @@ def load_predictor(path: str | os.PathLike[str]) -> Predictor:
 
 @with_own_keras_settings
 def predict_images(
-    model: str | os.PathLike[str],
+    model: str | os.PathLike[str] | Predictor,
     images: Any,
     *,
     top_k: int = 1,
@@ -137,7 +145,8 @@ def predict_images(
       ```
 
     Args:
-      model: Path of a run directory, a `.keras` file or a SavedModel directory; see `load_predictor`.
+      model: Path of a run directory, a `.keras` file or a SavedModel directory; or what `load_predictor` has made of one, so
+        that it is loaded once.
       images: One image or a list of any: a path of a file, or of a directory, in which every image below is taken; the bytes of a
         file; a Pillow image; or RGB pixels, an array (height, width), (height, width, 1), (height, width, 3) or, with alpha,
         (height, width, 4), of integers or floats from 0 to 255; floats are rounded. An array (n, height, width, channels) is n
@@ -156,7 +165,7 @@ def predict_images(
       BackboneError: The model cannot be read.
       DataError: A path does not exist, an item is not an image, or there are no images.
     """
-    predictor = load_predictor(model)
+    predictor = model if isinstance(model, Predictor) else load_predictor(model)
     if predictor.takes_texts:
         return _predict_texts(predictor, images, top_k=top_k, batch_size=batch_size)
     inputs = image_inputs(images)
@@ -172,6 +181,25 @@ def predict_images(
         for index, row in zip(answered, found, strict=True):
             rows[index].update(row)
     return rows
+
+
+@with_own_keras_settings
+def embed_images(predictor: KerasPredictor, images: Any, *, batch_size: int = 32) -> np.ndarray:
+    """Returns the pooled features of images, float32 (n, feature_dim), in order: vectors that are near for images alike.
+
+    Args:
+      predictor: Model from a `.keras` file.
+      images: Images as `predict_images` takes them.
+      batch_size: Number of images at a time.
+
+    Raises:
+      DataError: A path does not exist, an item is not an image, an image is not decoded, or there are no images.
+    """
+    inputs = image_inputs(images)
+    for image, refusal in zip(inputs, refusals(inputs), strict=True):
+        if refusal:
+            raise DataError(f"{image.name}: {refusal.error}")
+    return predictor.features(encoded_images(inputs), batch_size=batch_size)
 
 
 def _predict_texts(predictor: Predictor, texts: Any, *, top_k: int, batch_size: int) -> list[dict[str, Any]]:

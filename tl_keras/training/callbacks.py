@@ -211,6 +211,7 @@ class RecordEpochs(keras.callbacks.Callback):
             self.write()
 
     def on_train_end(self, logs: Any = None) -> None:
+        self._progress.phase_over |= self.model.stop_training  # by a callback of the program
         self._take()
         self.write()
 

@@ -192,13 +192,13 @@ class FeatureStore:
         """Returns the number of rows needed at each cut, including those that exist."""
         return sum(len(indices) for indices in self._images.wanted())
 
-    def at(self, student: Student, cut: SplitStudent, *, others: Iterable[SplitStudent] = ()) -> Features | None:
+    def at(self, student: Student | None, cut: SplitStudent, *, others: Iterable[SplitStudent] = ()) -> Features | None:
         """Returns the features at a cut, or None, after a line with the reason, if keeping them does not pay.
 
         Call it for shallow cuts first, so that the layers between two cuts start from what is cached already.
 
         Args:
-          student: Student that is cut.
+          student: Student that is cut; None where there are no `others`.
           cut: The cut.
           others: Cuts at which the features may be cached already.
 
@@ -254,7 +254,9 @@ class FeatureStore:
         """Returns why rows cannot be kept, in a few words, or an empty string."""
         return self._cache.refusal(rows.spec.nbytes_on_disk(self.count))
 
-    def _compute(self, student: Student, cut: SplitStudent, others: Iterable[SplitStudent], rows: FeatureRows) -> str:
+    def _compute(
+        self, student: Student | None, cut: SplitStudent, others: Iterable[SplitStudent], rows: FeatureRows
+    ) -> str:
         """Computes the missing part of locked rows; returns why it did not, or an empty string."""
         features = self._find(rows)
         if not features.missing:
@@ -266,7 +268,7 @@ class FeatureStore:
         if not rows.nbytes:  # the existing rows were removed to make room
             features = self._find(rows)
         start = self._start(cut, others, features)
-        model = cut.frozen if start is None else between(student, start[0], cut)
+        model = cut.frozen if start is None or student is None else between(student, start[0], cut)
         return self._fill(rows, features, model, start[1] if start else None, position=cut.position)
 
     def _rows(self, frozen: keras.Model, position: int) -> FeatureRows:

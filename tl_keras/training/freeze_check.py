@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import keras
@@ -49,7 +49,7 @@ class FreezeCheck(keras.callbacks.Callback):
         self._stepped = False
 
     def on_train_begin(self, logs: Any = None) -> None:
-        self._before = [_digest(weight) for weight in self._frozen]
+        self._before = digests(self._frozen)
         self._still = {i: _digest(weight) for i, weight in enumerate(self._trained)}
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -75,13 +75,28 @@ class FreezeCheck(keras.callbacks.Callback):
         )
 
     def _require_frozen(self) -> None:
-        after = [_digest(weight) for weight in self._frozen]
-        moved = [weight for weight, old, new in zip(self._frozen, self._before, after, strict=True) if old != new]
-        if moved:
-            raise TrainingError(
-                f"freeze plan: expected frozen weights to be bit-identical in phase {self._phase}. Received: "
-                f"{_names(moved)} changed. Nothing was written after this; please report it."
-            )
+        require_unchanged(self._frozen, self._before, where=f"in phase {self._phase}")
+
+
+def digests(weights: Iterable[keras.Variable]) -> list[bytes]:
+    """Returns a hash of the value of each weight."""
+    return [_digest(weight) for weight in weights]
+
+
+def require_unchanged(weights: Sequence[keras.Variable], before: Sequence[bytes], *, where: str) -> None:
+    """Raises a TrainingError if weights that a plan freezes have changed.
+
+    Args:
+      weights: Frozen weights.
+      before: Hashes of their values before training.
+      where: Words that say when they changed.
+    """
+    moved = [weight for weight, old, new in zip(weights, before, digests(weights), strict=True) if old != new]
+    if moved:
+        raise TrainingError(
+            f"freeze plan: expected frozen weights to be bit-identical {where}. Received: {_names(moved)} changed. Compile after "
+            "freezing; if that was done, please report it."
+        )
 
 
 def _digest(weight: keras.Variable) -> bytes:

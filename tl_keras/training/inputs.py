@@ -115,7 +115,7 @@ class ImageInputs(PhaseInputs):
         batches = training_batches(
             self.source,
             prepared.splits.train,
-            transform=_training_transform(config, student),
+            transform=_training_transform(prepared),
             targets=prepared.targets,
             global_batch_size=config.training.global_batch_size,
             seed=config.seed,
@@ -256,9 +256,9 @@ def feature_store(prepared: PreparedRun) -> FeatureStore | None:
         trained=images.splits.train,
         views=views,
         evaluation_transform=student.preprocess.evaluation_transform,
-        training_transform=_training_transform(config, student),
+        training_transform=_training_transform(prepared),
         without_padding=student.preprocess.without_padding,
-        augmentation=f"{config.data.augmentation} flip {config.data.horizontal_flip == 'on'}",
+        augmentation=f"{config.data.augmentation} flip {config.data.horizontal_flip == 'on'}{prepared.own_parts.token}",
         seed=config.seed,
     )
     return open_feature_store(config, student, of_run)
@@ -303,9 +303,13 @@ def _features_of_phases(prepared: PreparedRun) -> dict[FreezePlan, Features]:
     }
 
 
-def _training_transform(config: TransferConfig, student: Student) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+def _training_transform(prepared: PreparedRun) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    data = prepared.config.data
     return training_transform(
-        student.preprocess, augmentation=config.data.augmentation, horizontal_flip=config.data.horizontal_flip == "on"
+        prepared.student.preprocess,
+        augmentation=data.augmentation,
+        horizontal_flip=data.horizontal_flip == "on",
+        own=prepared.own_parts.augmentation,
     )
 
 

@@ -57,7 +57,10 @@ def load_run(workdir: str | os.PathLike[str], models: ModelCache) -> LoadedRun:
     begun = run.read_config()
     if begun is None:
         raise WorkdirError(f"workdir: expected a run directory. Received: {run.path}, without config.json.")
-    prepared = prepare(from_json(begun["config"]), models, run=run)
+    config = from_json(begun["config"])
+    if config.data.augmentation == "own":  # what is measured now is plain
+        config.data.augmentation = "none"
+    prepared = prepare(config, models, run=run)
     inputs = open_inputs(prepared, hold_decoded=False)
     models.load_weights(prepared.student, run.model, [phase.plan for phase in prepared.phases])
     return LoadedRun(prepared, inputs[-1].predict_fn())

@@ -16,7 +16,6 @@ from tl_keras.config import TransferConfig, export_formats, to_json
 from tl_keras.console import Level, say
 from tl_keras.data.pipeline import evaluation_order
 from tl_keras.data.sources import Source, SourceOptions, open_source
-from tl_keras.distribution.distributor import Distributor
 from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.errors import ExportError, TransferError, if_stopped
 from tl_keras.files import replacing
@@ -34,8 +33,9 @@ from tl_keras.training.inputs import PhaseInputs, open_inputs
 from tl_keras.training.model_cache import ModelCache
 from tl_keras.training.out_of_fold import OutOfFold
 from tl_keras.training.outcome import outcome, rounded
+from tl_keras.training.own_parts import NO_PARTS, OwnParts
 from tl_keras.training.phase_runner import checkpoint_of, run_phases
-from tl_keras.training.preparation import PreparedRun, decide, distributor_of, prepare
+from tl_keras.training.preparation import PreparedRun, RunImages, decide, distributor_of, prepare
 from tl_keras.training.unchanged_images import require_unchanged_images
 
 
@@ -51,6 +51,8 @@ def train_and_evaluate(
     stopwatch: Stopwatch | None = None,
     before_export: Callable[[pathlib.Path], None] | None = None,
     out_of_fold: OutOfFold | None = None,
+    images: RunImages | None = None,
+    own_parts: OwnParts = NO_PARTS,
 ) -> RunResult:
     """Trains, evaluates and exports one student; resumes a run that was killed; makes the exports that a trained one lacks.
 
@@ -77,6 +79,8 @@ def train_and_evaluate(
       stopwatch: Stopwatch of the command, running since its start. None means one that starts now.
       before_export: Function that is called with the run directory when the result exists and nothing is exported yet.
       out_of_fold: Findings of folds, as `tl_keras.experiments.folds` makes them: all labelled images are trained on.
+      images: Images of the same source that were read and split before; None reads them, and splits them by the config.
+      own_parts: Callbacks and augmentation of the program, which `config.json` names and cannot make again.
 
     Returns:
       The contents of `result.json`; its `resumed` tells whether any of the work had been done before.
@@ -90,10 +94,12 @@ def train_and_evaluate(
     if source is not None:
         source = open_source(source, SourceOptions.of(config))
     config = decide(config, source=source, run=run)
+    own_parts.check(config.data.augmentation)
     formats = export_formats(config.export)
     require_converters(formats)
     run.check_writable()
     config = run.continued(config)
+    own_parts = own_parts.begun((run.read_config() or {}).get("own_parts"))
     finished = finished_result(run)
     if finished:
         require_unchanged_images(run, config, source, models)
@@ -110,9 +116,16 @@ def train_and_evaluate(
             trained = dataclasses.replace(finished, resumed=True)
         else:
             distributor = distributor_of(config)  # before TensorFlow computes: afterwards it joins no other workers
-            train = functools.partial(
-                _train, config, distributor, source, models, watch, measure_test=measure_test, out_of_fold=out_of_fold
+            prepare_run = functools.partial(
+                prepare,
+                config,
+                models,
+                source=source,
+                images=out_of_fold.images if out_of_fold else images,
+                distributor=distributor,
+                own_parts=own_parts,
             )
+            train = functools.partial(_train, prepare_run, watch, measure_test=measure_test, out_of_fold=out_of_fold)
             if distributor.hardware.process:  # of several, one writes
                 return train(run.scratch_copy())
             trained = train(run)
@@ -123,10 +136,7 @@ def train_and_evaluate(
 
 
 def _train(
-    config: TransferConfig,
-    distributor: Distributor,
-    source: Source | None,
-    models: ModelCache,
+    prepare_run: Callable[..., PreparedRun],
     watch: Stopwatch,
     run: RunDirectory,
     *,
@@ -134,8 +144,7 @@ def _train(
     out_of_fold: OutOfFold | None,
 ) -> RunResult:
     """Trains and measures a run, and writes all of it but its exports."""
-    images = out_of_fold.images if out_of_fold else None
-    prepared = prepare(config, models, source=source, run=run, images=images, distributor=distributor)
+    prepared = prepare_run(run=run)
     for remark in prepared.remarks:
         say(f"data: {remark}")
     saved = checkpoint_of(prepared, run)
@@ -145,12 +154,13 @@ def _train(
         splits=prepared.splits.to_json(prepared.source, prepared.images.inspection),
         labels=prepared.source.class_names,
         data_revision=prepared.source.revision(),
+        own_parts=prepared.own_parts.to_json(),
     )
     say(announcement(prepared))
     say(freeze_table(prepared), Level.DETAIL)
     teacher_weights = fingerprint(prepared.student.backbone)
     inputs = open_inputs(prepared)
-    with distributor.synchronized():
+    with prepared.distributor.synchronized():
         progress = run_phases(prepared, inputs, run, saved=saved, stopwatch=watch, out_of_fold=out_of_fold)
 
     with if_stopped("training is finished; the same command measures, reports and exports it"):

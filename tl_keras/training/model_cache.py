@@ -24,12 +24,11 @@ from tl_keras.data.sources import SourceOptions, open_source
 from tl_keras.distribution.distributor import Distributor
 from tl_keras.distribution.hardware import Hardware
 from tl_keras.freezing import FreezePlan
-from tl_keras.heads import initialize_head
 from tl_keras.runs.records import Progress
 from tl_keras.tasks.base import LossFn, Task
 from tl_keras.training.checkpoints import values_of
 from tl_keras.training.losses import MeanOverImages
-from tl_keras.training.optimizers import TransferAdam, VariableTreatment
+from tl_keras.training.optimizers import TransferAdam, VariableTreatment, named_optimizer
 from tl_keras.training.split_student import SplitStudent, split_student
 
 # Neither biases nor the weights of normalisation decay (He et al. 2019, "Bag of tricks", section 3.1).
@@ -135,7 +134,8 @@ class ModelCache:
           distributor: Replicas that the variables are made for. None means this process's own device.
         """
         replicate = config.method == "replicate"
-        key = (teacher, replicate, config.head, config.head_units, config.dropout, num_classes, distributor)
+        head = (config.head, config.head_units, config.dropout, config.head_layers and (config.head_layers, seed))
+        key = (teacher, replicate, head, config.start_from, num_classes, distributor)
         network = self._networks.get(key)
         if network is None:
             with distributor.scope() if distributor else contextlib.nullcontext():
@@ -148,7 +148,7 @@ class ModelCache:
                 variable.assign(value)
         else:
             network.restore_teacher_values()
-        initialize_head(network.student.head, seed=seed)
+        network.student.initialize_head(config, seed=seed)
         return dataclasses.replace(network.student, plan=plan_student(teacher, network.student.backbone, config))
 
     def trained_variables(self, student: Student, plans: Iterable[FreezePlan]) -> list[keras.Variable]:
@@ -204,8 +204,9 @@ class ModelCache:
         class_weights: np.ndarray | None,
         task: Task,
         distributor: Distributor,
+        rate_factor: float = 1.0,
     ) -> keras.Model:
-        """Returns a compiled model over the student's layers; call `begin` of its optimizer, a `TransferAdam`, before use.
+        """Returns a compiled model over the student's layers; call `begin` of its optimizer, if it is a `TransferAdam`, before use.
 
         The student itself is never compiled: it is saved without optimizer and loss.
 
@@ -217,6 +218,7 @@ class ModelCache:
           class_weights: Weights of the classes in the loss, float32 (outputs,), or None.
           task: Task, which has the loss and the metric.
           distributor: Replicas that it is made for. Trace it within `computing_in` the precision of its hardware.
+          rate_factor: Factor on the rate of an optimizer that the config names, for which a trainer is made at each call.
         """
         plan.apply(student.backbone)
         self.trained_variables(student, [plan])
@@ -230,11 +232,11 @@ class ModelCache:
         weights_key = None if class_weights is None else class_weights.tobytes()
         key = (plan, on_features, recipe, weights_key, task, distributor)
         trainers = self._network(student).trainers
-        if key not in trainers:
+        if key not in trainers or config.optimizer:
             split = self.split(student, plan)
             with distributor.scope():
                 model = _on_features(split) if on_features else _on_images(split, student)
-                optimizer = TransferAdam(
+                optimizer = named_optimizer(config.optimizer, rate_factor=rate_factor) or TransferAdam(
                     self._treatments(model.trainable_variables, student, plan, config), ema_momentum=config.ema_momentum
                 )
                 loss = task.loss(label_smoothing=config.label_smoothing, class_weights=class_weights)
@@ -269,7 +271,7 @@ class ModelCache:
 
 def _compile(
     model: keras.Model,
-    optimizer: TransferAdam,
+    optimizer: keras.optimizers.Optimizer,
     loss: LossFn,
     metric: keras.metrics.Metric,
     *,

@@ -1,8 +1,9 @@
-"""Defines the optimizer: AdamW whose rate differs by layer, and whose decay may pull towards the teacher."""
+"""Defines the optimizer: AdamW whose rate differs by layer, and whose decay may pull towards the teacher; or one of Keras."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -10,6 +11,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from tl_keras.backbones.keras_file import require_parts_of_compiling
+from tl_keras.config import parse_optimizer
+from tl_keras.errors import ConfigError
 from tl_keras.keras_internals import variable_position
 
 
@@ -89,3 +93,75 @@ class TransferAdam(keras.optimizers.Adam):
             pull = variable if target is None else variable - target
             self.assign_sub(variable, pull * (rate * treatment.decay))
         super().update_step(gradient, variable, rate)
+
+
+class ScaledSchedule(keras.optimizers.schedules.LearningRateSchedule):
+    """A schedule at a part of its rate, for the phases that train pre-trained layers.
+
+    Args:
+      schedule: Schedule of the rate.
+      factor: Factor on it.
+    """
+
+    def __init__(self, schedule: keras.optimizers.schedules.LearningRateSchedule, factor: float):
+        self._schedule = schedule
+        self._factor = factor
+
+    def __call__(self, step: Any) -> Any:
+        """Returns the rate at a step, a float32 scalar."""
+        return self._factor * self._schedule(step)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments, as Keras asks for them."""
+        return {"schedule": self._schedule, "factor": self._factor}
+
+
+def optimizer_to_json(optimizer: Any) -> str:
+    """Returns an optimizer of Keras without its state as the text of `training.optimizer`.
+
+    Args:
+      optimizer: An optimizer, or a name that `keras.optimizers.get` knows.
+
+    Raises:
+      ConfigError: It is neither, or a class that Keras does not make from its config alone.
+    """
+    try:
+        described = keras.saving.serialize_keras_object(keras.optimizers.get(optimizer))
+        text = json.dumps({name: described[name] for name in ("module", "class_name", "config")}, sort_keys=True)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"optimizer: expected an optimizer of Keras, or its name. Received: {optimizer!r:.80}. Use "
+            "keras.optimizers.SGD(0.01, momentum=0.9)."
+        ) from error
+    named_optimizer(text, rate_factor=1.0)
+    return text
+
+
+def named_optimizer(text: str, *, rate_factor: float) -> keras.optimizers.Optimizer | None:
+    """Returns a new optimizer from the text of `training.optimizer`, or None if that is empty.
+
+    Args:
+      text: JSON of the optimizer.
+      rate_factor: Factor on its rate.
+
+    Raises:
+      ConfigError: The class is not Keras's own, or its config does not fit.
+    """
+    if not text:
+        return None
+    described = parse_optimizer(text)
+    try:
+        require_parts_of_compiling(described)
+        optimizer = keras.optimizers.deserialize(described)
+    except Exception as error:  # Keras raises its own types
+        raise ConfigError(
+            "optimizer: expected one of Keras's own, which config.json can name. Received: "
+            f"{(str(error).strip().splitlines() or [type(error).__name__])[0][:200]}. Train a model of tl_keras.build with yours."
+        ) from error
+    config = optimizer.get_config()
+    rate = config["learning_rate"]
+    is_schedule = isinstance(rate, dict)
+    config["learning_rate"] = (
+        ScaledSchedule(keras.optimizers.schedules.deserialize(rate), rate_factor) if is_schedule else rate * rate_factor
+    )
+    return type(optimizer).from_config(config)

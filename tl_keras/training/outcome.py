@@ -89,6 +89,7 @@ def outcome(
             "data": prepared.images.inspection.data_hash,
         },
         calibration=packaged.calibration,
+        own_parts=prepared.own_parts.to_json(),
         measures=task_measures(packaged, prepared.source.class_names, logits, labels),
         score_name=prepared.task.score_name,
     )

@@ -180,6 +180,7 @@ class _PhaseRunner:
             class_weights=prepared.class_weights,
             task=prepared.task,
             distributor=prepared.distributor,
+            rate_factor=self.phase.rate_factor,
         )
         with (
             computing_in(prepared.hardware.precision, prepared.student.backbone),
@@ -201,6 +202,8 @@ class _PhaseRunner:
             say(f"learning rate: {progress.learning_rate:.2g}, by a range test")
         if phase.recalibrate:
             recalibrate(trainer, phase.plan, self._prepared.student.backbone, self._inputs.training_batches(0, 1))
+        if training.optimizer:
+            return
         trainer.optimizer.begin(
             learning_rate=(progress.learning_rate or training.learning_rate) * phase.rate_factor,
             steps=steps_per_epoch(self._images, training.global_batch_size) * phase.epochs,
@@ -267,7 +270,7 @@ class _PhaseRunner:
     def _callbacks(
         self, record: RecordEpochs, progress: Progress, *, first_epoch: int, last_epoch: int
     ) -> list[keras.callbacks.Callback]:
-        phase = self.phase
+        phase, prepared = self.phase, self._prepared
         began = len(progress.history) - progress.phase_epochs
         return [
             *(
@@ -277,6 +280,7 @@ class _PhaseRunner:
             ),
             StopOnNonFiniteLoss(phase.name),
             FreezeCheck(phase.name, self._prepared.student, phase.plan, proofs=progress.proofs),
+            *prepared.own_parts.callbacks,  # before the record, which sees that one of them has stopped the phase
             record,  # before the line that says an epoch is over
             ProgressBar(
                 phase.name,

@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import pathlib
 from typing import Any
 
 import keras
@@ -33,8 +34,10 @@ from tl_keras.errors import BackboneError, ConfigError
 from tl_keras.heads import zero_logits
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.runs.identity import affects_result, run_identity
+from tl_keras.serving.model_file import load_model
 from tl_keras.tasks.base import Task, task_named
 from tl_keras.training.model_cache import ModelCache
+from tl_keras.training.own_parts import NO_PARTS, OwnParts
 from tl_keras.training.phases import Phase, plan_phases
 
 # A 3:2 photograph keeps 0.51 of its area in a centre crop of 7/8 of the short side, and no teacher suffers from that.
@@ -68,6 +71,7 @@ class PreparedRun:
       distributor: Distributor that creates variables and feeds batches to the replicas.
       models: Cache that the student comes from; trainers of the phases come from it too.
       remarks: Sentences on the images that a person should read.
+      own_parts: Callbacks and augmentation of the program.
     """
 
     config: TransferConfig
@@ -77,6 +81,7 @@ class PreparedRun:
     distributor: Distributor
     models: ModelCache
     remarks: tuple[str, ...] = ()
+    own_parts: OwnParts = NO_PARTS
 
     @functools.cached_property
     def task(self) -> Task:
@@ -235,6 +240,7 @@ def prepare(
     run: RunDirectory | None = None,
     images: RunImages | None = None,
     distributor: Distributor | None = None,
+    own_parts: OwnParts = NO_PARTS,
 ) -> PreparedRun:
     """Decides everything about a run: hardware, images and their splits, student and phases; writes nothing.
 
@@ -245,6 +251,7 @@ def prepare(
       run: Directory of the run, whose splits stay.
       images: Images from `read_images`, if they were read before.
       distributor: Distributor from `distributor_of`, if that was called before.
+      own_parts: Callbacks and augmentation of the program.
 
     Raises:
       TransferError: An error of one of its classes, whose message is one line with what was expected, received, and the remedy.
@@ -262,6 +269,7 @@ def prepare(
       print(announcement(prepared))
       ```
     """
+    own_parts.check(config.data.augmentation)
     distributor = distributor or distributor_of(config)
     keras.utils.set_random_seed(config.seed)
     images = images or read_images(config, models, source=source, run=run)
@@ -291,8 +299,12 @@ def prepare(
     student = models.student(teacher, config.model, num_classes=outputs, seed=config.seed, distributor=distributor)
     if task.starts_from_zero:
         zero_logits(student.head)
+    if config.model.start_from:
+        earlier = load_model(pathlib.Path(config.model.start_from))
+        names = images.source.class_names
+        student.start_from(earlier.model, class_names=names, earlier_names=earlier.class_names)
     phases = plan_phases(config, student, images=len(images.splits.train))
-    return PreparedRun(config, images, student, phases, distributor, models, tuple(remarks))
+    return PreparedRun(config, images, student, phases, distributor, models, tuple(remarks), own_parts)
 
 
 def views_per_image(config: TransferConfig) -> int:

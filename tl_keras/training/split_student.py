@@ -58,6 +58,12 @@ def split_student(student: Student, plan: FreezePlan) -> SplitStudent:
     return SplitStudent(position, frozen, keras.Model(inputs, logits), keras.Model(inputs, [pooled, logits]))
 
 
+def whole_model(model: keras.Model) -> SplitStudent:
+    """Returns a model of one output as a frozen part with nothing after it."""
+    made = keras.Input(model.output_shape[1:])
+    return SplitStudent(len(model.layers), model, keras.Model(made, made), keras.Model(made, [made, made]))
+
+
 def between(student: Student, shallow: SplitStudent, deep: SplitStudent) -> keras.Model:
     """Returns the frozen layers between two cuts: a model from the shallow cut's activations to the deep cut's."""
     backbone = student.backbone

@@ -16,15 +16,20 @@ _MIN_CROP_AREA = {"light": 0.5, "strong": 0.25}
 
 
 def training_transform(
-    preprocess: Preprocess, *, augmentation: str, horizontal_flip: bool
+    preprocess: Preprocess,
+    *,
+    augmentation: str,
+    horizontal_flip: bool,
+    own: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
 ) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     """Returns the train-time transform of one image.
 
     Args:
       preprocess: The teacher's preprocessing; its size and its way of resizing are kept.
       augmentation: `none` (exactly the evaluation transform), `light` or `strong` (a random resized crop in place of
-        the centre crop, then the preset).
+        the centre crop, then the preset), or `own` (the evaluation transform, then a function of the program).
       horizontal_flip: Whether half of the images are mirrored.
+      own: That function; see `tl_keras.training.own_parts.OwnParts`.
 
     Returns:
       A function from an image, as `tl_keras.data.decoding.decode_image` takes it, and a seed, integer (2,), to float32
@@ -36,6 +41,8 @@ def training_transform(
         raise ConfigError(
             f"augmentation: expected none, since texts are not varied. Received: {augmentation}. Leave it out."
         )
+    if own is not None:
+        return lambda image, seed: _changed(own, preprocess.evaluation_transform(image), seed)
     augment = make_augmentation(augmentation, horizontal_flip=horizontal_flip)
 
     def transform(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -51,3 +58,18 @@ def training_transform(
         return augment(cropped, augmentation_seed)
 
     return transform
+
+
+def _changed(own: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Returns what the program's function makes of an image, which has to be an image of the same shape.
+
+    Raises:
+      ConfigError: It is not.
+    """
+    changed = tf.cast(own(image, tf.cast(seed, tf.int32)), tf.float32)
+    if not changed.shape.is_compatible_with(image.shape):
+        raise ConfigError(
+            f"augmentation: expected an image of shape {tuple(image.shape)} from the program's function. Received: "
+            f"{tuple(changed.shape)}. Crop or resize it to its former size."
+        )
+    return tf.ensure_shape(changed, image.shape)
