@@ -98,6 +98,14 @@ def test_it_says_what_result_json_says(page, in_memory):
     assert result["hashes"]["student_weights"] in text
 
 
+def test_a_cell_of_the_confusion_matrix_leads_to_its_images_and_the_contents_to_their_parts(page):
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    links = [each["href"][1:] for each in page.of("a")]
+    assert {"classes", "examples", "training", "again"} <= set(links)
+    assert set(links) <= set(ids)
+    assert any(link.startswith("cell-") for link in links)
+
+
 def test_where_no_test_image_was_looked_at_it_is_about_validation_and_says_so(compared):
     workdir, text = compared
     result = json.loads((workdir / "long" / "seed_0" / "result.json").read_text())

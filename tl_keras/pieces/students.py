@@ -15,7 +15,7 @@ import tensorflow as tf
 from tl_keras.backbones.blocks import blocks_of
 from tl_keras.backbones.preprocessing import Preprocess
 from tl_keras.builder import Student, blocks_of_teacher, build_student, choose_backbone
-from tl_keras.config import TransferConfig, resolve
+from tl_keras.config import TransferConfig, choose_cut, resolve
 from tl_keras.data.base import in_parallel
 from tl_keras.data.pipeline import evaluation_batches, training_batches
 from tl_keras.distribution.keras_settings import with_own_keras_settings
@@ -69,8 +69,7 @@ def build(
     """
     config = TransferConfig(seed=seed)
     config.data.source = "a program"
-    config.model.method = "feature_extraction" if unfreeze == "none" else "fine_tune"
-    config.model.unfreeze = "" if unfreeze == "none" else unfreeze
+    choose_cut(config.model, unfreeze)
     if head:
         config.model.head_layers = layers_to_json(head)
     set_options(config, {"backbone": backbone, **options}, parts=("model",), function="build")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import shlex
+from collections.abc import Iterable
 from typing import Any
 
 from tl_keras.builder import Student, choose_backbone, plan_student
@@ -20,12 +21,22 @@ from tl_keras.reporting.comparison_report import comparison_facts
 from tl_keras.reporting.finished_run import FinishedRun, read_run
 from tl_keras.reporting.page import render, score_text
 from tl_keras.reporting.sections import SECTIONS, ReportedPredictions
+from tl_keras.reporting.summary import next_steps, snippet, verdict
 from tl_keras.serving.model_file import load_model
 from tl_keras.tasks.base import Task
 from tl_keras.training.phases import Phase, plan_phases
 from tl_keras.training.preparation import views_per_image
 
 REPORT = "report.html"
+
+_TITLES = {
+    "classes": "By class",
+    "calibration": "Calibration",
+    "examples": "Examples",
+    "grades": "In grades",
+    "labels": "By label",
+    "numbers": "By number",
+}
 
 _TIME = ("<!-- time -->", "<!-- /time -->")  # enclose the part that `refresh_time` rewrites
 
@@ -64,14 +75,21 @@ def write_report(
     indices = evaluation_order(source, getattr(splits, run.split))
     answers = ReportedPredictions(source, run.split, indices, source.labels[indices], run.logits(), temperature, task)
     phases = plan_phases(config, student, images=len(splits.train))
+    sections = {name: SECTIONS[name](student, answers) for name in task.report_sections}
+    weaknesses = _weaknesses(run, task)
+    classes = sections.get("classes", {}).get("metrics", {}).get("classes", [])
     text = render(
         "run.html",
         run=run,
         sentence=_sentence(run, student, learnt=source.labelling.count(source.class_names)),
         remarks=[*([source.groups.describe()] if source.groups else []), *splits.remarks()],
-        sections={name: SECTIONS[name](student, answers) for name in task.report_sections},
+        verdict=verdict(run),
+        steps=next_steps(run, classes, in_memory=in_memory),
+        snippet=snippet(run),
+        contents=_contents(run, sections, audited=any(weaknesses.values())),
+        sections=sections,
         **_training(run, student, phases),
-        **_weaknesses(run, task),
+        **weaknesses,
         comparison=comparison_facts(run.compared_with()),
         in_memory=in_memory,
         again=_in_python(run) if in_memory else train_command(config, f"{run.path.name}_again"),
@@ -79,6 +97,19 @@ def write_report(
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return path
+
+
+def _contents(run: FinishedRun, sections: Iterable[str], *, audited: bool) -> list[tuple[str, str]]:
+    """Returns the id and the title of each part of the page, in order."""
+    return [
+        *((name, _TITLES[name]) for name in sections),
+        *([("weaknesses", "Inherited weaknesses")] if audited else []),
+        ("training", "Training"),
+        ("time", "Time"),
+        *([("others", "Beside the other runs")] if run.compared_with() else []),
+        *([("exports", "Exports")] if run.result.export else []),
+        ("again", "Again"),
+    ]
 
 
 def _in_python(run: FinishedRun) -> str:

@@ -5,7 +5,7 @@ The facts of a part are what its template, `templates/sections/NAME.html`, reads
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import tensorflow as tf
 from sklearn.metrics import confusion_matrix
 
 from tl_keras.builder import Student
+from tl_keras.data.decoding import decode_image
 from tl_keras.data.pipeline import evaluation_images
 from tl_keras.evaluation.calibration import mean_log_loss, out_of_fold_probabilities, reliability
 from tl_keras.evaluation.metrics import classification_metrics, hides_rare_classes
@@ -34,6 +35,13 @@ _MOST_CHARACTERS = 300  # of a text that is shown
 
 _MOST_PAIRS = 5  # of classes that are confused, in words
 
+_MOST_IN_TABLE = 15  # classes of a confusion matrix that is a table; a larger one is a picture
+_STRONGEST = 0.65  # opacity of its strongest cell; text in the page's colour stays readable on it
+
+# Number of errors shown beside the worst and the best, each with a picture of about 3 KiB; a pair of classes has one at least.
+_MOST_ERRORS = 60
+_SMALL_SIDE = 112
+
 
 def _classes(student: Student, answers: ReportedPredictions) -> dict[str, Any]:
     """Returns per-class figures and the classes that are confused most often."""
@@ -42,13 +50,71 @@ def _classes(student: Student, answers: ReportedPredictions) -> dict[str, Any]:
     wrong = matrix - np.diag(matrix.diagonal())
     pairs = np.dstack(np.unravel_index(np.argsort(-wrong, axis=None, kind="stable")[:_MOST_PAIRS], wrong.shape))[0]
     metrics = classification_metrics(answers.labels, answers.scores, names)
+    drawn = len(names) > _MOST_IN_TABLE
     return {
         "metrics": metrics,
         "unequal": hides_rare_classes(metrics),
-        "confusion": figures.confusion(matrix, names),
+        "names": names,
+        "confusion": figures.confusion(matrix, names) if drawn else None,
+        "cells": [] if drawn else _cells(matrix, names),
+        "errors": _errors(answers),
         "confused": [
             (names[right], names[answer], wrong[right, answer]) for right, answer in pairs if wrong[right, answer]
         ],
+    }
+
+
+def _cells(matrix: np.ndarray, names: Sequence[str]) -> list[list[dict[str, Any]]]:
+    """Returns the confusion matrix as rows of cells: count, strength of the colour, and the group of errors behind it."""
+    strength = _STRONGEST * matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    return [
+        [
+            {
+                "count": int(count),
+                "strength": float(strength[right, answer]),
+                "link": f"cell-{right}-{answer}" if count and right != answer else "",
+                "label": f"{count} labelled {names[right]}, predicted {names[answer]}",
+            }
+            for answer, count in enumerate(row)
+        ]
+        for right, row in enumerate(matrix)
+    ]
+
+
+def _errors(answers: ReportedPredictions) -> list[dict[str, Any]]:
+    """Returns the wrong answers by label and prediction, the largest groups first and in each the surest first."""
+    wrong = np.flatnonzero(answers.decisions != answers.labels)
+    sure = answers.scores[wrong, answers.decisions[wrong]]
+    groups: dict[tuple[int, int], list[int]] = {}
+    for row in wrong[np.argsort(-sure, kind="stable")].tolist():
+        groups.setdefault((int(answers.labels[row]), int(answers.decisions[row])), []).append(row)
+    names, left = answers.source.class_names, _MOST_ERRORS
+    found = []
+    for (right, answer), rows in sorted(groups.items(), key=lambda group: -len(group[1])):
+        shown = rows[: max(1, min(left, len(rows)))]
+        left -= len(shown)
+        cases = [_error(answers, row) for row in shown]
+        found.append(
+            {
+                "id": f"cell-{right}-{answer}",
+                "right": names[right],
+                "answer": names[answer],
+                "count": len(rows),
+                "cases": cases,
+            }
+        )
+    return found
+
+
+def _error(answers: ReportedPredictions, row: int) -> dict[str, Any]:
+    """Returns a wrong answer as the page shows it."""
+    index, contents = int(answers.indices[row]), answers.source.encoded_image(int(answers.indices[row]))
+    is_text = answers.source.noun == "text"
+    return {
+        "id": answers.source.ids[index],
+        "score": float(answers.scores[row, answers.decisions[row]]),
+        "text": contents.decode("utf-8", "replace")[:_MOST_CHARACTERS] if is_text else "",
+        "photo": "" if is_text else jpeg_uri(decode_image(tf.constant(contents)).numpy(), _SMALL_SIDE),
     }
 
 

@@ -1,0 +1,70 @@
+"""Tests of tl_keras.reporting.summary, on the result of a real run with one figure changed."""
+
+import pathlib
+
+import pytest
+from golden_results import golden_result
+
+from tl_keras.config import TransferConfig
+from tl_keras.reporting.finished_run import FinishedRun
+from tl_keras.reporting.summary import next_steps, snippet, verdict
+
+
+def a_run(**changes) -> FinishedRun:
+    """Returns a finished run on 40 validation images with 90% right and the interval from 80% to 95%."""
+    result = golden_result(
+        **{
+            "validation_score": 0.9,
+            "test_score": None,
+            "interval": [0.8, 0.95],
+            "baseline_score": 0.5,
+            "head_validation_score": 0.85,
+            "fine_tuning_undone": False,
+            "images": {"train": 100, "validation": 40, "test": 0},
+            **changes,
+        },
+    )
+    config = TransferConfig()
+    config.data.source = "my photos/"
+    return FinishedRun(pathlib.Path("run1"), config, result, {})
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {},
+            "Clearly better than one answer for all, whose accuracy is 50.0%; fine-tuning raised validation from 85.0%",
+        ),
+        ({"baseline_score": 0.85}, "Not clearly better than one answer for all"),
+        ({"head_validation_score": 0.95}, "fine-tuning gained nothing on validation over the head alone, 95.0%"),
+        ({"fine_tuning_undone": True}, "fine-tuning did harm and was undone"),
+    ],
+)
+def test_the_verdict_compares_with_one_answer_and_with_the_head(changes, said):
+    assert said in verdict(a_run(**changes))
+
+
+def test_a_run_without_anything_to_compare_with_has_no_verdict():
+    assert verdict(a_run(baseline_score=None, head_validation_score=None)) == ""
+
+
+def test_the_next_steps_name_weak_classes_and_commands_that_a_shell_takes():
+    classes = [{"class": "cat", "recall": 0.5, "examples": 9}, {"class": "dog", "recall": 0.9, "examples": 9}]
+    steps = next_steps(a_run(), classes, in_memory=False)
+    assert steps[0].text.endswith("found least: cat (50% found).")
+    assert [step.command.split()[2] for step in steps[1:]] == [
+        "tl_keras.inspect",
+        "tl_keras.train",
+        "tl_keras.sweep",
+        "tl_keras.advise",
+    ]
+    assert all("'--data=my photos/'" in step.command for step in steps[1:])
+
+
+def test_images_in_memory_have_no_command():
+    assert next_steps(a_run(), [], in_memory=True) == []
+
+
+def test_the_snippet_opens_the_run():
+    assert "tl_keras.Run('run1')" in snippet(a_run())

@@ -1,0 +1,101 @@
+"""Sums a finished run up: what it is worth beside what it is compared with, and what to do next."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from typing import Any
+
+from tl_keras.console import in_words
+from tl_keras.data.splits import FEWEST_TO_MEASURE
+from tl_keras.reporting.finished_run import FinishedRun
+from tl_keras.reporting.page import score_text
+
+# Classes that are named for more labels, and the recall below which one is.
+_MOST_CLASSES = 3
+_LOW_RECALL = 0.8
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """Something to do next.
+
+    Attributes:
+      text: Sentence that says what, and why.
+      command: Command that does it, or empty.
+    """
+
+    text: str
+    command: str = ""
+
+
+def verdict(run: FinishedRun) -> str:
+    """Returns a sentence on what the score is worth."""
+    result = run.result
+    name, (low, _) = in_words(result.score_name), run.interval
+    parts = []
+    if result.baseline_score is not None:
+        baseline = score_text(result.baseline_score, run)
+        better = "Clearly better than" if low > result.baseline_score else "Not clearly better than"
+        parts.append(f"{better} one answer for all, whose {name} is {baseline}")
+    if result.head_validation_score is not None:
+        gain = result.validation_score - result.head_validation_score
+        head = score_text(result.head_validation_score, run)
+        if result.fine_tuning_undone:
+            parts.append(f"fine-tuning did harm and was undone: the head alone is kept ({head} on validation)")
+        elif gain > 0:
+            parts.append(
+                f"fine-tuning raised validation from {head}, the head alone, to {score_text(result.validation_score, run)}"
+            )
+        else:
+            parts.append(f"fine-tuning gained nothing on validation over the head alone, {head}")
+    if not parts:
+        return ""
+    text = "; ".join(parts)
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def next_steps(run: FinishedRun, classes: list[dict[str, Any]], *, in_memory: bool) -> list[Step]:
+    """Returns what to do next, the most useful first.
+
+    Args:
+      run: The run.
+      classes: Rows of each class with `class`, `recall` and `examples`, or none in tasks that have no such measures.
+      in_memory: Whether the images were in memory, so that no command can name them.
+    """
+    steps, config, result = [], run.config, run.result
+    data = [] if in_memory else [f"--data={config.data.source}"]
+    weak = sorted(
+        (row for row in classes if row["examples"] and row["recall"] < _LOW_RECALL), key=lambda row: row["recall"]
+    )
+    if weak:
+        names = ", ".join(f"{row['class']} ({row['recall']:.0%} found)" for row in weak[:_MOST_CLASSES])
+        steps.append(Step(f"Label more images of the classes that are found least: {names}."))
+    if data and config.model.max_tokens == 0:
+        steps.append(Step("Look at images whose label is likely wrong.", _command("inspect", *data)))
+    if run.images < 5 * FEWEST_TO_MEASURE and not result.folds and data:
+        text = (
+            f"{run.images} images measure roughly: have every labelled image predicted by a model that has not seen it."
+        )
+        steps.append(Step(text, _command("train", *data, "--folds=5", f"--workdir={run.path}_folds")))
+    if data and result.method == "fine_tune":
+        steps.append(Step("Try other cuts and rates.", _command("sweep", *data, f"--workdir={run.path}_sweep")))
+    elif data and result.method == "feature_extraction":
+        step = Step(
+            "Train the last layers too.",
+            _command("train", *data, "--method=fine_tune", f"--workdir={run.path}_tuned"),
+        )
+        steps.append(step)
+    if data and config.model.max_tokens == 0:
+        steps.append(Step("Ask which teacher suits these images best.", _command("advise", *data)))
+    return steps
+
+
+def snippet(run: FinishedRun) -> str:
+    """Returns the lines of Python that use the model."""
+    what = '"a text"' if run.config.model.max_tokens else '"photo.jpg"'
+    return f"import tl_keras\n\nrun = tl_keras.Run({str(run.path)!r})\nprint(run.predict({what}))"
+
+
+def _command(name: str, *flags: str) -> str:
+    return shlex.join(["python", "-m", f"tl_keras.{name}", *flags])
