@@ -287,9 +287,14 @@ def _copies(source: Source, copies: np.ndarray) -> Iterator[Problem]:
 
 
 def _labels(source: Source, indices: np.ndarray, check: LabelCheck) -> Problem:
+    expected = "many are hard images with a right one"
+    if check.expected_errors is not None:
+        expected = (
+            f"about {check.expected_errors} are expected to be errors, the likeliest first, the others hard images"
+        )
     return _single(
         "label",
-        "likely a wrong label, by a model that has not seen the image; many are hard images with a right one: look",
+        f"likely a wrong label, by a model that has not seen the image; {expected}: look",
         [source.ids[indices[row]] for row, _ in check.suspects],
         [remark for _, remark in check.suspects],
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tl_keras.advice.suspects import far_away, label_suspects
+from tl_keras.advice.suspects import expected_errors, far_away, label_suspects
 from tl_keras.advice.transferability import linear_probe, ridge_probe
 from tl_keras.config.choices import LabelKind
 from tl_keras.data.labelling import UNKNOWN
@@ -26,11 +26,13 @@ class LabelCheck:
       score: How well they predict the labels: the part that is right, or of numbers R².
       says: The same in words.
       suspects: Positions among the images whose label is likely wrong, the likeliest first, each with a remark.
+      expected_errors: Number of labels that are expected to be wrong; None where there is no estimate.
     """
 
     score: float
     says: str
     suspects: tuple[tuple[int, str], ...]
+    expected_errors: int | None = None
 
 
 def check_labels(
@@ -59,7 +61,8 @@ def _one_class(source: Source, indices: np.ndarray, features: np.ndarray, groups
         )
         for row in label_suspects(probe).tolist()
     )
-    return LabelCheck(probe.accuracy, f"a linear probe gets {probe.accuracy:.3f} of the labels right", suspects)
+    says = f"a linear probe gets {probe.accuracy:.3f} of the labels right"
+    return LabelCheck(probe.accuracy, says, suspects, expected_errors(probe))
 
 
 def _several_labels(

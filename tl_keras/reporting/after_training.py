@@ -8,11 +8,13 @@ import sys
 from collections.abc import Callable, Sequence
 
 from tl_keras.reporting.comparison_report import write_comparison
+from tl_keras.reporting.model_card import write_model_card
 from tl_keras.reporting.run_report import REPORT, refresh_time, write_report
 
 
 def report_run(workdir: str | os.PathLike[str]) -> None:
-    """Writes the page of a finished run and prints its path; if a page exists, only updates its section on time."""
+    """Writes the page of a finished run and prints its path, and its model card; of an existing page only the time is updated."""
+    write_model_card(workdir)
     page = pathlib.Path(workdir, REPORT)
     if page.exists():
         refresh_time(workdir)

@@ -10,6 +10,7 @@ report.html     the page of the finished run    logs/          for TensorBoard
 checkpoints/    to resume from                  audit.json     measurements of an audit
 soup.json       replaces result.json if         .lock          held by the process that writes here
                 runs were averaged              images.json    revision of the images, where only names or dates changed since
+README.md       a model card
 ```
 """
 

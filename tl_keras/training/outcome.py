@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tl_keras.backbones.weights import fingerprint
 from tl_keras.data.pipeline import evaluation_order
-from tl_keras.runs.records import EpochRecord, Progress, RunResult
+from tl_keras.runs.records import Progress, RunResult
 from tl_keras.serving.package import PackagedStudent
 from tl_keras.tasks.base import Task
 from tl_keras.training.out_of_fold import OutOfFold
@@ -46,12 +46,11 @@ def outcome(
     """
     config, student, splits = prepared.config, prepared.student, prepared.splits
     groups = prepared.source.groups
-    kept = progress.history[progress.kept_epoch - 1]
     trained = sum(math.prod(weight.shape) for weight in student.model.trainable_weights)
     reported = test if len(test) else splits.validation
     labels = prepared.source.labels[evaluation_order(prepared.source, reported)]
     test_score, test_loss = _scores(prepared, logits, labels, packaged.task) if len(test) else (None, None)
-    validation_score, validation_loss = _validation_scores(prepared, kept, out_of_fold)
+    validation_score, validation_loss = _validation_scores(prepared, progress, out_of_fold)
     interval = out_of_fold.interval if out_of_fold and not len(test) else packaged.task.interval(logits, labels)
     return RunResult(
         validation_score=validation_score,
@@ -110,9 +109,10 @@ def rounded(seconds: Mapping[str, float]) -> dict[str, float]:
     return {part: round(spent, 3) for part, spent in seconds.items()}
 
 
-def _validation_scores(prepared: PreparedRun, kept: EpochRecord, out_of_fold: OutOfFold | None) -> tuple[float, float]:
+def _validation_scores(prepared: PreparedRun, progress: Progress, out_of_fold: OutOfFold | None) -> tuple[float, float]:
     """Returns score and loss of the kept epoch on validation, or out of fold."""
     if out_of_fold is None:
+        kept = progress.history[progress.kept_epoch - 1]
         return kept.validation_score, kept.validation_loss
     return _scores(prepared, out_of_fold.logits, prepared.source.labels[out_of_fold.labelled], prepared.task)
 

@@ -1,0 +1,36 @@
+"""Tests of tl_keras.reporting.model_card, on the result of a real run."""
+
+import dataclasses
+
+import pytest
+import yaml
+from golden_results import golden_result
+
+from tl_keras.config import TransferConfig
+from tl_keras.reporting.finished_run import FinishedRun
+from tl_keras.reporting.model_card import card
+
+
+@pytest.fixture
+def text(tmp_path):
+    """The card of a run whose source has an awkward name."""
+    (tmp_path / "labels.txt").write_text("cat\ndog: small\n")
+    config = TransferConfig()
+    config.data.source = 'my "photos": #1'
+    return card(FinishedRun(tmp_path, config, dataclasses.replace(golden_result(), test_score=0.75), {}))
+
+
+def test_its_metadata_are_those_of_the_hub(text):
+    _, metadata, body = text.split("---\n", 2)
+    values = yaml.safe_load(metadata)
+    (result,) = values["model-index"][0]["results"]
+    assert (values["library_name"], values["pipeline_tag"]) == ("keras", "image-classification")
+    assert result["dataset"] == {"name": 'my "photos": #1', "type": "custom", "split": "test"}
+    assert result["metrics"] == [{"type": "accuracy", "value": 0.75, "name": "accuracy"}]
+    assert "It tells 2 classes: cat, dog: small." in body
+
+
+def test_the_hub_reads_it(text):
+    hub = pytest.importorskip("huggingface_hub", reason="pip install huggingface_hub")
+    (read,) = hub.ModelCard(text, ignore_metadata_errors=False).data.eval_results
+    assert (read.task_type, read.metric_type, read.metric_value) == ("image-classification", "accuracy", 0.75)
