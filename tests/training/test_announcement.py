@@ -17,11 +17,13 @@ def said(small_teacher):
     source = ArraySource(images, np.arange(24) % 2)
     models = ModelCache()
 
-    def said(*, method="feature_extraction", unfreeze="", learning_rate=0.0, precision="float32", head_epochs=2):
+    def said(
+        *, method="feature_extraction", unfreeze="", learning_rate=0.0, precision="float32", head_epochs=2, epochs=3
+    ):
         config = TransferConfig(export="none", precision=precision)
         config.model.backbone, config.model.method, config.model.unfreeze = str(small_teacher), method, unfreeze
         config.training.epochs, config.training.head_epochs, config.training.learning_rate = (
-            3,
+            epochs,
             head_epochs,
             learning_rate,
         )
@@ -49,7 +51,8 @@ def test_where_the_head_trains_longer_than_epochs_asks_for_it_is_said(said):
         "epochs: 3 epochs of fine-tuning (--epochs), and before them 500 of the head on frozen layers (--head_epochs)."
         in text
     )
-    for other in (said(method="fine_tune", unfreeze="layers:2", head_epochs=3), said()):
+    left_open = said(method="fine_tune", unfreeze="layers:2", head_epochs=0, epochs=0)
+    for other in (said(method="fine_tune", unfreeze="layers:2", head_epochs=3), left_open, said()):
         assert "--head_epochs" not in other
 
 

@@ -6,12 +6,13 @@ from typing import Any
 
 import tensorflow as tf
 
+from tl_keras.advice.corrections import correctable
 from tl_keras.advice.data_report import DataReport, Problem
 from tl_keras.data.decoding import decode_image
 from tl_keras.reporting.page import jpeg_uri, render
 
-# Longest side of a thumbnail in pixels; it takes about 3 KiB.
-_SIDE = 112
+# Longest side of a thumbnail in pixels; it takes about 5 KiB.
+_SIDE = 144
 
 # Number of cases shown for each problem; the JSON has all.
 _SHOWN = 60
@@ -30,6 +31,7 @@ def page(report: DataReport) -> str:
             *report.remarks,
         ],
         sections=[_section(problem, report, positions) for problem in report.problems],
+        table=correctable(report.source),
     )
 
 

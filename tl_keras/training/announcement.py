@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tl_keras.backbones.preprocessing import Preprocess
+from tl_keras.config import FEWEST_STEPS, epochs_for
 from tl_keras.console import number_of
 from tl_keras.training.preparation import PreparedRun
 
@@ -52,7 +53,12 @@ def _cautions(prepared: PreparedRun) -> list[str]:
     method, random_weights = config.model.method, student.teacher.weights == "none"
     cautions = []
     head, *later = prepared.phases
-    if head.epochs > (counted := sum(phase.epochs for phase in later)) > 0:
+    training = config.training
+    by_number = epochs_for(
+        len(prepared.splits.train), global_batch_size=training.global_batch_size, steps=FEWEST_STEPS["fine-tuning"]
+    )
+    chosen = training.epochs != by_number  # who chose none reads the phases and misses none
+    if chosen and head.epochs > (counted := sum(phase.epochs for phase in later)) > 0:
         cautions.append(
             f"epochs: {number_of(counted, 'epoch')} of fine-tuning (--epochs), and before them {head.epochs} of the head on "
             "frozen layers (--head_epochs)."

@@ -1,0 +1,57 @@
+"""Tests of tl_keras.advice.corrections: the page in a browser, and the table that it saves."""
+
+import csv
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tl_keras.advice.corrections import correctable
+from tl_keras.advice.data_page import page
+from tl_keras.advice.data_report import DataReport, Problem
+from tl_keras.data.arrays import ArraySource
+from tl_keras.data.inspection import inspect_source
+from tl_keras.data.sources import open_source
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A folder of eight images of two classes, one with an awkward name."""
+    for number in range(8):
+        path = tmp_path / "photos" / ('a, "b"' if number % 2 else "dog") / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.random.default_rng(number).integers(0, 256, (20, 20, 3), np.uint8)).save(path)
+    return tmp_path / "photos"
+
+
+def test_two_images_are_relabelled_and_one_deleted_by_click_and_key_and_the_table_is_read(photos, browser, tmp_path):
+    source = open_source(str(photos))
+    suspects = tuple((image_id,) for image_id in source.ids[:3])
+    problems = (Problem("label", "likely wrong", suspects, ("", "", "")),)
+    report = DataReport(source, inspect_source(source), "MobileNetV2", 0.9, "a probe", problems, np.arange(8))
+    (tmp_path / "page.html").write_text(page(report))
+    opened, said = browser.new_page(), []
+    opened.on("pageerror", lambda error: said.append(str(error)))
+    opened.goto((tmp_path / "page.html").as_uri())
+    first, second, third = opened.locator(".correct").all()
+    first.locator("select").select_option("dog")
+    second.locator("select").select_option("dog")
+    second.focus()
+    second.press("k")  # changed one's mind
+    second.locator("select").select_option("dog")
+    third.focus()
+    third.press("d")
+    assert opened.locator("#status").text_content() == "2 relabelled, 1 deleted"
+    with opened.expect_download() as download:
+        opened.click("#save")
+    download.value.save_as(tmp_path / "labels.csv")
+    assert said == []
+    corrected = open_source(f"csv:{tmp_path / 'labels.csv'}")
+    counts = np.bincount(corrected.labels).tolist()
+    assert dict(zip(corrected.class_names, counts, strict=True)) == {'a, "b"': 1, "dog": 6}
+    with (tmp_path / "labels.csv").open() as file:
+        assert next(csv.reader(file)) == ["path", "label"]
+
+
+def test_what_is_in_memory_cannot_be_corrected_in_a_table():
+    assert correctable(ArraySource(np.zeros((4, 8, 8, 3), np.uint8), [0, 1, 0, 1])) is None

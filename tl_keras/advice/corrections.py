@@ -1,0 +1,41 @@
+"""Lets a person correct labels on the inspection's page: the images as rows of the CSV that the page downloads."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+
+from tl_keras.data.base import FileSource
+from tl_keras.data.sources import Source
+
+# Number of images up to which the page holds all of them, some 100 bytes each.
+_MOST_IMAGES = 50_000
+
+
+def correctable(source: Source) -> dict[str, Any] | None:
+    """Returns the rows of a CSV of all images, which the page changes and downloads and `--data=csv:FILE` reads; None if it cannot.
+
+    Args:
+      source: The images; those with one class each, in files of their own, can be corrected.
+
+    Returns:
+      `names` of the classes, `columns` of the CSV, its `rows` of absolute paths, labels and declared splits, and `positions`, the
+      row of each image by its id.
+    """
+    if not isinstance(source, FileSource) or source.labelling.kind != "class" or len(source) > _MOST_IMAGES:
+        return None
+    has_splits = any(source.declared_splits.tolist())
+    rows = [
+        [
+            str(pathlib.Path(source.path(index)).absolute()),
+            source.class_names[label],
+            *([str(source.declared_splits[index])] if has_splits else []),
+        ]
+        for index, label in enumerate(source.labels.tolist())
+    ]
+    return {
+        "names": list(source.class_names),
+        "columns": ["path", "label", *(["split"] if has_splits else [])],
+        "rows": rows,
+        "positions": {image_id: index for index, image_id in enumerate(source.ids)},
+    }
