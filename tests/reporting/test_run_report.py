@@ -143,7 +143,8 @@ def test_the_page_of_a_compared_run_has_the_others(compared):
 
 def test_the_command_has_exactly_the_config_of_the_run(compared):
     run = compared[0] / "long" / "seed_0"
-    command = next(text for text in Page(compared[1]).texts if text.startswith("python -m tl_keras.train"))
+    texts = Page(compared[1]).texts
+    command = next(text for text in texts if text.startswith("python -m tl_keras.train") and "seed_0_again" in text)
     flags = [flag for flag in shlex.split(command)[3:] if not flag.startswith("--workdir")]
     done = run_command("train", f"--workdir={run}", "--noreport", *flags)
     assert "holds this run, finished" in done.stderr  # another config is refused
