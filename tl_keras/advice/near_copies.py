@@ -16,7 +16,7 @@ _ALIKE = 0.7
 _BEYOND_OTHER_CLASSES, _MARGIN = 0.99, 0.05
 
 # Number of images that are compared with all others to find that percentile, and rows of a block of pairs.
-_ASKED, _BLOCK = 1_000, 2_048
+_ASKED, _BLOCK = 1_000, 512
 
 
 def copies_by_features(features: np.ndarray, strata: np.ndarray) -> np.ndarray:
