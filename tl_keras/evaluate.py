@@ -18,7 +18,7 @@ from tl_keras.data.options import SourceOptions
 from tl_keras.errors import ConfigError
 
 _MODEL = flags.DEFINE_string("model", None, "A run directory, a .keras file or a SavedModel directory.")
-source_flags.define("max_pixels")
+source_flags.define("max_pixels", "costs", "refuse_below")
 _SPLIT = flags.DEFINE_string(
     "split", "", "train, validation or test; by default test if the source declares it, else everything."
 )
@@ -41,6 +41,7 @@ def main(arguments: list[str]) -> None:
         options=SourceOptions.of(config),
         max_pixels=config.data.max_pixels,
         batch_size=_BATCH_SIZE.value,
+        decision=config.decision,
     )
     for note in metrics["notes"]:
         print(f"data: {note}", file=sys.stderr)

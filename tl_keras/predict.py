@@ -16,8 +16,8 @@ from typing import Any
 
 from absl import flags
 
-from tl_keras import command_line
-from tl_keras.config import DEFAULT_MAX_PIXELS
+from tl_keras import command_line, option_flags
+from tl_keras.config import DEFAULT_MAX_PIXELS, TransferConfig
 from tl_keras.console import number_of, printable
 from tl_keras.data.image_files import list_images
 from tl_keras.errors import ConfigError
@@ -32,6 +32,7 @@ _MAX_PIXELS = flags.DEFINE_integer(
     lower_bound=1,
 )
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Number of images at a time.", lower_bound=1)
+option_flags.define(("costs", "refuse_below"))
 
 
 def main(arguments: list[str]) -> int:
@@ -40,6 +41,8 @@ def main(arguments: list[str]) -> int:
         raise ConfigError(
             "flags: expected --model=RUN_DIRECTORY and image files or directories. Use --help to see the flags."
         )
+    config = TransferConfig()
+    option_flags.apply(config)
     command_line.require_tensorflow()
     from tl_keras.serving.predictor import predict_images
 
@@ -52,6 +55,7 @@ def main(arguments: list[str]) -> int:
         top_k=_TOP_K.value,
         batch_size=_BATCH_SIZE.value,
         max_pixels=_MAX_PIXELS.value,
+        decision=config.decision,
     )
     print("\n".join(json.dumps(row) for row in rows) if _FORMAT.value == "jsonl" else as_text(rows))
     left_out = errors_by_reason(rows)

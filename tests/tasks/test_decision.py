@@ -9,6 +9,7 @@ import tensorflow as tf
 import tl_keras
 from tl_keras.config import DecisionConfig
 from tl_keras.errors import ConfigError
+from tl_keras.experiments.measure import as_text
 from tl_keras.tasks.base import task_named
 from tl_keras.tasks.decision import Decision, decision_lines
 from tl_keras.tasks.single_label import SINGLE_LABEL
@@ -116,6 +117,13 @@ def test_it_goes_from_training_to_export_and_report(small_teacher, tmp_path):
     served = tf.saved_model.load(str(path)).signatures["images"](images=tf.constant(images[:1]))
     assert served["label"].numpy()[0].decode() == pixels["label"]
     assert bool(served["refused"].numpy()[0]) == pixels["refused"]
+    (tmp_path / "costs.csv").write_text(",cat,dog,owl\ncat,0,1,1\ndog,1,0,1\nowl,9999,9999,0\n")
+    by_costs = DecisionConfig(costs=str(tmp_path / "costs.csv"))
+    metrics = tl_keras.evaluate_model(tmp_path / "run", source, decision=by_costs)
+    assert metrics["decision"]["costs"]["mean_cost"] == pytest.approx(
+        np.mean(labels != 2)
+    )  # every image is called an owl
+    assert "mean cost" in as_text(metrics)
     page = tl_keras.write_report(tmp_path / "run", source=source).read_text()
     assert "<h2>Decision</h2>" in page
     assert "Precision by recall" in page

@@ -62,16 +62,18 @@ def classification_metrics(
 def hides_rare_classes(metrics: Mapping[str, Any]) -> bool:
     """Returns whether the sizes of the classes differ five-fold, so that the accuracy is that of the frequent ones."""
     sizes = [row["examples"] for row in metrics["classes"] if row["examples"]]
-    return max(sizes) >= _UNEQUAL * min(sizes)
+    return bool(sizes) and max(sizes) >= _UNEQUAL * min(sizes)
 
 
 def classification_lines(metrics: Mapping[str, Any]) -> list[str]:
     """Returns what `classification_metrics` returned as a line and a table."""
-    macro = f", mean over the classes {metrics['balanced_accuracy']:.4f}, F1 {metrics['macro_f1']:.4f}"
+    macro = ""
+    if hides_rare_classes(metrics):
+        macro = f", mean over the classes {metrics['balanced_accuracy']:.4f}, F1 {metrics['macro_f1']:.4f}"
     top_5 = f", top-5 {metrics['top_5_accuracy']:.4f}" if "top_5_accuracy" in metrics else ""
     width = max(len("class"), *(len(printable(row["class"])) for row in metrics["classes"]))
     lines = [
-        f"accuracy {metrics['accuracy']:.4f}{top_5}{macro if hides_rare_classes(metrics) else ''}",
+        f"accuracy {metrics['accuracy']:.4f}{top_5}{macro}",
         f"{'class':<{width}} {'precision':>10} {'recall':>8} {'images':>8}",
     ]
     for row in metrics["classes"]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tl_keras.config import DEFAULT_MAX_PIXELS, DEFAULT_SIGNIFICANT_BITS, TransferConfig, from_json
+from tl_keras.config import DEFAULT_MAX_PIXELS, DEFAULT_SIGNIFICANT_BITS, DecisionConfig, TransferConfig, from_json
 from tl_keras.console import in_words, number_of, printable
 from tl_keras.data.inspection import Inspection, Reading, inspect_source
 from tl_keras.data.pipeline import evaluation_order
@@ -18,7 +18,7 @@ from tl_keras.data.splits import Splits, hash_starts
 from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.errors import DataError
 from tl_keras.runs.directory import RunDirectory
-from tl_keras.serving.predictor import Predictor, load_predictor
+from tl_keras.serving.predictor import Predictor, load_predictor, with_decision
 from tl_keras.tasks.base import task_named
 
 
@@ -31,6 +31,7 @@ def evaluate_model(
     options: SourceOptions = NO_OPTIONS,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     batch_size: int = 32,
+    decision: DecisionConfig | None = None,
 ) -> dict[str, Any]:
     """Measures a trained model on images with labels.
 
@@ -51,6 +52,7 @@ def evaluate_model(
       options: Options for reading the source.
       max_pixels: Largest number of pixels of an image; larger images are left out.
       batch_size: Number of images at a time.
+      decision: Decision in place of the model's own, by `costs` or `refuse_below`; None for the model's.
 
     Returns:
       The measures of the model's task, as a rule of `classification_metrics`, and `split`; `undecodable`, the number of images
@@ -61,7 +63,7 @@ def evaluate_model(
       DataError: The source cannot be read, has classes that the model lacks, or lacks the split.
       BackboneError: The model cannot be read.
     """
-    predictor = load_predictor(model)
+    predictor = with_decision(load_predictor(model), decision)
     if options.task == "auto":
         options = dataclasses.replace(options, task=predictor.task.name)
     source = open_source(source, options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import copy
 import dataclasses
 import os
 import pathlib
@@ -13,12 +14,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tl_keras.config import DEFAULT_MAX_PIXELS
+from tl_keras.config import DEFAULT_MAX_PIXELS, DecisionConfig
 from tl_keras.data.base import in_parallel
 from tl_keras.data.decoding import decode_image
 from tl_keras.data.image_header import ImageFileError, read_image_size
 from tl_keras.distribution.keras_settings import with_own_keras_settings
-from tl_keras.errors import BackboneError, DataError
+from tl_keras.errors import BackboneError, ConfigError, DataError
 from tl_keras.serving.export import newest_version
 from tl_keras.serving.image_inputs import ImageInput, encoded_images, image_inputs
 from tl_keras.serving.model_file import TrainedModel, load_model
@@ -123,6 +124,28 @@ def load_predictor(path: str | os.PathLike[str]) -> Predictor:
     )
 
 
+def with_decision(predictor: Predictor, decision: DecisionConfig | None) -> Predictor:
+    """Returns the predictor with another decision between classes, in place of its own; itself without one.
+
+    Args:
+      predictor: Predictor of one class per image.
+      decision: Costs, or a probability below which no answer is given; thresholds need the images of training.
+
+    Raises:
+      ConfigError: The model has another task, or the costs cannot be read.
+    """
+    if decision is None or not decision.given:
+        return predictor
+    if predictor.task.label_kind != "class":
+        raise ConfigError(
+            f"decision: expected a model of one class per image. Received: one of task {predictor.task.name}. Leave costs and "
+            "refuse_below out."
+        )
+    decided = copy.copy(predictor)
+    decided.task = predictor.task.with_decision(decision, predictor.class_names)
+    return decided
+
+
 @with_own_keras_settings
 def predict_images(
     model: str | os.PathLike[str] | Predictor,
@@ -131,6 +154,7 @@ def predict_images(
     top_k: int = 1,
     batch_size: int = 32,
     max_pixels: int = DEFAULT_MAX_PIXELS,
+    decision: DecisionConfig | None = None,
 ) -> list[dict[str, Any]]:
     """Classifies images, or with a model of texts, texts.
 
@@ -154,6 +178,7 @@ def predict_images(
       top_k: Number of labels to return for each image, at least 1.
       batch_size: Number of images at a time.
       max_pixels: Largest number of pixels of an image; a larger image gets an error in its row.
+      decision: Decision in place of the model's own, by `costs` or `refuse_below`; None for the model's.
 
     Returns:
       A row per image, in order: `file`, its path or its position, such as `images[2]`; `label`, `score` (0 to 1) and
@@ -165,7 +190,7 @@ def predict_images(
       BackboneError: The model cannot be read.
       DataError: A path does not exist, an item is not an image, or there are no images.
     """
-    predictor = model if isinstance(model, Predictor) else load_predictor(model)
+    predictor = with_decision(model if isinstance(model, Predictor) else load_predictor(model), decision)
     if predictor.takes_texts:
         return _predict_texts(predictor, images, top_k=top_k, batch_size=batch_size)
     inputs = image_inputs(images)
