@@ -125,5 +125,5 @@ def test_it_goes_from_training_to_export_and_report(small_teacher, tmp_path):
     )  # every image is called an owl
     assert "mean cost" in as_text(metrics)
     page = tl_keras.write_report(tmp_path / "run", source=source).read_text()
-    assert "<h2>Decision</h2>" in page
+    assert '<h2 id="decision">Decision</h2>' in page
     assert "Precision by recall" in page

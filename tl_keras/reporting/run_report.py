@@ -30,6 +30,7 @@ from tl_keras.training.preparation import views_per_image
 REPORT = "report.html"
 
 _TITLES = {
+    "decision": "Decision",
     "classes": "By class",
     "calibration": "Calibration",
     "examples": "Examples",
@@ -75,7 +76,8 @@ def write_report(
     indices = evaluation_order(source, getattr(splits, run.split))
     answers = ReportedPredictions(source, run.split, indices, source.labels[indices], run.logits(), temperature, task)
     phases = plan_phases(config, student, images=len(splits.train))
-    sections = {name: SECTIONS[name](student, answers) for name in task.report_sections}
+    made = {name: SECTIONS[name](student, answers) for name in task.report_sections}
+    sections = {name: facts for name, facts in made.items() if facts}  # a part without facts is left out
     weaknesses = _weaknesses(run, task)
     classes = sections.get("classes", {}).get("metrics", {}).get("classes", [])
     text = render(
