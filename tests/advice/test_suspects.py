@@ -4,7 +4,9 @@ import types
 
 import numpy as np
 
-from tl_keras.advice.suspects import expected_errors, far_away, label_suspects, near_copies
+from tl_keras.advice import suspects
+from tl_keras.advice.suspects import expected_errors, far_away, label_suspects, members_of_each, near_copies
+from tl_keras.advice.thumbnails import unit_vectors
 
 
 def test_copies_share_the_number_of_the_first():
@@ -14,12 +16,12 @@ def test_copies_share_the_number_of_the_first():
     contents = np.array(["a", "b", "c", "d", "d", "e"])
     comparable = np.array([True, True, True, False, False, False])
     # The third is the first, darker. Of those too small to compare, only the same file is a copy.
-    assert near_copies(pixels, contents, comparable).tolist() == [0, 1, 0, 3, 3, 5]
+    assert near_copies(unit_vectors(pixels), contents, comparable).tolist() == [0, 1, 0, 3, 3, 5]
 
 
 def test_uniform_images_are_no_copies():
     pixels = np.stack([np.full((32, 32), 10.0), np.full((32, 32), 200.0)]).astype(np.float32)
-    assert near_copies(pixels, np.array(["a", "b"]), np.array([True, True])).tolist() == [0, 1]
+    assert near_copies(unit_vectors(pixels), np.array(["a", "b"]), np.array([True, True])).tolist() == [0, 1]
 
 
 def test_the_least_likely_label_comes_first():
@@ -43,3 +45,27 @@ def test_an_outlier_is_far_from_the_rest_and_the_farthest_comes_first():
     distances = np.array([1.0, 1.1, 0.9, 9.0, 1.0, 20.0, 1.05])
     assert far_away(distances).tolist() == [5, 3]
     assert far_away(np.ones(5)).tolist() == []
+
+
+def test_the_search_finds_every_pair_that_comparing_all_finds(monkeypatch):
+    random = np.random.default_rng(1)
+    spectrum = 1 / np.maximum(np.hypot(*np.meshgrid(np.fft.fftfreq(32) * 32, np.fft.fftfreq(32) * 32)), 1) ** 1.2
+    pictures = np.fft.ifft2(np.fft.fft2(random.normal(size=(3000, 32, 32))) * spectrum).real
+    pictures[2000:] = pictures[:1000] + random.uniform(0, 0.25, (1000, 1, 1)) * pictures[:1000].std() * random.normal(
+        size=(1000, 32, 32)
+    )  # from exact copies to some on the far side of the border
+    vectors = unit_vectors(pictures)
+    contents, comparable = np.arange(3000).astype(str), np.ones(3000, bool)
+    found = near_copies(vectors, contents, comparable)
+    exact = np.arange(3000)
+    for one, other in np.argwhere(np.triu(vectors @ vectors.T >= 0.985, 1)).tolist():
+        exact[other] = exact[one]
+    assert 300 < np.sum(exact != np.arange(3000)) < 1000
+    np.testing.assert_array_equal(found, exact)
+    monkeypatch.setattr(suspects, "_MOST_PAIRS", 0)  # as where all images are alike
+    np.testing.assert_array_equal(near_copies(vectors, contents, comparable), exact)
+
+
+def test_what_occurs_once_is_no_group():
+    assert [group.tolist() for group in members_of_each(np.array([5, 2, 5, 7, 2, 5]))] == [[1, 4], [0, 2, 5]]
+    assert list(members_of_each(np.arange(3))) == []

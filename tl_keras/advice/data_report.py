@@ -15,9 +15,11 @@ from tl_keras.advice.candidates import Candidate
 from tl_keras.advice.data_table import write_table
 from tl_keras.advice.label_checks import LabelCheck, check_labels
 from tl_keras.advice.leak import Leak, find_leak, with_groups
-from tl_keras.advice.suspects import THUMBNAIL, far_away, near_copies, thumbnails
-from tl_keras.advice.teacher_scores import pooled_features
+from tl_keras.advice.suspects import far_away, members_of_each, near_copies
+from tl_keras.advice.teacher_scores import pooled_rows
+from tl_keras.advice.thumbnails import THUMBNAIL, thumbnails
 from tl_keras.advice.transferability import FOLDS, fold_of_each
+from tl_keras.advice.vectors import Vectors, blocks, in_memory
 from tl_keras.config import TransferConfig
 from tl_keras.console import number_of
 from tl_keras.data.base import FileSource, require_images
@@ -29,6 +31,7 @@ from tl_keras.data.splits import Splits, split_source
 from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.errors import DataError
 from tl_keras.serving.outlier import fit_outlier_model
+from tl_keras.user_folders import cache_folder
 
 # Ratio of sides above which a teacher's centre crop keeps less than a third of the image.
 _ELONGATED = 3.0
@@ -41,6 +44,12 @@ _FEW_IMAGES = 10
 
 # Number of standard errors above the commonest class's share from which on height and width alone tell the classes apart.
 _CLEARLY_ABOVE_CHANCE = 4.0
+
+# Largest number of images that outliers are measured from; a mean and 32 directions are known well from so many.
+_OUTLIER_IMAGES = 10_000
+
+# Largest number of cases of a kind in the JSON file.
+_MOST_CASES = 1000
 
 # Number of leaves of the tree that tests this: a few thresholds, not one size per image.
 _LEAVES = 16
@@ -94,7 +103,7 @@ class DataReport:
         return (*groups, *self.source.notes, *self.inspection.findings)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the report as JSON values."""
+        """Returns the report as JSON values, of each kind of problem the number of cases and the worst thousand."""
         return {
             "source": self.source.name,
             "teacher": self.teacher,
@@ -106,9 +115,10 @@ class DataReport:
                 {
                     "kind": problem.kind,
                     "meaning": problem.meaning,
+                    "count": len(problem.rows),
                     "cases": [
-                        {"images": list(ids), "remark": remark}
-                        for ids, remark in zip(problem.rows, problem.remarks, strict=True)
+                        {"images": list(ids[:_MOST_CASES]), "remark": remark}
+                        for ids, remark in zip(problem.rows[:_MOST_CASES], problem.remarks, strict=False)
                     ],
                 }
                 for problem in self.problems
@@ -130,24 +140,26 @@ def inspect_closely(source: Source, candidate: Candidate, config: TransferConfig
       BackboneError: The teacher's weights cannot be loaded.
     """
     require_images(source.noun, command="inspect")
-    inspection = inspect_source(source, Reading.of(config), show_progress=True)
+    inspection = inspect_source(
+        source, Reading.of(config), remembered_in=cache_folder(config.cache.folder), show_progress=True
+    )
     indices = np.flatnonzero(inspection.decodable)
     sides = np.minimum(inspection.heights, inspection.widths)
     copies = np.arange(len(source))
-    groups = near_copies(
-        thumbnails(source, indices), inspection.sha256[indices], comparable=sides[indices] >= THUMBNAIL
-    )
+    pictures = thumbnails(source, inspection, indices, config)
+    groups = near_copies(pictures, inspection.sha256[indices], comparable=sides[indices] >= THUMBNAIL)
     copies[indices] = indices[groups]
-    features = pooled_features(candidate, config, source, inspection, indices)
-    leak = find_leak(source, indices, features, inspection.sha256[indices], near=groups, seed=config.seed)
+    features = pooled_rows(candidate, config, source, inspection, indices)
+    table = in_memory(features)
+    leak = find_leak(source, indices, table, inspection.sha256[indices], near=groups, seed=config.seed)
     together = units(groups.astype(str), leak.names[indices] if leak else None)
-    check = check_labels(source, indices, features, groups=together, seed=config.seed)
+    check = check_labels(source, indices, table, groups=together, seed=config.seed)
     problems = (
         _undecodable(inspection),
         _wrong_extensions(source, indices),
         *_copies(source, copies),
         _labels(source, indices, check),
-        _outliers(source, indices, features),
+        _outliers(source, indices, features, seed=config.seed),
         _few(source, indices),
         _odd_shapes(source, inspection, indices),
         _size_tells_class(source, inspection, indices, copies, seed=config.seed),
@@ -176,8 +188,8 @@ def clean_splits(report: DataReport, config: TransferConfig) -> Splits:
     """
     source, kept = report.source, report.inspection.decodable.copy()
     order = {"test": 0, "validation": 1}
-    for number in np.flatnonzero(np.bincount(report.copies, minlength=len(source)) > 1).tolist():
-        members = np.flatnonzero((report.copies == number) & kept).tolist()
+    for copies in members_of_each(report.copies):
+        members = copies[kept[copies]].tolist()
         kept[members] = False
         if len(np.unique(source.labels[members], axis=0)) == 1:
             kept[min(members, key=lambda index: (order.get(str(source.declared_splits[index]), 2), index))] = True
@@ -222,15 +234,19 @@ def describe(report: DataReport, *, shown: int = 30) -> str:
     for problem in report.problems:
         lines += ["", f"{problem.kind}, {len(problem.rows)}: {problem.meaning}"]
         cases = [
-            f"  {' = '.join(ids)}{f'  {remark}' if remark else ''}"
-            for ids, remark in zip(problem.rows, problem.remarks, strict=True)
+            f"  {_listed(ids, shown)}{f'  {remark}' if remark else ''}"
+            for ids, remark in zip(problem.rows[:shown], problem.remarks, strict=False)
         ]
-        lines += cases[:shown]
-        if len(cases) > shown:
-            lines.append(f"  and {len(cases) - shown} more")
+        lines += cases
+        if len(problem.rows) > shown:
+            lines.append(f"  and {len(problem.rows) - shown} more")
     if not report.problems:
         lines.append("nothing else was found")
     return "\n".join(lines)
+
+
+def _listed(ids: Sequence[str], shown: int) -> str:
+    return " = ".join(ids[:shown]) + (f" and {len(ids) - shown} more" if len(ids) > shown else "")
 
 
 def _single(kind: str, meaning: str, ids: Sequence[str], remarks: Sequence[str] = ()) -> Problem:
@@ -267,15 +283,15 @@ def _wrong_extensions(source: Source, indices: np.ndarray) -> Problem:
 def _copies(source: Source, copies: np.ndarray) -> Iterator[Problem]:
     """Yields the problems of copies in two splits, copies with two labels, and other copies."""
     cases: dict[str, list[tuple[str, ...]]] = {"across": [], "labels": [], "within": []}
-    for number in np.flatnonzero(np.bincount(copies, minlength=len(source)) > 1).tolist():
-        members = np.flatnonzero(copies == number)
+    for members in members_of_each(copies):
         ids = tuple(source.ids[index] for index in members.tolist())
         across = len(np.unique(source.declared_splits[members])) > 1
-        if len(np.unique(source.labels[members], axis=0)) > 1:
+        disagree = len(np.unique(source.labels[members], axis=0)) > 1
+        if disagree:
             cases["labels"].append(ids)
         if across:
             cases["across"].append(ids)
-        elif ids not in cases["labels"]:
+        elif not disagree:
             cases["within"].append(ids)
     meanings = {
         "across": ("copies across splits", "exact or nearly the same in two splits: the measured accuracy is too high"),
@@ -300,14 +316,16 @@ def _labels(source: Source, indices: np.ndarray, check: LabelCheck) -> Problem:
     )
 
 
-def _outliers(source: Source, indices: np.ndarray, features: np.ndarray) -> Problem:
-    distances = fit_outlier_model(features, features).score(features).numpy()
-    far = far_away(distances)
+def _outliers(source: Source, indices: np.ndarray, features: Vectors, *, seed: int) -> Problem:
+    known = np.asarray(features[np.sort(np.random.default_rng(seed).permutation(len(features))[:_OUTLIER_IMAGES])])
+    model = fit_outlier_model(known, known)
+    distances = np.concatenate([model.score(block).numpy() for block in blocks(features)])
+    far, median = far_away(distances), np.median(distances)
     return _single(
         "outlier",
         "unlike all other images",
         [source.ids[index] for index in indices[far].tolist()],
-        [f"distance {distances[row] / np.median(distances):.1f} times the median" for row in far.tolist()],
+        [f"distance {distances[row] / median:.1f} times the median" for row in far.tolist()],
     )
 
 

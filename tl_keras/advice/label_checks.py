@@ -9,6 +9,7 @@ import numpy as np
 
 from tl_keras.advice.suspects import expected_errors, far_away, label_suspects
 from tl_keras.advice.transferability import linear_probe, ridge_probe
+from tl_keras.advice.vectors import Vectors
 from tl_keras.config.choices import LabelKind
 from tl_keras.data.labelling import UNKNOWN
 from tl_keras.data.sources import Source
@@ -36,7 +37,7 @@ class LabelCheck:
 
 
 def check_labels(
-    source: Source, indices: np.ndarray, features: np.ndarray, *, groups: np.ndarray, seed: int
+    source: Source, indices: np.ndarray, features: Vectors, *, groups: np.ndarray, seed: int
 ) -> LabelCheck:
     """Returns what simple models make of the labels of some images.
 
@@ -50,7 +51,7 @@ def check_labels(
     return _CHECKS[source.labelling.kind](source, indices, features, groups, seed)
 
 
-def _one_class(source: Source, indices: np.ndarray, features: np.ndarray, groups: np.ndarray, seed: int) -> LabelCheck:
+def _one_class(source: Source, indices: np.ndarray, features: Vectors, groups: np.ndarray, seed: int) -> LabelCheck:
     names = source.class_names
     probe = linear_probe(features, source.labels[indices], classes=len(names), groups=groups, seed=seed)
     suspects = tuple(
@@ -66,7 +67,7 @@ def _one_class(source: Source, indices: np.ndarray, features: np.ndarray, groups
 
 
 def _several_labels(
-    source: Source, indices: np.ndarray, features: np.ndarray, groups: np.ndarray, seed: int
+    source: Source, indices: np.ndarray, features: Vectors, groups: np.ndarray, seed: int
 ) -> LabelCheck:
     found: list[tuple[float, int, str]] = []
     right: list[np.ndarray] = []
@@ -87,7 +88,7 @@ def _several_labels(
     return LabelCheck(score, says, tuple((row, remark) for _, row, remark in sorted(found)))
 
 
-def _numbers(source: Source, indices: np.ndarray, features: np.ndarray, groups: np.ndarray, seed: int) -> LabelCheck:
+def _numbers(source: Source, indices: np.ndarray, features: Vectors, groups: np.ndarray, seed: int) -> LabelCheck:
     values = source.labels[indices]
     strata = source.labelling.strata(values)
     predicted = ridge_probe(features, values, strata=strata, groups=groups, seed=seed)
@@ -102,7 +103,7 @@ def _numbers(source: Source, indices: np.ndarray, features: np.ndarray, groups: 
     return LabelCheck(score, says, tuple((row, remark) for _, row, remark in sorted(found)))
 
 
-_CHECKS: dict[LabelKind, Callable[[Source, np.ndarray, np.ndarray, np.ndarray, int], LabelCheck]] = {
+_CHECKS: dict[LabelKind, Callable[[Source, np.ndarray, Vectors, np.ndarray, int], LabelCheck]] = {
     "class": _one_class,
     "labels": _several_labels,
     "numbers": _numbers,

@@ -12,6 +12,7 @@ from scipy.special import softmax
 from tl_keras.advice.candidates import Candidate
 from tl_keras.advice.transferability import (
     Probe,
+    draw,
     h_score,
     leep,
     linear_probe,
@@ -28,7 +29,8 @@ from tl_keras.data.sources import Source
 from tl_keras.data.splits import Splits
 from tl_keras.errors import WorkdirError
 from tl_keras.tasks.base import task_named
-from tl_keras.training.features import Features, ViewsOfImages
+from tl_keras.training.feature_cache import RowReader
+from tl_keras.training.features import ViewsOfImages
 from tl_keras.training.inputs import open_feature_store
 from tl_keras.training.model_cache import ModelCache
 from tl_keras.training.preparation import RunImages, read_images
@@ -104,6 +106,35 @@ class Depth:
     h_score: float
 
 
+class PooledFeatures:
+    """The mean over height and width of every channel of frozen layers' outputs, read from the cache when it is asked for.
+
+    Args:
+      reader: Reader of the cache.
+      positions: int64 (n,), position of each image's row in it.
+    """
+
+    def __init__(self, reader: RowReader, positions: np.ndarray):
+        self._reader, self._positions = reader, positions
+
+    def __len__(self) -> int:
+        return len(self._positions)
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        """Returns the features of some images, float32 (k, channels)."""
+        positions, parts = self._positions[rows], []
+        for first in range(0, len(positions), _BATCH):
+            tensors = self._reader(positions[first : first + _BATCH])
+            parts.append(
+                np.concatenate([each.reshape(len(each), -1, each.shape[-1]).mean(axis=1) for each in tensors], 1)
+            )
+        return np.concatenate(parts)
+
+    def all(self) -> np.ndarray:
+        """Returns the features of all images, float32 (n, channels)."""
+        return self[np.arange(len(self))]
+
+
 @dataclasses.dataclass(frozen=True)
 class Closeness:
     """The teacher's view of the new classes by its own 1000 classes.
@@ -166,28 +197,6 @@ def draw_sample(config: TransferConfig, models: ModelCache) -> Sample:
     return Sample(images, indices, labels[indices], groups, inspection_seconds)
 
 
-def draw(indices: np.ndarray, labels: np.ndarray, *, images: int, of_each_class: int, seed: int) -> np.ndarray:
-    """Draws some images, each class in proportion.
-
-    Args:
-      indices: int64 (k,), images to draw from.
-      labels: int64 (n,), labels of all images.
-      images: Approximate number of images to draw.
-      of_each_class: Smallest number of images of a class, if it has so many.
-      seed: Seed of the draw.
-
-    Returns:
-      Indices, int64, in ascending order.
-    """
-    random = np.random.default_rng(seed)
-    share = min(1.0, images / len(indices))
-    drawn = []
-    for label in np.unique(labels[indices]):
-        members = random.permutation(indices[labels[indices] == label])
-        drawn.append(members[: max(round(share * len(members)), min(of_each_class, len(members)))])
-    return np.sort(np.concatenate(drawn))
-
-
 def score_teacher(candidate: Candidate, config: TransferConfig, sample: Sample) -> TeacherScores:
     """Runs a teacher once over the sample, through the cache that training uses, and scores its features.
 
@@ -203,7 +212,7 @@ def score_teacher(candidate: Candidate, config: TransferConfig, sample: Sample) 
     began = time.perf_counter()
     student, config, models = _student(candidate, config, sample.source)
     depths = tuple(
-        _depth(unfreeze, where, pooled, sample, seed=config.seed)
+        _depth(unfreeze, where, pooled.all(), sample, seed=config.seed)
         for unfreeze, where, pooled in _pooled_at(
             _CUTS, student, config, models, source=sample.source, inspection=sample.inspection, indices=sample.indices
         )
@@ -222,6 +231,13 @@ def pooled_features(
     candidate: Candidate, config: TransferConfig, source: Source, inspection: Inspection, indices: np.ndarray
 ) -> np.ndarray:
     """Returns the inputs that a new student's head gets for some images, float32 (k, channels), in ascending order."""
+    return pooled_rows(candidate, config, source, inspection, indices).all()
+
+
+def pooled_rows(
+    candidate: Candidate, config: TransferConfig, source: Source, inspection: Inspection, indices: np.ndarray
+) -> PooledFeatures:
+    """Returns the same as `pooled_features`, computed but not yet read, for sets that do not fit into memory."""
     student, config, models = _student(candidate, config, source)
     ((_, _, pooled),) = _pooled_at(
         ("none",), student, config, models, source=source, inspection=inspection, indices=indices
@@ -249,8 +265,8 @@ def _pooled_at(
     source: Source,
     inspection: Inspection,
     indices: np.ndarray,
-) -> list[tuple[str, str, np.ndarray]]:
-    """Returns (cut, last frozen block, float32 (n, channels)) for each depth that the teacher has, the shallowest first."""
+) -> list[tuple[str, str, PooledFeatures]]:
+    """Returns (cut, last frozen block, features) for each depth that the teacher has, the shallowest first."""
     images = ViewsOfImages(
         source=source,
         contents=inspection.sha256,
@@ -277,7 +293,13 @@ def _pooled_at(
                 "Use --cache_dir to name another place."
             )
         if features is not None:
-            found.append((unfreeze, blocks[len(blocks) - trained - 1].name, _pooled(features, np.sort(indices))))
+            found.append(
+                (
+                    unfreeze,
+                    blocks[len(blocks) - trained - 1].name,
+                    PooledFeatures(features.reader, features.rows[0, np.sort(indices)]),
+                )
+            )
     return found
 
 
@@ -293,18 +315,6 @@ def _blocks_trained(cuts: tuple[str, ...], student: Student, config: TransferCon
             if trained < blocks:
                 found[trained] = unfreeze
     return found
-
-
-def _pooled(features: Features, indices: np.ndarray) -> np.ndarray:
-    """Returns the mean over height and width of every channel, float32 (n, channels)."""
-    rows = features.rows[0, indices]
-    batches = []
-    for first in range(0, len(rows), _BATCH):
-        tensors = features.reader(rows[first : first + _BATCH])
-        batches.append(
-            np.concatenate([each.reshape(len(each), -1, each.shape[-1]).mean(axis=1) for each in tensors], 1)
-        )
-    return np.concatenate(batches)
 
 
 def _depth(unfreeze: str, where: str, pooled: np.ndarray, sample: Sample, *, seed: int) -> Depth:

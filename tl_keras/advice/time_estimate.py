@@ -13,7 +13,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tl_keras.advice.teacher_scores import Sample, draw
+from tl_keras.advice.teacher_scores import Sample
+from tl_keras.advice.transferability import draw
 from tl_keras.builder import Student
 from tl_keras.config import TransferConfig, from_json, to_json
 from tl_keras.data.base import RandomAccessSource, Source

@@ -13,6 +13,7 @@ from sklearn.covariance import ledoit_wolf_shrinkage
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from threadpoolctl import threadpool_limits
 
+from tl_keras.advice.vectors import BLOCK, Vectors, principal_components
 from tl_keras.data.groups import deal
 
 # Number of folds of the linear probe; each classifier is fitted to 80% of the images.
@@ -30,6 +31,10 @@ _PROBE_STEPS = 100
 
 # Number of feature components for the probe: with 128 it loses up to a point, with all it gains nothing and takes minutes.
 _PROBE_COMPONENTS = 256
+
+# Largest number of images that a classifier of the probe is fitted to; the rest are predicted only.
+_PROBE_IMAGES = 20_000
+_FEWEST_OF_A_CLASS = 5
 
 # Iterations of LogME's fixed point: the authors' own limit (github.com/thuml/LogME); tens of steps are enough.
 _LOGME_STEPS = 11
@@ -66,8 +71,8 @@ class Probe:
         return float(np.sqrt(share * (1 - share) / images))
 
 
-def linear_probe(features: np.ndarray, labels: np.ndarray, *, classes: int, groups: np.ndarray, seed: int) -> Probe:
-    """Fits a linear classifier to four fifths of the images and predicts the rest, five times.
+def linear_probe(features: Vectors, labels: np.ndarray, *, classes: int, groups: np.ndarray, seed: int) -> Probe:
+    """Fits a linear classifier to four fifths of the images, or 20,000 of them, and predicts the rest, five times.
 
     Args:
       features: float32 (n, d).
@@ -81,7 +86,10 @@ def linear_probe(features: np.ndarray, labels: np.ndarray, *, classes: int, grou
     probabilities: np.ndarray = np.zeros((len(labels), classes))
     for fold in np.unique(folds):
         asked, shown = folds == fold, folds != fold
-        known = np.unique(labels[shown])
+        fitted_to = np.flatnonzero(shown)
+        if len(fitted_to) > _PROBE_IMAGES:
+            fitted_to = draw(fitted_to, labels, images=_PROBE_IMAGES, of_each_class=_FEWEST_OF_A_CLASS, seed=seed)
+        known = np.unique(labels[fitted_to])
         if len(known) < 2:
             probabilities[np.ix_(asked, known)] = 1.0
             continue
@@ -89,15 +97,15 @@ def linear_probe(features: np.ndarray, labels: np.ndarray, *, classes: int, grou
         # On one thread: two threads, which wait for each other in every small product, take two to six times as long.
         with warnings.catch_warnings(), threadpool_limits(1):
             warnings.simplefilter("ignore")  # of incomplete convergence in the last digits
-            classifier.fit(scaled[shown], labels[shown])
+            classifier.fit(scaled[fitted_to], labels[fitted_to])
         probabilities[np.ix_(asked, known)] = classifier.predict_proba(scaled[asked])
     return Probe(probabilities, labels)
 
 
 def ridge_probe(
-    features: np.ndarray, values: np.ndarray, *, strata: np.ndarray, groups: np.ndarray, seed: int
+    features: Vectors, values: np.ndarray, *, strata: np.ndarray, groups: np.ndarray, seed: int
 ) -> np.ndarray:
-    """Fits a ridge regression to four fifths of the images and predicts the numbers of the rest, five times.
+    """Fits a ridge regression to four fifths of the images, or 20,000 of them, and predicts the numbers of the rest, five times.
 
     Args:
       features: float32 (n, d).
@@ -112,11 +120,35 @@ def ridge_probe(
     scaled, predicted = _along_components(features), np.zeros(values.shape)
     folds = fold_of_each(strata, groups, seed=seed)
     for fold in np.unique(folds):
-        asked, shown = folds == fold, folds != fold
+        asked, fitted_to = folds == fold, np.flatnonzero(folds != fold)
+        if len(fitted_to) > _PROBE_IMAGES:
+            fitted_to = draw(fitted_to, strata, images=_PROBE_IMAGES, of_each_class=_FEWEST_OF_A_CLASS, seed=seed)
         with threadpool_limits(1):
-            fitted = RidgeCV(alphas=np.logspace(-2, 4, 13)).fit(scaled[shown], values[shown])
+            fitted = RidgeCV(alphas=np.logspace(-2, 4, 13)).fit(scaled[fitted_to], values[fitted_to])
         predicted[asked] = fitted.predict(scaled[asked]).reshape(-1, values.shape[1])
     return predicted
+
+
+def draw(indices: np.ndarray, labels: np.ndarray, *, images: int, of_each_class: int, seed: int) -> np.ndarray:
+    """Draws some images, each class in proportion.
+
+    Args:
+      indices: int64 (k,), images to draw from.
+      labels: int64 (n,), labels of all images.
+      images: Approximate number of images to draw.
+      of_each_class: Smallest number of images of a class, if it has so many.
+      seed: Seed of the draw.
+
+    Returns:
+      Indices, int64, in ascending order.
+    """
+    random = np.random.default_rng(seed)
+    share = min(1.0, images / len(indices))
+    drawn = []
+    for label in np.unique(labels[indices]):
+        members = random.permutation(indices[labels[indices] == label])
+        drawn.append(members[: max(round(share * len(members)), min(of_each_class, len(members)))])
+    return np.sort(np.concatenate(drawn))
 
 
 def fold_of_each(labels: np.ndarray, groups: np.ndarray, *, seed: int) -> np.ndarray:
@@ -251,11 +283,17 @@ def nce(teacher_labels: np.ndarray, labels: np.ndarray) -> float:
     return float((counts[seen] * np.log(conditional[seen])).sum() / len(labels))
 
 
-def _along_components(features: np.ndarray) -> np.ndarray:
+def _along_components(features: Vectors) -> np.ndarray:
     """Returns the features along their first 256 components, scaled to mean squared length 1 so that one penalty fits all."""
-    left, eigenvalues = _spectrum(features - features.mean(axis=0))
-    along = left[:, -_PROBE_COMPONENTS:] * np.sqrt(eigenvalues[-_PROBE_COMPONENTS:])
-    return along / max(float(np.sqrt((along**2).sum(axis=1).mean())), float(np.finfo(np.float32).tiny))
+    first = np.asarray(features[np.arange(min(len(features), BLOCK))])
+    if len(features) > min(first.shape[1], BLOCK):
+        along = principal_components(features, _PROBE_COMPONENTS)
+    else:
+        left, eigenvalues = _spectrum(first - first.mean(axis=0))
+        along = left[:, -_PROBE_COMPONENTS:] * np.sqrt(eigenvalues[-_PROBE_COMPONENTS:])
+    length = float(np.sqrt(np.vdot(along, along) / len(along)))
+    along /= max(length, float(np.finfo(np.float32).tiny))
+    return along
 
 
 def _spectrum(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

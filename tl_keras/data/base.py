@@ -15,6 +15,7 @@ import copy
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -34,6 +35,8 @@ _MAX_BLOCK_IMAGES = 16_384
 
 # Number of images read and decoded at a time: while half of them wait for the disk, the others keep all processors busy.
 _CALLS = 2 * (os.cpu_count() or 1)
+# Time within which a file can change twice without another time of its own: two seconds on the coarsest file system, FAT.
+_SETTLED_NS = 2_000_000_000
 
 
 class Source(abc.ABC):
@@ -124,6 +127,18 @@ class Source(abc.ABC):
     def contents_revision(self) -> str | None:
         """Returns a text that changes when an image may have changed, without decoding any, or None if there is none."""
         return None
+
+    def stamps(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Returns what tells an image from every other and from itself before a change, without reading it.
+
+        Returns:
+          Stamps, 16 bytes each, V16 (n,), and whether each is sure to change with its image, bool (n,); or None if only reading
+          the images can tell.
+        """
+        contents = self.contents_revision()
+        if contents is None:
+            return None
+        return _digests(f"{contents} {index}".encode() for index in range(len(self))), np.ones(len(self), bool)
 
     def revision(self) -> str | None:
         """Returns a hash that changes when images, classes or splits may have, or None if only reading them can tell."""
@@ -233,6 +248,29 @@ class FileSource(RandomAccessSource):
         """Implements `Source.contents_revision`."""
         return revision_of_files(self._paths)
 
+    def stamps(self) -> tuple[np.ndarray, np.ndarray]:
+        """Implements `Source.stamps`: by path, size and times; a file that changed a moment ago may change again unseen."""
+        described, settled = [], np.zeros(len(self), bool)
+        newest = time.time_ns() - _SETTLED_NS
+        folder = os.fsencode(os.getcwd()) + b"/"
+        for index, path in enumerate(self._paths):
+            with contextlib.suppress(OSError):
+                status = os.stat(path)
+                settled[index] = max(status.st_mtime_ns, status.st_ctime_ns) < newest
+                described.append(
+                    b"%s%s %d %d %d"
+                    % (
+                        b"" if path.startswith(b"/") else folder,
+                        path,
+                        status.st_size,
+                        status.st_mtime_ns,
+                        status.st_ctime_ns,
+                    )
+                )
+                continue
+            described.append(b"")
+        return _digests(described), settled
+
 
 class RecordSource(Source):
     """A source whose images follow each other in large files.
@@ -294,6 +332,10 @@ def revision_of_files(paths: Iterable[str | bytes | os.PathLike[str]]) -> str:
             digest.update(f"{status.st_size} {status.st_mtime_ns}".encode())
         digest.update(b"\n")
     return digest.hexdigest()
+
+
+def _digests(described: Iterable[bytes]) -> np.ndarray:
+    return np.array([hashlib.blake2b(each, digest_size=16).digest() for each in described], "V16")
 
 
 def as_readable(file: tf.Tensor, *, cache: str = "") -> tf.Tensor:

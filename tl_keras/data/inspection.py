@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import pathlib
 import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -18,12 +19,15 @@ from tl_keras.data.class_names import alike, as_missing
 from tl_keras.data.decoding import decode_image
 from tl_keras.data.exif import orientation_of, unsigned_bytes
 from tl_keras.data.image_header import reason_not_to_decode
+from tl_keras.data.inspection_memory import InspectionMemory, Looks
 from tl_keras.data.labelling import shown
 from tl_keras.data.progress_bar import progress_bar
 from tl_keras.errors import DataError
 
 # Number of images handed from TensorFlow to Python at a time.
 _BATCH = 64
+# Largest number of bad files that are named in result.json.
+_MOST_NAMES = 1000
 # Step of the rows and columns that are compared first.
 _STRIDE = 16
 # Largest number of bits of a camera or scanner that stores its values unscaled in 16 bits.
@@ -87,11 +91,12 @@ class Inspection:
         return list(sentences_of_left_out(self.undecodable, self.reasons))
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the summary as JSON values; only the list of bad files grows with the data."""
+        """Returns the summary as JSON values, with the names of at most 1,000 bad files."""
         heights, widths = self.heights[self.decodable], self.widths[self.decodable]
         return {
             "images": len(self.decodable),
-            "undecodable": list(self.undecodable),
+            "undecodable": list(self.undecodable[:_MOST_NAMES]),
+            "undecodable_count": len(self.undecodable),
             "heights": {"min": int(heights.min()), "median": float(np.median(heights)), "max": int(heights.max())},
             "widths": {"min": int(widths.min()), "median": float(np.median(widths)), "max": int(widths.max())},
             "findings": list(self.findings),
@@ -102,12 +107,19 @@ class Inspection:
 AS_USUAL = Reading()
 
 
-def inspect_source(source: Source, reading: Reading = AS_USUAL, *, show_progress: bool = False) -> Inspection:
+def inspect_source(
+    source: Source,
+    reading: Reading = AS_USUAL,
+    *,
+    remembered_in: pathlib.Path | None = None,
+    show_progress: bool = False,
+) -> Inspection:
     """Reads, hashes and decodes every image once, with the operations that training uses; of texts, counts the words.
 
     Args:
       source: The images.
       reading: Settings for turning files into pixels.
+      remembered_in: Directory of the cache that remembers what was read of each file; None reads all.
       show_progress: Whether to show a progress bar on stderr.
 
     Returns:
@@ -117,7 +129,12 @@ def inspect_source(source: Source, reading: Reading = AS_USUAL, *, show_progress
       DataError: Fewer than two classes have a decodable image, or 16-bit files use fewer bits and `significant_bits` is 0.
     """
     is_text = source.noun == "text"
-    looks = _look_at_texts(source) if is_text else _look_at_all(source, reading, show_progress=show_progress)
+    if is_text:
+        looks = _look_at_texts(source)
+    else:
+        folder = remembered_in
+        memory = None if folder is None else InspectionMemory(folder, source, dataclasses.asdict(reading))
+        looks = _look_at_all(source, reading, memory, show_progress=show_progress)
     decodable = looks.heights > 0
     undecodable = tuple(source.ids[index] for index in np.flatnonzero(~decodable).tolist())
     reasons = tuple(looks.reasons[~decodable].tolist())
@@ -148,35 +165,19 @@ def inspect_source(source: Source, reading: Reading = AS_USUAL, *, show_progress
     )
 
 
-class _Looks:
-    """The facts read from n images, in the order of the source; zero and empty for images that cannot be decoded.
-
-    Attributes:
-      hashes: str (n,), hashes of the content.
-      reasons: object (n,), str, reason why an image is not decoded; empty for a damaged image, and for one that is decoded.
-      heights: int64 (n,), heights of the upright images.
-      widths: int64 (n,), widths of the upright images.
-      jpegs: bool (n,), whether it is a JPEG file.
-      orientations: int64 (n,), EXIF orientation, 1 to 8.
-      of_one_colour: bool (n,), whether all pixels have one colour.
-      alike: str (n,), hashes of texts without case, accents and punctuation; None for images.
-      deepest: int64 (n,), the largest value of a 16-bit PNG; 0 for other files.
-    """
-
-    def __init__(self, n: int):
-        self.hashes: np.ndarray = np.full(n, "", "U64")
-        self.reasons: np.ndarray = np.full(n, "", object)
-        self.heights: np.ndarray = np.zeros(n, np.int64)
-        self.widths: np.ndarray = np.zeros(n, np.int64)
-        self.jpegs: np.ndarray = np.zeros(n, bool)
-        self.orientations: np.ndarray = np.zeros(n, np.int64)
-        self.of_one_colour: np.ndarray = np.zeros(n, bool)
-        self.alike: np.ndarray | None = None
-        self.deepest: np.ndarray = np.zeros(n, np.int64)
+def _look_at_all(source: Source, reading: Reading, memory: InspectionMemory | None, *, show_progress: bool) -> Looks:
+    """Returns the facts on all images, of which those that are not remembered are read."""
+    looks = Looks.empty(len(source))
+    missing = memory.recall(looks) if memory else np.arange(len(source))
+    if len(missing):
+        _look_at(source, reading, looks, missing, show_progress=show_progress)
+        if memory:
+            memory.remember(looks)
+    return looks
 
 
-def _look_at_all(source: Source, reading: Reading, *, show_progress: bool) -> _Looks:
-    looks = _Looks(len(source))
+def _look_at(source: Source, reading: Reading, looks: Looks, missing: np.ndarray, *, show_progress: bool) -> None:
+    """Fills in the facts on some images."""
 
     def reason(file: bytes) -> bytes:
         return reason_not_to_decode(file, max_pixels=reading.max_pixels).encode()
@@ -198,9 +199,9 @@ def _look_at_all(source: Source, reading: Reading, *, show_progress: bool) -> _L
         return element["index"], image, reason_not_to, *tf.cond(reason_not_to == b"", decoded, passed_over)
 
     # An image that raises an error is skipped and recognised by its absence.
-    looked_at = source.images(np.arange(len(source)), then=look).ignore_errors()
+    looked_at = source.images(missing, then=look).ignore_errors()
     batches = looked_at.batch(_BATCH).prefetch(1).as_numpy_iterator()
-    with progress_bar("inspecting the images", images=len(source), shown=show_progress) as bar:
+    with progress_bar("inspecting the images", images=len(missing), shown=show_progress) as bar:
         for indices, images, reasons, shapes, of_one_colour, jpegs, orientations, deepest in batches:
             looks.hashes[indices] = [_content_hash(image) for image in images]
             looks.reasons[indices] = [text.decode() for text in reasons]
@@ -210,12 +211,11 @@ def _look_at_all(source: Source, reading: Reading, *, show_progress: bool) -> _L
             bar.update(len(indices))
     for index in np.flatnonzero(looks.hashes == ""):
         looks.hashes[index] = _hash_if_readable(source, int(index))
-    return looks
 
 
-def _look_at_texts(source: Source) -> _Looks:
+def _look_at_texts(source: Source) -> Looks:
     """Returns the facts read from texts: a text without a character that is seen is left out."""
-    looks = _Looks(len(source))
+    looks = Looks.empty(len(source))
     looks.alike = looks.hashes.copy()
     for index in range(len(source)):
         content = source.encoded_image(index)

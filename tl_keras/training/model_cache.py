@@ -30,6 +30,7 @@ from tl_keras.training.checkpoints import values_of
 from tl_keras.training.losses import MeanOverImages
 from tl_keras.training.optimizers import TransferAdam, VariableTreatment, named_optimizer
 from tl_keras.training.split_student import SplitStudent, split_student
+from tl_keras.user_folders import cache_folder
 
 # Neither biases nor the weights of normalisation decay (He et al. 2019, "Bag of tricks", section 3.1).
 _NOT_DECAYED = ("bias", "gamma", "beta")
@@ -105,7 +106,9 @@ class ModelCache:
         key = (source if opened is None else opened, options, reading)
         if key not in self._images:
             opened = open_source(source, options) if opened is None else opened
-            inspection = inspect_source(opened, reading, show_progress=True)
+            inspection = inspect_source(
+                opened, reading, remembered_in=cache_folder(options.cache_folder), show_progress=True
+            )
             self._images[key] = (inspection.known(opened), inspection)
         return self._images[key]
 
