@@ -2,6 +2,7 @@
 
     python -m tl_keras.predict --model=run1 photo.jpg more_photos/
     python -m tl_keras.predict --model=run1/saved_model --format=jsonl --top_k=3 more_photos/
+    python -m tl_keras.predict --model=run1 --out=answers.parquet photos/   (.csv, .jsonl or .parquet; the same command goes on)
     python -m tl_keras.predict --model=run2 "What is a caldera?"        (a model of texts; see docs/text.md)
 
 --model is a run directory, a .keras file or a SavedModel directory. If a file is not an image, its row says so, the
@@ -11,6 +12,7 @@ other files are classified, and the exit status is 2.
 from __future__ import annotations
 
 import json
+import pathlib
 import sys
 from typing import Any
 
@@ -31,6 +33,9 @@ _MAX_PIXELS = flags.DEFINE_integer(
     "Largest number of pixels; a larger image gets an error in its row.",
     lower_bound=1,
 )
+_OUT = flags.DEFINE_string(
+    "out", "", "File to write instead of printing: .csv, .jsonl or .parquet; a run that was stopped goes on."
+)
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Number of images at a time.", lower_bound=1)
 option_flags.define(("costs", "refuse_below"))
 
@@ -46,6 +51,8 @@ def main(arguments: list[str]) -> int:
     command_line.require_tensorflow()
     from tl_keras.serving.predictor import predict_images
 
+    if _OUT.value:
+        return _write(arguments, pathlib.Path(_MODEL.value), pathlib.Path(_OUT.value))
     files, notes = list_images(arguments)
     for note in notes:
         print(f"images: {note}", file=sys.stderr)
@@ -64,15 +71,46 @@ def main(arguments: list[str]) -> int:
     return 2 if left_out else 0
 
 
+def _write(arguments: list[str], model: pathlib.Path, out: pathlib.Path) -> int:
+    """Writes a row for each image to a file; returns 2 if a file is not an image."""
+    from tl_keras.serving.bulk import predict_to_file, require_format
+    from tl_keras.serving.image_inputs import image_inputs
+    from tl_keras.serving.predictor import load_predictor
+
+    require_format(out)
+    files, notes = list_images(arguments)
+    for note in notes:
+        print(f"images: {note}", file=sys.stderr)
+    written = predict_to_file(
+        load_predictor(model),
+        model,
+        image_inputs(files or arguments),
+        out,
+        top_k=_TOP_K.value,
+        batch_size=_BATCH_SIZE.value,
+        max_pixels=_MAX_PIXELS.value,
+    )
+    print(f"wrote: {out}, {number_of(written.images, 'row')}")
+    if written.refused:
+        print(f"error: {_refusals(written.refused, written.images)}", file=sys.stderr)
+    return 2 if written.refused else 0
+
+
+def _refusals(found: dict[str, tuple[int, str]], images: int) -> str:
+    reasons = [f"{reason}: {count}, the first is {first}" for reason, (count, first) in sorted(found.items())]
+    broken = sum(count for count, _ in found.values())
+    return printable(f"{broken} of {number_of(images, 'file')} not answered; {'; '.join(reasons)}")
+
+
 def errors_by_reason(rows: list[dict[str, Any]]) -> str:
     """Returns how many files were not classified, by reason, in one line; an empty string if all were."""
-    files: dict[str, list[str]] = {}
+    files: dict[str, tuple[int, str]] = {}
     for row in rows:
         if "error" in row:
-            files.setdefault(row["reason"] or "cannot be decoded", []).append(row["file"])
-    reasons = [f"{reason}: {len(names)}, the first is {names[0]}" for reason, names in sorted(files.items())]
-    broken = sum(map(len, files.values()))
-    return printable(f"{broken} of {number_of(len(rows), 'file')} not answered; {'; '.join(reasons)}") if files else ""
+            reason = row["reason"] or "cannot be decoded"
+            count, first = files.get(reason, (0, row["file"]))
+            files[reason] = (count + 1, first)
+    return _refusals(files, len(rows)) if files else ""
 
 
 def as_text(rows: list[dict[str, Any]]) -> str:

@@ -1,6 +1,7 @@
 r"""Serves a run's SavedModel for trying it out: TensorFlow Serving's REST API, metrics, and a page for dropping a photo.
 
     python -m tl_keras.serve --workdir=run1
+    curl --data-binary @photo.jpg localhost:8501/v1/models/model:predict
     { printf '{"instances": [{"b64": "'; base64 -w0 photo.jpg; printf '"}]}'; } |
       curl -d @- localhost:8501/v1/models/model:predict
 
@@ -26,7 +27,12 @@ _WORKDIR = flags.DEFINE_string("workdir", None, "The run directory, with saved_m
 _NAME = flags.DEFINE_string("name", "model", "Name of the model in addresses.")
 _HOST = flags.DEFINE_string("host", "127.0.0.1", "Address to listen on; 0.0.0.0 means every address.")
 _PORT = flags.DEFINE_integer("port", 8501, "Port to listen on; the default is that of TensorFlow Serving.", 1, 65535)
-_MAX_BATCH = flags.DEFINE_integer("max_batch", 32, "Largest number of images answered at a time.", lower_bound=1)
+_MAX_BATCH = flags.DEFINE_integer(
+    "max_batch",
+    0,
+    "Largest number of images answered at a time; 0 measures which is fastest, at the start.",
+    lower_bound=0,
+)
 _MAX_WAIT = flags.DEFINE_float("max_wait_ms", 5.0, "Time that an image waits for others to share a batch with.", 0.0)
 _MAX_BODY = flags.DEFINE_float("max_body_mb", 10.0, "Largest size of a request, in megabytes.", 0.001)
 _MAX_PIXELS = flags.DEFINE_integer(
@@ -36,6 +42,11 @@ _MAX_PIXELS = flags.DEFINE_integer(
     lower_bound=1,
 )
 _TIMEOUT = flags.DEFINE_float("timeout_seconds", 10.0, "Time for a client to send its request.", 0.1)
+_TOKEN_FILE = flags.DEFINE_string(
+    "token_file",
+    "",
+    "File with a secret that requests must show: Authorization: Bearer SECRET; by default none is needed.",
+)
 
 # Half of the usual limit of 1,024 open files.
 _MAX_CONNECTIONS = 512
@@ -47,7 +58,7 @@ def main(arguments: list[str]) -> None:
         raise ConfigError("flags: expected --workdir=RUN_DIRECTORY. Use --help to see the flags.")
     if not re.fullmatch(r"[\w.-]+", _NAME.value):
         raise ConfigError(f"name: expected letters, digits, '_', '.' and '-'. Received: {_NAME.value}.")
-    for package in ("starlette", "uvicorn", "prometheus_client"):
+    for package in ("starlette", "uvicorn", "prometheus_client", "python_multipart"):
         if importlib.util.find_spec(package) is None:
             raise DependencyError(f"server: expected the package {package}. Run: pip install 'tl_keras[serve]'")
     command_line.require_tensorflow()
@@ -63,7 +74,7 @@ def main(arguments: list[str]) -> None:
         max_batch=_MAX_BATCH.value,
         max_wait_seconds=_MAX_WAIT.value / 1e3,
     )
-    app = make_app(pathlib.Path(_WORKDIR.value, "saved_model"), name=_NAME.value, limits=limits)
+    app = make_app(pathlib.Path(_WORKDIR.value, "saved_model"), name=_NAME.value, limits=limits, token=_token())
     say(f"http://{_HOST.value}:{_PORT.value}/ answers; Ctrl-C stops it")
     uvicorn.run(
         app,
@@ -75,6 +86,24 @@ def main(arguments: list[str]) -> None:
         http=ImpatientProtocol,
         timeout_keep_alive=math.ceil(_TIMEOUT.value),
     )
+
+
+def _token() -> str:
+    """Returns the secret in the file that `--token_file` names, or an empty string."""
+    if not _TOKEN_FILE.value:
+        return ""
+    try:
+        token = pathlib.Path(_TOKEN_FILE.value).read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        token = ""
+        reason = getattr(error, "strerror", "") or "other characters than ASCII"
+    else:
+        reason = "no character but spaces"
+    if not token:
+        raise ConfigError(
+            f"token_file: expected a file with a secret in ASCII. Received: {_TOKEN_FILE.value} ({reason})."
+        )
+    return token
 
 
 if __name__ == "__main__":

@@ -2,11 +2,12 @@
 
 import asyncio
 import threading
+import time
 
 import pytest
 
 from tl_keras.errors import DataError
-from tl_keras.serving.batching import MicroBatcher, OverloadError
+from tl_keras.serving.batching import MicroBatcher, OverloadError, fastest_batch
 
 
 def answered(images, *, pixels=1, **options):
@@ -87,3 +88,28 @@ def test_an_error_of_the_model_reaches_every_caller():
         running.cancel()
 
     asyncio.run(ask())
+
+
+def test_a_request_that_finds_no_room_leaves_none_of_its_images_behind():
+    async def submit():
+        batcher = MicroBatcher(lambda batch: list(batch), max_batch=8, max_wait_seconds=0.01)
+        accepted = [batcher.submit([b"a"] * 16, pixels=[1] * 16) for _ in range(16)]
+        with pytest.raises(OverloadError) as refused:
+            batcher.submit([b"b"] * 16, pixels=[1] * 16)
+        running = [asyncio.create_task(batcher.run()) for _ in range(2)]
+        answers = [await asyncio.gather(*answers) for answers in accepted]
+        for task in running:
+            task.cancel()
+        return refused.value, answers, batcher
+
+    refused, answers, batcher = asyncio.run(submit())
+    assert refused.seconds >= 1 and answers == [[b"a"] * 16] * 16
+    assert not batcher._queue and batcher._waiting_bytes == 0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "size"),
+    [(lambda n: 0.002 * n, 1), (lambda n: 0.004 + 0.0001 * n, 16), (lambda n: 0.003 + 0.00001 * n * n, 16)],
+)
+def test_the_size_is_that_of_which_most_images_are_answered(seconds, size):
+    assert fastest_batch(lambda batch: time.sleep(seconds(len(batch))), b"a", most=16) == size

@@ -9,6 +9,7 @@ import io
 import json
 import os
 import pathlib
+import shutil
 import socket
 import struct
 import subprocess
@@ -198,6 +199,9 @@ def test_what_predict_asks_and_answers_fits_tensorflow_servings_messages(run, se
         (PREDICT, instances(png_of(0, 8)), 400, "at least 1 pixel"),
         (PREDICT, instances(png_of(10_000, 8_000)), 400, "too large"),
         (PREDICT, instances(jpeg_of_scans(101, side=8)), 400, "at most 100 scans"),
+        (PREDICT, instances(jpeg_of_scans(15_000, side=64)), 400, "Received: 15,000"),
+        (PREDICT, jpeg_of_scans(15_000, side=64), 400, "Received: 15,000"),
+        (PREDICT, b"GIF89a", 400, "image: expected"),
         (PREDICT, instances(jpeg_of_scans(2, side=64)[:-2]), 400, "a JPEG without an end"),
         (PREDICT, instances(b"", signature_name="none"), 400, "signature_name"),
         (PREDICT, " " * 3_000_000, 413, "2,000,000 bytes"),
@@ -212,6 +216,80 @@ def test_what_cannot_be_answered_is_a_clear_4xx(server, path, body, status, says
     found, answer = ask(server[0], path, body)
     assert found == status
     assert says in json.loads(answer)["error"]
+
+
+@pytest.mark.parametrize("way", ["bytes", "form"])
+def test_a_photo_is_answered_as_curl_sends_it(run, server, way):
+    file, header = image(run, 0), {"Content-Type": "application/x-www-form-urlencoded"}  # of curl --data-binary
+    body = file
+    if way == "form":
+        header = {"Content-Type": "multipart/form-data; boundary=--x"}
+        body = (
+            b'----x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n'
+            + file
+            + b"\r\n----x--\r\n"
+        )
+    connection = http.client.HTTPConnection("127.0.0.1", server[0], timeout=60)
+    connection.request("POST", PREDICT, body, header)
+    answer = connection.getresponse()
+    assert (answer.status, answer.read()) == ask(server[0], PREDICT, instances(file))
+    connection.close()
+
+
+def test_many_clients_with_many_images_are_answered_or_told_to_wait(run, server):
+    body = instances(*(image(run, index % 10) for index in range(16)))
+    with concurrent.futures.ThreadPoolExecutor(32) as clients:
+        statuses = [status for status, _ in clients.map(lambda _: ask(server[0], PREDICT, body), range(64))]
+    assert set(statuses) <= {200, 503} and statuses.count(200) >= 32
+
+
+def asked(app, path, *, body=b"", token=""):
+    """Returns the status and the JSON that an application answers, which runs in this process."""
+    sent = []
+
+    async def receive():
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message):
+        sent.append(message)
+
+    async def whole():
+        headers = [(b"authorization", f"Bearer {token}".encode())] if token else []
+        scope = {
+            "type": "http",
+            "method": "POST" if body else "GET",
+            "path": path,
+            "headers": headers,
+            "query_string": b"",
+        }
+        await app(scope, receive, send)
+        return sent[0]["status"], sent[1]["body"]
+
+    return whole()
+
+
+def test_a_new_version_takes_over_without_an_error_and_a_damaged_one_does_not(run, tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr("tl_keras.serving.server._SECONDS_BETWEEN_LOOKS", 0.05)
+    shutil.copytree(run.path / "saved_model" / "1", tmp_path / "1")
+    app = make_app(tmp_path, name="digits", limits=Limits(max_batch=4), token="secret")
+
+    async def watch():
+        async with app.router.lifespan_context(app):
+            assert (await asked(app, PREDICT, body=image(run, 0)))[0] == 401
+            assert (await asked(app, "/healthz"))[0] == 200
+            shutil.copytree(run.path / "saved_model" / "1", tmp_path / "new")
+            (tmp_path / "new").rename(tmp_path / "2")
+            statuses, served = [], b""
+            while b'"2"' not in served:
+                statuses.append((await asked(app, PREDICT, body=image(run, 0), token="secret"))[0])
+                served = (await asked(app, "/v1/models/digits", token="secret"))[1]
+            (tmp_path / "3").mkdir()
+            (tmp_path / "3" / "saved_model.pb").write_bytes(b"damaged")
+            while "version 3 is not served" not in capfd.readouterr().err:
+                statuses.append((await asked(app, PREDICT, body=image(run, 0), token="secret"))[0])
+            return statuses
+
+    assert set(asyncio.run(watch())) == {200}
 
 
 def test_a_small_file_of_sixty_megapixels_is_refused(server):

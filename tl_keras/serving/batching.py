@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import dataclasses
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -13,12 +15,24 @@ from tl_keras.errors import DataError, TransferError
 # Decoding a large photo takes 16 bytes per pixel: 0.8 GB for a batch. Enlarging a narrow one takes 35, as measured at 24
 # megapixels, bicubic: 1.8 GB.
 _PIXELS_AT_A_TIME = 50e6
-# Eight batches of 32; a request behind more than these would wait too long.
-_WAITING_IMAGES = 256
+# Images that may wait whatever they take, and those that may never: their files take memory.
+_FEWEST_WAITING, _MOST_WAITING, _MOST_WAITING_BYTES = 256, 4096, 256 * 2**20
+# Weight of the newest batch in the mean time of an image.
+_NEWEST = 0.2
+# The fastest size of a batch is looked for this long, and a size counts as faster only if it is so by a twentieth.
+_SECONDS_TO_LOOK, _CLEARLY_FASTER = 3.0, 1.05
 
 
 class OverloadError(TransferError):
-    """More requests are waiting than can be answered in time."""
+    """More requests are waiting than can be answered in time.
+
+    Attributes:
+      seconds: Time after which there should be room.
+    """
+
+    def __init__(self, message: str, seconds: float = 1.0):
+        super().__init__(message)
+        self.seconds = seconds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,9 +47,11 @@ class MicroBatcher:
 
     Args:
       ask: Function from encoded images to one answer for each; raises a DataError if any image cannot be decoded. It runs
-        in a thread of its own, one batch at a time.
+        in threads of this object.
       max_batch: Largest number of images in a batch.
       max_wait_seconds: Time that the first image of a batch waits for others.
+      most_seconds: Time that an image may be expected to wait for its answer; if it is more, the request is refused.
+      workers: Number of batches answered at the same time: of two, one is decoded while the other is computed.
       observe: Function that receives the size of every batch.
     """
 
@@ -45,56 +61,101 @@ class MicroBatcher:
         *,
         max_batch: int,
         max_wait_seconds: float,
+        most_seconds: float = 24.0,
+        workers: int = 1,
         observe: Callable[[int], None] = lambda size: None,
     ):
         self._ask, self._observe = ask, observe
-        self._max_batch, self._max_wait_seconds = max_batch, max_wait_seconds
-        self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(_WAITING_IMAGES)
-        self._thread = ThreadPoolExecutor(1)
+        self._max_batch, self._max_wait_seconds, self._most_seconds = max_batch, max_wait_seconds, most_seconds
+        self.workers = workers
+        self._queue: collections.deque[_Waiting] = collections.deque()
+        self._arrived, self._collecting = asyncio.Event(), asyncio.Lock()
+        self._waiting_bytes = 0
+        self._under_way = 0
+        self._seconds_an_image: float | None = None
+        self._threads = ThreadPoolExecutor(workers)
+
+    def require_room(self, images: Sequence[bytes]) -> None:
+        """Raises an OverloadError if so many images wait that the answers would come too late; a request waits as a whole."""
+        waiting = len(self._queue) + len(images)
+        seconds = (waiting + self._under_way) * (self._seconds_an_image or 0.0)
+        most = self._most_seconds / self._seconds_an_image if self._seconds_an_image else 0.0
+        nbytes = self._waiting_bytes + sum(map(len, images))
+        room = min(max(_FEWEST_WAITING, most), _MOST_WAITING)
+        if self._queue and (waiting > room or nbytes > _MOST_WAITING_BYTES):
+            raise OverloadError(
+                f"server: expected at most {int(room):,} waiting images. Received {waiting:,}. Try again after Retry-After.",
+                max(1.0, min(seconds / 2, self._most_seconds)),
+            )
+
+    def submit(self, images: Sequence[bytes], *, pixels: Sequence[int]) -> list[asyncio.Future[Any]]:
+        """Puts images into the queue, and returns the answers to come, each of which may be a DataError.
+
+        Args:
+          images: Encoded images.
+          pixels: Number of pixels of each on its way to the network, at its largest; bounds the memory of a batch.
+
+        Raises:
+          OverloadError: Too many images are waiting; none of these is then.
+        """
+        self.require_room(images)
+        loop = asyncio.get_running_loop()
+        added = [_Waiting(image, size, loop.create_future()) for image, size in zip(images, pixels, strict=True)]
+        self._queue.extend(added)
+        self._waiting_bytes += sum(map(len, images))
+        self._arrived.set()
+        return [waiting.answer for waiting in added]
 
     async def answer(self, image: bytes, *, pixels: int) -> Any:
         """Returns the answer for one image.
-
-        Args:
-          image: An encoded image.
-          pixels: Number of pixels of the largest image on its way to the network; bounds the memory of a batch.
 
         Raises:
           DataError: The image cannot be decoded.
           OverloadError: Too many images are waiting.
         """
-        waiting = _Waiting(image, pixels, asyncio.get_running_loop().create_future())
-        try:
-            self._queue.put_nowait(waiting)
-        except asyncio.QueueFull:
-            raise OverloadError(
-                f"server: expected at most {_WAITING_IMAGES} waiting images. Received more. Try again in a second."
-            ) from None
-        return await waiting.answer
+        (answer,) = self.submit([image], pixels=[pixels])
+        return await answer
 
     async def run(self) -> None:
-        """Answers requests until it is cancelled."""
-        batch: list[_Waiting] = []
+        """Answers requests until it is cancelled; as many of these run at a time as there are workers."""
         while True:
-            batch, leftover = await self._collect(batch)
-            batch = [waiting for waiting in batch if not waiting.answer.cancelled()]  # without clients that have gone
+            async with self._collecting:
+                batch = await self._collect()
+            self._under_way += len(batch)
+            began = time.monotonic()
             await self._answer(batch)
-            batch = leftover
+            self._under_way -= len(batch)
+            if batch:
+                self._learn((time.monotonic() - began) / len(batch) / self.workers)
 
-    async def _collect(self, batch: list[_Waiting]) -> tuple[list[_Waiting], list[_Waiting]]:
-        """Returns a batch, and the image that did not fit into its memory, if any."""
-        loop = asyncio.get_running_loop()
-        batch = batch or [await self._queue.get()]
-        deadline = loop.time() + self._max_wait_seconds
-        while len(batch) < self._max_batch:
+    def _learn(self, seconds: float) -> None:
+        before = seconds if self._seconds_an_image is None else self._seconds_an_image
+        self._seconds_an_image = (1 - _NEWEST) * before + _NEWEST * seconds
+
+    async def _collect(self) -> list[_Waiting]:
+        """Returns a batch that fits into its memory, without clients that have gone."""
+        while not self._queue:
+            self._arrived.clear()
+            await self._arrived.wait()
+        deadline = time.monotonic() + self._max_wait_seconds
+        while len(self._queue) < self._max_batch and (left := deadline - time.monotonic()) > 0:
+            self._arrived.clear()
             try:
-                waiting = await asyncio.wait_for(self._queue.get(), deadline - loop.time())
+                await asyncio.wait_for(self._arrived.wait(), left)
             except asyncio.TimeoutError:
                 break
-            if sum(other.pixels for other in batch) + waiting.pixels > _PIXELS_AT_A_TIME:
-                return batch, [waiting]
-            batch.append(waiting)
-        return batch, []
+        batch: list[_Waiting] = []
+        room = _PIXELS_AT_A_TIME / self.workers
+        while self._queue and len(batch) < self._max_batch:
+            waiting = self._queue[0]
+            if batch and waiting.pixels > room:
+                break
+            self._queue.popleft()
+            self._waiting_bytes -= len(waiting.image)
+            if not waiting.answer.done():
+                room -= waiting.pixels
+                batch.append(waiting)
+        return batch
 
     async def _answer(self, batch: list[_Waiting]) -> None:
         """Answers a batch; if an image in it is damaged, answers its halves, so that the others get their answers."""
@@ -102,7 +163,7 @@ class MicroBatcher:
             return
         try:
             answers = await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._ask, [waiting.image for waiting in batch]
+                self._threads, self._ask, [waiting.image for waiting in batch]
             )
         except DataError as error:
             if len(batch) == 1:
@@ -119,6 +180,26 @@ class MicroBatcher:
         self._observe(len(batch))
         for waiting, answer in zip(batch, answers, strict=True):
             _give(waiting, answer)
+
+
+def fastest_batch(ask: Callable[[Sequence[bytes]], list[Any]], image: bytes, *, most: int) -> int:
+    """Returns the number of images, a power of two, of which most are answered per second; it looks for three seconds.
+
+    Args:
+      ask: Function from encoded images to answers.
+      image: An image like those to come.
+      most: Largest number.
+    """
+    best, best_rate, began, size = 1, 0.0, time.monotonic(), 1
+    ask([image])  # the first call prepares buffers
+    while size <= most and time.monotonic() - began < _SECONDS_TO_LOOK:
+        asked = time.perf_counter()
+        ask([image] * size)
+        rate = size / (time.perf_counter() - asked)
+        if rate > best_rate * _CLEARLY_FASTER:
+            best, best_rate = size, rate
+        size *= 2
+    return best
 
 
 def _give(waiting: _Waiting, answer: Any) -> None:

@@ -7,7 +7,7 @@ import copy
 import dataclasses
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -42,6 +42,18 @@ class Predictor(abc.ABC):
     task: Task
     takes_texts: bool
 
+    def prepare(self, image: tf.Tensor) -> tf.Tensor:
+        """Returns what `answer` takes of one encoded image, string (), which is decoded as a whole.
+
+        Raises:
+          tf.errors.InvalidArgumentError: The image is damaged, when the operations run.
+        """
+        raise NotImplementedError  # of a model of texts
+
+    @abc.abstractmethod
+    def answer(self, prepared: tf.Tensor) -> np.ndarray:
+        """Returns the output of `Task.probabilities`, float32 (n, outputs), for a batch from `prepare`."""
+
     @abc.abstractmethod
     def probabilities(self, images: tf.data.Dataset, *, batch_size: int) -> np.ndarray:
         """Returns the output of `Task.probabilities`, float32 (n, outputs), for n images.
@@ -62,6 +74,15 @@ class KerasPredictor(Predictor):
         self.takes_texts = trained.preprocess.served_name == "text"
         self._temperature = trained.statistics.temperature
         self.task = trained.task
+
+    def prepare(self, image: tf.Tensor) -> tf.Tensor:
+        """Implements `Predictor.prepare`: the network's input, float32 (size, size, 3)."""
+        return self._preprocess.evaluation_transform(self._preprocess.decode(image))
+
+    def answer(self, prepared: tf.Tensor) -> np.ndarray:
+        """Implements `Predictor.answer`."""
+        logits = self._model.predict_on_batch(prepared)
+        return self.task.probabilities(tf.constant(logits / self._temperature)).numpy()
 
     def probabilities(self, images: tf.data.Dataset, *, batch_size: int) -> np.ndarray:
         """Implements `Predictor.probabilities`."""
@@ -93,6 +114,15 @@ class SavedModelPredictor(Predictor):
         self._serve = self._loaded.signatures["serving_default"]
         (self._takes,) = self._serve.structured_input_signature[1]
         self.takes_texts = self._takes == "text"
+
+    def prepare(self, image: tf.Tensor) -> tf.Tensor:
+        """Implements `Predictor.prepare`: the file itself, once it has been decoded; the model decodes it again."""
+        with tf.control_dependencies([decode_image(image)]):
+            return tf.identity(image)
+
+    def answer(self, prepared: tf.Tensor) -> np.ndarray:
+        """Implements `Predictor.answer`."""
+        return self._serve(**{self._takes: prepared})[self.task.output_name].numpy()
 
     def probabilities(self, images: tf.data.Dataset, *, batch_size: int) -> np.ndarray:
         """Implements `Predictor.probabilities`."""
@@ -194,18 +224,43 @@ def predict_images(
     if predictor.takes_texts:
         return _predict_texts(predictor, images, top_k=top_k, batch_size=batch_size)
     inputs = image_inputs(images)
-    rows: list[dict[str, Any]] = [
-        {"file": image.name, **({"error": refusal.error, "reason": refusal.reason} if refusal else {})}
-        for image, refusal in zip(inputs, refusals(inputs, max_pixels=max_pixels), strict=True)
-    ]
-    answered = [index for index, row in enumerate(rows) if "error" not in row]
-    if answered:
-        encoded = encoded_images([inputs[index] for index in answered])
-        probabilities = predictor.probabilities(encoded, batch_size=batch_size)
-        found = predictor.task.rows(probabilities, predictor.class_names, top_k=top_k)
-        for index, row in zip(answered, found, strict=True):
-            rows[index].update(row)
-    return rows
+    return list(predicted_rows(predictor, inputs, top_k=top_k, batch_size=batch_size, max_pixels=max_pixels))
+
+
+def predicted_rows(
+    predictor: Predictor, inputs: Sequence[ImageInput], *, top_k: int, batch_size: int, max_pixels: int
+) -> Iterator[dict[str, Any]]:
+    """Yields the row of each image, in order, as `predict_images` returns them; images are decoded while others are answered.
+
+    Args:
+      predictor: Model of images.
+      inputs: Images, each of which is read and decoded once, and no more than a few batches ahead.
+      top_k: Number of labels for each image.
+      batch_size: Number of images at a time.
+      max_pixels: Largest number of pixels of an image.
+    """
+
+    def look(index: tf.Tensor, contents: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        error, reason = _header_error(contents, max_pixels)
+        # An image that is not decoded stands in the batch as an empty one, so that all parts have one shape.
+        return index, error, reason, tf.cond(error == b"", lambda: predictor.prepare(contents), lambda: nothing)
+
+    spec = tf.function(predictor.prepare).get_concrete_function(tf.TensorSpec((), tf.string)).structured_outputs
+    nothing = tf.constant("") if spec.dtype == tf.string else tf.zeros(spec.shape, spec.dtype)
+    looked_at = in_parallel(encoded_images(inputs).enumerate(), look).ignore_errors()
+    done = 0
+    for indices, errors, reasons, prepared in looked_at.batch(batch_size).prefetch(2):
+        whole = np.flatnonzero(errors.numpy() == b"")
+        answers: Iterator[dict[str, Any]] = iter(())
+        if len(whole):
+            ready = prepared if len(whole) == len(errors) else tf.gather(prepared, whole)
+            answers = iter(predictor.task.rows(predictor.answer(ready), predictor.class_names, top_k=top_k))
+        for index, error, reason in zip(indices.numpy().tolist(), errors.numpy(), reasons.numpy(), strict=True):
+            yield from (_refused(inputs[each], _DAMAGED) for each in range(done, index))  # those that raised an error
+            refusal = Refusal(error.decode(), reason.decode())
+            yield _refused(inputs[index], refusal) if error else {"file": inputs[index].name, **next(answers)}
+            done = index + 1
+    yield from (_refused(each, _DAMAGED) for each in inputs[done:])
 
 
 @with_own_keras_settings
@@ -262,16 +317,8 @@ _DAMAGED = Refusal("expected a whole image that can be read. Received: a damaged
 def refusals(inputs: Sequence[ImageInput], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> list[Refusal | None]:
     """Returns for each image why it is not decoded, or None if it is; each image is decoded once."""
 
-    def header_error(contents: bytes) -> tuple[bytes, bytes]:
-        try:
-            read_image_size(contents, max_pixels=max_pixels)
-        except ImageFileError as error:
-            return str(error).removeprefix("image: ").encode(), error.reason.encode()
-        return b"", b""
-
     def look(index: tf.Tensor, contents: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        error, reason = tf.numpy_function(header_error, [contents], (tf.string, tf.string), stateful=False)
-        error, reason = tf.ensure_shape(error, ()), tf.ensure_shape(reason, ())
+        error, reason = _header_error(contents, max_pixels)
         side = tf.cond(error == b"", lambda: tf.reduce_max(tf.shape(decode_image(contents))), lambda: 0)
         return index, error, reason, side
 
@@ -280,3 +327,21 @@ def refusals(inputs: Sequence[ImageInput], *, max_pixels: int = DEFAULT_MAX_PIXE
     for index, error, reason, _ in looked_at.as_numpy_iterator():
         found[int(index)] = Refusal(error.decode(), reason.decode()) if error else None
     return found
+
+
+def _header_error(contents: tf.Tensor, max_pixels: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns error and reason of a `Refusal` by the header of a file, both string (), and empty if it may be decoded."""
+
+    def header_error(file: bytes) -> tuple[bytes, bytes]:
+        try:
+            read_image_size(file, max_pixels=max_pixels)
+        except ImageFileError as error:
+            return str(error).removeprefix("image: ").encode(), error.reason.encode()
+        return b"", b""
+
+    error, reason = tf.numpy_function(header_error, [contents], (tf.string, tf.string), stateful=False)
+    return tf.ensure_shape(error, ()), tf.ensure_shape(reason, ())
+
+
+def _refused(image: ImageInput, refusal: Refusal) -> dict[str, Any]:
+    return {"file": image.name, "error": refusal.error, "reason": refusal.reason}

@@ -7,44 +7,42 @@ that cannot be answered gets a 4xx status with `{"error": "..."}`, as in TensorF
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import contextlib
 import dataclasses
 import functools
-import json
+import hmac
+import math
 import pathlib
 import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-import numpy as np
 import prometheus_client
-import tensorflow as tf
-from google.protobuf import json_format
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
-from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tl_keras.backbones.preprocessing import PreprocessSpec
 from tl_keras.config import DEFAULT_MAX_PIXELS
 from tl_keras.console import say
-from tl_keras.data.image_header import read_image_size
-from tl_keras.errors import BackboneError, DataError
-from tl_keras.serving.batching import MicroBatcher, OverloadError
+from tl_keras.errors import BackboneError, DataError, TransferError
+from tl_keras.serving.batching import MicroBatcher, OverloadError, fastest_batch
 from tl_keras.serving.export import newest_version
-from tl_keras.serving.monitoring import Watch
-from tl_keras.serving.runtime_check import open_saved_model
-from tl_keras.tasks.base import task_of
+from tl_keras.serving.requests import PredictRequest, read_predict_request
+from tl_keras.serving.served_model import SIGNATURES, ServedModel
 
-_SIGNATURES = ("serving_default", "features")
-_MAX_INSTANCES = 64
 # Pixels to decode from which on an image is answered in a separate lane, so that it does not keep others waiting for long: an
 # ordinary phone photo takes 12 million, a twentieth of a second.
 _LONG = 16_000_000
+# Number of bytes of a request up to which its headers are read at once, since to ask another thread takes longer.
+_SHORT = 2**20
+# Part of the time to answer that an image may be expected to wait; the rest is for its own batch.
+_MOST_WAIT = 0.8
+_MOST_AT_A_TIME = 64
+_SECONDS_BETWEEN_LOOKS = 2.0
 # The page loads nothing from other hosts, and its photo stays between the browser and this server.
 _PAGE_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src blob:"
@@ -60,7 +58,8 @@ class Limits:
       image_pixels: Largest number of pixels of an image, as decoded and as resized, computed before anything is decoded.
       seconds_to_send: Time for a client to send its request.
       seconds_to_answer: Time for the server to answer, from the last byte of the request.
-      max_batch: Largest number of images answered at a time.
+      max_batch: Largest number of images answered at a time; 0 means the number that the model answers fastest at, measured at
+        the start.
       max_wait_seconds: Time that an image waits for others to share a batch with.
     """
 
@@ -68,17 +67,18 @@ class Limits:
     image_pixels: int = DEFAULT_MAX_PIXELS
     seconds_to_send: float = 10.0
     seconds_to_answer: float = 30.0
-    max_batch: int = 32
+    max_batch: int = 0
     max_wait_seconds: float = 0.005
 
 
-def make_app(saved_model: pathlib.Path, *, name: str, limits: Limits) -> Starlette:
+def make_app(saved_model: pathlib.Path, *, name: str, limits: Limits, token: str = "") -> Starlette:
     """Returns the ASGI application.
 
     Args:
-      saved_model: Directory of version directories, as `export_run` writes; the newest is served.
+      saved_model: Directory of version directories, as `export_run` writes; the newest is served, and replaced by a newer one.
       name: Name of the model for clients.
       limits: Limits of a client's requests.
+      token: Secret that requests must show, all but those for `/healthz`; empty for none.
 
     Raises:
       BackboneError: There is no version of the model.
@@ -88,7 +88,7 @@ def make_app(saved_model: pathlib.Path, *, name: str, limits: Limits) -> Starlet
         raise BackboneError(
             f"model: expected a version of a SavedModel in {saved_model}. Received: none. Use python -m tl_keras.export."
         )
-    server = _Server(version, name=name, limits=limits)
+    server = _Server(saved_model, ServedModel(version, name=name), name=name, limits=limits)
     model = "/v1/models/{name}"
     routes = [
         Route("/", server.page),
@@ -103,24 +103,19 @@ def make_app(saved_model: pathlib.Path, *, name: str, limits: Limits) -> Starlet
             Route(path, server.status),
         ]
     return Starlette(
-        routes=routes, lifespan=server.lifespan, exception_handlers={HTTPException: _error, Exception: _unexpected}
+        routes=routes,
+        lifespan=server.lifespan,
+        exception_handlers={HTTPException: _error, Exception: _unexpected},
+        middleware=[Middleware(_RequireToken, token=token)] if token else [],
     )
 
 
 class _Server:
-    """Serves one version of one model, and counts its answers."""
+    """Serves the newest version of one model, and counts its answers."""
 
-    def __init__(self, version: pathlib.Path, *, name: str, limits: Limits):
-        self._name, self._version, self._limits = name, int(version.name), limits
-        self._loaded = open_saved_model(str(version))
-        self._metadata = _metadata(version, name=name)
-        facts = json.loads((version / "assets.extra" / "tl_keras.json").read_text(encoding="utf-8"))
-        self._task = task_of(facts)
-        answers = self._task.answer_names(facts["class_names"])
-        self._watch = Watch(answers, np.array(facts["validation_answers"], np.int64))
-        (self._takes,) = self._loaded.signatures["serving_default"].structured_input_signature[1]
-        is_text = self._takes == "text"
-        self._preprocess = None if is_text else PreprocessSpec.from_json(facts["preprocess"])
+    def __init__(self, saved_model: pathlib.Path, model: ServedModel, *, name: str, limits: Limits):
+        self._folder, self._name, self._limits = saved_model, name, limits
+        self._model = model
         self._page = pathlib.Path(__file__).with_name("page.html").read_text(encoding="utf-8").replace("{{name}}", name)
         self._registry = prometheus_client.CollectorRegistry()
         counter = functools.partial(prometheus_client.Counter, registry=self._registry)
@@ -142,20 +137,55 @@ class _Server:
     @contextlib.asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
         """Answers requests from start to stop."""
+        ask = functools.partial(self._model.ask, SIGNATURES[0])
+        size = self._limits.max_batch or await asyncio.to_thread(
+            fastest_batch, ask, self._model.example(), most=_MOST_AT_A_TIME
+        )
         self._batchers = {
             (signature, takes_long): MicroBatcher(
-                functools.partial(_ask, self._loaded.signatures[signature], self._takes),
-                max_batch=self._limits.max_batch,
+                functools.partial(self._ask, signature),
+                max_batch=size,
                 max_wait_seconds=self._limits.max_wait_seconds,
+                most_seconds=_MOST_WAIT * self._limits.seconds_to_answer,
+                workers=1 if takes_long else 2,
                 observe=self._batches.observe,
             )
-            for signature in _SIGNATURES
+            for signature in SIGNATURES
             for takes_long in (False, True)
         }
-        self._answering = [asyncio.create_task(batcher.run()) for batcher in self._batchers.values()]
+        self._answering = [
+            asyncio.create_task(batcher.run()) for batcher in self._batchers.values() for _ in range(batcher.workers)
+        ]
+        looking = asyncio.create_task(self._look_for_versions())
         yield
-        for task in self._answering:
+        for task in (*self._answering, looking):
             task.cancel()
+
+    def _ask(self, signature: str, images: Sequence[bytes]) -> list[dict[str, Any]]:
+        """Returns the answers of the version that is served when the batch is formed."""
+        return self._model.ask(signature, images)
+
+    async def _look_for_versions(self) -> None:
+        """Replaces the model by a newer version when there is one; of two, the older answers until the newer is ready."""
+        refused: pathlib.Path | None = None
+        while True:
+            await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
+            newest = newest_version(self._folder)
+            if newest is None or newest == refused or int(newest.name) <= self._model.number:
+                continue
+            try:
+                self._model = await asyncio.to_thread(self._ready, newest)
+                say(f"version {newest.name} answers from now on")
+            except TransferError as error:
+                say(f"version {newest.name} is not served, and version {self._model.number} answers on: {error}")
+                refused = newest
+
+    def _ready(self, version: pathlib.Path) -> ServedModel:
+        """Returns a version that has answered once, so that the first request does not wait for what it prepares."""
+        model = ServedModel(version, name=self._name)
+        for signature in SIGNATURES:
+            model.ask(signature, [model.example()])
+        return model
 
     async def page(self, request: Request) -> Response:
         """Returns the page for people."""
@@ -177,7 +207,7 @@ class _Server:
         """Returns the state of the model, like TensorFlow Serving's GetModelStatus."""
         self._require_known(request)
         state = {
-            "version": str(self._version),
+            "version": str(self._model.number),
             "state": "AVAILABLE",
             "status": {"error_code": "OK", "error_message": ""},
         }
@@ -186,7 +216,7 @@ class _Server:
     async def metadata(self, request: Request) -> Response:
         """Returns the signatures of the model, like TensorFlow Serving's GetModelMetadata."""
         self._require_known(request)
-        return JSONResponse(self._metadata)
+        return JSONResponse(self._model.metadata)
 
     async def predict(self, request: Request) -> Response:
         """Answers a predict request, in the row or the column format."""
@@ -194,10 +224,10 @@ class _Server:
         status = 500
         try:
             self._require_known(request)
-            signature, images, by_row = _parse(await self._body(request), self._takes)
-            answers = await self._answers(signature, images)
+            asked = await read_predict_request(request, await self._body(request), self._model.takes)
+            answers = await self._answers(asked)
             status = 200
-            if by_row:
+            if asked.by_row:
                 only = len(answers[0]) == 1  # a single output goes without its name, as in TensorFlow Serving
                 rows = [next(iter(answer.values())) if only else answer for answer in answers]
                 return JSONResponse({"predictions": rows})
@@ -213,52 +243,55 @@ class _Server:
             self._requests.labels(str(status)).inc()
             self._seconds.observe(time.monotonic() - start)
 
-    async def _answers(self, signature: str, images: list[bytes]) -> list[dict[str, Any]]:
-        sizes = await asyncio.to_thread(lambda: [self._size(image) for image in images])
-        answering = asyncio.gather(
-            *(
-                self._batchers[signature, cost > _LONG].answer(image, pixels=pixels)
-                for image, (pixels, cost) in zip(images, sizes, strict=True)
-            )
-        )
+    async def _answers(self, asked: PredictRequest) -> list[dict[str, Any]]:
+        answering: list[asyncio.Future[Any]] = []
         try:
-            answers = await asyncio.wait_for(answering, self._limits.seconds_to_answer)
+            answering = self._submit(asked, await self._sizes(asked.images))
+            answers = await asyncio.wait_for(asyncio.gather(*answering), self._limits.seconds_to_answer)
         except DataError as error:
             raise HTTPException(400, str(error)) from error
         except OverloadError as error:
-            raise HTTPException(503, str(error), headers={"Retry-After": "1"}) from error
+            raise HTTPException(503, str(error), headers={"Retry-After": str(math.ceil(error.seconds))}) from error
         except asyncio.TimeoutError as error:
             raise HTTPException(504, "server: the answer took too long. Try again, with fewer images.") from error
-        if signature == "serving_default":
-            for answer in answers:
-                names = self._task.names_in(answer)
-                for name in names:
-                    self._labels.labels(name).inc()
-                self._outliers.inc(answer["outlier"] > 1)
-                if found := self._watch.add(names, answer["outlier"]):
-                    say(found)
+        finally:
+            for answer in answering:  # of a request that failed, what still waits is not computed
+                answer.cancel()
+        if asked.signature == SIGNATURES[0]:
+            self._count(answers)
         return answers
 
-    def _size(self, image: bytes) -> tuple[int, int]:
-        """Returns the largest number of pixels held while an image is answered, and its cost.
+    def _submit(self, asked: PredictRequest, sizes: Sequence[tuple[int, int]]) -> list[asyncio.Future[Any]]:
+        """Puts all images of a request into their lanes, or none."""
+        lanes: dict[MicroBatcher, list[int]] = {}
+        for index, (_, cost) in enumerate(sizes):
+            lanes.setdefault(self._batchers[asked.signature, cost > _LONG], []).append(index)
+        for batcher, members in lanes.items():
+            batcher.require_room([asked.images[index] for index in members])
+        answers: dict[int, asyncio.Future[Any]] = {}
+        for batcher, members in lanes.items():
+            images, pixels = [asked.images[index] for index in members], [sizes[index][0] for index in members]
+            answers.update(zip(members, batcher.submit(images, pixels=pixels), strict=True))
+        return [answers[index] for index in range(len(sizes))]
 
-        The cost is the number of pixels that decoding passes over: a progressive JPEG takes a pass for each scan.
-        """
-        limit = self._limits.image_pixels
-        if self._preprocess is None:  # a text, whose length the request's bounds
-            return len(image), len(image)
-        try:
-            size = read_image_size(image, max_pixels=limit)
-        except DataError as error:
-            raise HTTPException(400, str(error)) from error
-        resized = self._preprocess.resized_pixels(size.height, size.width)
-        if resized > limit:
-            raise HTTPException(
-                400,
-                f"image: too large. Expected at most {limit:,} pixels while it is resized for the model. Received: "
-                f"{size.width} x {size.height}, which takes {resized:,}. Send a less narrow one.",
-            )
-        return max(size.pixels, resized), size.pixels * size.scans + resized
+    async def _sizes(self, images: list[bytes]) -> list[tuple[int, int]]:
+        """Returns size and cost of each image, as `ServedModel.size` does."""
+
+        def sizes() -> list[tuple[int, int]]:
+            return [self._model.size(image, max_pixels=self._limits.image_pixels) for image in images]
+
+        return sizes() if sum(map(len, images)) < _SHORT else await asyncio.to_thread(sizes)
+
+    def _count(self, answers: Sequence[dict[str, Any]]) -> None:
+        """Counts answers for `/metrics`, and says what the statistics of many show."""
+        model = self._model
+        for answer in answers:
+            names = model.task.names_in(answer)
+            for name in names:
+                self._labels.labels(name).inc()
+            self._outliers.inc(answer["outlier"] > 1)
+            if found := model.watch.add(names, answer["outlier"]):
+                say(found)
 
     async def _body(self, request: Request) -> bytes:
         """Returns the request's body, unless it is too large or too slow."""
@@ -288,7 +321,7 @@ class _Server:
             ) from error
 
     def _require_known(self, request: Request) -> None:
-        known = str(self._version)
+        known = str(self._model.number)
         name, version = request.path_params["name"], request.path_params.get("version", known)
         if (name, version) != (self._name, known):
             raise HTTPException(
@@ -297,69 +330,27 @@ class _Server:
             )
 
 
-def _ask(signature: Any, takes: str, images: Sequence[bytes]) -> list[dict[str, Any]]:
-    """Returns a signature's outputs for each image or text, its input `takes`, as JSON values."""
-    try:
-        answer = signature(**{takes: tf.constant(images)})
-    except tf.errors.InvalidArgumentError as error:
-        raise DataError("image: expected a file that can be decoded. Received: a damaged one.") from error
-    columns = {name: _json_values(value.numpy()) for name, value in answer.items()}
-    return [{name: column[row] for name, column in columns.items()} for row in range(len(images))]
+class _RequireToken:
+    """Refuses requests that do not show the secret, but for `/healthz`."""
 
+    def __init__(self, app: ASGIApp, *, token: str):
+        self._app, self._expected = app, f"Bearer {token}".encode()
 
-def _json_values(values: Any) -> list[Any]:
-    decoded = np.char.decode(values.astype(bytes), "utf-8") if values.dtype == object else values
-    return decoded.tolist()
-
-
-def _parse(body: bytes, takes: str) -> tuple[str, list[bytes], bool]:
-    """Returns the signature, the images or texts, and whether the answer has a row for each.
-
-    Raises:
-      HTTPException: 400, if the request does not follow TensorFlow Serving's REST API.
-    """
-    each = '"..."' if takes == "text" else '{"b64": "..."}'
-    expected = f'{{"instances": [{each}]}} or {{"inputs": [{each}]}}'
-    try:
-        request = json.loads(body)
-        by_row = "instances" in request
-        if by_row == ("inputs" in request):
-            raise ValueError("neither or both of instances and inputs")
-        given = request["instances"] if by_row else request["inputs"]
-        if not by_row and isinstance(given, dict) and set(given) == {takes}:
-            given = given[takes]
-        if not isinstance(given, list) or not 1 <= len(given) <= _MAX_INSTANCES:
-            raise ValueError(f"expected a list of 1 to {_MAX_INSTANCES} {'texts' if takes == 'text' else 'images'}")
-        values = [row.get(takes, row) if isinstance(row, dict) else row for row in given]
-        images = [
-            value.encode("utf-8", "replace") if takes == "text" else base64.b64decode(value["b64"], validate=True)
-            for value in values
-        ]
-    except (AttributeError, KeyError, TypeError, ValueError, RecursionError, binascii.Error) as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise HTTPException(400, f"request: expected {expected}. Received something else ({reason[:200]}).") from error
-    signature = request.get("signature_name", _SIGNATURES[0])
-    if signature not in _SIGNATURES:
-        raise HTTPException(
-            400, f"signature_name: expected one of {', '.join(_SIGNATURES)}. Received: {signature!s:.50}."
-        )
-    return signature, images, by_row
-
-
-def _metadata(version: pathlib.Path, *, name: str) -> dict[str, Any]:
-    """Returns the supported signatures in the format of TensorFlow Serving's REST API."""
-    saved = SavedModel.FromString((version / "saved_model.pb").read_bytes())
-    signatures = {
-        key: json_format.MessageToDict(
-            signature, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
-        )
-        for key, signature in saved.meta_graphs[0].signature_def.items()
-        if key in _SIGNATURES
-    }
-    return {
-        "model_spec": {"name": name, "signature_name": "", "version": version.name},
-        "metadata": {"signature_def": {"signature_def": signatures}},
-    }
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes on what shows the secret."""
+        if scope["type"] == "http" and scope["path"] != "/healthz":
+            shown = dict(scope["headers"]).get(b"authorization", b"")
+            if not hmac.compare_digest(shown, self._expected):
+                refused = JSONResponse(
+                    {
+                        "error": "request: expected the header Authorization: Bearer TOKEN. Received: none, or another token."
+                    },
+                    status_code=401,
+                    headers={"WWW-Authenticate": "Bearer"},
+                )
+                await refused(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
 async def _error(request: Request, error: Exception) -> Response:
