@@ -7,7 +7,6 @@ import math
 from collections.abc import Iterable, Sequence
 
 import keras
-import tensorflow as tf
 
 from tl_keras.backbones.keras_file import require_network_alone
 from tl_keras.config import parse_layers
@@ -65,6 +64,8 @@ def initialize_head(layers: Iterable[keras.layers.Layer], *, seed: int) -> None:
 
     Kernels are Glorot uniform (Glorot and Bengio 2010, equation 16), the same on TensorFlow and JAX; biases are 0.
     """
+    import tensorflow as tf  # where it is absent, `benchmarks/gpu.py` still builds networks, with Keras's own values
+
     for position, layer in enumerate(layers):
         if isinstance(layer, keras.layers.Dense):
             limit = math.sqrt(6 / sum(layer.kernel.shape))
