@@ -48,10 +48,16 @@ def check_labels(
       groups: Number of each image's group of copies, int64 (n,); a group is predicted together.
       seed: Seed of the folds.
     """
-    return _CHECKS[source.labelling.kind](source, indices, features, groups, seed)
+    # Read once: the checks of several labels or numbers fit a model for each.
+    table = (
+        principal_components(features, PROBE_COMPONENTS)
+        if len(features) > BLOCK
+        else np.asarray(features[np.arange(len(features))])
+    )
+    return _CHECKS[source.labelling.kind](source, indices, table, groups, seed)
 
 
-def _one_class(source: Source, indices: np.ndarray, features: Vectors, groups: np.ndarray, seed: int) -> LabelCheck:
+def _one_class(source: Source, indices: np.ndarray, features: np.ndarray, groups: np.ndarray, seed: int) -> LabelCheck:
     names = source.class_names
     probe = linear_probe(features, source.labels[indices], classes=len(names), groups=groups, seed=seed)
     suspects = tuple(
@@ -67,7 +73,7 @@ def _one_class(source: Source, indices: np.ndarray, features: Vectors, groups: n
 
 
 def _several_labels(
-    source: Source, indices: np.ndarray, features: Vectors, groups: np.ndarray, seed: int
+    source: Source, indices: np.ndarray, features: np.ndarray, groups: np.ndarray, seed: int
 ) -> LabelCheck:
     found: list[tuple[float, int, str]] = []
     right: list[np.ndarray] = []
@@ -88,7 +94,7 @@ def _several_labels(
     return LabelCheck(score, says, tuple((row, remark) for _, row, remark in sorted(found)))
 
 
-def _numbers(source: Source, indices: np.ndarray, features: Vectors, groups: np.ndarray, seed: int) -> LabelCheck:
+def _numbers(source: Source, indices: np.ndarray, features: np.ndarray, groups: np.ndarray, seed: int) -> LabelCheck:
     values = source.labels[indices]
     strata = source.labelling.strata(values)
     predicted = ridge_probe(features, values, strata=strata, groups=groups, seed=seed)
@@ -103,7 +109,7 @@ def _numbers(source: Source, indices: np.ndarray, features: Vectors, groups: np.
     return LabelCheck(score, says, tuple((row, remark) for _, row, remark in sorted(found)))
 
 
-_CHECKS: dict[LabelKind, Callable[[Source, np.ndarray, Vectors, np.ndarray, int], LabelCheck]] = {
+_CHECKS: dict[LabelKind, Callable[[Source, np.ndarray, np.ndarray, np.ndarray, int], LabelCheck]] = {
     "class": _one_class,
     "labels": _several_labels,
     "numbers": _numbers,

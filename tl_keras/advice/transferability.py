@@ -30,7 +30,7 @@ _PROBE_C = 10.0
 _PROBE_STEPS = 100
 
 # Number of feature components for the probe: with 128 it loses up to a point, with all it gains nothing and takes minutes.
-_PROBE_COMPONENTS = 256
+PROBE_COMPONENTS = 256
 
 # Largest number of images that a classifier of the probe is fitted to; the rest are predicted only.
 _PROBE_IMAGES = 20_000
@@ -287,10 +287,10 @@ def _along_components(features: Vectors) -> np.ndarray:
     """Returns the features along their first 256 components, scaled to mean squared length 1 so that one penalty fits all."""
     first = np.asarray(features[np.arange(min(len(features), BLOCK))])
     if len(features) > min(first.shape[1], BLOCK):
-        along = principal_components(features, _PROBE_COMPONENTS)
+        along = principal_components(features, PROBE_COMPONENTS)
     else:
         left, eigenvalues = _spectrum(first - first.mean(axis=0))
-        along = left[:, -_PROBE_COMPONENTS:] * np.sqrt(eigenvalues[-_PROBE_COMPONENTS:])
+        along = left[:, -PROBE_COMPONENTS:] * np.sqrt(eigenvalues[-PROBE_COMPONENTS:])
     length = float(np.sqrt(np.vdot(along, along) / len(along)))
     along /= max(length, float(np.finfo(np.float32).tiny))
     return along

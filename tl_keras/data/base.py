@@ -138,7 +138,8 @@ class Source(abc.ABC):
         contents = self.contents_revision()
         if contents is None:
             return None
-        return _digests(f"{contents} {index}".encode() for index in range(len(self))), np.ones(len(self), bool)
+        known = hashlib.sha256(contents.encode("utf-8", "surrogateescape")).digest()
+        return _digests(b"%s %d" % (known, index) for index in range(len(self))), np.ones(len(self), bool)
 
     def revision(self) -> str | None:
         """Returns a hash that changes when images, classes or splits may have, or None if only reading them can tell."""

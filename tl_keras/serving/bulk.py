@@ -18,6 +18,7 @@ from typing import Any, TextIO
 from tl_keras.console import number_of, say
 from tl_keras.data.base import revision_of_files
 from tl_keras.data.progress_bar import progress_bar
+from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.errors import ConfigError, DataError, DependencyError
 from tl_keras.files import replacing, writing
 from tl_keras.serving.image_inputs import ImageInput
@@ -55,6 +56,7 @@ def require_format(path: pathlib.Path) -> None:
         raise DependencyError("out: expected the package pyarrow for Parquet. Run: pip install 'tl_keras[tables]'")
 
 
+@with_own_keras_settings
 def predict_to_file(
     predictor: Predictor,
     model: pathlib.Path,

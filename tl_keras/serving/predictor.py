@@ -81,7 +81,7 @@ class KerasPredictor(Predictor):
 
     def answer(self, prepared: tf.Tensor) -> np.ndarray:
         """Implements `Predictor.answer`."""
-        logits = self._model.predict_on_batch(prepared)
+        logits = self._model.predict_on_batch(np.asarray(prepared))
         return self.task.probabilities(tf.constant(logits / self._temperature)).numpy()
 
     def probabilities(self, images: tf.data.Dataset, *, batch_size: int) -> np.ndarray:
