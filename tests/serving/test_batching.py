@@ -2,11 +2,12 @@
 
 import asyncio
 import threading
-import time
+import types
 
 import pytest
 
 from tl_keras.errors import DataError
+from tl_keras.serving import batching
 from tl_keras.serving.batching import MicroBatcher, OverloadError, fastest_batch
 
 
@@ -109,7 +110,19 @@ def test_a_request_that_finds_no_room_leaves_none_of_its_images_behind():
 
 @pytest.mark.parametrize(
     ("seconds", "size"),
-    [(lambda n: 0.002 * n, 1), (lambda n: 0.004 + 0.0001 * n, 16), (lambda n: 0.003 + 0.00001 * n * n, 16)],
+    [
+        (lambda n: n, 1),  # nothing is gained by more
+        (lambda n: 0.1 + 0.001 * n, 16),
+        (lambda n: 0.01 + 0.001 * n * n, 4),
+        (lambda n: 0.5 + 0.1 * n, 4),  # three seconds are over
+    ],
 )
-def test_the_size_is_that_of_which_most_images_are_answered(seconds, size):
-    assert fastest_batch(lambda batch: time.sleep(seconds(len(batch))), b"a", most=16) == size
+def test_the_size_is_that_of_which_most_images_are_answered(monkeypatch, seconds, size):
+    now = [0.0]
+
+    def ask(batch):
+        now[0] += seconds(len(batch))
+
+    clock = types.SimpleNamespace(perf_counter=lambda: now[0], monotonic=lambda: now[0])
+    monkeypatch.setattr(batching, "time", clock)
+    assert fastest_batch(ask, b"a", most=16) == size

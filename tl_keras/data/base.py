@@ -10,12 +10,10 @@ Source
 from __future__ import annotations
 
 import abc
-import contextlib
 import copy
 import hashlib
 import json
 import os
-import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -27,6 +25,7 @@ from tl_keras.data import conversion
 from tl_keras.data.decoding import JpegFile
 from tl_keras.data.groups import Groups
 from tl_keras.data.labelling import Labelling, labelling_of
+from tl_keras.data.stamps import digests, revision_of_files, stamps_of_files
 from tl_keras.errors import DataError
 
 # Bytes of a shuffled stream of records that are held in memory; reading ahead doubles them.
@@ -35,8 +34,6 @@ _MAX_BLOCK_IMAGES = 16_384
 
 # Number of images read and decoded at a time: while half of them wait for the disk, the others keep all processors busy.
 _CALLS = 2 * (os.cpu_count() or 1)
-# Time within which a file can change twice without another time of its own: two seconds on the coarsest file system, FAT.
-_SETTLED_NS = 2_000_000_000
 
 
 class Source(abc.ABC):
@@ -139,7 +136,7 @@ class Source(abc.ABC):
         if contents is None:
             return None
         known = hashlib.sha256(contents.encode("utf-8", "surrogateescape")).digest()
-        return _digests(b"%s %d" % (known, index) for index in range(len(self))), np.ones(len(self), bool)
+        return digests(b"%s %d" % (known, index) for index in range(len(self))), np.ones(len(self), bool)
 
     def revision(self) -> str | None:
         """Returns a hash that changes when images, classes or splits may have, or None if only reading them can tell."""
@@ -250,27 +247,8 @@ class FileSource(RandomAccessSource):
         return revision_of_files(self._paths)
 
     def stamps(self) -> tuple[np.ndarray, np.ndarray]:
-        """Implements `Source.stamps`: by path, size and times; a file that changed a moment ago may change again unseen."""
-        described, settled = [], np.zeros(len(self), bool)
-        newest = time.time_ns() - _SETTLED_NS
-        folder = os.fsencode(os.getcwd()) + b"/"
-        for index, path in enumerate(self._paths):
-            with contextlib.suppress(OSError):
-                status = os.stat(path)
-                settled[index] = max(status.st_mtime_ns, status.st_ctime_ns) < newest
-                described.append(
-                    b"%s%s %d %d %d"
-                    % (
-                        b"" if path.startswith(b"/") else folder,
-                        path,
-                        status.st_size,
-                        status.st_mtime_ns,
-                        status.st_ctime_ns,
-                    )
-                )
-                continue
-            described.append(b"")
-        return _digests(described), settled
+        """Implements `Source.stamps`."""
+        return stamps_of_files(self._paths)
 
 
 class RecordSource(Source):
@@ -322,21 +300,6 @@ def require_images(noun: str, *, command: str) -> None:
             f"{command}: expected images. Received: {noun}s, which {command} does not judge yet. Use train, evaluate, predict and "
             "report."
         )
-
-
-def revision_of_files(paths: Iterable[str | bytes | os.PathLike[str]]) -> str:
-    """Returns a hash of the sizes and modification times of files, in order; a missing file adds nothing to it."""
-    digest = hashlib.sha256()
-    for path in paths:
-        with contextlib.suppress(OSError):
-            status = os.stat(path)
-            digest.update(f"{status.st_size} {status.st_mtime_ns}".encode())
-        digest.update(b"\n")
-    return digest.hexdigest()
-
-
-def _digests(described: Iterable[bytes]) -> np.ndarray:
-    return np.array([hashlib.blake2b(each, digest_size=16).digest() for each in described], "V16")
 
 
 def as_readable(file: tf.Tensor, *, cache: str = "") -> tf.Tensor:

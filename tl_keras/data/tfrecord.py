@@ -11,10 +11,11 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.console import number_of
-from tl_keras.data.base import RecordSource, as_readable, encode_classes, on_host, revision_of_files
+from tl_keras.data.base import RecordSource, as_readable, encode_classes, on_host
 from tl_keras.data.groups import Groups
 from tl_keras.data.options import NO_OPTIONS, SourceOptions
 from tl_keras.data.split_names import split_of_name
+from tl_keras.data.stamps import revision_of_files
 from tl_keras.errors import DataError
 
 # Number of files read in turn while shuffling, so that records of different files mix.

@@ -16,8 +16,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, TextIO
 
 from tl_keras.console import number_of, say
-from tl_keras.data.base import revision_of_files
 from tl_keras.data.progress_bar import progress_bar
+from tl_keras.data.stamps import revision_of_files
 from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.errors import ConfigError, DataError, DependencyError
 from tl_keras.files import replacing, writing
