@@ -114,7 +114,7 @@ def test_a_request_that_finds_no_room_leaves_none_of_its_images_behind():
         (lambda n: n, 1),  # nothing is gained by more
         (lambda n: 0.1 + 0.001 * n, 16),
         (lambda n: 0.01 + 0.001 * n * n, 4),
-        (lambda n: 0.5 + 0.1 * n, 4),  # three seconds are over
+        (lambda n: 0.5 + 0.1 * n, 2),  # three seconds are over
     ],
 )
 def test_the_size_is_that_of_which_most_images_are_answered(monkeypatch, seconds, size):
