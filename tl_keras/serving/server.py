@@ -31,7 +31,7 @@ from tl_keras.console import say
 from tl_keras.errors import BackboneError, DataError, TransferError
 from tl_keras.serving.batching import MicroBatcher, OverloadError, fastest_batch
 from tl_keras.serving.export import newest_version
-from tl_keras.serving.requests import PredictRequest, read_predict_request
+from tl_keras.serving.predict_requests import PredictRequest, read_predict_request
 from tl_keras.serving.served_model import SIGNATURES, ServedModel
 
 # Pixels to decode from which on an image is answered in a separate lane, so that it does not keep others waiting for long: an
