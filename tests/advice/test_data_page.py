@@ -1,11 +1,13 @@
 """Tests of tl_keras.advice.data_page, on a report whose problems are given."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from tl_keras.advice.data_page import page
-from tl_keras.advice.data_report import DataReport, Problem
+from tl_keras.advice.data_report import DataReport, Problem, describe
 from tl_keras.data.inspection import inspect_source
 from tl_keras.data.sources import open_source
 
@@ -41,3 +43,12 @@ def test_names_and_remarks_are_escaped_and_nothing_is_loaded(report):
     assert "&lt;b&gt;cat/1.png" in text and "looks like &lt;script&gt;" in text
     assert "looks like <script" not in text and "<b>cat" not in text and "http" not in text
     assert text.count("<script") == 2  # the table and what changes it
+
+
+def test_lists_end_and_say_how_many_there_are(report):
+    many = Problem("label", "likely wrong", tuple((f"dog/{number}.png",) for number in range(1500)), ("",) * 1500)
+    report = dataclasses.replace(report, problems=(many,))
+    (listed,) = report.to_json()["problems"]
+    assert (listed["count"], len(listed["cases"])) == (1500, 1000)
+    assert describe(report).endswith("and 1470 more")
+    assert report.to_json()["undecodable_count"] == 1
