@@ -116,7 +116,7 @@ def test_outside_the_table_a_backbone_is_named_as_a_default_alone():
 
 def test_the_data_know_no_backbone():
     rooms = set().union(*(imported_rooms(path) for path in (PACKAGE / "data").glob("*.py")))
-    assert rooms <= {"config", "console", "data", "errors", "untrusted", "user_folders"}
+    assert rooms <= {"config", "console", "data", "errors", "files", "untrusted", "user_folders"}
 
 
 def test_importing_the_package_imports_neither_tensorflow_nor_keras():

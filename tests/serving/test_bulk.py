@@ -31,7 +31,7 @@ def read(path):
     if path.suffix == ".jsonl":
         rows = [json.loads(line) for line in path.read_text().splitlines()]
     elif path.suffix == ".csv":
-        rows = list(csv.DictReader(path.open()))
+        rows = list(csv.DictReader(path.read_text().splitlines()))
     else:
         rows = pytest.importorskip("pyarrow.parquet").read_table(path).to_pylist()
     return [(row["file"], row.get("label") or "", bool(row.get("error"))) for row in rows]
