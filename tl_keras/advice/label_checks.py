@@ -37,7 +37,7 @@ class LabelCheck:
 
 
 def check_labels(
-    source: Source, indices: np.ndarray, features: Vectors, *, groups: np.ndarray, seed: int
+    source: Source, indices: np.ndarray, features: np.ndarray, *, groups: np.ndarray, seed: int
 ) -> LabelCheck:
     """Returns what simple models make of the labels of some images.
 
@@ -48,13 +48,7 @@ def check_labels(
       groups: Number of each image's group of copies, int64 (n,); a group is predicted together.
       seed: Seed of the folds.
     """
-    # Read once: the checks of several labels or numbers fit a model for each.
-    table = (
-        principal_components(features, PROBE_COMPONENTS)
-        if len(features) > BLOCK
-        else np.asarray(features[np.arange(len(features))])
-    )
-    return _CHECKS[source.labelling.kind](source, indices, table, groups, seed)
+    return _CHECKS[source.labelling.kind](source, indices, features, groups, seed)
 
 
 def _one_class(source: Source, indices: np.ndarray, features: np.ndarray, groups: np.ndarray, seed: int) -> LabelCheck:

@@ -13,7 +13,7 @@ from sklearn.covariance import ledoit_wolf_shrinkage
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from threadpoolctl import threadpool_limits
 
-from tl_keras.advice.vectors import BLOCK, Vectors, principal_components
+from tl_keras.advice.vectors import BLOCK, COMPONENTS, Vectors, principal_components
 from tl_keras.data.groups import deal
 
 # Number of folds of the linear probe; each classifier is fitted to 80% of the images.
@@ -30,7 +30,7 @@ _PROBE_C = 10.0
 _PROBE_STEPS = 100
 
 # Number of feature components for the probe: with 128 it loses up to a point, with all it gains nothing and takes minutes.
-PROBE_COMPONENTS = 256
+_PROBE_COMPONENTS = COMPONENTS
 
 # Largest number of images that a classifier of the probe is fitted to; the rest are predicted only.
 _PROBE_IMAGES = 20_000
@@ -287,10 +287,10 @@ def _along_components(features: Vectors) -> np.ndarray:
     """Returns the features along their first 256 components, scaled to mean squared length 1 so that one penalty fits all."""
     first = np.asarray(features[np.arange(min(len(features), BLOCK))])
     if len(features) > min(first.shape[1], BLOCK):
-        along = principal_components(features, PROBE_COMPONENTS)
+        along = principal_components(features, _PROBE_COMPONENTS)
     else:
         left, eigenvalues = _spectrum(first - first.mean(axis=0))
-        along = left[:, -PROBE_COMPONENTS:] * np.sqrt(eigenvalues[-PROBE_COMPONENTS:])
+        along = left[:, -_PROBE_COMPONENTS:] * np.sqrt(eigenvalues[-_PROBE_COMPONENTS:])
     length = float(np.sqrt(np.vdot(along, along) / len(along)))
     along /= max(length, float(np.finfo(np.float32).tiny))
     return along

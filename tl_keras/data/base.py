@@ -126,14 +126,8 @@ class Source(abc.ABC):
         return None
 
     def stamps(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """Returns what tells an image from every other and from itself before a change, without reading it.
-
-        Returns:
-          Stamps, 16 bytes each, V16 (n,), and whether each is sure to change with its image, bool (n,); or None if only reading
-          the images can tell.
-        """
-        contents = self.contents_revision()
-        if contents is None:
+        """Returns a stamp per image, V16 (n,), and whether it is sure to change with it, bool (n,); None if reading must tell."""
+        if (contents := self.contents_revision()) is None:
             return None
         known = hashlib.sha256(contents.encode("utf-8", "surrogateescape")).digest()
         return digests(b"%s %d" % (known, index) for index in range(len(self))), np.ones(len(self), bool)
