@@ -9,7 +9,6 @@ import numpy as np
 
 from tl_keras.advice.suspects import expected_errors, far_away, label_suspects
 from tl_keras.advice.transferability import linear_probe, ridge_probe
-from tl_keras.advice.vectors import Vectors
 from tl_keras.config.choices import LabelKind
 from tl_keras.data.labelling import UNKNOWN
 from tl_keras.data.sources import Source
