@@ -27,6 +27,6 @@ def test_they_are_made_once_and_are_the_same_where_the_cache_has_no_room(tmp_pat
     np.testing.assert_array_equal(made[indices], again[indices])
     uniform = source.ids.index("class0/4.png")
     assert np.linalg.norm(made[indices], axis=1) == pytest.approx((indices != uniform).astype(float), abs=1e-3)
-    config.cache.limit_gib = 1e-9
+    config.cache.folder, config.cache.limit_gib = str(tmp_path / "other"), 1e-9
     without = np.delete(indices, uniform)
     np.testing.assert_allclose(thumbnails(source, inspection, without, config), made[without], atol=1e-6)
