@@ -1,5 +1,6 @@
 """Tests of tl_keras.console: what a terminal is given."""
 
+import io
 import subprocess
 import sys
 
@@ -50,3 +51,13 @@ def test_a_detail_is_said_only_where_details_are_shown(capsys):
     finally:
         show_details(False)
     assert capsys.readouterr().err == "kept in /other\n"
+
+
+def test_in_a_notebook_progress_is_not_shown_as_an_error(monkeypatch, capsys):
+    class OutStream(io.StringIO):
+        __module__ = "ipykernel.iostream"
+
+    monkeypatch.setattr(sys, "stderr", OutStream())
+    say("reading 5 images")
+    assert capsys.readouterr().out == "reading 5 images\n"
+    assert sys.stderr.getvalue() == ""

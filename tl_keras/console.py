@@ -6,6 +6,7 @@ import enum
 import io
 import re
 import sys
+from typing import TextIO
 
 # C0 and C1 control codes, Unicode's line breaks, characters that reverse the direction of writing, and bytes outside UTF-8.
 _CODES = "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff"
@@ -18,7 +19,7 @@ class Level(enum.Enum):
 
     Attributes:
       RESULT: Outcome on stdout, where scripts read it.
-      PROGRESS: Progress on stderr, for the person who waits.
+      PROGRESS: Progress on stderr, for the person who waits; in a notebook on stdout.
       DETAIL: Facts about the computation, on stderr with `--verbose` only.
     """
 
@@ -45,7 +46,17 @@ def say(text: str, level: Level = Level.PROGRESS) -> None:
     """Prints one message at once, even if the output is buffered; a detail only if details are shown."""
     if level is Level.DETAIL and not _details_shown:
         return
-    print(text, file=sys.stdout if level is Level.RESULT else sys.stderr, flush=True)
+    print(text, file=sys.stdout if level is Level.RESULT else progress_stream(), flush=True)
+
+
+def in_notebook() -> bool:
+    """Returns whether stderr is ipykernel's output below a cell of a notebook."""
+    return type(sys.stderr).__module__ == "ipykernel.iostream"
+
+
+def progress_stream() -> TextIO:
+    """Returns the stream for progress: stderr, but in a notebook, which shows that in red, stdout."""
+    return sys.stdout if in_notebook() else sys.stderr
 
 
 def number_of(count: int, noun: str) -> str:

@@ -1,9 +1,12 @@
 """Tests of tl_keras.reporting.sections: the parts that depend on the task."""
 
+from importlib.resources import files
+
 import numpy as np
 import pytest
 
 from tl_keras.data.arrays import ArraySource
+from tl_keras.reporting.run_report import TITLES
 from tl_keras.reporting.sections import SECTIONS, ReportedPredictions
 from tl_keras.tasks.base import task_named
 from tl_keras.tasks.single_label import SINGLE_LABEL
@@ -22,6 +25,12 @@ def answers():
 def test_the_parts_of_the_tasks_are_there():
     parts = [task_named(name).report_sections for name in ("single_label", "multi_label", "ordinal", "regression")]
     assert set().union(*parts) == set(SECTIONS)
+
+
+def test_every_part_has_its_title_and_its_place_in_the_contents():
+    templates = files("tl_keras.reporting") / "templates" / "sections"
+    assert set(TITLES) == set(SECTIONS)
+    assert [name for name in SECTIONS if f'<h2 id="{name}">' not in (templates / f"{name}.html").read_text()] == []
 
 
 def test_confused_classes_are_counted(answers):

@@ -6,6 +6,8 @@ import sys
 
 import tqdm.auto
 
+from tl_keras.console import in_notebook, progress_stream
+
 
 def progress_bar(description: str, *, images: int, shown: bool = True) -> tqdm.auto.tqdm:
     """Returns a bar that appears in a terminal or a notebook, but not in a log file.
@@ -19,7 +21,7 @@ def progress_bar(description: str, *, images: int, shown: bool = True) -> tqdm.a
         desc=description,
         total=images,
         unit=" images",
-        file=sys.stderr,
+        file=progress_stream(),
         dynamic_ncols=True,
         leave=False,
         disable=not (shown and is_watched()),
@@ -28,4 +30,4 @@ def progress_bar(description: str, *, images: int, shown: bool = True) -> tqdm.a
 
 def is_watched() -> bool:
     """Returns whether stderr is a terminal, or ipykernel's output below a cell of a notebook."""
-    return sys.stderr.isatty() or type(sys.stderr).__module__ == "ipykernel.iostream"
+    return sys.stderr.isatty() or in_notebook()

@@ -45,9 +45,10 @@ def write_comparison(workdirs: Sequence[str | os.PathLike[str]], out: str | os.P
 
 
 def comparison_facts(runs: Sequence[FinishedRun]) -> dict[str, Any]:
-    """Returns the facts that a page shows of compared runs; an empty dictionary if there are none."""
+    """Returns the facts that a page shows of compared runs, the best first; an empty dictionary if there are none."""
     if not runs:
         return {}
+    runs = sorted(runs, key=lambda run: -run.result.score)
     names = _names(runs)
     score_name = in_words(runs[0].result.score_name)
     budget = equal_time([run.result for run in runs])

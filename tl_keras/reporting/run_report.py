@@ -29,11 +29,12 @@ from tl_keras.training.preparation import views_per_image
 
 REPORT = "report.html"
 
-_TITLES = {
-    "decision": "Decision",
+# Titles of the parts of `tl_keras.reporting.sections` in the contents.
+TITLES = {
     "classes": "By class",
     "calibration": "Calibration",
     "examples": "Examples",
+    "decision": "Decision",
     "grades": "In grades",
     "labels": "By label",
     "numbers": "By number",
@@ -104,7 +105,7 @@ def write_report(
 def _contents(run: FinishedRun, sections: Iterable[str], *, audited: bool) -> list[tuple[str, str]]:
     """Returns the id and the title of each part of the page, in order."""
     return [
-        *((name, _TITLES[name]) for name in sections),
+        *((name, TITLES[name]) for name in sections),
         *([("weaknesses", "Inherited weaknesses")] if audited else []),
         ("training", "Training"),
         ("time", "Time"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import math
 import pathlib
-import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tl_keras.console import details_are_shown, in_words
+from tl_keras.console import details_are_shown, in_words, progress_stream
 from tl_keras.data.progress_bar import is_watched, progress_bar
 from tl_keras.errors import TrainingError
 from tl_keras.evaluation.selection import EpochScore, EpochSelection
@@ -80,7 +79,7 @@ class ProgressBar(keras.callbacks.Callback):
         every = max(1, -(-(self._last_epoch - self._first_epoch) // _LINES_A_PHASE))
         in_turn = (epoch + 1 - self._first_epoch) % every == 0 and not is_watched()
         if epoch + 1 == self._last_epoch or in_turn or details_are_shown():
-            self._bar.write(f"  {line}", file=sys.stderr)
+            self._bar.write(f"  {line}", file=progress_stream())
             self._unwritten = ""
         else:
             self._bar.set_postfix_str(line)
@@ -88,7 +87,7 @@ class ProgressBar(keras.callbacks.Callback):
 
     def on_train_end(self, logs: Any = None) -> None:
         if self._unwritten:  # the phase has ended early
-            self._bar.write(f"  {self._unwritten}", file=sys.stderr)
+            self._bar.write(f"  {self._unwritten}", file=progress_stream())
         self._bar.close()
 
     def _line(self, epoch: int, logs: Any, *, left: float, seconds_an_epoch: float) -> str:
