@@ -89,7 +89,7 @@ def write_report(
         verdict=verdict(run),
         steps=next_steps(run, classes, in_memory=in_memory),
         snippet=snippet(run),
-        contents=_contents(run, [name for name, facts in sections.items() if facts], audited=any(weaknesses.values())),
+        contents=_contents(run, sections, audited=any(weaknesses.values())),
         sections=sections,
         **_training(run, student, phases),
         **weaknesses,
