@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from benchmarks.measuring import TEST_DATA
 
@@ -127,11 +127,83 @@ def _thirds(position: int) -> str:
     return "train" if position % 3 else "test"
 
 
+def gestures() -> Iterator[Example]:
+    """Drawn hands that hold up none to five fingers, left and right, turned at random: 20 to train, 40 to test of each."""
+    random = np.random.default_rng(2)
+    for split, count in (("train", 20), ("test", 40)):
+        for fingers in range(6):
+            for _ in range(count):
+                yield split, f"{fingers}_fingers", _hand(fingers, random)
+
+
+def _hand(fingers: int, random: np.random.Generator) -> Image.Image:
+    image = Image.new("RGB", (240, 240), tuple(int(part) for part in random.integers(120, 256, 3)))
+    skin = tuple(int(part * random.uniform(0.45, 1.0)) for part in (235, 190, 160))
+    pencil, middle = ImageDraw.Draw(image), (120 + random.uniform(-15, 15), 150 + random.uniform(-10, 10))
+    radius, tilt = random.uniform(28, 38), random.uniform(-8, 8)
+    pencil.ellipse([middle[0] - radius, middle[1] - radius, middle[0] + radius, middle[1] + radius], fill=skin)
+    pencil.rectangle([middle[0] - radius * 0.7, middle[1], middle[0] + radius * 0.7, 240], fill=skin)
+    # The thumb is the last to be held up.
+    for finger in range(5):
+        angle = np.radians((-60, -22, -5, 12, 30)[(finger + 1) % 5] + tilt + random.uniform(-4, 4))
+        reach = radius * (random.uniform(2.0, 2.5) if finger < fingers else random.uniform(1.0, 1.2))
+        tip = (middle[0] + reach * np.sin(angle), middle[1] - reach * np.cos(angle))
+        width = radius * random.uniform(0.3, 0.38)
+        pencil.line([middle, tip], fill=skin, width=int(width))
+        pencil.ellipse([tip[0] - width / 2, tip[1] - width / 2, tip[0] + width / 2, tip[1] + width / 2], fill=skin)
+    if random.integers(2):
+        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    return image.rotate(random.uniform(-40, 40), resample=Image.Resampling.BILINEAR, fillcolor=image.getpixel((2, 2)))
+
+
+# Length by width, number of lobes, their depth, number of teeth, their depth.
+_LEAVES = {
+    "oval": (1.6, 0, 0.0, 0, 0.0),
+    "toothed_oval": (1.6, 0, 0.0, 28, 0.05),
+    "lance": (3.0, 0, 0.0, 0, 0.0),
+    "toothed_lance": (3.0, 0, 0.0, 34, 0.06),
+    "three_lobes": (1.1, 3, 0.25, 0, 0.0),
+    "five_lobes": (1.1, 5, 0.25, 0, 0.0),
+    "toothed_five_lobes": (1.1, 5, 0.25, 36, 0.05),
+    "round": (1.05, 0, 0.0, 0, 0.0),
+}
+
+
+def leaves() -> Iterator[Example]:
+    """Drawn leaves of eight outlines, lying at any angle: 16 to train and 40 to test of each."""
+    random = np.random.default_rng(3)
+    for split, count in (("train", 16), ("test", 40)):
+        for name, outline in _LEAVES.items():
+            for _ in range(count):
+                yield split, name, _leaf(*outline, random)
+
+
+def _leaf(length: float, lobes: int, deep: float, teeth: int, sharp: float, random: np.random.Generator) -> Image.Image:
+    image = Image.new("RGB", (240, 240), tuple(int(part) for part in random.integers(150, 256, 3)))
+    angle = np.linspace(0, 2 * np.pi, 720)
+    radius = 1 + deep * random.uniform(0.7, 1.3) * np.cos(lobes * angle) * (lobes > 0)
+    radius += sharp * random.uniform(0.7, 1.3) * ((teeth * angle / (2 * np.pi)) % 1) + 0.02 * np.cos(
+        2 * angle + random.uniform(0, 6)
+    )
+    size, wide = random.uniform(70, 100), np.sqrt(length * random.uniform(0.85, 1.15))
+    x, y = size / max(wide, 1.1) * wide * radius * np.cos(angle), size / max(wide, 1.1) / wide * radius * np.sin(angle)
+    turn = random.uniform(0, 2 * np.pi)
+    middle = 120 + random.uniform(-10, 10, 2)
+    outline = np.stack([x * np.cos(turn) - y * np.sin(turn), x * np.sin(turn) + y * np.cos(turn)], 1) + middle
+    green = tuple(int(part) for part in random.uniform((40, 80, 20), (140, 170, 70)))
+    pencil = ImageDraw.Draw(image)
+    pencil.polygon([tuple(point) for point in outline], fill=green)
+    pencil.line(
+        [tuple(middle), tuple(outline[0]), tuple(outline[360])], fill=tuple(part // 2 for part in green), width=2
+    )
+    return image
+
+
 SETS: dict[str, Callable[[], Iterator[Example]]] = {
     make.__name__: make
     for make in (
         *(flowers, few_grey_flowers, elongated_flowers, objects, handwriting, textures, views_from_above),
-        *(blood_cells, board_batches),
+        *(blood_cells, board_batches, gestures, leaves),
     )
 }
 

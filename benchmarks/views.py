@@ -2,7 +2,7 @@
 
 For each set of `benchmarks.sets`, ten draws of 100 to 200 training images: test accuracy of a linear classifier on MobileNetV2's
 features of the teacher's own crop, of the whole image squashed, and of the whole image padded; and of the view that the
-out-of-fold accuracies of the draw choose (`tl_keras.advice.view`), in doubt the squashed one.
+out-of-fold accuracies of the draw choose (`tl_keras.advice.alternatives`), in doubt the squashed one.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ def accuracy(shown: np.ndarray, labels: np.ndarray, asked: np.ndarray, right: np
 
 def measure(name: str, folder: pathlib.Path) -> dict[str, list[float]]:
     """Returns the test accuracies of each view, and of each rule, over the draws of a set."""
+    from tl_keras.advice.alternatives import Alternative, choose
     from tl_keras.advice.transferability import linear_probe
-    from tl_keras.advice.view import View, choose_view
 
     found = features(name, folder)
     labels, train = found["labels"], np.flatnonzero(found["splits"] == "train")
@@ -84,7 +84,7 @@ def measure(name: str, folder: pathlib.Path) -> dict[str, list[float]]:
         )
         scores = {view: accuracy(found[view][drawn], labels[drawn], found[view][test], labels[test]) for view in _VIEWS}
         views = [
-            View(
+            Alternative(
                 view,
                 linear_probe(
                     found[view][drawn],
@@ -96,7 +96,7 @@ def measure(name: str, folder: pathlib.Path) -> dict[str, list[float]]:
             )
             for view in _VIEWS
         ]
-        chosen = {f"auto at {clearly:g}": choose_view(views, clearly=clearly).resize for clearly in _CLEARLY}
+        chosen = {f"auto at {clearly:g}": choose(views, clearly=clearly).name for clearly in _CLEARLY}
         for column, value in {**scores, **{rule: scores[view] for rule, view in chosen.items()}}.items():
             figures.setdefault(column, []).append(value)
     return figures

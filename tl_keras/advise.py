@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> None:
     from tl_keras.advice.candidates import candidates_at_hand, parse_candidate
 
     candidates = [parse_candidate(text) for text in _CANDIDATES.value] or candidates_at_hand()
-    advice = advise(config, candidates, budget_seconds=budget)
+    advice = advise(config, candidates, budget_seconds=budget, try_recipes=True)
     print(json.dumps(advice.to_json(), indent=1) if _JSON.value else describe(advice))
 
 

@@ -48,7 +48,12 @@ def test_where_shallower_features_are_better_the_blocks_behind_them_are_trained(
 
 
 def test_only_cuts_whose_gain_was_measured_are_options():
-    assert [option.unfreeze for option in options_of(a_teacher(0.9, 0.8, 0.8, 0.8))] == ["blocks:4", "blocks:2", "none"]
+    assert [option.unfreeze for option in options_of(a_teacher(0.9, 0.8, 0.8, 0.8))] == [
+        "all",
+        "blocks:4",
+        "blocks:2",
+        "none",
+    ]
 
 
 def test_the_interval_holds_the_estimate_and_stays_within_0_and_1():

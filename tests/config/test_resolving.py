@@ -19,7 +19,7 @@ def a_config(**changes) -> TransferConfig:
     [
         ("replicate", "all", 3e-3, "none"),
         ("feature_extraction", "none", 1e-2, "none"),
-        ("fine_tune", "fraction:0.7", 1e-2, "light"),
+        ("fine_tune", "all", 1e-2, "light"),
     ],
 )
 def test_resolve_fills_in_what_the_method_decides(method, unfreeze, learning_rate, augmentation):

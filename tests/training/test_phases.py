@@ -34,7 +34,7 @@ def test_feature_extraction_trains_the_head():
 def test_fine_tuning_follows_the_head_at_a_smaller_rate():
     head, tuning = phases(method="fine_tune", unfreeze="blocks:2")
     assert (head.epochs, head.plan.trained) == (2, frozenset())
-    assert (tuning.epochs, tuning.rate_factor) == (6, 0.01)
+    assert (tuning.epochs, tuning.rate_factor) == (6, 0.03)
     assert sum(block.trained_layers > 0 for block in tuning.plan.blocks) == 2
 
 

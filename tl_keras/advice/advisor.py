@@ -8,12 +8,15 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from tl_keras.advice.alternatives import choose
+from tl_keras.advice.alternatives import describe as describe_alternatives
 from tl_keras.advice.candidates import Candidate
 from tl_keras.advice.recommendation import Option, Recommendation, ranked, recommend
 from tl_keras.advice.teacher_scores import Sample, TeacherScores, draw_sample, score_teacher
 from tl_keras.advice.time_estimate import TimeEstimate, estimate_time
+from tl_keras.advice.trials import measure_recipes, recipes_for
 from tl_keras.advice.view import best_view
-from tl_keras.config import ModelConfig, TransferConfig, validate
+from tl_keras.config import ModelConfig, TransferConfig, from_json, to_json, validate
 from tl_keras.config.choices import label_kind_of
 from tl_keras.console import say
 from tl_keras.distribution.keras_settings import with_own_keras_settings
@@ -69,7 +72,7 @@ class Advice:
             "recommended": {
                 "teacher": self.recommendation.option.candidate.name,
                 "unfreeze": self.recommendation.option.unfreeze,
-                "reasons": list(self.recommendation.reasons),
+                "reasons": [*self.recommendation.reasons, *self.recommendation.measured],
                 "command": self.recommendation.command,
             },
             "seconds_of_training": None if self.time is None else self.time.seconds,
@@ -84,6 +87,7 @@ def advise(
     *,
     budget_seconds: float = 0.0,
     measure_time: bool = True,
+    try_recipes: bool = False,
     models: ModelCache | None = None,
 ) -> Advice:
     """Scores every candidate once, and recommends a run.
@@ -96,6 +100,8 @@ def advise(
       candidates: Teachers, in the order in which they are scored.
       budget_seconds: Time for advice and training together; 0 for any time.
       measure_time: Whether to estimate the time of the recommended run by short epochs.
+      try_recipes: Whether a few recipes of fine-tuning are tried out of fold, where the recommended run fine-tunes and the
+        budget allows it. It takes about three times as long as the run.
       models: Cache to pass to the run as well, so that the images are inspected only once.
 
     Raises:
@@ -118,8 +124,9 @@ def advise(
     sample = draw_sample(config, models or ModelCache())
     for remark in (*sample.source.notes, *sample.inspection.findings):
         say(f"data: {remark}")
+    reason_of_view = ""
     if config.model.resize in ("", "auto"):
-        resize = best_view(candidates[0], config, sample)
+        resize, reason_of_view = best_view(candidates[0], config, sample)
         config = dataclasses.replace(config, model=dataclasses.replace(config.model, resize=resize))
     teacher_scores: list[TeacherScores] = []
     for candidate in candidates:
@@ -134,6 +141,12 @@ def advise(
     if measure_time or budget_seconds:
         deadline = began + budget_seconds if budget_seconds else math.inf
         recommendation, estimate, too_long = _first_in_time(recommendations, sample, deadline)
+    if reason_of_view:
+        recommendation = recommendation.with_reason(reason_of_view)
+    if try_recipes and recommendation.option.method == "fine_tune":
+        left = budget_seconds - (time.perf_counter() - began) if budget_seconds else math.inf
+        seconds = estimate.seconds if estimate else None
+        recommendation = _with_best_recipe(recommendation, config, sample, seconds=seconds, left=left)
     return Advice(
         teacher_scores=tuple(teacher_scores),
         skipped=tuple(candidates[len(teacher_scores) :]),
@@ -168,6 +181,36 @@ def _first_in_time(
     return *chosen, others
 
 
+def _with_best_recipe(
+    recommendation: Recommendation, config: TransferConfig, sample: Sample, *, seconds: float | None, left: float
+) -> Recommendation:
+    """Tries the recipes of fine-tuning that the user's config leaves open, and returns the recommendation with the best one.
+
+    Args:
+      recommendation: Recommended run, which fine-tunes.
+      config: The user's config.
+      sample: Sample of the images.
+      seconds: Time of the run; None if it was not estimated.
+      left: Seconds of the budget that are left for trials and run.
+    """
+    recipes = recipes_for(config)
+    if (seconds or 0.0) * (1 + len(recipes)) > left:
+        return recommendation.with_reason("recipe: the usual one, because the budget leaves no time to try others")
+    if len(recipes) == 1:
+        return recommendation
+    about = f", about {seconds * len(recipes):.0f} s" if seconds else ""
+    say(f"trying {len(recipes)} ways to fine-tune, each on the halves of the training images{about}")
+    of_run = from_json(to_json(recommendation.config))
+    of_run.data.augmentation = config.data.augmentation or of_run.data.augmentation
+    of_run.training.epochs = config.training.epochs or of_run.training.epochs
+    of_run.training.head_epochs = config.training.head_epochs or of_run.training.head_epochs
+    measured = measure_recipes(of_run, sample, recipes)
+    chosen = choose(measured)
+    reason = describe_alternatives(measured, chosen, measured="fine-tuning one half of the images and asking the other")
+    best = recipes[measured.index(chosen)]
+    return recommendation.with_recipe(best.applied_to(recommendation.config), f"recipe: {reason}")
+
+
 def describe(advice: Advice) -> str:
     """Returns the evidence, the recommendation and the command, for people."""
     best = advice.recommendation.option
@@ -187,7 +230,7 @@ def describe(advice: Advice) -> str:
         "",
         f"recommended: {best.candidate.name}, {best.method}{'' if best.unfreeze == 'none' else f', {best.unfreeze}'}",
     ]
-    lines += [f"- {reason}" for reason in advice.recommendation.reasons]
+    lines += [f"- {reason}" for reason in (*advice.recommendation.reasons, *advice.recommendation.measured)]
     lines.append(f"- accuracy to expect: {best.accuracy:.3f}, two standard errors {low:.2f} to {high:.2f}")
     if advice.time is not None:
         lines.append(

@@ -6,10 +6,13 @@ import os
 
 from tl_keras.advice.advisor import advise
 from tl_keras.advice.candidates import Candidate
+from tl_keras.advice.trials import recipes_for
 from tl_keras.advice.view import with_measured_view
 from tl_keras.config import TransferConfig, choose_cut, from_json, to_json
+from tl_keras.config.options import set_value, value_of
 from tl_keras.console import say
 from tl_keras.errors import ConfigError
+from tl_keras.runs.decisions import write_decisions
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.training.model_cache import ModelCache
 
@@ -53,15 +56,28 @@ def with_advised_method(
         )
     decided = from_json(to_json(config))
     if begun := RunDirectory(workdir).read_config():
-        model = from_json(begun["config"]).model
-        decided.model.method, decided.model.unfreeze, decided.model.resize = model.method, model.unfreeze, model.resize
-        return decided
+        as_begun = from_json(begun["config"])
+        choose_cut(decided.model, as_begun.model.unfreeze)
+        decided.model.method, decided.model.resize = as_begun.model.method, as_begun.model.resize
+        return _with_recipe_of(as_begun, decided)
     teacher = Candidate(config.model.backbone, config.model.weights, config.model.alpha)
-    advice = advise(config, [teacher], measure_time=False, models=models)
-    option = advice.recommendation.option
-    choose_cut(decided.model, option.unfreeze)
-    decided.model.resize = advice.recommendation.config.model.resize
-    low, high = option.interval
-    reason = advice.recommendation.reasons[1]
-    say(f"auto: {reason}; accuracy to expect {low:.2f} to {high:.2f}")
-    return decided
+    advice = advise(config, [teacher], measure_time=False, try_recipes=True, models=models)
+    recommendation = advice.recommendation
+    choose_cut(decided.model, recommendation.option.unfreeze)
+    decided.model.resize = recommendation.config.model.resize
+    low, high = recommendation.option.interval
+    say(f"auto: {recommendation.reasons[1]}; accuracy to expect {low:.2f} to {high:.2f}")
+    decisions = [recommendation.reasons[1], *recommendation.measured]
+    for reason in recommendation.measured:
+        say(f"auto: {reason}")
+    write_decisions(RunDirectory(workdir), decisions)
+    return _with_recipe_of(recommendation.config, decided)
+
+
+def _with_recipe_of(decided: TransferConfig, config: TransferConfig) -> TransferConfig:
+    """Returns a config with the rate and the augmentation of another, where it leaves them open."""
+    config = from_json(to_json(config))
+    for recipe in recipes_for(config):
+        for name in recipe.changes:
+            set_value(config, name, value_of(decided, name))
+    return config

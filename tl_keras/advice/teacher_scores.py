@@ -21,7 +21,7 @@ from tl_keras.advice.transferability import (
     nearest_neighbour_accuracy,
 )
 from tl_keras.builder import Student, choose_backbone, load_top, plan_student
-from tl_keras.config import DEFAULT_CUT, TransferConfig, from_json, to_json
+from tl_keras.config import TransferConfig, from_json, to_json
 from tl_keras.data.base import require_images
 from tl_keras.data.groups import units
 from tl_keras.data.inspection import Inspection
@@ -37,7 +37,7 @@ from tl_keras.training.preparation import RunImages, read_images
 from tl_keras.unfreeze import parse_unfreeze
 
 # Cuts at which features are computed.
-_CUTS = (DEFAULT_CUT, "blocks:4", "blocks:2", "none")
+_CUTS = ("fraction:0.7", "blocks:4", "blocks:2", "none")
 
 # Largest number of images; more make the probe's uncertainty smaller than that of the choice of images, and cost time.
 _MAX_IMAGES = 1000

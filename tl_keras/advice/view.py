@@ -2,68 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
-from collections.abc import Sequence
 
-import numpy as np
-
+from tl_keras.advice.alternatives import Alternative, choose, describe
 from tl_keras.advice.candidates import Candidate
 from tl_keras.advice.teacher_scores import Sample, draw_sample, pooled_features
-from tl_keras.advice.transferability import Probe, linear_probe
+from tl_keras.advice.transferability import linear_probe
 from tl_keras.config import DEFAULT_RESIZE, ResizeRule, TransferConfig, from_json, resolve, to_json
 from tl_keras.console import say
+from tl_keras.runs.decisions import write_decisions
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.training.model_cache import ModelCache
 
 # The first is taken unless the images clearly speak for another; docs/recipe.md.
 _VIEWS: tuple[ResizeRule, ...] = (DEFAULT_RESIZE, "original", "pad")
 
-# Standard errors of the difference by which another view has to be better; docs/recipe.md compares 0, 1, 1.5 and 2.
-_CLEARLY = 1.0
 
-
-@dataclasses.dataclass(frozen=True)
-class View:
-    """A way to make images square, and how well a linear classifier tells the classes apart on it.
-
-    Attributes:
-      resize: Value of `model.resize`.
-      probe: Out-of-fold predictions on the teacher's last features.
-    """
-
-    resize: ResizeRule
-    probe: Probe
-
-
-def choose_view(views: Sequence[View], *, clearly: float = _CLEARLY) -> View:
-    """Returns the view of the best accuracy if it is clearly better than the first, otherwise the first.
-
-    Args:
-      views: Views with predictions for the same images; the first is the one to take in doubt.
-      clearly: Standard errors of the paired difference that count as clear.
-    """
-    best = max(views, key=lambda view: view.probe.accuracy)
-    difference, error = _difference(best.probe, views[0].probe)
-    return best if difference > clearly * error else views[0]
-
-
-def describe(views: Sequence[View], chosen: View) -> str:
-    """Returns the accuracies and the choice in a sentence."""
-    scores = ", ".join(f"{view.resize} {view.probe.accuracy:.3f} ± {view.probe.standard_error:.3f}" for view in views)
-    rivals = [view for view in views if view is not views[0]]
-    best = max(rivals, key=lambda view: view.probe.accuracy)
-    difference, error = _difference(best.probe, views[0].probe)
-    told = (
-        "clearly better" if chosen is not views[0] else "no clear gain, so the one that is best on most sets is taken"
-    )
-    return (
-        f"resize {chosen.resize}: a linear classifier gets, out of fold, {scores} right; {best.resize} against "
-        f"{views[0].resize} {difference:+.3f} ± {error:.3f}: {told}"
-    )
-
-
-def measure_views(candidate: Candidate, config: TransferConfig, sample: Sample) -> tuple[View, ...]:
+def measure_views(candidate: Candidate, config: TransferConfig, sample: Sample) -> tuple[Alternative, ...]:
     """Returns the views of a sample with their out-of-fold predictions, the one to take in doubt first.
 
     Args:
@@ -87,16 +42,17 @@ def measure_views(candidate: Candidate, config: TransferConfig, sample: Sample) 
             groups=sample.groups,
             seed=config.seed,
         )
-        views.append(View(resize, probe))
+        views.append(Alternative(resize, probe))
     return tuple(views)
 
 
-def best_view(candidate: Candidate, config: TransferConfig, sample: Sample) -> ResizeRule:
-    """Measures the views of a sample, says what was found, and returns the one to take."""
+def best_view(candidate: Candidate, config: TransferConfig, sample: Sample) -> tuple[ResizeRule, str]:
+    """Measures the views of a sample, says what was found, and returns the one to take, and the reason."""
     views = measure_views(candidate, config, sample)
-    chosen = choose_view(views)
-    say(f"auto: {describe(views, chosen)}")
-    return chosen.resize
+    chosen = choose(views)
+    reason = f"resize {chosen.name}: {describe(views, chosen, measured='a linear classifier')}"
+    say(f"auto: {reason}")
+    return _VIEWS[views.index(chosen)], reason
 
 
 def with_measured_view(
@@ -118,11 +74,7 @@ def with_measured_view(
         return decided
     decided.model.resize = ""
     teacher = Candidate(config.model.backbone, config.model.weights, config.model.alpha)
-    decided.model.resize = best_view(teacher, decided, draw_sample(resolve(decided), models or ModelCache()))
+    sample = draw_sample(resolve(decided), models or ModelCache())
+    decided.model.resize, reason = best_view(teacher, decided, sample)
+    write_decisions(RunDirectory(workdir), [reason])
     return decided
-
-
-def _difference(one: Probe, other: Probe) -> tuple[float, float]:
-    """Returns the difference of two accuracies on the same images, and its standard error."""
-    right = one.right.astype(float) - other.right
-    return float(right.mean()), float(right.std() / np.sqrt(len(right)))

@@ -24,6 +24,8 @@ from tl_keras.config.defaults import (
     DEFAULT_RESIZE,
     DEFAULT_SIGNIFICANT_BITS,
     FEWEST_STEPS,
+    TEXT_CUT,
+    TEXT_FINE_TUNE_FACTOR,
 )
 from tl_keras.config.fields import DataConfig, ModelConfig, TrainingConfig, TransferConfig
 from tl_keras.config.options import Option, options_of, set_value, value_of
@@ -48,6 +50,8 @@ __all__ = [
     "EXPORTS",
     "FEWEST_STEPS",
     "METHODS",
+    "TEXT_CUT",
+    "TEXT_FINE_TUNE_FACTOR",
     "CacheConfig",
     "DataConfig",
     "DecisionConfig",

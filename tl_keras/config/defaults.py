@@ -13,9 +13,6 @@ DEFAULT_MAX_PIXELS = 50_000_000
 # customary 1e-3 in half the steps: 700 MNIST images, 16 epochs, 0.78 against 0.55 (docs/benchmarks.md).
 DEFAULT_LEARNING_RATES: dict[Method, float] = {"replicate": 3e-3, "feature_extraction": 1e-2, "fine_tune": 1e-2}
 
-# Pre-trained weights want small steps: at the head's own rate a probe of 0.69 fell to 0.17.
-DEFAULT_FINE_TUNE_FACTOR = 0.01
-
 # A step of Adam moves each of a head's weights by the rate. At 1e-2 and a thousand features that moves a number by several
 # standard deviations, which a softmax bears and a squared error does not: R² of red cells on frozen features 0.16, at 1e-3 0.24
 # (docs/benchmarks.md). The teacher's layers keep their rate.
@@ -26,10 +23,17 @@ NUMBERS_LEARNING_RATE, NUMBERS_FINE_TUNE_FACTOR = 1e-3, 0.1
 # fewer steps do; docs/benchmarks.md.
 FEWEST_STEPS = {"head": 500, "fine-tuning": 200, "all layers": 1500}
 
-# The layers that a method always trains; fine_tune has the choice, and this default: on images unlike ImageNet's four blocks are
-# too few, and at a hundredth of the head's rate 70% of the layers do no harm on images like them; docs/recipe.md.
+# The layers that a method always trains; fine_tune has the choice, and this default: on images unlike ImageNet's the first layers
+# matter too, and at a low rate training them does no harm on images like them; docs/recipe.md.
 FIXED_CUTS: dict[Method, str] = {"replicate": "all", "feature_extraction": "none"}
-DEFAULT_CUT = "fraction:0.7"
+DEFAULT_CUT = "all"
+
+# Pre-trained weights want small steps: at the head's own rate a probe of 0.69 fell to 0.17, at three hundredths (3e-4) all layers
+# do best; docs/recipe.md. Texts want less (Devlin et al. 2019, section A.3: 2e-5 to 5e-5), and for texts and numbers the cut below
+# is the one that was measured.
+DEFAULT_FINE_TUNE_FACTOR = 0.03
+TEXT_FINE_TUNE_FACTOR = 0.01
+TEXT_CUT = NUMBERS_CUT = "fraction:0.7"
 
 # The whole image: a teacher's central crop was made for photos whose object is in the middle; docs/recipe.md.
 DEFAULT_RESIZE: ResizeRule = "squash"

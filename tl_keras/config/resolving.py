@@ -11,6 +11,7 @@ from tl_keras.config.defaults import (
     DEFAULT_RESIZE,
     FEWEST_STEPS,
     FIXED_CUTS,
+    NUMBERS_CUT,
     NUMBERS_FINE_TUNE_FACTOR,
     NUMBERS_LEARNING_RATE,
 )
@@ -59,7 +60,8 @@ def resolve(config: TransferConfig) -> TransferConfig:
     model.resize = model.resize or DEFAULT_RESIZE
     if model.method == "fine_tune":
         last_stage = parse_schedule(model.unfreeze_schedule, training.epochs)[-1][0] if model.unfreeze_schedule else ""
-        model.unfreeze = last_stage or model.unfreeze or DEFAULT_CUT
+        numbers = label_kind_of(config.task) == "numbers"
+        model.unfreeze = last_stage or model.unfreeze or (NUMBERS_CUT if numbers else DEFAULT_CUT)
     else:
         model.unfreeze = FIXED_CUTS[model.method]
         training.head_epochs = 0

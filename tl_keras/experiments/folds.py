@@ -103,7 +103,7 @@ def train_with_folds(
         say(f"data: {mirroring.describe()}")
     fold = fold_of_each(images, folds=folds, seed=config.seed)
     begin_folds(run, folds)
-    found = _train_folds(decided, images, fold, run.path / "folds", models)
+    found = train_folds(decided, images, fold, run.path / "folds", models)
     write_predictions(found, run, task)
     say(f"folds: {describe(found)}; now all {number_of(len(fold), 'labelled image')} train the final model")
     return train_and_evaluate(
@@ -170,10 +170,21 @@ def _labelled(images: RunImages) -> RunImages:
     )
 
 
-def _train_folds(
+def train_folds(
     config: TransferConfig, images: RunImages, fold: np.ndarray, folder: pathlib.Path, models: ModelCache
 ) -> OutOfFold:
-    """Trains a run for each fold, and gathers what they predict for the images that they hold out."""
+    """Trains a run for each fold, and gathers what they predict for the images that they hold out.
+
+    Args:
+      config: Resolved config of the runs, which export nothing.
+      images: Images whose train split is all that are dealt to the folds.
+      fold: int64 (n,), fold of each of them, from `fold_of_each`.
+      folder: Folder of the runs.
+      models: Cache that the runs share.
+
+    Raises:
+      TransferError: A run failed.
+    """
     source, labelled = images.source, images.splits.train
     config = from_json(to_json(config))
     config.export = "none"

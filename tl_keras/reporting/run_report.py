@@ -22,6 +22,8 @@ from tl_keras.reporting.finished_run import FinishedRun, read_run
 from tl_keras.reporting.page import render, score_text
 from tl_keras.reporting.sections import SECTIONS, ReportedPredictions
 from tl_keras.reporting.summary import next_steps, snippet, verdict
+from tl_keras.runs.decisions import read_decisions
+from tl_keras.runs.directory import RunDirectory
 from tl_keras.serving.model_file import load_model
 from tl_keras.tasks.base import Task
 from tl_keras.training.phases import Phase, plan_phases
@@ -185,6 +187,7 @@ def _training(run: FinishedRun, student: Student, phases: tuple[Phase, ...]) -> 
     """Returns the phases, the network as the last phase trains it, the curves, and the time spent."""
     return {
         "phases": phases,
+        "decisions": read_decisions(RunDirectory(run.path)),
         "blocks": (blocks := _blocks(student, phases[-1], layer_decay=run.config.training.layer_decay)),
         "network": figures.network(blocks),
         "curves": figures.curves(run.epochs(), kept_epoch=run.result.kept_epoch),

@@ -1,4 +1,4 @@
-"""Fills in what a run on texts leaves open: the teacher, no augmentation, and the number of tokens."""
+"""Fills in what a run on texts leaves open: the teacher, the cut and rate, no augmentation, and the number of tokens."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 
 from tl_keras.backbones.specs import TEXT_TEACHERS, takes_texts
-from tl_keras.config import ModelConfig, TransferConfig
+from tl_keras.config import TEXT_CUT, TEXT_FINE_TUNE_FACTOR, ModelConfig, TransferConfig
 from tl_keras.config.defaults import FEWEST_STEPS
 from tl_keras.data.base import Source
 from tl_keras.errors import BackboneError, ConfigError
@@ -44,7 +44,11 @@ def for_texts(config: TransferConfig) -> TransferConfig:
             f"{data.augmentation or 'mixup or cutmix'}. Leave them out."
         )
     data.augmentation = "none"
-    return dataclasses.replace(config, model=model, data=data)
+    training = dataclasses.replace(config.training)
+    if model.method == "fine_tune":
+        training.fine_tune_learning_rate_factor = training.fine_tune_learning_rate_factor or TEXT_FINE_TUNE_FACTOR
+        model.unfreeze = model.unfreeze or ("" if model.unfreeze_schedule else TEXT_CUT)
+    return dataclasses.replace(config, model=model, data=data, training=training)
 
 
 def with_epochs_of_texts(config: TransferConfig, train: np.ndarray) -> TransferConfig:

@@ -68,9 +68,9 @@ def _cautions(prepared: PreparedRun) -> list[str]:
     if student.plan.note:
         cautions.append(f"{student.plan.note}.")
     rate = config.training.learning_rate * prepared.phases[-1].rate_factor
-    if method == "fine_tune" and rate > _SAFE_RATE and not random_weights:
+    if method == "fine_tune" and rate > 1.01 * _SAFE_RATE and not random_weights:
         cautions.append(
-            f"learning rate: {rate:.2g} is likely to erase what the teacher has learnt; 1e-5 to {_SAFE_RATE:g} is safe "
+            f"learning rate: {rate:.2g} may erase what the teacher has learnt; 1e-5 to {_SAFE_RATE:g} is safe "
             "for pre-trained layers (--learning_rate, --config.training.fine_tune_learning_rate_factor)."
         )
     if hardware.precision != "float32":

@@ -155,8 +155,8 @@ def decide(config: TransferConfig, *, source: Source | None = None, run: RunDire
     if source is not None:
         config = dataclasses.replace(config, data=dataclasses.replace(config.data, source=source.name))
     begun = run.read_config() if run else None
-    config = _for_its_inputs(config, source)
-    config = resolve(_as_begun(config, from_json(begun["config"])) if begun else config)
+    config = _as_begun(config, from_json(begun["config"])) if begun else config
+    config = resolve(_for_its_inputs(config, source))
     teacher = choose_backbone(config.model)
     config.model.image_size, config.model.alpha = teacher.preprocess.image_size, teacher.alpha
     return config
@@ -170,6 +170,10 @@ def _as_begun(config: TransferConfig, begun: TransferConfig) -> TransferConfig:
     config.model.resize = config.model.resize or begun.model.resize
     if config.model.method == begun.model.method == "fine_tune" and not config.model.unfreeze_schedule:
         config.model.unfreeze = config.model.unfreeze or begun.model.unfreeze
+    training = config.training
+    training.fine_tune_learning_rate_factor = (
+        training.fine_tune_learning_rate_factor or begun.training.fine_tune_learning_rate_factor
+    )
     config.model.max_tokens = config.model.max_tokens or begun.model.max_tokens
     return config
 

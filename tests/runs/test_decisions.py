@@ -1,0 +1,11 @@
+"""Tests of tl_keras.runs.decisions."""
+
+from tl_keras.runs.decisions import read_decisions, write_decisions
+from tl_keras.runs.directory import RunDirectory
+
+
+def test_reasons_are_kept_beside_a_run(tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    assert read_decisions(run) == []
+    write_decisions(run, ["resize squash: …", "recipe: …"])
+    assert read_decisions(run) == ["resize squash: …", "recipe: …"]
