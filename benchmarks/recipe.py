@@ -24,18 +24,20 @@ from benchmarks.sets import SETS, write_set
 # Labelled images of a draw, of which 15% are for validation, and test images; spread over the classes.
 _LABELLED, _TESTED = 150, 400
 
+# The rate of the teacher's layers until all of them trained by default.
+_FORMER: dict[str, Any] = {"training.fine_tune_learning_rate_factor": 0.01}
+
 # A variant's options, by their names in the config; the first is what the others are compared with.
 VARIANTS: dict[str, dict[str, Any]] = {
-    "crop, blocks:4": {"model.resize": "original", "model.unfreeze": "blocks:4"},
+    "crop, blocks:4": {"model.resize": "original", "model.unfreeze": "blocks:4", **_FORMER},
+    "squash, 0.7": {"model.unfreeze": "fraction:0.7", **_FORMER},
+    "default": {},
+    "auto": {"model.method": "auto"},
     "crop, features": {"model.resize": "original", "model.method": "feature_extraction"},
-    "squash, features": {"model.resize": "squash", "model.method": "feature_extraction"},
+    "squash, features": {"model.method": "feature_extraction"},
     "pad, features": {"model.resize": "pad", "model.method": "feature_extraction"},
-    "squash, blocks:4": {"model.resize": "squash", "model.unfreeze": "blocks:4"},
-    "squash, 0.4": {"model.resize": "squash", "model.unfreeze": "fraction:0.4"},
-    "squash, 0.7": {"model.resize": "squash", "model.unfreeze": "fraction:0.7"},
-    "squash, all": {"model.resize": "squash", "model.unfreeze": "all"},
-    "crop, 0.7": {"model.resize": "original", "model.unfreeze": "fraction:0.7"},
-    "crop, all": {"model.resize": "original", "model.unfreeze": "all"},
+    "squash, blocks:4": {"model.unfreeze": "blocks:4", **_FORMER},
+    "squash, all": {"model.unfreeze": "all", **_FORMER},
 }
 
 # Teachers by name: options that choose one.
@@ -85,6 +87,8 @@ def run(trial: Trial, folder: pathlib.Path, models: Any) -> dict[str, Any]:
     """Trains one trial and returns its figures."""
     import tl_keras
     from tl_keras.config.options import set_value
+    from tl_keras.runs.decisions import read_decisions
+    from tl_keras.runs.directory import RunDirectory
 
     config = tl_keras.TransferConfig(seed=trial.seed, export="none")
     config.data.source, config.cache.folder = str(draw(trial.dataset, trial.seed, folder)), str(folder / "cache")
@@ -92,6 +96,10 @@ def run(trial: Trial, folder: pathlib.Path, models: Any) -> dict[str, Any]:
         set_value(config, path, value)
     workdir = folder / "run"
     shutil.rmtree(workdir, ignore_errors=True)
+    if config.model.method == "auto":
+        from tl_keras.advice.automatic import with_decisions
+
+        config = with_decisions(config, workdir, models=models)
     result = tl_keras.train_and_evaluate(config, workdir, models=models)
     return {
         **dataclasses.asdict(trial),
@@ -100,6 +108,7 @@ def run(trial: Trial, folder: pathlib.Path, models: Any) -> dict[str, Any]:
         "kept": result.kept_phase,
         "seconds": round(result.total_seconds, 1),
         "images": result.images,
+        "decided": read_decisions(RunDirectory(workdir)),
     }
 
 
