@@ -161,7 +161,18 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--table", action="store_true", help="print what is there, train nothing")
     arguments = parser.parse_args()
+    path = arguments.folder / "results.jsonl"
+    if not arguments.table:
+        train(arguments, path)
+    chosen = [row for row in read(path) if row["teacher"] == arguments.teacher and row["variant"] in arguments.variants]
+    run = {row["variant"] for row in chosen}
+    print(table(chosen, [variant for variant in arguments.variants if variant in run]))
+
+
+def train(arguments: argparse.Namespace, path: pathlib.Path) -> None:
+    """Trains what is missing, and adds each result to the file."""
     os.environ["KERAS_HOME"] = str(TEST_DATA / "keras_home")
     from tl_keras.command_line import require_tensorflow
 
@@ -170,7 +181,6 @@ def main() -> None:
 
     from tl_keras.training.model_cache import ModelCache
 
-    path = arguments.folder / "results.jsonl"
     done = {Trial(*(row[name] for name in ("teacher", "dataset", "seed", "variant"))) for row in read(path)}
     last, models = "", ModelCache()
     for trial in trials(arguments.teacher, arguments.sets, arguments.variants, arguments.seeds):
@@ -184,8 +194,6 @@ def main() -> None:
         with path.open("a") as file:
             file.write(json.dumps(figures) + "\n")
         print(json.dumps(figures), flush=True)
-    chosen = [row for row in read(path) if row["teacher"] == arguments.teacher and row["variant"] in arguments.variants]
-    print(table(chosen, arguments.variants))
 
 
 if __name__ == "__main__":

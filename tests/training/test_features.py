@@ -43,6 +43,8 @@ def run(tmp_path, capfd, models, images, monkeypatch):
     ):
         config = quick_start()
         config.export, config.seed, config.model.method = "none", seed, method
+        config.model.unfreeze = "fraction:0.7" if method == "fine_tune" else ""
+        config.training.fine_tune_learning_rate_factor = 0.01
         config.training.epochs = config.training.head_epochs = 3
         config.data.train_examples_per_class = 0
         config.data.augmentation, config.data.augmented_views = "light" if views else "none", max(views, 1)
