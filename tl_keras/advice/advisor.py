@@ -20,7 +20,7 @@ from tl_keras.config import ModelConfig, TransferConfig, from_json, to_json, val
 from tl_keras.config.choices import label_kind_of
 from tl_keras.console import say
 from tl_keras.distribution.keras_settings import with_own_keras_settings
-from tl_keras.errors import ConfigError
+from tl_keras.errors import ConfigError, DataError
 from tl_keras.training.model_cache import ModelCache
 
 # Part of the time for advice and training after which no further teacher is scored.
@@ -204,7 +204,10 @@ def _with_best_recipe(
     of_run.data.augmentation = config.data.augmentation or of_run.data.augmentation
     of_run.training.epochs = config.training.epochs or of_run.training.epochs
     of_run.training.head_epochs = config.training.head_epochs or of_run.training.head_epochs
-    measured = measure_recipes(of_run, sample, recipes)
+    try:
+        measured = measure_recipes(of_run, sample, recipes)
+    except DataError as error:
+        return recommendation.with_reason(f"recipe: the usual one, because none can be tried on halves ({error})")
     chosen = choose(measured)
     reason = describe_alternatives(measured, chosen, measured="fine-tuning one half of the images and asking the other")
     best = recipes[measured.index(chosen)]

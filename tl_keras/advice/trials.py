@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import softmax
 
 from tl_keras.advice.alternatives import Alternative
-from tl_keras.advice.teacher_scores import Sample
+from tl_keras.advice.teacher_scores import Sample, draw
 from tl_keras.advice.transferability import Probe
 from tl_keras.config import TransferConfig, from_json, to_json
 from tl_keras.config.options import set_value, value_of
@@ -71,14 +71,14 @@ def measure_recipes(config: TransferConfig, sample: Sample, recipes: Sequence[Re
 
     Args:
       config: Resolved config of a run that fine-tunes.
-      sample: The training images, of which at most 400 are used.
+      sample: The training images, of which about 400 are used at most.
       recipes: Recipes to try, the one to take in doubt first.
 
     Raises:
-      DataError: There are fewer than two different images.
+      DataError: A class has a single image, or a single group of them.
     """
-    drawn = np.random.default_rng(config.seed).permutation(sample.indices)[:_MOST_IMAGES]
-    splits = dataclasses.replace(sample.splits, train=np.sort(drawn), test=sample.splits.test[:0])
+    drawn = draw(sample.indices, sample.source.labels, images=_MOST_IMAGES, of_each_class=_FOLDS, seed=config.seed)
+    splits = dataclasses.replace(sample.splits, train=drawn, test=sample.splits.test[:0])
     images, models, measured = dataclasses.replace(sample.images, splits=splits), ModelCache(), []
     fold = fold_of_each(images, folds=_FOLDS, seed=config.seed)
     for recipe in recipes:
