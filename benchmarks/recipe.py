@@ -87,7 +87,7 @@ def run(trial: Trial, folder: pathlib.Path, models: Any) -> dict[str, Any]:
     """Trains one trial and returns its figures."""
     import tl_keras
     from tl_keras.config.options import set_value
-    from tl_keras.runs.decisions import read_decisions
+    from tl_keras.runs.reasons import read_decisions
     from tl_keras.runs.directory import RunDirectory
 
     config = tl_keras.TransferConfig(seed=trial.seed, export="none")

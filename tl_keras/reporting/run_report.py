@@ -22,7 +22,8 @@ from tl_keras.reporting.finished_run import FinishedRun, read_run
 from tl_keras.reporting.page import render, score_text
 from tl_keras.reporting.sections import SECTIONS, ReportedPredictions
 from tl_keras.reporting.summary import next_steps, snippet, verdict
-from tl_keras.runs.decisions import read_decisions
+from tl_keras.runs.directory import RunDirectory
+from tl_keras.runs.reasons import read_decisions
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.serving.model_file import load_model
 from tl_keras.tasks.base import Task

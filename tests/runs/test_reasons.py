@@ -1,6 +1,6 @@
-"""Tests of tl_keras.runs.decisions."""
+"""Tests of tl_keras.runs.reasons."""
 
-from tl_keras.runs.decisions import read_decisions, write_decisions
+from tl_keras.runs.reasons import read_decisions, write_decisions
 from tl_keras.runs.directory import RunDirectory
 
 
