@@ -87,8 +87,8 @@ def run(trial: Trial, folder: pathlib.Path, models: Any) -> dict[str, Any]:
     """Trains one trial and returns its figures."""
     import tl_keras
     from tl_keras.config.options import set_value
-    from tl_keras.runs.reasons import read_decisions
     from tl_keras.runs.directory import RunDirectory
+    from tl_keras.runs.reasons import read_decisions
 
     config = tl_keras.TransferConfig(seed=trial.seed, export="none")
     config.data.source, config.cache.folder = str(draw(trial.dataset, trial.seed, folder)), str(folder / "cache")

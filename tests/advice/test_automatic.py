@@ -7,8 +7,8 @@ import pytest
 from tl_keras.advice.automatic import with_advised_method
 from tl_keras.config import quick_start, resolve, to_json
 from tl_keras.errors import ConfigError
-from tl_keras.runs.reasons import read_decisions
 from tl_keras.runs.directory import RunDirectory
+from tl_keras.runs.reasons import read_decisions
 from tl_keras.training.loop import train_and_evaluate
 
 

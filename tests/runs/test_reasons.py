@@ -1,7 +1,7 @@
 """Tests of tl_keras.runs.reasons."""
 
-from tl_keras.runs.reasons import read_decisions, write_decisions
 from tl_keras.runs.directory import RunDirectory
+from tl_keras.runs.reasons import read_decisions, write_decisions
 
 
 def test_reasons_are_kept_beside_a_run(tmp_path):

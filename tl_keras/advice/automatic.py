@@ -12,8 +12,8 @@ from tl_keras.config import TransferConfig, choose_cut, from_json, to_json
 from tl_keras.config.options import set_value, value_of
 from tl_keras.console import say
 from tl_keras.errors import ConfigError
-from tl_keras.runs.reasons import write_decisions
 from tl_keras.runs.directory import RunDirectory
+from tl_keras.runs.reasons import write_decisions
 from tl_keras.training.model_cache import ModelCache
 
 

@@ -10,8 +10,8 @@ from tl_keras.advice.teacher_scores import Sample, draw_sample, pooled_features
 from tl_keras.advice.transferability import linear_probe
 from tl_keras.config import DEFAULT_RESIZE, ResizeRule, TransferConfig, from_json, resolve, to_json
 from tl_keras.console import say
-from tl_keras.runs.reasons import write_decisions
 from tl_keras.runs.directory import RunDirectory
+from tl_keras.runs.reasons import write_decisions
 from tl_keras.training.model_cache import ModelCache
 
 # The first is taken unless the images clearly speak for another; docs/recipe.md.

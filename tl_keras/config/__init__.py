@@ -19,13 +19,13 @@ from tl_keras.config.choices import (
 from tl_keras.config.cuts import choose_cut, method_of_cut
 from tl_keras.config.decision_fields import DecisionConfig
 from tl_keras.config.defaults import (
+    CAUTIOUS_CUT,
+    CAUTIOUS_FINE_TUNE_FACTOR,
     DEFAULT_CUT,
     DEFAULT_MAX_PIXELS,
     DEFAULT_RESIZE,
     DEFAULT_SIGNIFICANT_BITS,
     FEWEST_STEPS,
-    TEXT_CUT,
-    TEXT_FINE_TUNE_FACTOR,
 )
 from tl_keras.config.fields import DataConfig, ModelConfig, TrainingConfig, TransferConfig
 from tl_keras.config.options import Option, options_of, set_value, value_of
@@ -42,6 +42,8 @@ from tl_keras.config.resolving import epochs_for, resolve, with_epochs
 from tl_keras.config.serialization import differences, flatten, from_json, to_json, train_command
 
 __all__ = [
+    "CAUTIOUS_CUT",
+    "CAUTIOUS_FINE_TUNE_FACTOR",
     "DEFAULT_CUT",
     "DEFAULT_MAX_PIXELS",
     "DEFAULT_RESIZE",
@@ -50,8 +52,6 @@ __all__ = [
     "EXPORTS",
     "FEWEST_STEPS",
     "METHODS",
-    "TEXT_CUT",
-    "TEXT_FINE_TUNE_FACTOR",
     "CacheConfig",
     "DataConfig",
     "DecisionConfig",

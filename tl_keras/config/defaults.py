@@ -32,8 +32,8 @@ DEFAULT_CUT = "all"
 # do best; docs/recipe.md. Texts want less (Devlin et al. 2019, section A.3: 2e-5 to 5e-5), and for texts and numbers the cut below
 # is the one that was measured.
 DEFAULT_FINE_TUNE_FACTOR = 0.03
-TEXT_FINE_TUNE_FACTOR = 0.01
-TEXT_CUT = NUMBERS_CUT = "fraction:0.7"
+CAUTIOUS_FINE_TUNE_FACTOR = 0.01
+CAUTIOUS_CUT = "fraction:0.7"
 
 # The whole image: a teacher's central crop was made for photos whose object is in the middle; docs/recipe.md.
 DEFAULT_RESIZE: ResizeRule = "squash"

@@ -26,6 +26,8 @@ from tl_keras.config.choices import (
 )
 from tl_keras.config.decision_fields import DecisionConfig
 from tl_keras.config.defaults import (
+    CAUTIOUS_CUT,
+    CAUTIOUS_FINE_TUNE_FACTOR,
     DEFAULT_CUT,
     DEFAULT_FINE_TUNE_FACTOR,
     DEFAULT_LEARNING_RATES,
@@ -35,8 +37,6 @@ from tl_keras.config.defaults import (
     FEWEST_STEPS,
     NUMBERS_FINE_TUNE_FACTOR,
     NUMBERS_LEARNING_RATE,
-    TEXT_CUT,
-    TEXT_FINE_TUNE_FACTOR,
 )
 from tl_keras.config.options import Interval, above, at_least, option
 from tl_keras.config.parsing import (
@@ -210,7 +210,7 @@ class ModelConfig(Locked):
         "",
         f"The layers of the teacher that are trained: {LANGUAGE}.",
         flag="unfreeze",
-        zero=f"{DEFAULT_CUT} in fine_tune, {TEXT_CUT} for texts and numbers; the other methods have no choice",
+        zero=f"{DEFAULT_CUT} in fine_tune, {CAUTIOUS_CUT} for texts and numbers; the other methods have no choice",
         parse=parse_unfreeze,
     )
     unfreeze_schedule: str = option(
@@ -291,8 +291,8 @@ class TrainingConfig(Locked):
     fine_tune_learning_rate_factor: float = option(
         0.0,
         "The rate of fine_tune's second phase, as a part of the peak rate.",
-        zero=f"{DEFAULT_FINE_TUNE_FACTOR:g}; {TEXT_FINE_TUNE_FACTOR:g} for texts; {NUMBERS_FINE_TUNE_FACTOR:g} where numbers are "
-        "learnt at a rate left open",
+        zero=f"{DEFAULT_FINE_TUNE_FACTOR:g}; {CAUTIOUS_FINE_TUNE_FACTOR:g} for texts and numbers; "
+        f"{NUMBERS_FINE_TUNE_FACTOR:g} where numbers are learnt at a rate left open",
         within=Interval(0, 0.1, open_low=True),
     )
     layer_decay: float = option(1.0, "Factor on the rate for each block further from the head.", within=_ABOVE_0_TO_1)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from tl_keras.config.checks import validate
 from tl_keras.config.choices import Method, label_kind_of
 from tl_keras.config.defaults import (
+    CAUTIOUS_CUT,
+    CAUTIOUS_FINE_TUNE_FACTOR,
     DEFAULT_CUT,
     DEFAULT_FINE_TUNE_FACTOR,
     DEFAULT_LEARNING_RATES,
     DEFAULT_RESIZE,
     FEWEST_STEPS,
     FIXED_CUTS,
-    NUMBERS_CUT,
     NUMBERS_FINE_TUNE_FACTOR,
     NUMBERS_LEARNING_RATE,
 )
@@ -46,11 +47,13 @@ def resolve(config: TransferConfig) -> TransferConfig:
     if training.optimizer:
         training.learning_rate = rate_of_optimizer(parse_optimizer(training.optimizer))
     left_open = not training.learning_rate and not training.find_learning_rate
-    if left_open and label_kind_of(config.task) == "numbers" and model.method != "replicate":
-        training.learning_rate = NUMBERS_LEARNING_RATE
-        training.fine_tune_learning_rate_factor = training.fine_tune_learning_rate_factor or NUMBERS_FINE_TUNE_FACTOR
+    numbers, factor = label_kind_of(config.task) == "numbers", DEFAULT_FINE_TUNE_FACTOR
+    if numbers and left_open and model.method != "replicate":
+        training.learning_rate, factor = NUMBERS_LEARNING_RATE, NUMBERS_FINE_TUNE_FACTOR
+    elif numbers:
+        factor = CAUTIOUS_FINE_TUNE_FACTOR
     training.learning_rate = training.learning_rate or DEFAULT_LEARNING_RATES[model.method]
-    training.fine_tune_learning_rate_factor = training.fine_tune_learning_rate_factor or DEFAULT_FINE_TUNE_FACTOR
+    training.fine_tune_learning_rate_factor = training.fine_tune_learning_rate_factor or factor
     # Frozen layers need to see each image once only; augmentation has them see it several times. Random weights have not
     # learnt the plain images yet when a short run ends.
     data = resolved.data
@@ -60,8 +63,7 @@ def resolve(config: TransferConfig) -> TransferConfig:
     model.resize = model.resize or DEFAULT_RESIZE
     if model.method == "fine_tune":
         last_stage = parse_schedule(model.unfreeze_schedule, training.epochs)[-1][0] if model.unfreeze_schedule else ""
-        numbers = label_kind_of(config.task) == "numbers"
-        model.unfreeze = last_stage or model.unfreeze or (NUMBERS_CUT if numbers else DEFAULT_CUT)
+        model.unfreeze = last_stage or model.unfreeze or (CAUTIOUS_CUT if numbers else DEFAULT_CUT)
     else:
         model.unfreeze = FIXED_CUTS[model.method]
         training.head_epochs = 0

@@ -24,7 +24,6 @@ from tl_keras.reporting.sections import SECTIONS, ReportedPredictions
 from tl_keras.reporting.summary import next_steps, snippet, verdict
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.runs.reasons import read_decisions
-from tl_keras.runs.directory import RunDirectory
 from tl_keras.serving.model_file import load_model
 from tl_keras.tasks.base import Task
 from tl_keras.training.phases import Phase, plan_phases

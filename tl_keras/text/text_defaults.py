@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 
 from tl_keras.backbones.specs import TEXT_TEACHERS, takes_texts
-from tl_keras.config import TEXT_CUT, TEXT_FINE_TUNE_FACTOR, ModelConfig, TransferConfig
+from tl_keras.config import CAUTIOUS_CUT, CAUTIOUS_FINE_TUNE_FACTOR, ModelConfig, TransferConfig
 from tl_keras.config.defaults import FEWEST_STEPS
 from tl_keras.data.base import Source
 from tl_keras.errors import BackboneError, ConfigError
@@ -46,8 +46,8 @@ def for_texts(config: TransferConfig) -> TransferConfig:
     data.augmentation = "none"
     training = dataclasses.replace(config.training)
     if model.method == "fine_tune":
-        training.fine_tune_learning_rate_factor = training.fine_tune_learning_rate_factor or TEXT_FINE_TUNE_FACTOR
-        model.unfreeze = model.unfreeze or ("" if model.unfreeze_schedule else TEXT_CUT)
+        training.fine_tune_learning_rate_factor = training.fine_tune_learning_rate_factor or CAUTIOUS_FINE_TUNE_FACTOR
+        model.unfreeze = model.unfreeze or ("" if model.unfreeze_schedule else CAUTIOUS_CUT)
     return dataclasses.replace(config, model=model, data=data, training=training)
 
 
