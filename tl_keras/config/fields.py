@@ -291,8 +291,7 @@ class TrainingConfig(Locked):
     fine_tune_learning_rate_factor: float = option(
         0.0,
         "The rate of fine_tune's second phase, as a part of the peak rate.",
-        zero=f"{DEFAULT_FINE_TUNE_FACTOR:g}; {CAUTIOUS_FINE_TUNE_FACTOR:g} for texts and numbers; "
-        f"{NUMBERS_FINE_TUNE_FACTOR:g} where numbers are learnt at a rate left open",
+        zero=f"{DEFAULT_FINE_TUNE_FACTOR:g}; {CAUTIOUS_FINE_TUNE_FACTOR:g} for texts, {NUMBERS_FINE_TUNE_FACTOR:g} for numbers",
         within=Interval(0, 0.1, open_low=True),
     )
     layer_decay: float = option(1.0, "Factor on the rate for each block further from the head.", within=_ABOVE_0_TO_1)
