@@ -14,8 +14,8 @@ import numpy as np
 from scipy.special import softmax
 
 from tl_keras.advice.alternatives import Alternative
-from tl_keras.advice.teacher_scores import Sample, draw
-from tl_keras.advice.transferability import Probe
+from tl_keras.advice.teacher_scores import Sample
+from tl_keras.advice.transferability import Probe, draw
 from tl_keras.config import TransferConfig, from_json, to_json
 from tl_keras.config.options import set_value, value_of
 from tl_keras.experiments.folds import fold_of_each, train_folds
