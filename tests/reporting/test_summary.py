@@ -11,12 +11,12 @@ from tl_keras.reporting.summary import next_steps, snippet, verdict
 
 
 def a_run(**changes) -> FinishedRun:
-    """Returns a finished run on 40 validation images with 90% right and the interval from 80% to 95%."""
+    """Returns a finished run on 40 validation images with 90% right and the interval from 76% to 97%."""
     result = golden_result(
         **{
             "validation_score": 0.9,
             "test_score": None,
-            "interval": [0.8, 0.95],
+            "interval": [0.76, 0.97],
             "baseline_score": 0.5,
             "head_validation_score": 0.85,
             "fine_tuning_undone": False,
@@ -60,6 +60,11 @@ def test_the_next_steps_name_weak_classes_and_commands_that_a_shell_takes():
         "tl_keras.advise",
     ]
     assert all("'--data=my photos/'" in step.command for step in steps[1:])
+
+
+def test_folds_are_no_step_where_the_score_is_known_well():
+    steps = next_steps(a_run(interval=[0.85, 0.95]), [], in_memory=False)
+    assert not any("--folds" in step.command for step in steps)
 
 
 def test_images_in_memory_have_no_command():

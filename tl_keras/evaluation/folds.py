@@ -61,6 +61,11 @@ def design_effect(score_of: Callable[[np.ndarray], float], group: np.ndarray) ->
     return max(1.0, float(np.var(of_groups) / np.var(of_images)))
 
 
+def is_too_wide(interval: Sequence[float]) -> bool:
+    """Returns whether a 95% interval of a score is so wide that the score decides nothing, and folds are advised."""
+    return (interval[1] - interval[0]) / 2 > _WIDE
+
+
 def advice_on_folds(interval: Sequence[float], *, images: int, split: str, score_name: str) -> str:
     """Returns a sentence if a score was measured on too few images to decide anything, otherwise an empty text.
 
@@ -70,9 +75,9 @@ def advice_on_folds(interval: Sequence[float], *, images: int, split: str, score
       split: Name of their split.
       score_name: Name of the score in words.
     """
-    half = (interval[1] - interval[0]) / 2
-    if half <= _WIDE:
+    if not is_too_wide(interval):
         return ""
+    half = (interval[1] - interval[0]) / 2
     return (
         f"{images} {split} images tell the {score_name} to ±{half:.2f} only: --folds=5, with another --workdir, measures it on all "
         "labelled images and trains the final model on all of them"

@@ -7,7 +7,7 @@ import shlex
 from typing import Any
 
 from tl_keras.console import in_words
-from tl_keras.data.splits import FEWEST_TO_MEASURE
+from tl_keras.evaluation.folds import is_too_wide
 from tl_keras.reporting.finished_run import FinishedRun
 from tl_keras.reporting.page import score_text
 
@@ -73,7 +73,7 @@ def next_steps(run: FinishedRun, classes: list[dict[str, Any]], *, in_memory: bo
         steps.append(Step(f"Label more images of the classes that are found least: {names}."))
     if data and config.model.max_tokens == 0:
         steps.append(Step("Look at images whose label is likely wrong.", _command("inspect", *data)))
-    if run.images < 5 * FEWEST_TO_MEASURE and not result.folds and data:
+    if not result.folds and data and is_too_wide(run.interval):
         text = (
             f"{run.images} images measure roughly: have every labelled image predicted by a model that has not seen it."
         )
