@@ -62,7 +62,14 @@ def test_the_scores_are_those_of_the_kept_epoch_and_of_the_test_images(result):
     assert (measured.validation_accuracy, measured.kept_epoch, measured.test_accuracy) == (0.75, 3, 1.0)
     assert measured.test_loss == pytest.approx(np.log1p(np.exp(-2)), rel=1e-5)
     assert (result(measure_test=False).test_accuracy, result(measure_test=False).split) == (None, "validation")
-    assert measured.interval == [*accuracy_interval(1.0, measured.images["test"])]
+
+
+def test_images_of_a_group_count_as_what_they_are_in_the_interval(result):
+    measured = result()
+    low, _ = accuracy_interval(1.0, measured.images["test"])
+    assert measured.interval == pytest.approx(
+        [1 - np.sqrt(2) * (1 - low), 1.0]
+    )  # pairs, each right or wrong as a whole
 
 
 def test_the_result_says_what_the_splits_kept_whole(result):

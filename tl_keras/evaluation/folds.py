@@ -31,8 +31,18 @@ def fold_interval(
       folds: Number of folds, at least 2.
       design_effect: Factor of the variance because images of a group are alike, from `design_effect`.
     """
-    wider = math.sqrt((1 + folds / (folds - 1)) * design_effect)
-    low, high = (score + wider * (end - score) for end in interval)
+    return widened(score, interval, (1 + folds / (folds - 1)) * design_effect)
+
+
+def widened(score: float, interval: tuple[float, float], factor: float) -> tuple[float, float]:
+    """Returns an interval whose variance is multiplied by a factor; it leaves 0 to 1 no further than it did.
+
+    Args:
+      score: Score that it is around.
+      interval: Its ends.
+      factor: Factor of the variance, at least 1.
+    """
+    low, high = (score + math.sqrt(factor) * (end - score) for end in interval)
     return max(low, min(0.0, interval[0])), min(high, max(1.0, interval[1]))
 
 

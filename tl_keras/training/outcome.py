@@ -11,7 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.backbones.weights import fingerprint
+from tl_keras.data.groups import units
 from tl_keras.data.pipeline import evaluation_order
+from tl_keras.evaluation.folds import design_effect, widened
 from tl_keras.runs.records import Progress, RunResult
 from tl_keras.serving.package import PackagedStudent
 from tl_keras.tasks.base import Task
@@ -51,7 +53,9 @@ def outcome(
     labels = prepared.source.labels[evaluation_order(prepared.source, reported)]
     test_score, test_loss = _scores(prepared, logits, labels, packaged.task) if len(test) else (None, None)
     validation_score, validation_loss = _validation_scores(prepared, progress, out_of_fold)
-    interval = out_of_fold.interval if out_of_fold and not len(test) else packaged.task.interval(logits, labels)
+    interval = (
+        out_of_fold.interval if out_of_fold and not len(test) else _interval(prepared, packaged, reported, logits)
+    )
     return RunResult(
         validation_score=validation_score,
         validation_loss=validation_loss,
@@ -92,6 +96,20 @@ def outcome(
         measures=task_measures(packaged, prepared.source.class_names, logits, labels),
         score_name=prepared.task.score_name,
     )
+
+
+def _interval(
+    prepared: PreparedRun, packaged: PackagedStudent, reported: np.ndarray, logits: np.ndarray
+) -> tuple[float, float]:
+    """Returns the 95% interval of the score on some images; where they are in groups, these are right and wrong together."""
+    task, order = packaged.task, evaluation_order(prepared.source, reported)
+    labels, groups = prepared.source.labels[order], prepared.source.groups
+    interval = task.interval(logits, labels)
+    if groups is None:
+        return interval
+    unit = units(prepared.images.inspection.sha256[order], groups.names[order])
+    alike = design_effect(lambda rows: task.score(logits[rows], labels[rows]), unit)
+    return widened(task.score(logits, labels), interval, alike)
 
 
 def task_measures(
