@@ -23,7 +23,6 @@ from tl_keras import command_line, run_flags
 from tl_keras.config import validate
 from tl_keras.console import in_words
 from tl_keras.errors import ConfigError, if_stopped
-from tl_keras.evaluation.folds import advice_on_folds
 from tl_keras.runs.records import RunResult
 from tl_keras.runs.stopwatch import Stopwatch
 
@@ -150,6 +149,8 @@ def _compared(result: RunResult) -> str:
         facts.append(f"the head alone, validation {result.head_validation_score:.4f}")
     few = ""
     if result.interval and not result.folds:
+        from tl_keras.evaluation.folds import advice_on_folds
+
         images, name = result.images[result.split], in_words(result.score_name)
         few = advice_on_folds(result.interval, images=images, split=result.split, score_name=name)
     return "".join(f"  {line}\n" for line in ("; ".join(facts), few) if line)
