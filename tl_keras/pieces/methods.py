@@ -77,7 +77,7 @@ def fine_tune(
       workdir: Directory of the run, which is resumed if it has begun; empty for a new one below `runs/`.
       backbone: Pre-trained backbone: a name that `python -m tl_keras.backbones` lists, or a `.keras` file.
       unfreeze: Layers of it that train: `all`, `blocks:2`, `layers:30`, `fraction:0.25`, `from:NAME` or `regex:R`; empty for the
-        default, 70% of the layers.
+        default: all of them, and 70% for texts and numbers.
       epochs: Passes over the training images in the last phase; 0: by their number.
       head: Layers of Keras between the pooled features, float32 (batch, feature_dim), and the logits, whose own layer is added.
         They are made again from their configs, without weights.
