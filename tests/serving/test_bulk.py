@@ -31,7 +31,8 @@ def read(path):
     if path.suffix == ".jsonl":
         rows = [json.loads(line) for line in path.read_text().splitlines()]
     elif path.suffix == ".csv":
-        rows = list(csv.DictReader(path.read_text().splitlines()))
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
     else:
         rows = pytest.importorskip("pyarrow.parquet").read_table(path).to_pylist()
     return [(row["file"], row.get("label") or "", bool(row.get("error"))) for row in rows]

@@ -106,7 +106,9 @@ def test_it_has_folds(task, config_of, tmp_path):
     assert "Out of fold, each answered by a model" in write_report(tmp_path / "run").read_text()
 
 
-@pytest.mark.parametrize("task", list(COLUMNS))
+@pytest.mark.parametrize(
+    "task", [pytest.param(task, marks=[] if task == "multi_label" else pytest.mark.slow) for task in COLUMNS]
+)
 def test_the_other_methods_train_it(task, config_of, tmp_path):
     models = ModelCache()
     for method in ("replicate", "fine_tune"):

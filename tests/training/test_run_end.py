@@ -222,7 +222,15 @@ DAMAGED = [
 ]
 
 
-@pytest.mark.parametrize("damage", ["truncated", "empty", "garbage", "a directory"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "truncated",
+        pytest.param("empty", marks=pytest.mark.slow),
+        pytest.param("garbage", marks=pytest.mark.slow),
+        "a directory",
+    ],
+)
 def test_no_damaged_file_is_a_traceback(small_teacher, trained, tmp_path, models, source_images, damage):
     """Whatever reads a run directory says one line, or does not need the file."""
     readers = {
