@@ -53,9 +53,6 @@ def outcome(
     labels = prepared.source.labels[evaluation_order(prepared.source, reported)]
     test_score, test_loss = _scores(prepared, logits, labels, packaged.task) if len(test) else (None, None)
     validation_score, validation_loss = _validation_scores(prepared, progress, out_of_fold)
-    interval = (
-        out_of_fold.interval if out_of_fold and not len(test) else _interval(prepared, packaged, reported, logits)
-    )
     return RunResult(
         validation_score=validation_score,
         validation_loss=validation_loss,
@@ -64,7 +61,7 @@ def outcome(
         test_loss=test_loss,
         baseline_score=prepared.task.baseline_score(prepared.source.labels[splits.train], labels),
         head_validation_score=_head_alone(progress) if config.model.method == "fine_tune" else None,
-        interval=list(interval),
+        interval=list(_interval(prepared, packaged, reported, logits, None if len(test) else out_of_fold)),
         method=config.model.method,
         backbone=student.teacher.spec.name,
         weights=student.teacher.weights,
@@ -99,9 +96,15 @@ def outcome(
 
 
 def _interval(
-    prepared: PreparedRun, packaged: PackagedStudent, reported: np.ndarray, logits: np.ndarray
+    prepared: PreparedRun,
+    packaged: PackagedStudent,
+    reported: np.ndarray,
+    logits: np.ndarray,
+    out_of_fold: OutOfFold | None,
 ) -> tuple[float, float]:
     """Returns the 95% interval of the score on some images; where they are in groups, these are right and wrong together."""
+    if out_of_fold:
+        return out_of_fold.interval
     task, order = packaged.task, evaluation_order(prepared.source, reported)
     labels, groups = prepared.source.labels[order], prepared.source.groups
     interval = task.interval(logits, labels)
