@@ -37,6 +37,7 @@ def test_a_keras_that_cannot_load_the_weights_is_refused_in_one_line(monkeypatch
         choose_backbone(ModelConfig(backbone="EfficientNetB0"))
 
 
+@pytest.mark.slow  # make test-keras-versions runs it on each version
 def test_one_epoch_trains_and_exports(tmp_path):
     random = np.random.default_rng(0)
     for name, level in (("dark", 60), ("light", 190)):

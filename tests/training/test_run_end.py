@@ -228,7 +228,7 @@ DAMAGED = [
         "truncated",
         pytest.param("empty", marks=pytest.mark.slow),
         pytest.param("garbage", marks=pytest.mark.slow),
-        "a directory",
+        pytest.param("a directory", marks=pytest.mark.slow),
     ],
 )
 def test_no_damaged_file_is_a_traceback(small_teacher, trained, tmp_path, models, source_images, damage):
