@@ -9,7 +9,7 @@ import dataclasses
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from tl_keras.data import conversion
 from tl_keras.data.file_kinds import CONVERTED_SUFFIXES, SUFFIXES, UNREAD_SUFFIXES, kind_of_file, suffix_of
@@ -102,24 +102,26 @@ class Folder:
         return [f"{self.path}/{name}" if self.path else name for name in self.images]
 
 
-def read_tree(root: str) -> tuple[Folder, LeftOut]:
+def read_tree(root: str, *, kind: FileKind | None = None) -> tuple[Folder, LeftOut]:
     """Reads a folder and everything below it; a file is opened only if its name has no suffix that says what it is.
 
     Links to folders are followed, unless they lead back to a folder above or to one already read behind the same link.
 
     Args:
       root: Path of the folder.
+      kind: Kind of files that are listed, as the `images` of each folder; None for images.
 
     Returns:
       The folder, and what was left out: hidden files and folders, folders that other programs create, links that lead
       nowhere or back, entries that are neither file nor folder, and entries without permission.
     """
+    kind = kind or _IMAGES
     left_out, top = LeftOut(), Folder("")
-    for link in _read_below(root, top, left_out, seen=None):
+    for link in _read_below(root, top, left_out, kind, seen=None):
         seen = set(_identities_above(os.path.join(root, link.path)))
         waiting = [link]
         while waiting:
-            waiting += _read_below(root, waiting.pop(0), left_out, seen=seen)
+            waiting += _read_below(root, waiting.pop(0), left_out, kind, seen=seen)
     for folder in reversed(list(top.walk())):
         folder.count = len(folder.images) + sum(inner.count for inner in folder.folders)
         left_out.other_files.update(folder.other_files)
@@ -149,13 +151,16 @@ def counted(files: Counter[str]) -> str:
     return ", ".join(f"{count} {suffix}" for suffix, count in files.most_common())
 
 
-def _read_below(root: str, start: Folder, left_out: LeftOut, *, seen: set[tuple[int, int]] | None) -> list[Folder]:
+def _read_below(
+    root: str, start: Folder, left_out: LeftOut, kind: FileKind, *, seen: set[tuple[int, int]] | None
+) -> list[Folder]:
     """Fills a folder and those below it; returns the links to folders found there, which are still empty.
 
     Args:
       root: Path of the folder that was read first.
       start: Folder to fill.
       left_out: Counts, which are increased.
+      kind: Kind of files that are listed.
       seen: Identities of folders that must not be read behind a link; folders that are read are added. None reads all.
     """
     links, waiting = [], [start]
@@ -170,7 +175,7 @@ def _read_below(root: str, start: Folder, left_out: LeftOut, *, seen: set[tuple[
             seen.add(identity)
         try:
             with os.scandir(here) as entries:
-                inner, linked = _sort_in(folder, entries, left_out)
+                inner, linked = _sort_in(folder, entries, left_out, kind)
         except OSError:
             left_out.add("folders that cannot be read", folder.path or root)
             continue
@@ -181,7 +186,7 @@ def _read_below(root: str, start: Folder, left_out: LeftOut, *, seen: set[tuple[
 
 
 def _sort_in(
-    folder: Folder, entries: Iterable[os.DirEntry[str]], left_out: LeftOut
+    folder: Folder, entries: Iterable[os.DirEntry[str]], left_out: LeftOut, kind: FileKind
 ) -> tuple[list[Folder], list[Folder]]:
     """Puts the files of a folder into it; returns its folders, and its links to folders."""
     inner: list[Folder] = []
@@ -200,11 +205,11 @@ def _sort_in(
             left_out.add("links that lead nowhere", path)
         elif name.startswith("."):
             left_out.add("hidden images", path, is_image(name))
-        elif (suffix := suffix_of(name)) and not is_image(name):
+        elif (suffix := suffix_of(name)) and not kind.by_name(name):
             folder.other_files[suffix] += 1
         elif not entry.is_file():
             left_out.add("neither files nor folders", path)
-        elif suffix or _begins_as_image(entry.path):
+        elif suffix or kind.by_content(entry.path):
             folder.images.append(name)
         else:
             folder.other_files["without suffix"] += 1
@@ -221,6 +226,22 @@ def _begins_as_image(path: str) -> bool:
     """Returns whether a file whose name does not say what it is begins as an image does."""
     kind = kind_of_file(path)
     return kind in SUFFIXES or (kind in CONVERTED_SUFFIXES and conversion.can_convert())
+
+
+@dataclasses.dataclass(frozen=True)
+class FileKind:
+    """The files that a folder is read for.
+
+    Attributes:
+      by_name: Function that tells from a name with a suffix whether it is one.
+      by_content: Function that tells from the path of a file without a suffix whether it is one.
+    """
+
+    by_name: Callable[[str], bool]
+    by_content: Callable[[str], bool]
+
+
+_IMAGES = FileKind(is_image, _begins_as_image)
 
 
 def _images_below(folder: os.DirEntry[str]) -> tuple[int, str]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from tl_keras.console import number_of
+from tl_keras.data.image_files import FileKind, read_tree
 from tl_keras.data.split_names import splits_of_names
 from tl_keras.data.table import Table
 from tl_keras.errors import DataError
@@ -15,6 +15,7 @@ from tl_keras.errors import DataError
 SUFFIX = ".txt"
 _MOST_BYTES = 2**20  # far more than any teacher reads of a text
 _LOOSE = "texts in no class folder"
+_TEXTS = FileKind(by_name=lambda name: name.lower().endswith(SUFFIX), by_content=lambda path: False)
 
 
 def read_text_folder(directory: str, splits: Mapping[str, str] | None = None) -> tuple[Table, list[str]]:
@@ -31,17 +32,17 @@ def read_text_folder(directory: str, splits: Mapping[str, str] | None = None) ->
     Raises:
       DataError: There are no texts in class folders.
     """
-    root, left_out = Path(directory), Counter[str]()
-    top = sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    tree, others = read_tree(directory, kind=_TEXTS)
+    left_out = Counter({"other files": total} if (total := others.other_files.total()) else {})
+    others.other_files.clear()  # whose note is of images
+    top = [folder.name for folder in tree.folders]
     meant = {} if splits == {} else splits_of_names(top, splits or {})
     are_splits = any(meant.values()) and all(meant.values()) and "train" in meant.values()
     rows, paths = [], []
-    for path in _files(root):
-        parts = path.relative_to(root).parts
+    for name in sorted(tree.all_images()):
+        path, parts = Path(directory, name), name.split("/")
         split, inner = (meant[parts[0]], parts[1:]) if are_splits and len(parts) > 1 else ("", parts)
-        if path.suffix.lower() != SUFFIX:
-            left_out["other files"] += 1
-        elif path.stat().st_size > _MOST_BYTES:
+        if path.stat().st_size > _MOST_BYTES:
             left_out[f"files of more than {_MOST_BYTES:,} bytes"] += 1
         elif split == "unused":
             left_out["texts in folders that are to be left out"] += 1
@@ -49,24 +50,15 @@ def read_text_folder(directory: str, splits: Mapping[str, str] | None = None) ->
             left_out[_LOOSE] += 1
         else:
             rows.append([path.read_text(encoding="utf-8-sig", errors="replace").strip(), inner[0], split])
-            paths.append(path.relative_to(root).as_posix())
-    name = f"txt:{directory}"
+            paths.append(name)
+    source = f"txt:{directory}"
     if not rows:
         received = f"{number_of(left_out[_LOOSE], 'text')} in no class folder" if left_out[_LOOSE] else "no such file"
         raise DataError(
-            f"{name}: expected texts in class folders, {directory}/CLASS/*{SUFFIX}. Received {received}. Put the texts of each "
+            f"{source}: expected texts in class folders, {directory}/CLASS/*{SUFFIX}. Received {received}. Put the texts of each "
             "class into a folder of its name, or use a table: csv:FILE with the columns text and label."
         )
-    notes = [f"{reason}, left out: {count}" for reason, count in left_out.items()]
-    return Table(name, ["text", "label", "split"], rows, range(1, len(rows) + 1), directory, notes=tuple(notes)), paths
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    """Yields the files below a folder, hidden ones left out, in the order of their names."""
-    for entry in sorted(os.scandir(folder), key=lambda each: each.name):
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir():
-            yield from _files(Path(entry.path))
-        elif entry.is_file():
-            yield Path(entry.path)
+    notes = [*(f"{reason}, left out: {count}" for reason, count in left_out.items()), *others.notes()]
+    return Table(
+        source, ["text", "label", "split"], rows, range(1, len(rows) + 1), directory, notes=tuple(notes)
+    ), paths
