@@ -89,12 +89,13 @@ def with_epochs(config: TransferConfig, *, images: int) -> TransferConfig:
     return filled
 
 
-def epochs_for(images: int, *, global_batch_size: int, steps: int) -> int:
-    """Returns the epochs that make at least `steps` steps, and at least ten, where the user leaves them open.
+def epochs_for(images: int, *, global_batch_size: int, steps: int, fewest: int = 10) -> int:
+    """Returns the epochs that make at least `steps` steps, and at least `fewest`, where the user leaves them open.
 
     Args:
       images: Number of training images.
       global_batch_size: Images per step.
       steps: The fewest steps.
+      fewest: The fewest epochs.
     """
-    return max(10, -(-steps // -(-images // global_batch_size)))
+    return max(fewest, -(-steps // -(-images // global_batch_size)))

@@ -70,10 +70,8 @@ def positive_metrics(has: np.ndarray, found: np.ndarray, scores: np.ndarray) -> 
         figures[f"{name}_interval"] = list(accuracy_interval(right / of, of)) if of else None
     order = np.argsort(-scores, kind="stable")
     rights = np.cumsum(has[order])
-    places = np.unique(np.linspace(0, len(scores) - 1, min(_POINTS, len(scores))).round().astype(np.int64))
-    curve = np.stack([rights / max(int(has.sum()), 1), rights / np.arange(1, len(scores) + 1)], axis=1)[places]
-    average = average_precision(has.astype(np.int64), scores)
-    return {**figures, "average_precision": average, "curve": curve.round(4).tolist()}
+    curve = _curve(rights / max(int(has.sum()), 1), rights / np.arange(1, len(scores) + 1))
+    return {**figures, "average_precision": average_precision(has.astype(np.int64), scores), "curve": curve}
 
 
 def cost_metrics(labels: np.ndarray, answers: np.ndarray, likeliest: np.ndarray, costs: np.ndarray) -> dict[str, Any]:
@@ -108,11 +106,15 @@ def refusal_metrics(right: np.ndarray, confidence: np.ndarray, refused: np.ndarr
     accuracy = float(right[~refused].mean()) if given else None
     order = np.argsort(-confidence, kind="stable")
     answered = np.arange(1, len(right) + 1)
-    places = np.unique(np.linspace(0, len(right) - 1, min(_POINTS, len(right))).round().astype(np.int64))
-    curve = np.stack([answered / len(right), np.cumsum(right[order]) / answered], axis=1)[places]
     return {
         "coverage": given / len(right),
         "accuracy": accuracy,
         "interval": None if accuracy is None else list(accuracy_interval(accuracy, given)),
-        "curve": curve.round(4).tolist(),
+        "curve": _curve(answered / len(right), np.cumsum(right[order]) / answered),
     }
+
+
+def _curve(x: np.ndarray, y: np.ndarray) -> list[list[float]]:
+    """Returns at most 100 of the points of a curve, float (n,) each, spread evenly over it."""
+    places = np.unique(np.linspace(0, len(x) - 1, min(_POINTS, len(x))).round().astype(np.int64))
+    return np.stack([x, y], axis=1)[places].round(4).tolist()

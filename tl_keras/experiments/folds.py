@@ -26,7 +26,7 @@ from tl_keras.data.sources import Source, SourceOptions, open_source
 from tl_keras.data.splits import Splits
 from tl_keras.distribution.cluster import read_cluster
 from tl_keras.errors import ConfigError, DataError
-from tl_keras.evaluation.folds import design_effect, fold_interval
+from tl_keras.evaluation.folds import fold_interval
 from tl_keras.experiments.out_of_fold_table import write_predictions
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.runs.folds import begin_folds
@@ -36,6 +36,7 @@ from tl_keras.tasks.base import task_named
 from tl_keras.training.loop import train_and_evaluate
 from tl_keras.training.model_cache import ModelCache
 from tl_keras.training.out_of_fold import OutOfFold
+from tl_keras.training.outcome import effect_of_groups
 from tl_keras.training.preparation import RunImages, decide, read_images
 
 
@@ -207,8 +208,7 @@ def train_folds(
         validation_images += result.images["validation"]
     labels = source.labels[labelled]
     score = task.score(logits, labels)
-    unit = units(images.inspection.sha256[labelled], source.groups.names[labelled] if source.groups else None)
-    alike = design_effect(lambda rows: task.score(logits[rows], labels[rows]), unit)
+    alike = effect_of_groups(task, images, labelled, logits)
     return OutOfFold(
         images=images,
         fold=fold,

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 
 from tl_keras.backbones.specs import TEXT_TEACHERS, takes_texts
-from tl_keras.config import CAUTIOUS_CUT, CAUTIOUS_FINE_TUNE_FACTOR, ModelConfig, TransferConfig
+from tl_keras.config import CAUTIOUS_CUT, CAUTIOUS_FINE_TUNE_FACTOR, ModelConfig, TransferConfig, epochs_for
 from tl_keras.config.defaults import FEWEST_STEPS
 from tl_keras.data.base import Source
 from tl_keras.errors import BackboneError, ConfigError
@@ -61,8 +61,12 @@ def with_epochs_of_texts(config: TransferConfig, train: np.ndarray) -> TransferC
     training = config.training
     if config.model.method != "fine_tune" or training.epochs:
         return config
-    steps = -(-len(train) // training.global_batch_size)
-    epochs = max(_FINE_TUNING_EPOCHS, -(-FEWEST_STEPS["fine-tuning"] // steps))
+    epochs = epochs_for(
+        len(train),
+        global_batch_size=training.global_batch_size,
+        steps=FEWEST_STEPS["fine-tuning"],
+        fewest=_FINE_TUNING_EPOCHS,
+    )
     return dataclasses.replace(config, training=dataclasses.replace(training, epochs=epochs))
 
 

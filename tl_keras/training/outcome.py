@@ -18,7 +18,7 @@ from tl_keras.runs.records import Progress, RunResult
 from tl_keras.serving.package import PackagedStudent
 from tl_keras.tasks.base import Task
 from tl_keras.training.out_of_fold import OutOfFold
-from tl_keras.training.preparation import PreparedRun
+from tl_keras.training.preparation import PreparedRun, RunImages
 from tl_keras.training.versions import versions
 
 
@@ -110,9 +110,21 @@ def _interval(
     interval = task.interval(logits, labels)
     if groups is None:
         return interval
-    unit = units(prepared.images.inspection.sha256[order], groups.names[order])
-    alike = design_effect(lambda rows: task.score(logits[rows], labels[rows]), unit)
-    return widened(task.score(logits, labels), interval, alike)
+    return widened(task.score(logits, labels), interval, effect_of_groups(task, prepared.images, order, logits))
+
+
+def effect_of_groups(task: Task, images: RunImages, indices: np.ndarray, logits: np.ndarray) -> float:
+    """Returns the factor by which copies and groups enlarge the variance of the score, at least 1; see `design_effect`.
+
+    Args:
+      task: Task that scores.
+      images: Images of the run.
+      indices: Images that were predicted, int64 (k,).
+      logits: Their logits, float32 (k, outputs).
+    """
+    labels, groups = images.source.labels[indices], images.source.groups
+    unit = units(images.inspection.sha256[indices], groups.names[indices] if groups else None)
+    return design_effect(lambda rows: task.score(logits[rows], labels[rows]), unit)
 
 
 def task_measures(
