@@ -202,7 +202,7 @@ class ModelConfig(Locked):
     )
     method: Method = option(
         "fine_tune",
-        "replicate trains the same network from random weights, feature_extraction only a new head, fine_tune also the last "
+        "replicate trains the same network from random weights, feature_extraction only a new head, fine_tune also "
         "layers of the teacher; auto, in train alone, looks at the images and decides.",
         flag="method",
     )

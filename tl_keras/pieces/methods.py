@@ -43,7 +43,7 @@ def fine_tune(
     callbacks: Callbacks = (),
     **options: Any,
 ) -> Run:
-    """Trains a new head, then also the last layers of a pre-trained backbone at a small rate.
+    """Trains a new head, then also layers of a pre-trained backbone at a small rate, all of them by default.
 
     Example:
       ```python
@@ -97,12 +97,11 @@ def fine_tune(
       ConfigError: An option is unknown, or does not work with another.
       TransferError: An error of one of its classes, whose message is one line with what was expected, received, and the remedy.
     """
-    chosen = {"unfreeze": unfreeze, "epochs": epochs, **options}
     return _train(
         "fine_tune",
         data,
         workdir,
-        {"backbone": backbone, **chosen},
+        {"backbone": backbone, "unfreeze": unfreeze, "epochs": epochs, **options},
         head=head,
         optimizer=optimizer,
         augmentation=augmentation,
@@ -149,12 +148,11 @@ def feature_extraction(
     Raises:
       ConfigError: An option is unknown, or does not work with another.
     """
-    chosen = {"epochs": epochs, **options}
     return _train(
         "feature_extraction",
         data,
         workdir,
-        {"backbone": backbone, **chosen},
+        {"backbone": backbone, "epochs": epochs, **options},
         head=head,
         optimizer=optimizer,
         augmentation=augmentation,
@@ -201,12 +199,11 @@ def replicate(
     Raises:
       ConfigError: An option is unknown, or does not work with another.
     """
-    chosen = {"epochs": epochs, **options}
     return _train(
         "replicate",
         data,
         workdir,
-        {"backbone": backbone, **chosen},
+        {"backbone": backbone, "epochs": epochs, **options},
         head=head,
         optimizer=optimizer,
         augmentation=augmentation,

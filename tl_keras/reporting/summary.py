@@ -82,7 +82,7 @@ def next_steps(run: FinishedRun, classes: list[dict[str, Any]], *, in_memory: bo
         steps.append(Step("Try other cuts and rates.", _command("sweep", *data, f"--workdir={run.path}_sweep")))
     elif data and result.method == "feature_extraction":
         step = Step(
-            "Train the last layers too.",
+            "Train the layers of the teacher too.",
             _command("train", *data, "--method=fine_tune", f"--workdir={run.path}_tuned"),
         )
         steps.append(step)

@@ -13,7 +13,7 @@ _SAFE_RATE = 3e-4
 _REASONS = {
     "replicate": "the architecture alone is kept, its weights are random: the measure of what transfer is worth",
     "feature_extraction": "only the new head is trained: right where the new images resemble the teacher's or are few",
-    "fine_tune": "the head first, then the last layers at a small rate: right where the new images differ",
+    "fine_tune": "the head first, then the teacher's layers at a small rate: right where the new images differ",
 }
 
 
