@@ -137,8 +137,8 @@ def expected_errors(probe: Probe) -> int:
 
     An image counts for the likeliest class whose probability is at least the mean that the class has among the images labelled so
     (Northcutt et al. 2021, equation 1), which is more than being likelier than the own label. With 15 labels swapped at random
-    among 550 flowers, whose own labels count 18, it is 26.1 on average over ten draws and 22 to 29, where 98 predictions differ
-    from their label; scaled to all images, as the paper goes on, it is 38 (`benchmarks/label_errors.py`).
+    among 550 flowers, it is 27 on average over ten draws and 23 to 35, where 97 predictions differ from their label
+    (`benchmarks/label_errors.py`). Of a weak probe it counts hard images as errors.
 
     Args:
       probe: Out-of-fold predictions for all images.
