@@ -115,6 +115,11 @@ def test_a_trainer_is_shared_by_runs_that_compile_the_same_step(a_student, a_tra
     assert a_trainer(a_student(), precision="bfloat16") is not trainer
 
 
+def test_the_predictions_of_the_next_run_are_not_traced_again(a_student, models):
+    first = models.predicting(a_student(seed=0))
+    assert models.predicting(a_student(seed=1)) is first
+
+
 def test_a_trained_head_is_handed_on_to_the_same_recipe_alone(a_student, models):
     student = a_student()
     head = models.trained_variables(student, [student.plan.frozen()])

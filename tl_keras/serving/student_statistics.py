@@ -175,9 +175,18 @@ def predict_logits(predict: PredictFn, source: Source, indices: np.ndarray) -> n
     return np.concatenate([predict(part)[1] for part in parts])
 
 
-def make_predict_fn(student: Student, source: Source, *, global_batch_size: int) -> PredictFn:
-    """Returns a function that computes the student's features and logits of a source's images in batches."""
-    model = with_features(student.model)
+def make_predict_fn(
+    student: Student, source: Source, *, global_batch_size: int, model: keras.Model | None = None
+) -> PredictFn:
+    """Returns a function that computes the student's features and logits of a source's images in batches.
+
+    Args:
+      student: The student.
+      source: The images.
+      global_batch_size: Number of images in a batch.
+      model: Model that `with_features` returned for the student, which may have been traced; None for a new one.
+    """
+    model = model or with_features(student.model)
     # JAX compiles for each length.
     unpadded = student.preprocess.without_padding if keras.backend.backend() == "tensorflow" else tf.identity
 

@@ -25,7 +25,7 @@ from tl_keras.data.decoded import held_decoded
 from tl_keras.data.pipeline import evaluation_batches, training_batches
 from tl_keras.data.sources import Source
 from tl_keras.freezing import FreezePlan
-from tl_keras.serving.student_statistics import PredictFn, make_predict_fn, with_features
+from tl_keras.serving.student_statistics import PredictFn, make_predict_fn
 from tl_keras.training.feature_cache import FeatureCache
 from tl_keras.training.features import Features, FeatureStore, ViewsOfImages
 from tl_keras.training.preparation import PreparedRun
@@ -150,11 +150,11 @@ class ImageInputs(PhaseInputs):
     def predict_fn(self) -> PredictFn:
         """Implements `PhaseInputs.predict_fn`."""
         prepared = self._prepared
+        model = prepared.models.predicting(prepared.student)
         if prepared.hardware.processes > 1:  # `predict` would leave each process with a part of the predictions
-            return _layer_by_layer(self, with_features(prepared.student.model))
-        return make_predict_fn(
-            prepared.student, self.source, global_batch_size=prepared.config.training.global_batch_size
-        )
+            return _layer_by_layer(self, model)
+        batch_size = prepared.config.training.global_batch_size
+        return make_predict_fn(prepared.student, self.source, global_batch_size=batch_size, model=model)
 
     @property
     def nbytes_per_image(self) -> int:

@@ -25,6 +25,7 @@ from tl_keras.distribution.distributor import Distributor
 from tl_keras.distribution.hardware import Hardware
 from tl_keras.freezing import FreezePlan
 from tl_keras.runs.records import Progress
+from tl_keras.serving.student_statistics import with_features
 from tl_keras.tasks.base import LossFn, Task
 from tl_keras.training.checkpoints import values_of
 from tl_keras.training.losses import MeanOverImages
@@ -46,6 +47,7 @@ class _Network:
       splits: The network in two parts, by freeze plan.
       trainers: Compiled models, by everything that decides how a step is compiled.
       heads: Trained heads and their progress, by the recipe that decides both.
+      predicting: The network with pooled features and logits as outputs, which Keras traces once; None before it is needed.
     """
 
     student: Student
@@ -53,6 +55,7 @@ class _Network:
     splits: dict[FreezePlan, SplitStudent] = dataclasses.field(default_factory=dict)
     trainers: dict[tuple[Any, ...], keras.Model] = dataclasses.field(default_factory=dict)
     heads: dict[str, tuple[Progress, list[np.ndarray]]] = dataclasses.field(default_factory=dict)
+    predicting: keras.Model | None = None
 
     def keep_teacher_values(self, variables: Iterable[keras.Variable]) -> None:
         """Keeps the present values of variables that are not known yet, which no run has changed."""
@@ -192,6 +195,13 @@ class ModelCache:
         if plan not in splits:
             splits[plan] = split_student(student, plan)
         return splits[plan]
+
+    def predicting(self, student: Student) -> keras.Model:
+        """Returns `with_features` of a student, made once, so that the next run does not trace its predictions again."""
+        network = self._network(student)
+        if network.predicting is None:
+            network.predicting = with_features(student.model)
+        return network.predicting
 
     def splits(self, student: Student) -> list[SplitStudent]:
         """Returns the splits of a student made so far."""
