@@ -17,15 +17,17 @@ PYTEST = -m pytest -n auto --maxprocesses=4 --dist=loadfile $(if $(CI),--fail-on
 SYSMON = $(shell $(BIN)/python -c 'import sys; print("COVERAGE_CORE=sysmon" * (sys.version_info >= (3, 12)))')
 MEASURED = $(if $(SYSMON)$(COVERAGE),--cov=tl_keras --cov-report=term:skip-covered)
 
-# What a few tests need beside `dev`: JAX, a TPU's compiler, KerasHub, TensorFlow Serving's messages. The last three name TensorFlow as
-# what they need, which would lie upon tensorflow-cpu: they come without it, and what else KerasHub needs is named.
-CI_EXTRAS = --editable '.[jax,tpu-check]' kagglehub regex rich sentencepiece tokenizers
-CI_EXTRAS_ALONE = keras-hub 'tensorflow-text>=2.21,<2.22' 'tensorflow-serving-api>=2.21,<2.22'
+# What a few tests need beside `dev`: JAX, a TPU's compiler, KerasHub, TensorFlow Serving's messages, Apache Beam. KerasHub and the two
+# after it name TensorFlow as what they need, which would lie upon tensorflow-cpu; Beam and proto-plus want an older protobuf, pyarrow and
+# Pillow than all else is tested with, and run with these: they come alone, and what else KerasHub and Beam need is named.
+CI_EXTRAS = --editable '.[jax,tpu-check]' kagglehub regex rich sentencepiece tokenizers \
+  beartype dnspython fastavro fasteners httplib2 jsonpickle objsize pymongo pytz sortedcontainers zstandard
+CI_EXTRAS_ALONE = keras-hub 'tensorflow-text>=2.21,<2.22' 'tensorflow-serving-api>=2.21,<2.22' 'apache-beam>=2.77,<2.78' proto-plus
 
 # Where it is set, as in many images of containers, and uv has installed, every process compiles TensorFlow's Python again: 15 s.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo ci-extras test test-notebooks test-slow test-oldest test-keras-versions bench check format audit-packages docs clean
+.PHONY: demo ci-extras test test-notebooks test-slow test-oldest test-keras-versions bench check format audit-packages docs gallery clean
 
 demo: $(VENV)/installed  ## trains, compares the three methods and exports, with no download
 	$(BIN)/python -m tl_keras.demo --workdir=demo_run
@@ -40,8 +42,8 @@ ci-extras: $(VENV)/installed-ci  ## all that the tests can use, so that none is 
 test: $(VENV)/installed-dev  ## the default suite, offline
 	$(SYSMON) $(BIN)/python $(PYTEST) $(MEASURED)
 
-test-notebooks: $(VENV)/installed-dev  ## the notebooks from top to bottom, and Grad-CAM on every family
-	$(BIN)/python $(PYTEST) -m slow tests/colab tests/reporting/test_grad_cam.py
+test-notebooks: $(VENV)/installed-dev  ## the notebooks from top to bottom
+	$(BIN)/python $(PYTEST) -m slow tests/colab
 
 test-slow: $(VENV)/installed-dev  ## every backbone, and what takes minutes
 	$(BIN)/python -m pytest -m slow
@@ -91,8 +93,11 @@ docs: $(VENV)/installed-docs  ## the pages and docstrings as a site, in site/
 	$(BIN)/python tools/list_errors.py
 	$(BIN)/mkdocs build
 
+gallery: $(VENV)/installed-dev  ## three real reports as pictures in docs/images; needs TL_KERAS_TEST_DATA and Chromium
+	$(BIN)/python tools/gallery.py
+
 clean:
-	rm -rf .venv .venv-audit .venv-oldest .venv-keras-* .venv-peers demo_run site
+	rm -rf .venv .venv-audit .venv-oldest .venv-keras-* .venv-peers demo_run gallery site
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \

@@ -26,6 +26,7 @@ PARTS = (
     "serving",
     "whole_run",
     "honest_runs",
+    "start_up",
 )
 
 

@@ -57,6 +57,7 @@ def _step(name: str, pixels: int) -> Callable[[], object]:
     from tl_keras.config import TransferConfig, resolve
     from tl_keras.distribution.distributor import open_distributor
     from tl_keras.distribution.hardware import resolve_hardware
+    from tl_keras.tasks.loss_recipe import LossRecipe
     from tl_keras.tasks.single_label import SINGLE_LABEL
     from tl_keras.training.model_cache import ModelCache
     from tl_keras.training.phases import plan_phases
@@ -74,7 +75,7 @@ def _step(name: str, pixels: int) -> Callable[[], object]:
         plan,
         config.training,
         on_features=False,
-        class_weights=None,
+        loss=LossRecipe(),
         task=SINGLE_LABEL,
         distributor=distributor,
     )

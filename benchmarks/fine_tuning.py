@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import json
 import os
 import pathlib
@@ -41,6 +42,7 @@ class Variant:
       batch: Images per step.
       augmentation: `none`, or `light` as `--augmentation` has it; `gentle` crops at most 20%; `turned` also turns by quarters.
       views: Variations of each image besides the plain one that are shown in turn; 0 for a new one in each epoch.
+      plain: Epochs that show the plain image in place of a new view: every `fourth`, those of the last quarter (`end`), or none.
       batch_norm: `freeze`, or `train` with batch statistics.
       head_steps: Steps of the head before.
       smoothing: Label smoothing.
@@ -48,6 +50,9 @@ class Variant:
       towards_teacher: Decay towards the teacher's weights (L2-SP).
       mixup: Alpha of MixUp's distribution; 0 for none.
       layer_decay: Factor on the rate per block of distance from the head.
+      pixels: Size of the images that fine-tuning sees; 0 for that of evaluation.
+      held_back: Whether every seventh image is held back, as a run holds back validation images.
+      steps_on_all: Steps after those, with a schedule of their own, on all images.
     """
 
     view: str = "squash"
@@ -57,6 +62,7 @@ class Variant:
     batch: int = _BATCH
     augmentation: str = "light"
     views: int = 3
+    plain: str = ""
     batch_norm: str = "freeze"
     head_steps: int = 500
     smoothing: float = 0.0
@@ -64,9 +70,14 @@ class Variant:
     towards_teacher: float = 0.0
     mixup: float = 0.0
     layer_decay: float = 1.0
+    pixels: int = 0
+    held_back: bool = False
+    steps_on_all: int = 0
 
 
 _ALL = Variant(cut="all", rate=3e-4)
+_NEW = dataclasses.replace(_ALL, views=0)
+_HELD = dataclasses.replace(_NEW, held_back=True)
 
 VARIANTS: dict[str, Variant] = {
     "crop, blocks:4": Variant(view="original", cut="blocks:4"),
@@ -82,10 +93,33 @@ VARIANTS: dict[str, Variant] = {
     "all, 1e-3, none": Variant(cut="all", rate=1e-3, augmentation="none"),
     "all, 3e-4, none": dataclasses.replace(_ALL, augmentation="none"),
     "all, 3e-4, gentle": dataclasses.replace(_ALL, augmentation="gentle"),
-    "all, 3e-4, new views": dataclasses.replace(_ALL, views=0),
-    "all, 3e-4, turned": dataclasses.replace(_ALL, views=0, augmentation="turned"),
+    "all, 3e-4, new views": _NEW,
+    "all, 3e-4, new views, every fourth epoch plain": dataclasses.replace(_NEW, plain="fourth"),
+    "all, 3e-4, new views, last quarter plain": dataclasses.replace(_NEW, plain="end"),
+    "all, 3e-4, new views, smoothing": dataclasses.replace(_NEW, smoothing=0.1),
+    "all, 3e-4, new views, 400 steps of 16": dataclasses.replace(_NEW, steps=400, batch=16),
+    "all, 3e-4, new views, 400 steps": dataclasses.replace(_NEW, steps=400),
+    "all, 3e-4, new views, head 50": dataclasses.replace(_NEW, head_steps=50),
+    "all, 3e-4, new views, L2-SP": dataclasses.replace(_NEW, towards_teacher=10.0),
+    "all, 3e-4, new views, 192 px": dataclasses.replace(_NEW, pixels=192),
+    "all, 3e-4, new views, 80 px": dataclasses.replace(_NEW, pixels=80),
+    "all, 3e-4, new views, 112 px": dataclasses.replace(_NEW, pixels=112),
+    "all, 3e-4, new views, 96 px": dataclasses.replace(_NEW, pixels=96),
+    "all, 3e-4, new views, gentle": dataclasses.replace(_NEW, augmentation="gentle"),
+    "all, 3e-4, new views, EMA": dataclasses.replace(_NEW, ema=0.97),
+    "all, 3e-4, new views, MixUp": dataclasses.replace(_NEW, mixup=0.2),
+    "all, 6e-4, new views": dataclasses.replace(_NEW, rate=6e-4),
+    "all, 1e-3, new views": dataclasses.replace(_NEW, rate=1e-3),
+    "all, 1e-3, new views, every fourth epoch plain": dataclasses.replace(_NEW, rate=1e-3, plain="fourth"),
+    "all, 1e-3, new views, decay by depth": dataclasses.replace(_NEW, rate=1e-3, layer_decay=0.85),
+    "all, 3e-4, 1/7 held back": dataclasses.replace(_ALL, held_back=True),
+    "all, 3e-4, new views, 1/7 held back": _HELD,
+    "all, 3e-4, new views, 1/7 held back, then 80 steps on all": dataclasses.replace(_HELD, steps_on_all=80),
+    "all, 3e-4, turned": dataclasses.replace(_NEW, augmentation="turned"),
     "all, 3e-4, BatchNorm trains": dataclasses.replace(_ALL, batch_norm="train"),
     "all, 3e-4, 500 steps": dataclasses.replace(_ALL, steps=500),
+    "all, 3e-4, 100 steps": dataclasses.replace(_ALL, steps=100),
+    "all, 3e-4, 1/7 held back, then 60 steps on all": dataclasses.replace(_ALL, held_back=True, steps_on_all=60),
     "all, 3e-4, 400 steps of 16": dataclasses.replace(_ALL, steps=400, batch=16),
     "all, 3e-4, head 50": dataclasses.replace(_ALL, head_steps=50),
     "all, 1e-3, head 50": Variant(cut="all", rate=1e-3, head_steps=50),
@@ -114,10 +148,13 @@ class Draw:
     """
 
     def __init__(self, path: pathlib.Path, preprocess: Any, seed: int):
+        from tl_keras.data.decoded import DecodedSource
         from tl_keras.data.mirroring import measure_mirroring
         from tl_keras.data.sources import open_source
 
-        self._source, self._preprocess, self._seed = open_source(str(path)), preprocess, seed
+        source = open_source(str(path))
+        self._source = DecodedSource(source, np.arange(len(source)), preprocess.decode)
+        self._preprocess, self._seed = preprocess, seed
         splits = self._source.declared_splits
         self.train, self.test = (np.flatnonzero(splits == split) for split in ("train", "test"))
         self.labels, self.classes = self._source.labels, len(self._source.class_names)
@@ -129,12 +166,15 @@ class Draw:
         transform = self._preprocess.with_resize(view).evaluation_transform
         return self._all((view, split), getattr(self, split), lambda image, seed: transform(image), 0)
 
-    def varied(self, view: str, augmentation: str, number: int) -> np.ndarray:
+    def varied(self, view: str, augmentation: str, number: int, *, pixels: int = 0) -> np.ndarray:
         """Returns one variation of each training image, uint8 (n, size, size, 3)."""
         if augmentation == "none" or number == 0:
             return self.plain(view, "train")
-        transform = _variation(self._preprocess.with_resize(view), augmentation, mirrors=self.mirrors)
-        return self._all((view, augmentation, number), self.train, transform, number)
+        preprocess = self._preprocess.with_resize(view)
+        if pixels:
+            preprocess = preprocess.with_image_size(pixels)
+        transform = _variation(preprocess, augmentation, mirrors=self.mirrors)
+        return self._all((view, augmentation, number, pixels), self.train, transform, number)
 
     def _all(self, key: tuple[Any, ...], indices: np.ndarray, transform: Any, number: int) -> np.ndarray:
         import tensorflow as tf
@@ -201,11 +241,11 @@ class Trainer:
         self._heads: dict[tuple[Any, ...], list[np.ndarray]] = {}
 
     def run(self, images: Draw, variant: Variant, seed: int) -> dict[str, float]:
-        """Returns the test accuracies of a variant, after the head and at the end."""
+        """Returns the test accuracies of a variant: after the head, before training on images held back, and at the end."""
         for variable, value in zip(self._student.model.variables, self._initial, strict=True):
             variable.assign(value)
         self._mask = np.where(np.arange(_MOST_CLASSES) < images.classes, 0.0, -1e9).astype(np.float32)
-        head_key = (id(images), variant.view, variant.augmentation, variant.head_steps)
+        head_key = (id(images), variant.view, variant.augmentation, variant.head_steps, variant.held_back)
         head = self._student.head[-1]
         if head_key not in self._heads:
             frozen = dataclasses.replace(
@@ -218,7 +258,12 @@ class Trainer:
         of_head = self._evaluate(images, variant)
         if variant.steps:
             self._train(images, variant, seed)
-        return {**{f"head_{name}": value for name, value in of_head.items()}, **self._evaluate(images, variant)}
+        before = {}
+        if variant.steps_on_all:
+            before = {f"held_back_{name}": value for name, value in self._evaluate(images, variant).items()}
+            self._train(images, dataclasses.replace(variant, steps=variant.steps_on_all, held_back=False), seed + 1)
+        of_head = {f"head_{name}": value for name, value in of_head.items()}
+        return {**of_head, **before, **self._evaluate(images, variant)}
 
     def _evaluate(self, images: Draw, variant: Variant) -> dict[str, float]:
         from scipy.special import log_softmax
@@ -246,7 +291,15 @@ class Trainer:
 
     def _step(self, variant: Variant) -> tuple[Any, Any, Any]:
         """Returns the frozen part as a function, or None; the optimizer; and a step from inputs and targets."""
-        key = (variant.cut, variant.batch_norm, variant.ema, variant.towards_teacher, variant.layer_decay)
+        key = (
+            variant.cut,
+            variant.batch_norm,
+            variant.ema,
+            variant.towards_teacher,
+            variant.layer_decay,
+            variant.batch,
+            variant.pixels,
+        )
         if key not in self._traced:
             self._traced[key] = self._trace(variant)
         return self._traced[key]
@@ -256,6 +309,7 @@ class Trainer:
         import tensorflow as tf
 
         from tl_keras.builder import plan_student
+        from tl_keras.distribution.folded_batch_norm import folded_batch_norm
         from tl_keras.training.optimizers import TransferAdam, VariableTreatment
         from tl_keras.training.split_student import split_student
 
@@ -266,7 +320,8 @@ class Trainer:
         for layer in self._student.backbone.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.momentum = 0.9
-        variables = split.trained.trainable_variables
+        trained = _of_any_size(split.trained) if variant.pixels else split.trained
+        variables = trained.trainable_variables
         head = {id(variable) for variable in self._student.head[-1].variables}
         treatments = [
             VariableTreatment(
@@ -283,9 +338,10 @@ class Trainer:
 
         @tf.function(reduce_retracing=True)
         def step(inputs: Any, targets: Any, mask: Any) -> Any:
-            with tf.GradientTape() as tape:
-                logits = split.trained(tf.cast(inputs, tf.float32), training=True) + mask
-                loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, logits))
+            with tf.GradientTape() as tape, folded_batch_norm(trained):
+                logits = trained(tf.cast(inputs, tf.float32), training=True) + mask
+                # As in a run, where each image of an epoch counts alike.
+                loss = tf.reduce_sum(tf.nn.softmax_cross_entropy_with_logits(targets, logits)) / variant.batch
             optimizer.apply_gradients(zip(tape.gradient(loss, [v.value for v in variables]), variables, strict=True))
             return loss
 
@@ -299,7 +355,10 @@ class Trainer:
 
         frozen, optimizer, step = self._step(variant)
         keras.utils.set_random_seed(seed)
-        count, random = len(images.train), np.random.default_rng(seed)
+        rows: np.ndarray = np.arange(len(images.train))  # in the order of the classes
+        if variant.held_back:
+            rows = rows[rows % 7 != 3]
+        count, random = len(rows), np.random.default_rng(seed)
         epochs = max(10, -(-variant.steps // -(-count // variant.batch)))
         optimizer.begin(learning_rate=variant.rate, steps=epochs * -(-count // variant.batch), warmup_fraction=0.1)
         targets = np.eye(_MOST_CLASSES, dtype=np.float32)[images.labels[images.train]]
@@ -308,11 +367,13 @@ class Trainer:
         kept: dict[int, np.ndarray] = {}
         for epoch in range(epochs):
             view = epoch % (1 + variant.views) if variant.views else epoch + 1
+            if (variant.plain == "fourth" and epoch % 4 == 0) or (variant.plain == "end" and epoch >= 0.75 * epochs):
+                view = 0
             if view not in kept:
-                pixels = images.varied(variant.view, variant.augmentation, view)
+                pixels = images.varied(variant.view, variant.augmentation, view, pixels=variant.pixels)
                 kept = kept if variant.views else {}
                 kept[view] = pixels if frozen is None else _in_batches(frozen, pixels)
-            order = random.permutation(count)
+            order = rows[random.permutation(count)]
             for first in range(0, count, variant.batch):
                 chosen = order[first : first + variant.batch]
                 if variant.batch_norm == "train" and len(chosen) < variant.batch / 2:
@@ -338,7 +399,25 @@ _PLAIN = {
     "towards_teacher": 0.0,
     "mixup": 0.0,
     "layer_decay": 1.0,
+    "pixels": 0,
 }
+
+
+def _of_any_size(model: Any) -> Any:
+    """Returns a model from images to logits that shares the layers of another and takes images of any size."""
+    import keras
+
+    from tl_keras.keras_internals import call_layers_again, is_graph
+
+    images = keras.Input((None, None, 3))
+    return keras.Model(
+        images,
+        call_layers_again(
+            model,
+            images,
+            instead=lambda layer: functools.partial(call_layers_again, layer) if is_graph(layer) else layer,
+        ),
+    )
 
 
 def _in_batches(function: Any, pixels: np.ndarray) -> np.ndarray:

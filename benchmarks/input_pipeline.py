@@ -37,17 +37,18 @@ def _ours() -> Iterable:
     from tl_keras.builder import choose_backbone
     from tl_keras.config import ModelConfig
     from tl_keras.data.options import SourceOptions
-    from tl_keras.data.pipeline import evaluation_batches
+    from tl_keras.data.pipeline import evaluation_batches, labels_of
     from tl_keras.tasks.single_label import SINGLE_LABEL
     from tl_keras.training.model_cache import ModelCache
 
     source, _ = ModelCache().images(str(_FOLDER), SourceOptions())  # as a run has them, inspected
+    labels = labels_of(source)
     preprocess = choose_backbone(ModelConfig(weights="none", image_size=_PIXELS, resize="squash")).preprocess
     return evaluation_batches(
         source,
         np.arange(len(source)),
         transform=preprocess.evaluation_transform,
-        targets=lambda labels: SINGLE_LABEL.targets(labels, len(source.class_names)),
+        targets=lambda indices, view: SINGLE_LABEL.targets(labels(indices, view), len(source.class_names)),
         global_batch_size=32,
     )
 

@@ -29,6 +29,9 @@ def main() -> None:
     parser.add_argument("--fine_tune", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--image_size", type=int, default=224)
+    parser.add_argument(
+        "--weights", default="imagenet", help="of the network without its top, for sizes that Keras has none for"
+    )
     options = parser.parse_args()
     keras.utils.set_random_seed(options.seed)
     size = (options.image_size, options.image_size)
@@ -41,7 +44,7 @@ def main() -> None:
     classes = len(train.class_names)
     train, validation, test = (dataset.cache().prefetch(2) for dataset in (train, validation, test))
 
-    base = keras.applications.MobileNetV2(include_top=False, weights="imagenet", input_shape=(*size, 3))
+    base = keras.applications.MobileNetV2(include_top=False, weights=options.weights, input_shape=(*size, 3))
     base.trainable = False
     inputs = keras.Input((*size, 3))
     x = keras.layers.RandomFlip("horizontal")(inputs)

@@ -44,6 +44,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
 TEACHERS: dict[str, dict[str, Any]] = {
     "small": {"model.alpha": 0.35, "model.image_size": 128},
     "mobilenet_v2": {},
+    "mobilenet_v2_128": {
+        "model.image_size": 128,
+        "model.weights": str(
+            TEST_DATA / "keras_home/models/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
+        ),
+    },
 }
 
 

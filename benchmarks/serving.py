@@ -12,6 +12,7 @@ Accuracy is on the source's test images, or on all where it declares none. Print
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib.util
 import json
 import pathlib
@@ -29,9 +30,10 @@ from tl_keras.data.sources import open_source
 from tl_keras.serving.export import newest_version
 from tl_keras.serving.formats import FORMATS
 from tl_keras.serving.model_file import TrainedModel, load_model
-from tl_keras.serving.runtime_check import RUNTIMES
+from tl_keras.serving.runtime_check import RUNTIMES, Ask
 
 _CALLS = 20
+_OUTPUT = "probabilities"
 
 # How a format is asked, and with what: encoded files or pixels.
 _Questions = tuple[Callable[[list[np.ndarray]], np.ndarray], list[np.ndarray]]
@@ -69,9 +71,14 @@ def ways_of_asking(run: pathlib.Path, trained: TrainedModel, pixels: list[np.nda
     asked: dict[str, _Questions] = {"keras": (lambda images: call(np.stack(images)).numpy(), pixels)}
     for name, format_ in FORMATS.items():
         if version := newest_version(run / name):
-            ask = RUNTIMES[format_.runtime](str(version / format_.file))
+            runtime = RUNTIMES[format_.runtime](str(version / format_.file), _OUTPUT)
+            ask = functools.partial(_answer, runtime)
             asked[name] = (ask, files if format_.takes_files else pixels)
     return asked
+
+
+def _answer(runtime: Ask, images: list[np.ndarray]) -> np.ndarray:
+    return runtime(images, (_OUTPUT,))[_OUTPUT]
 
 
 def read_images(trained: TrainedModel, data: str) -> tuple[list[np.ndarray], np.ndarray]:

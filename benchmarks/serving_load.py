@@ -4,7 +4,9 @@
 
 Starts `python -m tl_keras.serve`, asks it from this process by HTTP/1.1 connections that stay open, and checks each answer: a photo
 gets its own label, a broken one a 400; 503 with Retry-After is waited for and counted. Before that, the SavedModel is called with
-batches of 1 to 64 of the same files in a process of its own. Prints a table. Clients and server share the machine's processors.
+batches of 1 to 64 of the same files in a process of its own. Prints a table with a row at full load, where each client asks again
+as soon as it is answered, and one at half of that throughput, where requests come at fixed times and are late from then on; then
+how long a JPEG of 15,000 scans takes to be refused. Clients and server share the processors; the table has the clients' part.
 """
 
 from __future__ import annotations
@@ -12,20 +14,30 @@ from __future__ import annotations
 import argparse
 import asyncio
 import base64
+import contextlib
 import dataclasses
+import functools
+import io
 import json
+import os
 import pathlib
 import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 _BATCHES = (1, 2, 4, 8, 16, 32, 64)
 _BROKEN = b"\xff\xd8\xff\xe0 no image"
+_SCANS = 15_000
 _SECONDS_DIRECT = 5.0
+# Enough for the slowest hundredth, and few enough that a soak does not take three times as long.
+_MOST_AT_HALF_LOAD = 2000
 
 
 @dataclasses.dataclass
@@ -81,79 +93,124 @@ async def ask(port: int, body: bytes, tally: Tally, connection: _Connection) -> 
         await asyncio.sleep(float(header.split("retry-after: ")[1].split("\r\n")[0]))
 
 
-async def load(port: int, files: list[bytes], labels: list[str], options: argparse.Namespace) -> tuple[Tally, float]:
-    """Asks the server, and returns what was seen and the seconds that it took."""
+async def load(
+    port: int, files: list[bytes], labels: list[str], options: argparse.Namespace, *, a_second: float = 0.0
+) -> tuple[Tally, float]:
+    """Asks the server, and returns what was seen and the seconds that it took.
+
+    Args:
+      port: Port of the server.
+      files: Photos to send in turn.
+      labels: Label of each.
+      options: Numbers of requests, clients and images in a request, and the part that is broken.
+      a_second: Number of requests that are due per second; 0 for as many as are answered.
+    """
     tally, random = Tally(), np.random.default_rng(0)
     broken = random.random(options.requests) < options.broken
-    waiting = iter(range(options.requests))
+    waiting, answers = iter(range(options.requests)), []
+
+    @functools.cache
+    def body_of(chosen: tuple[int, ...]) -> bytes:
+        contents = [files[index] for index in chosen] or [_BROKEN]
+        return json.dumps({"instances": [{"b64": base64.b64encode(each).decode()} for each in contents]}).encode()
 
     async def client() -> None:
         connection: _Connection = []
         for number in waiting:
-            chosen = [(number * options.images + place) % len(files) for place in range(options.images)]
-            contents = [_BROKEN] if broken[number] else [files[index] for index in chosen]
-            body = json.dumps({"instances": [{"b64": base64.b64encode(each).decode()} for each in contents]}).encode()
-            began = time.perf_counter()
+            places = range(number * options.images, (number + 1) * options.images)
+            chosen = () if broken[number] else tuple(place % len(files) for place in places)
+            body, asked = body_of(chosen), time.perf_counter()
+            if a_second:
+                due = began + number / a_second
+                await asyncio.sleep(due - asked)
+                asked = due
             status, answer = await ask(port, body, tally, connection)
-            tally.seconds.append(time.perf_counter() - began)
-            if broken[number]:
-                tally.refused_broken += status == 400
-                tally.wrong += status != 400
-            else:
-                found = [row["label"] for row in json.loads(answer)["predictions"]] if status == 200 else []
-                tally.wrong += found != [labels[index] for index in chosen]
+            tally.seconds.append(time.perf_counter() - asked)
+            answers.append((chosen, status, answer))
 
     began = time.perf_counter()
     await asyncio.gather(*(client() for _ in range(options.concurrency)))
-    return tally, time.perf_counter() - began
+    seconds = time.perf_counter() - began
+    for chosen, status, answer in answers:  # checked once all are there, since clients and server share the processors
+        if chosen:
+            found = [row["label"] for row in json.loads(answer)["predictions"]] if status == 200 else []
+            tally.wrong += found != [labels[index] for index in chosen]
+        else:
+            tally.refused_broken += status == 400
+            tally.wrong += status != 400
+    return tally, seconds
 
 
 def resident_mib(pid: int) -> float:
-    """Returns the resident memory of a process."""
+    """Returns the resident memory of a process and of those that it has started."""
     status = pathlib.Path(f"/proc/{pid}/status").read_text()
-    return int(status.split("VmRSS:")[1].split()[0]) / 1024
+    children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return int(status.split("VmRSS:")[1].split()[0]) / 1024 + sum(resident_mib(int(child)) for child in children)
 
 
-def main() -> None:
-    """Measures and prints."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--workdir", type=pathlib.Path, required=True)
-    parser.add_argument("--photos", type=pathlib.Path, required=True)
-    parser.add_argument("--requests", type=int, default=2000)
-    parser.add_argument("--concurrency", type=int, default=8)
-    parser.add_argument("--images", type=int, default=1)
-    parser.add_argument("--broken", type=float, default=0.1)
-    parser.add_argument("--direct", action="store_true", help="calls the SavedModel, in this process")
-    options = parser.parse_args()
-    files = [path.read_bytes() for path in sorted(options.photos.rglob("*")) if path.is_file()][:64]
-    version = max((options.workdir / "saved_model").glob("[0-9]*"), key=lambda path: int(path.name))
-    if options.direct:
-        direct(version, files)
-        return
-    known = json.loads(
-        subprocess.check_output([sys.executable, "-m", "benchmarks.serving_load", *sys.argv[1:], "--direct"])
-    )
+def jpeg_of_scans(scans: int) -> bytes:
+    """Returns a progressive JPEG of so many scans."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.new("L", (64, 64), 128).save(file, "JPEG", progressive=True)
+    whole = file.getvalue()
+    last = whole[whole.rindex(b"\xff\xda") : -2]
+    return whole[:-2] + (scans - whole.count(b"\xff\xda")) * last + whole[-2:]
+
+
+def seconds_to_refuse(port: int, body: bytes) -> float:
+    """Returns the seconds after which a request is answered with status 400."""
+    began = time.perf_counter()
+    try:
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/models/model:predict", body).close()
+    except urllib.error.HTTPError as error:
+        if error.code == 400:
+            return time.perf_counter() - began
+    raise SystemExit("the server did not refuse the attack with 400")
+
+
+@contextlib.contextmanager
+def serving(options: argparse.Namespace) -> Iterator[tuple[int, int]]:
+    """Starts the server, and yields its port and process id once it answers."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "tl_keras.serve", f"--workdir={options.workdir}", f"--port={port}"]
+    flags = [f"--{name}={getattr(options, name)}" for name in ("workdir", "runtime", "workers")]
+    command = [sys.executable, "-m", "tl_keras.serve", f"--port={port}", *flags]
     with subprocess.Popen(command) as server:
         try:
-            for _ in range(6000):
+            while server.poll() is None:
                 try:
                     urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz").close()
                     break
                 except OSError:
                     time.sleep(0.1)
-            asyncio.run(load(port, files, known["labels"], argparse.Namespace(**{**vars(options), "requests": 32})))
-            before = resident_mib(server.pid)
-            tally, seconds = asyncio.run(load(port, files, known["labels"], options))
-            after = resident_mib(server.pid)
+            yield port, server.pid
         finally:
             server.terminate()
+            server.wait()
+
+
+def measured(
+    name: str,
+    server: tuple[int, int],
+    files: list[bytes],
+    known: dict[str, Any],
+    options: argparse.Namespace,
+    rate: float,
+) -> dict[str, Any]:
+    """Returns a row of the table; `rate` is the number of requests per second, 0 for as many as are answered."""
+    port, pid = server
+    before, used = resident_mib(pid), time.process_time()
+    tally, seconds = asyncio.run(load(port, files, known["labels"], options, a_second=rate))
+    clients = (time.process_time() - used) / seconds
     p50, p99 = np.quantile(tally.seconds, [0.5, 0.99]) * 1e3
     answered = (options.requests - tally.refused_broken) * options.images / seconds
-    cells = {
+    return {
+        "load": name,
+        "runtime": options.runtime,
+        "processes": options.workers,
         "requests": f"{options.requests:,}",
         "clients": options.concurrency,
         "images each": options.images,
@@ -165,10 +222,46 @@ def main() -> None:
         "images per second": f"{answered:.0f}",
         "direct, best batch": f"{known['rate']:.0f} at {known['batch']}",
         "part of direct": f"{answered / known['rate']:.2f}",
-        "MiB before, after": f"{before:.0f}, {after:.0f}",
+        "cores that clients took": f"{clients:.2f}",
+        "MiB before, after": f"{before:.0f}, {resident_mib(pid):.0f}",
     }
-    for line in (cells, ["---"] * len(cells), cells.values()):
-        print("|", " | ".join(map(str, line)), "|")
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--workdir", type=pathlib.Path, required=True)
+    parser.add_argument("--photos", type=pathlib.Path, required=True)
+    parser.add_argument("--requests", type=int, default=2000)
+    parser.add_argument("--concurrency", type=int, default=8)
+    parser.add_argument("--images", type=int, default=1)
+    parser.add_argument("--broken", type=float, default=0.1)
+    parser.add_argument("--runtime", default="saved_model", help="what the server computes with, see tl_keras.serve")
+    parser.add_argument("--workers", type=int, default=1, help="number of the server's processes")
+    parser.add_argument("--direct", action="store_true", help="calls the SavedModel, in this process")
+    options = parser.parse_args()
+    files = [path.read_bytes() for path in sorted(options.photos.rglob("*")) if path.is_file()][:64]
+    version = max((options.workdir / "saved_model").glob("[0-9]*"), key=lambda path: int(path.name))
+    if options.direct:
+        direct(version, files)
+        return
+    command = [sys.executable, "-m", "benchmarks.serving_load", *sys.argv[1:], "--direct"]
+    known = json.loads(subprocess.check_output(command))
+    with serving(options) as server:
+        asyncio.run(load(server[0], files, known["labels"], argparse.Namespace(**{**vars(options), "requests": 32})))
+        full = measured("full", server, files, known, options, 0.0)
+        for line in (full, ["---"] * len(full), full.values()):
+            print("|", " | ".join(map(str, line)), "|", flush=True)
+        options.requests = min(options.requests, _MOST_AT_HALF_LOAD)
+        half = float(full["images per second"]) / options.images / (1 - options.broken) / 2
+        print(
+            "|", " | ".join(map(str, measured("half", server, files, known, options, half).values())), "|", flush=True
+        )
+        attack = jpeg_of_scans(_SCANS)
+        milliseconds = 1e3 * min(seconds_to_refuse(server[0], attack) for _ in range(3))
+    print(
+        f"a JPEG of {_SCANS:,} scans, {len(attack) / 1e3:.0f} kB: refused in {milliseconds:.0f} ms; load {os.getloadavg()[0]:.1f}"
+    )
 
 
 if __name__ == "__main__":

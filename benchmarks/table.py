@@ -1,4 +1,4 @@
-"""Writes what was measured into docs/benchmarks.md and docs/advice.md: `python -m benchmarks.table`, from benchmarks/results."""
+"""Writes what was measured into docs/benchmarks.md, advice.md and small_models.md: `python -m benchmarks.table`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ PAGE = pathlib.Path(__file__).parents[1] / "docs" / "benchmarks.md"
 # What `python -m benchmarks.advice` writes, which is no part of `python -m benchmarks`, and its page.
 ADVICE = RESULTS / "advice" / "advice.json"
 ADVICE_PAGE = PAGE.with_name("advice.md")
+
+# What `python -m benchmarks.distillation` writes, and its page.
+SMALL = RESULTS / "small" / "small.json"
+SMALL_PAGE = PAGE.with_name("small_models.md")
 
 _BEGIN, _END = "<!-- measured: python -m benchmarks.table -->\n", "<!-- end of what was measured -->\n"
 
@@ -65,6 +69,54 @@ def advice_table(sets: dict[str, dict]) -> str:
     return "\n".join([*lines, f"| mean | | {tau:.2f} | {regret:.1f} | {cost:.2f} | | |"]) + "\n"
 
 
+def small_page(text: str, document: dict) -> str:
+    """Returns the text of a page with what the benchmark of distillation and shrinking found between its two marks."""
+    machine, tables = document["machine"], [_distilled_table(document["runs"]), _shrunk_table(document["shrunk"])]
+    return _between_marks(
+        text, "\n".join([*tables, f"{machine['cores']} x {machine['processor']}, busy with other work.\n"])
+    )
+
+
+def _distilled_table(runs: dict[str, dict]) -> str:
+    """Returns a row for each set: mean accuracies over the seeds, and how much of the gap to the teacher run is closed."""
+    from benchmarks.distillation import VARIANTS
+
+    names = ("teacher run", *VARIANTS)
+    lines = [
+        f"| set | labelled images | seeds | test images | {' | '.join(names)} | gap closed | with unlabelled |",
+        "|---" * (len(names) + 6) + "|",
+    ]
+    for name, labelled in sorted({(run["set"], run["labelled"]) for run in runs.values()}):
+        of_set = [run for run in runs.values() if (run["set"], run["labelled"]) == (name, labelled)]
+        known = [each for each in names if all(each in run for run in of_set)]
+        mean = {each: statistics.mean(run[each] for run in of_set) for each in known}
+        gap = mean["teacher run"] - mean["alone"]
+        closed = [
+            f"{(mean[each] - mean['alone']) / gap:.0%}" if gap > 0 and each in mean else "" for each in VARIANTS[1:]
+        ]
+        images = of_set[0]["images"]
+        cells = [name, images["train"] + images["validation"], len(of_set), f"{images['test']:,}"]
+        cells += [*(f"{mean[each]:.3f}" if each in mean else "not run" for each in names), *closed]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join(lines) + "\n"
+
+
+def _shrunk_table(shrunk: dict[str, dict]) -> str:
+    """Returns a row for each format of each run."""
+    lines = [
+        "| run | format | MB | part of float32 | ms an image | test accuracy | lost, points | answers changed |",
+        "|---" * 8 + "|",
+    ]
+    for name, found in shrunk.items():
+        whole = next((row["megabytes"] for row in found["rows"] if row["format"] == "litert"), None)
+        for row in found["rows"]:
+            cells = [name, row["format"], f"{row['megabytes']:.2f}", f"{row['megabytes'] / whole:.2f}" if whole else ""]
+            cells += [f"{row['milliseconds']:.1f}", f"{row['score']:.3f}", f"{100 * row['loss']:.1f}"]
+            cells.append(f"{row['changed']} of {found['images']:,}")
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 def _between_marks(text: str, measured: str) -> str:
     before, _, rest = text.partition(_BEGIN)
     _, _, after = rest.partition(_END)
@@ -93,3 +145,5 @@ if __name__ == "__main__":
     PAGE.write_text(page(PAGE.read_text(encoding="utf-8"), RESULTS), encoding="utf-8")
     advice = json.loads(ADVICE.read_text(encoding="utf-8"))
     ADVICE_PAGE.write_text(advice_page(ADVICE_PAGE.read_text(encoding="utf-8"), advice), encoding="utf-8")
+    small = json.loads(SMALL.read_text(encoding="utf-8"))
+    SMALL_PAGE.write_text(small_page(SMALL_PAGE.read_text(encoding="utf-8"), small), encoding="utf-8")

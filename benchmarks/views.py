@@ -67,6 +67,19 @@ def accuracy(shown: np.ndarray, labels: np.ndarray, asked: np.ndarray, right: np
         return float((classifier.predict((asked - mean) / scale) == right).mean())
 
 
+def images_of_draw(labels: np.ndarray, train: np.ndarray, draw: int) -> list[np.ndarray]:
+    """Returns the images of a draw, about 150 in all, for each class int64 (k,), in random order.
+
+    Args:
+      labels: int64 (n,).
+      train: int64 (m,), the images to draw from.
+      draw: Number of the draw, its seed.
+    """
+    random, classes = np.random.default_rng(draw), np.unique(labels)
+    each = max(_IMAGES // len(classes), 4)
+    return [random.permutation(train[labels[train] == label])[:each] for label in classes]
+
+
 def measure(name: str, folder: pathlib.Path) -> dict[str, list[float]]:
     """Returns the test accuracies of each view, and of each rule, over the draws of a set."""
     from tl_keras.advice.alternatives import Alternative, choose
@@ -77,11 +90,7 @@ def measure(name: str, folder: pathlib.Path) -> dict[str, list[float]]:
     test = np.flatnonzero(found["splits"] == "test")
     figures: dict[str, list[float]] = {}
     for draw in range(_DRAWS):
-        random = np.random.default_rng(draw)
-        each = max(_IMAGES // len(np.unique(labels)), 4)
-        drawn = np.concatenate(
-            [random.permutation(train[labels[train] == label])[:each] for label in np.unique(labels)]
-        )
+        drawn = np.concatenate(images_of_draw(labels, train, draw))
         scores = {view: accuracy(found[view][drawn], labels[drawn], found[view][test], labels[test]) for view in _VIEWS}
         views = [
             Alternative(
@@ -102,9 +111,9 @@ def measure(name: str, folder: pathlib.Path) -> dict[str, list[float]]:
     return figures
 
 
-def main() -> None:
-    """Prints a row a set, and the mean difference of each column from the teacher's own crop."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def folder_and_sets(description: str | None) -> argparse.Namespace:
+    """Returns the arguments `folder`, which is made, and `sets`, and gets ready to compute features."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     arguments = parser.parse_args()
@@ -113,6 +122,12 @@ def main() -> None:
 
     require_tensorflow()
     arguments.folder.mkdir(parents=True, exist_ok=True)
+    return arguments
+
+
+def main() -> None:
+    """Prints a row a set, and the mean difference of each column from the teacher's own crop."""
+    arguments = folder_and_sets(__doc__)
     gains: dict[str, list[float]] = {}
     for name in arguments.sets:
         figures = measure(name, arguments.folder)

@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import pathlib
 import runpy
+import signal
 import subprocess
 import sys
 import tempfile
@@ -52,5 +53,7 @@ def _become(command: str, arguments: list[str], environment: dict[str, str], *st
     os.environ.update(environment)  # today's, not that of when the first process was forked
     for descriptor, file in enumerate(streams, start=1):
         os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), descriptor)
+    # As in a terminal: a shell's background job, which the tests may be, ignores Ctrl-C, and so would what it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv[1:] = arguments
     runpy.run_module(f"tl_keras.{command}", run_name="__main__", alter_sys=True)

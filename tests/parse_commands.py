@@ -15,6 +15,7 @@ from tl_keras import command_line
 from tl_keras.data import source_names
 from tl_keras.distribution import libtpu
 from tl_keras.reporting import finished_run
+from tl_keras.search import index
 
 
 class Understood(BaseException):
@@ -29,6 +30,7 @@ command_line.require_tensorflow = stop
 source_names.check_source = source_names.parse_source_name  # nothing that is named has to be there
 libtpu.prepare_libtpu = stop  # what comes first in tpu_check
 finished_run.read_run = stop  # and in report
+index.read_index = stop  # and in similar
 
 for line in sys.stdin:
     python, _, module, *arguments = shlex.split(line.partition(" > ")[0], comments=True)

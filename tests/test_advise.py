@@ -1,20 +1,7 @@
 """Tests of tl_keras.advise, the command; its advice is that of `tests/advice`."""
 
 import pytest
-from forked_commands import call_of_command, run_command
-
-from tl_keras.errors import ConfigError
-
-
-@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("10min", 600), ("1.5h", 5400)])
-def test_a_budget_is_read(text, seconds):
-    assert call_of_command("advise", "as_seconds", text) == seconds
-
-
-@pytest.mark.parametrize("text", ["10", "0s", "ten minutes"])
-def test_what_is_no_budget_is_refused(text):
-    with pytest.raises(ConfigError, match="budget"):
-        call_of_command("advise", "as_seconds", text)
+from forked_commands import run_command
 
 
 @pytest.mark.parametrize(

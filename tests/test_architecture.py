@@ -21,6 +21,7 @@ ROOMS = (
     "console",
     "files",
     "user_folders",
+    "lora",
     "config",
     "data",
     "backbones",
@@ -32,12 +33,14 @@ ROOMS = (
     "runs",
     "evaluation",
     "tasks",
+    "search",
     "serving",
     "training",
     "experiments",
     "reporting",
     "advice",
     "weaknesses",
+    "labels",
     "pieces",
 )
 LIBRARY = [
@@ -108,7 +111,7 @@ def test_outside_the_table_a_backbone_is_named_as_a_default_alone():
         if path.parent.name != "backbones" and (names := {*strings} & {*backbone_names()}):
             named[str(path.relative_to(PACKAGE))] = names
     assert named == {
-        "config/fields.py": {"MobileNetV2"},
+        "config/model_fields.py": {"MobileNetV2"},
         "config/quick_start_config.py": {"MobileNetV2"},
         "advice/candidates.py": {"MobileNetV2"},
     }
@@ -135,6 +138,11 @@ TESTED_ELSEWHERE = {
     "__main__.py": "test_commands_table.py",
     "backbones/__main__.py": "backbones/test_main.py",
     "backbones/hub_layers.py": "backbones/test_hub.py",  # models of KerasHub are the whole of what it reads
+    "backbones/hub_sizes.py": "backbones/test_hub.py",
+    # The files of both kinds of records.
+    "data/shards.py": "data/test_tfrecord.py",
+    # The middleware of a server whose requests are tested with and without the secret.
+    "serving/token_check.py": "serving/test_server.py",
     # Two lines each, which the command that reads recipes runs.
     "recipes/default.py": "test_run_flags.py",
     "recipes/quick_start.py": "test_run_flags.py",
@@ -144,6 +152,10 @@ TESTED_ELSEWHERE = {
     # The command is tested together with what it calls, whose name it has.
     "export.py": "serving/test_export.py",
     "sweep.py": "experiments/test_sweep.py",
+    "shrink.py": "experiments/test_shrinking.py",
+    "config/distillation_fields.py": "experiments/test_teacher_comparison.py",
+    "distill.py": "experiments/test_teacher_comparison.py",
+    "experiments/timing.py": "experiments/test_teacher_comparison.py",
 }
 
 

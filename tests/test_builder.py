@@ -1,5 +1,7 @@
 """Tests of tl_keras.builder."""
 
+import dataclasses
+import json
 import pathlib
 import urllib.error
 
@@ -8,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 
+from tl_keras.backbones.teacher_files import EXAMPLE
 from tl_keras.backbones.weights import fingerprint
 from tl_keras.builder import build_backbone, build_student, choose_backbone, load_backbone, load_top
 from tl_keras.config import ModelConfig
@@ -103,6 +106,27 @@ def test_replicate_has_a_batch_norm_momentum_for_short_training():
         layer.momentum for layer in student.backbone.layers if isinstance(layer, keras.layers.BatchNormalization)
     }
     assert momenta == {0.9}
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_replicate_draws_a_file_by_the_seed_of_the_run_whatever_seeds_the_file_has(tmp_path, nested):
+    def seeded(inputs):
+        return keras.layers.Conv2D(4, 3, kernel_initializer=keras.initializers.HeNormal(seed=5))(inputs)
+
+    images = keras.Input((8, 8, 3))
+    model = keras.Model(images, keras.layers.Dropout(0.1, seed=3)(seeded(images)))
+    if nested:
+        images = keras.Input((8, 8, 3))
+        model = keras.Model(images, keras.layers.ReLU()(model(images)))
+    model.save(tmp_path / "teacher.keras")
+    preprocess = dataclasses.replace(EXAMPLE, image_size=8)
+    (tmp_path / "teacher.preprocess.json").write_text(json.dumps(preprocess.to_json()))
+    choice, kernels = choose_backbone(ModelConfig(backbone=str(tmp_path / "teacher.keras"))), []
+    for seed in (0, 1, 0):
+        keras.utils.set_random_seed(seed)
+        kernels.append(build_backbone(choice).get_weights()[0])
+    assert not np.array_equal(kernels[0], kernels[1])
+    np.testing.assert_array_equal(kernels[0], kernels[2])
 
 
 def test_a_file_that_is_not_the_published_one_is_refused_by_name_and_kept(keras_models):

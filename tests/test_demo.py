@@ -15,4 +15,5 @@ def test_it_compares_the_methods_and_the_export_answers(tmp_path):
     assert process.returncode == 0, process.stderr
     for said in ("replicate", "feature_extraction", "fine_tune", "asked with TensorFlow alone, answers: "):
         assert said in process.stdout
+    assert "absl" not in process.stderr  # nor what else compiled code says of itself in the spawned processes
     assert (tmp_path / "fine_tune" / "seed_0" / "saved_model" / "1").is_dir()

@@ -35,8 +35,10 @@ def blocks(page: pathlib.Path, language: str) -> list[str]:
 
 
 def commands(page: pathlib.Path) -> list[str]:
-    """Returns the commands of a page's blocks, or of a recipe's docstring, a line each."""
+    """Returns the commands of a page's blocks, of cells that begin with --data, or of a recipe's docstring, a line each."""
     text = page.read_text() if page.suffix == ".py" else "\n".join(blocks(page, "(?:bash)?"))
+    cells = re.findall(r"\| `(--data=[^`]+)` \|$", page.read_text(), re.M)
+    text = "\n".join([text, *(f"python -m tl_keras.train {flags} --workdir=run1" for flags in cells)])
     return re.findall(r"^ *(python -m tl_keras\.[a-z_]+ .*|python -m tl_keras\.[a-z_]+)$", text, re.M)
 
 
@@ -110,6 +112,8 @@ def test_the_page_has_what_was_measured():
     assert table.page(text, table.RESULTS) == text
     text = table.ADVICE_PAGE.read_text()
     assert table.advice_page(text, json.loads(table.ADVICE.read_text())) == text
+    text = table.SMALL_PAGE.read_text()
+    assert table.small_page(text, json.loads(table.SMALL.read_text())) == text
 
 
 # What the README's commands are run on. The default teacher's weights are real; ResNet50's are not at hand. What trains many

@@ -14,6 +14,12 @@ def test_without_data_it_says_so():
     assert "Traceback" not in process.stderr
 
 
+def test_to_serve_the_page_it_needs_a_directory():
+    process = run_command("inspect", "--data=photos/", "--serve")
+    assert process.returncode == 2
+    assert process.stderr.splitlines()[-1].startswith("error: serve: expected --out=DIRECTORY")
+
+
 def test_it_leaves_a_page_json_and_splits(tmp_path):
     random = np.random.default_rng(0)
     for label in ("cat", "dog"):

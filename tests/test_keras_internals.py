@@ -52,17 +52,16 @@ def own_names() -> set[str]:
 PUBLIC_ALL_THE_SAME = {"_exit"}
 
 
-@pytest.mark.parametrize("path", sorted(TREES), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_private_names_of_other_packages_are_used_in_one_file(path):
-    if path.name not in ("keras_internals.py", "rand_augment.py"):  # the latter for keras-cv
-        assert private_names(TREES[path]) <= own_names() | PUBLIC_ALL_THE_SAME
-        imported = [
-            name
-            for node in ast.walk(TREES[path])
-            if isinstance(node, ast.Import | ast.ImportFrom)
-            for name in [getattr(node, "module", None) or "", *(alias.name for alias in node.names)]
-        ]
-        assert not [name for name in imported if name.startswith("keras.src")]
+def test_private_names_of_other_packages_are_used_in_one_file():
+    allowed = own_names() | PUBLIC_ALL_THE_SAME
+    for path, tree in TREES.items():
+        if path.name in ("keras_internals.py", "rand_augment.py", "hub_layers.py"):  # for keras, keras-cv and KerasHub
+            continue
+        assert private_names(tree) <= allowed, path
+        imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+        modules = [getattr(node, "module", None) or "" for node in imports]
+        imported = [*modules, *(alias.name for node in imports for alias in node.names)]
+        assert not [name for name in imported if name.startswith("keras.src")], path
 
 
 def test_a_graph_is_walked_from_input_to_output(model):
@@ -72,6 +71,11 @@ def test_a_graph_is_walked_from_input_to_output(model):
     for position, node in enumerate(nodes):
         made_before = {id(tensor) for before in nodes[:position] for tensor in before.output_tensors}
         assert {id(tensor) for tensor in node.input_tensors} <= made_before
+
+
+def test_a_functional_model_is_told_from_other_layers(model):
+    assert keras_internals.is_graph(model)
+    assert not any(keras_internals.is_graph(layer) for layer in model.layers)
 
 
 def test_layers_called_again_share_their_weights(model):
@@ -87,6 +91,16 @@ def test_an_optimizer_knows_the_position_of_each_variable(model):
     optimizer.build(model.trainable_variables)
     positions = [keras_internals.variable_position(optimizer, variable) for variable in model.trainable_variables]
     assert positions == list(range(len(model.trainable_variables)))
+
+
+def test_the_kernel_of_a_layer_is_told_from_what_lora_adds():
+    dense = keras.layers.Dense(3)
+    dense.build((None, 2))
+    before = np.asarray(dense.kernel)
+    dense.enable_lora(1)
+    dense.lora_kernel_b.assign(np.ones((1, 3)))
+    np.testing.assert_array_equal(keras_internals.kernel_without_lora(dense), before)
+    assert np.abs(np.asarray(dense.kernel) - before).max() > 0
 
 
 def test_nested_layers_are_found(model):

@@ -4,6 +4,7 @@ import pytest
 from forked_commands import call_of_command, run_command
 
 REPORT = {
+    "noun": "image",
     "images": 1,
     "left_out": ["1 file cannot be decoded"],
     "checks": [{"line": "outliers: 3.0, limit 2.0: changed"}],

@@ -1,8 +1,13 @@
 """Tests of tl_keras.train, the command; `tests/training/test_loop.py` and `test_run_end.py` train by it."""
 
+import pathlib
+import re
+import sys
+
 import pytest
 from forked_commands import call_of_command, run_command
 from golden_results import golden_result
+from pseudo_terminal import lines_on_terminal
 
 
 def test_the_summary_has_scores_sizes_times_and_files():
@@ -39,9 +44,31 @@ def test_of_another_task_the_summary_names_the_score():
         (["photos"], "flags: expected --name=value. Received: photos"),
         (["--epochs=many"], "epochs: expected 0 (by the number of images) or a whole number"),
         (["--method=finetune"], "method: expected one of"),
+        (["--log=mlflw"], "log: expected some of csv, mlflow, wandb"),
+        (["--push=me/student"], "push: expected hf://USER/NAME"),
+        (["--log=csv", "--compare=methods"], "log: expected a single run"),
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(arguments, said):
     process = run_command("train", *arguments)
     assert (process.returncode, process.stdout, process.stderr.count("\n")) == (2, "", 1)
     assert said in process.stderr
+
+
+def form(line: str) -> str:
+    """Returns a line of a run without numbers, device and kept phase, which differ from machine to machine."""
+    line = re.sub(r"Device: .*, because .*", "Device: one.", re.sub(r"\(kept: .*\)", "(kept)", line))
+    return re.sub(r"[\d][\d.,]*(e-?\d+)?", "N", line)
+
+
+@pytest.mark.slow
+def test_a_run_on_a_terminal_leaves_the_lines_that_the_docs_show(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(pathlib.Path(__file__).parent.parent))
+    flags = ("--workdir=run1", "--epochs=2", "--head_epochs=8")
+    shown = lines_on_terminal(sys.executable, "-m", "tl_keras.train", *flags)
+    page = (pathlib.Path(__file__).parent.parent / "docs" / "report.md").read_text(encoding="utf-8")
+    command, *documented = re.search(r"```text\n(\$ python -m tl_keras\.train.*?)```", page, re.S)[1].splitlines()
+    assert command == "$ python -m tl_keras.train --workdir=run1 --epochs=2 --head_epochs=8"
+    assert [form(line) for line in shown] == [form(line) for line in documented]
+    assert len(shown) <= 25

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tl_keras.data.base import RandomAccessSource
     from tl_keras.experiments.measure import evaluate_model
     from tl_keras.pieces.cached_features import Features, features
+    from tl_keras.pieces.estimator import TransferClassifier
     from tl_keras.pieces.labelled_data import LabelledData, load_data
     from tl_keras.pieces.methods import feature_extraction, fine_tune, replicate
     from tl_keras.pieces.run import Run
@@ -66,6 +67,7 @@ __all__ = [
     "SingleLabel",
     "Task",
     "TrainingConfig",
+    "TransferClassifier",
     "TransferConfig",
     "TransferError",
     "WeightsSpec",
@@ -102,6 +104,7 @@ _NEEDS_TENSORFLOW = {
     "Run": "tl_keras.pieces.run",
     "SingleLabel": "tl_keras.tasks.single_label",
     "Task": "tl_keras.tasks.base",
+    "TransferClassifier": "tl_keras.pieces.estimator",
     "WeightsSpec": "tl_keras.backbones.specs",
     "audit_run": "tl_keras.weaknesses.measurement",
     "build": "tl_keras.pieces.students",

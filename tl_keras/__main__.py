@@ -18,18 +18,23 @@ COMMANDS = {
     "before training": {
         "demo": "see what transfer learning is worth, in two minutes, without a download",
         "inspect": "find damaged files, copies, wrong labels and leaks between splits",
+        "embed": "write the features of images without labels, and a first look at them",
+        "similar": "find the images most like a photo",
         "advise": "choose a teacher, a method and how much to unfreeze, with an estimate of time",
+        "label_next": "choose the images to label next, and label them on a page",
         "backbones": "list the pre-trained networks, or show where one can be cut",
     },
     "training": {
         "train": "train a student on images and export it",
         "sweep": "compare several depths of unfreezing",
+        "distill": "train a small student on the answers of a finished run, and on images without labels",
     },
     "using a run": {
         "predict": "classify image files",
         "evaluate": "measure accuracy, overall and by class, on other images",
         "report": "write the page of a run, or one that compares several runs",
         "export": "write another format, and check that it gives the same predictions",
+        "shrink": "measure smaller and faster formats, and learn which loses little",
         "serve": "answer over HTTP, and try photos in a browser",
     },
     "after deployment": {

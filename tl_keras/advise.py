@@ -1,4 +1,4 @@
-"""Recommends a teacher, a method and a cut for your images, with reasons, and prints the `train` command.
+"""Recommends a teacher, a method and a cut for your images or texts, with reasons, and prints the `train` command.
 
     python -m tl_keras.advise --data=photos/
     python -m tl_keras.advise --data=photos/ --candidates=MobileNetV2,MobileNet:0.25,MobileNetV2:embedded --budget=10min
@@ -10,11 +10,11 @@ Candidates are BACKBONE[:WEIGHTS][:ALPHA]; without --candidates, those whose wei
 from __future__ import annotations
 
 import json
-import re
 
 from absl import flags
 
 from tl_keras import command_line, source_flags
+from tl_keras.config import parse_budget
 from tl_keras.errors import ConfigError
 
 source_flags.define("cache_dir", "seed")
@@ -22,34 +22,23 @@ _CANDIDATES = flags.DEFINE_list("candidates", [], "Teachers to try, BACKBONE[:WE
 _BUDGET = flags.DEFINE_string("budget", "", "Time for advice and training together, such as 90s, 10min or 2h.")
 _JSON = flags.DEFINE_boolean("json", False, "Print JSON.")
 
-_SECONDS = {"s": 1, "min": 60, "h": 3600}
-
 
 def main(arguments: list[str]) -> None:
     """Prints the evidence and the recommendation on stdout."""
     if arguments or not flags.FLAGS.data:
         raise ConfigError("flags: expected --data=SOURCE. Use --help to see the flags.")
-    budget = as_seconds(_BUDGET.value) if _BUDGET.value else 0.0
+    budget = parse_budget(_BUDGET.value)
     config = source_flags.config_from_flags()
     command_line.require_tensorflow()
     from tl_keras.advice.advisor import advise, describe
     from tl_keras.advice.candidates import candidates_at_hand, parse_candidate
+    from tl_keras.data.options import SourceOptions
+    from tl_keras.data.table_source import noun_of
 
-    candidates = [parse_candidate(text) for text in _CANDIDATES.value] or candidates_at_hand()
+    noun = noun_of(config.data.source, SourceOptions.of(config))
+    candidates = [parse_candidate(text) for text in _CANDIDATES.value] or candidates_at_hand(noun)
     advice = advise(config, candidates, budget_seconds=budget, try_recipes=True)
     print(json.dumps(advice.to_json(), indent=1) if _JSON.value else describe(advice))
-
-
-def as_seconds(text: str) -> float:
-    """Converts a time such as 90s, 10min or 2h to seconds.
-
-    Raises:
-      ConfigError: The text is not a time.
-    """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|min|h)", text)
-    if match is None or not float(match[1]):
-        raise ConfigError(f"budget: expected a time such as 90s, 10min or 2h. Received: {text}.")
-    return float(match[1]) * _SECONDS[match[2]]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Measures weaknesses that accuracy does not show: worse photos, attacks, and the attack through the public teacher.
+"""Measures weaknesses that accuracy does not show: worse photos, attacks, the attack through the teacher; texts spelt otherwise.
 
     python -m tl_keras.audit --workdir=run1
     python -m tl_keras.audit --workdir=run1 --images=30 --noteacher --json
@@ -19,7 +19,7 @@ from tl_keras.errors import ConfigError
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "The run directory, which receives audit.json.")
 _IMAGES = flags.DEFINE_integer(
-    "images", 100, "Number of test images, each class in proportion; else of validation images.", lower_bound=2
+    "images", 100, "Number of test images or texts, each class in proportion; else of validation images.", lower_bound=2
 )
 _TEACHER = flags.DEFINE_boolean(
     "teacher", True, "Measure the teacher too, if KERAS_HOME has its weights with the 1000 classes."

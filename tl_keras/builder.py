@@ -18,7 +18,7 @@ import numpy as np
 from tl_keras.backbones.blocks import blocks_of
 from tl_keras.backbones.preprocessing import Preprocess, PreprocessSpec
 from tl_keras.backbones.specs import BackboneSpec, BlockSpec, WeightsFile, backbone_spec, takes_texts
-from tl_keras.backbones.teacher_files import TeacherFile, load_teacher, read_teacher_file
+from tl_keras.backbones.teacher_files import TeacherFile, is_teacher_file, load_teacher, read_teacher_file
 from tl_keras.backbones.weights import (
     check_official_weights,
     check_weights_name,
@@ -32,6 +32,7 @@ from tl_keras.config import DEFAULT_RESIZE, DEFAULT_SIGNIFICANT_BITS, ModelConfi
 from tl_keras.errors import BackboneError
 from tl_keras.freezing import FreezePlan, plan_freezing
 from tl_keras.heads import apply_head, initialize_head, layers_from_json
+from tl_keras.lora import enable_lora, initialize_lora, is_lora
 
 if TYPE_CHECKING:
     from tl_keras.text.teachers import TextTeacher
@@ -103,8 +104,10 @@ class Student:
           BackboneError: Backbone or head differ.
         """
         layers = earlier.layers[earlier.layers.index(earlier.get_layer("backbone")) :]
-        pairs = list(zip((self.backbone, *self.head), layers, strict=False))
-        shapes = [[tuple(weight.shape) for weight in layer.weights] for layer in (self.backbone, *self.head[:-1])]
+        ours = [
+            [weight for weight in layer.weights if not is_lora(weight)] for layer in (self.backbone, *self.head[:-1])
+        ]
+        shapes = [[tuple(weight.shape) for weight in weights] for weights in ours]
         if len(layers) != 1 + len(self.head) or shapes != [
             [tuple(w.shape) for w in layer.weights] for layer in layers[:-1]
         ]:
@@ -112,8 +115,9 @@ class Student:
                 "start_from: expected the model.keras of a run with the same backbone, width and head. Received: another network. "
                 "Use the same --backbone, --alpha and head."
             )
-        for ours, theirs in pairs[:-1]:
-            ours.set_weights(theirs.get_weights())
+        for weights, theirs in zip(ours, layers[:-1], strict=True):
+            for weight, value in zip(weights, theirs.get_weights(), strict=True):
+                weight.assign(value)
         known = {name: position for position, name in enumerate(earlier_names)}
         kept = [(position, known[name]) for position, name in enumerate(class_names) if name in known]
         (kernel, bias), (earlier_kernel, earlier_bias) = self.head[-1].get_weights(), layers[-1].get_weights()
@@ -130,7 +134,7 @@ def choose_backbone(config: ModelConfig) -> TeacherChoice:
     """
     if takes_texts(config.backbone):
         return _choose_text_teacher(config)
-    choice = _choose_from_file(config) if config.backbone.endswith(".keras") else _choose_from_table(config)
+    choice = _choose_from_file(config) if is_teacher_file(config.backbone) else _choose_from_table(config)
     of_images = cast("PreprocessSpec", choice.preprocess)
     image_size = config.image_size or choice.preprocess.image_size
     if isinstance(choice.spec, TeacherFile) and image_size != choice.preprocess.image_size:
@@ -227,6 +231,9 @@ def build_student(teacher: TeacherChoice, config: ModelConfig, *, num_classes: i
         for layer in backbone.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.momentum = min(layer.momentum, _BATCH_NORM_MOMENTUM_FROM_SCRATCH)
+    if config.lora_rank:
+        enable_lora(backbone, rank=config.lora_rank)
+        initialize_lora(backbone, seed=seed)
     plan = plan_student(teacher, backbone, config)
     preprocess = teacher.preprocess
     images = keras.Input(preprocess.network_shape, dtype=preprocess.input_dtype, name=preprocess.input_name)
@@ -265,6 +272,7 @@ def plan_student(
         blocks_of_teacher(teacher, backbone),
         unfreeze=unfreeze or config.unfreeze,
         train_batch_norm=config.method == "replicate" or config.batch_norm == "train",
+        lora_rank=config.lora_rank,
     )
 
 
@@ -324,7 +332,7 @@ def build_backbone(teacher: TeacherChoice) -> keras.Model:
       BackboneError: Keras refuses the width, or a file cannot be read.
     """
     if isinstance(teacher.spec, TeacherFile):
-        return keras.models.clone_model(load_teacher(teacher.spec))
+        return keras.models.clone_model(load_teacher(teacher.spec), clone_function=_clone_without_seeds)
     if not isinstance(teacher.spec, BackboneSpec):
         return teacher.spec.build()
     try:
@@ -335,6 +343,17 @@ def build_backbone(teacher: TeacherChoice) -> keras.Model:
         ) from error
     factors = teacher.spec.rescaling_after_normalization
     return _with_rescaling(backbone, factors) if factors else backbone
+
+
+def _clone_without_seeds(layer: keras.layers.Layer) -> keras.layers.Layer:
+    """Returns a new layer like another; its random numbers follow from the run's seed, even if the other has one of its own."""
+    return type(layer).from_config(_without_seeds(layer.get_config()))
+
+
+def _without_seeds(config: Any) -> Any:
+    if isinstance(config, dict):
+        return {name: None if name == "seed" else _without_seeds(value) for name, value in config.items()}
+    return [_without_seeds(value) for value in config] if isinstance(config, list) else config
 
 
 def blocks_of_teacher(teacher: TeacherChoice, backbone: keras.Model) -> tuple[BlockSpec, ...]:

@@ -11,14 +11,13 @@ import importlib.util
 import os
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from absl import flags
 
-from tl_keras.console import printable, protect_terminal, show_details
+from tl_keras.console import import_quietly, printable, protect_terminal, show_details
 from tl_keras.distribution.backend import choose_backend
 from tl_keras.errors import ConfigError, DependencyError, Terminated, TransferError
 
@@ -107,9 +106,11 @@ def require_tensorflow(strategy: str = "auto", *, whole_keras: bool = False) -> 
     # they make MobileNetV2 three times faster (benchmarks/forward.py).
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     level = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # INFO and WARNING lines do not concern the user
-    quiet = contextlib.nullcontext() if level in ("0", "1") else _quiet()
-    with quiet, _withheld(() if whole_keras else _KERAS_CAN_DO_WITHOUT):
-        importlib.import_module("tensorflow")
+    with _withheld(() if whole_keras else _KERAS_CAN_DO_WITHOUT):
+        if level in ("0", "1"):
+            importlib.import_module("tensorflow")
+        else:
+            import_quietly("tensorflow")
 
 
 @contextlib.contextmanager
@@ -123,21 +124,3 @@ def _withheld(packages: Iterable[str]) -> Iterator[None]:
     finally:
         for name in absent:
             del modules[name]
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Holds back what compiled code writes to stderr, where no log level applies yet; prints it after an error."""
-    sys.stderr.flush()
-    stderr = os.dup(2)
-    with tempfile.TemporaryFile() as kept:
-        os.dup2(kept.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            kept.seek(0)
-            os.write(stderr, kept.read())
-            raise
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import enum
+import importlib
 import io
+import os
 import re
 import sys
+import tempfile
 from typing import TextIO
 
 # C0 and C1 control codes, Unicode's line breaks, characters that reverse the direction of writing, and bytes outside UTF-8.
@@ -74,6 +77,11 @@ def printable(name: object) -> str:
     return _IN_NAME.sub(_escaped, str(name))
 
 
+def first_line(error: Exception) -> str:
+    """Returns the first line of an error's message, printable and without its full stop; of an empty one its type."""
+    return printable((str(error).strip().splitlines() or [type(error).__name__])[0][:300]).rstrip(".")
+
+
 def protect_terminal() -> None:
     r"""Makes stdout and stderr write escape codes, and characters that their encoding lacks, as `\x1b` and the like."""
     for name in ("stdout", "stderr"):
@@ -99,3 +107,27 @@ class _Printable(io.TextIOWrapper):
 
 def _escaped(match: re.Match[str]) -> str:
     return match.group().encode("unicode_escape").decode("ascii")
+
+
+def import_quietly(module: str) -> None:
+    """Imports a module, and holds back what its compiled code writes to stderr, where no log level applies yet.
+
+    Args:
+      module: Name of the module.
+
+    Raises:
+      ImportError: It cannot be imported; what it wrote is printed.
+    """
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as kept:
+        os.dup2(kept.fileno(), 2)
+        try:
+            importlib.import_module(module)
+        except BaseException:
+            kept.seek(0)
+            os.write(stderr, kept.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)

@@ -3,7 +3,8 @@
     python -m tl_keras.evaluate --model=run1 --data=photos/test_set/
     python -m tl_keras.evaluate --model=run1/saved_model --data=csv:labels.csv --split=test --json
 
---model is a run directory, a .keras file or a SavedModel directory; --data is any source that `train` takes.
+--model is a run directory, a .keras file or the directory of an export, such as run1/litert; --data is any source that `train`
+takes.
 """
 
 from __future__ import annotations
@@ -14,15 +15,22 @@ import sys
 from absl import flags
 
 from tl_keras import command_line, source_flags
+from tl_keras.config import ANSWERED_VIEWS
 from tl_keras.data.options import SourceOptions
 from tl_keras.errors import ConfigError
 
-_MODEL = flags.DEFINE_string("model", None, "A run directory, a .keras file or a SavedModel directory.")
+_MODEL = flags.DEFINE_string("model", None, "A run directory, a .keras file or the directory of an export.")
 source_flags.define("max_pixels", "costs", "refuse_below")
 _SPLIT = flags.DEFINE_string(
     "split", "", "train, validation or test; by default test if the source declares it, else everything."
 )
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Number of images at a time.", lower_bound=1)
+_VIEWS = flags.DEFINE_enum(
+    "test_time_augmentation",
+    "none",
+    ANSWERED_VIEWS,
+    "Average the answers for an image and its mirror image, or for its middle and four corners: twice or five times the work.",
+)
 _JSON = flags.DEFINE_boolean("json", False, "Print JSON.")
 
 
@@ -42,6 +50,7 @@ def main(arguments: list[str]) -> None:
         max_pixels=config.data.max_pixels,
         batch_size=_BATCH_SIZE.value,
         decision=config.decision,
+        views=_VIEWS.value,
     )
     for note in metrics["notes"]:
         print(f"data: {note}", file=sys.stderr)

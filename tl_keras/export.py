@@ -15,11 +15,17 @@ from typing import Any
 from absl import flags
 
 from tl_keras import command_line
-from tl_keras.config import EXPORTS, export_formats
+from tl_keras.config import ANSWERED_VIEWS, EXPORTS, export_formats
 from tl_keras.errors import ConfigError
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "The run directory, with model.keras in it.")
 _FORMAT = flags.DEFINE_string("format", "saved_model", f"One or more of {','.join(EXPORTS)}, comma-separated.")
+_VIEWS = flags.DEFINE_enum(
+    "test_time_augmentation",
+    "none",
+    ANSWERED_VIEWS,
+    "Average the answers for an image and its mirror image, or for its middle and four corners: twice or five times the work.",
+)
 _JSON = flags.DEFINE_boolean("json", False, "Print JSON.")
 
 
@@ -33,7 +39,7 @@ def main(arguments: list[str]) -> None:
     command_line.require_tensorflow()
     from tl_keras.serving.export import export_run
 
-    rows = export_run(_WORKDIR.value, formats)
+    rows = export_run(_WORKDIR.value, formats, views=_VIEWS.value)
     print(json.dumps(rows, indent=1) if _JSON.value else as_text(rows))
 
 

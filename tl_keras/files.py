@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import importlib.util
 import os
 import pathlib
 import shutil
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from tl_keras.errors import WorkdirError
+from tl_keras.errors import ConfigError, DependencyError, WorkdirError
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NOT_ALLOWED = {
@@ -51,6 +52,24 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
                 temporary.replace(path)
     finally:
         remove(temporary)
+
+
+def require_suffix(path: pathlib.Path, suffixes: Sequence[str]) -> None:
+    """Raises an error unless a table can be written to a file of this name.
+
+    Args:
+      path: File to write.
+      suffixes: Suffixes of the formats that can be written, two or more; `.parquet` needs a package.
+
+    Raises:
+      ConfigError: The suffix says no known format.
+      DependencyError: The package for it is missing.
+    """
+    if path.suffix not in suffixes:
+        known = f"{', '.join(suffixes[:-1])} or {suffixes[-1]}"
+        raise ConfigError(f"out: expected a name that ends in {known}. Received: {path}.")
+    if path.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise DependencyError("out: expected the package pyarrow for Parquet. Run: pip install 'tl_keras[tables]'")
 
 
 def remove(path: pathlib.Path) -> None:

@@ -16,6 +16,7 @@ import keras
 from tl_keras.backbones.specs import BlockSpec
 from tl_keras.errors import BackboneError, nearest
 from tl_keras.keras_internals import all_layers, own_trainable_variables
+from tl_keras.lora import is_lora
 from tl_keras.unfreeze import parse_unfreeze
 
 
@@ -39,6 +40,7 @@ class FreezePlan:
       trained: Positions in `backbone.layers` of the layers that train.
       train_batch_norm: Whether BatchNorm inside them updates its statistics and weights.
       note: Sentence that says where the cut was moved to a block edge, else empty.
+      lora_rank: Rank of the matrices that alone train in these layers, see `tl_keras.lora`; 0 if the layers' own weights do.
     """
 
     unfreeze: str
@@ -46,6 +48,7 @@ class FreezePlan:
     trained: frozenset[int]
     train_batch_norm: bool
     note: str
+    lora_rank: int = 0
 
     def apply(self, backbone: keras.Model) -> None:
         """Sets `trainable` on the backbone and all its layers. Compile afterwards, since Keras ignores a later change."""
@@ -55,15 +58,18 @@ class FreezePlan:
             for inner in all_layers(layer):
                 if isinstance(inner, keras.layers.BatchNormalization) and not self.train_batch_norm:
                     inner.trainable = False
+                if self.lora_rank:
+                    for weight in own_trainable_variables(inner):
+                        weight.trainable = weight.trainable and is_lora(weight)
 
     def trained_weights(self, backbone: keras.Model) -> list[keras.Variable]:
         """Returns the weights that gradients change, whatever `trainable` says at present."""
-        return [weight for layer, _ in self._trained_layers(backbone) for weight in _learned(layer)]
+        return [weight for layer, _ in self._trained_layers(backbone) for weight in self._learned(layer)]
 
     def frozen_weights(self, backbone: keras.Model) -> list[keras.Variable]:
         """Returns the weights that must not change; statistics of a BatchNorm that trains are in neither list."""
         layers = list(self._trained_layers(backbone))
-        changing = {id(weight) for layer, _ in layers for weight in _learned(layer)}
+        changing = {id(weight) for layer, _ in layers for weight in self._learned(layer)}
         changing |= {
             id(weight)
             for layer, _ in layers
@@ -87,7 +93,7 @@ class FreezePlan:
         return {
             id(weight): sum(position < end for end in ends) - 1
             for layer, position in self._trained_layers(backbone)
-            for weight in _learned(layer)
+            for weight in self._learned(layer)
         }
 
     def _trained_layers(self, backbone: keras.Model) -> Iterator[tuple[keras.layers.Layer, int]]:
@@ -97,6 +103,14 @@ class FreezePlan:
                 if self.train_batch_norm or not isinstance(layer, keras.layers.BatchNormalization):
                     yield layer, position
 
+    def _learned(self, layer: keras.layers.Layer) -> list[keras.Variable]:
+        """Returns the weights of a layer itself that gradients change, whatever `trainable` says at present."""
+        if isinstance(layer, keras.layers.BatchNormalization):
+            learned = [weight for weight in (layer.gamma, layer.beta) if weight is not None]
+        else:
+            learned = own_trainable_variables(layer)
+        return [weight for weight in learned if is_lora(weight)] if self.lora_rank else learned
+
     def frozen(self) -> FreezePlan:
         """Returns the plan for the same backbone in which nothing trains."""
         blocks = tuple(dataclasses.replace(block, trained_layers=0) for block in self.blocks)
@@ -104,9 +118,11 @@ class FreezePlan:
 
     def first_trained(self, backbone: keras.Model) -> int:
         """Returns the position of the first layer with weights that trains, or the number of layers if none does."""
-        return min(
-            (position for position in self.trained if backbone.layers[position].weights), default=len(backbone.layers)
-        )
+        having = [position for position in self.trained if self._has_weights(backbone.layers[position])]
+        return min(having, default=len(backbone.layers))
+
+    def _has_weights(self, layer: keras.layers.Layer) -> bool:
+        return any(is_lora(weight) or not self.lora_rank for weight in layer.weights)
 
     def table(self, *, layer_decay: float, batch_norm: str) -> str:
         """Returns the plan as lines of blocks, layers, parameters and treatment; adjacent frozen blocks share a line.
@@ -147,11 +163,17 @@ class FreezePlan:
         return (
             f"{len(touched)} of {len(self.blocks)} blocks train{'' if whole else ' in part'} "
             f"({touched[0].name}{f' to {touched[-1].name}' if len(touched) > 1 else ''})"
+            f"{f', through LoRA of rank {self.lora_rank}' if self.lora_rank else ''}"
         )
 
 
 def plan_freezing(
-    backbone: keras.Model, blocks: tuple[BlockSpec, ...], *, unfreeze: str, train_batch_norm: bool
+    backbone: keras.Model,
+    blocks: tuple[BlockSpec, ...],
+    *,
+    unfreeze: str,
+    train_batch_norm: bool,
+    lora_rank: int = 0,
 ) -> FreezePlan:
     """Resolves which layers of a built backbone train.
 
@@ -162,6 +184,7 @@ def plan_freezing(
         of the layers; `from:NAME`, from that layer or block to the output; `regex:R`, the layers whose name matches
         anywhere. All but `regex` are widened to whole blocks.
       train_batch_norm: Whether BatchNorm trains in the layers that train.
+      lora_rank: Rank of LoRA's matrices in the backbone, which then alone train; 0 without.
 
     Raises:
       BackboneError: `unfreeze` is not understood, or names no layer with weights.
@@ -186,7 +209,7 @@ def plan_freezing(
         )
         for block, start, end in zip(blocks, starts, ends, strict=True)
     )
-    return FreezePlan(unfreeze, block_plans, frozenset(trained), train_batch_norm, note)
+    return FreezePlan(unfreeze, block_plans, frozenset(trained), train_batch_norm, note, lora_rank)
 
 
 def _block_starts(backbone: keras.Model, blocks: tuple[BlockSpec, ...]) -> list[int]:
@@ -234,10 +257,3 @@ def _named(backbone: keras.Model, blocks: tuple[BlockSpec, ...], starts: list[in
             f"{nearest(name, known)}The blocks are: {', '.join(block.name for block in blocks)}."
         )
     return known[name]
-
-
-def _learned(layer: keras.layers.Layer) -> list[keras.Variable]:
-    """Returns the weights of a layer itself that gradients change, whatever `trainable` says at present."""
-    if isinstance(layer, keras.layers.BatchNormalization):
-        return [weight for weight in (layer.gamma, layer.beta) if weight is not None]
-    return own_trainable_variables(layer)

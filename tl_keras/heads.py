@@ -10,6 +10,7 @@ import keras
 
 from tl_keras.backbones.keras_file import require_network_alone
 from tl_keras.config import parse_layers
+from tl_keras.console import first_line
 from tl_keras.errors import ConfigError
 
 
@@ -120,6 +121,6 @@ def layers_from_json(text: str) -> list[keras.layers.Layer]:
     except Exception as error:  # Keras raises its own types
         raise ConfigError(
             f"head_layers: expected layers of Keras itself, which any program can read from model.keras. Received: "
-            f"{(str(error).strip().splitlines() or [type(error).__name__])[0][:200]}. Put layers of your own on a model of "
+            f"{first_line(error)}. Put layers of your own on a model of "
             "tl_keras.build, and train it with fit."
         ) from error

@@ -1,6 +1,7 @@
-"""Finds out what is wrong with your images: damaged files, copies, likely wrong labels, outliers, leaks between splits.
+"""Finds out what is wrong with your images or texts: damaged files, copies, likely wrong labels, outliers, leaks between splits.
 
     python -m tl_keras.inspect --data=photos/ --out=report
+    python -m tl_keras.inspect --data=photos/ --out=report --serve            (labels that are corrected go into report/labels.csv)
     python -m tl_keras.inspect --data=photos/ --out=report --write_splits=clean.csv
 
 The command writes report/inspection.json and report/inspection.html, a page with thumbnails that needs nothing else; and
@@ -10,14 +11,15 @@ report/groups.csv where images belong together that would make an accuracy too h
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
 from typing import TYPE_CHECKING
 
 from absl import flags
 
-from tl_keras import command_line, source_flags
-from tl_keras.errors import ConfigError
+from tl_keras import beam_flags, command_line, source_flags
+from tl_keras.errors import ConfigError, if_stopped
 
 if TYPE_CHECKING:
     from tl_keras.data.sources import Source
@@ -26,9 +28,21 @@ source_flags.define("cache_dir", "max_pixels", "seed")
 _OUT = flags.DEFINE_string(
     "out", "", "Directory for inspection.json and inspection.html; by default nothing is written."
 )
+beam_flags.define()
 _WRITE_SPLITS = flags.DEFINE_string("write_splits", "", "CSV file to write clean splits to.")
+_SERVE = flags.DEFINE_boolean(
+    "serve",
+    False,
+    "Open the page to this machine and write the labels that are corrected there to labels.csv; needs --out.",
+)
+_PORT = flags.DEFINE_integer(
+    "port", 0, "With --serve: port on this machine; 0 is any free one.", lower_bound=0, upper_bound=65535
+)
 _TEACHER = flags.DEFINE_string(
-    "teacher", "", "Teacher whose features judge labels, BACKBONE[:WEIGHTS][:ALPHA]; default MobileNetV2 if present."
+    "teacher",
+    "",
+    "Teacher whose features judge labels, BACKBONE[:WEIGHTS][:ALPHA]; by default MobileNetV2 if present, and MiniLM-L6 for "
+    "texts.",
 )
 
 
@@ -36,13 +50,16 @@ def main(arguments: list[str]) -> None:
     """Prints the report on stdout."""
     if arguments or not flags.FLAGS.data:
         raise ConfigError("flags: expected --data=SOURCE. Use --help to see the flags.")
+    if _SERVE.value and not _OUT.value:
+        raise ConfigError("serve: expected --out=DIRECTORY, where labels.csv is written. Received: no --out. Name one.")
     config = source_flags.config_from_flags()
+    beam = beam_flags.beam_options()
     command_line.require_tensorflow()
     from tl_keras.advice.candidates import parse_candidate, preferred_candidate
     from tl_keras.advice.data_page import page
     from tl_keras.advice.data_report import clean_splits, describe, inspect_closely, write_splits
+    from tl_keras.advice.data_table import can_be_written
     from tl_keras.advice.leak import TABLE, write_groups
-    from tl_keras.data.base import FileSource
     from tl_keras.data.options import SourceOptions
     from tl_keras.data.sources import open_source
     from tl_keras.runs.directory import RunDirectory
@@ -51,7 +68,11 @@ def main(arguments: list[str]) -> None:
     out = RunDirectory(_OUT.value) if _OUT.value else None
     if out:
         out.check_writable()
-    teacher = parse_candidate(_TEACHER.value) if _TEACHER.value else preferred_candidate()
+    teacher = parse_candidate(_TEACHER.value) if _TEACHER.value else preferred_candidate(source.noun)
+    if beam is not None:
+        from tl_keras.advice.beam_index import embed_with_beam
+
+        embed_with_beam(dataclasses.replace(config, model=teacher.choose(config.model)), options=beam)
     report = inspect_closely(source, teacher, config)
     print(describe(report))
     if out:
@@ -59,7 +80,7 @@ def main(arguments: list[str]) -> None:
         out.write_text("inspection.json", json.dumps(report.to_json(), indent=1) + "\n")
         out.write_text("inspection.html", page(report))
         print(f"wrote: {out.path}/inspection.html, {out.path}/inspection.json")
-        if report.leak and not report.leak.declared and isinstance(source, FileSource):
+        if report.leak and not report.leak.declared and can_be_written(source):
             table = out.path / TABLE
             write_groups(source, report.leak, table)
             print(f"wrote: {table}; python -m tl_keras.train --data=csv:{table}{_flags(source, config.task)}")
@@ -69,6 +90,18 @@ def main(arguments: list[str]) -> None:
         write_splits(report, splits, path)
         kept = f"{len(splits.train)} train, {len(splits.validation)} validation, {len(splits.test)} test"
         print(f"wrote: {path} ({kept}); python -m tl_keras.train --data=csv:{path}{_flags(source, config.task)}")
+    if out and _SERVE.value:
+        _serve(out.path / "inspection.html", out.path / "labels.csv")
+
+
+@if_stopped("what was saved is in labels.csv")
+def _serve(page: pathlib.Path, table: pathlib.Path) -> None:
+    """Serves the page until Ctrl-C."""
+    from tl_keras.advice.correction_server import CorrectionServer
+
+    with CorrectionServer(page.read_text(encoding="utf-8"), table, port=_PORT.value) as server:
+        print(f"open {server.address}; it saves {table}; Ctrl-C ends it", flush=True)
+        server.serve_forever()
 
 
 def _flags(source: Source, task: str) -> str:

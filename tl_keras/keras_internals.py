@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tl_keras.errors import DependencyError
@@ -29,6 +29,11 @@ def graph_nodes(model: keras.Model) -> list[Any]:
     return [node for depth in sorted(depths, reverse=True) for node in depths[depth]]
 
 
+def is_graph(layer: keras.layers.Layer) -> bool:
+    """Returns whether a layer is a functional model, which `graph_nodes` reads."""
+    return hasattr(layer, "_nodes_by_depth")
+
+
 def call_layers_again(model: keras.Model, inputs: Any, *, instead: Callable[[Any], Any] = lambda layer: layer) -> Any:
     """Calls the layers of a functional model once more on another symbolic input, and returns the symbolic output.
 
@@ -45,6 +50,11 @@ def own_trainable_variables(layer: keras.layers.Layer) -> list[keras.Variable]:
     return [variable for variable in _private(layer, "_trainable_variables") if variable is not None]
 
 
+def kernel_without_lora(layer: keras.layers.Layer) -> keras.Variable:
+    """Returns the kernel of a dense layer itself; its `kernel` is the sum with the product of LoRA's matrices."""
+    return _private(layer, "_kernel")
+
+
 def variable_position(optimizer: keras.optimizers.Optimizer, variable: Any) -> int:
     """Returns the position of a variable, as `update_step` received it, among the variables that an optimizer trains."""
     return _private(optimizer, "_get_variable_index")(variable)
@@ -53,6 +63,46 @@ def variable_position(optimizer: keras.optimizers.Optimizer, variable: Any) -> i
 def all_layers(model: keras.layers.Layer) -> list[keras.layers.Layer]:
     """Returns a model or layer itself, its layers, and those inside them."""
     return list(_private(model, "_flatten_layers")())
+
+
+@contextlib.contextmanager
+def recorded_attention(layers: Sequence[keras.layers.Layer], added: Sequence[Any] = ()) -> Iterator[list[Any]]:
+    """Makes layers of attention note the probabilities that they compute, in the order of their calls.
+
+    Args:
+      layers: `keras.layers.MultiHeadAttention` layers.
+      added: Tensors to add to the probabilities of each call, (batch, heads, to, from); none if empty.
+
+    Yields:
+      The probabilities, (batch, heads, to, from), of each call so far.
+    """
+    recorded: list[Any] = []
+
+    def with_scores(call: Callable[..., Any]) -> Callable[..., Any]:
+        def called(*args: Any, return_attention_scores: bool = False, **kwargs: Any) -> Any:
+            # Keras computes probabilities one by one only where they are asked for.
+            both = call(*args, return_attention_scores=True, **kwargs)
+            return both if return_attention_scores else both[0]
+
+        return called
+
+    def noting(softmax: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*args: Any, **kwargs: Any) -> Any:
+            probabilities = softmax(*args, **kwargs)
+            if added:
+                probabilities = probabilities + added[len(recorded)]
+            recorded.append(probabilities)
+            return probabilities
+
+        return noted
+
+    for layer in layers:
+        vars(layer).update(call=with_scores(layer.call), _masked_softmax=noting(_private(layer, "_masked_softmax")))
+    try:
+        yield recorded
+    finally:
+        for layer in layers:
+            del vars(layer)["call"], vars(layer)["_masked_softmax"]
 
 
 def build_metrics(model: keras.Model, batch: tuple[Any, ...]) -> None:

@@ -1,12 +1,14 @@
-"""Classifies image files.
+"""Classifies image files, or texts.
 
     python -m tl_keras.predict --model=run1 photo.jpg more_photos/
     python -m tl_keras.predict --model=run1/saved_model --format=jsonl --top_k=3 more_photos/
     python -m tl_keras.predict --model=run1 --out=answers.parquet photos/   (.csv, .jsonl or .parquet; the same command goes on)
+    python -m tl_keras.predict --model=run1 --out=answers.parquet --beam photos/       (the same, on all cores or a cluster)
     python -m tl_keras.predict --model=run2 "What is a caldera?"        (a model of texts; see docs/text.md)
+    python -m tl_keras.predict --model=run2 --texts=questions.txt       (a text per line, or csv:FILE with a column of texts)
 
---model is a run directory, a .keras file or a SavedModel directory. If a file is not an image, its row says so, the
-other files are classified, and the exit status is 2.
+--model is a run directory, a .keras file or the directory of an export, such as run1/litert. If a file is not an image, its row
+says so, the other files are classified, and the exit status is 2.
 """
 
 from __future__ import annotations
@@ -18,13 +20,13 @@ from typing import Any
 
 from absl import flags
 
-from tl_keras import command_line, option_flags
-from tl_keras.config import DEFAULT_MAX_PIXELS, TransferConfig
+from tl_keras import beam_flags, command_line, option_flags
+from tl_keras.config import ANSWERED_VIEWS, DEFAULT_MAX_PIXELS, DecisionConfig, TransferConfig
 from tl_keras.console import number_of, printable
 from tl_keras.data.image_files import list_images
 from tl_keras.errors import ConfigError
 
-_MODEL = flags.DEFINE_string("model", None, "A run directory, a .keras file or a SavedModel directory.")
+_MODEL = flags.DEFINE_string("model", None, "A run directory, a .keras file or the directory of an export.")
 _FORMAT = flags.DEFINE_enum("format", "table", ["table", "jsonl"], "A table, or one JSON object per line.")
 _TOP_K = flags.DEFINE_integer("top_k", 1, "Number of labels for each image.", lower_bound=1)
 _MAX_PIXELS = flags.DEFINE_integer(
@@ -36,24 +38,39 @@ _MAX_PIXELS = flags.DEFINE_integer(
 _OUT = flags.DEFINE_string(
     "out", "", "File to write instead of printing: .csv, .jsonl or .parquet; a run that was stopped goes on."
 )
+beam_flags.define()
+_TEXTS = flags.DEFINE_string("texts", "", "File of texts to classify: a .txt with a text per line, or csv:FILE.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Number of images at a time.", lower_bound=1)
+_VIEWS = flags.DEFINE_enum(
+    "test_time_augmentation",
+    "none",
+    ANSWERED_VIEWS,
+    "Average the answers for an image and its mirror image, or for its middle and four corners: twice or five times the work.",
+)
 option_flags.define(("costs", "refuse_below"))
 
 
 def main(arguments: list[str]) -> int:
     """Prints a row for each image on stdout; returns 2 if a file is not an image."""
-    if not arguments or not _MODEL.value:
+    if not (arguments or _TEXTS.value) or not _MODEL.value:
         raise ConfigError(
             "flags: expected --model=RUN_DIRECTORY and image files or directories. Use --help to see the flags."
         )
+    if _TEXTS.value:
+        from tl_keras.data.text_lines import read_texts
+
+        arguments = [*arguments, *read_texts(_TEXTS.value)]
+    beam = beam_flags.beam_options()
+    if beam is not None and not _OUT.value:
+        raise ConfigError("beam: expected --out=FILE, which the pipeline writes. Received: none.")
     config = TransferConfig()
     option_flags.apply(config)
     command_line.require_tensorflow()
     from tl_keras.serving.predictor import predict_images
 
     if _OUT.value:
-        return _write(arguments, pathlib.Path(_MODEL.value), pathlib.Path(_OUT.value))
-    files, notes = list_images(arguments)
+        return _write(arguments, pathlib.Path(_MODEL.value), pathlib.Path(_OUT.value), config.decision, beam)
+    files, notes = ([], []) if _TEXTS.value else list_images(arguments)
     for note in notes:
         print(f"images: {note}", file=sys.stderr)
     rows = predict_images(
@@ -63,6 +80,7 @@ def main(arguments: list[str]) -> int:
         batch_size=_BATCH_SIZE.value,
         max_pixels=_MAX_PIXELS.value,
         decision=config.decision,
+        views=_VIEWS.value,
     )
     print("\n".join(json.dumps(row) for row in rows) if _FORMAT.value == "jsonl" else as_text(rows))
     left_out = errors_by_reason(rows)
@@ -71,25 +89,27 @@ def main(arguments: list[str]) -> int:
     return 2 if left_out else 0
 
 
-def _write(arguments: list[str], model: pathlib.Path, out: pathlib.Path) -> int:
+def _write(
+    arguments: list[str], model: pathlib.Path, out: pathlib.Path, decision: DecisionConfig, beam: list[str] | None
+) -> int:
     """Writes a row for each image to a file; returns 2 if a file is not an image."""
-    from tl_keras.serving.bulk import predict_to_file, require_format
+    from tl_keras.serving.bulk import Parts, Settings, predict_to_file, require_format
     from tl_keras.serving.image_inputs import image_inputs
-    from tl_keras.serving.predictor import load_predictor
+    from tl_keras.serving.predictor import load_predictor, with_decision, with_views
 
     require_format(out)
+    predictor = with_decision(with_views(load_predictor(model), _VIEWS.value), decision)
     files, notes = list_images(arguments)
     for note in notes:
         print(f"images: {note}", file=sys.stderr)
-    written = predict_to_file(
-        load_predictor(model),
-        model,
-        image_inputs(files or arguments),
-        out,
-        top_k=_TOP_K.value,
-        batch_size=_BATCH_SIZE.value,
-        max_pixels=_MAX_PIXELS.value,
-    )
+    inputs, settings = image_inputs(files or arguments), Settings(_TOP_K.value, _BATCH_SIZE.value, _MAX_PIXELS.value)
+
+    def answer(parts: Parts) -> None:
+        from tl_keras.serving.beam_prediction import answer_with_beam
+
+        answer_with_beam(parts, model, inputs, settings, decision=decision, views=_VIEWS.value, options=beam or [])
+
+    written = predict_to_file(predictor, model, inputs, out, settings, answer=None if beam is None else answer)
     print(f"wrote: {out}, {number_of(written.images, 'row')}")
     if written.refused:
         print(f"error: {_refusals(written.refused, written.images)}", file=sys.stderr)

@@ -36,6 +36,23 @@ def define(*, without: tuple[str, ...] = ()) -> flags.FlagHolder[Any]:
     return holder
 
 
+def define_folds() -> flags.FlagHolder[int]:
+    """Defines --folds, whose value `check_folds` judges."""
+    return flags.DEFINE_integer(
+        "folds",
+        0,
+        "Folds, such as 5: each labelled image is predicted by a model that has not seen it, and one model trains on all of "
+        "them; 0 holds images back instead.",
+        lower_bound=0,
+    )
+
+
+def check_folds(folds: int) -> None:
+    """Raises a ConfigError if one fold is asked for."""
+    if folds == 1:
+        raise ConfigError("folds: expected 2 or more, or none. Received: --folds=1. Use --folds=5.")
+
+
 def config_from(holder: flags.FlagHolder[Any]) -> TransferConfig:
     """Returns the recipe's config with the other flags applied, each option checked.
 

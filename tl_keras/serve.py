@@ -1,6 +1,7 @@
 r"""Serves a run's SavedModel for trying it out: TensorFlow Serving's REST API, metrics, and a page for dropping a photo.
 
     python -m tl_keras.serve --workdir=run1
+    python -m tl_keras.serve --workdir=run1 --index=features.npz
     curl --data-binary @photo.jpg localhost:8501/v1/models/model:predict
     { printf '{"instances": [{"b64": "'; base64 -w0 photo.jpg; printf '"}]}'; } |
       curl -d @- localhost:8501/v1/models/model:predict
@@ -11,10 +12,12 @@ Serving takes the same directory: see docs/serving.md.
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import math
 import pathlib
 import re
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
@@ -22,6 +25,12 @@ from tl_keras import command_line
 from tl_keras.config import DEFAULT_MAX_PIXELS
 from tl_keras.console import say
 from tl_keras.errors import ConfigError, DependencyError
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+# Packages of the runtimes beside TensorFlow; each is named as its extra.
+_RUNTIMES = {"openvino": "openvino", "litert": "ai_edge_litert"}
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "The run directory, with saved_model/ in it.")
 _NAME = flags.DEFINE_string("name", "model", "Name of the model in addresses.")
@@ -47,45 +56,83 @@ _TOKEN_FILE = flags.DEFINE_string(
     "",
     "File with a secret that requests must show: Authorization: Bearer SECRET; by default none is needed.",
 )
+_INDEX = flags.DEFINE_string(
+    "index",
+    "",
+    "File that python -m tl_keras.embed has written with this run; /v1/similar then finds look-alikes in it.",
+)
+_RUNTIME = flags.DEFINE_enum(
+    "runtime",
+    "saved_model",
+    ["saved_model", *_RUNTIMES],
+    "What computes the network: TensorFlow, or OpenVINO or LiteRT by the run's export of that format.",
+)
+_WORKERS = flags.DEFINE_integer(
+    "workers", 1, "Number of processes that answer, each with the model in memory and its part of the cores.", 1
+)
 
 # Half of the usual limit of 1,024 open files.
 _MAX_CONNECTIONS = 512
 
 
-def main(arguments: list[str]) -> None:
+def main(arguments: list[str]) -> int:
     """Serves until it is stopped."""
     if arguments or not _WORKDIR.value:
         raise ConfigError("flags: expected --workdir=RUN_DIRECTORY. Use --help to see the flags.")
     if not re.fullmatch(r"[\w.-]+", _NAME.value):
         raise ConfigError(f"name: expected letters, digits, '_', '.' and '-'. Received: {_NAME.value}.")
-    for package in ("starlette", "uvicorn", "prometheus_client", "python_multipart"):
+    for package in ("starlette", "uvicorn", "httptools", "prometheus_client", "python_multipart"):
         if importlib.util.find_spec(package) is None:
             raise DependencyError(f"server: expected the package {package}. Run: pip install 'tl_keras[serve]'")
-    command_line.require_tensorflow()
+    needed = _RUNTIMES.get(_RUNTIME.value)
+    if needed and importlib.util.find_spec(needed) is None:
+        raise DependencyError(f"runtime: expected the package {needed}. Run: pip install 'tl_keras[{_RUNTIME.value}]'")
+    from tl_keras.serving.idle_timeout import ImpatientProtocol
+
+    application = functools.partial(
+        _application,
+        pathlib.Path(_WORKDIR.value, "saved_model"),
+        {
+            "body_bytes": int(_MAX_BODY.value * 1e6),
+            "image_pixels": _MAX_PIXELS.value,
+            "seconds_to_send": _TIMEOUT.value,
+            "max_batch": _MAX_BATCH.value,
+            "max_wait_seconds": _MAX_WAIT.value / 1e3,
+        },
+        name=_NAME.value,
+        token=_token(),
+        index=pathlib.Path(_INDEX.value) if _INDEX.value else None,
+        runtime=_RUNTIME.value,
+    )
+    options: dict[str, Any] = {
+        "host": _HOST.value,
+        "port": _PORT.value,
+        "log_level": "error",  # a warning for each request that is none would let strangers fill the log
+        "access_log": False,
+        "proxy_headers": False,  # nothing asks who the client is
+        "limit_concurrency": _MAX_CONNECTIONS,
+        "http": ImpatientProtocol,
+        "timeout_keep_alive": math.ceil(_TIMEOUT.value),
+    }
+    if _WORKERS.value > 1:
+        from tl_keras.serving.worker_processes import serve_in_processes
+
+        say(f"http://{_HOST.value}:{_PORT.value}/ answers in {_WORKERS.value} processes; Ctrl-C stops them")
+        return serve_in_processes(application, _WORKERS.value, **options)
     import uvicorn
 
-    from tl_keras.serving.idle_timeout import ImpatientProtocol
+    served = application()
+    say(f"http://{_HOST.value}:{_PORT.value}/ answers; Ctrl-C stops it")
+    uvicorn.run(served, **options)
+    return 0
+
+
+def _application(saved_model: pathlib.Path, limits: dict[str, Any], **keywords: Any) -> Starlette:
+    """Returns the application; it imports TensorFlow in the process that answers."""
+    command_line.require_tensorflow()
     from tl_keras.serving.server import Limits, make_app
 
-    limits = Limits(
-        body_bytes=int(_MAX_BODY.value * 1e6),
-        image_pixels=_MAX_PIXELS.value,
-        seconds_to_send=_TIMEOUT.value,
-        max_batch=_MAX_BATCH.value,
-        max_wait_seconds=_MAX_WAIT.value / 1e3,
-    )
-    app = make_app(pathlib.Path(_WORKDIR.value, "saved_model"), name=_NAME.value, limits=limits, token=_token())
-    say(f"http://{_HOST.value}:{_PORT.value}/ answers; Ctrl-C stops it")
-    uvicorn.run(
-        app,
-        host=_HOST.value,
-        port=_PORT.value,
-        log_level="warning",
-        access_log=False,
-        limit_concurrency=_MAX_CONNECTIONS,
-        http=ImpatientProtocol,
-        timeout_keep_alive=math.ceil(_TIMEOUT.value),
-    )
+    return make_app(saved_model, limits=Limits(**limits), **keywords)
 
 
 def _token() -> str:

@@ -22,6 +22,7 @@ _UNFREEZE = flags.DEFINE_list(
     "unfreeze", ["none", "blocks:1", "blocks:2", "blocks:4", "all"], "Cuts, from the least to the most trained."
 )
 _SEEDS = flags.DEFINE_integer("seeds", 1, "Number of runs of each, with seeds from --seed up.", lower_bound=1)
+_FOLDS = run_flags.define_folds()
 _LEARNING_RATES = flags.DEFINE_list("learning_rates", [], "Peak rates of the random weights to try with each cut.")
 
 _REPORT = flags.DEFINE_boolean("report", True, "Write report.html; --noreport leaves it to python -m tl_keras.report.")
@@ -39,12 +40,20 @@ def main(arguments: list[str]) -> None:
         raise ConfigError(f"learning_rates: expected numbers. Received: {','.join(_LEARNING_RATES.value)}.") from error
 
     validate(config)
+    run_flags.check_folds(_FOLDS.value)
     run_flags.check_workdir(_WORKDIR.value)
     command_line.require_tensorflow(config.strategy)
     from tl_keras.experiments.sweep import describe, sweep
     from tl_keras.serving.export import newest_version
 
-    found = sweep(config, _WORKDIR.value, unfreeze=_UNFREEZE.value, seeds=_SEEDS.value, learning_rates=rates)
+    found = sweep(
+        config,
+        _WORKDIR.value,
+        unfreeze=_UNFREEZE.value,
+        seeds=_SEEDS.value,
+        folds=_FOLDS.value,
+        learning_rates=rates,
+    )
     print(describe(found))
     for name in export_formats(config.export):
         print(f"to serve: {newest_version(found.chosen.workdirs[0] / name)}")

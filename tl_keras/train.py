@@ -16,11 +16,12 @@ from __future__ import annotations
 import functools
 import os
 import pathlib
+from collections.abc import Callable
 
 from absl import flags
 
 from tl_keras import command_line, run_flags
-from tl_keras.config import validate
+from tl_keras.config import TransferConfig, parse_budget, validate
 from tl_keras.console import in_words
 from tl_keras.errors import ConfigError, if_stopped
 from tl_keras.runs.records import RunResult
@@ -38,12 +39,31 @@ _SEEDS = flags.DEFINE_integer(
     "seeds", 1, "With --compare: number of runs of each, with seeds from --seed up.", lower_bound=1
 )
 
-_FOLDS = flags.DEFINE_integer(
-    "folds",
-    0,
-    "Folds, such as 5: each labelled image is predicted by a model that has not seen it, and one model trains on all of them; "
-    "0 holds images back instead.",
-    lower_bound=0,
+_FOLDS = run_flags.define_folds()
+_ENSEMBLE = flags.DEFINE_boolean(
+    "ensemble", False, "With --folds: also make one model that answers by the average of the folds, in ensemble/."
+)
+
+_LOG = flags.DEFINE_string(
+    "log", "", "Trackers that the finished run is entered into, comma-separated: csv (metrics.csv), mlflow, wandb."
+)
+
+_PUSH = flags.DEFINE_string(
+    "push",
+    "",
+    "Repository on the Hugging Face Hub, hf://USER/NAME, that gets model, model card and exports; no picture of the images.",
+)
+
+_BUDGET = flags.DEFINE_string(
+    "budget",
+    "",
+    "With --backbone=auto or --method=auto: time for advice and training together, such as 90s, 10min or 2h.",
+)
+
+_UNLABELLED = flags.DEFINE_string(
+    "unlabelled",
+    "",
+    "Folder of images without labels; those that a probe on the teacher's features is sure of train too, where that helps.",
 )
 
 _REPORT = flags.DEFINE_boolean("report", True, "Write report.html; --noreport leaves it to python -m tl_keras.report.")
@@ -56,48 +76,110 @@ def main(arguments: list[str]) -> None:
         raise ConfigError(f"flags: expected --name=value. Received: {' '.join(arguments)}. Use --help to see them.")
     config = run_flags.config_from(_CONFIG)
     run_flags.check_workdir(_WORKDIR.value)
-    if _FOLDS.value == 1 or (_FOLDS.value and _COMPARE.value):
-        received = "--folds=1" if _FOLDS.value == 1 else "both --folds and --compare"
-        raise ConfigError(
-            f"folds: expected 2 or more, in a run that compares nothing. Received: {received}. Use --folds=5 alone."
-        )
+    _check_combination()
     models, watch = None, Stopwatch(began=command_line.BEGAN, part="importing")
-    if "auto" in (config.model.method, config.model.resize):
+    budget = parse_budget(_BUDGET.value)
+    if "auto" in (config.model.backbone, config.model.method, config.model.resize):
         command_line.require_tensorflow(config.strategy)
         watch.start("advising")
         from tl_keras.advice.automatic import with_decisions
         from tl_keras.training.model_cache import ModelCache
 
         models = ModelCache()  # the run continues with it
-        config = with_decisions(config, _WORKDIR.value, models=models)
+        config = with_decisions(config, _WORKDIR.value, budget_seconds=budget, models=models)
     validate(config)  # before TensorFlow is imported, which takes seconds
+    trackers, repository = _trackers(), _repository()
     command_line.require_tensorflow(config.strategy)
     if _COMPARE.value == "methods":
-        from tl_keras.experiments.comparison import compare, export_first_runs, method_variants, table
-
-        variants = method_variants(config)
-        rows = compare(variants, _WORKDIR.value, seeds=_SEEDS.value)
-        print(table(rows, heading="method"))
-        if _REPORT.value:
-            from tl_keras.reporting.after_training import report_comparison
-
-            runs = [run for row in rows for run in row.workdirs]
-            report_comparison(_WORKDIR.value, runs, in_full=[row.workdirs[0] for row in rows])
-        export_first_runs(rows, variants)  # last, so that a model that cannot be exported leaves the table
+        _compare_methods(config)
         return
 
-    from tl_keras.experiments.folds import train_with_folds
-    from tl_keras.training.loop import train_and_evaluate
-
-    train = functools.partial(train_with_folds, folds=_FOLDS.value) if _FOLDS.value else train_and_evaluate
     report = _write_report if _REPORT.value else None
-    result = train(config, _WORKDIR.value, models=models, stopwatch=watch, before_export=report)
+    result = _training()(config, _WORKDIR.value, models=models, stopwatch=watch, before_export=report)
     if result.process:  # one of several processes, which does not write
         return
     if report:
         with if_stopped("the run is finished; the same command writes its report"):
             report(_WORKDIR.value)  # again, because exports took their time since, and a finished run may lack the page
     print(summary(result, _WORKDIR.value))
+    _pass_on(trackers, repository)
+
+
+def _compare_methods(config: TransferConfig) -> None:
+    """Trains by each of the three methods, prints them side by side, and writes their pages and exports."""
+    from tl_keras.experiments.comparison import compare, export_first_runs, method_variants, table
+
+    variants = method_variants(config)
+    rows = compare(variants, _WORKDIR.value, seeds=_SEEDS.value, folds=_FOLDS.value)
+    print(table(rows, heading="method"))
+    if _REPORT.value:
+        from tl_keras.reporting.after_training import report_comparison
+
+        runs = [run for row in rows for run in row.workdirs]
+        report_comparison(_WORKDIR.value, runs, in_full=[row.workdirs[0] for row in rows])
+    export_first_runs(rows, variants)  # last, so that a model that cannot be exported leaves the table
+
+
+def _pass_on(trackers: tuple[str, ...], repository: str) -> None:
+    """Enters the finished run into trackers, and pushes it to a repository, where they are named."""
+    if trackers:
+        from tl_keras.reporting.tracking import track
+
+        track(_WORKDIR.value, trackers)
+    if repository:
+        from tl_keras.reporting.push import push
+
+        print(f"pushed: {push(_WORKDIR.value, repository)}")
+
+
+def _check_combination() -> None:
+    """Raises a ConfigError if flags ask for two kinds of runs at once."""
+    run_flags.check_folds(_FOLDS.value)
+    if _ENSEMBLE.value and (_COMPARE.value or not _FOLDS.value):
+        raise ConfigError(
+            "ensemble: expected --folds, in a run that compares nothing. Received: --ensemble. Add --folds=5."
+        )
+    if _UNLABELLED.value and (_FOLDS.value or _COMPARE.value):
+        raise ConfigError(
+            "unlabelled: expected a run of its own. Received: --unlabelled beside --folds or --compare. Leave one of the two out."
+        )
+
+
+def _training() -> Callable[..., RunResult]:
+    """Returns the function that trains as the flags say."""
+    if _UNLABELLED.value:
+        from tl_keras.labels.unlabelled_training import train_with_unlabelled
+
+        return functools.partial(train_with_unlabelled, unlabelled=_UNLABELLED.value)
+    if _FOLDS.value:
+        from tl_keras.experiments.folds import train_with_folds
+
+        return functools.partial(train_with_folds, folds=_FOLDS.value, ensemble=_ENSEMBLE.value)
+    from tl_keras.training.loop import train_and_evaluate
+
+    return train_and_evaluate
+
+
+def _trackers() -> tuple[str, ...]:
+    """Returns the trackers that the run is entered into, once it is clear that they can be used."""
+    if not _LOG.value:
+        return ()
+    if _COMPARE.value:
+        raise ConfigError("log: expected a single run. Received: --compare. Enter the runs that you want one by one.")
+    from tl_keras.reporting.tracking import parse_trackers
+
+    return parse_trackers(_LOG.value)
+
+
+def _repository() -> str:
+    """Returns the repository that the run is pushed to, or an empty text."""
+    if not _PUSH.value:
+        return ""
+    if _COMPARE.value:
+        raise ConfigError("push: expected a single run. Received: --compare. Push the one that you choose.")
+    from tl_keras.reporting.push import parse_target
+
+    return parse_target(_PUSH.value)
 
 
 def _write_report(workdir: str | os.PathLike[str]) -> None:
@@ -118,23 +200,26 @@ def summary(result: RunResult, workdir: str) -> str:
     speed = f"; images per second: {result.images_per_second:.0f}" if result.images_per_second else ""
     exported = "".join(f", {workdir}/{export['path']}" for export in result.export)
     undone = "; fine-tuning made validation worse and is undone" if result.fine_tuning_undone else ""
+    refitted = f"; then again on all {result.refit['images']} labelled {result.inputs}" if result.refit else ""
     report = pathlib.Path(workdir) / "report.html"
     look = f"open {report}; " if report.is_file() else ""
+    a_new_one = "PHOTO" if result.noun is None else f'"A {result.noun.upper()}"'
     return (
         f"{in_words(result.score_name)}: {test}{measured}  "
-        f"(kept: epoch {result.kept_epoch}, {result.kept_phase}{undone})\n"
+        f"(kept: epoch {result.kept_epoch}, {result.kept_phase}{undone}{refitted})\n"
         f"{_compared(result)}"
         f"{_remarks(result)}"
         f"parameters: {result.parameters_trained:,} trained, {result.parameters_frozen:,} frozen\n"
         f"seconds: {result.total_seconds:.0f} ({parts}){speed}\n"
         f"wrote: {workdir}/model.keras{exported}, {workdir}/result.json\n"
-        f"next: {look}python -m tl_keras.predict --model={workdir} PHOTO"
+        f"next: {look}python -m tl_keras.predict --model={workdir} {a_new_one}"
     )
 
 
 def _remarks(result: RunResult) -> str:
-    """Returns what the task says beside its score, a line each."""
-    return "".join(f"  {remark}\n" for remark in (result.measures or {}).get("remarks", []))
+    """Returns what the task and pseudo-labels say beside the score, a line each."""
+    given = [result.pseudo_labels["says"]] if result.pseudo_labels else []
+    return "".join(f"  {remark}\n" for remark in [*(result.measures or {}).get("remarks", []), *given])
 
 
 def _compared(result: RunResult) -> str:
@@ -142,7 +227,7 @@ def _compared(result: RunResult) -> str:
     facts = []
     if result.interval:
         low, high = result.interval
-        facts.append(f"95% interval of the {result.split} images {low:.3f} to {high:.3f}")
+        facts.append(f"95% interval of the {result.split} {result.inputs} {low:.3f} to {high:.3f}")
     if result.baseline_score is not None:
         facts.append(f"always the most frequent class {result.baseline_score:.4f}")
     if result.head_validation_score is not None:
@@ -151,8 +236,13 @@ def _compared(result: RunResult) -> str:
     if result.interval and not result.folds:
         from tl_keras.evaluation.folds import advice_on_folds
 
-        images, name = result.images[result.split], in_words(result.score_name)
-        few = advice_on_folds(result.interval, images=images, split=result.split, score_name=name)
+        few = advice_on_folds(
+            result.interval,
+            images=result.images[result.split],
+            split=result.split,
+            score_name=in_words(result.score_name),
+            inputs=result.inputs,
+        )
     return "".join(f"  {line}\n" for line in ("; ".join(facts), few) if line)
 
 

@@ -6,6 +6,7 @@ python tools/list_options.py --check   exit status 1 where it is not current
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import pathlib
 import sys
@@ -13,22 +14,15 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tl_keras.config import (  # noqa: E402
-    CacheConfig,
-    DataConfig,
-    ModelConfig,
-    Option,
-    TrainingConfig,
-    TransferConfig,
-    options_of,
-)
+from tl_keras.config import Option, TransferConfig, options_of  # noqa: E402
 
 PAGE = ROOT / "docs" / "options.md"
-PARTS = {"data": DataConfig, "model": ModelConfig, "training": TrainingConfig, "cache": CacheConfig}
+# The parts of the config that are configs themselves, by their names.
+PARTS = {field.name: field.type for field in dataclasses.fields(TransferConfig) if dataclasses.is_dataclass(field.type)}
 HEAD = """# Every option
 
-Written by `python tools/list_options.py` from `tl_keras/config/fields.py`; `--help` and the messages of errors are made from the
-same.
+Written by `python tools/list_options.py` from the fields in `tl_keras/config/`; `--help` and the messages of errors are made from
+the same.
 
 `train`, `sweep` and `tpu_check` take these options: each field as `--config.FIELD=VALUE`, those with a flag as `--FLAG=VALUE`
 too. A flag beats the recipe (`--config=FILE.py`), which beats the default. In Python they are the fields of a

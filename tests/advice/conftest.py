@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import pathlib
 import shutil
@@ -14,6 +15,7 @@ from tl_keras.advice.candidates import Candidate
 from tl_keras.advice.data_report import DataReport, inspect_closely
 from tl_keras.config import TransferConfig, quick_start
 from tl_keras.data.sources import open_source
+from tl_keras.training.loop import train_and_evaluate
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +79,36 @@ def faults(shared_data, tmp_path_factory) -> Faults:
 def report(faults) -> DataReport:
     """What is found, with the real MobileNetV2."""
     return inspect_closely(open_source(str(faults.folder)), Candidate("MobileNetV2"), TransferConfig())
+
+
+@dataclasses.dataclass(frozen=True)
+class Painted:
+    """Images without labels, and the run of a small teacher on those that a person has sorted.
+
+    Attributes:
+      folder: Folder with `red` and `blue`, twelve images each, one file that is no image.
+    """
+
+    folder: pathlib.Path
+    teacher: pathlib.Path
+    run: pathlib.Path
+    config: TransferConfig
+
+
+@pytest.fixture(scope="session")
+def painted(small_teacher, tmp_path_factory) -> Painted:
+    """A run by feature extraction of two epochs."""
+    folder = tmp_path_factory.mktemp("painted") / "photos"
+    for name, mean in (("red", (200, 40, 30)), ("blue", (30, 60, 210))):
+        (folder / name).mkdir(parents=True)
+        for number in range(12):
+            pixels = np.random.default_rng([*name.encode(), number]).normal(mean, 40, (24, 30, 3))
+            Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(folder / name / f"{number:02}.png")
+    config = TransferConfig(export="none")
+    config.data.source, config.training.epochs = str(folder), 2
+    config.model.backbone, config.model.method = str(small_teacher), "feature_extraction"
+    config.cache.folder = str(tmp_path_factory.mktemp("cache"))
+    run = tmp_path_factory.mktemp("run") / "run"
+    train_and_evaluate(copy.deepcopy(config), run)
+    (folder / "damaged.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+    return Painted(folder, small_teacher, run, config)

@@ -18,6 +18,14 @@ def test_a_candidate_takes_the_place_of_the_teacher_of_a_config():
     assert chosen == ModelConfig(backbone="MobileNet", alpha=0.25, method="feature_extraction")
 
 
+@pytest.mark.parametrize(
+    ("text", "published"),
+    [("MobileNetV2", 0.713), ("MobileNetV2:0.35", 0.603), ("MobileNetV2:embedded", 0), ("teacher.keras", 0)],
+)
+def test_what_is_published_is_of_these_weights_and_this_width(text, published):
+    assert parse_candidate(text).published_top1 == published
+
+
 @pytest.mark.parametrize("text", ["", ":imagenet", "A:b:c:0.5"])
 def test_what_is_no_candidate_is_refused(text):
     with pytest.raises(ConfigError, match="BACKBONE"):
@@ -26,9 +34,16 @@ def test_what_is_no_candidate_is_refused(text):
 
 def test_the_embedded_teacher_is_always_here(monkeypatch, tmp_path):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)  # no package with weights is installed
     assert candidates_at_hand() == (Candidate("MobileNetV2", "embedded"),)
 
 
+def test_teachers_of_installed_packages_are_here(monkeypatch, tmp_path):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name.startswith("efficientnet_lite0") or None)
+    assert [each.name for each in candidates_at_hand()] == ["MobileNetV2:embedded", "EfficientNetLite0"]
+
+
 def test_downloaded_teachers_are_here_the_cheapest_first(shared_data):
-    names = [candidate.name for candidate in candidates_at_hand()]
+    names = [candidate.name for candidate in candidates_at_hand() if "Lite" not in candidate.name]
     assert names == ["MobileNetV2:embedded", "MobileNetV2:0.35", "MobileNet:0.25", "MobileNet:0.5", "MobileNetV2"]

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import tl_keras
 from tl_keras.advice.corrections import correctable
 from tl_keras.advice.data_page import page
-from tl_keras.advice.data_report import DataReport, Problem
+from tl_keras.advice.data_report import DataReport
+from tl_keras.advice.problems import Problem
 from tl_keras.data.arrays import ArraySource
 from tl_keras.data.inspection import inspect_source
 from tl_keras.data.sources import open_source
@@ -16,19 +18,21 @@ from tl_keras.data.sources import open_source
 
 @pytest.fixture
 def photos(tmp_path):
-    """A folder of eight images of two classes, one with an awkward name."""
-    for number in range(8):
+    """A folder of 32 images of two classes, one with an awkward name."""
+    for number in range(32):
         path = tmp_path / "photos" / ('a, "b"' if number % 2 else "dog") / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.random.default_rng(number).integers(0, 256, (20, 20, 3), np.uint8)).save(path)
     return tmp_path / "photos"
 
 
-def test_two_images_are_relabelled_and_one_deleted_by_click_and_key_and_the_table_is_read(photos, browser, tmp_path):
+def test_two_images_are_relabelled_and_one_deleted_by_click_and_key_and_the_table_is_trained_on(
+    photos, browser, tmp_path, small_teacher
+):
     source = open_source(str(photos))
     suspects = tuple((image_id,) for image_id in source.ids[:3])
     problems = (Problem("label", "likely wrong", suspects, ("", "", "")),)
-    report = DataReport(source, inspect_source(source), "MobileNetV2", 0.9, "a probe", problems, np.arange(8))
+    report = DataReport(source, inspect_source(source), "MobileNetV2", 0.9, "a probe", problems, np.arange(32))
     (tmp_path / "page.html").write_text(page(report))
     opened, said = browser.new_page(), []
     opened.on("pageerror", lambda error: said.append(str(error)))
@@ -48,9 +52,14 @@ def test_two_images_are_relabelled_and_one_deleted_by_click_and_key_and_the_tabl
     assert said == []
     corrected = open_source(f"csv:{tmp_path / 'labels.csv'}")
     counts = np.bincount(corrected.labels).tolist()
-    assert dict(zip(corrected.class_names, counts, strict=True)) == {'a, "b"': 1, "dog": 6}
+    assert dict(zip(corrected.class_names, counts, strict=True)) == {'a, "b"': 13, "dog": 18}
     with (tmp_path / "labels.csv").open() as file:
         assert next(csv.reader(file)) == ["path", "label"]
+    config = tl_keras.TransferConfig(export="none")
+    config.data.source = f"csv:{tmp_path / 'labels.csv'}"
+    config.model.backbone, config.model.method = str(small_teacher), "feature_extraction"
+    config.training.epochs = 1
+    assert sum(tl_keras.train_and_evaluate(config, tmp_path / "corrected").images.values()) == 31
 
 
 def test_what_is_in_memory_cannot_be_corrected_in_a_table():

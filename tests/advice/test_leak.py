@@ -8,6 +8,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from tl_keras.advice.leak import find_leak, with_groups, write_groups
+from tl_keras.advice.transferability import linear_probe
 from tl_keras.data.arrays import ArraySource
 from tl_keras.data.base import FileSource
 
@@ -76,6 +77,20 @@ def test_names_and_neighbours_that_mean_nothing_raise_no_alarm():
     features = (random.normal(size=(CLASSES, 64))[labels] + 2 * random.normal(size=(300, 64))).astype(np.float32)
     series = [f"{c}/roll{n // 10}_{n % 10}.jpg" for n, c in enumerate(labels)]
     assert _find(_files(series, labels), features) is None
+
+
+def test_a_partition_is_measured_once(monkeypatch):
+    features, objects, classes = _planted()
+    asked = []
+
+    def noted(features, labels, *, groups, **options):
+        asked.append((len(labels), groups.tobytes()))
+        return linear_probe(features, labels, groups=groups, **options)
+
+    monkeypatch.setattr("tl_keras.advice.leak.linear_probe", noted)
+    names = [f"{c}/object{o}_{n % COPIES}.jpg" for n, (o, c) in enumerate(zip(objects, classes, strict=True))]
+    assert _find(_files(names, classes), features).number == OBJECTS
+    assert len(asked) == len(set(asked)) > 1
 
 
 def test_declared_groups_are_measured_and_others_than_files_get_the_groups_of_each_image():

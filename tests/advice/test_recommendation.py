@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tl_keras.advice.candidates import Candidate
+from tl_keras.advice.candidates import Candidate, parse_candidate
 from tl_keras.advice.recommendation import options_of, ranked
 from tl_keras.advice.teacher_scores import Depth, TeacherScores
 from tl_keras.advice.transferability import Probe
@@ -76,3 +76,19 @@ def test_a_teacher_whose_probe_is_worse_is_not_chosen():
     worse = a_teacher(0.3, 0.3, 0.3, 0.3, candidate=Candidate("Worse"), parameters=100)
     assert ranked([worse, a_teacher(0.7, 0.8, 0.8, 0.8)])[0].candidate == EMBEDDED
     assert options_of(worse)[-1].accuracy < 0.5
+
+
+def test_where_four_have_a_published_accuracy_it_counts_beside_the_probes():
+    names = ("MobileNetV2:0.35", "MobileNet:0.5", "MobileNetV2", "EfficientNetLite0", "EfficientNetLite2")
+    right = (0.70, 0.72, 0.75, 0.80, 0.79)
+    teachers = [
+        a_teacher(*(part,) * 4, candidate=parse_candidate(name)) for name, part in zip(names, right, strict=True)
+    ]
+    teachers.append(a_teacher(0.3, 0.3, 0.3, 0.3))
+    options = ranked(teachers, "feature_extraction")
+    corrected = {option.candidate.name: option.accuracy for option in options}
+    assert options[0].accuracy == max(corrected.values())  # what is published has counted, and decides no tie
+    assert corrected["MobileNetV2:embedded"] == pytest.approx(0.3, abs=0.01)
+    # The probes have Lite0 a point before Lite2, print has it two and a half behind.
+    assert corrected["EfficientNetLite0"] - corrected["EfficientNetLite2"] < 0.008
+    assert all(option.correction == pytest.approx(0) for option in ranked(teachers[:3]))

@@ -19,6 +19,7 @@ def settings(tmp_path):
     return resolve(config)
 
 
+@pytest.mark.slow
 def test_training_reads_what_the_rehearsal_has_computed(settings, tmp_path, capfd, monkeypatch):
     monkeypatch.setattr("tl_keras.console._details_shown", True)
     settings.training.epochs = 2
@@ -34,6 +35,7 @@ def test_training_reads_what_the_rehearsal_has_computed(settings, tmp_path, capf
     assert f"frozen layers: {left:,} images, " in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_of_what_is_all_computed_nothing_is_missing_after_the_rehearsal_either(settings, tmp_path, monkeypatch):
     settings.model.method, settings.model.unfreeze = "fine_tune", "blocks:2"
     settings.training.epochs = settings.training.head_epochs = 2

@@ -13,6 +13,7 @@ from tl_keras.advice.transferability import (
     log_me,
     nce,
     nearest_neighbour_accuracy,
+    repeats_for,
 )
 
 
@@ -102,6 +103,19 @@ def test_a_class_of_one_image_is_answered_for_too():
     probe = linear_probe(features, labels, classes=4, groups=np.arange(60), seed=0)
     np.testing.assert_allclose(probe.probabilities.sum(axis=1), 1, rtol=1e-6)
     assert not probe.right[0]
+
+
+def test_few_images_are_dealt_into_folds_several_times_and_their_probabilities_averaged():
+    features, labels = clouds(distance=1)
+
+    def probabilities(seed, repeats):
+        groups = np.arange(len(labels))
+        return linear_probe(features, labels, classes=3, groups=groups, seed=seed, repeats=repeats).probabilities
+
+    each = [probabilities(seed, 1) for seed in (5, 6, 7)]
+    assert np.abs(each[0] - each[1]).max() > 0.01
+    np.testing.assert_allclose(probabilities(5, 3), np.mean(each, axis=0))
+    assert [repeats_for(images) for images in (0, 40, 250, 340, 501, 1000, 5000)] == [4, 4, 4, 2, 1, 1, 1]
 
 
 def test_the_standard_error_is_never_zero():

@@ -28,6 +28,13 @@ def test_every_row_names_its_sources_and_possible_sizes(name):
     assert len(spec.blocks) >= 3
 
 
+def test_of_every_width_an_accuracy_is_published_and_wider_is_better():
+    for spec in SPECS.values():
+        accuracies = [spec.top1(alpha) for alpha in spec.alphas]
+        assert accuracies == sorted(accuracies)
+        assert all(accuracies) or spec.alphas == (1.0,)
+
+
 @pytest.mark.parametrize(
     ("smaller", "larger"),
     [("MobileNetV3Small", "MobileNetV3Large"), ("ResNet50", "ResNet152"), ("EfficientNetB0", "EfficientNetB7")],

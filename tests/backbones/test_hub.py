@@ -8,8 +8,13 @@ import tl_keras
 from tl_keras.backbones import hub
 from tl_keras.backbones.blocks import blocks_of
 from tl_keras.backbones.hub import write_teacher_from_hub
+from tl_keras.backbones.hub_sizes import at_image_size
 from tl_keras.backbones.teacher_files import load_teacher, read_teacher_file
+from tl_keras.builder import build_student, choose_backbone
 from tl_keras.errors import BackboneError, DependencyError
+from tl_keras.lora import as_ordinary, enable_lora, is_lora, merge_lora
+from tl_keras.reporting.attention_heat import attention_heat
+from tl_keras.reporting.run_report import write_report
 
 
 @pytest.fixture
@@ -105,6 +110,9 @@ def test_a_transformer_gives_what_the_preset_gives_and_its_blocks_are_cut_points
     theirs = theirs[:, None] if theirs.ndim == 2 else theirs[:, :1]
     np.testing.assert_allclose(teacher(pixels), theirs, atol=1e-4)
     assert len(blocks_of(teacher)) == blocks
+    for block in blocks_of(teacher):  # the shape that is told is the one that comes, by which a cut there goes
+        made = keras.tree.flatten(teacher.get_layer(block.anchor).output)[0]
+        assert keras.Model(teacher.input, made)(pixels).shape[1:] == made.shape[1:]
 
 
 @pytest.mark.parametrize(
@@ -132,8 +140,93 @@ def test_without_a_class_token_it_cannot_be_chosen(tmp_path):
         write_teacher_from_hub(str(tmp_path), tmp_path / "teacher.keras", tokens="class")
 
 
+def test_at_another_size_dinov2_gives_what_kerashub_gives(tmp_path):
+    models = pytest.importorskip("keras_hub", reason="pip install keras-hub").models
+    tower = a_transformer("DINOV2", models)
+    theirs = models.DINOV2Backbone.from_config(tower.get_config() | {"image_shape": (48, 48, 3)})
+    tower.save_weights(tmp_path / "dinov2.weights.h5")
+    theirs.load_weights(tmp_path / "dinov2.weights.h5")
+    pixels = {"images": np.random.default_rng(0).normal(size=(2, 48, 48, 3)).astype(np.float32)}
+    np.testing.assert_allclose(at_image_size(tower, 48)(pixels), theirs(pixels), atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "before"), [("ViT", 1), ("SigLIP", 0)])
+def test_at_another_size_a_slope_of_the_embeddings_stays_one(name, before):
+    models = pytest.importorskip("keras_hub", reason="pip install keras-hub").models
+    tower = a_transformer(name, models)
+    tower = getattr(tower, "vision_encoder", tower)
+
+    def positions(network):
+        (table,) = (weight for weight in network.weights if "position_embedding/" in weight.path)
+        return table
+
+    def slope(grid):
+        return np.repeat((np.arange(grid) + 0.5) / grid, grid)
+
+    table = np.array(positions(tower))
+    table[before:] = slope(4)[:, None]
+    positions(tower).assign(table)
+    larger = np.asarray(positions(at_image_size(tower, 64)))
+    np.testing.assert_array_equal(larger[:before], table[:before])
+    np.testing.assert_allclose(larger[before + 16 : -16], slope(8)[16:-16, None].repeat(16, 1), atol=0.02)
+    assert at_image_size(tower, 32) is tower
+    with pytest.raises(BackboneError, match=r"expected a multiple of 8.* Received: 50\. Use --hub_image_size=48"):
+        at_image_size(tower, 50)
+
+
+def test_embeddings_of_positions_that_were_trained_are_in_the_file(transformer, tmp_path):
+    teacher = load_teacher(read_teacher_file(str(transformer("DINOV2")[1])))
+    (table,) = (weight for weight in teacher.weights if weight.name == "interpolated_position_embeddings")
+    table.assign(np.random.default_rng(0).normal(size=table.shape))
+    teacher.save(tmp_path / "trained.keras")
+    pixels = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype(np.float32)
+    loaded = keras.models.load_model(tmp_path / "trained.keras", compile=False)
+    np.testing.assert_allclose(loaded(pixels), teacher(pixels), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["ViT", "DINOV2", "SigLIP"])
+def test_with_lora_merged_a_transformer_gives_the_same_and_is_an_ordinary_file(transformer, name, tmp_path):
+    teacher = load_teacher(read_teacher_file(str(transformer(name)[1])))
+    pixels = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype(np.float32)
+    before, parameters = np.asarray(teacher(pixels)), teacher.count_params()
+    enable_lora(teacher, rank=2)
+    np.testing.assert_array_equal(teacher(pixels), before)
+    for number, weight in enumerate(filter(is_lora, teacher.weights)):
+        weight.assign(np.random.default_rng(number).normal(0, 0.1, weight.shape))
+    unmerged = np.asarray(teacher(pixels))
+    assert np.abs(unmerged - before).max() > 1e-3
+    merge_lora(teacher)
+    with as_ordinary(teacher):
+        teacher.save(tmp_path / "merged.keras")
+    loaded = keras.models.load_model(tmp_path / "merged.keras", compile=False)
+    for merged in (teacher, loaded):
+        np.testing.assert_allclose(merged(pixels), unmerged, atol=1e-5)
+    assert loaded.count_params() == parameters
+
+
 @pytest.mark.parametrize(
-    ("name", "method"), [("DINOV2", "replicate"), ("SigLIP", "feature_extraction"), ("ViT", "fine_tune")]
+    ("name", "side"),
+    [
+        *(pytest.param(name, 4, marks=pytest.mark.slow) for name in ("ViT", "DeiT")),
+        *(("DINOV2", 4), ("DINOV3", 1), ("SigLIP", 4)),
+    ],
+)
+def test_where_a_transformer_looks_is_seen_by_its_attention(transformer, name, side):
+    config = tl_keras.ModelConfig(backbone=str(transformer(name)[1]), method="feature_extraction", unfreeze="none")
+    model = build_student(choose_backbone(config), config, num_classes=2).model
+    pixels = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype(np.float32)
+    heat = attention_heat(model, pixels, lambda logits: logits[:, 0])
+    assert heat.shape == (2, side, side)
+    assert (heat.max() == 1) == (side > 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [
+        pytest.param("DINOV2", "replicate", marks=pytest.mark.slow),
+        pytest.param("SigLIP", "feature_extraction", marks=pytest.mark.slow),
+        ("ViT", "fine_tune"),
+    ],
 )
 def test_a_transformer_is_trained_and_its_model_loads_again(transformer, tmp_path, name, method):
     _, file = transformer(name)
@@ -142,9 +235,9 @@ def test_a_transformer_is_trained_and_its_model_loads_again(transformer, tmp_pat
         np.random.default_rng(0).integers(0, 256, (40, 20, 20, 3), np.uint8), np.arange(40) % 2
     )
     config.model.backbone, config.model.method = str(file), method
-    config.training.epochs = 1
+    config.training.epochs, config.cache.folder = 1, str(tmp_path / "cache")
     if method == "fine_tune":
-        config.model.unfreeze = "blocks:2"
+        config.model.unfreeze, config.model.lora_rank = "blocks:2", 2
         config.export = "saved_model"
     result = tl_keras.train_and_evaluate(config, tmp_path / "run", source=source)
     model = keras.models.load_model(tmp_path / "run" / "model.keras", compile=False)
@@ -153,5 +246,13 @@ def test_a_transformer_is_trained_and_its_model_loads_again(transformer, tmp_pat
     pixels = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype(np.float32)
     np.testing.assert_array_equal(again(pixels), model(pixels))
     assert 0 <= result.test_accuracy <= 1
+    assert any((tmp_path / "cache").rglob(32 * "[0-9a-f]")) == (method != "replicate")  # what frozen layers gave
     if method == "fine_tune":
         assert (tmp_path / "run" / "saved_model" / "1").is_dir()  # its logits were proven equal before it came here
+        assert (
+            result.freeze_proof[-1]["trained_moved"] == 2 * (2 * 6) + 2
+        )  # LoRA's matrices in two blocks, and the head
+        assert model.count_params() == result.parameters_frozen + 2 * 16 + 2
+        page = write_report(tmp_path / "run", source=source).read_text()
+        assert "the attention of all blocks, weighted with gradients" in page
+        assert "The same, bright where it speaks for" in page

@@ -13,8 +13,7 @@ from tl_keras.backbones.specs import backbone_names, backbone_spec
 from tl_keras.errors import BackboneError
 
 # One of each family that is quick to build.
-SMALL = ("AlexNet", "MobileNet", "MobileNetV2", "MobileNetV3Small", "ResNet50", "ResNet50V2", "VGG16", "EfficientNetB0")
-SMALL += ("ConvNeXtTiny",)
+SMALL = ("AlexNet", "MobileNet", "MobileNetV2", "ResNet50", "VGG16", "ConvNeXtTiny")
 EACH = [name if name in SMALL else pytest.param(name, marks=pytest.mark.slow) for name in backbone_names()]
 
 

@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from tests.text.tiny_bert import write_tiny_bert
+
 nbformat = pytest.importorskip("nbformat", reason="pip install 'tl_keras[dev]'")
 nbclient = pytest.importorskip("nbclient", reason="pip install 'tl_keras[dev]'")
 
@@ -47,12 +49,15 @@ def execute(name: str, folder: pathlib.Path, monkeypatch, **settings):
     nbclient.NotebookClient(
         notebook, timeout=1200, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
     ).execute()
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert "".join(output.text for output in outputs if output.get("name") == "stderr") == ""  # shown in red
     return notebook
 
 
 SMALL = {"DATA": "digits", "WEIGHTS": "embedded"}
 
 
+@pytest.mark.slow
 def test_quickstart(tmp_path, monkeypatch):
     few = {"METHOD": "feature_extraction", "IMAGES_PER_CLASS": 5, "EPOCHS": 1, "PORT": free_port()}
     execute("quickstart", tmp_path, monkeypatch, **SMALL, **few)
@@ -73,6 +78,28 @@ def test_serving(tmp_path, monkeypatch):
     few = {"IMAGES_PER_CLASS": 10, "EPOCHS": 5, "FORMATS": "saved_model", "PORT": free_port()}
     executed = execute("serving", tmp_path, monkeypatch, **SMALL, **few)
     assert "exit status 3" in str(executed.cells[-1].outputs)
+
+
+@pytest.mark.slow
+def test_texts(tmp_path, monkeypatch):
+    pytest.importorskip("tokenizers")
+    rows = [
+        f"{text} {number}?,{label}"
+        for number in range(30)
+        for text, label in (("where is a lake", "place"), ("who is a cat", "animal"))
+    ]
+    (tmp_path / "questions.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+    executed = execute("texts", tmp_path, monkeypatch, BACKBONE=str(write_tiny_bert(tmp_path / "bert")))
+    assert "place (" in str(executed.cells) and (tmp_path / "texts_run" / "report.html").is_file()
+
+
+@pytest.mark.slow
+def test_your_own_loop(tmp_path, monkeypatch):
+    few = {"IMAGES_PER_CLASS": 20, "EPOCHS": 8}
+    executed = execute("your_own_loop", tmp_path, monkeypatch, **SMALL, **few)
+    said = "".join(output.get("text", "") for cell in executed.cells for output in cell.get("outputs", []))
+    assert said.endswith("\nwithin noise\n"), said
+    assert "'frozen_unchanged': " in said
 
 
 @pytest.mark.slow

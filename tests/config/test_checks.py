@@ -3,7 +3,7 @@
 import pytest
 
 from tl_keras import config
-from tl_keras.config import DataConfig, ModelConfig, TrainingConfig, TransferConfig
+from tl_keras.config import DataConfig, DistillationConfig, ModelConfig, TrainingConfig, TransferConfig
 from tl_keras.errors import ConfigError, TransferError
 
 SGD = '{"class_name": "SGD", "config": {"learning_rate": 0.5}}'
@@ -37,10 +37,25 @@ def a_config(**changes) -> TransferConfig:
         ({"training": TrainingConfig(learning_rate=float("nan"))}, "learning_rate"),
         ({"training": TrainingConfig(fine_tune_learning_rate_factor=0.5)}, "fine_tune_learning_rate_factor"),
         ({"model": ModelConfig(method="auto")}, "method: expected a method that is decided"),
+        ({"model": ModelConfig(backbone="auto")}, "backbone: expected a teacher that is decided"),
+        ({"model": ModelConfig(method="replicate", lora_rank=8)}, "lora_rank: trains layers of the teacher"),
+        ({"distillation": DistillationConfig(unlabelled="more/")}, "unlabelled: expected a teacher run"),
         (
             {"model": ModelConfig(significant_bits=7)},
             r"significant_bits: expected 0 \(.*\) or a whole number from 8 to 16",
         ),
+        (
+            {"training": TrainingConfig(loss="asymmetric")},
+            "loss: expected one of cross_entropy, focal, logit_adjustment",
+        ),
+        ({"task": "multi_label", "training": TrainingConfig(loss="logit_adjustment")}, "loss: .* task multi_label"),
+        ({"task": "ordinal", "training": TrainingConfig(loss="focal")}, "loss: expected none for task ordinal"),
+        ({"training": TrainingConfig(loss="foccal")}, "loss: .* Did you mean focal"),
+        (
+            {"training": TrainingConfig(loss="logit_adjustment", class_weights="balanced")},
+            "class_weights=balanced: expected one remedy",
+        ),
+        ({"task": "regression", "training": TrainingConfig(sampling="balanced")}, "sampling=balanced: expected none"),
         ({"training": TrainingConfig(layer_decay=0)}, "layer_decay: expected a number above 0 and at most 1"),
         ({"strategy": "cloud"}, "strategy"),
         ({"export": "saved_model,onxx"}, "export"),

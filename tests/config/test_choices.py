@@ -26,7 +26,8 @@ def test_an_unknown_task_is_one_line_with_the_nearest():
 
 
 def test_a_task_from_outside_is_known_by_its_name(monkeypatch):
-    monkeypatch.setattr(choices, "_TASKS", dict(choices._TASKS))
+    for table in ("_TASKS", "_LOSSES"):
+        monkeypatch.setattr(choices, table, dict(getattr(choices, table)))
     choices.add_task_name("of_mine", "labels")
     choices.require_task_name("of_mine")
     assert choices.label_kind_of("of_mine") == "labels"

@@ -1,7 +1,9 @@
 """Tests of tl_keras.config.defaults: the numbers fit the options that they are defaults of."""
 
 from tl_keras.config import METHODS, check_options, defaults
-from tl_keras.config.fields import ModelConfig, TrainingConfig, TransferConfig
+from tl_keras.config.fields import TransferConfig
+from tl_keras.config.model_fields import ModelConfig
+from tl_keras.config.training_fields import TrainingConfig
 
 
 def test_every_method_has_a_learning_rate_that_the_option_takes():

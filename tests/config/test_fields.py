@@ -2,13 +2,14 @@
 
 import copy
 import dataclasses
+import pathlib
 import pickle
 import re
 
 import pytest
 
 from tl_keras import config
-from tl_keras.config import DataConfig, TrainingConfig, TransferConfig
+from tl_keras.config import DataConfig, TransferConfig
 from tl_keras.errors import ConfigError
 
 
@@ -33,13 +34,6 @@ def test_a_config_can_be_copied():
     assert copy.deepcopy(chosen) == pickle.loads(pickle.dumps(chosen)) == dataclasses.replace(chosen) == chosen
 
 
-def test_the_rate_auto_is_measured():
-    assert TrainingConfig(learning_rate="auto") == TrainingConfig(find_learning_rate=True)
-    chosen = TrainingConfig()
-    chosen.learning_rate = "auto"
-    assert chosen == TrainingConfig(find_learning_rate=True)
-
-
 @pytest.mark.parametrize("option", list(config.options_of(TransferConfig)), ids=lambda option: option.path)
 def test_every_option_has_a_description_and_its_default_is_one_of_its_values(option):
     assert re.fullmatch(r"\S.*\.", option.description.text)
@@ -49,3 +43,9 @@ def test_every_option_has_a_description_and_its_default_is_one_of_its_values(opt
 def test_no_two_flags_share_a_name():
     flags = [option.description.flag for option in config.options_of(TransferConfig) if option.description.flag]
     assert sorted(flags) == sorted(set(flags))
+
+
+def test_every_option_stands_on_the_page_of_options():
+    page = (pathlib.Path(__file__).parents[2] / "docs" / "options.md").read_text(encoding="utf-8")
+    missing = [option.path for option in config.options_of(TransferConfig) if f"`{option.path}`" not in page]
+    assert not missing

@@ -58,3 +58,14 @@ def test_what_is_not_of_the_language_is_one_line(parse, text, message):
 def test_formats_are_read_once_each():
     assert config.export_formats("onnx,litert,onnx") == ("onnx", "litert")
     assert config.export_formats("none") == ()
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("10min", 600), ("1.5h", 5400), ("", 0)])
+def test_a_budget_is_read(text, seconds):
+    assert config.parse_budget(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["10", "0s", "ten minutes"])
+def test_what_is_no_budget_is_refused(text):
+    with pytest.raises(ConfigError, match="budget"):
+        config.parse_budget(text)

@@ -67,7 +67,14 @@ def test_the_encoded_image_holds_the_same_pixels():
         (IMAGES, [1, 2, 3, 1, 2, 3], {}, "from 0 to 2, for 3 classes. Received 1 to 3"),
         (IMAGES, LABELS, {"class_names": ["a", "b"]}, "from 0 to 1, for 2 classes. Received 0 to 2"),
         (IMAGES, list("abcabc"), {"class_names": ["a", "b"]}, r"among class_names\. Received c"),
-        (IMAGES, np.float32(LABELS), {}, "Received float32"),
+        (IMAGES, np.zeros((5, 3), int), {}, r"Received shape \(5, 3\)"),
+        (
+            IMAGES,
+            np.eye(6, 3, dtype=int),
+            {"class_names": ["a", "b"]},
+            "a name for each of 3 columns of labels. Received 2",
+        ),
+        (IMAGES, np.float32([*LABELS[:5], np.nan]), {}, "same count of numbers"),
     ],
 )
 def test_mistakes_are_named(images, labels, options, message):

@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 
 from tl_keras.data.arrays import ArraySource
-from tl_keras.data.base import encode_classes, shuffle_in_blocks
+from tl_keras.data.base import encode_classes
+from tl_keras.data.order import shuffle_in_blocks
 from tl_keras.data.sources import open_source
 from tl_keras.errors import DataError
 

@@ -7,7 +7,7 @@ from PIL import Image
 from tl_keras.data.decoded import DecodedSource, held_decoded
 from tl_keras.data.decoding import decode_image
 from tl_keras.data.inspection import inspect_source
-from tl_keras.data.pipeline import evaluation_batches
+from tl_keras.data.pipeline import evaluation_batches, labels_of
 from tl_keras.data.sources import open_source
 
 
@@ -18,7 +18,7 @@ def photos(folder):
 
 def pixels_of(source, indices):
     batches = evaluation_batches(
-        source, indices, transform=decode_image, targets=lambda labels: labels, global_batch_size=8
+        source, indices, transform=decode_image, targets=labels_of(source), global_batch_size=8
     )
     return np.concatenate([images for images, _ in batches])
 

@@ -103,7 +103,9 @@ def test_content_in_two_splits_is_found(tmp_path, folder):
 
 def test_content_under_two_labels_is_found(folder):
     shutil.copy(folder / "cat/05.png", folder / "dog/x.png")
-    assert inspect(folder).findings == ("same content under two labels, 1 time: cat/05.png = dog/x.png",)
+    assert inspect(folder).findings == (
+        "same content under two labels (where an image has several, use --task=multi_label), 1 time: cat/05.png = dog/x.png",
+    )
 
 
 def test_one_class_is_refused(folder):

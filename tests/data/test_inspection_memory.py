@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tl_keras.config import TransferConfig
 from tl_keras.data import inspection
 from tl_keras.data.folder import FolderSource
 from tl_keras.data.inspection import Reading, inspect_source
@@ -67,10 +68,10 @@ def damaged_memory(folder):
 @pytest.mark.parametrize(
     ("change", "read_again"),
     [
-        (changed_content, 1),
+        pytest.param(changed_content, 1, marks=pytest.mark.slow),
         (same_size_and_modification_time, 1),
         (lambda folder: (folder / "class0" / "02.png").rename(folder / "class0" / "new.png"), 1),
-        (lambda folder: (folder / "class0" / "02.png").unlink(), 0),
+        pytest.param(lambda folder: (folder / "class0" / "02.png").unlink(), 0, marks=pytest.mark.slow),
         (damaged_memory, 13),
     ],
 )
@@ -97,3 +98,18 @@ def test_a_file_that_changed_a_moment_ago_is_read_again(photos, monkeypatch):
     looked = inspected(folder)
     (memory,) = (pathlib.Path(folder).parent / "cache" / "inspected").iterdir()
     assert looked.decodable.sum() == 12 and len(np.load(memory)["stamps"]) == 0
+
+
+def test_what_parts_have_seen_is_put_together_and_the_rest_is_read(photos):
+    folder, read = photos
+    config = TransferConfig()
+    config.cache.folder = str(folder.parent / "cache")
+    source = FolderSource(str(folder))
+    for part, indices in enumerate(np.array_split(np.arange(10), 2)):
+        inspection.look_at_part(source, config, indices, part=part)
+    assert inspection.not_looked_at(source, config).tolist() == [10, 11, 12]
+    together, whole = inspected(folder), inspect_source(source)
+    assert read == [5, 5, 3, 13]
+    assert (together.data_hash, together.undecodable) == (whole.data_hash, whole.undecodable)
+    assert inspection.not_looked_at(source, config).tolist() == []
+    assert not list((folder.parent / "cache").rglob("*.parts"))

@@ -34,7 +34,7 @@ def train(source, *, transform=unchanged, seed=0, first_epoch=0, last_epoch=2, *
         source,
         INDICES,
         transform=transform,
-        targets=lambda labels: tf.one_hot(labels, 10),
+        targets=lambda indices, view: tf.one_hot(tf.gather(source.labels, indices), 10),
         global_batch_size=32,
         seed=seed,
         first_epoch=first_epoch,
@@ -48,7 +48,7 @@ def evaluate(source, **options):
         source,
         INDICES,
         transform=shrunk,
-        targets=lambda labels: tf.one_hot(labels, 10),
+        targets=lambda indices, view: tf.one_hot(tf.gather(source.labels, indices), 10),
         global_batch_size=32,
         **options,
     )
@@ -205,7 +205,7 @@ def test_a_process_reads_the_files_of_its_share_alone(folder):
         source,
         indices,
         transform=shrunk,
-        targets=lambda labels: tf.one_hot(labels, 2),
+        targets=lambda indices, view: tf.one_hot(tf.gather(source.labels, indices), 2),
         global_batch_size=8,
         shard=BatchShard(False, 2, 0, 2),
     )

@@ -25,4 +25,6 @@ def test_a_notebook_shows_it(tmp_path, monkeypatch):
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(_CODE)])
     nbclient.NotebookClient(notebook, kernel_name="python3").execute()
-    assert "looking" in str(notebook.cells[0].outputs)
+    outputs = notebook.cells[0].outputs
+    assert "looking" in str(outputs)
+    assert [output.text for output in outputs if output.get("name") == "stderr"] == []  # shown in red

@@ -4,6 +4,7 @@ import keras_cv
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy import stats
 from tensorflow.python.framework import op_def_registry
 
 from tl_keras.data.rand_augment import SeededRandAugment
@@ -18,7 +19,7 @@ def augment():
     return SeededRandAugment()
 
 
-def changes(augment, images=300) -> np.ndarray:
+def changes(augment, images) -> np.ndarray:
     """Returns the mean difference of each changed image from the image."""
     dataset = tf.data.Dataset.range(images).map(lambda n: augment(IMAGE, tf.random.fold_in(SEED, tf.cast(n, tf.int32))))
     return np.abs(np.stack(list(dataset.as_numpy_iterator())) - IMAGE).mean(axis=(1, 2, 3))
@@ -36,10 +37,8 @@ def test_whatever_keras_cv_draws_comes_from_the_seed(augment):
 def test_images_change_as_much_as_by_the_layer_itself(augment):
     """Compares with keras-cv's own layer, unseeded, so that replacing its draws changes none of its operations."""
     layer = keras_cv.layers.RandAugment(value_range=(0, 255), augmentations_per_image=2, magnitude=0.3)
-    ours, theirs = changes(augment), changes(tf.function(lambda image, seed: layer(image)))
-    quantiles = (0.1, 0.25, 0.5, 0.75, 0.9)
-    np.testing.assert_allclose(np.quantile(ours, quantiles), np.quantile(theirs, quantiles), atol=12)
-    assert ours.mean() == pytest.approx(theirs.mean(), abs=5)
+    ours, theirs = changes(augment, 3000), changes(tf.function(lambda image, seed: layer(image)), 3000)
+    assert stats.ks_2samp(ours, theirs).pvalue > 1e-6  # by chance once in a million runs, as the layer cannot be seeded
 
 
 def test_a_keras_cv_that_draws_otherwise_is_refused(monkeypatch):

@@ -29,6 +29,7 @@ NAMES = {
     "~/a.TAR.GZ": ("archive", "{}/a.TAR.GZ"),
     "tfds:mnist/x:1.0.0": ("tfds", "mnist/x:1.0.0"),
     "tfrecord:~/x[1]/*.tfrecord": ("tfrecord", "{}/x[1]/*.tfrecord"),
+    "webdataset:~/*.tar": ("webdataset", "{}/*.tar"),
     "https://x.org/a.zip": ("remote", "https://x.org/a.zip"),
 }
 
@@ -85,6 +86,7 @@ ABSENT = {
     "csv:~/b.csv": True,
     "tfrecord:~/*.csv": False,
     "tfrecord:~/*.tfrecord": True,
+    "webdataset:~/*.tar": True,
     "tfds:mnist": True,
     "unknown:kind": True,
 }

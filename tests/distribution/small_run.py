@@ -13,7 +13,7 @@ import tensorflow as tf
 from tl_keras.distribution.distributor import open_distributor
 from tl_keras.distribution.hardware import resolve_hardware
 from tl_keras.tasks.single_label import SINGLE_LABEL
-from tl_keras.training.losses import MeanOverImages
+from tl_keras.training.losses import MeanOverStep
 from tl_keras.training.optimizers import TransferAdam, VariableTreatment
 
 IMAGES, BATCH, EPOCHS, STEPS = 53, 16, 3, 4
@@ -66,7 +66,9 @@ def a_model(jit_compile: str) -> keras.Model:
     optimizer.build(model.trainable_variables)
     loss = SINGLE_LABEL.loss(label_smoothing=0.1, class_weights=None)
     metrics = [keras.metrics.MeanMetricWrapper(loss, name="loss"), keras.metrics.CategoricalAccuracy(name="accuracy")]
-    model.compile(optimizer, MeanOverImages(loss), weighted_metrics=metrics, jit_compile=jit_compile == "on")
+    model.compile(
+        optimizer, MeanOverStep(loss, images=BATCH), weighted_metrics=metrics, jit_compile=jit_compile == "on"
+    )
     return model
 
 

@@ -44,6 +44,30 @@ def test_the_interval_holds_the_value_and_narrows_with_images():
     assert few_high - few_low > high - low
 
 
+def perfect(having, lacking, labels=1):
+    truth = np.repeat([1, 0], [having, lacking])[:, None].repeat(labels, axis=1)
+    return truth, truth + np.linspace(0, 0.5, len(truth))[:, None]
+
+
+@pytest.mark.parametrize(("having", "expected"), [(3, 0.44), (10, 0.72), (30, 0.89), (300, 0.987)])
+def test_the_interval_of_a_perfect_order_is_about_that_of_a_perfect_accuracy(having, expected):
+    labels, scores = perfect(having, 3 * having)
+    low, high = mean_average_precision_interval(labels, scores)
+    assert high == 1
+    assert low == pytest.approx(expected, abs=0.12 if having == 3 else 0.04)
+    (row,) = several_labels_metrics(labels, scores, np.array([0.5]), ("a",))["labels"]
+    assert row["interval"][0] == pytest.approx(low, abs=0.05)
+
+
+def test_many_perfect_labels_are_surer_than_one():
+    lows = [mean_average_precision_interval(*perfect(10, 30, labels))[0] for labels in (1, 10)]
+    assert lows[0] < lows[1] < 1
+
+
+def test_a_label_that_every_image_has_is_in_no_doubt():
+    assert mean_average_precision_interval(*perfect(10, 0)) == (1, 1)
+
+
 def test_thresholds_make_the_largest_f1():
     labels, scores = np.array([[0]] * 6 + [[1]] * 6), np.linspace(0.01, 0.6, 12)[:, np.newaxis]
     (threshold,) = choose_thresholds(labels, scores)

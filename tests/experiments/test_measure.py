@@ -37,8 +37,7 @@ def begin(path, photos, *, with_hashes=True):
     return source, inspection, splits
 
 
-@pytest.mark.parametrize("with_hashes", [True, False])
-@pytest.mark.parametrize("model", [".", "model.keras", "saved_model", "saved_model/1"])
+@pytest.mark.parametrize(("model", "with_hashes"), [(".", True), ("model.keras", False), ("saved_model/1", True)])
 def test_images_of_the_runs_training_are_counted(photos, tmp_path, model, with_hashes):
     source, inspection, splits = begin(tmp_path / "run", photos, with_hashes=with_hashes)
     found = {

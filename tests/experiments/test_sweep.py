@@ -11,7 +11,7 @@ import pytest
 from forked_commands import run_command, start_command
 from golden_results import golden_result
 
-from tl_keras.config import quick_start
+from tl_keras.config import TransferConfig, quick_start
 from tl_keras.experiments.comparison import Row
 from tl_keras.experiments.sweep import Sweep, best, describe, sweep
 from tl_keras.training.loop import train_and_evaluate
@@ -94,7 +94,9 @@ def a_row(name, validation, parameters):
 def test_the_best_on_validation_is_chosen_and_of_equals_the_one_that_trains_least(rows, chosen):
     found = best(rows)
     assert found.name == chosen
-    assert f"chosen by validation: {chosen} ({found.validation.mean():.3f})" in describe(Sweep(tuple(rows), found))
+    assert f"chosen by validation accuracy: {chosen} ({found.validation.mean():.3f})" in describe(
+        Sweep(tuple(rows), found)
+    )
 
 
 def test_the_sweep_chooses_so(swept):
@@ -118,3 +120,17 @@ def test_a_sweep_killed_in_the_middle_ends_as_one_that_was_not(swept, tmp_path):
         )
         assert killed["validation_accuracy"] == whole["validation_accuracy"]
         assert killed["hashes"] == whole["hashes"]
+
+
+def test_folds_choose_by_what_no_run_has_seen(small_teacher, tmp_path):
+    """Every run trains on all labelled images in the end, so that there is none left to judge an average of them."""
+    random, labels = np.random.default_rng(0), np.arange(60) % 2
+    pixels = random.normal(80 + 90 * labels[:, None, None, None], 40, (60, 16, 16, 3)).clip(0, 255).astype(np.uint8)
+    np.savez(tmp_path / "images.npz", x_train=pixels, y_train=labels)
+    config = TransferConfig(export="none")
+    config.data.source, config.model.backbone = f"npz:{tmp_path / 'images.npz'}", str(small_teacher)
+    config.training.epochs = 8
+    found = sweep(config, tmp_path / "sweep", unfreeze=["none"], learning_rates=[1e-5, 1e-2], folds=2)
+    assert found.soup is None and found.chosen.name == "none at 0.01"
+    assert [row.results[0].folds["number"] for row in found.rows] == [2, 2]
+    assert "out-of-fold accuracy" in describe(found) and len(list(tmp_path.glob("sweep/*/seed_0/folds/fold_*"))) == 4

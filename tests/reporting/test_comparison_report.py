@@ -1,5 +1,8 @@
 """Tests of tl_keras.reporting.comparison_report, by the command."""
 
+import json
+import re
+import shutil
 import subprocess
 import sys
 
@@ -22,6 +25,34 @@ def test_runs_are_compared_without_tensorflow(compared, tmp_path):
     assert "training.epochs" in text
     assert "Validation by" in text and "Converged" in text
     assert "training.learning_rate" not in text  # the same in both
+    assert "p = " in text and "McNemar" in text  # both keep what they answered
+    assert 'href="' in text and "long/seed_0/report.html" in text
+    assert not re.search(r'href="[^"]*short/seed_0', text)  # which has no page
+
+
+def test_runs_that_differ_in_the_seed_are_a_group_and_settings_are_said_in_words(compared, tmp_path):
+    runs = []
+    for seed, price in ((0, 0.0), (1, 2.0)):
+        run = tmp_path / "long" / f"seed_{seed}"
+        shutil.copytree(compared[0] / "long" / "seed_0", run)
+        begun = json.loads((run / "config.json").read_text())
+        begun["config"] |= {"seed": seed, "price_per_hour": price}
+        (run / "config.json").write_text(json.dumps(begun))
+        runs.append(run)
+    text = write_comparison([*runs, compared[0] / "short" / "seed_0"], tmp_path / "three.html").read_text()
+    assert re.search(r'<th scope="row">long</th><td>2</td>', text)
+    assert re.search(r'<th scope="row">short</th><td>1</td>', text)
+    assert "<td>unknown</td>" in text and "<td>2.0</td>" in text  # of the price
+    two = write_comparison([compared[0] / name / "seed_0" for name in ("long", "short")], tmp_path / "two.html")
+    assert "Runs that differ in their seeds" not in two.read_text()
+
+
+def test_the_page_of_a_sweep_has_its_choice_and_its_picture(compared, tmp_path):
+    runs = [compared[0] / name / "seed_0" for name in ("long", "short")]
+    (tmp_path / "sweep.json").write_text('{"chosen": "blocks:2"}')
+    (tmp_path / "sweep.png").write_bytes(b"\x89PNG")
+    text = write_comparison(runs, tmp_path / "report.html").read_text()
+    assert "The sweep chose blocks:2" in text and "data:image/png;base64,iVBORw==" in text
 
 
 def test_runs_on_other_images_are_said_to_be(compared, in_memory, tmp_path):

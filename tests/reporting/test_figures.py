@@ -42,6 +42,9 @@ DRAWN = {
     "mimicry": lambda: figures.mimicry(AUDIT),
     "time": lambda: figures.time_spent({"preparing": 1.0, "head": 2.0}),
     "reached": lambda: figures.score_by_time([(1.0, 0.5)], name="accuracy", seconds=3.0),
+    "validation curves": lambda: figures.validation_curves(
+        ["a", "b", "c"], [EPOCHS, EPOCHS[:1], EPOCHS], name="accuracy"
+    ),
     "scores": lambda: figures.scores(["a", "b"], [0.5, 1.0], [(0.4, 0.6), (0.9, 1.0)], name="accuracy"),
 }
 

@@ -10,6 +10,21 @@ pytest.importorskip("playwright.sync_api", reason="pip install playwright")
 LOOKS = {"desktop": (1280, "light"), "phone": (375, "light"), "dark": (1280, "dark")}
 
 
+# Everything that is wider than its own box, or sticks out of the page, but for tables in a region that scrolls.
+CUT = """() => [...document.querySelectorAll("main *:not(svg *)")].filter((each) => !each.closest(".wide")
+  && (each.scrollWidth > each.clientWidth + 1 && each.clientWidth || each.getBoundingClientRect().right > innerWidth))
+  .map((each) => each.outerHTML.slice(0, 80))"""
+
+
+@pytest.mark.parametrize("look", ["desktop", "phone"])
+def test_nothing_is_cut_commands_included(compared, browser, look):
+    page = browser.new_page(viewport={"width": LOOKS[look][0], "height": 800})
+    page.goto((compared[0] / "long" / "seed_0" / "report.html").as_uri())
+    assert page.locator(".summary code").count() > 0
+    page.evaluate("document.querySelectorAll('details').forEach((each) => (each.open = true))")
+    assert page.evaluate(CUT) == []
+
+
 @pytest.mark.parametrize("look", LOOKS)
 def test_nothing_is_loaded_nothing_complains_and_it_fits(in_memory, browser, look, tmp_path):
     width, scheme = LOOKS[look]
@@ -26,3 +41,13 @@ def test_nothing_is_loaded_nothing_complains_and_it_fits(in_memory, browser, loo
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     light = page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert light == (scheme == "light")
+
+
+def test_a_click_on_a_cell_of_the_confusion_matrix_shows_its_images(compared, browser):
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto((compared[0] / "long" / "seed_0" / "report.html").as_uri())
+    cell = page.locator(".matrix td a").first
+    wrong = int(cell.text_content())
+    cell.click()
+    opened = page.locator(".cell:target")
+    assert 1 <= opened.locator("img").count() <= wrong and opened.locator("img").first.is_visible()

@@ -16,7 +16,7 @@ def text(tmp_path):
     """The card of a run whose source has an awkward name."""
     (tmp_path / "labels.txt").write_text("cat\ndog: small\n")
     config = TransferConfig()
-    config.data.source = 'my "photos": #1'
+    config.data.source, config.model.backbone = 'my "photos": #1', "hf://me/earlier@" + 40 * "1"
     return card(FinishedRun(tmp_path, config, dataclasses.replace(golden_result(), test_score=0.75), {}))
 
 
@@ -25,6 +25,7 @@ def test_its_metadata_are_those_of_the_hub(text):
     values = yaml.safe_load(metadata)
     (result,) = values["model-index"][0]["results"]
     assert (values["library_name"], values["pipeline_tag"]) == ("keras", "image-classification")
+    assert values["base_model"] == "me/earlier"
     assert result["dataset"] == {"name": 'my "photos": #1', "type": "custom", "split": "test"}
     assert result["metrics"] == [{"type": "accuracy", "value": 0.75, "name": "accuracy"}]
     assert "It tells 2 classes: cat, dog: small." in body

@@ -11,7 +11,7 @@ from tl_keras.reporting.page import jpeg_uri, render
 
 
 def test_text_is_escaped():
-    text = render("data.html", name="<b>&", facts=["<script>"], sections=[], table=None)
+    text = render("data.html", name="<b>&", facts=["<script>"], classes=[], sections=[], table=None)
     assert "<h1>&lt;b&gt;&amp;</h1>" in text
     assert "<script" not in text
 

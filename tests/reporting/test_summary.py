@@ -52,14 +52,17 @@ def test_a_run_without_anything_to_compare_with_has_no_verdict():
 def test_the_next_steps_name_weak_classes_and_commands_that_a_shell_takes():
     classes = [{"class": "cat", "recall": 0.5, "examples": 9}, {"class": "dog", "recall": 0.9, "examples": 9}]
     steps = next_steps(a_run(), classes, in_memory=False)
-    assert steps[0].text.endswith("found least: cat (50% found).")
-    assert [step.command.split()[2] for step in steps[1:]] == [
+    assert "found least: cat (50% found). In a folder" in steps[0].text
+    assert [step.command.split()[2] for step in steps] == [
+        "tl_keras.label_next",
         "tl_keras.inspect",
         "tl_keras.train",
         "tl_keras.sweep",
         "tl_keras.advise",
     ]
     assert all("'--data=my photos/'" in step.command for step in steps[1:])
+    (alone,) = next_steps(a_run(), classes, in_memory=True)
+    assert alone.text.endswith("(50% found).") and not alone.command
 
 
 def test_folds_are_no_step_where_the_score_is_known_well():

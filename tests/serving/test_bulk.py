@@ -8,9 +8,11 @@ import pytest
 
 from tl_keras.errors import ConfigError
 from tl_keras.serving import bulk
-from tl_keras.serving.bulk import predict_to_file, require_format
+from tl_keras.serving.bulk import Parts, Settings, predict_to_file, require_format
 from tl_keras.serving.image_inputs import image_inputs
 from tl_keras.serving.predictor import load_predictor
+
+SETTINGS = Settings(top_k=1, batch_size=3, max_pixels=10**6)
 
 
 @pytest.fixture(scope="module")
@@ -38,11 +40,8 @@ def read(path):
     return [(row["file"], row.get("label") or "", bool(row.get("error"))) for row in rows]
 
 
-@pytest.mark.parametrize("suffix", bulk.SUFFIXES)
-def test_a_run_that_was_stopped_goes_on_and_ends_alike(
-    run, predictor, inputs, predicted, tmp_path, monkeypatch, suffix
-):
-    out, answered = tmp_path / f"answers{suffix}", []
+def test_a_run_that_was_stopped_goes_on_and_ends_alike(run, predictor, inputs, predicted, tmp_path, monkeypatch):
+    out, answered = tmp_path / "answers.jsonl", []
 
     class Stopped:
         def update(self, number):
@@ -50,23 +49,47 @@ def test_a_run_that_was_stopped_goes_on_and_ends_alike(
             if len(answered) == 2:
                 raise KeyboardInterrupt
 
-    def write():
-        return predict_to_file(
-            predictor, run.path / "saved_model", inputs, out, top_k=1, batch_size=3, max_pixels=10**6
-        )
+    def write(out):
+        return predict_to_file(predictor, run.path / "saved_model", inputs, out, SETTINGS)
 
-    monkeypatch.setattr(bulk, "_ROWS", 4)
+    monkeypatch.setattr(bulk, "_FEWEST_IN_A_PART", 3)
+    whole = tmp_path / "whole.jsonl"
+    write(whole)
     monkeypatch.setattr(bulk, "progress_bar", lambda *args, **kw: contextlib.nullcontext(Stopped()))
     with pytest.raises(KeyboardInterrupt):
-        write()
+        write(out)
     (unfinished,) = tmp_path.glob(".*.unfinished")
     assert not out.exists()
-    unfinished.write_bytes(unfinished.read_bytes()[:-10])  # as a kill in the middle of a line
-    written = write()
-    assert answered == [4, 4, 4]  # of the second run: seven rows were whole
+    (unfinished / "000001.jsonl").unlink()  # as if the second part had been killed, of which nothing is left
+    written = write(out)
+    assert answered == [3, 3, 3, 3, 2]  # the first run answered two parts of three images, the second all but the first
     assert written.refused == {"cannot be decoded": (1, inputs[5].name)} and not unfinished.exists()
-    expected = [(row["file"], row["label"], False) for row in predicted]
-    assert read(out) == [*expected[:5], (inputs[5].name, "", True), *expected[5:]]
+    assert read(out) == expected(inputs, predicted)
+    assert out.read_bytes() == whole.read_bytes()  # to the last digit, with a damaged image amid a batch
+
+
+def expected(inputs, predicted):
+    rows = [(row["file"], row["label"], False) for row in predicted]
+    return [*rows[:5], (inputs[5].name, "", True), *rows[5:]]
+
+
+@pytest.mark.parametrize("suffix", bulk.SUFFIXES)
+def test_each_format_has_all_rows(run, predictor, inputs, predicted, tmp_path, suffix):
+    refused = {"file": inputs[5].name, "error": "expected a whole image", "reason": ""}
+    rows = [*predicted[:5], refused, *predicted[5:]]
+    out = tmp_path / f"answers{suffix}"
+    predict_to_file(predictor, run.path, inputs, out, SETTINGS, answer=lambda parts: parts.write(0, iter(rows)))
+    assert read(out) == expected(inputs, predicted)
+
+
+def test_what_other_settings_left_unfinished_is_not_gone_on_with(run, predictor, inputs, tmp_path):
+    out = tmp_path / "answers.jsonl"
+    parts = Parts.of(out, len(inputs), SETTINGS.batch_size)
+    parts.begin({"of": "other images"})
+    (parts.folder / "000000.jsonl").write_text("{}\n" * len(inputs))
+    assert not parts.missing()
+    predict_to_file(predictor, run.path / "saved_model", inputs, out, SETTINGS)
+    assert all("file" in json.loads(line) for line in out.read_text().splitlines())
 
 
 def test_a_name_of_no_known_format_is_refused(tmp_path):

@@ -28,6 +28,7 @@ def program(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_a_c_program_reads_an_image_file_and_prints_the_label(run, program, tmp_path):
     for index in (0, 4, 9):
         pixels = tf.io.decode_png((run.path / "images" / f"{index}.png").read_bytes(), channels=3)

@@ -13,11 +13,11 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from tl_keras.errors import ConfigError, DependencyError, ExportError, WorkdirError
 from tl_keras.runs.directory import RunDirectory
+from tl_keras.serving.answering_models import KerasPredictor
 from tl_keras.serving.export import export_run, newest_version
 from tl_keras.serving.formats import FORMATS, require_converters
 from tl_keras.serving.model_file import load_model
 from tl_keras.serving.parity import ParityRecord
-from tl_keras.serving.predictor import KerasPredictor
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +135,7 @@ def test_another_crop_in_the_export_fails_and_leaves_the_older_version_alone(cop
     assert [path.name for path in (copy.path / "saved_model").iterdir()] == ["1"]
 
 
+@pytest.mark.slow
 def test_a_first_export_that_fails_leaves_nothing(copy):
     shutil.rmtree(copy.path / "saved_model")
     proof = ParityRecord.load(copy.proof)

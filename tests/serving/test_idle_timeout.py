@@ -70,3 +70,12 @@ def test_a_request_under_way_is_answered_and_the_connection_lives_on_for_the_nex
                 answered += part
             assert answered.startswith(b"HTTP/1.1 200")
         assert seconds_until_closed(connection) < 5 * SECONDS
+
+
+def test_headers_that_do_not_end_are_refused_before_they_fill_the_memory(address):
+    with socket.create_connection(address, timeout=10) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nX: " + b"x" * 70_000)
+        answered = b""
+        while part := connection.recv(1000):
+            answered += part
+    assert answered.startswith(b"HTTP/1.1 400")

@@ -67,7 +67,9 @@ def test_a_server_hears_of_every_thousand_answers(outlier, says):
     assert f"; {says}" in heard[-1]
 
 
-@pytest.mark.parametrize(("noise", "status", "says"), [(False, 0, "undecided"), (True, 3, "retrain")])
+@pytest.mark.parametrize(
+    ("noise", "status", "says"), [pytest.param(False, 0, "undecided", marks=pytest.mark.slow), (True, 3, "retrain")]
+)
 def test_the_command_says_when_to_retrain(run, source, tmp_path, noise, status, says):
     random = np.random.default_rng(0)
     for index in range(40):

@@ -1,31 +1,19 @@
 """The server's page in a headless Chromium: a person chooses or drops a photo and sees labels and scores."""
 
-import asyncio
 import base64
-import threading
 
 import pytest
 
 pytest.importorskip("starlette", reason="pip install 'tl_keras[serve]'")
 pytest.importorskip("playwright.sync_api", reason="pip install playwright")
+from tl_keras.serving.server import Limits, make_app
 
 
 @pytest.fixture(scope="module")
-def address(run):
+def address(run, served):
     """The address of a server in this process."""
-    import uvicorn
-
-    from tl_keras.serving.server import Limits, make_app
-
-    app = make_app(run.path / "saved_model", name="digits", limits=Limits())
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve()))
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
-    server.should_exit = True
-    thread.join()
+    with served(make_app(run.path / "saved_model", name="digits", limits=Limits())) as address:
+        yield address
 
 
 def test_a_chosen_photo_is_answered_and_nothing_comes_from_elsewhere(run, predicted, address, browser):

@@ -64,6 +64,18 @@ def test_probabilities_that_are_not_those_of_the_logits_are_refused(student):
         compare(exported(logits, 1.5), logits, temperature=1.0, tolerance=FLOAT32, task=SINGLE_LABEL)
 
 
+def test_a_temperature_of_eleven_bits_passes_where_weights_have_no_more():
+    logits = np.float32([[3.1, 2.9, -4.0]])
+    temperature = 0.7303
+    rounded = exported(logits, float(np.float16(temperature)))
+    assert rounded.probabilities.tolist() != exported(logits, temperature).probabilities.tolist()
+    compare(rounded, logits, temperature=temperature, tolerance=0.05, task=SINGLE_LABEL)
+    with pytest.raises(ExportError, match="probabilities of the exported logits"):
+        compare(rounded, logits, temperature=temperature, tolerance=FLOAT32, task=SINGLE_LABEL)
+    with pytest.raises(ExportError, match="probabilities of the exported logits"):
+        compare(exported(logits, 0.8), logits, temperature=temperature, tolerance=0.05, task=SINGLE_LABEL)
+
+
 @pytest.mark.parametrize("tolerance", [FLOAT32, None])
 @pytest.mark.parametrize("where", ["logits", "probabilities"])
 def test_nan_does_not_pass_for_agreement(where, tolerance):

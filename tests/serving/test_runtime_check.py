@@ -23,6 +23,7 @@ def test_it_answers_without_tl_keras(run, source, tmp_path):
     with np.load(tmp_path / "answers.npz") as answers:
         assert answers["logits"].shape == answers["probabilities"].shape == (2, 3)
         np.testing.assert_allclose(answers["probabilities"].sum(axis=1), 1, rtol=1e-5)
+        assert 0 < answers["milliseconds"] < 10_000
 
 
 @pytest.mark.parametrize("name", ["run[1]", "run?*"])

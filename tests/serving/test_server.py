@@ -192,6 +192,7 @@ def test_what_predict_asks_and_answers_fits_tensorflow_servings_messages(run, se
         (PREDICT, "[" * 100_000, 400, "request: expected"),
         (PREDICT, '"text"', 400, "request: expected"),
         (PREDICT, '{"instances": []}', 400, "1 to 64 images"),
+        (PREDICT, '{"instances": [{"b64": ""}], "signature_name": "\\ud800"}', 400, "signature_name: expected"),
         (PREDICT, '{"instances": [{"b64": "%%"}]}', 400, "request: expected"),
         (PREDICT, instances(b"no image"), 400, "another kind of file"),
         (PREDICT, instances(png_of(8, 8)), 400, "damaged"),
@@ -268,7 +269,9 @@ def asked(app, path, *, body=b"", token=""):
     return whole()
 
 
-def test_a_new_version_takes_over_without_an_error_and_a_damaged_one_does_not(run, tmp_path, monkeypatch, capfd):
+def test_a_new_version_takes_over_without_an_error_and_a_damaged_one_once_it_is_mended(
+    run, tmp_path, monkeypatch, capfd
+):
     monkeypatch.setattr("tl_keras.serving.server._SECONDS_BETWEEN_LOOKS", 0.05)
     shutil.copytree(run.path / "saved_model" / "1", tmp_path / "1")
     app = make_app(tmp_path, name="digits", limits=Limits(max_batch=4), token="secret")
@@ -277,16 +280,17 @@ def test_a_new_version_takes_over_without_an_error_and_a_damaged_one_does_not(ru
         async with app.router.lifespan_context(app):
             assert (await asked(app, PREDICT, body=image(run, 0)))[0] == 401
             assert (await asked(app, "/healthz"))[0] == 200
-            shutil.copytree(run.path / "saved_model" / "1", tmp_path / "new")
-            (tmp_path / "new").rename(tmp_path / "2")
-            statuses, served = [], b""
-            while b'"2"' not in served:
-                statuses.append((await asked(app, PREDICT, body=image(run, 0), token="secret"))[0])
-                served = (await asked(app, "/v1/models/digits", token="secret"))[1]
             (tmp_path / "3").mkdir()
             (tmp_path / "3" / "saved_model.pb").write_bytes(b"damaged")
+            statuses = []
             while "version 3 is not served" not in capfd.readouterr().err:
                 statuses.append((await asked(app, PREDICT, body=image(run, 0), token="secret"))[0])
+            for version in ("2", "3"):  # an older one than what is damaged, and that one mended
+                shutil.copytree(run.path / "saved_model" / "1", tmp_path / version, dirs_exist_ok=True)
+                served = b""
+                while f'"{version}"'.encode() not in served:
+                    statuses.append((await asked(app, PREDICT, body=image(run, 0), token="secret"))[0])
+                    served = (await asked(app, "/v1/models/digits", token="secret"))[1]
             return statuses
 
     assert set(asyncio.run(watch())) == {200}

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tl_keras.errors import ConfigError
 from tl_keras.tasks.regression import Regression
 
 LABELS = np.random.default_rng(0).normal((20.0, 5000.0), (4.0, 100.0), (200, 2))
@@ -56,11 +55,6 @@ def test_answers_are_counted_by_tenth():
     assert len(task.answer_names(("a", "b"))) == 10
     (name,) = task.names_in({"values": [LABELS[0, 0], 0]})
     assert name == task.answer_names(("a", "b"))[task.decide(logits)[0]]
-
-
-def test_class_weights_are_refused():
-    with pytest.raises(ConfigError, match="Numbers have no classes"):
-        TASK.class_weights(LABELS, 2)
 
 
 def test_predictions_that_tell_nothing_become_the_median_and_it_is_said():

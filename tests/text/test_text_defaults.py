@@ -60,6 +60,13 @@ def test_the_default_teacher_of_images_becomes_that_of_texts(questions):
     assert decide(config).model.backbone == "MiniLM-L6"
 
 
+@pytest.mark.parametrize(("lora_rank", "factor"), [(0, 0.01), (8, 0.03)])
+def test_the_rate_of_fine_tuning_is_small_and_larger_through_lora(questions, teacher, lora_rank, factor):
+    config = config_for(questions, teacher)
+    config.model.lora_rank = lora_rank
+    assert decide(config).training.fine_tune_learning_rate_factor == factor
+
+
 @pytest.mark.parametrize(
     ("part", "values", "error"),
     [

@@ -11,17 +11,21 @@ import time
 import numpy as np
 import pytest
 import tensorflow as tf
+from forked_commands import call_of_command
 
 import tl_keras
 from tests.text.tiny_bert import write_tiny_bert
-from tl_keras.data.sources import open_source
+from tl_keras.advice.advisor import advise, describe
+from tl_keras.advice.automatic import with_decisions
+from tl_keras.advice.candidates import Candidate
 from tl_keras.errors import DataError
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.serving.runtime_check import open_saved_model
 from tl_keras.text.tokenizing import TextPreprocess
+from tl_keras.training.announcement import announcement
 from tl_keras.training.loaded_run import load_run
 from tl_keras.training.model_cache import ModelCache
-from tl_keras.training.preparation import decide
+from tl_keras.training.preparation import decide, prepare
 
 pytest.importorskip("tokenizers")
 
@@ -74,6 +78,22 @@ def test_a_head_on_the_frozen_encoder_tells_places_from_animals(finished):
     assert result.images == {"train": 48, "validation": 24, "test": 24}
     begun = json.loads((run / "config.json").read_text())["config"]
     assert (begun["model"]["max_tokens"], begun["data"]["augmentation"]) == (16, "none")
+
+
+def test_epochs_that_nobody_chose_are_no_caution(questions, teacher, tmp_path):
+    config = config_for(questions, teacher, tmp_path, "fine_tune")
+    config.training.epochs, config.training.head_epochs = 0, 500
+    prepared = prepare(decide(config), ModelCache())
+    assert prepared.config.training.epochs == 100  # what makes 200 steps of 48 texts
+    assert "--epochs" not in announcement(prepared)
+
+
+def test_the_next_steps_are_about_texts(finished):
+    run, result = finished
+    assert result.noun == "text"
+    said = call_of_command("train", "summary", result, str(run))
+    assert said.splitlines()[-1].endswith(f'tl_keras.predict --model={run} "A TEXT"')
+    assert f"of the test texts {result.interval[0]:.3f}" in said
 
 
 def test_the_export_takes_strings_and_is_proven(finished):
@@ -146,29 +166,66 @@ def test_the_server_refuses_what_is_no_text(port, given):
     assert found["error"].startswith('request: expected {"instances": ["..."]}')
 
 
-def test_commands_that_judge_images_say_so(finished, questions):
-    from tl_keras.advice.data_report import inspect_closely
+def test_new_texts_are_compared_with_those_of_training(finished, tmp_path):
     from tl_keras.serving.monitoring import compare_images
 
-    config = tl_keras.TransferConfig()
-    for call in (
-        lambda: inspect_closely(open_source(questions), None, config),
-        lambda: compare_images(finished[0], "folder"),
-        lambda: tl_keras.audit_run(finished[0]),
-    ):
-        with pytest.raises(DataError, match=r"expected images\. Received: texts"):
-            call()
+    (tmp_path / "new.txt").write_text("where is the lake 3, tall\nwho is the dog of 5?\n" * 20)
+    report = compare_images(finished[0], tmp_path / "new.txt")
+    assert (report["noun"], report["images"], report["undecodable"]) == ("text", 40, 0)
+    assert {row["label"]: row["share"] for row in report["labels"]} == {"animal": 0.5, "place": 0.5}
+    assert "image" not in report["verdict"]
+
+
+def test_an_audit_spells_texts_otherwise(finished):
+    audit = tl_keras.audit_run(finished[0], images=20)
+    of = {(row.name, row.strength): row for row in audit.conditions}
+    assert (audit.noun, audit.images, audit.mimicry) == ("text", 20, ())
+    # The tiny tokenizer knows small letters alone, as BERT's uncased one does: case changes nothing.
+    assert of["capitals only", 1].unchanged == 1.0
+    assert of["keys beside the right ones", 1.0].accuracy < audit.accuracy
+    assert of["negation", 1].kind == "meaning"
+    assert audit.advice.endswith(".") and "photo" not in audit.advice
 
 
 def test_the_page_shows_texts(finished):
     page = tl_keras.write_report(finished[0]).read_text(encoding="utf-8")
-    assert "where is the" in page
+    assert "where is the" in page and '<mark class="for"' in page
 
 
 def test_a_finished_run_is_opened_again(finished):
     run, result = finished
     loaded = load_run(run, ModelCache())
     assert loaded.score(loaded.prepared.splits.test) == pytest.approx(result.test_accuracy)
+
+
+def test_advice_names_method_and_cut_and_counts_texts(questions, teacher, tmp_path):
+    config = config_for(questions, teacher, tmp_path, "fine_tune")
+    advice = advise(config, [Candidate(teacher)], try_recipes=True)
+    assert {option.unfreeze for option in advice.options} == {"none", "fraction:0.7"}
+    said = describe(advice)
+    assert said.startswith("used 48 training texts, in ")
+    assert "the first 16 are read" in said
+    of_texts = said.rpartition("\n\n")[0].replace(teacher, "")
+    assert not any(word in of_texts for word in ("image", " px", "augmentation", "LEEP"))
+    assert f"backbone={teacher}" in advice.recommendation.command
+    # What the command leaves out is decided again as it was here.
+    again = decide(advice.recommendation.config)
+    assert (
+        again.training.fine_tune_learning_rate_factor
+        == advice.recommendation.config.training.fine_tune_learning_rate_factor
+    )
+
+
+def test_texts_decide_the_method(questions, teacher, tmp_path):
+    config = config_for(questions, teacher, tmp_path, "auto")
+    config.training.epochs, config.model.unfreeze = 0, ""
+    decided = with_decisions(config, tmp_path / "run")
+    assert decided.model.method in ("feature_extraction", "fine_tune")
+    assert decided.model.backbone == teacher
+    config.model.backbone, config.model.resize = "MobileNetV2", "auto"
+    config.model.method = "fine_tune"
+    with pytest.raises(DataError, match=r"resize auto: expected images\. Received: texts"):
+        with_decisions(config, tmp_path / "other")
 
 
 @pytest.mark.parametrize("method", ["fine_tune", "replicate"])
@@ -190,6 +247,15 @@ def test_a_run_on_images_imports_nothing_of_it():
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip().splitlines()[-1] == "[]"
+
+
+def test_a_run_whose_epochs_were_left_open_goes_on(questions, teacher, tmp_path):
+    config, run = config_for(questions, teacher, tmp_path, "fine_tune"), RunDirectory(tmp_path / "run")
+    config.training.epochs = 0
+    prepared = prepare(decide(config), ModelCache())
+    splits = {"train": ["line:2"], "validation": [], "test": []}
+    run.begin(config=tl_keras.config.to_json(prepared.config), data_hash="0", splits=splits, labels=("animal", "place"))
+    assert run.continued(decide(config, run=run)).training.epochs == prepared.config.training.epochs == 100
 
 
 def test_the_lengths_of_a_begun_run_stay(finished, questions, teacher, tmp_path):

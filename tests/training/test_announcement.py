@@ -51,8 +51,9 @@ def test_where_the_head_trains_longer_than_epochs_asks_for_it_is_said(said):
         "epochs: 3 epochs of fine-tuning (--epochs), and before them 500 of the head on frozen layers (--head_epochs)."
         in text
     )
-    left_open = said(method="fine_tune", unfreeze="layers:2", head_epochs=0, epochs=0)
-    for other in (said(method="fine_tune", unfreeze="layers:2", head_epochs=3), left_open, said()):
+    left_open = said(method="fine_tune", unfreeze="layers:2", head_epochs=300, epochs=0)
+    both = said(method="fine_tune", unfreeze="layers:2", head_epochs=300, epochs=2)
+    for other in (both, left_open, said()):
         assert "--head_epochs" not in other
 
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 from tl_keras.console import show_details
 from tl_keras.errors import TrainingError
 from tl_keras.training.callbacks import EpochScalars, ProgressBar, StopOnNonFiniteLoss
+from tl_keras.training.time_left import TimeLeft
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_names_the_step():
@@ -38,7 +39,13 @@ def test_the_scalars_are_those_of_the_epochs(tmp_path):
 def lines_of(capsys, *, epochs, stopped_after=None):
     """What a phase leaves on stderr, which is no terminal here."""
     bar = ProgressBar(
-        "head", images_per_epoch=10, global_batch_size=10, first_epoch=0, last_epoch=epochs, score_name="accuracy"
+        "head",
+        images_per_epoch=10,
+        global_batch_size=10,
+        first_epoch=0,
+        last_epoch=epochs,
+        score_name="accuracy",
+        time_left=TimeLeft(20.0),
     )
     for epoch in range(stopped_after or epochs):
         bar.on_train_batch_end(0)

@@ -218,3 +218,24 @@ def test_a_directory_in_the_place_of_the_lock_of_the_cache_is_one_line(tmp_path)
     (tmp_path / "lock").mkdir()
     with pytest.raises(WorkdirError, match=r"Received: a directory\. Remove it\."):
         cache.make_room(1, needed=1, keep=cache.rows({}, RowSpec(((2,),))))
+
+
+def test_rows_of_another_cache_are_taken_over_behind_ones_own(cache, tmp_path):
+    rows, values = filled(cache, "a")
+    others = FeatureCache(tmp_path / "other", limit_gib=1)
+    _, more = filled(others, "b", "c")
+    filled(others, "d", kind={"cut": 2})
+    cache.take_over(others.folder)
+    reader = rows.reader()
+    for read, own, taken in zip(reader(reader.find(keys("a", "b", "c"))), values, more, strict=True):
+        np.testing.assert_array_equal(read, np.concatenate([own, taken[:2]]))
+    assert cache.rows({"cut": 2}, SPEC).reader().find(keys("d")).tolist() == [0]
+    assert not others.folder.exists()
+
+
+def test_rows_that_find_no_room_stay_where_they_are(cache, tmp_path):
+    others = FeatureCache(tmp_path / "other", limit_gib=1)
+    filled(others, "a")
+    with pytest.raises(WorkdirError, match="expected room"):
+        FeatureCache(cache.folder, limit_gib=1e-9).take_over(others.folder)
+    assert others.rows({"cut": 1}, SPEC).reader().find(keys("a")).tolist() == [0]

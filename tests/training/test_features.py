@@ -67,7 +67,8 @@ def hash_of_weights(workdir):
     return json.loads((workdir / "result.json").read_text())["hashes"]["student_weights"]
 
 
-@pytest.mark.parametrize("views", [0, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("views", [0, 2])
 def test_with_and_without_the_cache_the_weights_are_the_same(run, views):
     cached, said = run(views=views, method="fine_tune")
     assert len([line for line in said if line.endswith("computed once")]) == 2  # at the cut of either phase

@@ -21,14 +21,14 @@ def models():
 def prepare_run(small_teacher, tmp_path, models):
     """Returns a function that prepares a run on 40 images with a cache of its own."""
     images = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 3), np.uint8)
-    source = ArraySource(images, np.arange(40) % 2)
+    source = ArraySource(images, np.arange(40) % 4 // 3)
 
-    def prepare_run(*, enabled=True, method="fine_tune", **data):
+    def prepare_run(*, enabled=True, method="fine_tune", sampling="none", **data):
         config = TransferConfig(export="none")
         config.model.backbone, config.model.method = str(small_teacher), method
         config.model.unfreeze = "layers:2" if method == "fine_tune" else ""
         config.training.epochs = config.training.head_epochs = 2
-        config.training.global_batch_size = 8
+        config.training.global_batch_size, config.training.sampling = 8, sampling
         config.cache.enabled, config.cache.folder = enabled, str(tmp_path / "cache")
         config.data = dataclasses.replace(config.data, augmentation="none", **data)
         return prepare(decide(config, source=source), models, source=source)
@@ -36,18 +36,22 @@ def prepare_run(small_teacher, tmp_path, models):
     return prepare_run
 
 
-def test_cached_activations_follow_the_images_step_by_step(prepare_run):
-    cached = prepare_run()
-    on_features, on_images = open_inputs(cached)[0], open_inputs(prepare_run(enabled=False))[0]
+@pytest.mark.parametrize("sampling", ["none", "balanced"])
+def test_cached_activations_follow_the_images_step_by_step(prepare_run, sampling):
+    cached = prepare_run(sampling=sampling)
+    on_features, on_images = (
+        open_inputs(prepared)[0] for prepared in (cached, prepare_run(enabled=False, sampling=sampling))
+    )
     assert (on_features.cached, on_images.cached) == (True, False)
     frozen = cached.models.split(cached.student, cached.phases[0].plan).frozen
     batches = zip(on_features.training_batches(0, 2), on_images.training_batches(0, 2), strict=True)
-    steps = 0
+    steps, shown = 0, np.zeros(2)
     for (features, labels), (images, others) in batches:
-        steps += 1
+        steps, shown = steps + 1, shown + labels.numpy().sum(axis=0)
         np.testing.assert_array_equal(labels, others)
         np.testing.assert_allclose(features, frozen(images, training=False), atol=1e-5)
     assert steps == 2 * 4  # 28 training images
+    assert shown.tolist() == ([28, 28] if sampling == "balanced" else [42, 14])
 
 
 def test_both_kinds_answer_alike(prepare_run):

@@ -228,6 +228,7 @@ def test_a_full_disk_is_one_line_and_what_was_written_is_whole(tmp_path, models)
         subprocess.run(["umount", tmp_path], check=True)
 
 
+@pytest.mark.slow
 def test_where_an_export_fills_the_disk_the_run_is_finished_and_exported_later(tmp_path, models):
     mounted(tmp_path, "3m")
     try:
@@ -292,6 +293,7 @@ def test_digits_are_not_mirrored_unless_it_is_asked_for(tmp_path, models, capsys
         train_and_evaluate(asked, tmp_path / "run", models=models)
 
 
+@pytest.mark.slow
 def test_every_regulariser_at_once(tmp_path, models):
     config = a_config(
         model__method="fine_tune",

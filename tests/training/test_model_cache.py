@@ -13,6 +13,7 @@ from tl_keras.data.options import SourceOptions
 from tl_keras.distribution.distributor import open_distributor
 from tl_keras.distribution.hardware import resolve_hardware
 from tl_keras.runs.records import Progress
+from tl_keras.tasks.loss_recipe import LossRecipe
 from tl_keras.tasks.single_label import SINGLE_LABEL
 from tl_keras.training.checkpoints import values_of
 from tl_keras.training.model_cache import ModelCache
@@ -35,11 +36,14 @@ def a_student(small_teacher, models):
     return a_student
 
 
+PLAIN = LossRecipe()
+
+
 @pytest.fixture
 def a_trainer(models):
     """Returns a function that gets a trainer on the CPU from the cache."""
 
-    def a_trainer(student, *, precision="float32", **changes):
+    def a_trainer(student, *, precision="float32", loss=PLAIN, **changes):
         hardware = resolve_hardware("cpu", precision=precision)
         config = TrainingConfig(**changes)
         return models.trainer(
@@ -47,7 +51,7 @@ def a_trainer(models):
             student.plan,
             config,
             on_features=False,
-            class_weights=None,
+            loss=loss,
             task=SINGLE_LABEL,
             distributor=open_distributor(hardware),
         )
@@ -113,6 +117,9 @@ def test_a_trainer_is_shared_by_runs_that_compile_the_same_step(a_student, a_tra
     assert a_trainer(a_student(seed=1), epochs=7, learning_rate=0.1) is trainer
     assert a_trainer(a_student(), weight_decay=0.5) is not trainer
     assert a_trainer(a_student(), precision="bfloat16") is not trainer
+    weighted = a_trainer(a_student(), loss=LossRecipe("focal", class_weights=(1.0, 3.0)))
+    assert weighted is not trainer
+    assert a_trainer(a_student(), loss=LossRecipe("focal", class_weights=(1.0, 3.0))) is weighted
 
 
 def test_the_predictions_of_the_next_run_are_not_traced_again(a_student, models):

@@ -3,14 +3,12 @@
 import numpy as np
 import pytest
 
-from tl_keras.backbones.specs import backbone_spec
 from tl_keras.config import TransferConfig, to_json
 from tl_keras.data.arrays import ArraySource
-from tl_keras.data.inspection import inspect_source
 from tl_keras.errors import BackboneError, ConfigError
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.training.model_cache import ModelCache
-from tl_keras.training.preparation import crop_remark, decide, prepare, read_images
+from tl_keras.training.preparation import decide, prepare, read_images
 
 
 @pytest.fixture(scope="module")
@@ -80,9 +78,9 @@ def test_nothing_is_written(config, models, source, tmp_path):
 
 def test_classes_weigh_in_the_loss_where_that_is_asked_for(config, models):
     uneven = ArraySource(np.random.default_rng(0).integers(0, 256, (40, 16, 16, 3), np.uint8), np.arange(40) % 4 // 3)
-    assert prepare(decide(config, source=uneven), models, source=uneven).class_weights is None
+    assert prepare(decide(config, source=uneven), models, source=uneven).loss.weights is None
     config.training.class_weights = "balanced"
-    weights = prepare(decide(config, source=uneven), models, source=uneven).class_weights
+    weights = prepare(decide(config, source=uneven), models, source=uneven).loss.weights
     assert weights[1] == pytest.approx(3 * weights[0], rel=0.05)
 
 
@@ -108,15 +106,6 @@ def test_what_cannot_work_is_refused_before_an_image_is_read(config, change, err
     config.data.source = "digits"
     with pytest.raises(error):
         decide(config)
-
-
-@pytest.mark.parametrize(("resize", "said"), [("original", "keeps 19% of the images' area"), ("pad", "")])
-def test_a_crop_that_loses_much_of_elongated_images_is_said(resize, said):
-    images = np.random.default_rng(0).integers(0, 256, (12, 20, 80, 3), dtype=np.uint8)
-    inspection = inspect_source(ArraySource(images, np.arange(12) % 2))
-    preprocess = backbone_spec("ResNet50").default_weights.preprocess.with_resize(resize)
-    assert said in "".join(crop_remark(preprocess, inspection))
-    assert bool(said) == bool(crop_remark(preprocess, inspection))
 
 
 def test_groups_stay_in_one_split_and_are_said(config, models):

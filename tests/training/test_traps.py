@@ -9,12 +9,17 @@ from tl_keras.builder import build_backbone, build_student, choose_backbone, pla
 from tl_keras.config import ModelConfig, TrainingConfig
 from tl_keras.distribution.distributor import open_distributor
 from tl_keras.distribution.hardware import resolve_hardware
+from tl_keras.tasks.loss_recipe import LossRecipe
 from tl_keras.tasks.single_label import SINGLE_LABEL
 from tl_keras.training.freeze_check import FreezeCheck
 from tl_keras.training.model_cache import ModelCache
 
 # With BatchNorm; nested, with LayerNorm; and two whose layers are called otherwise in a second build.
-KINDS = ["MobileNetV2", "ConvNeXtTiny", pytest.param("InceptionV3", marks=pytest.mark.slow), "NASNetMobile"]
+KINDS = [
+    "MobileNetV2",
+    "ConvNeXtTiny",
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("InceptionV3", "NASNetMobile")),
+]
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -34,7 +39,7 @@ def trained(request):
             plan,
             TrainingConfig(),
             on_features=True,
-            class_weights=None,
+            loss=LossRecipe(),
             task=SINGLE_LABEL,
             distributor=open_distributor(resolve_hardware("cpu")),
         )

@@ -77,7 +77,12 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("change", CHANGES)
+OFTEN = ("another picture", "a picture in another class", "no class")
+
+
+@pytest.mark.parametrize(
+    "change", [pytest.param(name, marks=[] if name in OFTEN else pytest.mark.slow) for name in CHANGES]
+)
 def test_a_finished_run_refuses_images_that_changed(photos, small_teacher, change):
     CHANGES[change](photos)
     with pytest.raises(WorkdirError, match="the images have changed since the run in") as raised:

@@ -14,10 +14,10 @@ from tl_keras.advice.candidates import Candidate
 from tl_keras.advice.recommendation import Option, Recommendation, ranked, recommend
 from tl_keras.advice.teacher_scores import Sample, TeacherScores, draw_sample, score_teacher
 from tl_keras.advice.time_estimate import TimeEstimate, estimate_time
-from tl_keras.advice.trials import measure_recipes, recipes_for
+from tl_keras.advice.trials import TIME_IN_RUNS, measure_recipes, recipes_for
 from tl_keras.advice.view import best_view
 from tl_keras.config import ModelConfig, TransferConfig, from_json, to_json, validate
-from tl_keras.config.choices import label_kind_of
+from tl_keras.config.choices import Method
 from tl_keras.console import say
 from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.errors import ConfigError, DataError
@@ -41,6 +41,7 @@ class Advice:
       images: Number of training images that were used.
       training_images: Number of images that the run trains on.
       seconds: Duration of the advice.
+      noun: Word for what is learnt from, `image` or `text`.
     """
 
     teacher_scores: tuple[TeacherScores, ...]
@@ -52,6 +53,7 @@ class Advice:
     images: int
     training_images: int
     seconds: float
+    noun: str = "image"
 
     def to_json(self) -> dict[str, Any]:
         """Returns the advice as JSON values."""
@@ -85,6 +87,7 @@ def advise(
     config: TransferConfig,
     candidates: Sequence[Candidate],
     *,
+    method: Method | None = None,
     budget_seconds: float = 0.0,
     measure_time: bool = True,
     try_recipes: bool = False,
@@ -98,10 +101,11 @@ def advise(
     Args:
       config: Config of the run to advise on; its teacher, method, cut, rates and length are replaced.
       candidates: Teachers, in the order in which they are scored.
+      method: Method of the run: only options of it are ranked; None for the one that promises most.
       budget_seconds: Time for advice and training together; 0 for any time.
       measure_time: Whether to estimate the time of the recommended run by short epochs.
       try_recipes: Whether a few recipes of fine-tuning are tried out of fold, where the recommended run fine-tunes and the
-        budget allows it. It takes about three times as long as the run.
+        budget allows it. It takes one to two times as long as the run.
       models: Cache to pass to the run as well, so that the images are inspected only once.
 
     Raises:
@@ -110,31 +114,24 @@ def advise(
       BackboneError: The weights of a candidate cannot be loaded.
     """
     began = time.perf_counter()
-    if not candidates:
-        raise ConfigError(
-            "candidates: expected at least one teacher. Received none, and no ImageNet weights are in KERAS_HOME. "
-            "Use --candidates=MobileNetV2, which is downloaded."
-        )
-    validate(dataclasses.replace(config, model=ModelConfig()))
-    if label_kind_of(config.task) != "class":
-        raise ConfigError(
-            f"task: advice estimates how often one class per image is told right. Received: {config.task}. Choose a method: "
-            "--method=feature_extraction is fast, --method=fine_tune as a rule better; --compare=methods trains all three."
-        )
-    sample = draw_sample(config, models or ModelCache())
+    _require_advisable(config, candidates)
+    models = models or ModelCache()
+    sample = draw_sample(config, models)
     for remark in (*sample.source.notes, *sample.inspection.findings):
         say(f"data: {remark}")
     reason_of_view = ""
-    if config.model.resize in ("", "auto"):
+    is_text = sample.source.noun == "text"
+    if not is_text and config.model.resize in ("", "auto"):
         resize, reason_of_view = best_view(candidates[0], config, sample)
         config = dataclasses.replace(config, model=dataclasses.replace(config.model, resize=resize))
+    chooses_cut = method in (None, "fine_tune")  # else shallower features cost time alone
     teacher_scores: list[TeacherScores] = []
     for candidate in candidates:
         if teacher_scores and 0 < budget_seconds * _FOR_ADVICE < time.perf_counter() - began:
             break
-        teacher_scores.append(score_teacher(candidate, config, sample))
+        teacher_scores.append(score_teacher(candidate, config, sample, every_depth=chooses_cut))
         say(f"scored {candidate.name} in {teacher_scores[-1].seconds:.0f} s")
-    options = ranked(teacher_scores)
+    options = ranked(teacher_scores, method)
     recommendations = [recommend(option, options, config, sample) for option in options]
     recommendation, estimate = recommendations[0], None
     too_long: tuple[tuple[Option, float], ...] = ()
@@ -143,10 +140,10 @@ def advise(
         recommendation, estimate, too_long = _first_in_time(recommendations, sample, deadline)
     if reason_of_view:
         recommendation = recommendation.with_reason(reason_of_view)
-    if try_recipes and recommendation.option.method == "fine_tune":
+    if try_recipes and not is_text and recommendation.option.method == "fine_tune":
         left = budget_seconds - (time.perf_counter() - began) if budget_seconds else math.inf
         seconds = estimate.seconds if estimate else None
-        recommendation = _with_best_recipe(recommendation, config, sample, seconds=seconds, left=left)
+        recommendation = _with_best_recipe(recommendation, config, sample, models, seconds=seconds, left=left)
     return Advice(
         teacher_scores=tuple(teacher_scores),
         skipped=tuple(candidates[len(teacher_scores) :]),
@@ -157,7 +154,18 @@ def advise(
         images=len(sample.indices),
         training_images=len(sample.splits.train),
         seconds=time.perf_counter() - began,
+        noun=sample.source.noun,
     )
+
+
+def _require_advisable(config: TransferConfig, candidates: Sequence[Candidate]) -> None:
+    """Raises a ConfigError if there is no candidate, or the config cannot work."""
+    if not candidates:
+        raise ConfigError(
+            "candidates: expected at least one teacher. Received none, and no ImageNet weights are in KERAS_HOME. "
+            "Use --candidates=MobileNetV2, which is downloaded."
+        )
+    validate(dataclasses.replace(config, model=ModelConfig()))
 
 
 def _first_in_time(
@@ -182,7 +190,13 @@ def _first_in_time(
 
 
 def _with_best_recipe(
-    recommendation: Recommendation, config: TransferConfig, sample: Sample, *, seconds: float | None, left: float
+    recommendation: Recommendation,
+    config: TransferConfig,
+    sample: Sample,
+    models: ModelCache,
+    *,
+    seconds: float | None,
+    left: float,
 ) -> Recommendation:
     """Tries the recipes of fine-tuning that the user's config leaves open, and returns the recommendation with the best one.
 
@@ -190,22 +204,25 @@ def _with_best_recipe(
       recommendation: Recommended run, which fine-tunes.
       config: The user's config.
       sample: Sample of the images.
+      models: Cache of networks and traced steps, which the run may use after the trials.
       seconds: Time of the run; None if it was not estimated.
       left: Seconds of the budget that are left for trials and run.
     """
     recipes = recipes_for(config)
-    if (seconds or 0.0) * (1 + len(recipes)) > left:
+    if (seconds or 0.0) * (1 + TIME_IN_RUNS) > left:
         return recommendation.with_reason("recipe: the usual one, because the budget leaves no time to try others")
     if len(recipes) == 1:
         return recommendation
-    about = f", about {seconds * len(recipes):.0f} s" if seconds else ""
-    say(f"trying {len(recipes)} ways to fine-tune, each on the halves of the training images{about}")
+    about = f", at most about {seconds * TIME_IN_RUNS:.0f} s" if seconds else ""
+    say(
+        f"trying {len(recipes)} ways to fine-tune on one half of the training images, the best two on the other too{about}"
+    )
     of_run = from_json(to_json(recommendation.config))
     of_run.data.augmentation = config.data.augmentation or of_run.data.augmentation
     of_run.training.epochs = config.training.epochs or of_run.training.epochs
     of_run.training.head_epochs = config.training.head_epochs or of_run.training.head_epochs
     try:
-        measured = measure_recipes(of_run, sample, recipes)
+        measured = measure_recipes(of_run, sample, recipes, models=models)
     except DataError as error:
         return recommendation.with_reason(f"recipe: the usual one, because none can be tried on halves ({error})")
     chosen = choose(measured)
@@ -219,22 +236,24 @@ def describe(advice: Advice) -> str:
     best = advice.recommendation.option
     low, high = best.interval
     lines = [
-        f"used {advice.images} training images, in {advice.seconds:.0f} s; no validation or test image was scored",
+        f"used {advice.images} training {advice.noun}s, in {advice.seconds:.0f} s; no validation or test {advice.noun} was scored",
         "",
     ]
     for teacher_scores in advice.teacher_scores:
         lines += [*_depth_table(teacher_scores), *_closeness_lines(teacher_scores), ""]
-    lines.append(f"{'teacher':<24}{'method':<20}{'unfreeze':<12}{'accuracy to expect':>20}")
+    expectation = f"{best.teacher_scores.last.probe.score_name} to expect"
+    width = max(20, len(expectation))
+    lines.append(f"{'teacher':<23} {'method':<19} {'unfreeze':<14} {expectation:>{width}}")
     for option in advice.options:
         a, b = option.interval
         expected = f"{option.accuracy:.3f} ({a:.2f} to {b:.2f})"
-        lines.append(f"{option.candidate.name:<24}{option.method:<20}{option.unfreeze:<12}{expected:>20}")
+        lines.append(f"{option.candidate.name:<23} {option.method:<19} {option.unfreeze:<14} {expected:>{width}}")
     lines += [
         "",
         f"recommended: {best.candidate.name}, {best.method}{'' if best.unfreeze == 'none' else f', {best.unfreeze}'}",
     ]
     lines += [f"- {reason}" for reason in (*advice.recommendation.reasons, *advice.recommendation.measured)]
-    lines.append(f"- accuracy to expect: {best.accuracy:.3f}, two standard errors {low:.2f} to {high:.2f}")
+    lines.append(f"- {expectation}: {best.accuracy:.3f}, two standard errors {low:.2f} to {high:.2f}")
     if advice.time is not None:
         lines.append(
             f"- time: about {advice.time.seconds:.0f} s on this machine as busy as it is now, start and export aside "
@@ -251,19 +270,33 @@ def describe(advice: Advice) -> str:
 
 def _depth_table(teacher_scores: TeacherScores) -> list[str]:
     lines = [
-        f"{teacher_scores.candidate.name}, {teacher_scores.image_size} px, {teacher_scores.parameters:,} parameters",
+        ", ".join(
+            [
+                teacher_scores.candidate.name,
+                *([f"{teacher_scores.image_size} px"] if teacher_scores.image_size else []),
+                f"{teacher_scores.parameters:,} parameters",
+            ]
+        ),
         f"  {'features after':<16}{'linear probe':>16}{'5 neighbours':>14}{'LogME':>8}{'H-score':>9}",
     ]
     for depth in teacher_scores.depths:
-        probe = f"{depth.probe.accuracy:.3f} ± {depth.probe.standard_error:.3f}"
-        lines.append(
-            f"  {depth.where:<16}{probe:>16}{depth.neighbours:>14.3f}{depth.log_me:>8.3f}{depth.h_score:>9.2f}"
+        probe = f"{depth.probe.score:.3f} ± {depth.probe.standard_error:.3f}"
+        others = "".join(
+            f"{'-' if value is None else format(value, digits):>{width}}"
+            for value, width, digits in (
+                (depth.neighbours, 14, ".3f"),
+                (depth.log_me, 8, ".3f"),
+                (depth.h_score, 9, ".2f"),
+            )
         )
+        lines.append(f"  {depth.where:<16}{probe:>16}{others}")
     return lines
 
 
 def _closeness_lines(teacher_scores: TeacherScores) -> list[str]:
     closeness = teacher_scores.closeness
+    if not teacher_scores.image_size or teacher_scores.last.neighbours is None:
+        return []
     if closeness is None:
         return ["  its own classes: not shown, its top is not at hand"]
     lines = [f"  LEEP {closeness.leep:.3f}, NCE {closeness.nce:.3f} nats; what it takes the new classes for:"]
@@ -281,7 +314,7 @@ def _evidence_as_json(teacher_scores: TeacherScores) -> dict[str, Any]:
             {
                 "unfreeze": depth.unfreeze,
                 "where": depth.where,
-                "probe_accuracy": depth.probe.accuracy,
+                "probe_accuracy": depth.probe.score,
                 "probe_standard_error": depth.probe.standard_error,
                 "neighbours": depth.neighbours,
                 "log_me": depth.log_me,

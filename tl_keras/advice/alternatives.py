@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tl_keras.advice.transferability import Probe
+from tl_keras.advice.task_probe import Judged
 
 # Standard errors of the paired difference by which another alternative has to be better; docs/recipe.md compares 0, 1, 1.5 and 2.
 _CLEARLY = 1.0
@@ -15,7 +15,7 @@ _CLEARLY = 1.0
 
 @dataclasses.dataclass(frozen=True)
 class Alternative:
-    """A way to do something, and how well the classes are told apart with it.
+    """A way to do something, and how well the labels are told with it.
 
     Attributes:
       name: Name of the alternative, such as a value of `model.resize`.
@@ -23,23 +23,24 @@ class Alternative:
     """
 
     name: str
-    probe: Probe
+    probe: Judged
 
 
 def choose(alternatives: Sequence[Alternative], *, clearly: float = _CLEARLY) -> Alternative:
-    """Returns the alternative of the best accuracy if it is clearly better than the first, otherwise the first.
+    """Returns the alternative of the best score if it is clearly better than the first, otherwise the first.
 
     Args:
-      alternatives: Alternatives with predictions for the same images; the first is the one to take in doubt.
+      alternatives: Alternatives with predictions for the same images; those with predictions for the first of them only are not
+        chosen. The first alternative is the one to take in doubt.
       clearly: Standard errors of the paired difference that count as clear.
     """
-    best = max(alternatives, key=lambda each: each.probe.accuracy)
+    best = max(_of_all_images(alternatives), key=lambda each: each.probe.score)
     difference, error = _difference(best.probe, alternatives[0].probe)
     return best if difference > clearly * error else alternatives[0]
 
 
 def describe(alternatives: Sequence[Alternative], chosen: Alternative, *, measured: str) -> str:
-    """Returns the accuracies and the choice in a sentence.
+    """Returns the scores and the choice in a sentence.
 
     Args:
       alternatives: Alternatives, at least two, the one to take in doubt first.
@@ -47,16 +48,28 @@ def describe(alternatives: Sequence[Alternative], chosen: Alternative, *, measur
       measured: Subject of the sentence, such as `a linear classifier`.
     """
     prior, *rivals = alternatives
+    images = len(prior.probe.labels)
     scores = ", ".join(
-        f"{each.name} {each.probe.accuracy:.3f} ± {each.probe.standard_error:.3f}" for each in alternatives
+        f"{each.name} {each.probe.score:.3f} ± {each.probe.standard_error:.3f}"
+        + ("" if len(each.probe.labels) == images else f" of the first {len(each.probe.labels)}")
+        for each in alternatives
     )
-    best = max(rivals, key=lambda each: each.probe.accuracy)
+    best = max(_of_all_images(alternatives)[1:] or rivals, key=lambda each: each.probe.score)
     difference, error = _difference(best.probe, prior.probe)
     told = "clearly better" if chosen is not prior else "no clear gain, so the one that is best on most sets is taken"
-    return f"{measured} gets, out of fold, {scores} right; {best.name} against {prior.name} {difference:+.3f} ± {error:.3f}: {told}"
+    got = prior.probe.in_sentence(scores)
+    return (
+        f"{measured} gets, out of fold, {got}; {best.name} against {prior.name} {difference:+.3f} ± {error:.3f}: {told}"
+    )
 
 
-def _difference(one: Probe, other: Probe) -> tuple[float, float]:
-    """Returns the difference of two accuracies on the same images, and its standard error."""
-    right = one.right.astype(float) - other.right
-    return float(right.mean()), float(right.std() / np.sqrt(len(right)))
+def _of_all_images(alternatives: Sequence[Alternative]) -> list[Alternative]:
+    """Returns the alternatives with predictions for as many images as the first has, the first among them."""
+    return [each for each in alternatives if len(each.probe.labels) == len(alternatives[0].probe.labels)]
+
+
+def _difference(one: Judged, other: Judged) -> tuple[float, float]:
+    """Returns the difference of two scores on the same images, and its standard error."""
+    images = min(len(one.labels), len(other.labels))
+    values = one.values[:images] - other.values[:images]
+    return float(values.mean()), float(values.std() / np.sqrt(images))

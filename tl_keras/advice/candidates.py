@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from tl_keras.backbones.specs import backbone_names, backbone_spec
-from tl_keras.backbones.weights import is_downloaded
+from tl_keras.backbones.specs import TEXT_TEACHERS, backbone_names, backbone_spec
+from tl_keras.backbones.weights import is_at_hand
 from tl_keras.config import ModelConfig
 from tl_keras.errors import ConfigError
 
@@ -23,6 +23,14 @@ class Candidate:
         """Returns the text that `parse_candidate` reads."""
         weights = "" if self.weights == "imagenet" else f":{self.weights}"
         return f"{self.backbone}{weights}{f':{self.alpha:g}' if self.alpha else ''}"
+
+    @property
+    def published_top1(self) -> float:
+        """Returns the published ImageNet accuracy of these weights, 0 to 1; 0 if there is none, as for files."""
+        if self.weights != "imagenet" or self.backbone not in backbone_names():
+            return 0.0
+        spec = backbone_spec(self.backbone)
+        return spec.top1(self.alpha or spec.default_weights.alpha)
 
     def choose(self, config: ModelConfig) -> ModelConfig:
         """Returns a copy of a config with this teacher."""
@@ -49,22 +57,34 @@ def parse_candidate(text: str) -> Candidate:
     return Candidate(backbone, weights[0] if weights else "imagenet", alpha)
 
 
-def candidates_at_hand() -> tuple[Candidate, ...]:
-    """Returns the teachers whose weights need no download, smallest first."""
+def candidates_at_hand(noun: str = "image") -> tuple[Candidate, ...]:
+    """Returns the teachers whose weights need no download, smallest first.
+
+    Args:
+      noun: Word for the data, `image` or `text`, whose teachers come in packages: one that is missing is an error when it is used.
+    """
+    if noun == "text":
+        return tuple(Candidate(name) for name in TEXT_TEACHERS)
     found = []
     for name in backbone_names():
         spec = backbone_spec(name)
         for weights in spec.weights:
             size = weights.preprocess.image_size
             widths = {file.alpha for file in weights.files} or {weights.alpha}
-            here = [a for a in widths if not weights.files or is_downloaded(weights.file_for(alpha=a, image_size=size))]
+            here = [a for a in widths if not weights.files or is_at_hand(weights.file_for(alpha=a, image_size=size))]
             for alpha in here:
                 candidate = Candidate(name, weights.name, 0.0 if alpha == weights.alpha else alpha)
                 found.append((spec.parameters * alpha * size**2, candidate))
     return tuple(candidate for _, candidate in sorted(found, key=lambda pair: (pair[0], pair[1].name)))
 
 
-def preferred_candidate() -> Candidate:
-    """Returns the teacher for inspecting data: MobileNetV2, fast and good, or the embedded one if its weights are missing."""
+def preferred_candidate(noun: str = "image") -> Candidate:
+    """Returns the teacher for inspecting data: MobileNetV2, fast and good, or the embedded one if its weights are missing.
+
+    Args:
+      noun: Word for the data, `image` or `text`, whose teacher is MiniLM-L6.
+    """
+    if noun == "text":
+        return Candidate(TEXT_TEACHERS[0])
     default = Candidate("MobileNetV2")
     return default if default in candidates_at_hand() else Candidate("MobileNetV2", "embedded")

@@ -1,75 +1,42 @@
-"""Finds out what is wrong with a set of images, more closely than every run does, and makes clean splits."""
+"""Finds out what is wrong with a set of images or texts, more closely than every run does, and makes clean splits."""
 
 from __future__ import annotations
 
 import dataclasses
 import pathlib
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.tree import DecisionTreeClassifier
 
 from tl_keras.advice.candidates import Candidate
-from tl_keras.advice.data_table import write_table
+from tl_keras.advice.data_table import can_be_written, write_table
+from tl_keras.advice.exemplars import Exemplars, find_exemplars
+from tl_keras.advice.image_problems import ImageChecks
 from tl_keras.advice.label_checks import LabelCheck, check_labels
 from tl_keras.advice.leak import Leak, find_leak, with_groups
-from tl_keras.advice.suspects import far_away, members_of_each, near_copies
+from tl_keras.advice.problems import Checks, Problem, single
+from tl_keras.advice.suspects import members_of_each, unlike_all_others
 from tl_keras.advice.teacher_scores import pooled_rows
-from tl_keras.advice.thumbnails import THUMBNAIL, thumbnails
-from tl_keras.advice.transferability import FOLDS, fold_of_each
-from tl_keras.advice.vectors import Vectors, blocks, in_memory
+from tl_keras.advice.vectors import Vectors, in_memory
 from tl_keras.config import TransferConfig
-from tl_keras.console import number_of
-from tl_keras.data.base import FileSource, require_images
-from tl_keras.data.file_kinds import CONVERTED_SUFFIXES, SUFFIXES, kind_of_file, suffix_of
+from tl_keras.console import number_of, printable
 from tl_keras.data.groups import units
-from tl_keras.data.inspection import Inspection, Reading, inspect_source
+from tl_keras.data.inspection import Inspection, inspect_as
 from tl_keras.data.sources import Source
 from tl_keras.data.splits import Splits, split_source
+from tl_keras.data.text_lines import text_of
 from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.errors import DataError
-from tl_keras.serving.outlier import fit_outlier_model
-from tl_keras.user_folders import cache_folder
-
-# Ratio of sides above which a teacher's centre crop keeps less than a third of the image.
-_ELONGATED = 3.0
-
-# Side in pixels below which an image shows less than the smallest network takes.
-_TINY = 32
 
 # Number of images below which a class is too small for five folds to judge its labels, and for a split.
 _FEW_IMAGES = 10
 
-# Number of standard errors above the commonest class's share from which on height and width alone tell the classes apart.
-_CLEARLY_ABOVE_CHANCE = 4.0
-
-# Largest number of images that outliers are measured from; a mean and 32 directions are known well from so many.
-_OUTLIER_IMAGES = 10_000
+# Number of characters of a text that a line shows.
+_BEGINNING = 60
 
 # Largest number of cases of a kind in the JSON file.
 _MOST_CASES = 1000
-
-# Number of leaves of the tree that tests this: a few thresholds, not one size per image.
-_LEAVES = 16
-
-
-@dataclasses.dataclass(frozen=True)
-class Problem:
-    """One kind of problem, with its cases.
-
-    Attributes:
-      kind: Name in one or two words, such as `label`.
-      meaning: Explanation and remedy, in a sentence.
-      rows: Tuples of ids, one per case, the worst first; a case is one image or several that belong together.
-      remarks: Remarks, one per case, such as the class that the features suggest.
-    """
-
-    kind: str
-    meaning: str
-    rows: tuple[tuple[str, ...], ...]
-    remarks: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,6 +52,7 @@ class DataReport:
       problems: Problems, one for each kind that was found.
       copies: int64 (n,), the same number for images that are copies of each other, a unique one for the others.
       leak: Groups that the accuracy depends on, declared or found; None for none.
+      exemplars: Images to compare others with; None for none.
     """
 
     source: Source
@@ -95,6 +63,7 @@ class DataReport:
     problems: tuple[Problem, ...]
     copies: np.ndarray
     leak: Leak | None = None
+    exemplars: Exemplars | None = None
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -128,7 +97,7 @@ class DataReport:
 
 @with_own_keras_settings
 def inspect_closely(source: Source, candidate: Candidate, config: TransferConfig) -> DataReport:
-    """Inspects every image of all splits: its pixels, and its features from a teacher.
+    """Inspects every image or text of all splits: its pixels or letters, and its features from a teacher.
 
     Args:
       source: The images.
@@ -139,31 +108,24 @@ def inspect_closely(source: Source, candidate: Candidate, config: TransferConfig
       DataError: Fewer than two classes have an image that can be decoded.
       BackboneError: The teacher's weights cannot be loaded.
     """
-    require_images(source.noun, command="inspect")
-    inspection = inspect_source(
-        source, Reading.of(config), remembered_in=cache_folder(config.cache.folder), show_progress=True
-    )
+    inspection = inspect_as(source, config)
     indices = np.flatnonzero(inspection.decodable)
-    sides = np.minimum(inspection.heights, inspection.widths)
+    checks = _checks(source, inspection, indices, candidate, config)
+    groups = checks.near_copies()
     copies = np.arange(len(source))
-    pictures = thumbnails(source, inspection, indices, config)
-    groups = near_copies(pictures, inspection.sha256[indices], comparable=sides[indices] >= THUMBNAIL)
     copies[indices] = indices[groups]
-    features = pooled_rows(candidate, config, source, inspection, indices)
+    features = pooled_rows(candidate, checks.config, source, inspection, indices)
     table = in_memory(features)
     leak = find_leak(source, indices, table, inspection.sha256[indices], near=groups, seed=config.seed)
     together = units(groups.astype(str), leak.names[indices] if leak else None)
     check = check_labels(source, indices, table, groups=together, seed=config.seed)
     problems = (
-        _undecodable(inspection),
-        _wrong_extensions(source, indices),
+        _undecodable(inspection, source.noun),
         *_copies(source, copies),
         _labels(source, indices, check),
         _outliers(source, indices, features, seed=config.seed),
         _few(source, indices),
-        _odd_shapes(source, inspection, indices),
-        _size_tells_class(source, inspection, indices, copies, seed=config.seed),
-        _series_in_two_splits(source, indices),
+        *checks.problems(copies),
     )
     return DataReport(
         source=source,
@@ -174,7 +136,21 @@ def inspect_closely(source: Source, candidate: Candidate, config: TransferConfig
         problems=tuple(problem for problem in problems if problem.rows),
         copies=copies,
         leak=leak,
+        exemplars=find_exemplars(
+            source, indices, table, suspects=[row for row, _ in check.suspects], copies=copies[indices]
+        ),
     )
+
+
+def _checks(
+    source: Source, inspection: Inspection, indices: np.ndarray, candidate: Candidate, config: TransferConfig
+) -> Checks:
+    """Returns the checks for images or for texts."""
+    if source.noun == "text":
+        from tl_keras.advice.text_problems import TextChecks
+
+        return TextChecks(source, indices, candidate, config)
+    return ImageChecks(source, inspection, indices, config)
 
 
 def clean_splits(report: DataReport, config: TransferConfig) -> Splits:
@@ -211,9 +187,9 @@ def write_splits(report: DataReport, splits: Splits, path: pathlib.Path) -> None
       WorkdirError: The place is not writable.
     """
     source = report.source
-    if not isinstance(source, FileSource):
+    if not can_be_written(source):
         raise DataError(
-            f"write_splits: expected a source of image files, a directory or csv:FILE. Received: {source.name}. "
+            f"write_splits: expected texts or image files, such as a directory or csv:FILE. Received: {source.name}. "
             "Leave --write_splits out."
         )
     names: np.ndarray = np.full(len(source), "", "U10")
@@ -226,18 +202,18 @@ def write_splits(report: DataReport, splits: Splits, path: pathlib.Path) -> None
 
 def describe(report: DataReport, *, shown: int = 30) -> str:
     """Returns the report as lines, with at most `shown` cases of a kind."""
+    source = report.source
+    positions = {name: index for index, name in enumerate(source.ids)}
     lines = [
-        f"{len(report.source)} images of {report.source.labelling.count(report.source.class_names)}; features of {report.teacher}, "
+        f"{number_of(len(source), source.noun)} of {source.labelling.count(source.class_names)}; features of {report.teacher}, "
         f"on which {report.probe_says}"
     ]
     lines += [f"- {remark}" for remark in report.remarks]
     for problem in report.problems:
         lines += ["", f"{problem.kind}, {len(problem.rows)}: {problem.meaning}"]
-        cases = [
-            f"  {_listed(ids, shown)}{f'  {remark}' if remark else ''}"
-            for ids, remark in zip(problem.rows[:shown], problem.remarks, strict=False)
-        ]
-        lines += cases
+        for ids, remark in zip(problem.rows[:shown], problem.remarks, strict=False):
+            named = [_named(source, positions, each) for each in ids[:shown]]
+            lines.append(f"  {_listed(named, len(ids))}{f'  {remark}' if remark else ''}")
         if len(problem.rows) > shown:
             lines.append(f"  and {len(problem.rows) - shown} more")
     if not report.problems:
@@ -245,39 +221,21 @@ def describe(report: DataReport, *, shown: int = 30) -> str:
     return "\n".join(lines)
 
 
-def _listed(ids: Sequence[str], shown: int) -> str:
-    return " = ".join(ids[:shown]) + (f" and {len(ids) - shown} more" if len(ids) > shown else "")
+def _listed(names: Sequence[str], count: int) -> str:
+    return " = ".join(names) + (f" and {count - len(names)} more" if count > len(names) else "")
 
 
-def _single(kind: str, meaning: str, ids: Sequence[str], remarks: Sequence[str] = ()) -> Problem:
-    return Problem(kind, meaning, tuple((each,) for each in ids), tuple(remarks) or ("",) * len(ids))
+def _named(source: Source, positions: dict[str, int], name: str) -> str:
+    """Returns the id of an image, or of a text with its beginning."""
+    if source.noun == "image":
+        return name
+    text = text_of(source, positions[name])
+    return f"{name} {printable(text[:_BEGINNING])!r}{'…' if len(text) > _BEGINNING else ''}"
 
 
-def _undecodable(inspection: Inspection) -> Problem:
-    return _single(
-        "undecodable",
-        "damaged, cut short, too large or no image; training leaves them out",
-        inspection.undecodable,
-        inspection.reasons,
-    )
-
-
-def _wrong_extensions(source: Source, indices: np.ndarray) -> Problem:
-    """Returns the files whose suffix names another kind of image than they are; one without suffix names none."""
-    ids, remarks = [], []
-    all_suffixes = {**SUFFIXES, **CONVERTED_SUFFIXES}
-    said = {suffix: kind for kind, suffixes in all_suffixes.items() for suffix in suffixes}
-    if not isinstance(source, FileSource):
-        return _single("extension", "", ())
-    for index in indices.tolist():
-        path = source.path(index)
-        kind, named = kind_of_file(path), said.get(suffix_of(path), "")
-        if named and kind in all_suffixes and named != kind:
-            ids.append(source.ids[index])
-            remarks.append(f"is a {all_suffixes[kind][0]}")
-    return _single(
-        "extension", "the content is of another kind than the name says; training reads the content", ids, remarks
-    )
+def _undecodable(inspection: Inspection, noun: str) -> Problem:
+    meaning = {"text": "without a letter or figure"}.get(noun, "damaged, cut short, too large or no image")
+    return single("undecodable", f"{meaning}; training leaves them out", inspection.undecodable, inspection.reasons)
 
 
 def _copies(source: Source, copies: np.ndarray) -> Iterator[Problem]:
@@ -295,7 +253,10 @@ def _copies(source: Source, copies: np.ndarray) -> Iterator[Problem]:
             cases["within"].append(ids)
     meanings = {
         "across": ("copies across splits", "exact or nearly the same in two splits: the measured accuracy is too high"),
-        "labels": ("copies with two labels", "exact or nearly the same under two labels: one of them is wrong"),
+        "labels": (
+            "copies with two labels",
+            "exact or nearly the same under two labels: one of them is wrong, or several are right: --task=multi_label",
+        ),
         "within": ("copies", "exact or nearly the same: they count twice"),
     }
     for name, (kind, meaning) in meanings.items():
@@ -303,29 +264,24 @@ def _copies(source: Source, copies: np.ndarray) -> Iterator[Problem]:
 
 
 def _labels(source: Source, indices: np.ndarray, check: LabelCheck) -> Problem:
-    expected = "many are hard images with a right one"
+    expected = f"many are hard {source.noun}s with a right one"
     if check.expected_errors is not None:
-        expected = (
-            f"about {check.expected_errors} are expected to be errors, the likeliest first, the others hard images"
-        )
-    return _single(
+        expected = f"about {check.expected_errors} are expected to be errors, the likeliest first, the others hard {source.noun}s"
+    return single(
         "label",
-        f"likely a wrong label, by a model that has not seen the image; {expected}: look",
+        f"likely a wrong label, by a model that has not seen the {source.noun}; {expected}: look",
         [source.ids[indices[row]] for row, _ in check.suspects],
         [remark for _, remark in check.suspects],
     )
 
 
 def _outliers(source: Source, indices: np.ndarray, features: Vectors, *, seed: int) -> Problem:
-    known = np.asarray(features[np.sort(np.random.default_rng(seed).permutation(len(features))[:_OUTLIER_IMAGES])])
-    model = fit_outlier_model(known, known)
-    distances = np.concatenate([model.score(block).numpy() for block in blocks(features)])
-    far, median = far_away(distances), np.median(distances)
-    return _single(
+    far, ratios = unlike_all_others(features, seed=seed)
+    return single(
         "outlier",
-        "unlike all other images",
+        f"unlike all other {source.noun}s",
         [source.ids[index] for index in indices[far].tolist()],
-        [f"distance {distances[row] / median:.1f} times the median" for row in far.tolist()],
+        [f"distance {ratio:.1f} times the median" for ratio in ratios.tolist()],
     )
 
 
@@ -334,63 +290,7 @@ def _few(source: Source, indices: np.ndarray) -> Problem:
     few = {name: rows for name, rows in members.items() if len(rows) < _FEW_IMAGES}
     return Problem(
         "small class",
-        f"fewer than {_FEW_IMAGES} images: too few to split and to judge labels by",
+        f"fewer than {_FEW_IMAGES} {source.noun}s: too few to split and to judge labels by",
         tuple(tuple(source.ids[i] for i in indices[rows].tolist()) for rows in few.values()),
-        tuple(f"class {name}: {number_of(len(rows), 'image')}" for name, rows in few.items()),
-    )
-
-
-def _odd_shapes(source: Source, inspection: Inspection, indices: np.ndarray) -> Problem:
-    heights, widths = inspection.heights[indices], inspection.widths[indices]
-    elongated = np.maximum(heights / widths, widths / heights) > _ELONGATED
-    tiny = np.minimum(heights, widths) < _TINY
-    # If most images are small, a small image is normal.
-    odd = np.flatnonzero(elongated | (tiny & (tiny.mean() < 0.5)))
-    return _single(
-        "shape",
-        f"a side of less than {_TINY} pixels, or {_ELONGATED:g} times the other",
-        [source.ids[index] for index in indices[odd].tolist()],
-        [f"{widths[row]} by {heights[row]}" for row in odd.tolist()],
-    )
-
-
-def _size_tells_class(
-    source: Source, inspection: Inspection, indices: np.ndarray, copies: np.ndarray, *, seed: int
-) -> Problem:
-    """Returns a problem if height and width alone tell the classes apart, which a network can learn instead of the content."""
-    labels = source.labelling.strata(source.labels[indices])
-    sizes = np.stack([inspection.heights[indices], inspection.widths[indices]], axis=1)
-    folds = fold_of_each(labels, copies[indices], seed=seed)
-    right: np.ndarray = np.zeros(len(labels), bool)
-    for fold in range(FOLDS):
-        asked = folds == fold
-        if asked.any() and not asked.all():
-            tree = DecisionTreeClassifier(max_leaf_nodes=_LEAVES, random_state=seed).fit(sizes[~asked], labels[~asked])
-            right[asked] = tree.predict(sizes[asked]) == labels[asked]
-    chance = np.bincount(labels).max() / len(labels)
-    leaks = right.mean() - chance > _CLEARLY_ABOVE_CHANCE * np.sqrt(chance * (1 - chance) / len(labels))
-    remark = f"height and width alone get {right.mean():.2f} right, the commonest class {chance:.2f}"
-    meaning = "the size of an image gives its class away: resize them alike before the network learns it"
-    return Problem("leak by size", meaning, ((),) if leaks else (), (remark,) if leaks else ())
-
-
-def _series_in_two_splits(source: Source, indices: np.ndarray) -> Problem:
-    """Returns the series of file names, such as `video12_0001`, that declared splits divide."""
-    if len(np.unique(source.declared_splits[indices])) < 2 or not isinstance(source, FileSource):
-        return Problem("leak by name", "", (), ())
-    series: dict[str, list[int]] = {}
-    for index in indices.tolist():
-        stem = pathlib.Path(source.ids[index]).stem
-        if match := re.fullmatch(r"(.*\d.*?)[^0-9a-zA-Z]+\d+", stem):
-            series.setdefault(match[1], []).append(index)
-    torn = [
-        tuple(source.ids[index] for index in members)
-        for members in series.values()
-        if len(np.unique(source.declared_splits[members])) > 1
-    ]
-    return Problem(
-        "leak by name",
-        "names of one series in two splits: frames of a video, or photos of one object, should be in one",
-        tuple(torn),
-        ("",) * len(torn),
+        tuple(f"class {name}: {number_of(len(rows), source.noun)}" for name, rows in few.items()),
     )

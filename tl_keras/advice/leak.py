@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tl_keras.advice.data_table import write_table
+from tl_keras.advice.data_table import can_be_written, write_table
 from tl_keras.advice.near_copies import copies_by_features
 from tl_keras.advice.photo_times import photos_of_one_moment
 from tl_keras.advice.transferability import FOLDS, linear_probe, ridge_probe
@@ -51,6 +51,7 @@ class Leak:
       score_name: Words for the score.
       declared: Whether the source declares the groups.
       of_files: Whether the images are files, which a table can name.
+      noun: Word for what is grouped, `image` or `text`.
     """
 
     by: str
@@ -62,17 +63,18 @@ class Leak:
     score_name: str
     declared: bool
     of_files: bool
+    noun: str = "image"
 
     @property
     def says(self) -> str:
         """Returns what a user should know and do, in a sentence or two."""
-        of = f"{number_of(self.number, 'group')} of images belong together by {self.by}"
+        of = f"{number_of(self.number, 'group')} of {self.noun}s belong together by {self.by}"
         before, after = (
             f"{score:.3f} ({low:.3f} to {high:.3f})" for score, low, high in (self.ungrouped, self.grouped)
         )
         if self.declared:
             return f"{of}: a linear probe's {self.score_name} out of fold is {after} with groups kept whole, {before} without"
-        remedy = "give them to training as tl_keras.ArraySource(groups=...) does; inspection.json has the group of each image"
+        remedy = "give them to training as tl_keras.ArraySource(groups=...) does; inspection.json has the group of each"
         if self.of_files:
             remedy = f"train with {self.flag or f'--data=csv:DIR/{TABLE}, which --out=DIR writes'}"
         return (
@@ -154,7 +156,7 @@ def with_groups(source: Source, leak: Leak | None) -> Source:
     return grouped
 
 
-def write_groups(source: FileSource, leak: Leak, path: pathlib.Path) -> None:
+def write_groups(source: Source, leak: Leak, path: pathlib.Path) -> None:
     """Writes the images with their labels and groups as a CSV file that `--data=csv:PATH` reads.
 
     Splits that the source declares are written too, unless they divide a group: training then makes others.
@@ -172,15 +174,22 @@ def write_groups(source: FileSource, leak: Leak, path: pathlib.Path) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class _Measure:
-    """Out-of-fold scores of images by a linear probe."""
+    """Out-of-fold scores of images by a linear probe, each partition measured once."""
 
     source: Source
     indices: np.ndarray
     features: np.ndarray
     seed: int
+    measured: dict[tuple[bytes, bytes], np.ndarray] = dataclasses.field(default_factory=dict)
 
     def quality(self, rows: np.ndarray, group: np.ndarray) -> np.ndarray:
         """Returns how well each image is predicted, float64 (k,); the mean is the score."""
+        key = rows.tobytes(), group[rows].tobytes()
+        if key not in self.measured:
+            self.measured[key] = self._measure(rows, group)
+        return self.measured[key]
+
+    def _measure(self, rows: np.ndarray, group: np.ndarray) -> np.ndarray:
         labels = self.source.labels[self.indices[rows]]
         kind, classes = self.source.labelling.kind, len(self.source.class_names)
         features, groups = self.features[rows], group[rows]
@@ -218,7 +227,8 @@ class _Measure:
                 self.source.labelling.kind
             ],
             declared=declared,
-            of_files=isinstance(self.source, FileSource),
+            of_files=can_be_written(self.source),
+            noun=self.source.noun,
         )
 
 
@@ -235,8 +245,9 @@ def _proposals(
         ]
         moments = photos_of_one_moment([source.path(index) for index in indices.tolist()])
         found += [("time and camera", "", each) for each in moments]
-    copies = copies_by_features(features, strata)
-    return [*found, ("near-copies", "", _joined(copies, near))]
+    if source.noun == "image":  # two sentences may mean nearly the same and still be two
+        near = _joined(copies_by_features(features, strata), near)
+    return [*found, ("near-copies", "", near)]
 
 
 def _example(groups: Groups) -> str:

@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 
 from tl_keras.advice.transferability import Probe
 from tl_keras.advice.vectors import BLOCK, Vectors, blocks
+from tl_keras.serving.outlier import fit_outlier_model
 
 # Correlation of two thumbnails from which on one is a copy of the other. Flowers saved again at quality 60 or at half the size
 # reach 0.9998, brightened ones 0.995; the closest two of 550 photos that are not copies have 0.91. A crop is not recognised.
@@ -29,6 +30,9 @@ _SAMPLE = 4096
 # Number of median absolute deviations above the median from which on an image is an outlier.
 _OUTLIER_DEVIATIONS = 4.0
 
+# Largest number of images that outliers are measured from; a mean and 32 directions are known well from so many.
+_OUTLIER_IMAGES = 10_000
+
 # The median absolute deviation of a Gaussian, in standard deviations.
 _MAD_OF_GAUSSIAN = 0.6745
 
@@ -46,14 +50,14 @@ def near_copies(vectors: Vectors, contents: np.ndarray, comparable: np.ndarray) 
         count, because scans of 8 pixels of the same digit can correlate at 0.996.
     """
     _, first, content = np.unique(contents, return_index=True, return_inverse=True)
-    number = _smallest_of_component(first[content], np.stack([np.arange(len(contents)), first[content]], axis=1))
+    number = smallest_of_component(first[content], np.stack([np.arange(len(contents)), first[content]], axis=1))
     compared = np.sort(first[comparable[first]])
     waiting: list[np.ndarray] = []
     for found in _close_pairs(vectors, compared):
         waiting.append(compared[found])
         if sum(map(len, waiting)) > _MOST_PAIRS:
-            number, waiting = _smallest_of_component(number, np.concatenate(waiting)), []
-    return _smallest_of_component(number, np.concatenate(waiting)) if waiting else number
+            number, waiting = smallest_of_component(number, np.concatenate(waiting)), []
+    return smallest_of_component(number, np.concatenate(waiting)) if waiting else number
 
 
 def members_of_each(numbers: np.ndarray) -> Iterator[np.ndarray]:
@@ -103,7 +107,7 @@ def _all_pairs(vectors: Vectors, rows: np.ndarray, positions: np.ndarray) -> Ite
             yield np.stack([positions[i * BLOCK + a], positions[j * BLOCK + b]], axis=1)
 
 
-def _smallest_of_component(number: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+def smallest_of_component(number: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     """Returns the numbers, int64 (n,), after joining pairs of rows, int64 (m, 2): each the smallest row that it is joined to."""
     if not len(pairs):
         return number
@@ -158,3 +162,19 @@ def far_away(distances: np.ndarray) -> np.ndarray:
     deviation = np.median(np.abs(distances - median)) / _MAD_OF_GAUSSIAN
     found = np.flatnonzero(distances > median + _OUTLIER_DEVIATIONS * max(deviation, 1e-9))
     return found[np.argsort(-distances[found], kind="stable")]
+
+
+def unlike_all_others(features: Vectors, *, seed: int, known: Vectors | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the outliers among images, the farthest first, int64 (k,), and their distances in units of the median, float (k,).
+
+    Args:
+      features: Features of n images, float32 (n, d).
+      seed: Seed of the choice of images that others are compared with.
+      known: Features of the images that they are compared with, float32 (m, d); None for the images themselves.
+    """
+    usual = features if known is None else known
+    some = np.asarray(usual[np.sort(np.random.default_rng(seed).permutation(len(usual))[:_OUTLIER_IMAGES])])
+    model = fit_outlier_model(some, some)
+    distances = np.concatenate([model.score(block).numpy() for block in blocks(features)])
+    far = far_away(distances)
+    return far, distances[far] / np.median(distances)

@@ -4,49 +4,44 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 from scipy.special import softmax
 
 from tl_keras.advice.candidates import Candidate
+from tl_keras.advice.task_probe import TaskProbe, probe
 from tl_keras.advice.transferability import (
     Probe,
     draw,
     h_score,
     leep,
-    linear_probe,
     log_me,
     nce,
     nearest_neighbour_accuracy,
 )
 from tl_keras.builder import Student, choose_backbone, load_top, plan_student
 from tl_keras.config import TransferConfig, from_json, to_json
-from tl_keras.data.base import require_images
 from tl_keras.data.groups import units
 from tl_keras.data.inspection import Inspection
 from tl_keras.data.sources import Source
 from tl_keras.data.splits import Splits
-from tl_keras.errors import WorkdirError
-from tl_keras.tasks.base import task_named
-from tl_keras.training.feature_cache import RowReader
-from tl_keras.training.features import ViewsOfImages
-from tl_keras.training.inputs import open_feature_store
+from tl_keras.tasks.base import Task, task_named
+from tl_keras.training.embedding import Embeddings, embed, embedder_of_backbone, no_room, plain_views
+from tl_keras.training.features import feature_store_of
 from tl_keras.training.model_cache import ModelCache
-from tl_keras.training.preparation import RunImages, read_images
+from tl_keras.training.preparation import RunImages, for_its_inputs, read_images
 from tl_keras.unfreeze import parse_unfreeze
 
-# Cuts at which features are computed.
-_CUTS = ("fraction:0.7", "blocks:4", "blocks:2", "none")
+# Cuts at which features are computed. Of a text the last alone: before, each token has a vector of its own, padding too.
+_CUTS = {"image": ("fraction:0.7", "blocks:4", "blocks:2", "none"), "text": ("none",)}
 
 # Largest number of images; more make the probe's uncertainty smaller than that of the choice of images, and cost time.
 _MAX_IMAGES = 1000
 
 # Smallest number of images per class; with fewer, some folds of the probe lack the class.
 _FEWEST_OF_A_CLASS = 5
-
-# Number of rows of a cache that are read and pooled at a time.
-_BATCH = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +51,8 @@ class Sample:
     Attributes:
       images: All images, with their splits.
       indices: int64 (n,), ascending, n at most 1,000.
-      labels: int64 (n,).
+      labels: Labels of these images, as the source has them.
+      task: Task that is learnt, with what it knows of these images.
       groups: int64 (n,), the same number for images of the same content or group.
       inspection_seconds: Time for listing and inspecting the source; 0 if the model cache had done so before.
     """
@@ -64,8 +60,24 @@ class Sample:
     images: RunImages
     indices: np.ndarray
     labels: np.ndarray
+    task: Task
     groups: np.ndarray
     inspection_seconds: float
+
+    @property
+    def strata(self) -> np.ndarray:
+        """Returns the stratum of every image of the source, int64, of which parts of the sample have the same share."""
+        return self.source.labelling.strata(self.source.labels)
+
+    def probe(self, features: np.ndarray, *, seed: int) -> Probe | TaskProbe:
+        """Returns what simple models make of features of the images, float32 (n, d), out of fold."""
+        classes = len(self.source.class_names)
+        return probe(self.task, features, self.labels, classes=classes, groups=self.groups, seed=seed)
+
+    @property
+    def of_classes(self) -> bool:
+        """Returns whether one class per image is learnt, without an order: what published scores of features are for."""
+        return self.task.label_kind == "class"
 
     @property
     def source(self) -> Source:
@@ -91,8 +103,8 @@ class Depth:
       unfreeze: Cut in the `unfreeze` language; the layers that it names come after these features.
       where: Name of the last frozen block.
       pooled: float32 (n, channels).
-      probe: Out-of-fold predictions of a linear classifier on them.
-      neighbours: Accuracy of the vote of the five nearest neighbours, 0 to 1.
+      probe: Out-of-fold answers of simple models on them.
+      neighbours: Accuracy of the vote of the five nearest neighbours, 0 to 1; None, as what follows, unless classes are learnt.
       log_me: See `tl_keras.advice.transferability.log_me`.
       h_score: See `tl_keras.advice.transferability.h_score`.
     """
@@ -100,39 +112,10 @@ class Depth:
     unfreeze: str
     where: str
     pooled: np.ndarray
-    probe: Probe
-    neighbours: float
-    log_me: float
-    h_score: float
-
-
-class PooledFeatures:
-    """The mean over height and width of every channel of frozen layers' outputs, read from the cache when it is asked for.
-
-    Args:
-      reader: Reader of the cache.
-      positions: int64 (n,), position of each image's row in it.
-    """
-
-    def __init__(self, reader: RowReader, positions: np.ndarray):
-        self._reader, self._positions = reader, positions
-
-    def __len__(self) -> int:
-        return len(self._positions)
-
-    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
-        """Returns the features of some images, float32 (k, channels)."""
-        positions, parts = self._positions[rows], []
-        for first in range(0, len(positions), _BATCH):
-            tensors = self._reader(positions[first : first + _BATCH])
-            parts.append(
-                np.concatenate([each.reshape(len(each), -1, each.shape[-1]).mean(axis=1) for each in tensors], 1)
-            )
-        return np.concatenate(parts)
-
-    def all(self) -> np.ndarray:
-        """Returns the features of all images, float32 (n, channels)."""
-        return self[np.arange(len(self))]
+    probe: Probe | TaskProbe
+    neighbours: float | None = None
+    log_me: float | None = None
+    h_score: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,9 +140,9 @@ class TeacherScores:
     Attributes:
       candidate: The teacher.
       parameters: Number of parameters of its network without the top.
-      image_size: Size of the network's input, in pixels.
+      image_size: Size of the network's input, in pixels; 0 if it takes texts.
       depths: Depths from the shallowest to the deepest, which is the input of the head.
-      closeness: Similarity of the classes; None if the teacher's own top is missing.
+      closeness: Similarity of the classes; None if none are learnt, or the teacher's own top is missing.
       seconds: Duration of the scoring.
     """
 
@@ -188,33 +171,43 @@ def draw_sample(config: TransferConfig, models: ModelCache) -> Sample:
     """
     began = time.perf_counter()
     images = read_images(config, models)
-    require_images(images.source.noun, command="advise")
     inspection_seconds = time.perf_counter() - began
     labels, train = images.source.labels, images.splits.train
-    indices = draw(train, labels, images=_MAX_IMAGES, of_each_class=_FEWEST_OF_A_CLASS, seed=config.seed)
+    strata = images.source.labelling.strata(labels)
+    indices = draw(train, strata, images=_MAX_IMAGES, of_each_class=_FEWEST_OF_A_CLASS, seed=config.seed)
     known = images.source.groups
     groups = units(images.inspection.sha256[indices], known.names[indices] if known else None)
-    return Sample(images, indices, labels[indices], groups, inspection_seconds)
+    task = task_named(config.task).with_labels(labels[indices])
+    return Sample(images, indices, labels[indices], task, groups, inspection_seconds)
 
 
-def score_teacher(candidate: Candidate, config: TransferConfig, sample: Sample) -> TeacherScores:
+def score_teacher(
+    candidate: Candidate, config: TransferConfig, sample: Sample, *, every_depth: bool = True
+) -> TeacherScores:
     """Runs a teacher once over the sample, through the cache that training uses, and scores its features.
 
     Args:
       candidate: The teacher.
       config: Config of the run to advise on; its teacher, method and cut are ignored.
       sample: The images.
+      every_depth: Whether shallower features are looked at beside the last ones.
 
     Raises:
       BackboneError: The teacher's weights cannot be loaded.
       WorkdirError: The cache's disk is full.
     """
     began = time.perf_counter()
-    student, config, models = _student(candidate, config, sample.source)
+    student, config, models = _student(candidate, config, sample)
     depths = tuple(
         _depth(unfreeze, where, pooled.all(), sample, seed=config.seed)
         for unfreeze, where, pooled in _pooled_at(
-            _CUTS, student, config, models, source=sample.source, inspection=sample.inspection, indices=sample.indices
+            _CUTS[sample.source.noun] if every_depth else ("none",),
+            student,
+            config,
+            models,
+            source=sample.source,
+            inspection=sample.inspection,
+            indices=sample.indices,
         )
     )
     return TeacherScores(
@@ -236,23 +229,23 @@ def pooled_features(
 
 def pooled_rows(
     candidate: Candidate, config: TransferConfig, source: Source, inspection: Inspection, indices: np.ndarray
-) -> PooledFeatures:
+) -> Embeddings:
     """Returns the same as `pooled_features`, computed but not yet read, for sets that do not fit into memory."""
-    student, config, models = _student(candidate, config, source)
-    ((_, _, pooled),) = _pooled_at(
-        ("none",), student, config, models, source=source, inspection=inspection, indices=indices
-    )
-    return pooled
+    return embed(embedder_of_backbone(candidate.choose(config.model)), source, inspection, indices, config)
 
 
 def _student(
-    candidate: Candidate, config: TransferConfig, source: Source
+    candidate: Candidate, config: TransferConfig, sample: Sample
 ) -> tuple[Student, TransferConfig, ModelCache]:
     """Builds a student on the candidate; its method and cut do not matter."""
     config = from_json(to_json(config))
     config.model = dataclasses.replace(candidate.choose(config.model), method="fine_tune", unfreeze="blocks:1")
+    if sample.source.noun == "text":
+        from tl_keras.text.text_defaults import with_length
+
+        config, _ = with_length(for_its_inputs(config, sample.source), sample.source, sample.splits.train)
     teacher, models = choose_backbone(config.model), ModelCache()
-    outputs = task_named(config.task).outputs(source.class_names)
+    outputs = task_named(config.task).outputs(sample.source.class_names)
     return models.student(teacher, config.model, num_classes=outputs, seed=config.seed), config, models
 
 
@@ -265,21 +258,10 @@ def _pooled_at(
     source: Source,
     inspection: Inspection,
     indices: np.ndarray,
-) -> list[tuple[str, str, PooledFeatures]]:
+) -> list[tuple[str, str, Embeddings]]:
     """Returns (cut, last frozen block, features) for each depth that the teacher has, the shallowest first."""
-    images = ViewsOfImages(
-        source=source,
-        contents=inspection.sha256,
-        evaluated=np.sort(indices),
-        trained=np.zeros(0, np.int64),
-        views=1,
-        evaluation_transform=student.preprocess.evaluation_transform,
-        training_transform=lambda image, seed: student.preprocess.evaluation_transform(image),
-        without_padding=student.preprocess.without_padding,
-        augmentation="none",
-        seed=config.seed,
-    )
-    store = open_feature_store(config, student, images, once=True)
+    images = plain_views(student.preprocess, source, inspection, indices, seed=config.seed)
+    store = feature_store_of(config, student.teacher.spec.name, student.preprocess, images, once=True)
     blocks = student.plan.blocks
     found = []
     # The shallowest first, in the order that the feature store needs.
@@ -288,16 +270,13 @@ def _pooled_at(
         split = models.split(student, plan if trained else plan.frozen())
         features = store.at(student, split, others=models.splits(student))
         if features is None and not trained:  # pooled features take a few KiB per image
-            raise WorkdirError(
-                "cache: expected room for the features of the sample. Received: none, see the line before. "
-                "Use --cache_dir to name another place."
-            )
+            raise no_room()
         if features is not None:
             found.append(
                 (
                     unfreeze,
                     blocks[len(blocks) - trained - 1].name,
-                    PooledFeatures(features.reader, features.rows[0, np.sort(indices)]),
+                    Embeddings(features.reader, features.rows[0, np.sort(indices)]),
                 )
             )
     return found
@@ -318,12 +297,11 @@ def _blocks_trained(cuts: tuple[str, ...], student: Student, config: TransferCon
 
 
 def _depth(unfreeze: str, where: str, pooled: np.ndarray, sample: Sample, *, seed: int) -> Depth:
-    classes = len(sample.source.class_names)
-    return Depth(
-        unfreeze=unfreeze,
-        where=where,
-        pooled=pooled,
-        probe=linear_probe(pooled, sample.labels, classes=classes, groups=sample.groups, seed=seed),
+    depth = Depth(unfreeze, where, pooled, sample.probe(pooled, seed=seed))
+    if not sample.of_classes:
+        return depth
+    return dataclasses.replace(
+        depth,
         neighbours=nearest_neighbour_accuracy(pooled, sample.labels, groups=sample.groups),
         log_me=log_me(pooled, sample.labels),
         h_score=h_score(pooled, sample.labels),
@@ -331,22 +309,33 @@ def _depth(unfreeze: str, where: str, pooled: np.ndarray, sample: Sample, *, see
 
 
 def _closeness(student: Student, pooled: np.ndarray, sample: Sample) -> Closeness | None:
-    top = load_top(student.teacher)
+    top = load_top(student.teacher) if sample.of_classes else None
     if top is None:
         return None
     kernel, bias = top
     probabilities = softmax(pooled.astype(np.float64) @ kernel + bias, axis=1)
     answers = probabilities.argmax(axis=1)
-    names = _imagenet_names()
+    names = imagenet_names()
     seen = {}
     for label, name in enumerate(sample.source.class_names):
-        counts = np.bincount(answers[sample.labels == label], minlength=len(names))
-        most = [int(answer) for answer in np.argsort(-counts, kind="stable")[:3] if counts[answer]]
-        seen[name] = tuple((names[answer], float(counts[answer] / counts.sum())) for answer in most)
+        seen[name] = commonest(answers[sample.labels == label], names, most=3)
     return Closeness(leep(probabilities, sample.labels), nce(answers, sample.labels), seen)
 
 
-def _imagenet_names() -> list[str]:
+def commonest(answers: np.ndarray, names: Sequence[str], *, most: int) -> tuple[tuple[str, float], ...]:
+    """Returns the names of the commonest answers, with the part of all that each has.
+
+    Args:
+      answers: Positions among the names, int64 (n,).
+      names: Names of the answers.
+      most: Largest number of names to return.
+    """
+    counts = np.bincount(answers, minlength=len(names))
+    first = [int(answer) for answer in np.argsort(-counts, kind="stable")[:most] if counts[answer]]
+    return tuple((names[answer], float(counts[answer] / counts.sum())) for answer in first)
+
+
+def imagenet_names() -> list[str]:
     """Returns the common names of ImageNet's 1000 classes, by Keras's index of them."""
     decoded = keras.applications.imagenet_utils.decode_predictions(np.eye(1000), top=1)
     return [first[1].replace("_", " ") for (first,) in decoded]

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
+from tl_keras.advice.suspects import near_copies
 from tl_keras.config import DEFAULT_SIGNIFICANT_BITS, TransferConfig
 from tl_keras.data.base import Source
 from tl_keras.data.decoding import decode_image
@@ -21,6 +22,23 @@ THUMBNAIL = 32
 _BATCH = 256
 # Half precision rounds a pixel by a thousandth and the correlation of two thumbnails by less than a millionth.
 _SPEC = RowSpec(((THUMBNAIL * THUMBNAIL,),), "float16")
+
+
+def copies_by_thumbnails(parts: Sequence[tuple[Source, Inspection, np.ndarray]], config: TransferConfig) -> np.ndarray:
+    """Returns a number for each image, int64 (n,), that of the first exact or near copy of it by its thumbnail.
+
+    Args:
+      parts: Sets of images, one after the other: source, inspection, and int64 (k,), ascending, those that can be decoded.
+      config: Config whose cache and background are used.
+
+    Raises:
+      WorkdirError: The cache's disk is full.
+    """
+    pictures = [thumbnails(*part, config) for part in parts]
+    vectors = pictures[0] if len(parts) == 1 else np.concatenate([each[np.arange(len(each))] for each in pictures])
+    contents = np.concatenate([inspection.sha256[rows] for _, inspection, rows in parts])
+    sides = np.concatenate([np.minimum(found.heights, found.widths)[rows] for _, found, rows in parts])
+    return near_copies(vectors, contents, comparable=sides >= THUMBNAIL)
 
 
 class Thumbnails:

@@ -113,7 +113,7 @@ def _few(sample: Sample, *, images: int) -> Splits:
     splits = sample.splits
     return dataclasses.replace(
         splits,
-        train=draw(sample.indices, sample.source.labels, images=images, of_each_class=1, seed=splits.seed),
+        train=draw(sample.indices, sample.strata, images=images, of_each_class=1, seed=splits.seed),
         validation=evenly(splits.validation, _HELD_OUT_IMAGES),
         test=splits.test[:0],
     )

@@ -19,6 +19,10 @@ from tl_keras.data.groups import deal
 # Number of folds of the linear probe; each classifier is fitted to 80% of the images.
 FOLDS = 5
 
+# Number of images below which they are dealt into folds more than once, and the largest number of deals.
+_FEW = 1000
+_MOST_REPEATS = 4
+
 # Number of neighbours that vote. A single one is noisy, and the smallest classes have few images.
 _NEIGHBOURS = 5
 
@@ -58,10 +62,27 @@ class Probe:
         """Returns the accuracy of the predictions, 0 to 1."""
         return float(self.right.mean())
 
+    score_name = "accuracy"
+
+    @property
+    def score(self) -> float:
+        """Returns the accuracy; see `tl_keras.advice.task_probe.Judged`."""
+        return self.accuracy
+
     @property
     def right(self) -> np.ndarray:
         """Returns which predictions are right, bool (n,)."""
         return self.probabilities.argmax(axis=1) == self.labels
+
+    @property
+    def values(self) -> np.ndarray:
+        """Returns 1 for right predictions and 0 for wrong ones, float64 (n,)."""
+        return self.right.astype(np.float64)
+
+    @property
+    def degrees(self) -> np.ndarray:
+        """Returns how right each answer is, float64 (n,): the probability of the right class, 0 to 1."""
+        return self.probabilities[np.arange(len(self.labels)), self.labels]
 
     @property
     def standard_error(self) -> float:
@@ -70,8 +91,20 @@ class Probe:
         share = (self.right.sum() + 1) / images
         return float(np.sqrt(share * (1 - share) / images))
 
+    def in_sentence(self, scores: str) -> str:
+        """Returns scores as the object of a sentence, "0.9 right"."""
+        return f"{scores} right"
 
-def linear_probe(features: Vectors, labels: np.ndarray, *, classes: int, groups: np.ndarray, seed: int) -> Probe:
+    def with_more(self, other: Probe) -> Probe:
+        """Returns the predictions of these images followed by those of others."""
+        return Probe(
+            np.concatenate([self.probabilities, other.probabilities]), np.concatenate([self.labels, other.labels])
+        )
+
+
+def linear_probe(
+    features: Vectors, labels: np.ndarray, *, classes: int, groups: np.ndarray, seed: int, repeats: int = 1
+) -> Probe:
     """Fits a linear classifier to four fifths of the images, or 20,000 of them, and predicts the rest, five times.
 
     Args:
@@ -80,8 +113,25 @@ def linear_probe(features: Vectors, labels: np.ndarray, *, classes: int, groups:
       classes: Number of classes.
       groups: int64 (n,); images of a group, such as copies of each other, are in one fold.
       seed: Seed of the folds.
+      repeats: Number of deals of the images into folds; the probabilities are means over them.
     """
-    scaled = _along_components(features)
+    scaled = along_components(features)
+    found = [
+        _out_of_fold(scaled, labels, classes=classes, groups=groups, seed=seed + repeat) for repeat in range(repeats)
+    ]
+    return Probe(np.mean(found, axis=0), labels)
+
+
+def repeats_for(images: int) -> int:
+    """Returns the number of deals into folds for a number of images, 1 to 4: with few, one deal decides by chance.
+
+    Of 102 drawn hands, the accuracy of a probe has a standard deviation of 0.02 over deals, that of 340 flowers 0.007.
+    """
+    return min(max(_FEW // max(images, 1), 1), _MOST_REPEATS)
+
+
+def _out_of_fold(scaled: np.ndarray, labels: np.ndarray, *, classes: int, groups: np.ndarray, seed: int) -> np.ndarray:
+    """Returns the probabilities of one deal into folds, float64 (n, classes)."""
     folds = fold_of_each(labels, groups, seed=seed)
     probabilities: np.ndarray = np.zeros((len(labels), classes))
     for fold in np.unique(folds):
@@ -93,13 +143,24 @@ def linear_probe(features: Vectors, labels: np.ndarray, *, classes: int, groups:
         if len(known) < 2:
             probabilities[np.ix_(asked, known)] = 1.0
             continue
-        classifier = LogisticRegression(C=_PROBE_C, max_iter=_PROBE_STEPS, tol=1e-3)
-        # On one thread: two threads, which wait for each other in every small product, take two to six times as long.
-        with warnings.catch_warnings(), threadpool_limits(1):
-            warnings.simplefilter("ignore")  # of incomplete convergence in the last digits
-            classifier.fit(scaled[fitted_to], labels[fitted_to])
+        classifier = fit_classifier(scaled[fitted_to], labels[fitted_to])
         probabilities[np.ix_(asked, known)] = classifier.predict_proba(scaled[asked])
-    return Probe(probabilities, labels)
+    return probabilities
+
+
+def fit_classifier(scaled: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None) -> LogisticRegression:
+    """Returns the linear classifier of the probe.
+
+    Args:
+      scaled: float (n, d), features from `along_components`.
+      labels: int64 (n,), at least two different ones.
+      weights: Weight of each image, float (n,); None for 1.
+    """
+    classifier = LogisticRegression(C=_PROBE_C, max_iter=_PROBE_STEPS, tol=1e-3)
+    # On one thread: two threads, which wait for each other in every small product, take two to six times as long.
+    with warnings.catch_warnings(), threadpool_limits(1):
+        warnings.simplefilter("ignore")  # of incomplete convergence in the last digits
+        return classifier.fit(scaled, labels, sample_weight=weights)
 
 
 def ridge_probe(
@@ -117,7 +178,7 @@ def ridge_probe(
     Returns:
       Predictions, float64 (n, columns), each by a regression that has seen neither the image nor a copy of it.
     """
-    scaled, predicted = _along_components(features), np.zeros(values.shape)
+    scaled, predicted = along_components(features), np.zeros(values.shape)
     folds = fold_of_each(strata, groups, seed=seed)
     for fold in np.unique(folds):
         asked, fitted_to = folds == fold, np.flatnonzero(folds != fold)
@@ -283,7 +344,7 @@ def nce(teacher_labels: np.ndarray, labels: np.ndarray) -> float:
     return float((counts[seen] * np.log(conditional[seen])).sum() / len(labels))
 
 
-def _along_components(features: Vectors) -> np.ndarray:
+def along_components(features: Vectors) -> np.ndarray:
     """Returns the features along their first 256 components, scaled to mean squared length 1 so that one penalty fits all."""
     first = np.asarray(features[np.arange(min(len(features), BLOCK))])
     if len(features) > min(first.shape[1], BLOCK):

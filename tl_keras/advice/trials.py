@@ -1,31 +1,46 @@
-"""Finds out how a teacher is fine-tuned best, by trials on the training images: runs of a few recipes, judged out of fold."""
+"""Finds out how a teacher is fine-tuned best, by trials on the training images: a few recipes, judged out of fold.
+
+The recipes race: each is trained on one half of the images and asked about the other, and only the best of those that are ahead
+of the usual one is tried on the other half too. What recipes have in common is computed once: decoded images, features of frozen
+layers, heads, traced steps.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import io
-import pathlib
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from scipy.special import softmax
 
 from tl_keras.advice.alternatives import Alternative
+from tl_keras.advice.task_probe import TaskProbe
 from tl_keras.advice.teacher_scores import Sample
 from tl_keras.advice.transferability import Probe, draw
-from tl_keras.config import TransferConfig, from_json, to_json
+from tl_keras.config import TransferConfig, choose_cut, from_json, resolve, to_json
 from tl_keras.config.options import set_value, value_of
-from tl_keras.experiments.folds import fold_of_each, train_folds
+from tl_keras.data.decoded import held_decoded
+from tl_keras.data.pipeline import evaluation_order
+from tl_keras.experiments.folds import fold_of_each
+from tl_keras.runs.records import Progress
+from tl_keras.training.checkpoints import values_of
+from tl_keras.training.inputs import PhaseInputs, open_inputs
 from tl_keras.training.model_cache import ModelCache
-
-# Each trial trains on one half of the images and is judged on the other.
-_FOLDS = 2
+from tl_keras.training.phase_runner import train_unwatched
+from tl_keras.training.preparation import PreparedRun, RunImages, distributor_of, prepare
 
 # More images than these decide as clearly, and a trial takes no longer than a run on so many.
 _MOST_IMAGES = 400
+
+# Part of a run's epochs of fine-tuning that a trial trains, on half of the images.
+_PART_OF_EPOCHS = 0.75
+
+# Time of all trials together, in times of a run, if a recipe is tried on both halves: on each the usual one and one that trains all
+# layers too, on one of them two others like it, 70% (half the time of a step) and 40% (a quarter) of the layers.
+TIME_IN_RUNS = _PART_OF_EPOCHS * (4 + 1 + 0.5 + 0.25) / 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,11 +56,14 @@ class Recipe:
     changes: dict[str, Any]
 
     def applied_to(self, config: TransferConfig) -> TransferConfig:
-        """Returns a copy of a config with the changes."""
+        """Returns a copy of a resolved config with the changes, and with what follows from them."""
         changed = from_json(to_json(config))
         for name, value in self.changes.items():
             set_value(changed, name, value)
-        return changed
+        choose_cut(changed.model, changed.model.unfreeze)
+        if changed.model.method != config.model.method:
+            changed.training.epochs = changed.training.head_epochs
+        return resolve(changed)
 
 
 # The first is taken unless the images clearly speak for another; docs/recipe.md has what each gains and loses.
@@ -53,6 +71,9 @@ _RECIPES = (
     Recipe("the usual recipe", {}),
     Recipe("three times the rate", {"training.fine_tune_learning_rate_factor": 0.1}),
     Recipe("no augmentation", {"data.augmentation": "none"}),
+    Recipe("70% of the layers", {"model.unfreeze": "fraction:0.7"}),
+    Recipe("40% of the layers", {"model.unfreeze": "fraction:0.4"}),
+    Recipe("the head alone", {"model.unfreeze": "none", "data.augmentation": "none"}),
 )
 
 
@@ -64,29 +85,101 @@ def recipes_for(config: TransferConfig) -> tuple[Recipe, ...]:
     )
 
 
-def measure_recipes(config: TransferConfig, sample: Sample, recipes: Sequence[Recipe]) -> tuple[Alternative, ...]:
+def measure_recipes(
+    config: TransferConfig, sample: Sample, recipes: Sequence[Recipe], *, models: ModelCache | None = None
+) -> tuple[Alternative, ...]:
     """Returns the recipes with the predictions of models that have not seen the image, in the order of the recipes.
 
-    A recipe takes about as long as a run: the epochs are those of the run, over half of the images, twice.
-
     Args:
-      config: Resolved config of a run that fine-tunes.
+      config: Resolved config of a run that fine-tunes, with its epochs.
       sample: The training images, of which about 400 are used at most.
       recipes: Recipes to try, the one to take in doubt first.
+      models: Cache to pass to the run as well, so that a step is traced once. None means a new one.
 
     Raises:
       DataError: A class has a single image, or a single group of them.
     """
-    drawn = draw(sample.indices, sample.source.labels, images=_MOST_IMAGES, of_each_class=_FOLDS, seed=config.seed)
-    splits = dataclasses.replace(sample.splits, train=drawn, test=sample.splits.test[:0])
-    images, models, measured = dataclasses.replace(sample.images, splits=splits), ModelCache(), []
-    fold = fold_of_each(images, folds=_FOLDS, seed=config.seed)
-    for recipe in recipes:
-        with (
-            tempfile.TemporaryDirectory(prefix="tl_keras_trial_") as folder,
-            contextlib.redirect_stderr(io.StringIO()),  # its messages would look like those of the run
-        ):
-            found = train_folds(recipe.applied_to(config), images, fold, pathlib.Path(folder), models)
-        probabilities = softmax(found.logits.astype(np.float64), axis=1)
-        measured.append(Alternative(recipe.name, Probe(probabilities, images.source.labels[splits.train])))
+    with contextlib.redirect_stderr(io.StringIO()):  # its messages would look like those of the run
+        return race(recipes, _Halves(config, sample, models or ModelCache()).ask)
+
+
+def race(recipes: Sequence[Recipe], ask: Callable[[Recipe, int], Any]) -> tuple[Alternative, ...]:
+    """Asks every recipe about the first half, and the first and its best rival about the second, if the rival is ahead.
+
+    Args:
+      recipes: Recipes, the one to take in doubt first.
+      ask: Function from a recipe and the number of a half, 0 or 1, to its predictions of that half.
+
+    Returns:
+      The recipes with their predictions, of one half or both.
+    """
+    measured = [Alternative(recipe.name, ask(recipe, 0)) for recipe in recipes]
+    best = int(np.argmax([each.probe.score for each in measured]))  # of equals the first
+    for position in (0, best) if best else ():
+        both = measured[position].probe.with_more(ask(recipes[position], 1))
+        measured[position] = dataclasses.replace(measured[position], probe=both)
     return tuple(measured)
+
+
+class _Halves:
+    """Two halves of the training images: models are trained on one and asked about the other.
+
+    Args:
+      config: Resolved config of the run, with its epochs.
+      sample: The training images.
+      models: Cache of networks and traced steps.
+    """
+
+    def __init__(self, config: TransferConfig, sample: Sample, models: ModelCache):
+        drawn = draw(sample.indices, sample.strata, images=_MOST_IMAGES, of_each_class=2, seed=config.seed)
+        images = _of_training(sample.images, train=drawn, asked=drawn)
+        self._sample, self._models, self._distributor = sample, models, distributor_of(config)
+        prepared = prepare(config, self._models, images=images, distributor=self._distributor)
+        self._config = from_json(to_json(config))
+        self._config.data.horizontal_flip = prepared.config.data.horizontal_flip
+        source = held_decoded(
+            sample.source,
+            drawn,
+            sample.inspection,
+            decode=prepared.student.preprocess.decode,
+            limit_gib=config.cache.decoded_gib,
+        )
+        self._images, self._drawn = dataclasses.replace(images, source=source), drawn
+        self._half = fold_of_each(images, folds=2, seed=config.seed)
+        self._heads: dict[tuple[str, float, int], list[np.ndarray]] = {}
+
+    def ask(self, recipe: Recipe, half: int) -> Probe | TaskProbe:
+        """Returns the predictions of one half's images, by a model that a recipe has trained on the other half."""
+        asked = self._drawn[self._half == half]
+        config = recipe.applied_to(self._config)
+        if config.model.method == "fine_tune":
+            config.training.epochs = max(1, round(_PART_OF_EPOCHS * config.training.epochs))
+        images = _of_training(self._images, train=self._drawn[self._half != half], asked=asked)
+        prepared = prepare(config, self._models, images=images, distributor=self._distributor)
+        inputs = open_inputs(prepared)
+        self._train_head(prepared, inputs[0], half)
+        for phase, of_phase in zip(prepared.phases[1:], inputs[1:], strict=True):
+            train_unwatched(prepared, phase, of_phase, Progress())
+        _, logits = inputs[-1].predict_fn()(asked)
+        labels = self._images.source.labels[evaluation_order(self._images.source, asked)]
+        if self._sample.of_classes:
+            return Probe(softmax(logits.astype(np.float64), axis=1), labels)
+        task = self._sample.task
+        return TaskProbe(task, task.converted(logits, prepared.task), labels)
+
+    def _train_head(self, prepared: PreparedRun, inputs: PhaseInputs, half: int) -> None:
+        """Trains the head on the frozen teacher, once for all recipes that show the images alike and have the same rate for it."""
+        config, plan = prepared.config, prepared.phases[0].plan
+        key = (config.data.augmentation, config.training.learning_rate, half)
+        variables = self._models.trained_variables(prepared.student, [plan])
+        if key not in self._heads:
+            train_unwatched(prepared, prepared.phases[0], inputs, Progress())
+            self._heads[key] = values_of(variables)
+        for variable, value in zip(variables, self._heads[key], strict=True):
+            variable.assign(value)
+
+
+def _of_training(images: RunImages, *, train: np.ndarray, asked: np.ndarray) -> RunImages:
+    """Returns images of which some are trained on and some are asked about, and none else is used."""
+    splits = dataclasses.replace(images.splits, train=train, validation=asked, test=images.splits.test[:0])
+    return dataclasses.replace(images, splits=splits)

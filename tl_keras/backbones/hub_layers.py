@@ -1,9 +1,10 @@
-"""Makes layers of KerasHub load from the configs that they write, which some of them do not (0.32: ViT, DeiT)."""
+"""Mends layers of KerasHub 0.32: configs that do not load (ViT, DeiT), a wrong shape (SigLIP), and lost weights (DINOv2)."""
 
 from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +26,39 @@ def make_configs_loadable(model: keras.Model) -> None:
         cls = type(layer)
         if cls.__module__.startswith("keras_hub.") and not hasattr(cls.get_config, "__wrapped__"):
             cls.get_config = _with_arguments_alone(cls.get_config)
+
+
+def correct_layers() -> None:
+    """Corrects two layers; call it before networks are built or loaded.
+
+    The embedding of SigLIP tells a shape of one token more than it gives; a cut behind it needs the right one. That of DINOv2
+    writes embeddings of positions that were trained only if their sum has become smaller.
+    """
+    import keras_hub
+
+    siglip, dinov2 = (
+        sys.modules[model.__module__]
+        for model in (keras_hub.models.SigLIPVisionEncoder, keras_hub.models.DINOV2Backbone)
+    )
+    siglip.SigLIPVisionEmbedding.compute_output_shape = _shape_of_patches
+    dinov2.DINOV2Embedding._is_interpolated_position_embeddings_updated = _is_trained
+
+
+def _shape_of_patches(layer: Any, input_shape: tuple[int | None, ...]) -> tuple[int | None, int, int]:
+    return input_shape[0], layer.num_positions, layer.hidden_dim
+
+
+def _is_trained(layer: Any) -> bool:
+    """Returns whether the embeddings in use are others than those that were loaded give."""
+    loaded = layer._interpolate_position_embeddings(
+        layer.position_embeddings,
+        patch_size=layer.patch_size,
+        source_shape=layer.position_embedding_shape,
+        target_shape=layer.image_shape,
+        antialias=layer.antialias_in_interpolation,
+    )
+    difference = keras.ops.max(keras.ops.abs(loaded - layer.interpolated_position_embeddings))
+    return bool(difference > keras.config.epsilon())
 
 
 def _with_arguments_alone(get_config: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:

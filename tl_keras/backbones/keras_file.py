@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import re
 import zipfile
@@ -9,6 +10,7 @@ from typing import Any
 
 import keras
 
+from tl_keras.console import first_line
 from tl_keras.errors import BackboneError
 from tl_keras.untrusted import check_keras_archive, read_json_entry
 
@@ -48,7 +50,12 @@ def load_keras_file(path: pathlib.Path) -> keras.Model:
         with zipfile.ZipFile(path) as archive:
             check_keras_archive(archive, bytes_on_disk=path.stat().st_size)
             written_by = str(read_json_entry(archive, "metadata.json").get("keras_version", ""))[:20]
-            require_network_alone(read_json_entry(archive, "config.json"))
+            config = read_json_entry(archive, "config.json")
+            require_network_alone(config)
+        if '"keras_hub.' in json.dumps(config):
+            from tl_keras.backbones.hub_layers import correct_layers
+
+            correct_layers()
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # zipfile, json, h5py and Keras each raise their own types
         other = (
@@ -57,7 +64,7 @@ def load_keras_file(path: pathlib.Path) -> keras.Model:
             else (f" The file was written by Keras {written_by}; this is Keras {keras.__version__}.")
         )
         raise BackboneError(
-            f"model: expected a .keras file that Keras can load in safe mode. Received: {path} ({_first_line(error)}).{other}"
+            f"model: expected a .keras file that Keras can load in safe mode. Received: {path} ({first_line(error)}).{other}"
         ) from error
 
 
@@ -100,7 +107,3 @@ def _require_part_of_network(config: dict[str, Any], *, modules: tuple[re.Patter
     known = module is None or any(pattern.fullmatch(str(module)) for pattern in modules)
     if not (known and is_class):
         raise ValueError(f"it names {module}.{name}, which is no part of a network")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")

@@ -150,6 +150,7 @@ class BackboneSpec:
       unusable_keras: Minor versions of Keras, such as `3.11`, that do not build the network that its weights need.
       constructor_package: Module that the constructor is imported from.
       top1_source: Place where `imagenet_top1` is published.
+      top1_of_widths: Published accuracies of other widths at the default image size, as (width, accuracy).
     """
 
     name: str
@@ -166,6 +167,11 @@ class BackboneSpec:
     unusable_keras: tuple[str, ...] = ()
     constructor_package: str = "keras.applications"
     top1_source: str = "keras.io/api/applications"
+    top1_of_widths: tuple[tuple[float, float], ...] = ()
+
+    def top1(self, alpha: float) -> float:
+        """Returns the published ImageNet accuracy of a width, 0 to 1; 0 if none is published."""
+        return dict(self.top1_of_widths).get(alpha, self.imagenet_top1 if alpha == 1.0 else 0.0)
 
     @property
     def alphas(self) -> tuple[float, ...]:

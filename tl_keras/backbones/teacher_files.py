@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tl_keras.backbones.blocks import segments
+from tl_keras.backbones.hugging_face import PREFIX, fetch_teacher, repository_of
 from tl_keras.backbones.preprocessing import PreprocessSpec
 from tl_keras.errors import BackboneError
 from tl_keras.untrusted import parse_json, read_json_entry
@@ -38,6 +39,7 @@ class TeacherFile:
       architecture: Name of the backbone in the table if the file holds a student of it, else empty.
       alpha: Width of that backbone.
       is_student: Whether tl_keras wrote the file; its backbone is then the layer `backbone`.
+      title: Name of the teacher for people, if it is not that of the file.
     """
 
     path: pathlib.Path
@@ -45,20 +47,30 @@ class TeacherFile:
     architecture: str = ""
     alpha: float = 1.0
     is_student: bool = False
+    title: str = ""
 
     @property
     def name(self) -> str:
         """Returns the name of the teacher for people."""
-        return self.path.stem
+        return self.title or self.path.stem
+
+
+def is_teacher_file(backbone: str) -> bool:
+    """Returns whether a backbone is a `.keras` file, here or on the Hugging Face Hub."""
+    return backbone.endswith(".keras") or backbone.startswith(PREFIX)
 
 
 def read_teacher_file(file: str) -> TeacherFile:
     """Reads the preprocessing that a `.keras` file, or `FILE.preprocess.json` beside `FILE.keras`, declares.
 
+    Args:
+      file: Path of the file, or the address of a repository, such as `hf://user/name`.
+
     Raises:
       BackboneError: There is no such file, it is not a `.keras` file, or nothing says how its images are prepared.
+      DependencyError: A repository is named, and `huggingface_hub` is not installed.
     """
-    path = pathlib.Path(file)
+    path = fetch_teacher(file) if file.startswith(PREFIX) else pathlib.Path(file)
     beside = path.with_suffix(".preprocess.json")
     if not path.is_file():
         raise BackboneError(f"backbone: expected an existing .keras file. Received: {path}, which does not exist.")
@@ -87,6 +99,7 @@ def read_teacher_file(file: str) -> TeacherFile:
         architecture=facts.get("backbone", ""),
         alpha=facts.get("alpha", 1.0),
         is_student="class_names" in facts,
+        title=repository_of(file).rpartition("/")[2],
     )
 
 

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import functools
 import hashlib
+import importlib.util
 import json
 import os
 import pathlib
@@ -20,9 +21,10 @@ from tl_keras.backbones.alexnet import read_torch_weights
 from tl_keras.backbones.efficientnet_lite import packaged_file, read_packaged_weights
 from tl_keras.backbones.keras_file import load_keras_file
 from tl_keras.backbones.specs import BackboneSpec, WeightsFile
-from tl_keras.console import say
+from tl_keras.console import first_line, say
 from tl_keras.errors import BackboneError, TransferError
 from tl_keras.keras_internals import with_keras_home
+from tl_keras.lora import is_lora
 from tl_keras.untrusted import check_hdf5
 from tl_keras.user_folders import keras_home, temporary_folder
 
@@ -62,7 +64,7 @@ def official_file(file: WeightsFile) -> Iterator[None]:
                 f"weights: could not download {url.group()}. Put {file.name} into {path.parent}, or set KERAS_HOME to a "
                 "folder with it in models/, or use --weights=embedded or a file."
             ) from error
-        raise _not_as_published(path, f"a file that can be loaded ({_first_line(error)})") from error
+        raise _not_as_published(path, f"a file that can be loaded ({first_line(error)})") from error
 
 
 def official_classifier(file: WeightsFile) -> list[np.ndarray]:
@@ -89,6 +91,13 @@ def check_official_weights(backbone: keras.Model, file: WeightsFile) -> None:
 def is_downloaded(file: WeightsFile) -> bool:
     """Returns whether an official file is in Keras's cache, without checking its content."""
     return os.access(keras_home() / "models" / file.name, os.R_OK)
+
+
+def is_at_hand(file: WeightsFile) -> bool:
+    """Returns whether an official file needs no download: it is in Keras's cache, or its package is installed."""
+    if file.package:
+        return importlib.util.find_spec(file.package.partition(".")[0]) is not None
+    return is_downloaded(file)
 
 
 @contextlib.contextmanager
@@ -188,9 +197,15 @@ def check_weights_name(weights: str, spec: BackboneSpec) -> None:
 
 
 def fingerprint(model: keras.Model) -> str:
-    """Returns the SHA-256 over the values and shapes of all weights of a model, in order, as 64 hex digits."""
+    """Returns the SHA-256 over the values and shapes of all weights of a model, in order, as 64 hex digits.
+
+    LoRA's matrices do not count: what they add is in the kernels once they are merged.
+    """
     digest = hashlib.sha256()
-    for value in model.get_weights():
+    for weight in model.weights:
+        if is_lora(weight):
+            continue
+        value = keras.ops.convert_to_numpy(weight)
         digest.update(str(value.shape).encode())
         digest.update(np.ascontiguousarray(value).tobytes())
     return digest.hexdigest()
@@ -228,7 +243,7 @@ def _load_file(backbone: keras.Model, path: pathlib.Path) -> None:
     except Exception as error:  # h5py, zipfile and Keras each raise their own types for a damaged or foreign file
         raise BackboneError(
             f"weights: expected a file with the weights of {backbone.name} without its top. Received: {path}, which does "
-            f"not fit ({_first_line(error)})."
+            f"not fit ({first_line(error)})."
         ) from error
     if fingerprint(backbone) == before:
         raise BackboneError(
@@ -258,7 +273,3 @@ def _backbone_of(path: pathlib.Path) -> keras.Model:
     model = load_keras_file(path)
     nested = [layer for layer in model.layers if layer.name == "backbone"]
     return nested[0] if nested else model
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")

@@ -6,6 +6,7 @@
 from tl_keras.config.cache_fields import CacheConfig
 from tl_keras.config.checks import check_options, validate
 from tl_keras.config.choices import (
+    ANSWERED_VIEWS,
     EXPECTED_SOURCE,
     EXPORTS,
     METHODS,
@@ -17,6 +18,7 @@ from tl_keras.config.choices import (
     Strategy,
 )
 from tl_keras.config.cuts import choose_cut, method_of_cut
+from tl_keras.config.data_fields import DataConfig
 from tl_keras.config.decision_fields import DecisionConfig
 from tl_keras.config.defaults import (
     CAUTIOUS_CUT,
@@ -27,10 +29,13 @@ from tl_keras.config.defaults import (
     DEFAULT_SIGNIFICANT_BITS,
     FEWEST_STEPS,
 )
-from tl_keras.config.fields import DataConfig, ModelConfig, TrainingConfig, TransferConfig
+from tl_keras.config.distillation_fields import DistillationConfig
+from tl_keras.config.fields import TransferConfig
+from tl_keras.config.model_fields import ModelConfig
 from tl_keras.config.options import Option, options_of, set_value, value_of
 from tl_keras.config.parsing import (
     export_formats,
+    parse_budget,
     parse_columns,
     parse_layers,
     parse_optimizer,
@@ -40,8 +45,10 @@ from tl_keras.config.parsing import (
 from tl_keras.config.quick_start_config import quick_start
 from tl_keras.config.resolving import epochs_for, resolve, with_epochs
 from tl_keras.config.serialization import differences, flatten, from_json, to_json, train_command
+from tl_keras.config.training_fields import TrainingConfig
 
 __all__ = [
+    "ANSWERED_VIEWS",
     "CAUTIOUS_CUT",
     "CAUTIOUS_FINE_TUNE_FACTOR",
     "DEFAULT_CUT",
@@ -55,6 +62,7 @@ __all__ = [
     "CacheConfig",
     "DataConfig",
     "DecisionConfig",
+    "DistillationConfig",
     "ExportFormat",
     "InferenceEngine",
     "Method",
@@ -74,6 +82,7 @@ __all__ = [
     "from_json",
     "method_of_cut",
     "options_of",
+    "parse_budget",
     "parse_columns",
     "parse_layers",
     "parse_optimizer",

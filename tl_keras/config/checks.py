@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from tl_keras.config.choices import EXPECTED_SOURCE, label_kind_of
+from tl_keras.config.choices import EXPECTED_SOURCE, label_kind_of, losses_of, tasks_with
 from tl_keras.config.cuts import method_of_cut
 from tl_keras.config.defaults import FIXED_CUTS
 from tl_keras.config.fields import TransferConfig
@@ -38,11 +38,15 @@ def validate(config: TransferConfig) -> None:
         _check_source,
         _check_fractions,
         _check_method,
+        _check_backbone,
         _check_view,
         _check_cut,
         _check_schedule,
         _check_decision,
+        _check_loss,
         _check_optimizer,
+        _check_lora,
+        _check_distillation,
     ):
         check(config)
 
@@ -77,6 +81,14 @@ def _check_method(config: TransferConfig) -> None:
         raise ConfigError(
             "method: expected a method that is decided. Received: auto, which python -m tl_keras.train and advise decide. "
             "Use --method=fine_tune."
+        )
+
+
+def _check_backbone(config: TransferConfig) -> None:
+    if config.model.backbone == "auto":
+        raise ConfigError(
+            "backbone: expected a teacher that is decided. Received: auto, which python -m tl_keras.train decides. "
+            "Use --backbone=MobileNetV2, or leave it out."
         )
 
 
@@ -122,6 +134,33 @@ def _check_decision(config: TransferConfig) -> None:
         raise ConfigError(f"{asked}: expected the class that it is asked of. Received: none. Use --positive=CLASS.")
 
 
+def _check_loss(config: TransferConfig) -> None:
+    training, kind = config.training, label_kind_of(config.task)
+    known = losses_of(config.task)
+    if training.loss and training.loss not in known:
+        task = "single_label" if config.task == "auto" else config.task
+        expected = f"expected one of {', '.join(known)}" if known else "expected none"
+        raise ConfigError(
+            f"loss: {expected} for task {task}. Received: {training.loss}, which is for "
+            f"{' and '.join(tasks_with(training.loss))}. Leave it out, or choose the task: --task={tasks_with(training.loss)[0]}."
+        )
+    balanced = {
+        "class_weights=balanced": training.class_weights == "balanced",
+        "sampling=balanced": training.sampling == "balanced",
+        "loss=logit_adjustment": training.loss == "logit_adjustment",
+    }
+    chosen = [name for name, is_chosen in balanced.items() if is_chosen]
+    if len(chosen) > 1:
+        raise ConfigError(
+            f"{chosen[0]}: expected one remedy for rare classes, since two would count them double. Received: "
+            f"{' and '.join(chosen)}. Leave one out."
+        )
+    if chosen and kind == "numbers":
+        raise ConfigError(
+            f"{chosen[0]}: expected none for task {config.task}. Received: balanced. Numbers have no classes; leave it out."
+        )
+
+
 def _check_schedule(config: TransferConfig) -> None:
     model = config.model
     if model.unfreeze_schedule:
@@ -131,6 +170,23 @@ def _check_schedule(config: TransferConfig) -> None:
                 "unfreeze_schedule: stands in place of unfreeze, in method fine_tune. Received: "
                 f"method {model.method}, unfreeze={model.unfreeze or 'nothing'}. Leave one of them out."
             )
+
+
+def _check_lora(config: TransferConfig) -> None:
+    if config.model.lora_rank and config.model.method != "fine_tune":
+        raise ConfigError(
+            f"lora_rank: trains layers of the teacher, in method fine_tune. Received: method {config.model.method}. "
+            "Leave lora_rank out."
+        )
+
+
+def _check_distillation(config: TransferConfig) -> None:
+    distillation = config.distillation
+    if distillation.unlabelled and not distillation.teacher_run:
+        raise ConfigError(
+            f"unlabelled: expected a teacher run, whose answers stand in for labels. Received: {distillation.unlabelled} alone. "
+            "Use python -m tl_keras.distill --teacher_run=RUN_DIRECTORY."
+        )
 
 
 def _check_optimizer(config: TransferConfig) -> None:

@@ -12,6 +12,9 @@ BatchNormPolicy = Literal["freeze", "train", "recalibrate"]
 Augmentation = Literal["", "none", "light", "strong", "own"]  # own: a function of the program's
 HorizontalFlip = Literal["auto", "on", "off"]
 ClassWeights = Literal["none", "balanced"]
+Sampling = Literal["none", "balanced"]
+LossName = Literal["", "cross_entropy", "focal", "asymmetric", "logit_adjustment", "huber", "squared"]
+Refit = Literal["", "auto", "off"]
 Background = Literal["white", "black"]
 ResizeRule = Literal["", "auto", "original", "squash", "pad"]
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -20,7 +23,9 @@ InferenceEngine = Literal["auto", "keras", "tf_graph", "tf_graph_bf16", "xla", "
 CacheDtype = Literal["float32", "float16"]
 
 # These are parts of a text, as in `--export=litert,onnx`.
-ExportFormat = Literal["saved_model", "litert", "litert_float16", "litert_int8", "onnx", "openvino"]
+ExportFormat = Literal[
+    "saved_model", "litert", "litert_float16", "litert_dynamic_int8", "litert_int8", "onnx", "openvino"
+]
 SplitMeaning = Literal["train", "validation", "test", "unused"]
 Column = Literal["image", "text", "label", "split", "group"]
 
@@ -30,6 +35,9 @@ LabelKind = Literal["class", "order", "labels", "numbers"]
 METHODS: tuple[Method, ...] = get_args(Method)[1:]  # auto becomes one of the others before a run begins
 EXPORTS: tuple[ExportFormat, ...] = get_args(ExportFormat)
 
+# How a trained model looks at an image: once, or at several views whose answers are averaged (test-time augmentation).
+ANSWERED_VIEWS = ("none", "mirror", "crops")
+
 _TASKS: dict[str, LabelKind] = {
     "auto": "class",
     "single_label": "class",
@@ -38,15 +46,24 @@ _TASKS: dict[str, LabelKind] = {
     "regression": "numbers",
 }
 
+# The losses that a task knows by name, its own first.
+_LOSSES: dict[str, tuple[LossName, ...]] = {
+    "auto": ("cross_entropy", "focal", "logit_adjustment"),
+    "single_label": ("cross_entropy", "focal", "logit_adjustment"),
+    "multi_label": ("cross_entropy", "focal", "asymmetric"),
+    "ordinal": (),
+    "regression": ("huber", "squared"),
+}
+
 EXPECTED_SOURCE = (
-    "a directory, an archive (.zip, .tar, .tar.gz), csv:FILE, parquet:FILE, tfrecord:GLOB, tfds:NAME, hf:FOLDER, npz:FILE, "
-    "txt:FOLDER, digits, or gs://, s3:// or https:// to such an archive or directory"
+    "a directory, an archive (.zip, .tar, .tar.gz), csv:FILE, parquet:FILE, tfrecord:GLOB, webdataset:GLOB, tfds:NAME, hf:FOLDER, "
+    "npz:FILE, txt:FOLDER, digits, or gs://, s3:// or https:// to such an archive or directory"
 )
 
 
-def add_task_name(name: str, labels: LabelKind) -> None:
-    """Makes the name of a task known, and the kind of labels that it learns; see `tl_keras.register_task`."""
-    _TASKS[name] = labels
+def add_task_name(name: str, labels: LabelKind, losses: tuple[LossName, ...] = ()) -> None:
+    """Makes the name of a task known, with the kind of labels that it learns and its losses; see `tl_keras.register_task`."""
+    _TASKS[name], _LOSSES[name] = labels, losses
 
 
 def label_kind_of(name: str) -> LabelKind:
@@ -57,6 +74,16 @@ def label_kind_of(name: str) -> LabelKind:
     """
     require_task_name(name)
     return _TASKS[name]
+
+
+def losses_of(name: str) -> tuple[LossName, ...]:
+    """Returns the names of the losses that a task knows, its own first; none for a task with a single one."""
+    return _LOSSES[name]
+
+
+def tasks_with(loss: LossName) -> list[str]:
+    """Returns the names of the tasks that know a loss."""
+    return [name for name, losses in _LOSSES.items() if loss in losses and name != "auto"]
 
 
 def require_task_name(name: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tl_keras.config.choices import Method
 from tl_keras.config.defaults import FIXED_CUTS
-from tl_keras.config.fields import ModelConfig
+from tl_keras.config.model_fields import ModelConfig
 
 
 def method_of_cut(unfreeze: str) -> Method:

@@ -3,10 +3,8 @@
 # The types of the fields are looked at when a program runs, so they are no texts: no `from __future__ import annotations`.
 import dataclasses
 
-from tl_keras.config.options import Interval, option
+from tl_keras.config.options import ABOVE_0_BELOW_1, option
 from tl_keras.locked import Locked
-
-_ABOVE_0_BELOW_1 = Interval(0, 1, open_low=True, open_high=True)
 
 
 @dataclasses.dataclass
@@ -34,14 +32,14 @@ class DecisionConfig(Locked):
         "With --positive: part of its answers that are to be right; as many images as possible are found.",
         flag="min_precision",
         zero="not asked for",
-        within=_ABOVE_0_BELOW_1,
+        within=ABOVE_0_BELOW_1,
     )
     min_recall: float = option(
         0.0,
         "With --positive: part of its images that are to be found; as few others as possible are taken for it.",
         flag="min_recall",
         zero="not asked for",
-        within=_ABOVE_0_BELOW_1,
+        within=ABOVE_0_BELOW_1,
     )
     costs: str = option(
         "",
@@ -55,14 +53,14 @@ class DecisionConfig(Locked):
         "Probability of the answer below which none is given.",
         flag="refuse_below",
         zero="never",
-        within=_ABOVE_0_BELOW_1,
+        within=ABOVE_0_BELOW_1,
     )
     min_accuracy: float = option(
         0.0,
         "Accuracy that answers are to have: below a probability that is chosen on validation or out of fold none is given.",
         flag="min_accuracy",
         zero="not asked for",
-        within=_ABOVE_0_BELOW_1,
+        within=ABOVE_0_BELOW_1,
     )
 
     @property

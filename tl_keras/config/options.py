@@ -53,6 +53,9 @@ class Interval:
         return f"from {self.low} to {'below ' if self.open_high else ''}{self.high}"
 
 
+ABOVE_0_BELOW_1 = Interval(0, 1, open_low=True, open_high=True)
+
+
 def at_least(low: float) -> Interval:
     """Returns the numbers from `low` up."""
     return Interval(low)
@@ -125,7 +128,11 @@ class Option:
     @property
     def default_as_text(self) -> str:
         """Returns the default as `--help` shows it."""
-        return self.description.zero if self._is_zero(self.default) else str(self.default)
+        return self.in_words(self.default)
+
+    def in_words(self, value: Any) -> str:
+        """Returns a value as text, and one that stands for something else, such as 0, as what it means."""
+        return self.description.zero if self._is_zero(value) else str(value)
 
     @property
     def values(self) -> str:

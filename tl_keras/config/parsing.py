@@ -156,3 +156,15 @@ def _require_one_of(name: str, value: str, known: tuple[str, ...]) -> None:
         raise ConfigError(
             f"{name}: expected one of {', '.join(known)}. Received: {value}. {nearest(value, known)}".strip()
         )
+
+
+def parse_budget(text: str) -> float:
+    """Converts a time such as 90s, 10min or 2h to seconds; an empty text is 0, any time.
+
+    Raises:
+      ConfigError: The text is not a time.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|min|h)", text or "0s")
+    if match is None or (text and not float(match[1])):
+        raise ConfigError(f"budget: expected a time such as 90s, 10min or 2h. Received: {text}.")
+    return float(match[1]) * {"s": 1, "min": 60, "h": 3600}[match[2]]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from tl_keras.config.fields import DataConfig, ModelConfig, TrainingConfig, TransferConfig
+from tl_keras.config.data_fields import DataConfig
+from tl_keras.config.fields import TransferConfig
+from tl_keras.config.model_fields import ModelConfig
+from tl_keras.config.training_fields import TrainingConfig
 
 
 def quick_start() -> TransferConfig:

@@ -34,8 +34,8 @@ def resolve(config: TransferConfig) -> TransferConfig:
       config: The user's config.
 
     Returns:
-      A new config, with `learning_rate`, `augmentation`, `resize` and `unfreeze` set. `image_size` and `alpha` may still be 0:
-      the weights decide them (`tl_keras.builder.choose_backbone`), and the training loop fills them in. `epochs` and
+      A new config, with `learning_rate`, `augmentation`, `resize`, `refit` and `unfreeze` set. `image_size` and `alpha` may still
+      be 0: the weights decide them (`tl_keras.builder.choose_backbone`), and the training loop fills them in. `epochs` and
       `head_epochs` may stay 0 (`with_epochs`), `strategy` and `precision` auto (`Hardware.chosen`).
 
     Raises:
@@ -61,6 +61,7 @@ def resolve(config: TransferConfig) -> TransferConfig:
     if data.augmentation in ("none", "own") and data.horizontal_flip == "auto":
         data.horizontal_flip = "off"
     model.resize = model.resize or DEFAULT_RESIZE
+    training.refit = training.refit or "off"
     if model.method == "fine_tune":
         last_stage = parse_schedule(model.unfreeze_schedule, training.epochs)[-1][0] if model.unfreeze_schedule else ""
         model.unfreeze = last_stage or model.unfreeze or (CAUTIOUS_CUT if numbers else DEFAULT_CUT)

@@ -9,8 +9,12 @@ import shlex
 from typing import Any
 
 from tl_keras.config.cache_fields import CacheConfig
+from tl_keras.config.data_fields import DataConfig
 from tl_keras.config.decision_fields import DecisionConfig
-from tl_keras.config.fields import DataConfig, ModelConfig, TrainingConfig, TransferConfig
+from tl_keras.config.distillation_fields import DistillationConfig
+from tl_keras.config.fields import TransferConfig
+from tl_keras.config.model_fields import ModelConfig
+from tl_keras.config.training_fields import TrainingConfig
 from tl_keras.errors import ConfigError
 
 
@@ -41,6 +45,7 @@ def from_json(values: dict[str, Any]) -> TransferConfig:
         "training": TrainingConfig,
         "cache": CacheConfig,
         "decision": DecisionConfig,
+        "distillation": DistillationConfig,
     }
     try:
         return TransferConfig(

@@ -13,9 +13,11 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.console import number_of
-from tl_keras.data.base import RandomAccessSource, encode_classes, on_host
+from tl_keras.data.base import RandomAccessSource, encode_classes
 from tl_keras.data.groups import Groups
+from tl_keras.data.label_rows import are_marks, encode_rows
 from tl_keras.data.options import NO_OPTIONS, SourceOptions
+from tl_keras.data.order import on_host
 from tl_keras.data.split_names import parse_split, splits_of_names
 from tl_keras.errors import DataError
 from tl_keras.untrusted import check_npz
@@ -44,8 +46,9 @@ class ArraySource(RandomAccessSource):
 
     Args:
       images: uint8 (n, height, width) or (n, height, width, 1, 3 or 4), 0 to 255; greyscale, RGB or RGBA.
-      labels: (n,), class names, or integers from 0 to classes - 1.
-      class_names: Names of the classes, one per class. None means the sorted names in `labels`, or the integers.
+      labels: (n,), class names, or integers from 0 to classes - 1; of several labels (n, labels), 1, 0 or -1 for not known; of
+        numbers floats, (n,) or (n, columns).
+      class_names: Names of the classes, labels or numbers, one for each. None means the sorted names in `labels`, or the integers.
       splits: Split of each image, such as train, val or test, or empty. None declares nothing.
       groups: Group of each image, such as a patient, whose images stay in one split; empty for none. None means no groups.
       name: Name of the source in reports.
@@ -66,15 +69,20 @@ class ArraySource(RandomAccessSource):
     ):
         _require_pixels(name, images)
         label_column = np.asarray(labels)
+        if label_column.ndim == 2 and label_column.shape[1] == 1:  # as CIFAR's labels are stored
+            label_column = label_column[:, 0]
         splits = [""] * len(images) if splits is None else splits
         group_column = [""] * len(images) if groups is None else [str(group) for group in groups]
         for what, column in (("labels", label_column), ("splits", splits), ("groups", group_column)):
-            if np.shape(column) != (len(images),):
+            shape = np.shape(column)
+            if shape[:1] != (len(images),) or len(shape) > (2 if what == "labels" else 1):
                 raise DataError(
                     f"{name}: expected one entry of {what} per image, shape ({len(images)},). "
-                    f"Received shape {np.shape(column)}. Give one for each image, in the same order."
+                    f"Received shape {shape}. Give one for each image, in the same order."
                 )
-        known_names, positions = _encode_labels(name, label_column, class_names)
+        in_rows = label_column.ndim == 2 or label_column.dtype.kind == "f"
+        encode = _encode_rows if in_rows else _encode_labels
+        known_names, positions = encode(name, label_column, class_names)
         super().__init__(
             name=name,
             class_names=known_names,
@@ -145,7 +153,6 @@ def npz_source(path: str, options: SourceOptions = NO_OPTIONS) -> ArraySource:
     labels = [arrays[parts[split][1]] for split in parts]
     source = ArraySource(
         np.concatenate(images),
-        # CIFAR's labels have the shape of a column.
         np.concatenate([column[:, 0] if column.ndim == 2 and column.shape[1] == 1 else column for column in labels]),
         splits=[split for split, part in zip(parts, images, strict=True) for _ in range(len(part))],
         name=name,
@@ -202,6 +209,19 @@ def _require_pixels(name: str, images: np.ndarray) -> None:
         )
 
 
+def _encode_rows(
+    name: str, labels: np.ndarray, class_names: Sequence[str] | None
+) -> tuple[tuple[str, ...], np.ndarray]:
+    """Returns names and labels of rows of 1, 0 and -1, which mark labels, or of numbers."""
+    rows = labels.reshape(len(labels), -1)
+    if rows.dtype.kind not in "biuf":
+        raise DataError(
+            f"{name}: expected rows of 1 and 0, or of numbers. Received {rows.dtype}. Give a column for each label."
+        )
+    marks = labels.ndim == 2 and are_marks(rows.astype(np.float64))
+    return encode_rows(name, list(rows), "labels" if marks else "numbers", class_names or ())
+
+
 def _encode_labels(
     name: str, labels: np.ndarray, class_names: Sequence[str] | None
 ) -> tuple[Sequence[str], np.ndarray]:
@@ -219,8 +239,7 @@ def _encode_labels(
         return class_names, np.array([list(class_names).index(label) for label in found])[positions]
     if labels.dtype.kind not in "iu":
         raise DataError(
-            f"{name}: expected labels to be integers or class names. Received {labels.dtype}. "
-            "For one-hot rows give labels.argmax(axis=1)."
+            f"{name}: expected labels to be integers, class names or numbers. Received {labels.dtype}. Convert them."
         )
     found_labels = np.unique(labels)
     num_classes = len(found_labels) if class_names is None else len(class_names)

@@ -20,7 +20,6 @@ Augmentation = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 def make_augmentation(preset: str, *, horizontal_flip: bool) -> Augmentation:
     """Returns a function from an image and a seed to a changed image.
 
-    The same seed gives the same image in any process, in any order and under any parallelism.
     The same seed gives the same image in any process, in any order and at any parallelism.
 
     Args:

@@ -25,6 +25,7 @@ from tl_keras.data import conversion
 from tl_keras.data.decoding import JpegFile
 from tl_keras.data.groups import Groups
 from tl_keras.data.labelling import Labelling, labelling_of
+from tl_keras.data.order import on_host, ordered, shuffle_in_blocks
 from tl_keras.data.stamps import digests, revision_of_files, stamps_of_files
 from tl_keras.errors import DataError
 
@@ -101,15 +102,18 @@ class Source(abc.ABC):
         *,
         shuffle_seed: tf.Tensor | None = None,
         positions: np.ndarray | None = None,
+        weights: np.ndarray | None = None,
         then: Callable[[dict[str, tf.Tensor]], Any] | None = None,
     ) -> tf.data.Dataset:
-        """Reads some images, each once.
+        """Reads some images, each once, or as often as it weighs.
 
         Args:
           indices: int64 (k,), indices of the images, in any order.
           shuffle_seed: int64 scalar, possibly symbolic, which alone decides the order, whatever the global seeds. None means
             storage order, which is ascending indices.
           positions: int64 (m,), ascending, positions of the wanted images in that order; None for all.
+          weights: float64 (n,), above 0, of all images of the source, by which as many as `indices` are drawn for this seed
+            (`tl_keras.data.order.drawn`); None for each once.
           then: Function applied to each element, in parallel and where it was read; None for none.
 
         Returns:
@@ -191,10 +195,11 @@ class RandomAccessSource(Source):
         *,
         shuffle_seed: tf.Tensor | None = None,
         positions: np.ndarray | None = None,
+        weights: np.ndarray | None = None,
         then: Callable[[dict[str, tf.Tensor]], Any] | None = None,
     ) -> tf.data.Dataset:
         """Implements `Source.images`."""
-        order = self.ordered(indices, shuffle_seed=shuffle_seed)
+        order = self.ordered(indices, shuffle_seed=shuffle_seed, weights=weights)
         wanted = order if positions is None else tf.gather(order, on_host(positions))
 
         def read(index: tf.Tensor) -> Any:
@@ -203,9 +208,11 @@ class RandomAccessSource(Source):
 
         return in_parallel(tf.data.Dataset.from_tensor_slices(wanted), read)
 
-    def ordered(self, indices: np.ndarray, *, shuffle_seed: tf.Tensor | None) -> tf.Tensor:
-        """Returns indices, int64 (k,), in the order in which `images` reads them, ascending without a seed, int64 scalar."""
-        return ordered(indices, shuffle_seed=shuffle_seed)
+    def ordered(
+        self, indices: np.ndarray, *, shuffle_seed: tf.Tensor | None, weights: np.ndarray | None = None
+    ) -> tf.Tensor:
+        """Returns indices, int64 (k,), in the order in which `images` reads them; see `tl_keras.data.order.ordered`."""
+        return ordered(indices, shuffle_seed=shuffle_seed, weights=weights)
 
 
 class FileSource(RandomAccessSource):
@@ -267,12 +274,19 @@ class RecordSource(Source):
         *,
         shuffle_seed: tf.Tensor | None = None,
         positions: np.ndarray | None = None,
+        weights: np.ndarray | None = None,
         then: Callable[[dict[str, tf.Tensor]], Any] | None = None,
     ) -> tf.data.Dataset:
         """Implements `Source.images`."""
         mask = on_host(np.isin(np.arange(len(self)), indices))
         seed = None if shuffle_seed is None else tf.stack([shuffle_seed, 0])
         records = self._stream(seed).filter(lambda record: tf.gather(mask, record["index"]))
+        if weights is not None:
+            wanted_of = ordered(indices, shuffle_seed=shuffle_seed, weights=weights)
+            times = tf.math.bincount(tf.cast(wanted_of, tf.int32), minlength=len(self), dtype=tf.int64)
+            records = records.flat_map(
+                lambda record: tf.data.Dataset.from_tensors(record).repeat(tf.gather(times, record["index"]))
+            )
         images = records if seed is None else shuffle_in_blocks(records, seed, block_size=self._block_images)
         if positions is not None:
             wanted = on_host(np.isin(np.arange(len(indices)), positions))
@@ -332,42 +346,6 @@ def untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:
     options = tf.data.Options()
     options.autotune.enabled = False
     return dataset.with_options(options)
-
-
-def ordered(indices: np.ndarray, *, shuffle_seed: tf.Tensor | None) -> tf.Tensor:
-    """Returns indices, int64 (k,), ascending or in the order that a seed, int64 scalar, decides."""
-    order = on_host(np.sort(indices).astype(np.int64))
-    if shuffle_seed is None:
-        return order
-    return tf.random.experimental.stateless_shuffle(order, seed=tf.stack([shuffle_seed, 0]))
-
-
-def shuffle_in_blocks(dataset: tf.data.Dataset, seed: tf.Tensor, *, block_size: int) -> tf.data.Dataset:
-    """Shuffles within consecutive blocks.
-
-    `Dataset.shuffle` also depends on TensorFlow's global seed, and fails if that seed is 0 and its own is symbolic.
-
-    Args:
-      dataset: Dataset of dictionaries of tensors with fixed shapes.
-      seed: int64 (2,), possibly symbolic, which alone decides the order.
-      block_size: Number of elements shuffled together; two blocks are in memory at a time.
-
-    Returns:
-      A dataset of the same elements.
-    """
-
-    def shuffle_block(number: tf.Tensor, block: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        positions = tf.range(tf.shape(block["index"])[0])
-        order = tf.random.experimental.stateless_shuffle(positions, seed=tf.random.fold_in(seed, number))
-        return {key: tf.gather(column, order) for key, column in block.items()}
-
-    return dataset.batch(block_size).enumerate().map(shuffle_block).prefetch(1).unbatch()
-
-
-def on_host(values: np.ndarray) -> tf.Tensor:
-    """Returns an eager tensor in host memory, even within a graph, which then captures it and stores no copy."""
-    with tf.init_scope(), tf.device("CPU:0"):
-        return tf.constant(values)
 
 
 def _require_utf_8(source: str, class_names: Iterable[str]) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tl_keras.data.base import RandomAccessSource, Source, on_host
+from tl_keras.data.base import RandomAccessSource, Source
 from tl_keras.data.decoding import JpegFile
 from tl_keras.data.inspection import Inspection
+from tl_keras.data.order import on_host
 
 # Function that decodes an image, as `tl_keras.data.decoding.decode_image` takes it, to uint8 (height, width, 3).
 Decode = Callable[[tf.Tensor | JpegFile], tf.Tensor]
@@ -68,12 +69,13 @@ class DecodedSource(RandomAccessSource):
         *,
         shuffle_seed: tf.Tensor | None = None,
         positions: np.ndarray | None = None,
+        weights: np.ndarray | None = None,
         then: Callable[[dict[str, tf.Tensor]], Any] | None = None,
     ) -> tf.data.Dataset:
         """Implements `Source.images`."""
         held = np.all(self._positions[indices] >= 0)
         read = super().images if held else self._source.images
-        return read(indices, shuffle_seed=shuffle_seed, positions=positions, then=then)
+        return read(indices, shuffle_seed=shuffle_seed, positions=positions, weights=weights, then=then)
 
     def read(self, index: tf.Tensor) -> tf.Tensor:
         """Implements `RandomAccessSource.read`."""

@@ -17,6 +17,9 @@ _MARGIN = 2
 
 BACKGROUNDS = {"white": (255, 255, 255), "black": (0, 0, 0)}
 
+# JPEG quality at which a photo cannot be told from the original at the size of a thumbnail.
+_JPEG_QUALITY = 80
+
 # TensorFlow reads WebP from 2.20 on.
 READS_WEBP = hasattr(tf.io, "decode_webp")
 
@@ -169,3 +172,14 @@ def _blend(colours: tf.Tensor, alpha: tf.Tensor, background: str) -> tf.Tensor:
     colours, alpha = tf.cast(colours, tf.uint16), tf.cast(alpha, tf.uint16)  # 255 * 255 + 127 fits
     below = tf.constant(BACKGROUNDS[background], tf.uint16)
     return tf.cast((colours * alpha + below * (255 - alpha) + 127) // 255, tf.uint8)
+
+
+def small_jpeg(pixels: tf.Tensor, side: int) -> bytes:
+    """Returns a picture as a JPEG file.
+
+    Args:
+      pixels: (height, width, 3), RGB, 0 to 255, any dtype.
+      side: Longest side of the picture in pixels; the aspect is kept.
+    """
+    small = tf.image.resize(pixels, (side, side), preserve_aspect_ratio=True, antialias=True)
+    return tf.io.encode_jpeg(tf.cast(tf.clip_by_value(small, 0, 255), tf.uint8), quality=_JPEG_QUALITY).numpy()

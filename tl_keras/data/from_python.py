@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tl_keras.console import number_of
+from tl_keras.console import first_line, number_of
 from tl_keras.data.base import RandomAccessSource, RecordSource, as_readable, encode_classes, in_parallel
 from tl_keras.data.groups import Groups
 from tl_keras.data.image_table import NAMES, plain_name
+from tl_keras.data.label_rows import encode_rows
 from tl_keras.data.options import NO_OPTIONS, SourceOptions
 from tl_keras.data.split_names import splits_of_names
 from tl_keras.errors import DataError, DependencyError
@@ -59,8 +60,7 @@ class HuggingFaceSource(RandomAccessSource):
         self._rows = {part: rows.cast_column(image, datasets.Image(decode=False)) for part, rows in used.items()}
         self._column = image
         self._starts = np.cumsum([0, *(len(rows) for rows in used.values())])
-        labels = [_label_names(rows, label) for rows in used.values()]
-        class_names, positions = encode_classes([each for part in labels for each in part])
+        class_names, positions = _labels(name, [(rows.features[label], rows[label]) for rows in used.values()], options)
         super().__init__(
             name=name,
             class_names=class_names,
@@ -117,9 +117,8 @@ def hugging_face_source(path: str, options: SourceOptions = NO_OPTIONS) -> Huggi
         else:
             dataset = datasets.load_dataset(path)
     except Exception as error:  # downloads and parsing of any kind
-        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise DataError(
-            f"{name}: expected a dataset of images. Reading it failed ({first_line}). Check the path."
+            f"{name}: expected a dataset of images. Reading it failed ({first_line(error)}). Check the path."
         ) from error
     return HuggingFaceSource(dataset, options, name=name)
 
@@ -130,15 +129,16 @@ class TFDataSource(RecordSource):
     It is read from its start in every epoch and must return the same elements in the same order each time.
 
     Args:
-      dataset: Finite dataset; images are uint8 pixels or encoded files, labels integers, one-hot rows or strings.
+      dataset: Finite dataset; images are uint8 pixels or encoded files, labels integers or strings, one-hot rows, rows of
+        1 and 0 for several labels, or numbers.
+      options: Options that name the task and the directory of the cache.
       name: Name of the source.
-      cache_folder: Directory of the cache, which keeps converted files; empty for the user's.
 
     Raises:
       DataError: The dataset is infinite, empty, or holds something else.
     """
 
-    def __init__(self, dataset: tf.data.Dataset, *, name: str = "tf.data.Dataset", cache_folder: str = ""):
+    def __init__(self, dataset: tf.data.Dataset, options: SourceOptions = NO_OPTIONS, *, name: str = "tf.data.Dataset"):
         if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
             raise DataError(
                 f"{name}: expected a dataset that ends. Received one that repeats for ever. Leave out repeat()."
@@ -153,11 +153,16 @@ class TFDataSource(RecordSource):
         if spec[0].shape.rank == (4 if spec[0].dtype == tf.uint8 else 1):
             pairs = pairs.unbatch()
         is_file = spec[0].dtype == tf.string
-        self._images = in_parallel(pairs, lambda image, _: as_readable(image, cache=cache_folder) if is_file else image)
+        self._images = in_parallel(
+            pairs, lambda image, _: as_readable(image, cache=options.cache_folder) if is_file else image
+        )
         labels, self._hashes = _read_twice(name, pairs)
-        class_names, positions = encode_classes([_label_text(label) for label in labels])
         names = getattr(dataset, "class_names", None)  # set by keras.utils.image_dataset_from_directory
-        if names and all(name.isdecimal() and int(name) < len(names) for name in class_names):
+        if any(np.size(label) != 1 or np.asarray(label).dtype.kind == "f" for label in labels):
+            class_names, positions = encode_rows(name, labels, options.label_kind, names or ())
+        else:
+            class_names, positions = encode_classes([_label_text(label) for label in labels])
+        if names and positions.ndim == 1 and all(name.isdecimal() and int(name) < len(names) for name in class_names):
             positions, class_names = np.array([int(class_names[position]) for position in positions]), tuple(names)
         super().__init__(
             name=name,
@@ -206,7 +211,8 @@ def _as_pair(element: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
 def _label_text(label: Any) -> str:
     if isinstance(label, bytes):
         return label.decode("utf-8", "surrogateescape")
-    return str(int(np.argmax(label)) if np.ndim(label) and np.size(label) > 1 else int(np.reshape(label, ())))
+    text = np.reshape(label, ()).item()
+    return text.decode("utf-8", "surrogateescape") if isinstance(text, bytes) else str(int(text))
 
 
 def _column(name: str, rows: Any, what: str, options: SourceOptions) -> str:
@@ -214,7 +220,11 @@ def _column(name: str, rows: Any, what: str, options: SourceOptions) -> str:
 
     kind = datasets.Image if what == "image" else datasets.ClassLabel
     asked = options.column_names.get(what, what)
-    of_kind = [column for column, feature in rows.features.items() if isinstance(feature, kind)]
+    of_kind = [
+        column
+        for column, feature in rows.features.items()
+        if isinstance(feature, kind) or (what == "label" and (column == "labels" or isinstance(_inner(feature), kind)))
+    ]
     if asked in rows.features:
         return asked
     if what not in options.column_names and len(of_kind) == 1:
@@ -239,7 +249,15 @@ def _groups(parts: list[Any], options: SourceOptions) -> Groups | None:
     return Groups.of_column(f"the column {column}", [str(value) for rows in parts for value in rows[column]])
 
 
-def _label_names(rows: Any, column: str) -> list[str]:
-    values = rows[column]
-    names = getattr(rows.features[column], "names", None)
-    return [names[value] if names and value >= 0 else str(value) for value in values]
+def _inner(feature: Any) -> Any:
+    """Returns the feature that a list consists of, or the feature itself."""
+    return getattr(feature, "feature", feature[0] if isinstance(feature, list) else feature)
+
+
+def _labels(name: str, columns: list[tuple[Any, Any]], options: SourceOptions) -> tuple[tuple[str, ...], np.ndarray]:
+    """Returns names and labels of the columns of all splits, each with its feature."""
+    rows = [value for _, values in columns for value in values]
+    names = getattr(_inner(columns[0][0]), "names", None)
+    if any(isinstance(value, list) for value in rows):
+        return encode_rows(name, [[] if value is None else value for value in rows], options.label_kind, names or ())
+    return encode_classes([names[value] if names and value >= 0 else str(value) for value in rows])

@@ -285,7 +285,8 @@ def _first_rows(
             raise DataError(
                 f"{table.name} line {table.lines[index]}: expected one row for each image. Received "
                 f"{ids[index]} as {meanings[index]}, "
-                f"and {ids[first]}, the same file, in line {table.lines[first]} as {meanings[first]}. Keep one of them."
+                f"and {ids[first]}, the same file, in line {table.lines[first]} as {meanings[first]}. Keep one of them; several "
+                "labels of an image stand in one cell, separated by ';', with --task=multi_label."
             )
         repeated.append(index)
     if not repeated:

@@ -23,6 +23,7 @@ from tl_keras.data.inspection_memory import InspectionMemory, Looks
 from tl_keras.data.labelling import shown
 from tl_keras.data.progress_bar import progress_bar
 from tl_keras.errors import DataError
+from tl_keras.user_folders import cache_folder
 
 # Number of images handed from TensorFlow to Python at a time.
 _BATCH = 64
@@ -30,6 +31,7 @@ _BATCH = 64
 _MOST_NAMES = 1000
 # Step of the rows and columns that are compared first.
 _STRIDE = 16
+_SEVERAL = " (where an image has several, use --task=multi_label)"
 # Largest number of bits of a camera or scanner that stores its values unscaled in 16 bits.
 _DEVICE_BITS = 14
 
@@ -132,8 +134,7 @@ def inspect_source(
     if is_text:
         looks = _look_at_texts(source)
     else:
-        folder = remembered_in
-        memory = None if folder is None else InspectionMemory(folder, source, dataclasses.asdict(reading))
+        memory = None if remembered_in is None else _memory(source, reading, remembered_in)
         looks = _look_at_all(source, reading, memory, show_progress=show_progress)
     decodable = looks.heights > 0
     undecodable = tuple(source.ids[index] for index in np.flatnonzero(~decodable).tolist())
@@ -165,14 +166,47 @@ def inspect_source(
     )
 
 
+def inspect_as(source: Source, config: TransferConfig) -> Inspection:
+    """Inspects a source as a config reads images, with a progress bar; what the config's cache remembers is not read again.
+
+    Raises:
+      DataError: See `inspect_source`.
+    """
+    memory = cache_folder(config.cache.folder)
+    return inspect_source(source, Reading.of(config), remembered_in=memory, show_progress=True)
+
+
+def look_at_part(source: Source, config: TransferConfig, indices: np.ndarray, *, part: int) -> None:
+    """Reads some images, and leaves what is seen to `inspect_as`, of whichever process.
+
+    Args:
+      source: The images.
+      config: Config that says how they are read, and where the cache is.
+      indices: int64 (k,), the images.
+      part: Number of the part, by which it is kept.
+    """
+    reading, looks = Reading.of(config), Looks.empty(len(source))
+    _look_at(source, reading, looks, indices, show_progress=False)
+    _memory(source, reading, cache_folder(config.cache.folder)).remember(looks, part=part)
+
+
+def not_looked_at(source: Source, config: TransferConfig) -> np.ndarray:
+    """Returns the images, int64 (k,), that the config's cache does not remember and `inspect_as` would read."""
+    return _memory(source, Reading.of(config), cache_folder(config.cache.folder)).recall(Looks.empty(len(source)))
+
+
+def _memory(source: Source, reading: Reading, folder: pathlib.Path) -> InspectionMemory:
+    return InspectionMemory(folder, source, dataclasses.asdict(reading))
+
+
 def _look_at_all(source: Source, reading: Reading, memory: InspectionMemory | None, *, show_progress: bool) -> Looks:
     """Returns the facts on all images, of which those that are not remembered are read."""
     looks = Looks.empty(len(source))
     missing = memory.recall(looks) if memory else np.arange(len(source))
     if len(missing):
         _look_at(source, reading, looks, missing, show_progress=show_progress)
-        if memory:
-            memory.remember(looks)
+    if memory and (len(missing) or memory.has_parts):
+        memory.remember(looks)
     return looks
 
 
@@ -209,7 +243,7 @@ def _look_at(source: Source, reading: Reading, looks: Looks, missing: np.ndarray
             looks.of_one_colour[indices], looks.jpegs[indices] = of_one_colour, jpegs
             looks.orientations[indices], looks.deepest[indices] = orientations, deepest
             bar.update(len(indices))
-    for index in np.flatnonzero(looks.hashes == ""):
+    for index in missing[looks.hashes[missing] == ""]:
         looks.hashes[index] = _hash_if_readable(source, int(index))
 
 
@@ -313,7 +347,10 @@ def _shared_content_findings(source: Source, hashes: np.ndarray) -> Iterable[str
         copies.setdefault(int(content[index]), []).append(index)
     for column, meaning in (
         (source.declared_splits, "in two splits, so that the measured accuracy is too high"),
-        (source.labels, "under two labels"),
+        (
+            source.labels,
+            f"under two labels{_SEVERAL if source.labelling.kind == 'class' and source.noun == 'image' else ''}",
+        ),
     ):
         found = [
             " = ".join(source.ids[index] for index in indices)

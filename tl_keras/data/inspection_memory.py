@@ -16,7 +16,7 @@ from tl_keras.console import Level, number_of, say
 from tl_keras.data import conversion
 from tl_keras.data.base import Source
 from tl_keras.errors import TransferError, WorkdirError
-from tl_keras.files import replacing
+from tl_keras.files import remove, replacing
 from tl_keras.untrusted import check_npz
 
 # To be raised when more or other facts are read of an image.
@@ -91,16 +91,33 @@ class InspectionMemory:
         about = [_FORMAT, tf.__version__, conversion.can_convert(), name, reading]
         digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode("utf-8", "surrogateescape")).hexdigest()
         self._path = folder / "inspected" / f"{digest[:32]}.npz"
+        self._parts = self._path.with_suffix(".parts")
         self._stamps = source.stamps()
+
+    @property
+    def has_parts(self) -> bool:
+        """Returns whether parts were remembered by themselves."""
+        return self._parts.is_dir()
 
     def recall(self, looks: Looks) -> np.ndarray:
         """Fills in what is remembered, and returns the indices of the other images, int64 (k,)."""
-        everything = np.arange(len(looks.hashes))
-        if self._stamps is None or not self._path.is_file():
-            return everything
+        missing = np.ones(len(looks.hashes), bool)
+        files = [self._path, *sorted(self._parts.glob("*.npz"))]
+        for file in files if self._stamps is not None else ():
+            missing[self._recalled(file, looks)] = False
+        if known := int((~missing).sum()):
+            say(f"inspection: {number_of(known, 'image')} known by path, size and time", Level.DETAIL)
+        return np.flatnonzero(missing)
+
+    def _recalled(self, path: pathlib.Path, looks: Looks) -> np.ndarray:
+        """Fills in what a file has, and returns the indices of those images."""
+        assert self._stamps is not None
+        nothing: np.ndarray = np.zeros(0, np.int64)
+        if not path.is_file():
+            return nothing
         try:
-            check_npz(self._path)
-            with np.load(self._path, allow_pickle=False) as file:
+            check_npz(path)
+            with np.load(path, allow_pickle=False) as file:
                 columns = {name: file[name] for name in ("stamps", "hashes", "reasons", "reason", *_STORED)}
             if len({len(column) for name, column in columns.items() if name != "reasons"}) != 1:
                 raise ValueError("columns of several lengths")
@@ -116,20 +133,26 @@ class InspectionMemory:
             zlib.error,
             TransferError,
         ) as error:
-            say(f"inspection: {self._path} is damaged ({type(error).__name__}); all images are read again")
-            return everything
+            say(f"inspection: {path} is damaged ({type(error).__name__}); its images are read again")
+            return nothing
 
-    def remember(self, looks: Looks) -> None:
-        """Writes what was read, unless the source cannot tell whether its images change or the place cannot be written."""
+    def remember(self, looks: Looks, *, part: int | None = None) -> None:
+        """Writes what was read, unless the source cannot tell whether its images change or the place cannot be written.
+
+        Args:
+          looks: The facts; those of an image without a hash were not read.
+          part: Number of the part that was read, whose facts are kept by themselves until all are; None for all images.
+        """
         if self._stamps is None:
             return
         stamps, settled = self._stamps
         kept = np.flatnonzero(settled & (looks.hashes != ""))
         reasons, reason = np.unique(looks.reasons[kept].astype(str), return_inverse=True)
         columns = {name: getattr(looks, name)[kept].astype(kind) for name, kind in _STORED.items()}
+        path = self._path if part is None else self._parts / f"{part:06}.npz"
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with replacing(self._path) as temporary:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(path) as temporary:
                 np.savez(
                     temporary,
                     stamps=stamps[kept],
@@ -140,15 +163,18 @@ class InspectionMemory:
                 )
         except (OSError, WorkdirError) as error:
             say(f"inspection: not remembered for the next start ({error})", Level.DETAIL)
+        else:
+            if part is None:
+                remove(self._parts)
 
 
 def _filled(looks: Looks, stamps: np.ndarray, columns: dict[str, np.ndarray]) -> np.ndarray:
-    """Fills in the rows whose stamps are known, and returns the indices of the others."""
+    """Fills in the rows whose stamps are known, and returns their indices."""
     known = columns["stamps"]
     if known.dtype != stamps.dtype:
         raise ValueError("stamps of another kind")
     if not len(known):
-        return np.arange(len(stamps))
+        return np.zeros(0, np.int64)
     order = np.argsort(known)
     place = np.minimum(np.searchsorted(known[order], stamps), len(known) - 1)
     found = known[order][place] == stamps
@@ -157,5 +183,4 @@ def _filled(looks: Looks, stamps: np.ndarray, columns: dict[str, np.ndarray]) ->
     looks.reasons[indices] = columns["reasons"][columns["reason"][rows]].astype(object)
     for name in _STORED:
         getattr(looks, name)[indices] = columns[name][rows]
-    say(f"inspection: {number_of(len(indices), 'image')} known by path, size and time", Level.DETAIL)
-    return np.flatnonzero(~found)
+    return indices

@@ -27,7 +27,8 @@ def as_kind(
       name: Name of the source, for the message.
       class_names: Names of the classes, labels or columns.
       labels: Labels of some kind.
-      kind: Kind that is needed: a class is one label of several, and classes called by numbers are numbers.
+      kind: Kind that is needed: a class is one label of several, and classes called by numbers are numbers; labels of which
+        each image has one are classes.
 
     Raises:
       DataError: They cannot be.
@@ -37,6 +38,8 @@ def as_kind(
         return tuple(class_names), labels
     if found.kind == "class" and kind == "labels":
         return tuple(class_names), np.eye(len(class_names), dtype=np.int64)[labels]
+    if found.kind == "labels" and kind == "class" and ((labels == 1).sum(axis=1) == 1).all():
+        return tuple(class_names), labels.argmax(axis=1)  # one-hot rows
     if found.kind == "class":
         try:
             values = np.array([float(each.replace(",", ".")) for each in class_names])

@@ -313,11 +313,37 @@ class Numbers(Labelling):
         return moved
 
 
+class Unlabelled(SeveralLabels):
+    """No labels at all: images to look at, to search or to label; their labels have the shape (n, 0)."""
+
+    def require_enough(self, name: str, class_names: Sequence[str], labels: np.ndarray, *, why: str) -> None:
+        """Implements `Labelling.require_enough`: one image."""
+        if not len(labels):
+            raise DataError(
+                f"{name}: expected images that can be decoded. Received none{why}. Name a folder with photos in it."
+            )
+
+    def strata(self, labels: np.ndarray) -> np.ndarray:
+        """Implements `Labelling.strata`: one for all."""
+        return np.zeros(len(labels), np.int64)
+
+    def findings(self, class_names: Sequence[str], labels: np.ndarray) -> Iterable[str]:
+        """Implements `Labelling.findings`: none."""
+        return ()
+
+    def count(self, class_names: Sequence[str]) -> str:
+        """Implements `Labelling.count`."""
+        return "no labels"
+
+
 _LABELLINGS: dict[str, Labelling] = {each.kind: each for each in (OneClass(), SeveralLabels(), Numbers())}
+_UNLABELLED = Unlabelled()
 
 
 def labelling_of(labels: np.ndarray) -> Labelling:
     """Returns what labels are, by their type and shape."""
+    if labels.shape[1:] == (0,):
+        return _UNLABELLED
     if labels.dtype.kind == "f":
         return _LABELLINGS["numbers"]
     return _LABELLINGS["class" if labels.ndim == 1 else "labels"]

@@ -8,9 +8,14 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from tl_keras.data.base import Source, on_host, untuned
+from tl_keras.data.base import Source, untuned
 from tl_keras.data.batch_shard import BatchShard
 from tl_keras.data.mixing import mix
+from tl_keras.data.order import on_host
+
+# From indices of images, int64 (...), and the number of the view that is shown of them, int64 (), to what the loss takes,
+# float32 (..., n).
+TargetFn = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 def training_batches(
@@ -18,7 +23,7 @@ def training_batches(
     indices: np.ndarray,
     *,
     transform: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
-    targets: Callable[[tf.Tensor], tf.Tensor],
+    targets: TargetFn,
     global_batch_size: int,
     seed: int,
     first_epoch: int,
@@ -27,6 +32,7 @@ def training_batches(
     plain: Callable[[tf.Tensor], tf.Tensor] | None = None,
     mixup: float = 0.0,
     cutmix: float = 0.0,
+    weights: np.ndarray | None = None,
     shard: BatchShard | None = None,
 ) -> tf.data.Dataset:
     """Returns the batches of several epochs, each shuffled differently and ended by a short batch if images are left over.
@@ -38,7 +44,7 @@ def training_batches(
       source: Source of the images.
       indices: int64 (k,), the images to train on; all decodable.
       transform: Function from an image as the source has it, encoded or pixels, and a seed, int32 (2,), to float32 (H, W, 3).
-      targets: Function from labels of the source, int64 (...), to what the loss takes, float32 (..., outputs).
+      targets: Function from indices of images and the view of them to what the loss takes.
       global_batch_size: Number of images per step, over all replicas.
       seed: Seed of the run.
       first_epoch: First epoch, counted from 0.
@@ -47,12 +53,12 @@ def training_batches(
       plain: Transform of the plain view; required unless `views` is 0.
       mixup: Alpha of MixUp, see `tl_keras.data.mixing.mix`.
       cutmix: Alpha of CutMix, see `tl_keras.data.mixing.mix`.
+      weights: Weights of all images of the source, float64 (n,), by which the images of each epoch are drawn; None for each once.
       shard: Shard of each batch to return; None for the whole batch.
 
     Returns:
       A dataset of (images float32 (b, H, W, 3), targets float32 (b, outputs)), for a shard also weights float32 (b,).
     """
-    labels = on_host(source.labels)
 
     def batches_of_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
         view = view_of_epoch(epoch, views)
@@ -67,11 +73,13 @@ def training_batches(
                     lambda: plain(source.decodable(element)),
                     lambda: _view(source, element, transform, seed_of_view),
                 )
-            return image, targets(tf.gather(labels, element["index"]))
+            return image, targets(element["index"], view)
 
         def examples(positions: np.ndarray | None = None) -> tf.data.Dataset:
             shuffle_seed = epoch_shuffle_seed(seed, epoch)
-            return source.images(indices, shuffle_seed=shuffle_seed, positions=positions, then=to_example)
+            return source.images(
+                indices, shuffle_seed=shuffle_seed, positions=positions, weights=weights, then=to_example
+            )
 
         mixing_seed = tf.random.fold_in(tf.constant([seed, 1], tf.int64), epoch)
 
@@ -149,7 +157,7 @@ def evaluation_batches(
     indices: np.ndarray,
     *,
     transform: Callable[[tf.Tensor], tf.Tensor],
-    targets: Callable[[tf.Tensor], tf.Tensor],
+    targets: TargetFn,
     global_batch_size: int,
     shard: BatchShard | None = None,
 ) -> tf.data.Dataset:
@@ -159,18 +167,18 @@ def evaluation_batches(
       source: Source of the images.
       indices: int64 (k,), indices of the images; all decodable.
       transform: Function from an image as the source has it, encoded or pixels, to float32 (H, W, 3).
-      targets: Function from labels of the source, int64 (...), to what the loss takes, float32 (..., outputs).
+      targets: Function from indices of images and the view of them to what the loss takes.
       global_batch_size: Number of images per step, over all replicas.
       shard: Shard of each batch to return; None for the whole batch.
 
     Returns:
       A dataset of (images float32 (b, H, W, 3), targets float32 (b, outputs)), for a shard also weights float32 (b,).
     """
-    labels = on_host(source.labels)
+    plain = tf.constant(0, tf.int64)
 
     def to_example(element: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         image = transform(source.decodable(element))
-        return image, targets(tf.gather(labels, element["index"]))
+        return image, targets(element["index"], plain)
 
     def examples(positions: np.ndarray | None = None) -> tf.data.Dataset:
         return source.images(indices, positions=positions, then=to_example)
@@ -184,9 +192,15 @@ def evaluation_images(
 ) -> np.ndarray:
     """Returns the images of `evaluation_batches` in one array, float32 (k, H, W, 3), k at least 1."""
     ((images, _),) = evaluation_batches(
-        source, indices, transform=transform, targets=tf.identity, global_batch_size=len(indices)
+        source, indices, transform=transform, targets=labels_of(source), global_batch_size=len(indices)
     )
     return images.numpy()
+
+
+def labels_of(source: Source) -> TargetFn:
+    """Returns the function whose targets are the labels as the source has them."""
+    labels = on_host(source.labels)
+    return lambda indices, view: tf.gather(labels, indices)
 
 
 def evaluation_order(source: Source, indices: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import re
 import tempfile
 from typing import Any
 
-from tl_keras.console import number_of, say
+from tl_keras.console import first_line, number_of, say
 from tl_keras.data.archive import require_safe_name
 from tl_keras.data.source_names import ARCHIVE_SUFFIXES
 from tl_keras.errors import DataError
@@ -33,7 +33,7 @@ def fetch(address: str, cache: str) -> str:
         found = _files(system, path)
     except Exception as error:  # networks and file systems raise errors of many types
         raise DataError(
-            f"{address}: expected an archive or a directory there. Reading it failed ({_first_line(error)}). "
+            f"{address}: expected an archive or a directory there. Reading it failed ({first_line(error)}). "
             "Check the address and the credentials."
         ) from error
     is_archive = path.partition("?")[0].lower().endswith(ARCHIVE_SUFFIXES)
@@ -87,9 +87,5 @@ def _copy(
         raise
     except Exception as error:  # as above
         raise DataError(
-            f"{address}: expected to copy {number_of(len(found), 'file')}. That failed ({_first_line(error)}). Try again."
+            f"{address}: expected to copy {number_of(len(found), 'file')}. That failed ({first_line(error)}). Try again."
         ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

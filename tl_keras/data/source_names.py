@@ -12,7 +12,9 @@ from typing import NamedTuple
 from tl_keras.config import EXPECTED_SOURCE
 from tl_keras.errors import DataError, DependencyError, TransferError, nearest
 
-KINDS = ("csv", "hf", "npz", "parquet", "tfds", "tfrecord", "txt")
+KINDS = ("csv", "hf", "npz", "parquet", "tfds", "tfrecord", "txt", "webdataset")
+# Those whose rest is a pattern of files.
+_PATTERNS = ("tfrecord", "webdataset")
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 UNREAD_ARCHIVES = (".rar", ".7z", ".zst", ".gz", ".bz2", ".xz")
 
@@ -82,7 +84,7 @@ def is_absent(name: str) -> bool:
         kind, rest = parse_source_name(name)
     except TransferError:
         return True
-    if kind == "tfrecord":
+    if kind in _PATTERNS:
         return not glob.glob(rest, recursive=True)
     return kind in ("remote", "tfds") or (kind != "digits" and not os.path.exists(rest))
 

@@ -10,17 +10,19 @@ import numpy as np
 
 from tl_keras.data.archive import unpack
 from tl_keras.data.arrays import digits_source, npz_source
-from tl_keras.data.base import Source
+from tl_keras.data.base import FileSource, Source
 from tl_keras.data.folder import FolderSource
 from tl_keras.data.from_python import HuggingFaceSource, TFDataSource, hugging_face_source
 from tl_keras.data.groups import groups_by_name
 from tl_keras.data.label_kinds import as_kind, in_declared_order
 from tl_keras.data.options import NO_OPTIONS, SourceOptions
 from tl_keras.data.remote import fetch
+from tl_keras.data.shared_content import with_labels_of_copies
 from tl_keras.data.source_names import check_source
 from tl_keras.data.table_source import csv_source, data_frame_source, parquet_source, text_folder_source
 from tl_keras.data.tfds import TFDSSource
 from tl_keras.data.tfrecord import TFRecordSource
+from tl_keras.data.webdataset import WebDatasetSource
 from tl_keras.data.wrong_task import require_single_labels
 from tl_keras.errors import DataError
 
@@ -32,9 +34,9 @@ def open_source(source: Any, options: SourceOptions = NO_OPTIONS) -> Source:
 
     Args:
       source: A name: a directory or an archive of class folders, also at gs://, s3:// or https://, `csv:FILE`, `parquet:FILE`,
-        `tfrecord:GLOB`, `tfds:NAME[/config]`, `hf:FOLDER`, `npz:FILE`, `txt:FOLDER` (texts), or `digits` (scikit-learn's; a
-        directory of that name is `./digits`); a path may also be a `pathlib.Path`. Or an object: a `Source`, a pandas
-        DataFrame, a dataset of Hugging Face's `datasets`, or a `tf.data.Dataset`.
+        `tfrecord:GLOB`, `webdataset:GLOB`, `tfds:NAME[/config]`, `hf:FOLDER`, `npz:FILE`, `txt:FOLDER` (texts), or `digits`
+        (scikit-learn's; a directory of that name is `./digits`); a path may also be a `pathlib.Path`. Or an object: a `Source`,
+        a pandas DataFrame, a dataset of Hugging Face's `datasets`, or a `tf.data.Dataset`.
       options: Options for reading it.
 
     Returns:
@@ -66,6 +68,8 @@ def _with_labels_of(source: Source, options: SourceOptions) -> Source:
     """Returns the source with labels of the kind that the task learns; the same one where it has them."""
     if source.labelling.kind == options.label_kind:
         return source
+    if options.label_kind == "labels" and source.labelling.kind == "class" and isinstance(source, FileSource):
+        return with_labels_of_copies(source)
     changed = copy.copy(source)
     if options.label_kind == "order":
         ordered = in_declared_order(source.name, source.class_names, source.labels, options.class_order)
@@ -102,6 +106,7 @@ def _open_named(source: str | os.PathLike[str], options: SourceOptions) -> Sourc
         "tfds": TFDSSource,
         "tfrecord": TFRecordSource,
         "txt": text_folder_source,
+        "webdataset": WebDatasetSource,
     }
     return readers[kind](rest, options)
 
@@ -113,7 +118,7 @@ def _open_object(source: Any, options: SourceOptions) -> Source:
     if module == "datasets":
         return HuggingFaceSource(source, options)
     if module == "tensorflow":
-        return TFDataSource(source, cache_folder=options.cache_folder)
+        return TFDataSource(source, options)
     raise DataError(
         f"data: expected the name of a source, a Source, a DataFrame, or a dataset of datasets or tf.data. Received "
         f"{type(source).__name__}. From arrays make a tl_keras.ArraySource(images, labels)."

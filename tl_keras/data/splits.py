@@ -29,6 +29,8 @@ _RULE_OF_GROUPS = (
     "its fraction of every class as nearly as possible; the seed and the images decide the order."
 )
 
+SPLITS = ("train", "validation", "test")
+
 # Number of images below which a single one moves an accuracy by five points or more.
 FEWEST_TO_MEASURE = 20
 
@@ -38,7 +40,7 @@ class Splits:
     """Three sets of images, each int64 (k,), ascending; disjoint, except that validation is train in the final run of folds.
 
     Attributes:
-      train: Images to train on.
+      train: Images to train on; one that weighs more than others is there as often.
       validation: Images to choose the best epoch by.
       test: Images to measure on, once; may be empty.
       seed: Seed of the assignment.
@@ -81,6 +83,16 @@ class Splits:
         for name in ("train", "validation", "test"):
             declaring.declared_splits[getattr(self, name)] = name
         return declaring
+
+    def counts(self, source: Source) -> dict[str, dict[str, int]]:
+        """Returns the number of images of each class, or with each label, in each split; of all together where there are none."""
+        members = source.labelling.members(source.labels, source.class_names) or {
+            f"{source.noun}s": np.arange(len(source))
+        }
+        return {
+            name: {split: int(np.isin(getattr(self, split), indices).sum()) for split in SPLITS}
+            for name, indices in members.items()
+        }
 
     def remarks(self) -> list[str]:
         """Returns a sentence if a measured split is too small to tell one model from another."""

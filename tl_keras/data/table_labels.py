@@ -14,6 +14,7 @@ from tl_keras.errors import DataError
 # Ways of writing that an image has a label, that it has not, and that nobody knows; an empty cell is decided by its column.
 _YES, _NO = {"1", "1.0", "true", "yes"}, {"0", "0.0", "false", "no"}
 _NOT_KNOWN = {"-1", "-1.0", "?", "nan", "na", "n/a", "unknown"}
+_MARKS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "-1": -1, "-1.0": -1, "False": 0, "True": 1}
 _SEPARATORS = (";", "|", ",")
 _UNKNOWN = -1
 
@@ -71,10 +72,25 @@ def _listed(table: Table, column: str) -> TableLabels:
     cells = table.column(column)
     separator = _separator(cells)
     found = [[part.strip() for part in cell.split(separator)] if separator else [cell] for cell in cells]
+    if {len(parts) for parts in found} != {1} and all(part in _MARKS for parts in found for part in parts):
+        return _in_cells(table, column, found)
     names = tuple(sorted({part for parts in found for part in parts if part}))
     rows = [[int(name in parts) for name in names] for parts in map(set, found)]
     said = f"separated by {separator!r}" if separator else "one in each row at most"
     return TableLabels(names, rows, (column,), (f"labels from the column {column}, {said}: {', '.join(names[:20])}",))
+
+
+def _in_cells(table: Table, column: str, found: Sequence[Sequence[str]]) -> TableLabels:
+    """Reads cells such as `1;0;1`, which have a mark for each label."""
+    counts = {len(parts) for parts in found}
+    if len(counts) > 1:
+        raise DataError(
+            f"{table.name}: expected as many of 1 and 0 in each cell of the column {column}. Received "
+            f"{' and '.join(map(str, sorted(counts)[:2]))}. Correct them, or name the labels of an image."
+        )
+    names = tuple(map(str, range(counts.pop())))
+    rows = [[_MARKS[part] for part in parts] for parts in found]
+    return TableLabels(names, rows, (column,), (f"labels from the column {column}, a 1 or 0 for each of {len(names)}",))
 
 
 def _separator(cells: Sequence[str]) -> str:

@@ -9,10 +9,11 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.console import number_of
-from tl_keras.data.base import RandomAccessSource, encode_classes, on_host
+from tl_keras.data.base import RandomAccessSource, encode_classes
 from tl_keras.data.groups import Groups
 from tl_keras.data.image_table import labelled, read_splits
 from tl_keras.data.options import SourceOptions
+from tl_keras.data.order import on_host
 from tl_keras.data.table import Table
 from tl_keras.errors import DataError
 
@@ -70,9 +71,11 @@ class TextTableSource(RandomAccessSource):
         self._tensor = on_host(np.array(self._texts, object))
         self._lengths = on_host(np.array([len(text) for text in self._texts], np.int64))
 
-    def ordered(self, indices: np.ndarray, *, shuffle_seed: tf.Tensor | None) -> tf.Tensor:
+    def ordered(
+        self, indices: np.ndarray, *, shuffle_seed: tf.Tensor | None, weights: np.ndarray | None = None
+    ) -> tf.Tensor:
         """Implements `RandomAccessSource.ordered`: shuffled, texts of about the same length stand together, to be padded little."""
-        order = super().ordered(indices, shuffle_seed=shuffle_seed)
+        order = super().ordered(indices, shuffle_seed=shuffle_seed, weights=weights)
         if shuffle_seed is None:
             return order
         block = tf.range(tf.size(order, tf.int64)) // _BLOCK

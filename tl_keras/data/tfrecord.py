@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import glob
 import os
-import re
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from tl_keras.console import number_of
-from tl_keras.data.base import RecordSource, as_readable, encode_classes, on_host
+from tl_keras.data.base import RecordSource, as_readable
 from tl_keras.data.groups import Groups
+from tl_keras.data.label_rows import encode_rows
 from tl_keras.data.options import NO_OPTIONS, SourceOptions
-from tl_keras.data.split_names import split_of_name
+from tl_keras.data.order import on_host
+from tl_keras.data.shards import ids_of_files, matching_files, name_classes, read_names, splits_of_files
 from tl_keras.data.stamps import revision_of_files
 from tl_keras.errors import DataError
 
@@ -25,6 +25,8 @@ _LISTING_BATCH = 1024
 
 class TFRecordSource(RecordSource):
     """TFRecord files of `tf.train.Example` with the features `image` (an encoded file) and `label` (int64 or bytes).
+
+    For several labels, `label` has any number of positions or names, or a 1 or 0 for each label; for numbers it may be float.
 
     A feature `group` (int64 or bytes), where every file has it, names the group that stays in one split.
 
@@ -42,29 +44,30 @@ class TFRecordSource(RecordSource):
 
     def __init__(self, pattern: str, options: SourceOptions = NO_OPTIONS):
         name = f"tfrecord:{pattern}"
-        files = _matching_files(pattern)
+        files = matching_files(pattern)
         if not files:
             raise DataError(f"{name}: expected TFRecord files. Received a pattern that no file fits. Check the path.")
-        splits, notes = _splits_of_files(name, files, options)
+        splits, notes = splits_of_files(name, files, options)
         files = [file for file in files if splits[file] != "unused"]
         compressions = [_compression(file) for file in files]
-        columns = [_read_columns(file, kind) for file, kind in zip(files, compressions, strict=True)]
+        lists = options.label_kind in ("labels", "numbers")
+        columns = [_read_columns(file, kind, lists=lists) for file, kind in zip(files, compressions, strict=True)]
         labels_of_file = [each["label"] for each in columns]
         counts = [len(labels) for labels in labels_of_file]
         if not sum(counts):
             raise DataError(
                 f"{name}: expected records in {number_of(len(files), 'file')}. Received none. Write the files again."
             )
-        class_names, labels = _name_classes(name, files[0].parent / "labels.txt", np.concatenate(labels_of_file))
-        parent = os.path.commonpath([file.parent for file in files])
+        names_file = files[0].parent / "labels.txt"
+        class_names, labels = (
+            encode_rows(name, np.concatenate(labels_of_file).tolist(), options.label_kind, read_names(names_file))
+            if lists
+            else name_classes(name, names_file, np.concatenate(labels_of_file))
+        )
         super().__init__(
             name=name,
             class_names=class_names,
-            ids=[
-                f"{file.relative_to(parent).as_posix()}:{position}"
-                for file, count in zip(files, counts, strict=True)
-                for position in range(count)
-            ],
+            ids=ids_of_files(files, map(range, counts)),
             labels=labels,
             declared_splits=np.repeat([splits[file] for file in files], counts),
             groups=_groups([each for each in columns if len(each["label"])], options),
@@ -111,30 +114,6 @@ class TFRecordSource(RecordSource):
         return revision_of_files(self._files.numpy())
 
 
-def _matching_files(pattern: str) -> list[Path]:
-    """Returns the files that match a pattern; brackets that belong to a name need no escape."""
-    if Path(pattern).is_file():
-        return [Path(pattern)]
-    for written in (pattern, pattern.replace("[", "[[]")):
-        files = [Path(file) for file in sorted(glob.glob(written, recursive=True)) if Path(file).is_file()]
-        if files:
-            return files
-    return []
-
-
-def _splits_of_files(name: str, files: list[Path], options: SourceOptions) -> tuple[dict[Path, str], list[str]]:
-    """Returns the split that each file declares, empty if none, and a note on files that are not used."""
-    splits = {file: options.meanings.get(file.name.lower()) or _split_of_file(file) for file in files}
-    silent = [file.name for file, split in splits.items() if not split]
-    if silent and len(silent) < len(files):
-        raise DataError(
-            f"{name}: expected a split, such as train or test, in the name of every file or of none. Received none in "
-            f"{', '.join(silent[:10])}. Say what they are: --splits={','.join(f'{file}=train' for file in silent[:10])}."
-        )
-    unused = [file.name for file, split in splits.items() if split == "unused"]
-    return splits, [f"files left out: {', '.join(unused)}"] if unused else []
-
-
 def _compression(file: Path) -> str:
     """Returns `GZIP`, `ZLIB` or empty, the compression in TensorFlow's terms."""
     with file.open("rb") as opened:
@@ -146,22 +125,34 @@ def _compression(file: Path) -> str:
     return "ZLIB" if zlib_header and any(start[4:8]) else ""
 
 
-def _read_columns(file: Path, compression: str) -> dict[str, np.ndarray]:
-    """Returns the labels of a file and, where it has them, the groups, each int64 or object (bytes) (n,)."""
+def _read_columns(file: Path, compression: str, *, lists: bool) -> dict[str, np.ndarray]:
+    """Returns the labels of a file and, where it has them, the groups, each int64 or object (bytes) (n,).
+
+    Args:
+      file: The file.
+      compression: Compression as `_compression` returns it.
+      lists: Whether an image has any number of labels, which are then arrays.
+    """
     records = tf.data.TFRecordDataset(os.fsencode(file), compression)
     try:
         first = next(iter(records), None)
         if first is None:
             return {"label": np.array([], np.int64)}
-        types = _types(file, first.numpy())
+        types = _types(file, first.numpy(), lists=lists)
         features = {name: tf.io.FixedLenFeature([], kind) for name, kind in types.items()}
+        if lists:
+            features["label"] = tf.io.RaggedFeature(types["label"])
         parsed = records.batch(_LISTING_BATCH).map(lambda batch: tf.io.parse_example(batch, features))
         batches = list(parsed.as_numpy_iterator())
+        if lists:
+            for batch in batches:
+                batch["label"] = _as_objects(batch["label"])
         return {name: np.concatenate([batch[name] for batch in batches]) for name in types}
     except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
+        reason = error.message.splitlines()[0].rpartition("Name: <unknown>, ")[2]  # without TensorFlow's names of nodes
         raise DataError(
             f"tfrecord:{file}: expected records with one label each, all of one type. Received a file that is damaged "
-            f"or holds something else ({error.message.splitlines()[0]}). Write it again."
+            f"or holds something else ({reason}). Write it again, or use --task=multi_label where an image has several labels."
         ) from error
 
 
@@ -174,8 +165,16 @@ def _groups(columns: list[dict[str, np.ndarray]], options: SourceOptions) -> Gro
     return Groups.of_column("the feature group", names)
 
 
-def _types(file: Path, record: bytes) -> dict[str, tf.DType]:
-    """Returns int64 or string for `label`, and for `group` if there is one, after checking the features."""
+def _as_objects(rows: np.ndarray) -> np.ndarray:
+    """Returns the lists of a batch, which NumPy has as a matrix if they are equally long, as an array of objects."""
+    objects = np.empty(len(rows), object)
+    for number, row in enumerate(rows):
+        objects[number] = row
+    return objects
+
+
+def _types(file: Path, record: bytes, *, lists: bool) -> dict[str, tf.DType]:
+    """Returns the type of `label`, and of `group` if there is one, after checking the features."""
     try:
         features = tf.train.Example.FromString(record).features.feature
     except Exception as error:  # protobuf's DecodeError, whose module depends on its version
@@ -183,7 +182,7 @@ def _types(file: Path, record: bytes) -> dict[str, tf.DType]:
             f"tfrecord:{file}: expected tf.train.Example records. Received others. Convert them."
         ) from error
     kinds = {key: feature.WhichOneof("kind") for key, feature in features.items()}
-    types = {"int64_list": tf.int64, "bytes_list": tf.string}
+    types = {"int64_list": tf.int64, "bytes_list": tf.string} | ({"float_list": tf.float32} if lists else {})
     if kinds.get("image") != "bytes_list" or kinds.get("label") not in types:
         received = ", ".join(f"{key} ({kind})" for key, kind in sorted(kinds.items())) or "no features"
         raise DataError(
@@ -191,35 +190,3 @@ def _types(file: Path, record: bytes) -> dict[str, tf.DType]:
             "Write the files with these two names."
         )
     return {name: types[kinds[name]] for name in ("label", "group") if kinds.get(name) in types}
-
-
-def _name_classes(name: str, names_file: Path, labels: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
-    """Returns the class names and the position of every label among them, int64 (n,)."""
-    if labels.dtype == object:
-        labels = np.array([os.fsdecode(label) if isinstance(label, bytes) else str(label) for label in labels])
-    if not names_file.is_file():
-        return encode_classes([str(label) for label in labels])
-    class_names = tuple(line.strip() for line in names_file.read_text("utf-8").split("\n") if line.strip())
-    if labels.dtype.kind == "i":
-        if labels.min() < 0 or labels.max() >= len(class_names):
-            raise DataError(
-                f"{name}: expected labels from 0 to {len(class_names) - 1}, for the {len(class_names)} names in "
-                f"{names_file}. Received {labels.min()} to {labels.max()}. Correct {names_file.name}."
-            )
-        return class_names, labels
-    found, positions = encode_classes(labels.tolist())
-    unknown = sorted(set(found) - set(class_names))
-    if unknown:
-        raise DataError(
-            f"{name}: expected labels among the names in {names_file}. Received {', '.join(unknown)}. "
-            f"Add them to {names_file.name} or remove it."
-        )
-    return class_names, np.array([class_names.index(label) for label in found])[positions]
-
-
-def _split_of_file(file: Path) -> str:
-    """Returns the split that a file name such as `train-00003-of-00010.tfrecord` declares, or empty."""
-    words = [word for word in re.split("[^a-z]+", file.name.lower()) if word]
-    # Splits train-00003, seg_train and training_set into their words.
-    splits = {split_of_name(word) for word in words} - {""}
-    return splits.pop() if len(splits) == 1 else ""

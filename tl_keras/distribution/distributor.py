@@ -21,6 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.data.batch_shard import BatchShard
+from tl_keras.distribution.folded_batch_norm import folded_batch_norm
 from tl_keras.distribution.fused_batch_norm import fused_batch_norm
 from tl_keras.distribution.hardware import Hardware
 from tl_keras.errors import TrainingError
@@ -44,8 +45,10 @@ class Distributor:
     @contextlib.contextmanager
     def fitting(self, model: keras.Model) -> Iterator[None]:
         """Lets a model be trained and evaluated on the result of `feed` while the context is open."""
-        on_tensorflow = keras.backend.backend() == "tensorflow"
-        with fused_batch_norm(model) if on_tensorflow else contextlib.nullcontext():
+        if keras.backend.backend() != "tensorflow":
+            yield
+            return
+        with fused_batch_norm(model), folded_batch_norm(model):
             yield
 
     @contextlib.contextmanager

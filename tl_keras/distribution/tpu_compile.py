@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tl_keras.console import first_line
 from tl_keras.distribution.distributor import blank_batch
 from tl_keras.distribution.libtpu import ChipSpec
 from tl_keras.errors import ConfigError
@@ -90,7 +91,7 @@ def compile_step(model: keras.Model, *, topology: str, global_batch_size: int) -
         devices = topologies.get_topology_desc(platform="tpu", topology_name=topology).devices
     except Exception as error:  # JaxRuntimeError, or what the plugin raises
         raise ConfigError(
-            f"topology: expected one that libtpu knows. Received: {topology} ({_first_line(error)})."
+            f"topology: expected one that libtpu knows. Received: {topology} ({first_line(error)})."
         ) from error
     if global_batch_size % len(devices):
         raise ConfigError(
@@ -179,14 +180,10 @@ def _refusing(topology: str, global_batch_size: int) -> Iterator[None]:
         yield
     except Exception as error:  # JaxRuntimeError, which only its text explains
         if "RESOURCE_EXHAUSTED" not in str(error):
-            raise ConfigError(f"tpu_check: {topology} cannot compile the step: {_first_line(error)}.") from error
+            raise ConfigError(f"tpu_check: {topology} cannot compile the step: {first_line(error)}.") from error
         sizes = re.search(r"\((\S+)\) exceeds available HBM \((\S+)\)", str(error))
-        used = f"{sizes[1]} of {sizes[2]}" if sizes else _first_line(error)
+        used = f"{sizes[1]} of {sizes[2]}" if sizes else first_line(error)
         raise DoesNotFitError(
             f"tpu_check: expected a step that fits in the memory of a chip of {topology}. Received: {used} with "
             f"--batch_size={global_batch_size}. Use a smaller one, more chips or a smaller --image_size."
         ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300].rstrip(".")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -53,19 +54,60 @@ def mean_average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
     return float(np.mean(measured)) if measured else 0.0
 
 
-def resampled_precisions(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Returns the average precision of each label over resamples of the images, float64 (200, labels); NaN where none has it."""
-    draws = np.random.default_rng(0).multinomial(len(labels), np.full(len(labels), 1 / len(labels)), _RESAMPLES)
-    values = [
-        [average_precision(column, score, weights) for column, score in zip(labels.T, scores.T, strict=True)]
-        for weights in draws
-    ]
-    return np.array(values, np.float64)
+@dataclasses.dataclass(frozen=True)
+class Resamples:
+    """The average precisions over resamples of the images.
+
+    Where every image that has a label comes before all others, every resample is perfect too, which says nothing of images to come.
+    One image more is then reckoned with, which has the label and comes last, as often drawn as any other: with n images that have
+    the label the lower limit is about 1 - 3 / (n + 3), that of Wilson's interval of an accuracy of 1 (`accuracy_interval`).
+
+    Attributes:
+      values: float64 (200, labels); not a number where no drawn image has the label.
+      having: Number of drawn images that have each label, float64 (200, labels).
+      known: Number of drawn images of which each label is known, float64 (200, labels).
+    """
+
+    values: np.ndarray
+    having: np.ndarray
+    known: np.ndarray
+
+    @classmethod
+    def of(cls, labels: np.ndarray, scores: np.ndarray) -> Resamples:
+        """Draws resamples of images, by labels, int64 (n, labels), and scores, float (n, labels)."""
+        draws = np.random.default_rng(0).multinomial(len(labels), np.full(len(labels), 1 / len(labels)), _RESAMPLES)
+        values = [
+            [average_precision(column, score, weights) for column, score in zip(labels.T, scores.T, strict=True)]
+            for weights in draws
+        ]
+        return cls(np.array(values, np.float64), draws @ (labels == 1), draws @ (labels != UNKNOWN))
+
+    def of_labels(self) -> np.ndarray:
+        """Returns the average precision of each label, float64 (200, labels), by which its interval is made."""
+        return self._with_one_more(np.random.default_rng(1).poisson(1, self.values.shape))
+
+    def means(self) -> np.ndarray:
+        """Returns the mean over the labels, float64 (at most 200,); the one image more has one of the labels."""
+        perfect = np.flatnonzero(self._perfect)
+        drawn = np.random.default_rng(1).poisson(1 / max(len(perfect), 1), self.values.shape)
+        values = self._with_one_more(drawn)
+        return np.nanmean(values[~np.isnan(values).all(axis=1)], axis=1)
+
+    @property
+    def _perfect(self) -> np.ndarray:
+        return np.all(np.isnan(self.values) | (self.values > 1 - 1e-12), axis=0)
+
+    def _with_one_more(self, drawn: np.ndarray) -> np.ndarray:
+        """Returns the values as if another image that has the label came last, drawn so many times, int64 (200, labels)."""
+        having = self.having + drawn
+        precision_at_last = having / np.maximum(self.known + drawn, 1)
+        more = (np.nan_to_num(self.values) * self.having + drawn * precision_at_last) / np.maximum(having, 1)
+        return np.where(self._perfect & (having > 0), more, self.values)
 
 
 def mean_average_precision_interval(labels: np.ndarray, scores: np.ndarray) -> tuple[float, float]:
     """Returns the 95% interval of the mean average precision, by the bootstrap over images; 0 to 1 where it cannot be told."""
-    low, high = _limits(_means(resampled_precisions(labels, scores))) or (0.0, 1.0)
+    low, high = _limits(Resamples.of(labels, scores).means()) or (0.0, 1.0)
     return low, high
 
 
@@ -129,7 +171,8 @@ def several_labels_metrics(
       `threshold`, `examples` that have it, and `known`. All figures are 0 to 1.
     """
     rows: list[dict[str, Any]] = []
-    resampled = resampled_precisions(labels, scores)
+    resamples = Resamples.of(labels, scores)
+    resampled = resamples.of_labels()
     for number, name in enumerate(class_names):
         column, score = labels[:, number], scores[:, number]
         known, has, found = column != UNKNOWN, column == 1, score >= thresholds[number]
@@ -152,7 +195,7 @@ def several_labels_metrics(
     return {
         "examples": len(labels),
         "mean_average_precision": mean_average_precision(labels, scores),
-        "mean_average_precision_interval": _limits(_means(resampled)),
+        "mean_average_precision_interval": _limits(resamples.means()),
         "f1": float(np.mean(f1)) if f1 else 0.0,
         "exact": float(np.mean(~wrong.any(axis=1))),
         "calibration_error": calibration_error(labels, scores),
@@ -168,10 +211,6 @@ def calibration_error(labels: np.ndarray, scores: np.ndarray) -> float:
         if (known := column != UNKNOWN).any()
     ]
     return float(np.mean(errors)) if errors else 0.0
-
-
-def _means(resampled: np.ndarray) -> np.ndarray:
-    return np.nanmean(resampled[~np.isnan(resampled).all(axis=1)], axis=1)
 
 
 def _limits(values: np.ndarray) -> list[float] | None:

@@ -76,7 +76,9 @@ def is_too_wide(interval: Sequence[float]) -> bool:
     return (interval[1] - interval[0]) / 2 > _WIDE
 
 
-def advice_on_folds(interval: Sequence[float], *, images: int, split: str, score_name: str) -> str:
+def advice_on_folds(
+    interval: Sequence[float], *, images: int, split: str, score_name: str, inputs: str = "images"
+) -> str:
     """Returns a sentence if a score was measured on too few images to decide anything, otherwise an empty text.
 
     Args:
@@ -84,11 +86,12 @@ def advice_on_folds(interval: Sequence[float], *, images: int, split: str, score
       images: Number of images that it was measured on.
       split: Name of their split.
       score_name: Name of the score in words.
+      inputs: Word for what was measured, `images` or `texts`.
     """
     if not is_too_wide(interval):
         return ""
     half = (interval[1] - interval[0]) / 2
     return (
-        f"{images} {split} images tell the {score_name} to ±{half:.2f} only: --folds=5, with another --workdir, measures it on all "
-        "labelled images and trains the final model on all of them"
+        f"{images} {split} {inputs} tell the {score_name} to ±{half:.2f} only: --folds=5, with another --workdir, measures it on "
+        f"all labelled {inputs} and trains the final model on all of them"
     )

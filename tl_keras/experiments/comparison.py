@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import multiprocessing
 import os
 import pathlib
@@ -16,10 +17,11 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.config import METHODS, TransferConfig, choose_cut, export_formats, from_json, to_json
-from tl_keras.console import in_words, say
+from tl_keras.console import import_quietly, in_words, say
 from tl_keras.distribution.cluster import read_cluster
 from tl_keras.errors import ConfigError
 from tl_keras.evaluation.budget import equal_time, score_by, still_rising
+from tl_keras.experiments.folds import train_with_folds
 from tl_keras.files import writing
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.runs.records import RunResult
@@ -90,6 +92,7 @@ def compare(
     workdir: str | os.PathLike[str],
     *,
     seeds: int,
+    folds: int = 0,
     measure_test: bool = True,
     processes: int = 1,
     optimize_graphs: bool = True,
@@ -118,6 +121,8 @@ def compare(
       variants: Variants to compare.
       workdir: Directory that receives the directories `NAME/seed_N`.
       seeds: Number of seeds, counted from each config's seed.
+      folds: Number of folds of every run, as in `train_with_folds`, whose out-of-fold score is then its validation score; 0 for
+        one run each, whose score a validation split tells.
       measure_test: Whether the test split is measured; a sweep chooses on validation first.
       processes: Number of variants trained at the same time, each in a separate process that writes its messages to
         `NAME/log.txt`. 1 means this process, one after the other, sharing networks, traced functions and features.
@@ -131,7 +136,7 @@ def compare(
         raise ConfigError("compare: expected one process. Received: TF_CONFIG with several workers. Unset it.")
     folders = [pathlib.Path(workdir) / directory_name(variant.name) for variant in variants]
     arguments = [
-        _Runs(to_json(variant.config), folder, seeds, measure_test, optimize_graphs)
+        _Runs(to_json(variant.config), folder, seeds, folds, measure_test, optimize_graphs)
         for variant, folder in zip(variants, folders, strict=True)
     ]
     if processes == 1:
@@ -140,7 +145,10 @@ def compare(
         results = [_train_seeds(each, models) for each in reversed(arguments)][::-1]
     else:
         # Processes are spawned, because TensorFlow's threads do not survive a fork.
-        with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+        spawned = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(
+            processes, mp_context=spawned, initializer=import_quietly, initargs=("tensorflow",)
+        ) as pool:
             futures = [pool.submit(_train_seeds_logged, each) for each in reversed(arguments)]
             results = [future.result() for future in reversed(futures)]
     return tuple(
@@ -171,6 +179,7 @@ class _Runs:
     config: dict[str, Any]
     folder: pathlib.Path
     seeds: int
+    folds: int
     measure_test: bool
     optimize_graphs: bool
 
@@ -184,7 +193,8 @@ def _train_seeds(runs: _Runs, models: ModelCache) -> list[RunResult]:
         one = from_json(runs.config)
         one.seed, one.export = one.seed + i, "none"
         workdir = runs.folder / f"seed_{one.seed}"
-        results.append(train_and_evaluate(one, workdir, models=models, measure_test=runs.measure_test))
+        train = functools.partial(train_with_folds, folds=runs.folds) if runs.folds else train_and_evaluate
+        results.append(train(one, workdir, models=models, measure_test=runs.measure_test))
     return results
 
 
@@ -207,7 +217,7 @@ def table(rows: Sequence[Row], *, heading: str) -> str:
     test = [row for row in rows if row.test is not None]
     budget = equal_time([result for row in rows for result in row.results])
     width = max(len(heading), *(len(row.name) for row in rows))
-    columns = [f"validation {score}", *([f"test {score}"] if test else []), f"validation by {budget:.0f} s"]
+    columns = [f"{measured_on(rows)} {score}", *([f"test {score}"] if test else []), f"validation by {budget:.0f} s"]
     wide = max(22, *(len(name) + 2 for name in columns))
     lines = [
         f"{heading:<{width}}"
@@ -227,6 +237,11 @@ def table(rows: Sequence[Row], *, heading: str) -> str:
     if any(still_rising(result) for row in rows for result in row.results):
         lines.append(f"* {score} still rose in the last fifth of the run: with more --epochs it may be higher")
     return "\n".join(lines)
+
+
+def measured_on(rows: Sequence[Row]) -> str:
+    """Returns the word for the images that tell the rows apart: `validation`, or `out-of-fold`."""
+    return "out-of-fold" if rows[0].results[0].folds else "validation"
 
 
 def _spread(values: np.ndarray) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tl_keras.config import TransferConfig, from_json, to_json
+from tl_keras.config import TransferConfig, export_formats, from_json, to_json
 from tl_keras.console import in_words, number_of, say
 from tl_keras.data.groups import deal, seed_of, units
 from tl_keras.data.inspection import Reading
@@ -27,6 +27,7 @@ from tl_keras.data.splits import Splits
 from tl_keras.distribution.cluster import read_cluster
 from tl_keras.errors import ConfigError, DataError
 from tl_keras.evaluation.folds import fold_interval
+from tl_keras.experiments.ensemble import check_ensemble, make_ensemble
 from tl_keras.experiments.out_of_fold_table import write_predictions
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.runs.folds import begin_folds
@@ -47,6 +48,8 @@ def train_with_folds(
     folds: int = 5,
     source: Any = None,
     models: ModelCache | None = None,
+    measure_test: bool = True,
+    ensemble: bool = False,
     stopwatch: Stopwatch | None = None,
     before_export: Callable[[pathlib.Path], None] | None = None,
 ) -> RunResult:
@@ -74,6 +77,8 @@ def train_with_folds(
       folds: Number of folds, at least 2.
       source: Images as in `train_and_evaluate`.
       models: Cache that several runs share. None means a new one.
+      measure_test: Whether the test split is measured if there is one.
+      ensemble: Whether the average of the folds' answers is made too, see `tl_keras.experiments.ensemble`.
       stopwatch: Stopwatch of the command. None means one that starts now.
       before_export: Function that is called with the run directory before anything is exported.
 
@@ -89,6 +94,11 @@ def train_with_folds(
             "folds: expected to train on all labelled images. Received: "
             f"train_examples_per_class={config.data.train_examples_per_class}. Leave it out."
         )
+    if config.distillation.teacher_run:
+        raise ConfigError(
+            "folds: expected to learn from labels alone, since a teacher run has seen some of the images that folds hold out. "
+            f"Received: teacher_run={config.distillation.teacher_run}. Leave one of them out."
+        )
     watch, models, run = stopwatch or Stopwatch(), models or ModelCache(), RunDirectory(workdir)
     watch.start("folds")
     if source is not None:
@@ -97,6 +107,8 @@ def train_with_folds(
     run.check_writable()
     images = _labelled(read_images(decided, models, source=source))
     task = task_named(decided.task).with_labels(images.source.labels[images.splits.train])
+    if ensemble:
+        check_ensemble(decided, task.label_kind)
     if decided.data.horizontal_flip == "auto":
         mirroring = measure_mirroring(images.source, images.splits.train, seed=config.seed)
         config = from_json(to_json(config))
@@ -104,18 +116,27 @@ def train_with_folds(
         say(f"data: {mirroring.describe()}")
     fold = fold_of_each(images, folds=folds, seed=config.seed)
     begin_folds(run, folds)
-    found = train_folds(decided, images, fold, run.path / "folds", models)
+    found = train_folds(decided, images, fold, run, models)
     write_predictions(found, run, task)
     say(f"folds: {describe(found)}; now all {number_of(len(fold), 'labelled image')} train the final model")
-    return train_and_evaluate(
+    result = train_and_evaluate(
         config,
         workdir,
         source=source,
         models=models,
+        measure_test=measure_test,
         stopwatch=watch,
         before_export=before_export,
         out_of_fold=found,
     )
+    if ensemble:
+        parts = [_run_of_fold(run, each) for each in range(folds)]
+        make_ensemble(run, parts, found, formats=export_formats(config.export), models=models)
+    return result
+
+
+def _run_of_fold(run: RunDirectory, fold: int) -> RunDirectory:
+    return RunDirectory(run.path / "folds" / f"fold_{fold + 1}")
 
 
 def fold_of_each(images: RunImages, *, folds: int, seed: int) -> np.ndarray:
@@ -172,7 +193,7 @@ def _labelled(images: RunImages) -> RunImages:
 
 
 def train_folds(
-    config: TransferConfig, images: RunImages, fold: np.ndarray, folder: pathlib.Path, models: ModelCache
+    config: TransferConfig, images: RunImages, fold: np.ndarray, of: RunDirectory, models: ModelCache
 ) -> OutOfFold:
     """Trains a run for each fold, and gathers what they predict for the images that they hold out.
 
@@ -180,7 +201,7 @@ def train_folds(
       config: Resolved config of the runs, which export nothing.
       images: Images whose train split is all that are dealt to the folds.
       fold: int64 (n,), fold of each of them, from `fold_of_each`.
-      folder: Folder of the runs.
+      of: Directory of the run that has the folds.
       models: Cache that the runs share.
 
     Raises:
@@ -197,7 +218,7 @@ def train_folds(
         held_out = labelled[fold == each]
         declaring = _holding_out(source, labelled, held_out)
         models.keep_images(declaring, images.inspection, SourceOptions.of(config), Reading.of(config))
-        run = RunDirectory(folder / f"fold_{each + 1}")
+        run = _run_of_fold(of, each)
         result = train_and_evaluate(config, run.path, source=declaring, models=models)
         order = evaluation_order(declaring, held_out)
         trained_on = Splits.from_json(run.read_splits() or {}, source).train

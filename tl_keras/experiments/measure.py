@@ -5,11 +5,18 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from tl_keras.config import DEFAULT_MAX_PIXELS, DEFAULT_SIGNIFICANT_BITS, DecisionConfig, TransferConfig, from_json
+from tl_keras.config import (
+    DEFAULT_MAX_PIXELS,
+    DEFAULT_SIGNIFICANT_BITS,
+    DecisionConfig,
+    TransferConfig,
+    from_json,
+)
 from tl_keras.console import in_words, number_of, printable
 from tl_keras.data.inspection import Inspection, Reading, inspect_source
 from tl_keras.data.pipeline import evaluation_order
@@ -17,9 +24,15 @@ from tl_keras.data.sources import NO_OPTIONS, Source, SourceOptions, open_source
 from tl_keras.data.splits import Splits, hash_starts
 from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.errors import DataError
+from tl_keras.evaluation.paired import paired_test
 from tl_keras.runs.directory import RunDirectory
-from tl_keras.serving.predictor import Predictor, load_predictor, with_decision
+from tl_keras.serving.answering_models import Predictor
+from tl_keras.serving.predictor import load_predictor, with_decision, with_views
+from tl_keras.serving.view_averaging import VIEWS_IN_WORDS
 from tl_keras.tasks.base import task_named
+
+# Level of the test, as for every interval of this project.
+_SURE = 0.05
 
 
 @with_own_keras_settings
@@ -32,6 +45,7 @@ def evaluate_model(
     max_pixels: int = DEFAULT_MAX_PIXELS,
     batch_size: int = 32,
     decision: DecisionConfig | None = None,
+    views: str = "none",
 ) -> dict[str, Any]:
     """Measures a trained model on images with labels.
 
@@ -46,16 +60,18 @@ def evaluate_model(
       ```
 
     Args:
-      model: A run directory, a `.keras` file or a SavedModel directory.
+      model: A run directory, a `.keras` file or the directory of an export.
       source: Images as for training, or the name of their source. Its classes must be among the model's.
       split: `train`, `validation` or `test`, if the source declares it; empty for `test` if declared, else everything.
       options: Options for reading the source.
       max_pixels: Largest number of pixels of an image; larger images are left out.
       batch_size: Number of images at a time.
       decision: Decision in place of the model's own, by `costs` or `refuse_below`; None for the model's.
+      views: Test-time augmentation, as in `predict_images`; its measures are compared with those without.
 
     Returns:
-      The measures of the model's task, as a rule of `classification_metrics`, and `split`; `undecodable`, the number of images
+      The measures of the model's task, as a rule of `classification_metrics`, and `split`; with test-time augmentation its gain
+      under `test_time_augmentation`; `undecodable`, the number of images
       left out, and `left_out`, a sentence for each reason; `trained_on`, how many of the others the run was trained on, if its
       directory can tell; and `notes` on this and on everything else that was left out.
 
@@ -64,6 +80,7 @@ def evaluate_model(
       BackboneError: The model cannot be read.
     """
     predictor = with_decision(load_predictor(model), decision)
+    averaging = with_decision(with_views(predictor, views), decision)
     if options.task == "auto":
         options = dataclasses.replace(options, task=predictor.task.name)
     source = open_source(source, options)
@@ -75,7 +92,11 @@ def evaluate_model(
     inspection = inspect_source(source, Reading(significant_bits=DEFAULT_SIGNIFICANT_BITS, max_pixels=max_pixels))
     chosen = inspection.decodable & ((source.declared_splits == split) if split else True)
     indices = np.flatnonzero(chosen)
-    metrics = _measure(predictor, source, indices, batch_size=batch_size)
+    answers = answered(averaging, source, indices, batch_size=batch_size)
+    metrics = answers.measures()
+    if views != "none":
+        without = answered(predictor, source, indices, batch_size=batch_size)
+        metrics["test_time_augmentation"] = {"views": views, **_gain(answers, without)}
     score = in_words(predictor.task.score_name)
     trained_on = _trained_on(model, source, inspection, indices)
     seen = (
@@ -129,7 +150,7 @@ def evaluate_run(workdir: str | os.PathLike[str], *, split: str = "test", batch_
     indices = getattr(splits, split)
     if not len(indices):
         raise DataError(f"{source.name}: expected images of split {split} of {workdir}. Received: none in it.")
-    return _measure(load_predictor(workdir), source, indices, batch_size=batch_size)
+    return measured(load_predictor(workdir), source, indices, batch_size=batch_size)
 
 
 def open_run(workdir: str | os.PathLike[str], *, source: Source | None = None) -> tuple[TransferConfig, Source, Splits]:
@@ -159,18 +180,69 @@ def open_run(workdir: str | os.PathLike[str], *, source: Source | None = None) -
     return config, source, Splits.from_json(splits, source)
 
 
-def _measure(predictor: Predictor, source: Source, indices: np.ndarray, *, batch_size: int) -> dict[str, Any]:
-    """Returns the measures of the model's task for some images, all of which can be decoded."""
-    order, task = evaluation_order(source, indices), predictor.task
+@dataclasses.dataclass(frozen=True)
+class Answered:
+    """What a model answers for labelled images.
+
+    Attributes:
+      predictor: The model.
+      outputs: float32 (n, outputs), as `Task.probabilities` makes them.
+      labels: Labels of the images, with the model's numbers of classes.
+    """
+
+    predictor: Predictor
+    outputs: np.ndarray
+    labels: np.ndarray
+
+    def measures(self) -> dict[str, Any]:
+        """Returns the measures of the model's task."""
+        task = self.predictor.task
+        measures = task.measures(self.outputs, self.labels, self.predictor.class_names)
+        return {**({} if task.label_kind == "class" else {"task": task.name}), **measures}
+
+
+def _gain(averaging: Answered, without: Answered) -> dict[str, Any]:
+    """Returns the score without averaging, and with one class per image how many images are answered better and worse."""
+    found = {"without": without.measures()[without.predictor.task.score_name]}
+    if without.predictor.task.label_kind != "class":
+        return found
+    right, right_without = (each.outputs.argmax(axis=1) == each.labels for each in (averaging, without))
+    return found | dataclasses.asdict(paired_test(right, right_without))
+
+
+def measured(predictor: Predictor, source: Source, indices: np.ndarray, *, batch_size: int) -> dict[str, Any]:
+    """Returns the measures of a model's task for some images.
+
+    Args:
+      predictor: The model.
+      source: Labelled images, whose classes are among the model's.
+      indices: Images of the source, int64 (k,), all of which can be decoded.
+      batch_size: Number of images at a time.
+    """
+    return answered(predictor, source, indices, batch_size=batch_size).measures()
+
+
+def answered(predictor: Predictor, source: Source, indices: np.ndarray, *, batch_size: int) -> Answered:
+    """Returns what a model answers for some images, as `measured` takes them."""
+    order = evaluation_order(source, indices)
     labels = source.labelling.in_order_of(source.labels[order], source.class_names, predictor.class_names)
     images = source.images(indices).map(lambda element: element["image"])
-    outputs = predictor.probabilities(images, batch_size=batch_size)
-    measures = task.measures(outputs, labels, predictor.class_names)
-    return {**({} if task.label_kind == "class" else {"task": task.name}), **measures}
+    return Answered(predictor, predictor.probabilities(images, batch_size=batch_size), labels)
 
 
 def as_text(metrics: dict[str, Any]) -> str:
     """Returns the measures as lines and a table."""
-    first, *others = task_named(metrics.get("task", "auto")).describe(metrics)
+    task = task_named(metrics.get("task", "auto"))
+    first, *others = task.describe(metrics)
     first += f"  ({number_of(metrics['examples'], 'image')}, split {metrics['split']})"
+    if gain := metrics.get("test_time_augmentation"):
+        others.append(_gain_as_text(gain, metrics[task.score_name], in_words(task.score_name)))
     return "\n".join([first, *map(printable, metrics["left_out"]), *others])
+
+
+def _gain_as_text(gain: Mapping[str, Any], score: float, name: str) -> str:
+    text = f"averaged over {VIEWS_IN_WORDS[gain['views']]}: {name} {score:.4f}, without {gain['without']:.4f}"
+    if "better" not in gain:
+        return text
+    sure = "more than chance" if gain["p_value"] < _SURE else "no more than chance gives"
+    return f"{text}; {gain['better']} answered better, {gain['worse']} worse (p = {gain['p_value']:.2f}): {sure}"

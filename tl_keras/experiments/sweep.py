@@ -12,7 +12,7 @@ import numpy as np
 
 from tl_keras.config import TransferConfig, export_formats
 from tl_keras.console import in_words
-from tl_keras.experiments.comparison import Row, compare, cut_variants, table
+from tl_keras.experiments.comparison import Row, compare, cut_variants, measured_on, table
 from tl_keras.experiments.soup import make_soup
 from tl_keras.files import replacing
 from tl_keras.runs.directory import RunDirectory
@@ -31,7 +31,8 @@ class Sweep:
       rows: Rows, one per cut and rate, in the requested order; without test scores.
       chosen: Row with the best mean validation score; of equal rows, the one that trains least. Its test scores are
         measured if there is a test split, and its first run is exported.
-      soup: Result of `make_soup` on the first seed's runs; None if no average of them is better on validation.
+      soup: Result of `make_soup` on the first seed's runs; None if no average of them is better on validation, or
+        the runs are by folds.
     """
 
     rows: tuple[Row, ...]
@@ -45,6 +46,7 @@ def sweep(
     *,
     unfreeze: Sequence[str],
     seeds: int = 1,
+    folds: int = 0,
     learning_rates: Sequence[float] = (),
 ) -> Sweep:
     """Trains a run for each cut, rate and seed; writes `sweep.json`, `sweep.txt` and `sweep.png` beside them.
@@ -70,6 +72,7 @@ def sweep(
       workdir: Directory that receives the directories `CUT/seed_N`.
       unfreeze: Cuts in the `unfreeze` language, from the least to the most trained; `none` trains the head alone.
       seeds: Number of seeds, counted from the config's seed.
+      folds: Number of folds of every run, as in `compare`; 0 for a validation split.
       learning_rates: Peak rates for random weights; empty for the config's.
 
     Raises:
@@ -79,13 +82,15 @@ def sweep(
     require_converters(formats)
     variants = cut_variants(config, unfreeze=unfreeze, learning_rates=learning_rates)
     models = ModelCache()
-    rows = compare(variants, path, seeds=seeds, measure_test=False, models=models)
+    rows = compare(variants, path, seeds=seeds, folds=folds, measure_test=False, models=models)
     chosen = best(rows)
     first = chosen.workdirs[0]
     if (RunDirectory(first).read_splits() or {}).get("test"):
         again = (load_run(each, models) for each in chosen.workdirs)
         chosen = dataclasses.replace(chosen, test=np.array([run.score(run.prepared.splits.test) for run in again]))
-    found = Sweep(rows, chosen, make_soup([row.workdirs[0] for row in rows], path / "soup", models=models))
+    # The runs of folds hold no image back, by which an average of them could be judged.
+    soup = None if folds else make_soup([row.workdirs[0] for row in rows], path / "soup", models=models)
+    found = Sweep(rows, chosen, soup)
     for name, text in (("sweep.json", _as_json(found)), ("sweep.txt", describe(found))):
         with replacing(path / name) as temporary:
             temporary.write_text(f"{text}\n", encoding="utf-8")
@@ -103,6 +108,7 @@ def best(rows: Sequence[Row]) -> Row:
 def describe(found: Sweep) -> str:
     """Returns the table, and the choice in a sentence."""
     chosen = found.chosen
+    judged = f"{measured_on(found.rows)} {in_words(chosen.results[0].score_name)}"
     test = "" if chosen.test is None else f"; on the test images, measured only now: {chosen.test.mean():.3f}"
     soup = ""
     if found.soup:
@@ -112,7 +118,7 @@ def describe(found: Sweep) -> str:
         )
     return (
         f"{table(found.rows, heading='unfreeze')}\n"
-        f"chosen by validation: {chosen.name} ({chosen.validation.mean():.3f}){test}\n"
+        f"chosen by {judged}: {chosen.name} ({chosen.validation.mean():.3f}){test}\n"
         f"its first run: {chosen.workdirs[0]}{soup}"
     )
 
@@ -145,7 +151,7 @@ def _plot(found: Sweep, path: pathlib.Path) -> None:
     spreads = [row.validation.std(ddof=1) if len(row.validation) > 1 else 0.0 for row in found.rows]
     axes[0].errorbar(names, means, yerr=spreads, marker="o", capsize=4)
     axes[0].plot([found.chosen.name], [found.chosen.validation.mean()], marker="o", markersize=14, fillstyle="none")
-    axes[0].set_ylabel(f"validation {in_words(found.chosen.results[0].score_name)}")
+    axes[0].set_ylabel(f"{measured_on(found.rows)} {in_words(found.chosen.results[0].score_name)}")
     axes[1].bar(names, [float(np.median(row.seconds)) for row in found.rows])
     axes[1].set_ylabel("seconds")
     axes[2].bar(names, [row.parameters_trained for row in found.rows])

@@ -9,11 +9,10 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from tl_keras.backbones.preprocessing import INSIDE_THE_MODEL, Preprocess, PreprocessSpec
 from tl_keras.config import CacheConfig
-from tl_keras.data.pipeline import evaluation_batches
+from tl_keras.data.pipeline import evaluation_batches, labels_of
 from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.errors import BackboneError
 from tl_keras.pieces.labelled_data import LabelledData, as_data
@@ -136,7 +135,7 @@ def _computed(model: keras.Model, data: LabelledData, indices: np.ndarray, spec:
     if found is not None:
         return found.reader(found.rows[0, indices])[0]
     batches = evaluation_batches(
-        source, indices, transform=spec.evaluation_transform, targets=tf.identity, global_batch_size=_BATCH
+        source, indices, transform=spec.evaluation_transform, targets=labels_of(source), global_batch_size=_BATCH
     )
     return np.asarray(model.predict(batches.map(lambda images, labels: images), verbose=0))
 

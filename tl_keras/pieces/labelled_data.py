@@ -14,7 +14,7 @@ from tl_keras.config import TransferConfig
 from tl_keras.data.arrays import ArraySource
 from tl_keras.data.decoding import decode_image
 from tl_keras.data.sources import Source, SourceOptions, open_source
-from tl_keras.data.splits import Splits
+from tl_keras.data.splits import SPLITS, Splits
 from tl_keras.errors import DataError
 from tl_keras.pieces.options import set_options
 from tl_keras.training.model_cache import ModelCache
@@ -23,7 +23,6 @@ from tl_keras.training.preparation import RunImages, read_images
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_SPLITS = ("train", "validation", "test")
 _TABLES = ("csv:", "parquet:", "hf:")
 
 
@@ -142,12 +141,7 @@ class LabelledData:
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Returns the number of images of each class, or with each label, in each split."""
-        source = self.images.source
-        members = source.labelling.members(source.labels, source.class_names) or {"images": np.arange(len(source))}
-        return {
-            name: {split: int(np.isin(getattr(self.splits, split), indices).sum()) for split in _SPLITS}
-            for name, indices in members.items()
-        }
+        return self.splits.counts(self.images.source)
 
     def show(self, images: int = 16) -> Figure:
         """Returns a figure of some images with their labels, the same number of each class as far as there are.
@@ -188,9 +182,9 @@ class LabelledData:
         return f"<LabelledData: {self.config.data.source}>"
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{split}</th>" for split in _SPLITS)
+        head = "".join(f"<th>{split}</th>" for split in SPLITS)
         rows = "".join(
-            f"<tr><th>{html.escape(name)}</th>{''.join(f'<td>{counts[split]}</td>' for split in _SPLITS)}</tr>"
+            f"<tr><th>{html.escape(name)}</th>{''.join(f'<td>{counts[split]}</td>' for split in SPLITS)}</tr>"
             for name, counts in self.counts().items()
         )
         issues = "".join(f"<li>{html.escape(issue)}</li>" for issue in self.issues())

@@ -22,9 +22,10 @@ from tl_keras.pieces.labelled_data import LabelledData, as_data
 from tl_keras.reporting.run_report import write_report
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.runs.records import RunResult
+from tl_keras.serving.answering_models import KerasPredictor
 from tl_keras.serving.export import export_run
 from tl_keras.serving.model_file import TrainedModel, load_model
-from tl_keras.serving.predictor import KerasPredictor, embed_images, predict_images
+from tl_keras.serving.predictor import embed_images, predict_images
 from tl_keras.training.loop import train_and_evaluate
 from tl_keras.training.own_parts import OwnParts
 from tl_keras.training.preparation import RunImages

@@ -17,7 +17,7 @@ from tl_keras.backbones.preprocessing import Preprocess
 from tl_keras.builder import Student, blocks_of_teacher, build_student, choose_backbone
 from tl_keras.config import TransferConfig, choose_cut, resolve
 from tl_keras.data.base import in_parallel
-from tl_keras.data.pipeline import evaluation_batches, training_batches
+from tl_keras.data.pipeline import evaluation_batches, labels_of, training_batches
 from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.errors import BackboneError, DataError
 from tl_keras.freezing import FreezePlan, plan_freezing
@@ -138,14 +138,14 @@ def preprocess(
             images.source,
             indices,
             transform=spec.evaluation_transform,
-            targets=tf.identity,
+            targets=labels_of(images.source),
             global_batch_size=batch_size,
         )
     return training_batches(
         images.source,
         indices,
         transform=training_transform(spec, augmentation=augmentation, horizontal_flip=horizontal_flip),
-        targets=tf.identity,
+        targets=labels_of(images.source),
         global_batch_size=batch_size,
         seed=seed,
         first_epoch=0,

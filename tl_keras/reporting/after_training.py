@@ -7,19 +7,22 @@ import pathlib
 import sys
 from collections.abc import Callable, Sequence
 
+from tl_keras.console import first_line
 from tl_keras.reporting.comparison_report import write_comparison
+from tl_keras.reporting.finished_run import read_run
 from tl_keras.reporting.model_card import write_model_card
-from tl_keras.reporting.run_report import REPORT, refresh_time, write_report
+from tl_keras.reporting.run_report import REPORT, refresh_ending, write_report
+from tl_keras.reporting.tensorboard_images import write_confusion_image
 
 
 def report_run(workdir: str | os.PathLike[str]) -> None:
-    """Writes the page of a finished run and prints its path, and its model card; of an existing page only the time is updated."""
+    """Writes page and model card of a finished run, and prints the path; of an existing page only time and exports are updated."""
     write_model_card(workdir)
     page = pathlib.Path(workdir, REPORT)
     if page.exists():
-        refresh_time(workdir)
+        refresh_ending(workdir)
         return
-    _write(page, lambda: write_report(workdir))
+    _write(page, lambda: _page_and_image(workdir))
 
 
 def report_comparison(
@@ -38,9 +41,15 @@ def report_comparison(
     _write(page, lambda: write_comparison(runs, page))
 
 
+def _page_and_image(workdir: str | os.PathLike[str]) -> pathlib.Path:
+    """Writes the page, and the image for TensorBoard; returns the path of the page."""
+    page = write_report(workdir)
+    write_confusion_image(read_run(workdir))
+    return page
+
+
 def _write(page: pathlib.Path, write: Callable[[], pathlib.Path]) -> None:
     try:
         print(f"wrote: {write()}")
     except Exception as error:  # whatever it is, training is over and its result is saved
-        said = str(error).splitlines()[:1] or [type(error).__name__]
-        print(f"no {page}: {said[0]}", file=sys.stderr)
+        print(f"no {page}: {first_line(error)}", file=sys.stderr)

@@ -14,7 +14,7 @@ import matplotlib as mpl
 import numpy as np
 from markupsafe import Markup
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter
+from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from tl_keras.console import in_words, number_of
 from tl_keras.evaluation.calibration import Reliability
@@ -241,12 +241,36 @@ def scores(
     return Picture(drawing.svg, f"{name.capitalize()}: {listed}.")
 
 
+def validation_curves(names: Sequence[str], runs: Sequence[Sequence[EpochRecord]], *, name: str) -> Picture:
+    """Draws the validation score of several runs by epoch over each other: the first in blue, the second dashed, others grey.
+
+    Args:
+      names: Names of the runs, the best first.
+      runs: Epochs of each run.
+      name: Name of the score, in words.
+    """
+    with drawing_of("validation_curves", 3.2) as drawing:
+        axes = drawing.figure.subplots()
+        for place in reversed(range(len(runs))):  # so that the best lies on top
+            color, style = ((BLUE, "-"), (ORANGE, "--"), (GREY, ":"))[min(place, 2)]
+            label = _short(names[place]) if place < 2 else ("the others" if place == 2 else None)
+            numbers, scores = [epoch.epoch for epoch in runs[place]], [epoch.validation_score for epoch in runs[place]]
+            axes.plot(numbers, scores, style, color=color, label=label, marker="o" if len(numbers) == 1 else "")
+        axes.set(xlabel="epoch", ylabel=f"validation {name}")
+        lines, labels = axes.get_legend_handles_labels()
+        axes.legend(lines[::-1], labels[::-1])
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ends = ", ".join(f"{run} {epochs[-1].validation_score:.3f}" for run, epochs in zip(names, runs, strict=True))
+    return Picture(drawing.svg, f"Validation {name} by epoch; at the end: {ends}.")
+
+
 def under_strain(audit: dict[str, Any]) -> Picture:
     """Draws the accuracy that the student keeps, and the answers that it and its teacher keep, by strength of the change.
 
     Args:
       audit: Content of `audit.json`.
     """
+    score = in_words(audit.get("score_name", "accuracy"))
     rows_of: dict[str, list[dict[str, Any]]] = {}
     for row in audit["conditions"]:
         rows_of.setdefault(row["name"], []).append(row)
@@ -257,7 +281,7 @@ def under_strain(audit: dict[str, Any]) -> Picture:
             left = [audit["accuracy"], *(row["accuracy"] for row in rows)]
             lows, highs = np.array([audit["interval"], *(row["interval"] for row in rows)]).T
             axes.errorbar(
-                places, left, yerr=(left - lows, highs - left), color=BLUE, marker="o", capsize=2, label="accuracy"
+                places, left, yerr=(left - lows, highs - left), color=BLUE, marker="o", capsize=2, label=score
             )
             axes.plot(places, [1, *(row["unchanged"] for row in rows)], ":", color=BLUE, label="answers unchanged")
             if rows[0]["teacher_unchanged"] is not None:
@@ -272,7 +296,8 @@ def under_strain(audit: dict[str, Any]) -> Picture:
     last = {name: rows[-1]["accuracy"] for name, rows in rows_of.items()}
     listed = ", ".join(f"{name} {accuracy:.3f}" for name, accuracy in last.items())
     return Picture(
-        drawing.svg, f"Accuracy {audit['accuracy']:.3f} on the images as they are; at the largest strength: {listed}."
+        drawing.svg,
+        f"{score[0].upper()}{score[1:]} {audit['accuracy']:.3f} on the images as they are; at the largest strength: {listed}.",
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tl_keras.config import TransferConfig, from_json
+from tl_keras.config import DecisionConfig, TransferConfig, flatten, from_json, to_json
 from tl_keras.errors import DataError
 from tl_keras.evaluation.budget import score_interval
 from tl_keras.runs.directory import RunDirectory
@@ -74,6 +74,24 @@ class FinishedRun:
         if not run.logits.exists():
             raise DataError(f"report: expected {run.logits}, which training writes. Received: a directory without it.")
         return run.read_logits()
+
+    def right(self) -> np.ndarray | None:
+        """Returns which images of `split` are answered rightly, bool (n,), where the most probable class is the answer.
+
+        None is returned for other tasks and decisions, and for runs of versions that did not keep the labels.
+        """
+        labels = RunDirectory(self.path).read_labels() if RunDirectory(self.path).logits.exists() else None
+        if labels is None or self.result.score_name != "accuracy" or self.config.decision != DecisionConfig():
+            return None
+        return self.logits().argmax(axis=1) == labels
+
+    @property
+    def group(self) -> tuple[str, ...]:
+        """Returns the settings that runs of one group have in common: all but the seed and what follows training."""
+        config = flatten(to_json(self.config))
+        return tuple(
+            f"{name}={value}" for name, value in config.items() if name not in ("seed", "export", "price_per_hour")
+        )
 
     def audit(self) -> dict[str, Any] | None:
         """Returns the content of `audit.json`, or None if `python -m tl_keras.audit` has not measured the run."""

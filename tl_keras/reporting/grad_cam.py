@@ -28,12 +28,9 @@ def grad_cam(model: keras.Model, images: np.ndarray, evidence: Callable[[Any], A
         `tl_keras.Task.evidence`.
 
     Returns:
-      float32 (n, height, width) of the feature map, 0 to 1; 0 everywhere if nothing supports the answer. Tokens of a transformer
-      are no map: float32 (n, 1, 1).
+      float32 (n, height, width) of the feature map, 0 to 1; 0 everywhere if nothing supports the answer.
     """
     pooling = model.get_layer(FEATURES_LAYER)
-    if len(pooling.input.shape) != 4:
-        return np.zeros((len(images), 1, 1), np.float32)
     below = keras.Model(model.input, pooling.input)
     # Layer by layer, since tracing takes longer than it saves for a few images.
     batches = [below(images[start : start + _BATCH], training=False) for start in range(0, len(images), _BATCH)]
@@ -46,23 +43,27 @@ def grad_cam(model: keras.Model, images: np.ndarray, evidence: Callable[[Any], A
             outputs = layer(outputs, training=False) if isinstance(layer, keras.layers.Dropout) else layer(outputs)
         return keras.ops.sum(evidence(outputs))
 
-    gradients = _gradient(evidence_of, maps)
-    weights = gradients.mean(axis=(1, 2), keepdims=True)
+    weights = gradient(evidence_of, maps).mean(axis=(1, 2), keepdims=True)
     heat = np.maximum((weights * maps).sum(axis=-1), 0)
     highest = heat.max(axis=(1, 2), keepdims=True)
     return np.divide(heat, highest, out=np.zeros_like(heat), where=highest > 0)
 
 
-def _gradient(function: Callable[[Any], Any], at: np.ndarray) -> np.ndarray:
-    """Returns the gradient of a scalar function, computed by Keras's backend."""
+def ends_in_a_map(model: keras.Model) -> bool:
+    """Returns whether the backbone of a student passes maps to the head, and not the tokens of a transformer."""
+    return len(model.get_layer(FEATURES_LAYER).input.shape) == 4
+
+
+def gradient(function: Callable[[Any], Any], at: Any) -> Any:
+    """Returns the gradient of a scalar function of an array, or of a list of arrays, computed by Keras's backend."""
     if keras.backend.backend() == "jax":
         import jax
 
-        return np.asarray(jax.grad(function)(at))
+        return jax.tree.map(np.asarray, jax.grad(function)(at))
     import tensorflow as tf
 
-    point = tf.constant(at)
+    point = tf.nest.map_structure(tf.constant, at)
     with tf.GradientTape() as tape:
         tape.watch(point)
         value = function(point)
-    return tape.gradient(value, point).numpy()
+    return tf.nest.map_structure(lambda part: part.numpy(), tape.gradient(value, point))

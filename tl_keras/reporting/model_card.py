@@ -7,6 +7,7 @@ import os
 import pathlib
 from typing import Any
 
+from tl_keras.backbones.hugging_face import repository_of
 from tl_keras.console import in_words, printable
 from tl_keras.files import replacing
 from tl_keras.reporting.finished_run import FinishedRun, read_run
@@ -49,7 +50,7 @@ def card(run: FinishedRun) -> str:
 {result.backbone} with weights {result.weights}, by {result.method}, trained with tl_keras and Keras.
 It tells {len(labels)} classes: {shown}.
 
-| {name} on {run.images} {run.split} images | 95% interval | one answer for all |
+| {name} on {run.images} {run.split} {result.inputs} | 95% interval | one answer for all |
 |---|---|---|
 | {score_text(result.score, run)} | {score_text(low, run)} to {score_text(high, run)} | {_baseline(run)} |
 
@@ -66,14 +67,14 @@ It tells {len(labels)} classes: {shown}.
 {exports}
 ## Training
 
-Images of `{printable(run.config.data.source)}`: {images}.
-Epoch {result.kept_epoch} was kept ({result.kept_phase}). `config.json` has every setting, `splits.json` which image was in which
-split, `report.html` the errors as pictures.
+{result.inputs.capitalize()} of `{printable(run.config.data.source)}`: {images}.
+Epoch {result.kept_epoch} was kept ({result.kept_phase}). `config.json` has every setting, `splits.json` which of them was in which
+split, `report.html` the errors.
 
 ## Limits
 
-The score holds for images like those it was measured on; for others, measure it:
-`python -m tl_keras.evaluate --model=DIRECTORY --data=IMAGES`.
+The score holds for {result.inputs} like those it was measured on; for others, measure it:
+`python -m tl_keras.evaluate --model=DIRECTORY --data={result.inputs.upper()}`.
 """
 
 
@@ -98,6 +99,7 @@ def _metadata(run: FinishedRun) -> str:
         "library_name": "keras",
         "pipeline_tag": task,
         "tags": ["tl_keras", "transfer-learning", run.result.backbone],
+        **({"base_model": begun} if (begun := repository_of(run.config.model.backbone)) else {}),
         "model-index": [{"name": printable(run.name), "results": [measured]}],
     }
     return "".join(f"{key}: {json.dumps(value)}\n" for key, value in values.items())

@@ -12,9 +12,6 @@ if TYPE_CHECKING:
 
     from tl_keras.reporting.finished_run import FinishedRun
 
-# JPEG quality at which a photo cannot be told from the original at the size of a thumbnail.
-_JPEG_QUALITY = 80
-
 _ENVIRONMENT = jinja2.Environment(
     loader=jinja2.PackageLoader("tl_keras.reporting"),
     autoescape=True,
@@ -52,8 +49,6 @@ def jpeg_uri(pixels: np.ndarray, side: int) -> str:
       pixels: (height, width, 3), RGB, 0 to 255, any dtype.
       side: Longest side of the picture in pixels; the aspect is kept.
     """
-    import tensorflow as tf  # not at the top, because a page without pictures is written without it
+    from tl_keras.data.decoding import small_jpeg  # with TensorFlow: a page without pictures is written without it
 
-    small = tf.image.resize(pixels, (side, side), preserve_aspect_ratio=True, antialias=True)
-    jpeg = tf.io.encode_jpeg(tf.cast(tf.clip_by_value(small, 0, 255), tf.uint8), quality=_JPEG_QUALITY).numpy()
-    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
+    return f"data:image/jpeg;base64,{base64.b64encode(small_jpeg(pixels, side)).decode()}"

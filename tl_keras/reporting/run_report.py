@@ -13,10 +13,12 @@ from tl_keras.config import train_command
 from tl_keras.console import in_words
 from tl_keras.data.pipeline import evaluation_order
 from tl_keras.data.sources import Source
+from tl_keras.data.splits import Splits
 from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.experiments.measure import open_run
 from tl_keras.files import replacing
 from tl_keras.reporting import figures
+from tl_keras.reporting.augmented import augmented_samples
 from tl_keras.reporting.comparison_report import comparison_facts
 from tl_keras.reporting.finished_run import FinishedRun, read_run
 from tl_keras.reporting.page import render, score_text
@@ -42,7 +44,7 @@ TITLES = {
     "numbers": "By number",
 }
 
-_TIME = ("<!-- time -->", "<!-- /time -->")  # enclose the part that `refresh_time` rewrites
+_ENDING = ("<!-- ending -->", "<!-- /ending -->")  # enclose the parts that `refresh_ending` rewrites
 
 
 @with_own_keras_settings
@@ -87,15 +89,18 @@ def write_report(
         "run.html",
         run=run,
         sentence=_sentence(run, student, learnt=source.labelling.count(source.class_names)),
-        remarks=[*([source.groups.describe()] if source.groups else []), *splits.remarks()],
+        remarks=_remarks(run, source, splits),
         verdict=verdict(run),
         steps=next_steps(run, classes, in_memory=in_memory),
         snippet=snippet(run),
         contents=_contents(run, sections, audited=any(weaknesses.values())),
         sections=sections,
         **_training(run, student, phases),
+        counts=splits.counts(source),
+        findings=source.notes,
+        samples=augmented_samples(config, source, splits.train, student.preprocess),
         **weaknesses,
-        comparison=comparison_facts(run.compared_with()),
+        comparison=comparison_facts(run.compared_with(), page=path),
         in_memory=in_memory,
         again=_in_python(run) if in_memory else train_command(config, f"{run.path.name}_again"),
     )
@@ -104,15 +109,26 @@ def write_report(
     return path
 
 
+def _remarks(run: FinishedRun, source: Source, splits: Splits) -> list[str]:
+    """Returns sentences on the images that the run was trained and measured on."""
+    given = run.result.pseudo_labels
+    return [
+        *([source.groups.describe()] if source.groups else []),
+        *splits.remarks(),
+        *([given["says"]] if given else []),
+    ]
+
+
 def _contents(run: FinishedRun, sections: Iterable[str], *, audited: bool) -> list[tuple[str, str]]:
     """Returns the id and the title of each part of the page, in order."""
     return [
         *((name, TITLES[name]) for name in sections),
         *([("weaknesses", "Inherited weaknesses")] if audited else []),
+        ("data", "Data"),
         ("training", "Training"),
         ("time", "Time"),
+        ("exports", "Exports"),
         *([("others", "Beside the other runs")] if run.compared_with() else []),
-        *([("exports", "Exports")] if run.result.export else []),
         ("again", "Again"),
     ]
 
@@ -147,17 +163,18 @@ def _sentence(run: FinishedRun, student: Student, *, learnt: str) -> str:
         "feature_extraction": f"{teacher} got a new head, the rest stayed frozen",
         "fine_tune": f"{teacher} got a new head and was fine-tuned: {student.plan.describe()}",
     }[run.config.model.method]
+    inputs = run.result.inputs
     if folds := run.result.folds:
         low, high = (score_text(end, run) for end in folds["interval"])
         name = in_words(run.result.score_name)
         return (
-            f"{done}. Trained on all {folds['images']:,} labelled images of {learnt}. Out of fold, each answered by a model "
+            f"{done}. Trained on all {folds['images']:,} labelled {inputs} of {learnt}. Out of fold, each answered by a model "
             f"that had not seen it, their {name} is {score_text(run.result.validation_score, run)} (95% interval {low} to "
             f"{high}); these are the validation figures below{_test(run)}."
         )
     return (
-        f"{done}. Trained on {run.result.images['train']:,} images of {learnt} from {run.config.data.source}, its "
-        f"{in_words(run.result.score_name)} on {run.images:,} {run.split} images is {score_text(run.result.score, run)}."
+        f"{done}. Trained on {run.result.images['train']:,} {inputs} of {learnt} from {run.config.data.source}, its "
+        f"{in_words(run.result.score_name)} on {run.images:,} {run.split} {inputs} is {score_text(run.result.score, run)}."
     )
 
 
@@ -166,18 +183,19 @@ def _test(run: FinishedRun) -> str:
     if run.result.test_score is None:
         return ""
     score = score_text(run.result.test_score, run)
-    return f"; on {run.result.images['test']:,} test images, which no fold has seen, it is {score}"
+    return f"; on {run.result.images['test']:,} test {run.result.inputs}, which no fold has seen, it is {score}"
 
 
 def _weaknesses(run: FinishedRun, task: Task) -> dict[str, Any]:
     """Returns the audit's findings with figures, or the command that makes an audit if there is one for the task."""
     audit = run.audit()
-    if audit is None and task.label_kind != "class":
+    if audit is None and run.result.inputs == "texts" and task.label_kind != "class":
         return {"audit": None, "audit_command": None}
     if audit is None:
         return {"audit": None, "audit_command": shlex.join(["python", "-m", "tl_keras.audit", f"--workdir={run.path}"])}
     return {
         "audit": audit,
+        "audit_score": in_words(audit.get("score_name", "accuracy")),
         "under_strain": figures.under_strain(audit),
         "mimicry": figures.mimicry(audit) if audit["mimicry"] else None,
     }
@@ -204,17 +222,20 @@ def _time(run: FinishedRun) -> dict[str, Any]:
         "score_name": score_name,
         "reached": reached[-1],
         "reached_cost": run.result.time_to_score[-1].get("cost"),
+        "export_command": shlex.join(
+            ["python", "-m", "tl_keras.export", f"--workdir={run.path}", "--format=saved_model"]
+        ),
         "score_by_time": figures.score_by_time(reached, name=score_name, seconds=run.seconds),
     }
 
 
-def refresh_time(workdir: str | os.PathLike[str]) -> None:
-    """Rewrites the section on time of a run's page, because exports run after the page is written."""
+def refresh_ending(workdir: str | os.PathLike[str]) -> None:
+    """Rewrites the sections on time and exports of a run's page, because exports run after the page is written."""
     run = read_run(workdir)
     path = run.path / REPORT
-    before, mark, after = path.read_text(encoding="utf-8").partition(_TIME[0])
+    before, mark, after = path.read_text(encoding="utf-8").partition(_ENDING[0])
     if mark:
-        text = before + render("time.html", run=run, **_time(run)).strip() + after.partition(_TIME[1])[2]
+        text = before + render("ending.html", run=run, **_time(run)).strip() + after.partition(_ENDING[1])[2]
         if text != before + mark + after:
             with replacing(path) as temporary:
                 temporary.write_text(text, encoding="utf-8")

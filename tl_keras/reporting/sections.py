@@ -6,7 +6,7 @@ The facts of a part are what its template, `templates/sections/NAME.html`, reads
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import tensorflow as tf
@@ -15,15 +15,21 @@ from sklearn.metrics import confusion_matrix
 from tl_keras.builder import Student
 from tl_keras.data.decoding import decode_image
 from tl_keras.data.pipeline import evaluation_images
+from tl_keras.data.text_lines import text_of
 from tl_keras.evaluation.calibration import mean_log_loss, out_of_fold_probabilities, reliability
 from tl_keras.evaluation.metrics import classification_metrics, hides_rare_classes
 from tl_keras.reporting import figures
+from tl_keras.reporting.attention_heat import attention_heat
 from tl_keras.reporting.decision_sections import decision_facts
-from tl_keras.reporting.grad_cam import grad_cam
+from tl_keras.reporting.grad_cam import ends_in_a_map, grad_cam
 from tl_keras.reporting.label_sections import labels_facts
 from tl_keras.reporting.number_sections import numbers_facts
 from tl_keras.reporting.page import jpeg_uri
+from tl_keras.reporting.precision_recall import precision_recall
 from tl_keras.reporting.reported_predictions import ReportedPredictions
+
+if TYPE_CHECKING:
+    from tl_keras.text.tokenizing import TextPreprocess
 
 __all__ = ["SECTIONS", "ReportedPredictions"]
 
@@ -56,6 +62,7 @@ def _classes(student: Student, answers: ReportedPredictions) -> dict[str, Any]:
         "unequal": hides_rare_classes(metrics),
         "names": names,
         "confusion": figures.confusion(matrix, names) if drawn else None,
+        "precision_recall": precision_recall(answers.labels, answers.scores, names),
         "cells": [] if drawn else _cells(matrix, names),
         "errors": _errors(answers),
         "confused": [
@@ -141,7 +148,8 @@ def _examples(student: Student, answers: ReportedPredictions) -> dict[str, Any]:
     worst, best = order[:_SHOWN], order[_SHOWN:][::-1][:_SHOWN]
     rows = np.sort(np.concatenate([worst, best]))
     if answers.source.noun == "text":
-        shown = {row: _example(answers, row) for row in rows.tolist()}
+        words = _words(student, answers, rows)
+        shown = {row: {**_example(answers, row), "words": words[row]} for row in rows.tolist()}
         return {"worst": [shown[row] for row in worst.tolist()], "best": [shown[row] for row in best.tolist()]}
     images = evaluation_images(answers.source, answers.indices[rows], transform=student.preprocess.evaluation_transform)
     overlays = _overlays(student, images, lambda logits: answers.task.evidence(logits, answers.decisions[rows]))
@@ -149,12 +157,32 @@ def _examples(student: Student, answers: ReportedPredictions) -> dict[str, Any]:
         row: _example(answers, row, image=image, overlay=overlay)
         for row, image, overlay in zip(rows.tolist(), images, overlays, strict=True)
     }
-    return {"worst": [shown[row] for row in worst.tolist()], "best": [shown[row] for row in best.tolist()]}
+    return {
+        "worst": [shown[row] for row in worst.tolist()],
+        "best": [shown[row] for row in best.tolist()],
+        "of_a_map": ends_in_a_map(student.model),
+    }
+
+
+def _words(student: Student, answers: ReportedPredictions, rows: np.ndarray) -> dict[int, list[tuple[str, float]]]:
+    """Returns the pieces of some texts with their support for the answer, by row."""
+    from tl_keras.reporting.word_support import support_of_words
+
+    texts = [text_of(answers.source, index) for index in answers.indices[rows].tolist()]
+    found = support_of_words(
+        student.model,
+        cast("TextPreprocess", student.preprocess),
+        [text[:_MOST_CHARACTERS] for text in texts],
+        lambda logits: answers.task.evidence(logits, answers.decisions[rows]),
+    )
+    cut = [[("…", 0.0)] if len(text) > _MOST_CHARACTERS else [] for text in texts]
+    return {row: pieces + end for row, pieces, end in zip(rows.tolist(), found, cut, strict=True)}
 
 
 def _overlays(student: Student, images: np.ndarray, evidence: Callable[[Any], Any]) -> list[np.ndarray | None]:
-    """Returns each image, bright where it supports the answer; None if the network's last map has a single place."""
-    heat = grad_cam(student.model, images, evidence)
+    """Returns each image, bright where it supports the answer; None if the network's last map has a single place, or no map."""
+    heat_of = grad_cam if ends_in_a_map(student.model) else attention_heat
+    heat = heat_of(student.model, images, evidence)
     if heat[0].size == 1:
         return [None] * len(images)
     enlarged = tf.image.resize(heat[..., None], images.shape[1:3], method="bicubic").numpy().clip(0, 1)
@@ -166,7 +194,7 @@ def _example(
 ) -> dict[str, Any]:
     """Returns an example as the page shows it: an image as a picture, a text in words."""
     index = int(answers.indices[row])
-    text = answers.source.encoded_image(index).decode("utf-8", "replace") if image is None else ""
+    text = text_of(answers.source, index) if image is None else ""
     answer = int(answers.decisions[row])
     return {
         "id": answers.source.ids[index],

@@ -6,6 +6,7 @@ import dataclasses
 import shlex
 from typing import Any
 
+from tl_keras.config.choices import label_kind_of
 from tl_keras.console import in_words
 from tl_keras.evaluation.folds import is_too_wide
 from tl_keras.reporting.finished_run import FinishedRun
@@ -70,13 +71,16 @@ def next_steps(run: FinishedRun, classes: list[dict[str, Any]], *, in_memory: bo
     )
     if weak:
         names = ", ".join(f"{row['class']} ({row['recall']:.0%} found)" for row in weak[:_MOST_CLASSES])
-        steps.append(Step(f"Label more images of the classes that are found least: {names}."))
+        text = f"Label more {result.inputs} of the classes that are found least: {names}."
+        if config.model.max_tokens == 0 and label_kind_of(config.task) == "class" and not in_memory:
+            text += " In a folder of images without labels, this finds those that are worth most:"
+            steps.append(Step(text, _command("label_next", f"--workdir={run.path}", "--data=unlabelled/")))
+        else:
+            steps.append(Step(text))
     if data and config.model.max_tokens == 0:
         steps.append(Step("Look at images whose label is likely wrong.", _command("inspect", *data)))
     if not result.folds and data and is_too_wide(run.interval):
-        text = (
-            f"{run.images} images measure roughly: have every labelled image predicted by a model that has not seen it."
-        )
+        text = f"{run.images} {result.inputs} measure roughly: have each labelled one predicted by a model that has not seen it."
         steps.append(Step(text, _command("train", *data, "--folds=5", f"--workdir={run.path}_folds")))
     if data and result.method == "fine_tune":
         steps.append(Step("Try other cuts and rates.", _command("sweep", *data, f"--workdir={run.path}_sweep")))

@@ -5,7 +5,7 @@ config.json     the resolved config             model.keras    the student; take
 splits.json     which image is in which split   saved_model/1  takes image bytes; can be served as it is
 metrics.jsonl   one line per epoch              labels.txt     one class name per line, in the order of the outputs
 result.json     the run is trained; exports are proof.npz      images and logits that every export must reproduce
-                added as they are made          logits.npz     logits of the images that the accuracy was measured on
+                added as they are made          logits.npz     logits and labels of the images measured on
 report.html     the page of the finished run    logs/          for TensorBoard
 checkpoints/    to resume from                  audit.json     measurements of an audit
 soup.json       replaces result.json if         .lock          held by the process that writes here
@@ -220,6 +220,11 @@ class RunDirectory:
         with reading(self.logits), self.logits.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             return file["logits"]
 
+    def read_labels(self) -> np.ndarray | None:
+        """Returns the right labels of the same images, or None in runs of versions that did not keep them."""
+        with reading(self.logits), self.logits.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            return file["labels"] if "labels" in file.files else None
+
     def record_export(self, row: dict[str, Any]) -> None:
         """Adds an export to `result.json` or `soup.json`, if the directory has one."""
         if result := self.read_result():
@@ -276,7 +281,8 @@ class RunDirectory:
             return
         ours, theirs = from_json(config), from_json(begun["config"])
         if splits := self.read_splits():  # older versions left the epochs open, by the number of training images
-            ours, theirs = (with_epochs(each, images=len(splits["train"])) for each in (ours, theirs))
+            images = len(splits["train"]) + len(splits.get("unlabelled", ()))
+            ours, theirs = (with_epochs(each, images=images) for each in (ours, theirs))
         if "auto" in (ours.precision, theirs.precision):  # resolved once, when the run begins
             ours.precision = theirs.precision
         different = differences(affects_result(to_json(ours)), affects_result(to_json(theirs)))

@@ -26,8 +26,12 @@ def identity_differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[s
     """Returns the differences between two `run_identity` dictionaries; fields that an older version lacked have defaults."""
     known = {**theirs, "config": affects_result(to_json(from_json(theirs["config"])))}
     config = differences(ours["config"], known["config"])
-    names = {"data": "the images", "splits": "which image is in which split"}
-    return [*config, *(text for name, text in names.items() if ours[name] != known[name])]
+    names = {
+        "data": "the images",
+        "splits": "which image is in which split",
+        "teacher_run": "what the teacher run teaches",
+    }
+    return [*config, *(text for name, text in names.items() if ours.get(name) != known.get(name))]
 
 
 def affects_result(config: dict[str, Any]) -> dict[str, Any]:

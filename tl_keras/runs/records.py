@@ -243,10 +243,18 @@ class RunResult(Record):
       time_to_score: For each best validation score so far that score, under its key in the file, `seconds` and, at a price, `cost`.
       parameters_trained: Number of parameters that the last phase trained.
       parameters_frozen: Number of all other parameters.
-      images: Number of images in each split: `train`, `validation`, `test`.
+      images: Number of images, or texts, in each split with a label of their own: `train`, `validation`, `test`.
+      noun: Word for one input where that is no image, such as `text`; None for images.
       folds: `number` of folds, the score of the out-of-fold predictions of all labelled `images` under its name, its 95%
         `interval`, and the scores `by_fold`; None in a run without folds. With folds, validation figures are out of fold too.
+      refit: Number of `epochs` and labelled `images` where training began again on all of them; None where it did not. Validation
+        figures are those of the model before.
+      pseudo_labels: Number of unlabelled `images`, how many labels were given `by_class`, why others have none (`left_out`), the
+        out-of-fold `accuracy_before` and `accuracy_after` on true labels and the `noise` of their difference, whether they were
+        `kept`, how many images were `used`, and all of it in words (`says`); None in a run without unlabelled images.
       groups: Origin (`by`) and `number` of the groups that the splits keep whole; None if there are none.
+      distillation: Options of learning from a finished run, fingerprint of its weights (`teacher_weights`), number of
+        `unlabelled_images`, and whether it saw the `same_views` as the student; None without.
       seed: Seed of the run.
       hardware: Hardware that the run computed on, and why; see `tl_keras.distribution.hardware.Hardware`.
       versions: Versions of the packages that decide the numbers.
@@ -256,6 +264,7 @@ class RunResult(Record):
         same again; None in a run of its config alone.
       measures: Further measures of the task on the images of `split`; None where it has none.
       export: A dictionary for each export that was made, as `export_run` returns it.
+      shrink: Formats as `tl_keras.experiments.shrinking.shrink` measured them, and those to choose; None before.
       resumed: Whether any of the work had been done before the call that returned this result; not in the file.
     """
 
@@ -285,8 +294,12 @@ class RunResult(Record):
     parameters_trained: int
     parameters_frozen: int
     images: dict[str, int]
+    noun: str | None = None
     folds: dict[str, Any] | None = None
+    refit: dict[str, int] | None = None
+    pseudo_labels: dict[str, Any] | None = None
     groups: dict[str, Any] | None = None
+    distillation: dict[str, Any] | None = None
     seed: int
     hardware: dict[str, Any]
     versions: dict[str, str]
@@ -295,12 +308,18 @@ class RunResult(Record):
     own_parts: dict[str, Any] | None = None
     measures: dict[str, Any] | None = None
     export: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    shrink: dict[str, Any] | None = None
     resumed: bool = dataclasses.field(default=False, metadata=_NOT_IN_FILE)
 
     @property
     def split(self) -> str:
         """Returns the split that `score` was measured on: `test` if it was measured, otherwise `validation`."""
         return "validation" if self.test_score is None else "test"
+
+    @property
+    def inputs(self) -> str:
+        """Returns the word for what was learnt from: `images` or `texts`."""
+        return f"{self.noun or 'image'}s"
 
     @property
     def score(self) -> float:
@@ -344,15 +363,17 @@ class SoupResult(Record):
     """The result of averaging runs: the contents of `soup.json`.
 
     Attributes:
-      of: Run directories whose weights were averaged.
-      validation_score: Score of the average on the validation images.
+      of: Run directories whose weights, or in an ensemble whose answers, were averaged.
+      validation_score: Score of the average on the validation images; of an ensemble, that of its parts out of fold.
       workdir: Directory of the average.
+      test_score: Score of an ensemble on the test images; None without.
       export: A dictionary for each export that was made, as `export_run` returns it; None before the first.
     """
 
     of: list[str]
     validation_score: float
     workdir: str
+    test_score: float | None = None
     export: list[dict[str, Any]] | None = None
 
     def with_export(self, row: dict[str, Any]) -> SoupResult:

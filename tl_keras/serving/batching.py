@@ -17,6 +17,8 @@ from tl_keras.errors import DataError, TransferError
 _PIXELS_AT_A_TIME = 50e6
 # Images that may wait whatever they take, and those that may never: their files take memory.
 _FEWEST_WAITING, _MOST_WAITING, _MOST_WAITING_BYTES = 256, 4096, 256 * 2**20
+# Time without a further image after which a batch goes if no other is computed.
+_PATIENCE_SECONDS = 0.001
 # Weight of the newest batch in the mean time of an image.
 _NEWEST = 0.2
 # The fastest size of a batch is looked for this long, and a size counts as faster only if it is so by a twentieth.
@@ -43,13 +45,13 @@ class _Waiting:
 
 
 class MicroBatcher:
-    """Collects images until a batch is full or the first of them has waited long enough.
+    """Collects images until a batch is full, the first of them has waited long enough, or nothing is computed and no more come.
 
     Args:
       ask: Function from encoded images to one answer for each; raises a DataError if any image cannot be decoded. It runs
         in threads of this object.
       max_batch: Largest number of images in a batch.
-      max_wait_seconds: Time that the first image of a batch waits for others.
+      max_wait_seconds: Time that the first image of a batch waits for others at most.
       most_seconds: Time that an image may be expected to wait for its answer; if it is more, the request is refused.
       workers: Number of batches answered at the same time: of two, one is decoded while the other is computed.
       observe: Function that receives the size of every batch.
@@ -125,6 +127,7 @@ class MicroBatcher:
             began = time.monotonic()
             await self._answer(batch)
             self._under_way -= len(batch)
+            self._arrived.set()  # whoever waits for more looks again
             if batch:
                 self._learn((time.monotonic() - began) / len(batch) / self.workers)
 
@@ -140,8 +143,10 @@ class MicroBatcher:
         deadline = time.monotonic() + self._max_wait_seconds
         while len(self._queue) < self._max_batch and (left := deadline - time.monotonic()) > 0:
             self._arrived.clear()
+            # While another batch is computed, waiting costs nothing; else it pays as long as more arrive.
+            patience = left if self._under_way else min(left, _PATIENCE_SECONDS)
             try:
-                await asyncio.wait_for(self._arrived.wait(), left)
+                await asyncio.wait_for(self._arrived.wait(), patience)
             except asyncio.TimeoutError:
                 break
         batch: list[_Waiting] = []
@@ -190,8 +195,8 @@ def fastest_batch(ask: Callable[[Sequence[bytes]], list[Any]], image: bytes, *, 
       image: An image like those to come.
       most: Largest number.
     """
+    ask([image])  # the first call prepares buffers, which may take longer than the search
     best, best_rate, began, size = 1, 0.0, time.monotonic(), 1
-    ask([image])  # the first call prepares buffers
     while size <= most and time.monotonic() - began < _SECONDS_TO_LOOK:
         rate = 0.0
         for _ in range(2):

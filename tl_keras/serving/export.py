@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import importlib.metadata
 import json
+import logging
 import os
 import pathlib
 import subprocess
@@ -21,7 +23,7 @@ import tensorflow as tf
 
 from tl_keras.backbones.weights import fingerprint
 from tl_keras.config import from_json
-from tl_keras.console import printable, say
+from tl_keras.console import first_line, printable, say
 from tl_keras.data.decoding import READS_WEBP
 from tl_keras.data.image_header import MAX_SCANS
 from tl_keras.data.sources import Source, SourceOptions, open_source
@@ -40,7 +42,11 @@ _CALIBRATION_IMAGES = 200
 
 @with_own_keras_settings
 def export_run(
-    workdir: str | os.PathLike[str] | RunDirectory, formats: Iterable[str], *, source: Source | None = None
+    workdir: str | os.PathLike[str] | RunDirectory,
+    formats: Iterable[str],
+    *,
+    source: Source | None = None,
+    views: str = "none",
 ) -> list[dict[str, Any]]:
     """Exports a run's `model.keras`, using only the run directory, and adds each export to its `result.json`.
 
@@ -51,9 +57,11 @@ def export_run(
       workdir: A run directory with `model.keras` and `proof.npz`; a `RunDirectory` may be locked or not.
       formats: Names of `tl_keras.serving.formats.FORMATS`.
       source: The training images, which `litert_int8` is fitted to. None means the source in the run's config.
+      views: Test-time augmentation that becomes part of the model, as in `predict_images`.
 
     Returns:
-      A row per format: `format`, `path` in the run directory, `megabytes`, `bytes`, and the result of `parity.compare`.
+      A row per format: `format`, `path` in the run directory, `megabytes`, `bytes`, `milliseconds` of one image by itself, and
+      the result of `parity.compare`.
 
     Raises:
       DependencyError: The converter of a format is not installed; nothing was exported.
@@ -73,6 +81,9 @@ def export_run(
         )
     with run.locked():
         trained, proof = load_model(run.model), ParityRecord.load(run.proof)
+        if views != "none":
+            trained = trained.with_views(views)
+            proof = dataclasses.replace(proof, logits=_logits(trained, proof.images))
 
         def read_training_pixels() -> np.ndarray:
             config = from_json(begun["config"])
@@ -106,7 +117,7 @@ def _export(
         with replacing(version) as temporary:
             model = temporary / chosen.file
             model.parent.mkdir(exist_ok=True)
-            with writing(version), _converting(name):
+            with writing(version), _converting(name), _warnings_alone():
                 chosen.write(trained, model, read_training_pixels)
             _write_facts(run, trained, temporary / ("" if chosen.file else "assets.extra"), files=chosen.takes_files)
             with tempfile.TemporaryDirectory(prefix=f".{os.getpid()}.", dir=run.path) as scratch:
@@ -128,7 +139,27 @@ def _export(
         if not any(version.parent.iterdir()):
             version.parent.rmdir()
     size, path = _bytes_in(version), version.relative_to(run.path).as_posix()
-    return {"format": name, "path": path, "megabytes": round(size / 1e6, 2), "bytes": size, **comparison}
+    return {
+        "format": name,
+        "path": path,
+        "megabytes": round(size / 1e6, 2),
+        "bytes": size,
+        "milliseconds": answers.milliseconds and round(answers.milliseconds, 2),
+        **_views_of(trained),
+        **comparison,
+    }
+
+
+@contextlib.contextmanager
+def _warnings_alone() -> Iterator[None]:
+    """Keeps TensorFlow's log of what it writes, which a notebook shows in red, out of the context."""
+    logger = logging.getLogger("tensorflow")
+    level = logger.level
+    logger.setLevel(max(level, logging.WARNING))
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 @contextlib.contextmanager
@@ -141,10 +172,9 @@ def _converting(name: str) -> Iterator[None]:
     except Exception as error:  # TensorFlow, tf2onnx and OpenVINO each have their own types
         if "No space left on device" in str(error):
             raise
-        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ExportError(
-            f"export: expected a model that the converter of {name} accepts. Received: {said}. Nothing was exported; use another "
-            "format, and report it."
+            f"export: expected a model that the converter of {name} accepts. Received: {first_line(error)}. Nothing was "
+            "exported; use another format, and report it."
         ) from error
 
 
@@ -198,8 +228,13 @@ def _export_on_tensorflow(workdir: str | os.PathLike[str], formats: Iterable[str
 
 def newest_version(folder: pathlib.Path) -> pathlib.Path | None:
     """Returns the version directory with the highest number, or None."""
-    versions = [path for path in folder.glob("[0-9]*") if path.name.isdecimal()]
-    return max(versions, key=lambda path: int(path.name), default=None)
+    return next(iter(versions(folder)), None)
+
+
+def versions(folder: pathlib.Path) -> list[pathlib.Path]:
+    """Returns the version directories, the highest number first."""
+    found = [path for path in folder.glob("[0-9]*") if path.name.isdecimal()]
+    return sorted(found, key=lambda path: int(path.name), reverse=True)
 
 
 def _next_version(folder: pathlib.Path) -> pathlib.Path:
@@ -217,6 +252,7 @@ def _write_facts(run: RunDirectory, trained: TrainedModel, folder: pathlib.Path,
         "task": trained.task.name,
         **({"task_facts": known} if (known := trained.task.facts()) else {}),
         "preprocess": trained.preprocess.to_json(),
+        **_views_of(trained),
         **(_limits_of_files(run) if files and trained.preprocess.image_size else {}),
         **trained.statistics.to_json(),
         "outlier": "distance from the training images; above 1: farther than 95% of the validation images",
@@ -253,6 +289,16 @@ def _pixels_of(trained: TrainedModel, source: Source, ids: list[str]) -> np.ndar
         raise DataError(f"export: expected the run's training images in {source.name}. Received a source without them.")
     images = source.images(evenly(indices, _CALIBRATION_IMAGES))
     return np.stack([_pixels(trained, element["image"]) for element in images])
+
+
+def _logits(trained: TrainedModel, images: Sequence[bytes]) -> np.ndarray:
+    """Returns the logits of encoded images, float32 (n, classes), by Keras."""
+    _, logits = trained.answering().predict(np.stack([_pixels(trained, image) for image in images]), verbose=0)
+    return logits
+
+
+def _views_of(trained: TrainedModel) -> dict[str, str]:
+    return {} if trained.views == "none" else {"test_time_augmentation": trained.views}
 
 
 def _pixels(trained: TrainedModel, image: tf.Tensor | bytes) -> np.ndarray:

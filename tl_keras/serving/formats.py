@@ -78,14 +78,18 @@ def _write_litert(
     trained: TrainedModel,
     path: pathlib.Path,
     *,
+    smaller: bool = True,
     supported_types: Iterable[tf.DType] = (),
     read_pixels: ReadPixels | None = None,
 ) -> None:
-    """Writes LiteRT's flat buffer: in float32, with smaller weights, or in int8 fitted to the images of `read_pixels`."""
+    """Writes LiteRT's flat buffer: in float32, with smaller weights, or in int8 fitted to the images of `read_pixels`.
+
+    Smaller weights are int8 for each channel, and what they are multiplied by is rounded to int8 image by image.
+    """
     converter = tf.lite.TFLiteConverter.from_concrete_functions(
         [answering_function(trained).get_concrete_function()], tf.Module()
     )
-    if supported_types:
+    if smaller:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = list(supported_types)
     if read_pixels is not None:
@@ -117,10 +121,11 @@ def _litert(tolerance: float | None, write: Callable[[TrainedModel, pathlib.Path
 
 FORMATS = {
     "saved_model": Format("saved_model", "", _FLOAT32_TOLERANCE, (), "cpu", _write_saved_model),
-    "litert": _litert(_FLOAT32_TOLERANCE, lambda trained, path, _: _write_litert(trained, path)),
+    "litert": _litert(_FLOAT32_TOLERANCE, lambda trained, path, _: _write_litert(trained, path, smaller=False)),
     "litert_float16": _litert(
         _FLOAT16_TOLERANCE, lambda trained, path, _: _write_litert(trained, path, supported_types=(tf.float16,))
     ),
+    "litert_dynamic_int8": _litert(None, lambda trained, path, _: _write_litert(trained, path)),
     "litert_int8": _litert(
         None, lambda trained, path, read: _write_litert(trained, path, supported_types=(tf.int8,), read_pixels=read)
     ),

@@ -8,7 +8,6 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from tl_keras.serving.model_file import TrainedModel
-from tl_keras.serving.student_statistics import with_features
 
 
 def answering_function(trained: TrainedModel, *, any_length: bool = False) -> tf.types.experimental.PolymorphicFunction:
@@ -25,7 +24,7 @@ def answering_function(trained: TrainedModel, *, any_length: bool = False) -> tf
       any_length: Whether `tokens` may be fewer than `max_tokens`; not every format has that.
     """
     preprocess, statistics = trained.preprocess, trained.statistics
-    model = with_features(trained.model)
+    model = trained.answering()
     shape = preprocess.network_shape if any_length else preprocess.input_shape
     takes = [tf.TensorSpec((None, *shape), preprocess.input_dtype, name=preprocess.input_name)]
 

@@ -60,12 +60,18 @@ def image_inputs(images: Any) -> list[ImageInput]:
 
 def encoded_images(inputs: Iterable[ImageInput]) -> tf.data.Dataset:
     """Returns the encoded images, string (), in order; files are read when they are needed."""
+    return in_parallel(places_of(inputs), encoded_image)
+
+
+def places_of(inputs: Iterable[ImageInput]) -> tf.data.Dataset:
+    """Returns for each image the path of its file, empty if it has none, and its contents, both string ()."""
     paths = [image.name if image.contents is None else "" for image in inputs]
-    contents = [image.contents or b"" for image in inputs]
-    return in_parallel(
-        tf.data.Dataset.from_tensor_slices((paths, contents)),
-        lambda path, given: as_readable(tf.cond(path == "", lambda: given, lambda: tf.io.read_file(path))),
-    )
+    return tf.data.Dataset.from_tensor_slices((paths, [image.contents or b"" for image in inputs]))
+
+
+def encoded_image(path: tf.Tensor, given: tf.Tensor) -> tf.Tensor:
+    """Returns the encoded image, string (), of an element of `places_of`."""
+    return as_readable(tf.cond(path == "", lambda: given, lambda: tf.io.read_file(path)))
 
 
 def _listed(images: Any) -> Iterable[Any]:

@@ -19,9 +19,12 @@ from tl_keras.backbones.preprocessing import Preprocess, PreprocessSpec
 from tl_keras.backbones.specs import BackboneSpec
 from tl_keras.backbones.teacher_files import ENTRY
 from tl_keras.builder import Student
-from tl_keras.errors import BackboneError
+from tl_keras.config import ANSWERED_VIEWS
+from tl_keras.errors import BackboneError, ConfigError
 from tl_keras.files import replacing
-from tl_keras.serving.student_statistics import StudentStatistics
+from tl_keras.lora import as_ordinary
+from tl_keras.serving.student_statistics import StudentStatistics, with_features
+from tl_keras.serving.view_averaging import averaged_over_views
 from tl_keras.tasks.base import Task, task_of
 from tl_keras.untrusted import check_npz, read_entry, read_json_entry
 
@@ -41,6 +44,7 @@ class TrainedModel:
       class_names: Names in the order of the logits.
       statistics: Temperature of the student, and statistics of its training images.
       task: Task that it was trained for.
+      views: Views of an image over which it averages its answers; see `answering`.
     """
 
     model: keras.Model
@@ -48,6 +52,30 @@ class TrainedModel:
     class_names: tuple[str, ...]
     statistics: StudentStatistics
     task: Task
+    views: str = "none"
+
+    def with_views(self, views: str) -> TrainedModel:
+        """Returns the student, answering by the mean over views of each image.
+
+        Args:
+          views: See `tl_keras.serving.view_averaging`.
+
+        Raises:
+          ConfigError: It is a student of texts, or the views are none of those.
+        """
+        if views not in ANSWERED_VIEWS:
+            raise ConfigError(
+                f"test_time_augmentation: expected one of {', '.join(ANSWERED_VIEWS)}. Received: {views}."
+            )
+        if views != "none" and not self.preprocess.image_size:
+            raise ConfigError(
+                f"test_time_augmentation: expected a model of images. Received: {views}, and a model of texts. Leave it out."
+            )
+        return dataclasses.replace(self, views=views)
+
+    def answering(self) -> keras.Model:
+        """Returns the model that answers: pooled features, float32 (n, d), and logits, float32 (n, classes), over its views."""
+        return averaged_over_views(with_features(self.model), self.views)
 
 
 def save_model(
@@ -69,7 +97,8 @@ def save_model(
     if isinstance(student.teacher.spec, BackboneSpec):  # the file can then be the next teacher, at any image size
         facts |= {"backbone": student.teacher.spec.name, "alpha": student.teacher.alpha}
     with replacing(path) as temporary:
-        student.model.save(temporary)
+        with as_ordinary(student.model):
+            student.model.save(temporary)
         with zipfile.ZipFile(temporary, "a") as archive:
             archive.writestr(ENTRY, json.dumps(facts))
             archive.writestr(_STATISTICS, statistics.to_bytes())
@@ -97,10 +126,10 @@ def load_model(path: pathlib.Path) -> TrainedModel:
         ) from error
     except (zipfile.BadZipFile, ValueError, OSError) as error:
         raise BackboneError(f"model: expected a .keras file that can be read. Received: {path} ({error}).") from error
-    return TrainedModel(load_keras_file(path), _preprocess(facts["preprocess"]), names, statistics, task)
+    return TrainedModel(load_keras_file(path), read_preprocess(facts["preprocess"]), names, statistics, task)
 
 
-def _preprocess(values: dict[str, Any]) -> Preprocess:
+def read_preprocess(values: dict[str, Any]) -> Preprocess:
     """Returns the preprocessing of images, or of texts, which have a tokenizer."""
     if not isinstance(values, dict) or "tokenizer" not in values:
         return PreprocessSpec.from_json(values)

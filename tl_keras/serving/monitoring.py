@@ -15,15 +15,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from scipy.stats import binomtest, chi2_contingency, ks_2samp
 
-from tl_keras.data.base import in_parallel, require_images
+from tl_keras.console import number_of
+from tl_keras.data.base import in_parallel
 from tl_keras.data.inspection import sentences_of_left_out
+from tl_keras.data.text_lines import read_texts
 from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.errors import DataError
 from tl_keras.serving.image_inputs import encoded_images, image_inputs
-from tl_keras.serving.model_file import load_model
-from tl_keras.serving.predictor import refusals
+from tl_keras.serving.model_file import TrainedModel, load_model
+from tl_keras.serving.refusals import refusals
 from tl_keras.serving.student_statistics import StudentStatistics, with_features
 
 _SIGNIFICANCE = 0.01
@@ -117,19 +120,24 @@ def _shares(counts: np.ndarray) -> np.ndarray:
     return counts / max(int(counts.sum()), 1)
 
 
-def verdict(checks: list[Check]) -> str:
-    """Returns what to do, in one sentence; it is `keep` only if every value is within its limit."""
+def verdict(checks: list[Check], noun: str = "image") -> str:
+    """Returns what to do, in one sentence; it is `keep` only if every value is within its limit.
+
+    Args:
+      checks: Results of the comparisons.
+      noun: Word for what was compared, `image` or `text`.
+    """
     changed = {check.name for check in checks if check.changed}
     if changed & {"outlier_rate", "feature_drift"}:
-        return "retrain: label some of these images, those with the largest outlier scores first, and train with them"
+        return f"retrain: label some of these {noun}s, those with the largest outlier scores first, and train with them"
     if changed:
-        return "look: the images resemble the training images, but the classes come in other shares"
+        return f"look: the {noun}s resemble the training {noun}s, but the classes come in other shares"
     if undecided := [check.name for check in checks if check.state == "undecided"]:
         return (
-            f"undecided: {' and '.join(undecided)} beyond the limit, but these or the validation images are too few to rule "
-            "out chance"
+            f"undecided: {' and '.join(undecided)} beyond the limit, but these or the validation {noun}s are too few to "
+            "rule out chance"
         )
-    return "keep: these images are like those that the model was trained on"
+    return f"keep: these {noun}s are like those that the model was trained on"
 
 
 class Watch:
@@ -165,11 +173,11 @@ class Watch:
 def compare_images(
     workdir: str | os.PathLike[str], folder: str | os.PathLike[str], *, batch_size: int = 32
 ) -> dict[str, Any]:
-    """Compares a folder of images with those that a run was trained on.
+    """Compares new images, or for a model of texts new texts, with those that a run was trained on.
 
     Args:
       workdir: Directory of the run.
-      folder: Directory with images, at any depth, without labels.
+      folder: Directory with images, at any depth, without labels; for texts, a file that `read_texts` reads.
       batch_size: Number of images at a time.
 
     Returns:
@@ -179,19 +187,14 @@ def compare_images(
 
     Raises:
       BackboneError: The run directory has no model.
-      DataError: No image can be decoded.
+      DataError: No image can be decoded, or no text be read.
     """
     trained = load_model(pathlib.Path(workdir, "model.keras"))
-    require_images("image" if trained.preprocess.image_size else "text", command="monitor")
-    statistics, files = trained.statistics, image_inputs(folder)
-    refused = refusals(files)
-    readable = [file for file, refusal in zip(files, refused, strict=True) if not refusal]
-    left_out = [(file.name, refusal.reason) for file, refusal in zip(files, refused, strict=True) if refusal]
-    sentences = list(sentences_of_left_out(*zip(*left_out, strict=True))) if left_out else []
-    if not readable:
-        raise DataError(f"data: expected images that can be decoded in {folder}. Received: {'; '.join(sentences)}.")
-    pixels = in_parallel(encoded_images(readable), trained.preprocess.evaluation_transform)
-    features, logits = with_features(trained.model).predict(pixels.batch(batch_size), verbose=0)
+    noun = "image" if trained.preprocess.image_size else "text"
+    inputs, number, left_out = (_images if noun == "image" else _texts)(folder, trained)
+    statistics = trained.statistics
+    batches = inputs.batch(batch_size).map(trained.preprocess.without_padding)
+    features, logits = with_features(trained.model).predict(batches, verbose=0)
     counts = trained.task.count_answers(logits, len(trained.class_names))
     checks = [
         check_outliers(statistics.outliers.score(features).numpy()),
@@ -202,14 +205,40 @@ def compare_images(
     names = trained.task.answer_names(trained.class_names)
     shares = zip(names, _shares(counts).tolist(), known.tolist(), strict=True)
     return {
-        "images": len(readable),
+        "noun": noun,
+        "images": number,
         "undecodable": len(left_out),
-        "left_out": sentences,
+        "left_out": list(sentences_of_left_out(*zip(*left_out, strict=True), noun=noun)) if left_out else [],
         "checks": [
             {**dataclasses.asdict(check), "state": check.state, "changed": check.changed, "line": check.describe()}
             for check in checks
         ],
         "labels": [{"label": name, "share": share, "share_in_validation": before} for name, share, before in shares],
         "changed": any(check.changed for check in checks),
-        "verdict": verdict(checks),
+        "verdict": verdict(checks, noun),
     }
+
+
+def _images(
+    folder: str | os.PathLike[str], trained: TrainedModel
+) -> tuple[tf.data.Dataset, int, list[tuple[str, str]]]:
+    """Returns the network's inputs, their number, and the images that are left out, each with the reason."""
+    files = image_inputs(folder)
+    refused = refusals(files)
+    readable = [file for file, refusal in zip(files, refused, strict=True) if not refusal]
+    left_out = [(file.name, refusal.reason) for file, refusal in zip(files, refused, strict=True) if refusal]
+    if not readable:
+        sentences = sentences_of_left_out(*zip(*left_out, strict=True)) if left_out else []
+        raise DataError(f"data: expected images that can be decoded in {folder}. Received: {'; '.join(sentences)}.")
+    return in_parallel(encoded_images(readable), trained.preprocess.evaluation_transform), len(readable), left_out
+
+
+def _texts(file: str | os.PathLike[str], trained: TrainedModel) -> tuple[tf.data.Dataset, int, list[tuple[str, str]]]:
+    """Returns the same of the texts of a file."""
+    texts = read_texts(file)
+    left_out = [(f"text {number}", "empty") for number, text in enumerate(texts, start=1) if not text.strip()]
+    kept = [text.encode("utf-8", "replace") for text in texts if text.strip()]
+    if not kept:
+        raise DataError(f"data: expected texts in {file}. Received: {number_of(len(texts), 'text')} without a letter.")
+    dataset = tf.data.Dataset.from_tensor_slices(kept)
+    return in_parallel(dataset, trained.preprocess.evaluation_transform), len(kept), left_out

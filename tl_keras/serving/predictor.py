@@ -2,156 +2,70 @@
 
 from __future__ import annotations
 
-import abc
 import copy
-import dataclasses
 import os
 import pathlib
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from tl_keras.config import DEFAULT_MAX_PIXELS, DecisionConfig
-from tl_keras.data.base import in_parallel
-from tl_keras.data.decoding import decode_image
-from tl_keras.data.image_header import ImageFileError, read_image_size
 from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.errors import BackboneError, ConfigError, DataError
+from tl_keras.serving.answering_models import FACTS, ExportedPredictor, KerasPredictor, Predictor, SavedModelPredictor
 from tl_keras.serving.export import newest_version
-from tl_keras.serving.image_inputs import ImageInput, encoded_images, image_inputs
-from tl_keras.serving.model_file import TrainedModel, load_model
-from tl_keras.serving.runtime_check import open_saved_model
-from tl_keras.serving.student_statistics import FEATURES_LAYER
-from tl_keras.tasks.base import Task, task_of
-from tl_keras.untrusted import parse_json
+from tl_keras.serving.image_inputs import ImageInput, encoded_image, encoded_images, image_inputs, places_of
+from tl_keras.serving.model_file import load_model
+from tl_keras.serving.refusals import DAMAGED, Refusal, header_error, refusals
 
-
-class Predictor(abc.ABC):
-    """A trained model that answers for images.
-
-    Attributes:
-      class_names: Names of the classes, in the order of the labels.
-      task: Task of the model, which makes answers and measures of its output.
-      takes_texts: Whether it answers for texts, and not images.
-    """
-
-    class_names: tuple[str, ...]
-    task: Task
-    takes_texts: bool
-
-    def prepare(self, image: tf.Tensor) -> tf.Tensor:
-        """Returns what `answer` takes of one encoded image, string (), which is decoded as a whole.
-
-        Raises:
-          tf.errors.InvalidArgumentError: The image is damaged, when the operations run.
-        """
-        raise NotImplementedError  # of a model of texts
-
-    @abc.abstractmethod
-    def answer(self, prepared: tf.Tensor) -> np.ndarray:
-        """Returns the output of `Task.probabilities`, float32 (n, outputs), for a batch from `prepare`."""
-
-    @abc.abstractmethod
-    def probabilities(self, images: tf.data.Dataset, *, batch_size: int) -> np.ndarray:
-        """Returns the output of `Task.probabilities`, float32 (n, outputs), for n images.
-
-        Args:
-          images: Dataset of encoded images, string (), or pixels, uint8 (height, width, channels), or of texts in UTF-8, string ().
-          batch_size: Number of images at a time.
-        """
-
-
-class KerasPredictor(Predictor):
-    """Predicts with a `model.keras`, through the pipeline that evaluated it in training."""
-
-    def __init__(self, trained: TrainedModel):
-        self.class_names = trained.class_names
-        self._model = trained.model
-        self._preprocess = trained.preprocess
-        self.takes_texts = trained.preprocess.served_name == "text"
-        self._temperature = trained.statistics.temperature
-        self.task = trained.task
-
-    def prepare(self, image: tf.Tensor) -> tf.Tensor:
-        """Implements `Predictor.prepare`: the network's input, float32 (size, size, 3)."""
-        return self._preprocess.evaluation_transform(self._preprocess.decode(image))
-
-    def answer(self, prepared: tf.Tensor) -> np.ndarray:
-        """Implements `Predictor.answer`."""
-        logits = self._model.predict_on_batch(np.asarray(prepared))
-        return self.task.probabilities(tf.constant(logits / self._temperature)).numpy()
-
-    def probabilities(self, images: tf.data.Dataset, *, batch_size: int) -> np.ndarray:
-        """Implements `Predictor.probabilities`."""
-        ready = in_parallel(images, self._preprocess.evaluation_transform)
-        logits = self._model.predict(ready.batch(batch_size).prefetch(tf.data.AUTOTUNE), verbose=0)
-        return self.task.probabilities(tf.constant(logits / self._temperature)).numpy()
-
-    def features(self, images: tf.data.Dataset, *, batch_size: int) -> np.ndarray:
-        """Returns pooled features, float32 (n, feature_dim), for n images, as `probabilities` takes them."""
-        model = keras.Model(self._model.input, self._model.get_layer(FEATURES_LAYER).output)
-        ready = in_parallel(images, self._preprocess.evaluation_transform)
-        return np.asarray(model.predict(ready.batch(batch_size).prefetch(tf.data.AUTOTUNE), verbose=0))
-
-
-class SavedModelPredictor(Predictor):
-    """Predicts with a SavedModel, which contains its own preprocessing."""
-
-    def __init__(self, path: pathlib.Path):
-        facts = path / "assets.extra" / "tl_keras.json"
-        try:
-            known = parse_json(facts.read_bytes())
-            names, self.task = known["class_names"], task_of(known)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise BackboneError(
-                f"model: expected a SavedModel written by tl_keras, with {facts}. Received: {path} ({type(error).__name__})."
-            ) from error
-        self.class_names = tuple(map(str, names))
-        self._loaded = open_saved_model(str(path))
-        self._serve = self._loaded.signatures["serving_default"]
-        (self._takes,) = self._serve.structured_input_signature[1]
-        self.takes_texts = self._takes == "text"
-
-    def prepare(self, image: tf.Tensor) -> tf.Tensor:
-        """Implements `Predictor.prepare`: the file itself, once it has been decoded; the model decodes it again."""
-        with tf.control_dependencies([decode_image(image)]):
-            return tf.identity(image)
-
-    def answer(self, prepared: tf.Tensor) -> np.ndarray:
-        """Implements `Predictor.answer`."""
-        return self._serve(**{self._takes: prepared})[self.task.output_name].numpy()
-
-    def probabilities(self, images: tf.data.Dataset, *, batch_size: int) -> np.ndarray:
-        """Implements `Predictor.probabilities`."""
-        if images.element_spec.dtype != tf.string:
-            images = in_parallel(images, tf.io.encode_png)
-        batches = images.batch(batch_size).prefetch(tf.data.AUTOTUNE)
-        name = self.task.output_name
-        return np.concatenate([self._serve(**{self._takes: batch})[name].numpy() for batch in batches])
+# Number of batches that are decoded at a time.
+_BATCHES_AT_A_TIME = os.cpu_count() or 1
 
 
 @with_own_keras_settings
 def load_predictor(path: str | os.PathLike[str]) -> Predictor:
-    """Loads a `.keras` file, a SavedModel directory, or the `model.keras` of a run directory.
+    """Loads a `.keras` file, the directory of an export, or the `model.keras` of a run directory.
 
     Raises:
       BackboneError: There is none of them at `path`, or it cannot be read.
+      DependencyError: The runtime of an export is not installed.
     """
     path = pathlib.Path(path)
     if (path / "model.keras").is_file():
         return KerasPredictor(load_model(path / "model.keras"))
     if path.is_dir():
-        saved_model = newest_version(path) or path
-        if (saved_model / "saved_model.pb").is_file():
-            return SavedModelPredictor(saved_model)
+        version = newest_version(path) or path
+        if (version / "saved_model.pb").is_file():
+            return SavedModelPredictor(version)
+        if (version / FACTS).is_file():
+            return ExportedPredictor(version)
     if path.suffix == ".keras":
         return KerasPredictor(load_model(path))
     raise BackboneError(
-        f"model: expected a run directory with model.keras, a .keras file or a SavedModel directory. Received: {path}."
+        f"model: expected a run directory with model.keras, a .keras file or the directory of an export. Received: {path}."
     )
+
+
+def with_views(predictor: Predictor, views: str) -> Predictor:
+    """Returns the predictor such that it answers by the mean over views of each image; itself for `none`.
+
+    Args:
+      predictor: Predictor of images by a `model.keras`.
+      views: See `tl_keras.serving.view_averaging`.
+
+    Raises:
+      ConfigError: It is an exported model, or one of texts, or there are no such views.
+    """
+    if views == "none":
+        return predictor
+    if not isinstance(predictor, KerasPredictor):
+        raise ConfigError(
+            f"test_time_augmentation: expected a run directory or a .keras file. Received: {views}, and an exported model, which "
+            "answers as it was exported. Give the run, or export it by python -m tl_keras.export --test_time_augmentation."
+        )
+    return KerasPredictor(predictor.trained.with_views(views))
 
 
 def with_decision(predictor: Predictor, decision: DecisionConfig | None) -> Predictor:
@@ -185,6 +99,7 @@ def predict_images(
     batch_size: int = 32,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     decision: DecisionConfig | None = None,
+    views: str = "none",
 ) -> list[dict[str, Any]]:
     """Classifies images, or with a model of texts, texts.
 
@@ -199,7 +114,7 @@ def predict_images(
       ```
 
     Args:
-      model: Path of a run directory, a `.keras` file or a SavedModel directory; or what `load_predictor` has made of one, so
+      model: Path of a run directory, a `.keras` file or the directory of an export; or what `load_predictor` has made of one, so
         that it is loaded once.
       images: One image or a list of any: a path of a file, or of a directory, in which every image below is taken; the bytes of a
         file; a Pillow image; or RGB pixels, an array (height, width), (height, width, 1), (height, width, 3) or, with alpha,
@@ -209,6 +124,8 @@ def predict_images(
       batch_size: Number of images at a time.
       max_pixels: Largest number of pixels of an image; a larger image gets an error in its row.
       decision: Decision in place of the model's own, by `costs` or `refuse_below`; None for the model's.
+      views: Test-time augmentation: `mirror` averages the answers for an image and its mirror image, `crops` those for its middle
+        and four corners.
 
     Returns:
       A row per image, in order: `file`, its path or its position, such as `images[2]`; `label`, `score` (0 to 1) and
@@ -220,7 +137,8 @@ def predict_images(
       BackboneError: The model cannot be read.
       DataError: A path does not exist, an item is not an image, or there are no images.
     """
-    predictor = with_decision(model if isinstance(model, Predictor) else load_predictor(model), decision)
+    predictor = model if isinstance(model, Predictor) else load_predictor(model)
+    predictor = with_decision(with_views(predictor, views), decision)
     if predictor.takes_texts:
         return _predict_texts(predictor, images, top_k=top_k, batch_size=batch_size)
     inputs = image_inputs(images)
@@ -232,6 +150,9 @@ def predicted_rows(
 ) -> Iterator[dict[str, Any]]:
     """Yields the row of each image, in order, as `predict_images` returns them; images are decoded while others are answered.
 
+    Which images are answered together depends on their places alone, also where some are damaged: rounding, which depends on the
+    size of a batch, is then the same for any part of the images that begins and ends with a batch.
+
     Args:
       predictor: Model of images.
       inputs: Images, each of which is read and decoded once, and no more than a few batches ahead.
@@ -240,35 +161,52 @@ def predicted_rows(
       max_pixels: Largest number of pixels of an image.
     """
 
-    def look(index: tf.Tensor, contents: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        error, reason = _header_error(contents, max_pixels)
+    def look(index: tf.Tensor, place: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, ...]:
+        contents = encoded_image(*place)
+        error, reason = header_error(contents, max_pixels)
         # An image that is not decoded stands in the batch as an empty one, so that all parts have one shape.
         return index, error, reason, tf.cond(error == b"", lambda: predictor.prepare(contents), lambda: nothing)
 
+    def batch_of(*places: Any) -> tf.data.Dataset:
+        """Returns a dataset of one batch, or of none if all its images raise an error."""
+        looked_at = tf.data.Dataset.from_tensor_slices(places).map(untraced(look))
+        return looked_at.ignore_errors().batch(batch_size)
+
     spec = tf.function(predictor.prepare).get_concrete_function(tf.TensorSpec((), tf.string)).structured_outputs
     nothing = tf.constant("") if spec.dtype == tf.string else tf.zeros(spec.shape, spec.dtype)
-    looked_at = in_parallel(encoded_images(inputs).enumerate(), look).ignore_errors()
+    untraced = tf.autograph.experimental.do_not_convert
+    batches = places_of(inputs).enumerate().batch(batch_size)
+    looked_at = batches.interleave(
+        untraced(batch_of), cycle_length=_BATCHES_AT_A_TIME, num_parallel_calls=_BATCHES_AT_A_TIME, deterministic=True
+    )
     done = 0
-    for indices, errors, reasons, prepared in looked_at.batch(batch_size).prefetch(2):
+    for indices, errors, reasons, prepared in looked_at.prefetch(1):
         whole = np.flatnonzero(errors.numpy() == b"")
         answers: Iterator[dict[str, Any]] = iter(())
         if len(whole):
             ready = prepared if len(whole) == len(errors) else tf.gather(prepared, whole)
             answers = iter(predictor.task.rows(predictor.answer(ready), predictor.class_names, top_k=top_k))
         for index, error, reason in zip(indices.numpy().tolist(), errors.numpy(), reasons.numpy(), strict=True):
-            yield from (_refused(inputs[each], _DAMAGED) for each in range(done, index))  # those that raised an error
+            yield from (_refused(inputs[each], DAMAGED) for each in range(done, index))  # those that raised an error
             refusal = Refusal(error.decode(), reason.decode())
             yield _refused(inputs[index], refusal) if error else {"file": inputs[index].name, **next(answers)}
             done = index + 1
-    yield from (_refused(each, _DAMAGED) for each in inputs[done:])
+    yield from (_refused(each, DAMAGED) for each in inputs[done:])
+
+
+class GivesFeatures(Protocol):
+    """A network that makes features of images, such as `KerasPredictor`."""
+
+    def features(self, images: tf.data.Dataset, *, batch_size: int) -> np.ndarray:
+        """Returns pooled features, float32 (n, feature_dim), for n images, as `Predictor.probabilities` takes them."""
 
 
 @with_own_keras_settings
-def embed_images(predictor: KerasPredictor, images: Any, *, batch_size: int = 32) -> np.ndarray:
+def embed_images(predictor: GivesFeatures, images: Any, *, batch_size: int = 32) -> np.ndarray:
     """Returns the pooled features of images, float32 (n, feature_dim), in order: vectors that are near for images alike.
 
     Args:
-      predictor: Model from a `.keras` file.
+      predictor: Model from a `.keras` file, or another that makes features.
       images: Images as `predict_images` takes them.
       batch_size: Number of images at a time.
 
@@ -296,51 +234,6 @@ def _predict_texts(predictor: Predictor, texts: Any, *, top_k: int, batch_size: 
     shown = [text.decode("utf-8", "replace") if isinstance(text, bytes) else text for text in texts]
     found = predictor.task.rows(probabilities, predictor.class_names, top_k=top_k)
     return [{"text": text, **row} for text, row in zip(shown, found, strict=True)]
-
-
-@dataclasses.dataclass(frozen=True)
-class Refusal:
-    """The reason why an image is not decoded.
-
-    Attributes:
-      error: Line that says what was expected and received.
-      reason: Words that complete "12 images are ..."; empty for a damaged file.
-    """
-
-    error: str
-    reason: str
-
-
-_DAMAGED = Refusal("expected a whole image that can be read. Received: a damaged or unreadable file.", "")
-
-
-def refusals(inputs: Sequence[ImageInput], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> list[Refusal | None]:
-    """Returns for each image why it is not decoded, or None if it is; each image is decoded once."""
-
-    def look(index: tf.Tensor, contents: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        error, reason = _header_error(contents, max_pixels)
-        side = tf.cond(error == b"", lambda: tf.reduce_max(tf.shape(decode_image(contents))), lambda: 0)
-        return index, error, reason, side
-
-    found: list[Refusal | None] = [_DAMAGED] * len(inputs)  # images that raise an error are skipped below
-    looked_at = in_parallel(encoded_images(inputs).enumerate(), look).ignore_errors()
-    for index, error, reason, _ in looked_at.as_numpy_iterator():
-        found[int(index)] = Refusal(error.decode(), reason.decode()) if error else None
-    return found
-
-
-def _header_error(contents: tf.Tensor, max_pixels: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns error and reason of a `Refusal` by the header of a file, both string (), and empty if it may be decoded."""
-
-    def header_error(file: bytes) -> tuple[bytes, bytes]:
-        try:
-            read_image_size(file, max_pixels=max_pixels)
-        except ImageFileError as error:
-            return str(error).removeprefix("image: ").encode(), error.reason.encode()
-        return b"", b""
-
-    error, reason = tf.numpy_function(header_error, [contents], (tf.string, tf.string), stateful=False)
-    return tf.ensure_shape(error, ()), tf.ensure_shape(reason, ())
 
 
 def _refused(image: ImageInput, refusal: Refusal) -> dict[str, Any]:

@@ -3,20 +3,25 @@
 The script is `python runtime_check.py RUNTIME MODEL QUESTIONS_NPZ ANSWERS_NPZ OUTPUT`, with RUNTIME one of saved_model, litert,
 onnx and openvino, and OUTPUT the name of the output beside the logits. `QUESTIONS_NPZ` holds arrays `image_0`, `image_1`, ...: the
 bytes of an image file or of a text, uint8 (length,), for saved_model, otherwise pixels, float32 (height, width, 3), or token ids,
-int32 (tokens,). The script writes `logits` and that output as `probabilities`, both float32 (n, outputs), to `ANSWERS_NPZ`.
+int32 (tokens,). The script writes `logits` and that output as `probabilities`, both float32 (n, outputs), to `ANSWERS_NPZ`, and
+`milliseconds`, the median time of one image by itself.
 """
 
 import pathlib
+import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-Ask = Callable[[list[np.ndarray]], dict[str, np.ndarray]]
+# Images and the names of outputs, at least these of which are returned.
+Ask = Callable[[list[np.ndarray], tuple[str, ...]], dict[str, np.ndarray]]
 
 _LOGITS = "logits"
+_TIMED = 9
 
 
 def open_saved_model(path: str) -> Any:
@@ -37,11 +42,11 @@ def load_saved_model(path: str, output: str) -> Ask:
 
     signatures = open_saved_model(path).signatures  # kept in a variable, since the loaded model lives as long as it
 
-    def ask(files: list[np.ndarray]) -> dict[str, np.ndarray]:
+    def ask(files: list[np.ndarray], names: tuple[str, ...]) -> dict[str, np.ndarray]:
         sent = tf.constant([file.tobytes() for file in files])
         served = {output: "serving_default", _LOGITS: "logits"}
         takes = next(iter(signatures["logits"].structured_input_signature[1]))  # image_bytes or text
-        return {name: signatures[key](**{takes: sent})[name].numpy() for name, key in served.items()}
+        return {name: signatures[key](**{takes: sent})[name].numpy() for name, key in served.items() if name in names}
 
     return ask
 
@@ -52,7 +57,7 @@ def load_litert(path: str, output: str) -> Ask:
 
     runner = Interpreter(path).get_signature_runner()
     (takes,) = runner.get_input_details()  # images or tokens
-    return lambda images: runner(**{takes: np.stack(images)})
+    return lambda images, names: runner(**{takes: np.stack(images)})
 
 
 def load_onnx(path: str, output: str) -> Ask:
@@ -60,8 +65,8 @@ def load_onnx(path: str, output: str) -> Ask:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    names, takes = [_LOGITS, output], session.get_inputs()[0].name  # images or tokens
-    return lambda images: dict(zip(names, session.run(names, {takes: np.stack(images)}), strict=True))
+    takes = session.get_inputs()[0].name  # images or tokens
+    return lambda images, names: dict(zip(names, session.run(names, {takes: np.stack(images)}), strict=True))
 
 
 def load_openvino(path: str, output: str) -> Ask:
@@ -70,11 +75,21 @@ def load_openvino(path: str, output: str) -> Ask:
 
     compiled = openvino.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
-    def ask(images: list[np.ndarray]) -> dict[str, np.ndarray]:
+    def ask(images: list[np.ndarray], names: tuple[str, ...]) -> dict[str, np.ndarray]:
         answered = compiled(np.stack(images))
-        return {name: answered[name] for name in (_LOGITS, output)}
+        return {name: answered[name] for name in names}
 
     return ask
+
+
+def milliseconds(ask: Ask, image: np.ndarray, output: str) -> float:
+    """Returns the median time in which one image by itself is answered, after a first that is not counted."""
+    taken = []
+    for _ in range(1 + _TIMED):
+        began = time.perf_counter()
+        ask([image], (output,))
+        taken.append(1000 * (time.perf_counter() - began))
+    return statistics.median(taken[1:])
 
 
 RUNTIMES: dict[str, Callable[[str, str], Ask]] = {
@@ -90,8 +105,10 @@ def main(runtime: str, model: str, questions: str, answers: str, output: str) ->
     sys.modules.update({"keras": None, "tl_keras": None})  # type: ignore[dict-item]  # makes their import fail
     with np.load(questions) as archive:
         images = [archive[f"image_{i}"] for i in range(len(archive.files))]
-    answered = RUNTIMES[runtime](model, output)(images)
-    np.savez(answers, logits=answered[_LOGITS], probabilities=answered[output])
+    ask = RUNTIMES[runtime](model, output)
+    answered = ask(images, (_LOGITS, output))
+    taken = milliseconds(ask, images[0], output)
+    np.savez(answers, logits=answered[_LOGITS], probabilities=answered[output], milliseconds=taken)
 
 
 if __name__ == "__main__":

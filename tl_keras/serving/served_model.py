@@ -15,6 +15,7 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from tl_keras.backbones.preprocessing import PreprocessSpec
 from tl_keras.data.image_header import read_image_size
 from tl_keras.errors import BackboneError, DataError
+from tl_keras.serving.exported_signatures import exported_signatures
 from tl_keras.serving.monitoring import Watch
 from tl_keras.serving.runtime_check import open_saved_model
 from tl_keras.tasks.base import task_of
@@ -31,22 +32,26 @@ class ServedModel:
       task: Task that made its answers.
       watch: Statistics of its answers, compared with those of validation.
       metadata: Its signatures in the format of TensorFlow Serving's REST API.
+      identity: Facts that decide its features, as `tl_keras.training.embedding.Embedder` has them: `view` and `weights`.
 
     Args:
       version: Directory of the version.
       name: Name of the model for clients.
+      runtime: Runtime that computes the network: `saved_model`, or another by the export of its name beside the SavedModel's
+        directory.
 
     Raises:
       BackboneError: It cannot be read.
     """
 
-    def __init__(self, version: pathlib.Path, *, name: str):
+    def __init__(self, version: pathlib.Path, *, name: str, runtime: str = "saved_model"):
         self.number = int(version.name)
         try:
             self._loaded = open_saved_model(str(version))
             self.metadata = _metadata(version, name=name)
             facts = json.loads((version / "assets.extra" / "tl_keras.json").read_text(encoding="utf-8"))
             self.task = task_of(facts)
+            self.identity = {"view": facts["preprocess"], "weights": facts.get("weights_sha256", "")}
             answers = self.task.answer_names(facts["class_names"])
             self.watch = Watch(answers, np.array(facts["validation_answers"], np.int64))
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -55,6 +60,20 @@ class ServedModel:
             ) from error
         (self.takes,) = self._loaded.signatures["serving_default"].structured_input_signature[1]
         self._preprocess = None if self.takes == "text" else PreprocessSpec.from_json(facts["preprocess"])
+        self._signatures = self._loaded.signatures
+        if runtime != "saved_model":
+            if self._preprocess is None:
+                raise BackboneError(
+                    f"runtime: expected a model of images for {runtime}. Received: one of texts. Leave it out."
+                )
+            self._signatures = exported_signatures(
+                runtime,
+                version.parent.parent / runtime,
+                weights=self.identity["weights"],
+                preprocess=self._preprocess,
+                task=self.task,
+                class_names=tuple(facts["class_names"]),
+            )
 
     def ask(self, signature: str, images: Sequence[bytes]) -> list[dict[str, Any]]:
         """Returns a signature's outputs for each image or text as JSON values.
@@ -63,10 +82,10 @@ class ServedModel:
           DataError: One of them is damaged.
         """
         try:
-            answer = self._loaded.signatures[signature](**{self.takes: tf.constant(images)})
+            answer = self._signatures[signature](**{self.takes: tf.constant(images)})
         except tf.errors.InvalidArgumentError as error:
             raise DataError("image: expected a file that can be decoded. Received: a damaged one.") from error
-        columns = {name: _json_values(value.numpy()) for name, value in answer.items()}
+        columns = {name: _json_values(np.asarray(value)) for name, value in answer.items()}
         return [{name: column[row] for name, column in columns.items()} for row in range(len(images))]
 
     def size(self, image: bytes, *, max_pixels: int) -> tuple[int, int]:

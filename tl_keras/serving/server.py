@@ -10,29 +10,36 @@ import asyncio
 import contextlib
 import dataclasses
 import functools
-import hmac
 import math
 import pathlib
+import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
-import prometheus_client
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tl_keras.config import DEFAULT_MAX_PIXELS
 from tl_keras.console import say
+from tl_keras.data.stamps import revision_of_files
 from tl_keras.errors import BackboneError, DataError, TransferError
 from tl_keras.serving.batching import MicroBatcher, OverloadError, fastest_batch
-from tl_keras.serving.export import newest_version
+from tl_keras.serving.export import newest_version, versions
+from tl_keras.serving.look_alikes import LookAlikes
 from tl_keras.serving.predict_requests import PredictRequest, read_predict_request
 from tl_keras.serving.served_model import SIGNATURES, ServedModel
+from tl_keras.serving.server_counters import CONTENT_TYPE, ServerCounters
+from tl_keras.serving.token_check import RequireToken
+
+if sys.version_info >= (3, 11):
+    from asyncio import timeout
+else:
+    from async_timeout import timeout
 
 # Pixels to decode from which on an image is answered in a separate lane, so that it does not keep others waiting for long: an
 # ordinary phone photo takes 12 million, a twentieth of a second.
@@ -44,9 +51,9 @@ _MOST_WAIT = 0.8
 _MOST_AT_A_TIME = 64
 _SECONDS_BETWEEN_LOOKS = 2.0
 # The page loads nothing from other hosts, and its photo stays between the browser and this server.
-_PAGE_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src blob:"
-)
+_PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src 'self' blob:"
+# Numbers of look-alikes of a photo: unless it is asked for, and at most.
+_LOOK_ALIKES, _MOST_LOOK_ALIKES = 12, 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +78,15 @@ class Limits:
     max_wait_seconds: float = 0.005
 
 
-def make_app(saved_model: pathlib.Path, *, name: str, limits: Limits, token: str = "") -> Starlette:
+def make_app(
+    saved_model: pathlib.Path,
+    *,
+    name: str,
+    limits: Limits,
+    token: str = "",
+    index: pathlib.Path | None = None,
+    runtime: str = "saved_model",
+) -> Starlette:
     """Returns the ASGI application.
 
     Args:
@@ -79,58 +94,66 @@ def make_app(saved_model: pathlib.Path, *, name: str, limits: Limits, token: str
       name: Name of the model for clients.
       limits: Limits of a client's requests.
       token: Secret that requests must show, all but those for `/healthz`; empty for none.
+      runtime: Runtime that computes the network, see `ServedModel`.
+      index: File of images that `embed` has made with the same run, for `/v1/similar`; None for none.
 
     Raises:
       BackboneError: There is no version of the model.
+      DataError: The index cannot be read, or was made with another network.
     """
     version = newest_version(saved_model)
     if version is None:
         raise BackboneError(
             f"model: expected a version of a SavedModel in {saved_model}. Received: none. Use python -m tl_keras.export."
         )
-    server = _Server(saved_model, ServedModel(version, name=name), name=name, limits=limits)
-    model = "/v1/models/{name}"
-    routes = [
-        Route("/", server.page),
-        Route("/healthz", server.health),
-        Route("/metrics", server.metrics),
-    ]
+    look_alikes = LookAlikes(index) if index else None
+    load = functools.partial(ServedModel, name=name, runtime=runtime)
+    server = _Server(saved_model, load, load(version), name=name, limits=limits, look_alikes=look_alikes)
+    model, routes = "/v1/models/{name}", []
     for path in (model, f"{model}/versions/{{version}}"):
-        # The predict route comes first: "{name}" also matches "model:predict".
+        # The predict route comes first: it is asked most, and "{name}" also matches "model:predict".
         routes += [
             Route(f"{path}:predict", server.predict, methods=["POST"]),
             Route(f"{path}/metadata", server.metadata),
             Route(path, server.status),
         ]
+    routes += [
+        Route("/", server.page),
+        Route("/healthz", server.health),
+        Route("/metrics", server.metrics),
+    ]
+    if look_alikes:
+        server.require_index_of_model()
+        routes += [
+            Route("/v1/similar", server.similar, methods=["POST"]),
+            Route("/v1/similar/{row:int}.jpg", server.picture),
+        ]
     return Starlette(
         routes=routes,
         lifespan=server.lifespan,
         exception_handlers={HTTPException: _error, Exception: _unexpected},
-        middleware=[Middleware(_RequireToken, token=token)] if token else [],
+        middleware=[Middleware(RequireToken, token=token)] if token else [],
     )
 
 
 class _Server:
     """Serves the newest version of one model, and counts its answers."""
 
-    def __init__(self, saved_model: pathlib.Path, model: ServedModel, *, name: str, limits: Limits):
+    def __init__(
+        self,
+        saved_model: pathlib.Path,
+        load: Callable[[pathlib.Path], ServedModel],
+        model: ServedModel,
+        *,
+        name: str,
+        limits: Limits,
+        look_alikes: LookAlikes | None = None,
+    ):
         self._folder, self._name, self._limits = saved_model, name, limits
-        self._model = model
-        self._page = pathlib.Path(__file__).with_name("page.html").read_text(encoding="utf-8").replace("{{name}}", name)
-        self._registry = prometheus_client.CollectorRegistry()
-        counter = functools.partial(prometheus_client.Counter, registry=self._registry)
-        self._requests = counter("tl_keras_requests_total", "Predict requests, by HTTP status.", ["status"])
-        self._labels = counter("tl_keras_answers_total", "Images answered, by label.", ["label"])
-        self._outliers = counter("tl_keras_outliers_total", "Images unlike 95% of the validation images.")
-        self._seconds = prometheus_client.Histogram(
-            "tl_keras_request_seconds", "From a request's first byte to its answer.", registry=self._registry
-        )
-        self._batches = prometheus_client.Histogram(
-            "tl_keras_batch_images",
-            "Images answered at a time.",
-            registry=self._registry,
-            buckets=(1, 2, 4, 8, 16, 32, 64),
-        )
+        self._load, self._model, self._look_alikes = load, model, look_alikes
+        page = pathlib.Path(__file__).with_name("page.html").read_text(encoding="utf-8")
+        self._page = page.replace("{{name}}", name).replace("{{tabs}}", "" if look_alikes else "hidden")
+        self._counters = ServerCounters()
         self._batchers: dict[tuple[str, bool], MicroBatcher] = {}
         self._answering: list[asyncio.Task[None]] = []
 
@@ -148,7 +171,7 @@ class _Server:
                 max_wait_seconds=self._limits.max_wait_seconds,
                 most_seconds=_MOST_WAIT * self._limits.seconds_to_answer,
                 workers=1 if takes_long else 2,
-                observe=self._batches.observe,
+                observe=self._counters.batches.observe,
             )
             for signature in SIGNATURES
             for takes_long in (False, True)
@@ -167,22 +190,27 @@ class _Server:
 
     async def _look_for_versions(self) -> None:
         """Replaces the model by a newer version when there is one; of two, the older answers until the newer is ready."""
-        refused: pathlib.Path | None = None
+        seen: dict[pathlib.Path, str] = {}
+        refused: dict[pathlib.Path, str] = {}
         while True:
             await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
-            newest = newest_version(self._folder)
-            if newest is None or newest == refused or int(newest.name) <= self._model.number:
-                continue
-            try:
-                self._model = await asyncio.to_thread(self._ready, newest)
-                say(f"version {newest.name} answers from now on")
-            except TransferError as error:
-                say(f"version {newest.name} is not served, and version {self._model.number} answers on: {error}")
-                refused = newest
+            newer = [each for each in versions(self._folder) if int(each.name) > self._model.number]
+            before, seen = seen, {each: revision_of_files(sorted(each.rglob("*"))) for each in newer}
+            for version in newer:
+                # One that is still being copied changes between two looks, and one that was refused may be mended.
+                if before.get(version) != seen[version] or refused.get(version) == seen[version]:
+                    continue
+                try:
+                    self._model = await asyncio.to_thread(self._ready, version)
+                    say(f"version {version.name} answers from now on")
+                    break
+                except TransferError as error:
+                    say(f"version {version.name} is not served, and version {self._model.number} answers on: {error}")
+                    refused[version] = seen[version]
 
     def _ready(self, version: pathlib.Path) -> ServedModel:
         """Returns a version that has answered once, so that the first request does not wait for what it prepares."""
-        model = ServedModel(version, name=self._name)
+        model = self._load(version)
         for signature in SIGNATURES:
             model.ask(signature, [model.example()])
         return model
@@ -199,9 +227,7 @@ class _Server:
 
     async def metrics(self, request: Request) -> Response:
         """Returns the counters in Prometheus's format."""
-        return Response(
-            prometheus_client.generate_latest(self._registry), media_type=prometheus_client.CONTENT_TYPE_LATEST
-        )
+        return Response(self._counters.text(), media_type=CONTENT_TYPE)
 
     async def status(self, request: Request) -> Response:
         """Returns the state of the model, like TensorFlow Serving's GetModelStatus."""
@@ -240,14 +266,45 @@ class _Server:
             status = 400
             return Response(status_code=status)
         finally:
-            self._requests.labels(str(status)).inc()
-            self._seconds.observe(time.monotonic() - start)
+            self._counters.requests.labels(str(status)).inc()
+            self._counters.seconds.observe(time.monotonic() - start)
+
+    def require_index_of_model(self) -> None:
+        """Raises a DataError unless the version that answers now made the index."""
+        assert self._look_alikes is not None
+        self._look_alikes.index.require_same_network(self._model.identity, f"version {self._model.number} of the model")
+
+    async def similar(self, request: Request) -> Response:
+        """Answers with the images of the index that are nearest to each of a request, which is written as for `predict`."""
+        assert self._look_alikes is not None
+        count = request.query_params.get("count", str(_LOOK_ALIKES))
+        if not count.isdecimal() or not 1 <= int(count) <= _MOST_LOOK_ALIKES:
+            raise HTTPException(400, f"count: expected 1 to {_MOST_LOOK_ALIKES}. Received: {count:.20}.")
+        asked = await read_predict_request(request, await self._body(request), self._model.takes)
+        try:
+            self.require_index_of_model()
+        except DataError as error:  # a newer version has been swapped in
+            raise HTTPException(409, str(error)) from error
+        answers = await self._answers(dataclasses.replace(asked, signature="features"))
+        features = [answer["features"] for answer in answers]
+        found = await asyncio.to_thread(self._look_alikes.find, features, count=int(count))
+        return JSONResponse({"similar": found})
+
+    async def picture(self, request: Request) -> Response:
+        """Returns a small picture of an image of the index."""
+        assert self._look_alikes is not None
+        try:
+            jpeg = await asyncio.to_thread(self._look_alikes.picture, request.path_params["row"])
+        except DataError as error:
+            raise HTTPException(404, str(error)) from error
+        return Response(jpeg, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
 
     async def _answers(self, asked: PredictRequest) -> list[dict[str, Any]]:
         answering: list[asyncio.Future[Any]] = []
         try:
             answering = self._submit(asked, await self._sizes(asked.images))
-            answers = await asyncio.wait_for(asyncio.gather(*answering), self._limits.seconds_to_answer)
+            async with timeout(self._limits.seconds_to_answer):
+                answers = await asyncio.gather(*answering)
         except DataError as error:
             raise HTTPException(400, str(error)) from error
         except OverloadError as error:
@@ -288,8 +345,8 @@ class _Server:
         for answer in answers:
             names = model.task.names_in(answer)
             for name in names:
-                self._labels.labels(name).inc()
-            self._outliers.inc(answer["outlier"] > 1)
+                self._counters.labels.labels(name).inc()
+            self._counters.outliers.inc(answer["outlier"] > 1)
             if found := model.watch.add(names, answer["outlier"]):
                 say(found)
 
@@ -303,16 +360,14 @@ class _Server:
         if not length.isdecimal() or int(length) > limit:
             raise too_large
 
-        async def read() -> bytes:
-            body = bytearray()
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > limit:
-                    raise too_large
-            return bytes(body)
-
+        body = bytearray()
         try:
-            return await asyncio.wait_for(read(), self._limits.seconds_to_send)
+            async with timeout(self._limits.seconds_to_send):
+                async for chunk in request.stream():
+                    body += chunk
+                    if len(body) > limit:
+                        raise too_large
+            return bytes(body)
         except asyncio.TimeoutError as error:
             raise HTTPException(
                 408,
@@ -330,32 +385,10 @@ class _Server:
             )
 
 
-class _RequireToken:
-    """Refuses requests that do not show the secret, but for `/healthz`."""
-
-    def __init__(self, app: ASGIApp, *, token: str):
-        self._app, self._expected = app, f"Bearer {token}".encode()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes on what shows the secret."""
-        if scope["type"] == "http" and scope["path"] != "/healthz":
-            shown = dict(scope["headers"]).get(b"authorization", b"")
-            if not hmac.compare_digest(shown, self._expected):
-                refused = JSONResponse(
-                    {
-                        "error": "request: expected the header Authorization: Bearer TOKEN. Received: none, or another token."
-                    },
-                    status_code=401,
-                    headers={"WWW-Authenticate": "Bearer"},
-                )
-                await refused(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
-
-
 async def _error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return JSONResponse({"error": error.detail}, status_code=error.status_code, headers=error.headers)
+    said = error.detail.encode("utf-8", "replace").decode()  # what a client sent may have half a character
+    return JSONResponse({"error": said}, status_code=error.status_code, headers=error.headers)
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

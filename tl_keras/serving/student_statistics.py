@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tl_keras.builder import Student
 from tl_keras.data.base import Source
-from tl_keras.data.pipeline import evaluation_batches, evaluation_order
+from tl_keras.data.pipeline import evaluation_batches, evaluation_order, labels_of
 from tl_keras.data.splits import Splits
 from tl_keras.evaluation.calibration import Calibration
 from tl_keras.serving.outlier import OutlierModel, fit_outlier_model
@@ -195,7 +195,7 @@ def make_predict_fn(
             source,
             indices,
             transform=student.preprocess.evaluation_transform,
-            targets=tf.identity,
+            targets=labels_of(source),
             global_batch_size=global_batch_size,
         )
         return model.predict(batches.map(lambda images, labels: unpadded(images)), verbose=0)

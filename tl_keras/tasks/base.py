@@ -11,16 +11,18 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.config import DecisionConfig
-from tl_keras.config.choices import LabelKind, add_task_name, require_task_name
+from tl_keras.config.choices import LabelKind, LossName, add_task_name, require_task_name
+from tl_keras.evaluation.bootstrap import bootstrap_interval
 from tl_keras.evaluation.calibration import Calibration
 from tl_keras.evaluation.metrics import classification_lines, classification_metrics
 from tl_keras.evaluation.selection import EpochScore, EpochSelection
+from tl_keras.tasks.loss_recipe import LossRecipe
 
 # From targets and logits, each float32 (batch, outputs), to losses, float32 (batch,).
 LossFn = Callable[[Any, Any], Any]
 
-# More change the ends of an interval by less than their rounding.
-_RESAMPLES = 1000
+# Smallest probability that has a logarithm.
+_SMALLEST = 1e-12
 
 
 class Task(abc.ABC):
@@ -36,6 +38,7 @@ class Task(abc.ABC):
       output_name: Name of the output of exported models that `probabilities` makes.
       report_sections: Names of the parts of the report that make sense for the task, in their order, of those in
         `tl_keras.reporting.sections`.
+      losses: Names of the losses that `loss_of` knows, as in `--config.training.loss`, the task's own first; empty for one without.
       starts_from_zero: Whether the last layer's weights start as zeros, so that the first answer is the same for all images.
 
     Example:
@@ -62,6 +65,7 @@ class Task(abc.ABC):
     score_name: ClassVar[str] = "accuracy"
     output_name: ClassVar[str] = "probabilities"
     report_sections: ClassVar[tuple[str, ...]] = ()
+    losses: ClassVar[tuple[LossName, ...]] = ()
     starts_from_zero: ClassVar[bool] = False
 
     def with_labels(self, labels: np.ndarray) -> Task:
@@ -145,6 +149,36 @@ class Task(abc.ABC):
           class_weights: Weights of the classes, float32 (outputs,), or None.
         """
 
+    def loss_of(self, recipe: LossRecipe) -> LossFn:
+        """Returns the loss that a recipe asks for; as a rule `loss`. Override it if `losses` has several.
+
+        Args:
+          recipe: Recipe with one of the names in `losses`, or none.
+        """
+        return self.loss(label_smoothing=recipe.label_smoothing, class_weights=recipe.weights)
+
+    def sampling_weights(self, labels: np.ndarray, outputs: int) -> np.ndarray:
+        """Returns how often each training image is to be drawn for classes to come equally often, float64 (n,), with mean 1.
+
+        Args:
+          labels: Labels of the training images, as the source has them.
+          outputs: Number of logits.
+        """
+        weights = self.class_weights(labels, outputs).astype(np.float64)[labels]
+        return weights / weights.mean()
+
+    def imitation(self, taught: Any, logits: Any, *, temperature: float) -> Any:
+        """Returns how far logits are from those of a teacher, float32 (batch,), which distillation makes small.
+
+        As a rule it is half the mean square of their difference (Ba and Caruana 2014, "Do deep nets really need to be deep?").
+
+        Args:
+          taught: Logits of the teacher, calibrated, float32 (batch, outputs).
+          logits: Logits of the student, float32 (batch, outputs).
+          temperature: Temperature that softens the answers of both, above 0, where they are distributions.
+        """
+        return keras.ops.mean(keras.ops.square(logits - taught), axis=-1) / 2
+
     @abc.abstractmethod
     def metric(self) -> keras.metrics.Metric:
         """Returns the metric of an epoch, the higher the better, under the name `score_name`."""
@@ -168,15 +202,13 @@ class Task(abc.ABC):
         """
 
     def interval(self, logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-        """Returns the 95% interval of `score`, by the bootstrap over images (Efron 1979, the percentile method).
+        """Returns the 95% interval of `score`, by the bootstrap over images; see `tl_keras.evaluation.bootstrap`.
 
         Args:
           logits: Logits of the images, float32 (n, outputs), n at least 1.
           labels: Labels of the images, int64 (n,).
         """
-        draws = np.random.default_rng(0).integers(0, len(labels), (_RESAMPLES, len(labels)))
-        low, high = np.quantile([self.score(logits[drawn], labels[drawn]) for drawn in draws], (0.025, 0.975))
-        return float(low), float(high)
+        return bootstrap_interval(self.score, logits, labels)
 
     def baseline_score(self, train_labels: np.ndarray, labels: np.ndarray) -> float | None:
         """Returns the score of one answer for all images, taken from the training images; None if the task has no such answer.
@@ -211,6 +243,14 @@ class Task(abc.ABC):
         Args:
           logits: Logits, divided by the temperature, float32 (batch, outputs).
         """
+
+    def logits_of(self, answers: np.ndarray) -> np.ndarray:
+        """Returns logits of which simple models' answers are those of the task, float32 (n, outputs), as far as its score tells.
+
+        Args:
+          answers: Probabilities of the classes or labels, or numbers in their unit, float64 (n, classes, labels or columns).
+        """
+        return np.log(np.maximum(answers, _SMALLEST)).astype(np.float32)
 
     def class_probabilities(self, probabilities: np.ndarray) -> np.ndarray:
         """Returns the probability of each class, float32 (n, classes), by which predictions are ranked and measured.
@@ -331,7 +371,7 @@ def register_task(task: Task) -> None:
       task: Task; it takes the place of one with the same name.
     """
     _TASKS[task.name] = task
-    add_task_name(task.name, task.label_kind)
+    add_task_name(task.name, task.label_kind, task.losses)
 
 
 def task_named(name: str) -> Task:

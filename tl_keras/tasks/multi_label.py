@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tl_keras.config.choices import LabelKind
+from tl_keras.config.choices import LabelKind, LossName
 from tl_keras.console import printable
 from tl_keras.evaluation.average_precision import (
     UNKNOWN,
@@ -25,9 +25,19 @@ from tl_keras.evaluation.highest_score import HighestScore, error_of_part
 from tl_keras.evaluation.selection import EpochScore, EpochSelection
 from tl_keras.tasks.base import LossFn, Task, register_task
 from tl_keras.tasks.epoch_metrics import MeanAveragePrecision
+from tl_keras.tasks.loss_recipe import (
+    LabelLoss,
+    LossRecipe,
+    label_asymmetric,
+    label_cross_entropy,
+    label_focal,
+    over_known_labels,
+)
 
 # Largest weight of an image that has a rare label, beyond which a few images would be all that is learnt.
 _LARGEST_WEIGHT = 10.0
+
+_LOSSES_OF_LABELS: dict[str, LabelLoss] = {"focal": label_focal, "asymmetric": label_asymmetric}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +65,7 @@ class MultiLabel(Task):
     name: ClassVar[str] = "multi_label"
     label_kind: ClassVar[LabelKind] = "labels"
     score_name: ClassVar[str] = "mean_average_precision"
+    losses: ClassVar[tuple[LossName, ...]] = ("cross_entropy", "focal", "asymmetric")
     report_sections: ClassVar[tuple[str, ...]] = ("labels",)
 
     def with_labels(self, labels: np.ndarray) -> MultiLabel:
@@ -105,20 +116,26 @@ class MultiLabel(Task):
           label_smoothing: 0 to below 1; targets become this part nearer to one half.
           class_weights: Weights of having a label, against lacking it, float32 (labels,); None for equal ones.
         """
+        return over_known_labels(label_cross_entropy, label_smoothing=label_smoothing, class_weights=class_weights)
 
-        def loss(targets: Any, logits: Any) -> Any:
-            ops = keras.ops
-            unknown = ops.isnan(targets)
-            has = ops.where(unknown, ops.zeros_like(targets), targets)
-            has = has * (1 - label_smoothing) + label_smoothing / 2
-            of_having = -ops.log_sigmoid(logits)
-            each = has * of_having * (1.0 if class_weights is None else class_weights) + (1 - has) * (
-                of_having + logits
-            )
-            known = ops.cast(ops.logical_not(unknown), each.dtype)
-            return ops.sum(each * known, axis=-1) / ops.maximum(ops.sum(known, axis=-1), 1.0)
+    def loss_of(self, recipe: LossRecipe) -> LossFn:
+        """Returns binary cross-entropy, focal loss or asymmetric loss, averaged over the labels that are known of an image."""
+        if recipe.name not in _LOSSES_OF_LABELS:
+            return super().loss_of(recipe)
+        return over_known_labels(
+            _LOSSES_OF_LABELS[recipe.name], label_smoothing=recipe.label_smoothing, class_weights=recipe.weights
+        )
 
-        return loss
+    def sampling_weights(self, labels: np.ndarray, outputs: int) -> np.ndarray:
+        """Returns how often each training image is to be drawn, float64 (n,), with mean 1: by the rarest label that it has.
+
+        It is the inverse frequency of that label, or of having none, at most ten times that of the most frequent.
+        """
+        has = np.concatenate([labels == 1, ~(labels == 1).any(axis=1, keepdims=True)], axis=1)
+        frequencies = has.mean(axis=0)
+        rarest = np.where(has, frequencies, 1.0).min(axis=1)
+        weights = 1 / np.maximum(rarest, rarest.max() / _LARGEST_WEIGHT)
+        return weights / weights.mean()
 
     def metric(self) -> keras.metrics.Metric:
         """Returns the mean average precision."""
@@ -169,6 +186,10 @@ class MultiLabel(Task):
         """Returns the calibrated probability of each label."""
         temperatures = tf.constant(self.temperatures or (1.0,), logits.dtype)
         return tf.sigmoid(logits / temperatures)
+
+    def logits_of(self, answers: np.ndarray) -> np.ndarray:
+        """Returns the log odds of each label."""
+        return (super().logits_of(answers) - super().logits_of(1 - answers)).astype(np.float32)
 
     def answers(self, probabilities: tf.Tensor, class_names: Sequence[str]) -> dict[str, tf.Tensor]:
         """Returns `probabilities` and `thresholds`, and the `labels` that are found with their `scores`, the likeliest first.

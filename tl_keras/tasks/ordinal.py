@@ -137,6 +137,11 @@ class Ordinal(Task):
         beyond = tf.exp(tf.cumsum(tf.math.log_sigmoid(logits), axis=-1))
         return tf.concat([1 - beyond[:, :1], beyond[:, :-1] - beyond[:, 1:], beyond[:, -1:]], axis=-1)
 
+    def logits_of(self, answers: np.ndarray) -> np.ndarray:
+        """Returns the log odds of each step, of an image that has reached it, by the probabilities of the classes."""
+        beyond = np.cumsum(answers[:, ::-1], axis=1)[:, ::-1][:, 1:]
+        return super().logits_of(beyond) - super().logits_of(answers[:, :-1])
+
     def answers(self, probabilities: tf.Tensor, class_names: Sequence[str]) -> dict[str, tf.Tensor]:
         """Returns `label`, the median class, its `score`, `grade` (its position), `expected_grade` and `probabilities`."""
         at_most = tf.cumsum(probabilities, axis=-1)

@@ -11,14 +11,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tl_keras.config.choices import LabelKind
+from tl_keras.config.choices import LabelKind, LossName
 from tl_keras.console import printable
-from tl_keras.errors import ConfigError
 from tl_keras.evaluation.calibration import Calibration
 from tl_keras.evaluation.highest_score import HighestScore, error_of_r2
 from tl_keras.evaluation.numbers import COVERAGE, half_widths, number_metrics, r_squared, shares_that_held
 from tl_keras.evaluation.selection import EpochScore, EpochSelection
 from tl_keras.tasks.base import LossFn, Task, register_task
+from tl_keras.tasks.loss_recipe import LossRecipe
 
 # Edges of the tenths of the predictions, by which a change of the answers is noticed.
 _TENTHS = np.arange(1, 10) / 10
@@ -59,6 +59,7 @@ class Regression(Task):
     label_kind: ClassVar[LabelKind] = "numbers"
     score_name: ClassVar[str] = "r2"
     output_name: ClassVar[str] = "values"
+    losses: ClassVar[tuple[LossName, ...]] = ("huber", "squared")
     report_sections: ClassVar[tuple[str, ...]] = ("numbers",)
     # Random weights give each image an error of its own, of which few images take back little: R² began at -0.9.
     starts_from_zero: ClassVar[bool] = True
@@ -102,10 +103,8 @@ class Regression(Task):
         return tf.cast((labels - means) / deviations, tf.float32)
 
     def class_weights(self, labels: np.ndarray, outputs: int) -> np.ndarray:
-        """Raises a ConfigError, because numbers have no classes."""
-        raise ConfigError(
-            "class_weights: expected none for task regression. Received: balanced. Numbers have no classes; leave it out."
-        )
+        """Returns ones, float32 (outputs,), because numbers have no classes; configs that ask for more are refused."""
+        return np.ones(outputs, np.float32)
 
     def loss(self, *, label_smoothing: float, class_weights: np.ndarray | None) -> LossFn:
         """Returns Huber's loss (1964) on standardised numbers: squared up to one standard deviation, then linear.
@@ -114,12 +113,13 @@ class Regression(Task):
           label_smoothing: Not used, since numbers have no classes.
           class_weights: Not used.
         """
+        return keras.losses.huber
 
-        def loss(targets: Any, logits: Any) -> Any:
-            error = keras.ops.abs(targets - logits)
-            return keras.ops.mean(keras.ops.where(error <= 1, 0.5 * error**2, error - 0.5), axis=-1)
-
-        return loss
+    def loss_of(self, recipe: LossRecipe) -> LossFn:
+        """Returns Huber's loss or half the mean square, which are equal for errors below a standard deviation."""
+        if recipe.name == "squared":
+            return lambda targets, logits: keras.losses.mean_squared_error(targets, logits) / 2
+        return super().loss_of(recipe)
 
     def metric(self) -> keras.metrics.Metric:
         """Returns R², averaged over the columns."""
@@ -153,6 +153,10 @@ class Regression(Task):
             return values
         medians, shares = (tf.constant(values, logits.dtype) for values in (self.medians, self.shares))
         return medians + shares * (values - medians)
+
+    def logits_of(self, answers: np.ndarray) -> np.ndarray:
+        """Returns the standardised numbers."""
+        return ((answers - np.array(self.means)) / np.array(self.deviations)).astype(np.float32)
 
     def answers(self, probabilities: tf.Tensor, class_names: Sequence[str]) -> dict[str, tf.Tensor]:
         """Returns `values`, and both ends `low` and `high` of their 90% interval, each float32 (batch, columns)."""

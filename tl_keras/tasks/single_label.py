@@ -11,11 +11,13 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.config import DecisionConfig
+from tl_keras.config.choices import LossName
 from tl_keras.evaluation.calibration import Calibration, calibrate
 from tl_keras.evaluation.metrics import accuracy_interval, hides_rare_classes
 from tl_keras.evaluation.selection import EpochScore, EpochSelection
 from tl_keras.tasks.base import LossFn, Task, register_task
 from tl_keras.tasks.decision import Decision, decision_lines
+from tl_keras.tasks.loss_recipe import LossRecipe, focal, logit_adjusted
 
 _TOP_K = 5
 
@@ -42,6 +44,7 @@ class SingleLabel(Task):
     decision: Decision | None = None
 
     name: ClassVar[str] = "single_label"
+    losses: ClassVar[tuple[LossName, ...]] = ("cross_entropy", "focal", "logit_adjustment")
     report_sections: ClassVar[tuple[str, ...]] = ("decision", "classes", "examples", "calibration")
 
     def with_decision(self, config: DecisionConfig, class_names: Sequence[str]) -> SingleLabel:
@@ -102,6 +105,18 @@ class SingleLabel(Task):
             return losses * keras.ops.sum(targets * class_weights, axis=-1)
 
         return loss
+
+    def loss_of(self, recipe: LossRecipe) -> LossFn:
+        """Returns cross-entropy, focal loss or logit-adjusted cross-entropy."""
+        if recipe.name == "focal":
+            return focal(recipe)
+        plain = super().loss_of(recipe)
+        return logit_adjusted(plain, recipe) if recipe.name == "logit_adjustment" else plain
+
+    def imitation(self, taught: Any, logits: Any, *, temperature: float) -> Any:
+        """Returns the divergence of softened answers, scaled so that its gradient is that of logits (Hinton et al. 2015, 2.1)."""
+        answers, wanted = (keras.ops.log_softmax(each / temperature, axis=-1) for each in (logits, taught))
+        return temperature**2 * keras.ops.sum(keras.ops.exp(wanted) * (wanted - answers), axis=-1)
 
     def metric(self) -> keras.metrics.Metric:
         """Returns the accuracy."""

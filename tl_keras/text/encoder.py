@@ -15,6 +15,9 @@ import numpy as np
 
 from tl_keras.backbones.specs import BlockSpec
 
+# Name of the layer whose outputs are the vectors of the tokens.
+TOKEN_EMBEDDING = "token_embedding"
+
 _PADDING = 0
 _LEAST_TOKENS = 1e-9  # as sentence-transformers divides, where a text has no token
 
@@ -109,7 +112,7 @@ def build_encoder(spec: EncoderSpec, *, tokens: int | None = None) -> keras.Mode
 def _embeddings(ids: keras.KerasTensor, spec: EncoderSpec) -> keras.KerasTensor:
     """Returns the tokens' vectors; those of the positions include that of the first segment, the only one of a single text."""
     positions = keras.ops.cumsum(keras.ops.ones_like(ids), axis=1) - 1
-    words = keras.layers.Embedding(spec.vocabulary, spec.width, name="token_embedding")(ids)
+    words = keras.layers.Embedding(spec.vocabulary, spec.width, name=TOKEN_EMBEDDING)(ids)
     places = keras.layers.Embedding(spec.positions, spec.width, name="position_embedding")(positions)
     x = keras.layers.Add(name="embeddings_add")([words, places])
     x = keras.layers.LayerNormalization(epsilon=spec.epsilon, name="embeddings_norm")(x)
@@ -161,7 +164,7 @@ def set_published_weights(encoder: keras.Model, spec: EncoderSpec, tensors: Mapp
     apart = (heads, width // heads)
     places, segments = found("embeddings.position_embeddings.weight", "embeddings.token_type_embeddings.weight")
     values = {
-        "token_embedding": found("embeddings.word_embeddings.weight"),
+        TOKEN_EMBEDDING: found("embeddings.word_embeddings.weight"),
         "position_embedding": [places + segments[0]],
         "embeddings_norm": found("embeddings.LayerNorm.weight", "embeddings.LayerNorm.bias"),
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from tl_keras.backbones.preprocessing import Preprocess
-from tl_keras.config import FEWEST_STEPS, epochs_for
 from tl_keras.console import number_of
 from tl_keras.training.preparation import PreparedRun
 
@@ -29,11 +28,27 @@ def announcement(prepared: PreparedRun) -> str:
     lines = [
         f"teacher {teacher.describe()}, {_input_of(teacher.preprocess)}; method {method}: {_REASONS[method]}.",
         f"{steps[0].upper()}{steps[1:]}",
-        f"{prepared.source.noun}s: {len(splits.train)} train, {len(splits.validation)} validation, {len(splits.test)} test. "
-        f"Device: {hardware.description}, because {hardware.reason}.",
+        f"{prepared.source.noun}s: {len(prepared.images.labelled)} train, {len(splits.validation)} validation, "
+        f"{len(splits.test)} test. Device: {hardware.description}, because {hardware.reason}.",
+        *_distillation(prepared),
+        *([f"{given.describe()}."] if (given := prepared.images.pseudo_labels) else []),
         *_cautions(prepared),
     ]
     return "\n".join(lines)
+
+
+def _distillation(prepared: PreparedRun) -> list[str]:
+    """Returns a sentence on what is learnt of a teacher run, if there is one."""
+    teacher_run, options, views = prepared.teacher_run, prepared.config.distillation, prepared.views_per_image
+    if teacher_run is None:
+        return []
+    beside = len(prepared.images.distilled)
+    added = f", for {number_of(beside, 'image')} without labels too" if beside else ""
+    seen = "of the views that the student sees" if views else "of the plain images"
+    return [
+        f"teacher run {teacher_run.path}: its answers {seen} are {options.weight:.0%} of the loss{added}, at temperature "
+        f"{options.temperature:g}."
+    ]
 
 
 def freeze_table(prepared: PreparedRun) -> str:
@@ -53,12 +68,8 @@ def _cautions(prepared: PreparedRun) -> list[str]:
     method, random_weights = config.model.method, student.teacher.weights == "none"
     cautions = []
     head, *later = prepared.phases
-    training = config.training
-    by_number = epochs_for(
-        len(prepared.splits.train), global_batch_size=training.global_batch_size, steps=FEWEST_STEPS["fine-tuning"]
-    )
-    chosen = training.epochs != by_number  # who chose none reads the phases and misses none
-    if chosen and head.epochs > (counted := sum(phase.epochs for phase in later)) > 0:
+    counted = sum(phase.epochs for phase in later)
+    if prepared.head_left_open and head.epochs > counted > 0:  # who chose none or both is not surprised
         cautions.append(
             f"epochs: {number_of(counted, 'epoch')} of fine-tuning (--epochs), and before them {head.epochs} of the head on "
             "frozen layers (--head_epochs)."

@@ -19,6 +19,7 @@ from tl_keras.evaluation.selection import EpochScore, EpochSelection
 from tl_keras.runs.records import EpochRecord, Progress
 from tl_keras.runs.stopwatch import Stopwatch
 from tl_keras.training.checkpoints import save_checkpoint, values_of
+from tl_keras.training.time_left import TimeLeft
 
 # Number of lines that a phase leaves in a log file.
 _LINES_A_PHASE = 5
@@ -42,6 +43,7 @@ class ProgressBar(keras.callbacks.Callback):
       cached: Whether an epoch reads cached features of frozen layers and no images.
       score_name: Name of the task's score, which is that of the metric.
       noun: Word for one input, see `Source.noun`.
+      time_left: Time that the run takes after the phase.
     """
 
     def __init__(
@@ -55,8 +57,10 @@ class ProgressBar(keras.callbacks.Callback):
         cached: bool = False,
         score_name: str,
         noun: str = "image",
+        time_left: TimeLeft,
     ):
         super().__init__()
+        self._time_left = time_left
         self._images_per_epoch = images_per_epoch
         self._global_batch_size = global_batch_size
         self._last_epoch = last_epoch
@@ -73,7 +77,6 @@ class ProgressBar(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         seconds_an_epoch = (time.perf_counter() - self._began) / (epoch + 1 - self._first_epoch)
-        # Of this phase; other phases and the exports have lines of their own.
         left = seconds_an_epoch * (self._last_epoch - epoch - 1)
         line = self._line(epoch, logs, left=left, seconds_an_epoch=seconds_an_epoch)
         every = max(1, -(-(self._last_epoch - self._first_epoch) // _LINES_A_PHASE))
@@ -92,11 +95,13 @@ class ProgressBar(keras.callbacks.Callback):
 
     def _line(self, epoch: int, logs: Any, *, left: float, seconds_an_epoch: float) -> str:
         score = self._score_name
-        ahead = f", {left:.0f} s of the phase left" if epoch + 1 < self._last_epoch else ""
+        ahead = f", {self._time_left.in_words(left)}" if epoch + 1 < self._last_epoch else ""
+        measured = ""
+        if "val_loss" in logs:  # none is held back in training on all labelled images
+            measured = f"validation loss {logs['val_loss']:.4f}  {in_words(score)} {logs[f'val_{score}']:.4f}  "
         return (
             f"epoch {epoch + 1}/{self._last_epoch}  loss {logs['loss']:.4f}  {in_words(score)} {logs[score]:.4f}  "
-            f"validation loss {logs['val_loss']:.4f}  {in_words(score)} {logs[f'val_{score}']:.4f}  "
-            f"{self._images_per_epoch / seconds_an_epoch:.0f} {self._what}/s{ahead}"
+            f"{measured}{self._images_per_epoch / seconds_an_epoch:.0f} {self._what}/s{ahead}"
         )
 
 

@@ -132,6 +132,30 @@ class FeatureCache:
                 keep.clear()
         return ""
 
+    def take_over(self, other: pathlib.Path) -> None:
+        """Moves the rows of another cache here.
+
+        Args:
+          other: Folder of that cache, to which nobody adds; it is removed.
+
+        Raises:
+          WorkdirError: There is no room for them.
+        """
+        for folder in sorted(other.glob(_KIND)):
+            described = (folder / "kind.json").read_text(encoding="utf-8")
+            facts = json.loads(described)
+            mine = FeatureRows(
+                self.folder / folder.name, RowSpec(tuple(map(tuple, facts["shapes"])), facts["dtype"]), described
+            )
+            with mine.locked():
+                nbytes = _size(folder)
+                if reason := self.make_room(nbytes, needed=nbytes, keep=mine):
+                    raise WorkdirError(f"cache: expected room for the features of the images. Received: {reason}.")
+                for name in ("rows", "index"):
+                    with (folder / name).open("rb") as source, (mine.folder / name).open("ab") as file:
+                        shutil.copyfileobj(source, file)
+        shutil.rmtree(other)
+
 
 class FeatureRows:
     """The rows of one kind on disk.

@@ -13,16 +13,28 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tl_keras.backbones.preprocessing import Preprocess
 from tl_keras.backbones.weights import fingerprint
 from tl_keras.builder import Student
+from tl_keras.config import TransferConfig
 from tl_keras.console import Level, say
-from tl_keras.data.base import Source, on_host, ordered
+from tl_keras.data.base import Source
 from tl_keras.data.batch_shard import BatchShard
-from tl_keras.data.pipeline import epoch_shuffle_seed, over_epochs, steps_per_epoch, view_batches, view_of_epoch
+from tl_keras.data.order import on_host, ordered
+from tl_keras.data.pipeline import (
+    TargetFn,
+    epoch_shuffle_seed,
+    over_epochs,
+    steps_per_epoch,
+    view_batches,
+    view_of_epoch,
+)
 from tl_keras.data.progress_bar import progress_bar
 from tl_keras.training.feature_cache import FeatureCache, FeatureRows, RowReader, RowSpec
 from tl_keras.training.forward import Forward, fastest_forward
 from tl_keras.training.split_student import SplitStudent, between
+from tl_keras.training.versions import versions
+from tl_keras.user_folders import cache_folder
 
 # Number of images that go through the frozen layers together: enough to keep every core busy, few enough for its cache.
 _BATCH = 32
@@ -68,7 +80,7 @@ class ViewsOfImages:
 
     def wanted(self) -> list[np.ndarray]:
         """Returns the indices, ascending, of the images that are needed in each view."""
-        return [np.union1d(self.evaluated, self.trained), *[np.sort(self.trained)] * (self.views - 1)]
+        return [np.union1d(self.evaluated, self.trained), *[np.unique(self.trained)] * (self.views - 1)]
 
     def key(self, view: int, index: int) -> bytes:
         """Returns the key of one view of one image in the cache, 32 bytes, from its content and its variation."""
@@ -104,33 +116,33 @@ class Features:
 
     def training_batches(
         self,
-        source: Source,
         indices: np.ndarray,
         *,
-        targets: Callable[[tf.Tensor], tf.Tensor],
+        targets: TargetFn,
         global_batch_size: int,
         seed: int,
         first_epoch: int,
         last_epoch: int,
+        weights: np.ndarray | None = None,
         shard: BatchShard | None = None,
     ) -> tf.data.Dataset:
         """Returns the batches of `tl_keras.data.pipeline.training_batches` as the frozen layers' outputs."""
-        rows, to_example = on_host(self.rows), self._to_example(source, targets)
+        rows, to_example = on_host(self.rows), self._to_example(targets)
 
         def batches_of_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
-            order = ordered(indices, shuffle_seed=epoch_shuffle_seed(seed, epoch))
-            rows_of_view = rows[view_of_epoch(epoch, len(self.rows))]
-            examples = tf.data.Dataset.from_tensor_slices((order, tf.gather(rows_of_view, order)))
-            return _sharded(examples, shard, len(indices), global_batch_size).map(to_example)
+            order = ordered(indices, shuffle_seed=epoch_shuffle_seed(seed, epoch), weights=weights)
+            view = view_of_epoch(epoch, len(self.rows))
+            examples = tf.data.Dataset.from_tensor_slices((order, tf.gather(rows[view], order)))
+            batches = _sharded(examples, shard, len(indices), global_batch_size)
+            return batches.map(lambda *example: to_example(view, *example))
 
         return over_epochs(batches_of_epoch, first_epoch, last_epoch, steps_per_epoch(len(indices), global_batch_size))
 
     def evaluation_batches(
         self,
-        source: Source,
         indices: np.ndarray,
         *,
-        targets: Callable[[tf.Tensor], tf.Tensor],
+        targets: TargetFn,
         global_batch_size: int,
         shard: BatchShard | None = None,
     ) -> tf.data.Dataset:
@@ -138,17 +150,18 @@ class Features:
         order = np.sort(indices)
         examples = tf.data.Dataset.from_tensor_slices((order, self.rows[0, order]))
         batches = _sharded(examples, shard, len(order), global_batch_size)
-        return batches.map(self._to_example(source, targets)).prefetch(1)
+        plain, to_example = tf.constant(0, tf.int64), self._to_example(targets)
+        return batches.map(lambda *example: to_example(plain, *example)).prefetch(1)
 
-    def _to_example(self, source: Source, targets: Callable[[tf.Tensor], tf.Tensor]) -> Callable[..., Any]:
-        labels, shapes = on_host(source.labels), self.reader.spec.shapes
+    def _to_example(self, targets: TargetFn) -> Callable[..., Any]:
+        shapes = self.reader.spec.shapes
 
-        def to_example(indices: tf.Tensor, rows: tf.Tensor, *weights: tf.Tensor) -> tuple[Any, ...]:
+        def to_example(view: tf.Tensor, indices: tf.Tensor, rows: tf.Tensor, *weights: tf.Tensor) -> tuple[Any, ...]:
             tensors = tf.numpy_function(self.reader, [rows], [tf.float32] * len(shapes))
             tensors = tuple(
                 tf.ensure_shape(tensor, (None, *shape)) for tensor, shape in zip(tensors, shapes, strict=True)
             )
-            return tensors if len(tensors) > 1 else tensors[0], targets(tf.gather(labels, indices)), *weights
+            return tensors if len(tensors) > 1 else tensors[0], targets(indices, view), *weights
 
         return tf.autograph.experimental.do_not_convert(to_example)
 
@@ -353,6 +366,30 @@ class FeatureStore:
             for first in range(0, len(indices), _BATCH):
                 batch = indices[first : first + _BATCH]
                 yield view, batch, start.reader(start.rows[view, batch])
+
+
+def feature_store_of(
+    config: TransferConfig, backbone: str, preprocess: Preprocess, images: ViewsOfImages, *, once: bool = False
+) -> FeatureStore:
+    """Returns the store in which runs with a config keep what the frozen layers of a network make of some images.
+
+    Args:
+      config: Config whose cache is used.
+      backbone: Name of the architecture.
+      preprocess: Preprocessing from an image to its input.
+      images: The images, and the views of them.
+      once: Whether the features are read only once; see `FeatureStore`.
+    """
+    kind = {
+        "backbone": backbone,
+        "backend": keras.backend.backend(),
+        "preprocess": preprocess.to_json(),
+        "versions": versions(),
+    }
+    cache = FeatureCache(cache_folder(config.cache.folder), limit_gib=config.cache.limit_gib)
+    return FeatureStore(
+        cache, images, kind, inference_engine=config.cache.inference_engine, dtype=config.cache.dtype, once=once
+    )
 
 
 def _sharded(

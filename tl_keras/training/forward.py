@@ -29,6 +29,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tl_keras.console import first_line
 from tl_keras.errors import DependencyError, TrainingError
 from tl_keras.files import replacing
 from tl_keras.training.frozen_graph import frozen_graph
@@ -166,9 +167,8 @@ class _Candidates:
             call = self.call(engine)
             given = call([array[:_IMAGES_TO_COMPARE] for array in self.example])
         except Exception as error:  # engines raise errors of any type on a model that they cannot run
-            line = (str(error).splitlines() or [type(error).__name__])[0]
             raise TrainingError(
-                f"inference_engine: expected {engine} to run the model. Received: {line} Use auto."
+                f"inference_engine: expected {engine} to run the model. Received: {first_line(error)}. Use auto."
             ) from error
         difference = max(
             float(np.abs(array - expected).max() / max(np.abs(expected).max(), np.finfo(np.float32).tiny))

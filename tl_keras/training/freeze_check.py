@@ -46,15 +46,15 @@ class FreezeCheck(keras.callbacks.Callback):
         self._trained = [*plan.trained_weights(student.backbone), *head]
         self._before: list[bytes] = []
         self._still: dict[int, bytes] = {}
-        self._stepped = False
+        self._steps = 0
 
     def on_train_begin(self, logs: Any = None) -> None:
         self._before = digests(self._frozen)
         self._still = {i: _digest(weight) for i, weight in enumerate(self._trained)}
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        if not self._stepped:
-            self._stepped = True
+        self._steps += 1
+        if self._steps == 1:
             settle(self.model)
             self._require_frozen()
         if self._still:
@@ -62,7 +62,7 @@ class FreezeCheck(keras.callbacks.Callback):
             self._still = {i: seen for i, seen in self._still.items() if _digest(self._trained[i]) == seen}
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        if self._still:
+        if self._still and self._steps > 1:  # the first step moves but one of LoRA's two matrices
             raise TrainingError(
                 f"freeze plan: expected every trained weight to move in the first epoch of phase {self._phase}. Received: "
                 f"{_names(self._trained[i] for i in self._still)} unmoved. {self._remedy}"

@@ -17,22 +17,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tl_keras.builder import Student
-from tl_keras.config import TransferConfig
-from tl_keras.console import say
+from tl_keras.backbones.preprocessing import Preprocess
+from tl_keras.console import number_of, say
 from tl_keras.data.batch_shard import BatchShard
 from tl_keras.data.decoded import held_decoded
-from tl_keras.data.pipeline import evaluation_batches, training_batches
+from tl_keras.data.pipeline import TargetFn, evaluation_batches, labels_of, training_batches
 from tl_keras.data.sources import Source
 from tl_keras.freezing import FreezePlan
 from tl_keras.serving.student_statistics import PredictFn, make_predict_fn
-from tl_keras.training.feature_cache import FeatureCache
-from tl_keras.training.features import Features, FeatureStore, ViewsOfImages
+from tl_keras.training.distillation import distilled_targets
+from tl_keras.training.features import Features, FeatureStore, ViewsOfImages, feature_store_of
 from tl_keras.training.preparation import PreparedRun
 from tl_keras.training.split_student import SplitStudent
 from tl_keras.training.transforms import training_transform
-from tl_keras.training.versions import versions
-from tl_keras.user_folders import cache_folder
 
 # Bytes that a laptop does not notice.
 _MEMORY_FOR_VALIDATION = 2**27
@@ -44,10 +41,12 @@ class PhaseInputs(abc.ABC):
     Attributes:
       cached: Whether the batches hold activations of the frozen layers; otherwise images.
       source: Source of the images; some of them may be held in memory.
+      forward_seconds: Seconds that an image took through the layers that a step computes, where that was measured.
     """
 
     cached: bool
     source: Source
+    forward_seconds: float | None = None
 
     @abc.abstractmethod
     def training_batches(
@@ -98,13 +97,17 @@ class ImageInputs(PhaseInputs):
     Args:
       prepared: The run.
       source: Source of the images; those that each epoch reads may be held decoded.
+      targets: Targets of images that are trained on, and of those that are measured.
+      views: Number of views per training image that epochs show in turn; 0 for a new one in each epoch.
     """
 
     cached = False
 
-    def __init__(self, prepared: PreparedRun, source: Source):
+    def __init__(self, prepared: PreparedRun, source: Source, targets: tuple[TargetFn, TargetFn], *, views: int):
         self.source = source
         self._prepared = prepared
+        self._views = views
+        self._trained, self._measured = targets
 
     def training_batches(
         self, first_epoch: int, last_epoch: int, *, shard: BatchShard | None = None
@@ -114,17 +117,18 @@ class ImageInputs(PhaseInputs):
         config, student = prepared.config, prepared.student
         batches = training_batches(
             self.source,
-            prepared.splits.train,
-            transform=_training_transform(prepared),
-            targets=prepared.targets,
+            prepared.images.trained,
+            transform=_training_transform(prepared, student.preprocess),
+            targets=self._trained,
             global_batch_size=config.training.global_batch_size,
             seed=config.seed,
             first_epoch=first_epoch,
             last_epoch=last_epoch,
-            views=prepared.views_per_image,
+            views=self._views,
             plain=None if config.model.method == "replicate" else student.preprocess.evaluation_transform,
             mixup=config.data.mixup,
             cutmix=config.data.cutmix,
+            weights=prepared.sampling_weights,
             shard=shard,
         )
         return self._without_padding(batches)
@@ -135,7 +139,7 @@ class ImageInputs(PhaseInputs):
             self.source,
             indices,
             transform=self._prepared.student.preprocess.evaluation_transform,
-            targets=self._prepared.targets,
+            targets=self._measured,
             global_batch_size=self._prepared.config.training.global_batch_size,
             shard=shard,
         )
@@ -169,13 +173,17 @@ class FeatureInputs(PhaseInputs):
       prepared: The run.
       features: Activations of all images of the run.
       split: The student in two parts, at the cut of the features.
+      targets: Targets of images that are trained on, and of those that are measured.
     """
 
     cached = True
 
-    def __init__(self, prepared: PreparedRun, features: Features, split: SplitStudent):
+    def __init__(
+        self, prepared: PreparedRun, features: Features, split: SplitStudent, targets: tuple[TargetFn, TargetFn]
+    ):
         self.source = prepared.source
         self._prepared = prepared
+        self._trained, self._measured = targets
         self._features = features
         self._split = split
 
@@ -184,13 +192,13 @@ class FeatureInputs(PhaseInputs):
     ) -> tf.data.Dataset:
         """Implements `PhaseInputs.training_batches`."""
         return self._features.training_batches(
-            self.source,
-            self._prepared.splits.train,
-            targets=self._prepared.targets,
+            self._prepared.images.trained,
+            targets=self._trained,
             global_batch_size=self._prepared.config.training.global_batch_size,
             seed=self._prepared.config.seed,
             first_epoch=first_epoch,
             last_epoch=last_epoch,
+            weights=self._prepared.sampling_weights,
             shard=shard,
         )
 
@@ -198,7 +206,7 @@ class FeatureInputs(PhaseInputs):
         """Implements `PhaseInputs.evaluation_batches`."""
         batch_size = self._prepared.config.training.global_batch_size
         return self._features.evaluation_batches(
-            self.source, indices, targets=self._prepared.targets, global_batch_size=batch_size, shard=shard
+            indices, targets=self._measured, global_batch_size=batch_size, shard=shard
         )
 
     def predict_fn(self) -> PredictFn:
@@ -221,77 +229,82 @@ def open_inputs(prepared: PreparedRun, *, hold_decoded: bool = True) -> tuple[Ph
     Raises:
       WorkdirError: The disk of the cache is full.
     """
-    features = _features_of_phases(prepared)
+    store = feature_store(prepared)
+    features = _features_of_phases(prepared, store) if store else {}
     source = prepared.source
     if hold_decoded and any(phase.plan not in features for phase in prepared.phases):
         source = held_decoded(
             source,
-            np.concatenate([prepared.splits.train, prepared.splits.validation]),
+            np.unique(np.concatenate([prepared.images.trained, prepared.splits.validation])),
             prepared.images.inspection,
             decode=prepared.student.preprocess.decode,
             limit_gib=prepared.config.cache.decoded_gib,
         )
-    on_images = ImageInputs(prepared, source)
-    return tuple(
-        FeatureInputs(prepared, features[phase.plan], prepared.models.split(prepared.student, phase.plan))
-        if phase.plan in features
-        else on_images
-        for phase in prepared.phases
-    )
+    targets, seconds = _targets(prepared), store.seconds_a_row if store else {}
+    inputs: list[PhaseInputs] = []
+    for phase in prepared.phases:
+        split = prepared.models.split(prepared.student, phase.plan)
+        if phase.plan in features:
+            cached = FeatureInputs(prepared, features[phase.plan], split, targets)
+            cached.forward_seconds = sum(each for at, each in seconds.items() if at > split.position) or None
+            inputs.append(cached)
+        else:
+            on_images = ImageInputs(prepared, source, targets, views=prepared.views_per_image)
+            on_images.forward_seconds = sum(seconds.values()) or None
+            inputs.append(on_images)
+    return tuple(inputs)
 
 
 def feature_store(prepared: PreparedRun) -> FeatureStore | None:
     """Returns the store of frozen layers' activations, or None if each epoch must compute them."""
-    config, student, images = prepared.config, prepared.student, prepared.images
-    views = prepared.views_per_image
+    config, student, views = prepared.config, prepared.student, prepared.views_per_image
     if not config.cache.enabled or config.model.method == "replicate":
         return None
     if config.data.mixup or config.data.cutmix or views > max(phase.epochs for phase in prepared.phases):
         say("frozen layers: computed at every step, because each epoch sees the images in another way")
         return None
-    of_run = ViewsOfImages(
+    evaluated = np.concatenate([prepared.splits.validation, prepared.splits.test])
+    images = _views(prepared, student.preprocess, views=views, evaluated=evaluated)
+    return feature_store_of(config, student.teacher.spec.name, student.preprocess, images)
+
+
+def _views(prepared: PreparedRun, preprocess: Preprocess, *, views: int, evaluated: np.ndarray) -> ViewsOfImages:
+    """Returns the images of a run as a network with some preprocessing sees them in training and evaluation."""
+    config, images = prepared.config, prepared.images
+    return ViewsOfImages(
         source=images.source,
         contents=images.inspection.sha256,
-        evaluated=np.concatenate([images.splits.validation, images.splits.test]),
-        trained=images.splits.train,
+        evaluated=evaluated,
+        trained=images.trained,
         views=views,
-        evaluation_transform=student.preprocess.evaluation_transform,
-        training_transform=_training_transform(prepared),
-        without_padding=student.preprocess.without_padding,
+        evaluation_transform=preprocess.evaluation_transform,
+        training_transform=_training_transform(prepared, preprocess),
+        without_padding=preprocess.without_padding,
         augmentation=f"{config.data.augmentation} flip {config.data.horizontal_flip == 'on'}{prepared.own_parts.token}",
         seed=config.seed,
     )
-    return open_feature_store(config, student, of_run)
 
 
-def open_feature_store(
-    config: TransferConfig, student: Student, images: ViewsOfImages, *, once: bool = False
-) -> FeatureStore:
-    """Returns the store in which runs with this config and student keep the features of some images.
+def _targets(prepared: PreparedRun) -> tuple[TargetFn, TargetFn]:
+    """Returns what the loss takes of images that are trained on, and of those that are measured."""
+    labels = labels_of(prepared.source)
 
-    Args:
-      config: Resolved config.
-      student: Network whose frozen layers are computed.
-      images: The images, and the views of them.
-      once: Whether the features are read only once; see `FeatureStore`.
-    """
-    kind = {
-        "backbone": student.teacher.spec.name,
-        "backend": keras.backend.backend(),
-        "preprocess": student.preprocess.to_json(),
-        "versions": versions(),
-    }
-    cache = FeatureCache(cache_folder(config.cache.folder), limit_gib=config.cache.limit_gib)
-    return FeatureStore(
-        cache, images, kind, inference_engine=config.cache.inference_engine, dtype=config.cache.dtype, once=once
-    )
+    def of_labels(indices: tf.Tensor, view: tf.Tensor) -> tf.Tensor:
+        return prepared.targets(labels(indices, view))
+
+    if prepared.teacher_run is None:
+        return of_labels, of_labels
+    # The teacher run sees the views that the student sees; where each epoch has new ones, the plain one stands for them all.
+    teacher_run, views = prepared.teacher_run, prepared.views_per_image or 1
+    seen = _views(prepared, teacher_run.trained.preprocess, views=views, evaluated=prepared.splits.test[:0])
+    say(f"teacher run: its answers for {number_of(views * len(prepared.images.trained), 'view')} are computed or read")
+    logits = teacher_run.logits(prepared.config, seen, prepared.task)
+    return distilled_targets(of_labels, logits, prepared.images.distilled, weight=prepared.config.distillation.weight)
 
 
-def _features_of_phases(prepared: PreparedRun) -> dict[FreezePlan, Features]:
+def _features_of_phases(prepared: PreparedRun, store: FeatureStore) -> dict[FreezePlan, Features]:
     """Returns the features at the cut of each plan that has any, the shallowest computed first."""
-    store, models, student = feature_store(prepared), prepared.models, prepared.student
-    if store is None:
-        return {}
+    models, student = prepared.models, prepared.student
     splits = {phase.plan: models.split(student, phase.plan) for phase in prepared.phases}
     by_depth = sorted(splits.items(), key=lambda item: item[1].position)
     features = {plan: store.at(student, split, others=models.splits(student)) for plan, split in by_depth}
@@ -303,10 +316,10 @@ def _features_of_phases(prepared: PreparedRun) -> dict[FreezePlan, Features]:
     }
 
 
-def _training_transform(prepared: PreparedRun) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+def _training_transform(prepared: PreparedRun, preprocess: Preprocess) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     data = prepared.config.data
     return training_transform(
-        prepared.student.preprocess,
+        preprocess,
         augmentation=data.augmentation,
         horizontal_flip=data.horizontal_flip == "on",
         own=prepared.own_parts.augmentation,

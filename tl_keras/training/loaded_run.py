@@ -7,7 +7,7 @@ import os
 
 import numpy as np
 
-from tl_keras.config import from_json
+from tl_keras.config import DistillationConfig, from_json
 from tl_keras.data.pipeline import evaluation_order
 from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.errors import WorkdirError
@@ -60,6 +60,7 @@ def load_run(workdir: str | os.PathLike[str], models: ModelCache) -> LoadedRun:
     config = from_json(begun["config"])
     if config.data.augmentation == "own":  # what is measured now is plain
         config.data.augmentation = "none"
+    config.distillation = DistillationConfig()  # what was learnt is in the weights
     prepared = prepare(config, models, run=run)
     inputs = open_inputs(prepared, hold_decoded=False)
     models.load_weights(prepared.student, run.model, [phase.plan for phase in prepared.phases])

@@ -19,6 +19,7 @@ from tl_keras.data.sources import Source, SourceOptions, open_source
 from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.errors import ExportError, TransferError, if_stopped
 from tl_keras.files import replacing
+from tl_keras.lora import merge_lora
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.runs.finished import finished_result
 from tl_keras.runs.folds import require_no_folds
@@ -36,6 +37,7 @@ from tl_keras.training.outcome import outcome, rounded
 from tl_keras.training.own_parts import NO_PARTS, OwnParts
 from tl_keras.training.phase_runner import checkpoint_of, run_phases
 from tl_keras.training.preparation import PreparedRun, RunImages, decide, distributor_of, prepare
+from tl_keras.training.refitting import Refit, initial_values, refit
 from tl_keras.training.unchanged_images import require_unchanged_images
 
 
@@ -151,7 +153,7 @@ def _train(
     resumed = run.begin(
         config=to_json(prepared.config),
         data_hash=prepared.images.inspection.data_hash,
-        splits=prepared.splits.to_json(prepared.source, prepared.images.inspection),
+        splits=_splits_to_json(prepared.images),
         labels=prepared.source.class_names,
         data_revision=prepared.source.revision(),
         own_parts=prepared.own_parts.to_json(),
@@ -160,8 +162,12 @@ def _train(
     say(freeze_table(prepared), Level.DETAIL)
     teacher_weights = fingerprint(prepared.student.backbone)
     inputs = open_inputs(prepared)
+    initial = initial_values(prepared)
     with prepared.distributor.synchronized():
         progress = run_phases(prepared, inputs, run, saved=saved, stopwatch=watch, out_of_fold=out_of_fold)
+    refitted = None
+    if measure_test and not out_of_fold:
+        refitted = refit(prepared, initial, inputs[-1], progress, run=run, watch=watch)
 
     with if_stopped("training is finished; the same command measures, reports and exports it"):
         result = _measure(
@@ -173,8 +179,15 @@ def _train(
             measure_test=measure_test,
             teacher_weights=teacher_weights,
             out_of_fold=out_of_fold,
+            refitted=refitted,
         )
     return dataclasses.replace(result, resumed=resumed)
+
+
+def _splits_to_json(images: RunImages) -> dict[str, Any]:
+    """Returns the contents of `splits.json`; images without labels are in none, and count for the epochs."""
+    distilled = [images.source.ids[index] for index in images.distilled]
+    return images.recorded_splits() | ({"unlabelled": distilled} if distilled else {})
 
 
 def _measure(
@@ -187,18 +200,23 @@ def _measure(
     measure_test: bool,
     teacher_weights: str,
     out_of_fold: OutOfFold | None,
+    refitted: Refit | None,
 ) -> RunResult:
     """Measures a student with its final weights, and writes the result and everything that exports are made from."""
     watch.start("evaluating")
+    merge_lora(prepared.student.backbone)
     predict = inputs.predict_fn()
     test = prepared.splits.test if measure_test else prepared.splits.test[:0]
+    reported = test if len(test) else prepared.splits.validation
     if out_of_fold and not len(test):
-        logits = out_of_fold.logits_of(evaluation_order(prepared.source, out_of_fold.labelled))
+        reported = out_of_fold.labelled
+        logits = out_of_fold.logits_of(evaluation_order(prepared.source, reported))
     else:
-        logits = predict_logits(predict, prepared.source, test if len(test) else prepared.splits.validation)
+        logits = predict_logits(predict, prepared.source, reported)
     with replacing(run.logits) as temporary:
-        np.savez(temporary, logits=logits)
+        np.savez(temporary, logits=logits, labels=prepared.source.labels[evaluation_order(prepared.source, reported)])
     watch.start("packaging")
+    unseen = out_of_fold or refitted
     packaged = package_student(
         prepared.student,
         run,
@@ -206,7 +224,7 @@ def _measure(
         out_of_fold.halves() if out_of_fold else prepared.splits,
         predict=predict,
         task=prepared.task,
-        unseen_logits=out_of_fold.logits_of if out_of_fold else None,
+        unseen_logits=unseen.logits_of if unseen else None,
     )
     run.write_epochs(progress.history)
     result = outcome(
@@ -219,6 +237,7 @@ def _measure(
         seconds=watch.seconds(),
         out_of_fold=out_of_fold,
     )
+    result = dataclasses.replace(result, refit=refitted.to_json() if refitted else None)
     run.write_result(result)
     return result
 

@@ -24,17 +24,22 @@ from tl_keras.data.sources import SourceOptions, open_source
 from tl_keras.distribution.distributor import Distributor
 from tl_keras.distribution.hardware import Hardware
 from tl_keras.freezing import FreezePlan
+from tl_keras.lora import initialize_lora
 from tl_keras.runs.records import Progress
 from tl_keras.serving.student_statistics import with_features
 from tl_keras.tasks.base import LossFn, Task
+from tl_keras.tasks.loss_recipe import LossRecipe
 from tl_keras.training.checkpoints import values_of
-from tl_keras.training.losses import MeanOverImages
+from tl_keras.training.distillation import DistilledTask
+from tl_keras.training.losses import MeanOverStep
 from tl_keras.training.optimizers import TransferAdam, VariableTreatment, named_optimizer
 from tl_keras.training.split_student import SplitStudent, split_student
 from tl_keras.user_folders import cache_folder
 
 # Neither biases nor the weights of normalisation decay (He et al. 2019, "Bag of tricks", section 3.1).
 _NOT_DECAYED = ("bias", "gamma", "beta")
+
+_PLAIN_LOSS = LossRecipe()
 
 
 @dataclasses.dataclass
@@ -141,7 +146,7 @@ class ModelCache:
         """
         replicate = config.method == "replicate"
         head = (config.head, config.head_units, config.dropout, config.head_layers and (config.head_layers, seed))
-        key = (teacher, replicate, head, config.start_from, num_classes, distributor)
+        key = (teacher, replicate, head, config.lora_rank, config.start_from, num_classes, distributor)
         network = self._networks.get(key)
         if network is None:
             with distributor.scope() if distributor else contextlib.nullcontext():
@@ -155,6 +160,7 @@ class ModelCache:
         else:
             network.restore_teacher_values()
         network.student.initialize_head(config, seed=seed)
+        initialize_lora(network.student.backbone, seed=seed)
         return dataclasses.replace(network.student, plan=plan_student(teacher, network.student.backbone, config))
 
     def trained_variables(self, student: Student, plans: Iterable[FreezePlan]) -> list[keras.Variable]:
@@ -214,10 +220,11 @@ class ModelCache:
         config: TrainingConfig,
         *,
         on_features: bool,
-        class_weights: np.ndarray | None,
-        task: Task,
+        task: Task | DistilledTask,
         distributor: Distributor,
+        loss: LossRecipe = _PLAIN_LOSS,
         rate_factor: float = 1.0,
+        images: int = 0,
     ) -> keras.Model:
         """Returns a compiled model over the student's layers; call `begin` of its optimizer, if it is a `TransferAdam`, before use.
 
@@ -228,10 +235,12 @@ class ModelCache:
           plan: Layers to train; it is applied.
           config: Options of the run.
           on_features: Whether it takes the activations at the plan's cut, and not images.
-          class_weights: Weights of the classes in the loss, float32 (outputs,), or None.
           task: Task, which has the loss and the metric.
           distributor: Replicas that it is made for. Trace it within `computing_in` the precision of its hardware.
+          loss: Recipe of the loss.
           rate_factor: Factor on the rate of an optimizer that the config names, for which a trainer is made at each call.
+          images: Number of training images, which may be fewer than a step takes; 0 for more. Our own optimizer does not depend on
+            the scale of the loss.
         """
         plan.apply(student.backbone)
         self.trained_variables(student, [plan])
@@ -240,10 +249,9 @@ class ModelCache:
             config.teacher_decay,
             config.layer_decay,
             config.ema_momentum,
-            config.label_smoothing,
+            config.global_batch_size,
         )
-        weights_key = None if class_weights is None else class_weights.tobytes()
-        key = (plan, on_features, recipe, weights_key, task, distributor)
+        key = (plan, on_features, recipe, loss, task, distributor)
         trainers = self._network(student).trainers
         if key not in trainers or config.optimizer:
             split = self.split(student, plan)
@@ -252,8 +260,9 @@ class ModelCache:
                 optimizer = named_optimizer(config.optimizer, rate_factor=rate_factor) or TransferAdam(
                     self._treatments(model.trainable_variables, student, plan, config), ema_momentum=config.ema_momentum
                 )
-                loss = task.loss(label_smoothing=config.label_smoothing, class_weights=class_weights)
-                _compile(model, optimizer, loss, task.metric(), hardware=distributor.hardware)
+                full = min(config.global_batch_size, images or config.global_batch_size) if config.optimizer else None
+                mean = MeanOverStep(task.loss_of(loss), images=full or config.global_batch_size)
+                _compile(model, optimizer, mean, task.loss_of(loss), task.metric(), hardware=distributor.hardware)
             trainers[key] = model
         return trainers[key]
 
@@ -285,6 +294,7 @@ class ModelCache:
 def _compile(
     model: keras.Model,
     optimizer: keras.optimizers.Optimizer,
+    mean: MeanOverStep,
     loss: LossFn,
     metric: keras.metrics.Metric,
     *,
@@ -295,7 +305,7 @@ def _compile(
     optimizer.build(model.trainable_variables)
     model.compile(
         optimizer=optimizer,
-        loss=MeanOverImages(loss),
+        loss=mean,
         weighted_metrics=[
             # Replaces Keras's own, which has no weights and would count images that stand in for a remainder.
             keras.metrics.MeanMetricWrapper(loss, name="loss"),

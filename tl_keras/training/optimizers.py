@@ -13,6 +13,7 @@ import numpy as np
 
 from tl_keras.backbones.keras_file import require_parts_of_compiling
 from tl_keras.config import parse_optimizer
+from tl_keras.console import first_line
 from tl_keras.errors import ConfigError
 from tl_keras.keras_internals import variable_position
 
@@ -156,7 +157,7 @@ def named_optimizer(text: str, *, rate_factor: float) -> keras.optimizers.Optimi
     except Exception as error:  # Keras raises its own types
         raise ConfigError(
             "optimizer: expected one of Keras's own, which config.json can name. Received: "
-            f"{(str(error).strip().splitlines() or [type(error).__name__])[0][:200]}. Train a model of tl_keras.build with yours."
+            f"{first_line(error)}. Train a model of tl_keras.build with yours."
         ) from error
     config = optimizer.get_config()
     rate = config["learning_rate"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from tl_keras.backbones.weights import fingerprint
 from tl_keras.data.groups import units
 from tl_keras.data.pipeline import evaluation_order
 from tl_keras.evaluation.folds import design_effect, widened
+from tl_keras.lora import is_lora
 from tl_keras.runs.records import Progress, RunResult
 from tl_keras.serving.package import PackagedStudent
 from tl_keras.tasks.base import Task
@@ -46,8 +48,7 @@ def outcome(
       seconds: Seconds of each part so far.
       out_of_fold: Findings of the folds, whose score and loss are then those of validation; None without folds.
     """
-    config, student, splits = prepared.config, prepared.student, prepared.splits
-    groups = prepared.source.groups
+    config, student, splits, groups = prepared.config, prepared.student, prepared.splits, prepared.source.groups
     trained = sum(math.prod(weight.shape) for weight in student.model.trainable_weights)
     reported = test if len(test) else splits.validation
     labels = prepared.source.labels[evaluation_order(prepared.source, reported)]
@@ -76,23 +77,48 @@ def outcome(
         cached_images_per_second=_median(epoch.cached_images_per_second for epoch in progress.history),
         time_to_score=_time_to_score(progress, prepared.task.score_name, price_per_hour=config.price_per_hour),
         parameters_trained=trained,
-        parameters_frozen=student.model.count_params() - trained,
-        images={"train": len(splits.train), "validation": len(splits.validation), "test": len(splits.test)},
+        parameters_frozen=_parameters_frozen(student.model),
+        images={"train": len(prepared.images.labelled), "validation": len(splits.validation), "test": len(splits.test)},
+        noun=None if prepared.source.noun == "image" else prepared.source.noun,
+        distillation=_distillation(prepared),
         folds=out_of_fold.to_json() if out_of_fold else None,
+        pseudo_labels=given.to_json() if (given := prepared.images.pseudo_labels) else None,
         groups=None if groups is None else {"by": groups.by, "number": len(groups)},
         seed=config.seed,
         hardware=prepared.hardware.to_json(),
         versions=versions(),
-        hashes={
-            "teacher_weights": teacher_weights,
-            "student_weights": fingerprint(student.model),
-            "data": prepared.images.inspection.data_hash,
-        },
+        hashes=_hashes(prepared, teacher_weights),
         calibration=packaged.calibration,
         own_parts=prepared.own_parts.to_json(),
         measures=task_measures(packaged, prepared.source.class_names, logits, labels),
         score_name=prepared.task.score_name,
     )
+
+
+def _hashes(prepared: PreparedRun, teacher_weights: str) -> dict[str, str]:
+    return {
+        "teacher_weights": teacher_weights,
+        "student_weights": fingerprint(prepared.student.model),
+        "data": prepared.images.inspection.data_hash,
+    }
+
+
+def _parameters_frozen(model: keras.Model) -> int:
+    """Returns the number of parameters that did not train; LoRA's matrices in frozen layers are no part of the network."""
+    frozen = [weight for weight in model.weights if not is_lora(weight)]
+    trained = {id(weight) for weight in model.trainable_weights}
+    return sum(math.prod(weight.shape) for weight in frozen if id(weight) not in trained)
+
+
+def _distillation(prepared: PreparedRun) -> dict[str, Any] | None:
+    if prepared.teacher_run is None:
+        return None
+    return {
+        **dataclasses.asdict(prepared.config.distillation),
+        "teacher_weights": prepared.teacher_run.weights,
+        "unlabelled_images": len(prepared.images.distilled),
+        "same_views": prepared.views_per_image > 0,
+    }
 
 
 def _interval(
@@ -152,10 +178,7 @@ def _validation_scores(prepared: PreparedRun, progress: Progress, out_of_fold: O
 
 def _scores(prepared: PreparedRun, logits: np.ndarray, labels: np.ndarray, task: Task) -> tuple[float, float]:
     """Returns score, as a task answers, and loss on some images, from their logits."""
-    loss = prepared.task.loss(
-        label_smoothing=prepared.config.training.label_smoothing, class_weights=prepared.class_weights
-    )
-    losses = loss(keras.ops.convert_to_tensor(prepared.targets(labels).numpy()), logits)
+    losses = prepared.task.loss_of(prepared.loss)(keras.ops.convert_to_tensor(prepared.targets(labels).numpy()), logits)
     return task.score(logits, labels), float(keras.ops.mean(losses))
 
 

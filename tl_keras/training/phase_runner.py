@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -24,6 +25,7 @@ from tl_keras.training.phases import Phase
 from tl_keras.training.preparation import PreparedRun
 from tl_keras.training.rate_finder import find_learning_rate
 from tl_keras.training.recalibration import recalibrate
+from tl_keras.training.time_left import TimeLeft, time_after
 
 
 @dataclasses.dataclass
@@ -90,7 +92,15 @@ def run_phases(
     start = _start(prepared, variables, saved=saved, stopwatch=stopwatch)
     progress, kept, values = start.progress, start.kept, start.values
     for position in range(start.position, len(phases)):
-        runner = _PhaseRunner(prepared, phases[position], inputs[position], run, stopwatch, out_of_fold)
+        left = time_after(
+            position,
+            phases,
+            inputs,
+            images=len(prepared.images.trained),
+            config=prepared.config,
+            seconds=stopwatch.seconds(),
+        )
+        runner = _PhaseRunner(prepared, phases[position], inputs[position], run, stopwatch, out_of_fold, time_left=left)
         if values is None:
             progress = progress.at_start_of(position)
         if not runner.is_over(progress):
@@ -121,6 +131,87 @@ def _start(
     return _Start(Progress(), 0, values_of(variables))
 
 
+def begin_phase(
+    prepared: PreparedRun, phase: Phase, inputs: PhaseInputs, trainer: keras.Model, progress: Progress
+) -> None:
+    """Sets the schedule of a phase, after the measurements that precede it.
+
+    Args:
+      prepared: The run.
+      phase: Part of the training that begins.
+      inputs: Inputs of the phase.
+      trainer: Model that trains it; call within `fitting` of the distributor.
+      progress: Progress of the run, which gets the rate that is found.
+    """
+    training, distributor = prepared.config.training, prepared.distributor
+    if training.find_learning_rate and not progress.learning_rate:
+        first = inputs.training_batches(0, 1, shard=distributor.shard(training=True))
+        progress.learning_rate = find_learning_rate(trainer, distributor.feed(first.repeat()))
+        say(f"learning rate: {progress.learning_rate:.2g}, by a range test")
+    if phase.recalibrate:
+        recalibrate(trainer, phase.plan, prepared.student.backbone, inputs.training_batches(0, 1))
+    if training.optimizer:
+        return
+    trainer.optimizer.begin(
+        learning_rate=(progress.learning_rate or training.learning_rate) * phase.rate_factor,
+        steps=steps_per_epoch(len(prepared.images.trained), training.global_batch_size) * phase.epochs,
+        warmup_fraction=training.warmup_fraction,
+    )
+
+
+def train_unwatched(
+    prepared: PreparedRun,
+    phase: Phase,
+    inputs: PhaseInputs,
+    progress: Progress,
+    *,
+    first_epoch: int = 0,
+    epochs: int = 0,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> None:
+    """Trains a phase without validation: no epoch is chosen, and nothing is written.
+
+    Args:
+      prepared: The run; its student has the weights to begin with.
+      phase: Part of the training.
+      inputs: Inputs of the phase.
+      progress: Progress of the run, which has the rate if one was measured.
+      first_epoch: Number of epochs before the phase, after which the order and the views of the images go on.
+      epochs: Number of epochs after which it ends, at that point of its schedule; 0 for all of the phase.
+      callbacks: Keras's callbacks.
+    """
+    distributor, training = prepared.distributor, prepared.config.training
+    trainer = _trainer(prepared, phase, inputs)
+    last, shard = first_epoch + (epochs or phase.epochs), distributor.shard(training=True)
+    batches = inputs.training_batches(first_epoch, last, shard=shard)
+    with computing_in(prepared.hardware.precision, prepared.student.backbone), distributor.fitting(trainer):
+        begin_phase(prepared, phase, inputs, trainer, progress)
+        trainer.fit(
+            distributor.feed(batches),
+            steps_per_epoch=steps_per_epoch(len(prepared.images.trained), training.global_batch_size),
+            initial_epoch=first_epoch,
+            epochs=last,
+            shuffle=False,  # the pipeline shuffles; Keras warns otherwise
+            verbose=0,
+            callbacks=list(callbacks),
+        )
+
+
+def _trainer(prepared: PreparedRun, phase: Phase, inputs: PhaseInputs) -> keras.Model:
+    """Returns the compiled model that trains a phase."""
+    return prepared.models.trainer(
+        prepared.student,
+        phase.plan,
+        prepared.config.training,
+        on_features=inputs.cached,
+        loss=prepared.loss,
+        task=prepared.learnt,
+        distributor=prepared.distributor,
+        rate_factor=phase.rate_factor,
+        images=len(prepared.images.trained),
+    )
+
+
 class _PhaseRunner:
     """Trains one phase.
 
@@ -131,6 +222,7 @@ class _PhaseRunner:
       run: Directory of the run.
       stopwatch: Stopwatch of the run.
       out_of_fold: Findings of the folds, or None.
+      time_left: Time that the run takes after the phase.
     """
 
     def __init__(
@@ -141,14 +233,17 @@ class _PhaseRunner:
         run: RunDirectory,
         stopwatch: Stopwatch,
         out_of_fold: OutOfFold | None,
+        *,
+        time_left: TimeLeft,
     ):
         self.phase = phase
+        self._time_left = time_left
         self._prepared = prepared
         self._inputs = inputs
         self._run = run
         self._stopwatch = stopwatch
         self._out_of_fold = out_of_fold
-        self._images = len(prepared.splits.train)
+        self._images = len(prepared.images.trained)
         self._training = prepared.config.training
 
     def is_over(self, progress: Progress) -> bool:
@@ -172,16 +267,7 @@ class _PhaseRunner:
           values: Values of the variables and the optimizer to resume from; None if the phase begins.
         """
         prepared = self._prepared
-        trainer = prepared.models.trainer(
-            prepared.student,
-            self.phase.plan,
-            self._training,
-            on_features=self._inputs.cached,
-            class_weights=prepared.class_weights,
-            task=prepared.task,
-            distributor=prepared.distributor,
-            rate_factor=self.phase.rate_factor,
-        )
+        trainer = _trainer(prepared, self.phase, self._inputs)
         with (
             computing_in(prepared.hardware.precision, prepared.student.backbone),
             prepared.distributor.fitting(trainer),
@@ -189,26 +275,9 @@ class _PhaseRunner:
             if values is not None:
                 restore(self._run.checkpoint, [*variables, *trainer.optimizer.variables], values)
             else:
-                self._begin(trainer, progress)
+                begin_phase(prepared, self.phase, self._inputs, trainer, progress)
             if not self.is_over(progress):
                 self._fit(trainer, progress, variables, kept)
-
-    def _begin(self, trainer: keras.Model, progress: Progress) -> None:
-        """Sets the schedule of the phase, after the measurements that precede it."""
-        training, phase, distributor = self._training, self.phase, self._prepared.distributor
-        if training.find_learning_rate and not progress.learning_rate:
-            first = self._inputs.training_batches(0, 1, shard=distributor.shard(training=True))
-            progress.learning_rate = find_learning_rate(trainer, distributor.feed(first.repeat()))
-            say(f"learning rate: {progress.learning_rate:.2g}, by a range test")
-        if phase.recalibrate:
-            recalibrate(trainer, phase.plan, self._prepared.student.backbone, self._inputs.training_batches(0, 1))
-        if training.optimizer:
-            return
-        trainer.optimizer.begin(
-            learning_rate=(progress.learning_rate or training.learning_rate) * phase.rate_factor,
-            steps=steps_per_epoch(self._images, training.global_batch_size) * phase.epochs,
-            warmup_fraction=training.warmup_fraction,
-        )
 
     def _fit(
         self, trainer: keras.Model, progress: Progress, variables: list[keras.Variable], kept: list[np.ndarray]
@@ -291,6 +360,7 @@ class _PhaseRunner:
                 cached=self._inputs.cached,
                 score_name=self._prepared.task.score_name,
                 noun=self._prepared.source.noun,
+                time_left=self._time_left,
             ),
             *([keras.callbacks.SwapEMAWeights()] if self._training.ema_momentum else []),
             EpochScalars(self._run.logs),

@@ -1,7 +1,6 @@
 """Decides everything about a run before its first step of training: `prepare` returns a `PreparedRun`.
 
-Nothing else opens a source, makes splits or builds a student for a run. Code that trains, predicts or estimates takes a
-`PreparedRun`.
+Nothing else opens a source, splits it or builds a student for a run. Code that trains, predicts or estimates takes a `PreparedRun`.
 """
 
 from __future__ import annotations
@@ -17,17 +16,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tl_keras.backbones.preprocessing import Preprocess
+from tl_keras.backbones.hugging_face import as_pinned, pinned
 from tl_keras.backbones.specs import takes_texts
 from tl_keras.builder import Student, choose_backbone
 from tl_keras.config import TransferConfig, from_json, resolve, to_json, with_epochs
-from tl_keras.data.base import FileSource
 from tl_keras.data.inspection import Inspection, Reading
+from tl_keras.data.joined import with_unlabelled
 from tl_keras.data.mirroring import measure_mirroring
-from tl_keras.data.name_series import warning_of_series
 from tl_keras.data.sources import Source, SourceOptions
 from tl_keras.data.splits import Splits, split_source
 from tl_keras.data.table_source import noun_of
+from tl_keras.data.unlabelled import open_unlabelled
 from tl_keras.distribution.distributor import Distributor, open_distributor
 from tl_keras.distribution.hardware import Hardware, resolve_hardware
 from tl_keras.errors import BackboneError, ConfigError
@@ -36,27 +35,24 @@ from tl_keras.runs.directory import RunDirectory
 from tl_keras.runs.identity import affects_result, run_identity
 from tl_keras.serving.model_file import load_model
 from tl_keras.tasks.base import Task, task_named
+from tl_keras.tasks.loss_recipe import LossRecipe
+from tl_keras.training.distillation import DistilledTask, TeacherRun, open_teacher_run
+from tl_keras.training.image_remarks import image_remarks
 from tl_keras.training.model_cache import ModelCache
 from tl_keras.training.own_parts import NO_PARTS, OwnParts
 from tl_keras.training.phases import Phase, plan_phases
+from tl_keras.training.run_images import RunImages
+from tl_keras.user_folders import cache_folder
 
-# A 3:2 photograph keeps 0.51 of its area in a centre crop of 7/8 of the short side, and no teacher suffers from that.
-_KEPT_AREA_WORTH_A_WORD = 0.45
-
-
-@dataclasses.dataclass(frozen=True)
-class RunImages:
-    """The images of a run.
-
-    Attributes:
-      source: Source of the images.
-      inspection: Contents, sizes and findings of the source.
-      splits: Images to train on, and images that are held out.
-    """
-
-    source: Source
-    inspection: Inspection
-    splits: Splits
+__all__ = [
+    "PreparedRun",
+    "RunImages",
+    "decide",
+    "distributor_of",
+    "prepare",
+    "read_images",
+    "views_per_image",
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +68,7 @@ class PreparedRun:
       models: Cache that the student comes from; trainers of the phases come from it too.
       remarks: Sentences on the images that a person should read.
       own_parts: Callbacks and augmentation of the program.
+      head_left_open: Whether the user chose the epochs of the last phase, but not those of the head.
     """
 
     config: TransferConfig
@@ -82,6 +79,7 @@ class PreparedRun:
     models: ModelCache
     remarks: tuple[str, ...] = ()
     own_parts: OwnParts = NO_PARTS
+    head_left_open: bool = False
 
     @functools.cached_property
     def task(self) -> Task:
@@ -115,16 +113,37 @@ class PreparedRun:
         return views_per_image(self.config)
 
     @functools.cached_property
-    def class_weights(self) -> np.ndarray | None:
-        """Returns the weight of each class in the loss, float32 (outputs,); None: equal weights."""
-        if self.config.training.class_weights == "none":
+    def loss(self) -> LossRecipe:
+        """Returns the recipe of the loss."""
+        return LossRecipe.of(self.config.training, self.task, self.source.labels[self.splits.train], self.outputs)
+
+    @functools.cached_property
+    def sampling_weights(self) -> np.ndarray | None:
+        """Returns how often an epoch draws each image of the source, float64 (n,); None for each once."""
+        if self.config.training.sampling == "none":
             return None
-        return self.task.class_weights(self.source.labels[self.splits.train], self.outputs)
+        weights, train = np.ones(len(self.source)), self.splits.train  # an image without a label counts as the mean
+        weights[train] = self.task.sampling_weights(self.source.labels[train], self.outputs)
+        return weights
 
     @functools.cached_property
     def identity(self) -> dict[str, Any]:
         """Returns the facts that a checkpoint of this run must agree with."""
-        return run_identity(to_json(self.config), self.images.inspection.data_hash, self.splits.to_json(self.source))
+        splits = self.splits.to_json(self.source)
+        identity = run_identity(to_json(self.config), self.images.inspection.data_hash, splits)
+        distilled = self.images.inspection.sha256[self.images.distilled].tolist()
+        return identity | ({"teacher_run": self.teacher_run.identity(distilled)} if self.teacher_run else {})
+
+    @functools.cached_property
+    def teacher_run(self) -> TeacherRun | None:
+        """Returns the finished run whose answers are learnt beside the labels, or None."""
+        path, images = self.config.distillation.teacher_run, self.images
+        return open_teacher_run(path, images.source, images.inspection, images.splits, task=self.task) if path else None
+
+    @property
+    def learnt(self) -> Task | DistilledTask:
+        """Returns the task as phases train it: with the answers of the teacher run, if there is one."""
+        return DistilledTask(self.task, self.config.distillation.temperature) if self.teacher_run else self.task
 
     def targets(self, labels: tf.Tensor) -> tf.Tensor:
         """Returns the targets of the loss for labels of the source, int64 (...), as float32 (..., outputs)."""
@@ -156,9 +175,10 @@ def decide(config: TransferConfig, *, source: Source | None = None, run: RunDire
         config = dataclasses.replace(config, data=dataclasses.replace(config.data, source=source.name))
     begun = run.read_config() if run else None
     config = _as_begun(config, from_json(begun["config"])) if begun else config
-    config = resolve(_for_its_inputs(config, source))
+    config = resolve(for_its_inputs(config, source))
     teacher = choose_backbone(config.model)
     config.model.image_size, config.model.alpha = teacher.preprocess.image_size, teacher.alpha
+    config.model.backbone = pinned(config.model.backbone)
     return config
 
 
@@ -175,11 +195,18 @@ def _as_begun(config: TransferConfig, begun: TransferConfig) -> TransferConfig:
         training.fine_tune_learning_rate_factor or begun.training.fine_tune_learning_rate_factor
     )
     config.model.max_tokens = config.model.max_tokens or begun.model.max_tokens
+    if takes_texts(begun.model.backbone):  # which have a rule of their own for the epochs
+        config.training.epochs = config.training.epochs or begun.training.epochs
+    config.model.backbone = as_pinned(config.model.backbone, begun.model.backbone)
     return config
 
 
-def _for_its_inputs(config: TransferConfig, source: Source | None) -> TransferConfig:
+def for_its_inputs(config: TransferConfig, source: Source | None = None) -> TransferConfig:
     """Returns the config with a teacher and options for texts if the source holds texts; otherwise unchanged.
+
+    Args:
+      config: The user's config.
+      source: The source, if it is open; None to look at the one that the config names.
 
     Raises:
       BackboneError: The teacher takes no texts, or nothing but texts.
@@ -233,7 +260,16 @@ def read_images(
     begun = run is not None and run.check_same_images(inspection.data_hash)
     known = run.read_splits() if run and begun else None  # made by the rule of the version that began the run
     splits = Splits.from_json(known, source) if known else _make_splits(config, source, inspection)
-    return RunImages(source, inspection, splits)
+    if not config.distillation.unlabelled:
+        return RunImages(source, inspection, splits)
+    joined = with_unlabelled(
+        source,
+        inspection,
+        open_unlabelled(config.distillation.unlabelled, SourceOptions.of(config)),
+        Reading.of(config),
+        remembered_in=cache_folder(config.cache.folder),
+    )
+    return RunImages(joined.source, joined.inspection, splits, joined.unlabelled)
 
 
 def prepare(
@@ -277,22 +313,16 @@ def prepare(
     distributor = distributor or distributor_of(config)
     keras.utils.set_random_seed(config.seed)
     images = images or read_images(config, models, source=source, run=run)
+    head_left_open = bool(config.training.epochs) and not config.training.head_epochs
     remarks = list(images.source.notes)
     if images.source.noun == "text":
-        from tl_keras.text.text_defaults import with_epochs_of_texts, with_length
+        from tl_keras.text.text_defaults import fitted_to_texts
 
-        config, remark = with_length(
-            with_epochs_of_texts(config, images.splits.train), images.source, images.splits.train
-        )
+        config, remark = fitted_to_texts(config, images.source, images.splits.train)
         remarks.append(remark)
-    config = dataclasses.replace(with_epochs(config, images=len(images.splits.train)), **distributor.hardware.chosen)
+    config = dataclasses.replace(with_epochs(config, images=len(images.trained)), **distributor.hardware.chosen)
     teacher = choose_backbone(config.model)
-    remarks += [
-        *_group_remarks(images.source),
-        *images.inspection.findings,
-        *images.splits.remarks(),
-        *crop_remark(teacher.preprocess, images.inspection),
-    ]
+    remarks += image_remarks(images, teacher.preprocess)
     if config.data.horizontal_flip == "auto":
         mirroring = measure_mirroring(images.source, images.splits.train, seed=config.seed)
         config.data.horizontal_flip = "on" if mirroring.allowed else "off"
@@ -307,8 +337,10 @@ def prepare(
         earlier = load_model(pathlib.Path(config.model.start_from))
         names = images.source.class_names
         student.start_from(earlier.model, class_names=names, earlier_names=earlier.class_names)
-    phases = plan_phases(config, student, images=len(images.splits.train))
-    return PreparedRun(config, images, student, phases, distributor, models, tuple(remarks), own_parts)
+    phases = plan_phases(config, student, images=len(images.trained))
+    return PreparedRun(
+        config, images, student, phases, distributor, models, tuple(remarks), own_parts, head_left_open=head_left_open
+    )
 
 
 def views_per_image(config: TransferConfig) -> int:
@@ -316,26 +348,6 @@ def views_per_image(config: TransferConfig) -> int:
     if config.data.augmentation == "none":
         return 1
     return 0 if config.model.method == "replicate" else 1 + config.data.augmented_views
-
-
-def crop_remark(preprocess: Preprocess, inspection: Inspection) -> list[str]:
-    """Returns a sentence if the teacher's crop drops much of the images, otherwise nothing."""
-    heights, widths = inspection.heights[inspection.decodable], inspection.widths[inspection.decodable]
-    kept = float(np.mean(preprocess.kept_fraction(heights, widths)))
-    if kept >= _KEPT_AREA_WORTH_A_WORD:
-        return []
-    return [
-        f"the teacher's centre crop keeps {kept:.0%} of the images' area on average; --resize=squash or --resize=pad keeps all"
-    ]
-
-
-def _group_remarks(source: Source) -> list[str]:
-    """Returns a sentence on the groups of a source, or on files whose names look like groups."""
-    if source.groups is not None:
-        return [source.groups.describe()]
-    if not isinstance(source, FileSource):
-        return []
-    return warning_of_series(source.ids, source.labelling.strata(source.labels))
 
 
 def _make_splits(config: TransferConfig, source: Source, inspection: Inspection) -> Splits:

@@ -85,7 +85,7 @@ def report_step(config: TransferConfig, *, topology: str, look_for_largest: bool
         last.plan,
         config.training,
         on_features=False,
-        class_weights=None,
+        loss=prepared.loss,
         task=prepared.task,
         distributor=prepared.distributor,
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from tl_keras.console import in_words
+
 # The severity, of five, that photos in use are likely to have.
 _MIDDLE_SEVERITY = 3
 
@@ -17,9 +19,10 @@ class Condition:
     """A student's results under one corruption or attack at one strength.
 
     Attributes:
-      kind: `corruption` or `attack`.
+      kind: `corruption` or `attack`; of texts, `meaning` for a change after which another answer may be right.
       name: Name such as `defocus blur` or `PGD`.
-      strength: Severity, 1 to 5; for an attack, the largest change of every pixel in grey levels of 255.
+      strength: Severity, 1 to 5; for an attack, the largest change of every pixel in grey levels of 255; of texts, the part of the
+        words that is changed, 0 to 1.
       setting: Strength in the terms of the definition.
       accuracy: Accuracy of the student, 0 to 1. Under an attack, images that were wrong before count as wrong.
       interval: 95% interval of the accuracy.
@@ -77,6 +80,8 @@ class Audit:
       chance: Part of the unchanged images that are taken for their target's class, the baseline of mimicry.
       remark: Reason why the teacher was not measured, else empty.
       seconds: Duration of the audit.
+      noun: Word for what was changed, `image` or `text`.
+      score_name: Name of the score that stands under `accuracy`; of several labels, grades and numbers that of the task.
     """
 
     split: str
@@ -89,10 +94,14 @@ class Audit:
     chance: float
     remark: str
     seconds: float
+    noun: str = "image"
+    score_name: str = "accuracy"
 
     @property
     def advice(self) -> str:
         """Returns what to do about the findings, in one sentence."""
+        if self.noun == "text":
+            return self._against_other_spelling()
         clauses = [self._against_worse_photos(), self._against_mimicry(), self._against_the_whole_network()]
         sentence = "; ".join(clause for clause in clauses if clause)
         return f"{sentence[0].upper()}{sentence[1:]}."
@@ -105,14 +114,31 @@ class Audit:
         middle = [each for each in self.conditions if each.kind == "corruption" and each.strength == _MIDDLE_SEVERITY]
         worst = min(middle, key=lambda condition: condition.accuracy)
         if worst.interval[1] >= self.accuracy:
-            return "photos corrupted at the middle severity cost no accuracy that so few images could show"
+            return f"photos corrupted at the middle severity cost no {in_words(self.score_name)} that so few images could show"
         remedy = (
             "train with --config.data.augmentation=strong"
             if worst.name in _IN_AUGMENTATION
             else "where photos in use have it, train on such photos, too"
         )
         loss = f"{self.accuracy:.0%} correct, {worst.accuracy:.0%} at severity {worst.strength:g}"
+        if self.score_name != "accuracy":
+            loss = (
+                f"{in_words(self.score_name)} {self.accuracy:.2f}, {worst.accuracy:.2f} at severity {worst.strength:g}"
+            )
         return f"{worst.name} costs most ({loss}): {remedy}"
+
+    def _against_other_spelling(self) -> str:
+        mildest: dict[str, Condition] = {}
+        for each in self.conditions:
+            if each.kind == "corruption":
+                mildest.setdefault(each.name, each)
+        worst = min(mildest.values(), key=lambda condition: condition.accuracy)
+        if worst.interval[1] >= self.accuracy:
+            return "Texts spelt as people do cost no accuracy that so few texts could show."
+        return (
+            f"{worst.name.capitalize()} ({worst.setting}) costs most ({self.accuracy:.0%} correct, {worst.accuracy:.0%} then): "
+            "train on texts that are written so, too."
+        )
 
     def _against_mimicry(self) -> str:
         worst = max(self.mimicry, key=lambda match: match.taken, default=None)

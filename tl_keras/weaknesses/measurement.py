@@ -6,7 +6,7 @@ import dataclasses
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import keras
 import numpy as np
@@ -17,6 +17,7 @@ from tl_keras.data.base import in_parallel, require_images
 from tl_keras.data.pipeline import evaluation_images, evaluation_order
 from tl_keras.data.sources import Source
 from tl_keras.data.splits import Splits
+from tl_keras.data.text_lines import text_of
 from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.errors import ConfigError, DataError
 from tl_keras.evaluation.metrics import accuracy_interval
@@ -29,6 +30,10 @@ from tl_keras.weaknesses.audit_record import Audit, Condition, Mimicry
 from tl_keras.weaknesses.corruptions import CORRUPTIONS, Corruption, corrupt
 from tl_keras.weaknesses.mimicry import Mimic
 from tl_keras.weaknesses.public_teacher import Depth, PublicTeacher, load_public_teacher, spread_depths
+from tl_keras.weaknesses.task_measurement import audit_task
+
+if TYPE_CHECKING:
+    from tl_keras.text.tokenizing import TextPreprocess
 
 # Grey levels of 255 by which an attack may change every pixel. Papers on defences use 4 or 8; a network that was never
 # attacked in training hardly has a right answer left at 1.
@@ -87,7 +92,7 @@ _Attack = Callable[[_Classifier, _Sample], list[np.ndarray]]
 def audit_run(
     workdir: str | os.PathLike[str], *, images: int = 100, with_teacher: bool = True, source: Source | None = None
 ) -> Audit:
-    """Measures the accuracy that a finished run keeps on corrupted photos and under attack.
+    """Measures the accuracy that a finished run keeps on corrupted photos and under attack, or on texts that are spelt otherwise.
 
     Example:
       ```python
@@ -118,9 +123,12 @@ def audit_run(
         )
     began = time.perf_counter()
     config, source, splits = open_run(workdir, source=source)
-    require_images(source.noun, command="audit")
     trained = load_model(RunDirectory(workdir).model)
+    if trained.task.label_kind != "class":
+        return _audit_task(trained, source, splits, most=images, seed=config.seed)
     _require_output_per_class(trained)
+    if source.noun == "text":
+        return _audit_texts(trained, source, splits, most=images, seed=config.seed)
     sample = _draw(source, splits, trained, images=images, seed=config.seed)
     student = _Classifier(trained.model, sample)
     public = load_public_teacher(config.model)
@@ -149,14 +157,37 @@ def audit_run(
     )
 
 
+def _audit_texts(trained: TrainedModel, source: Source, splits: Splits, *, most: int, seed: int) -> Audit:
+    """Returns the findings on texts, which are changed by other rules and not attacked."""
+    from tl_keras.weaknesses.text_measurement import audit_texts
+
+    split, drawn = _draw_rows(source, splits, np.random.default_rng(seed), most)
+    texts = [text_of(source, index) for index in drawn.tolist()]
+    preprocess = cast("TextPreprocess", trained.preprocess)
+    return audit_texts(trained.model, preprocess, texts, source.labels[drawn], split=split, seed=seed)
+
+
+def _audit_task(trained: TrainedModel, source: Source, splits: Splits, *, most: int, seed: int) -> Audit:
+    """Returns the findings on a run of several labels, grades or numbers, by the score of its task."""
+    require_images(source.noun, command="audit of this task")
+    split, drawn = _draw_rows(source, splits, np.random.default_rng(seed), most)
+    pixels = evaluation_images(source, drawn, transform=trained.preprocess.evaluation_transform)
+    labels = source.labelling.in_order_of(source.labels[drawn], source.class_names, trained.class_names)
+    return audit_task(
+        trained.model,
+        trained.task,
+        pixels,
+        labels,
+        corrupted=lambda corruption, severity: _corrupted(pixels, corruption, severity, seed=seed),
+        strengths=STRENGTHS,
+        split=split,
+        seed=seed,
+    )
+
+
 def _require_output_per_class(trained: TrainedModel) -> None:
     """Raises a DataError unless the largest logit is the answer that the attacks try to change."""
     outputs, classes = trained.model.output_shape[-1], len(trained.class_names)
-    if trained.task.label_kind != "class":
-        raise DataError(
-            f"audit: expected a model that tells one class per image. Received: one of task {trained.task.name}, whose answers the "
-            "attacks do not know. Leave the audit out."
-        )
     if outputs != classes:
         raise DataError(
             f"audit: expected a model with an output for each class. Received: {number_of(outputs, 'output')} for "
@@ -165,19 +196,26 @@ def _require_output_per_class(trained: TrainedModel) -> None:
 
 
 def _draw(source: Source, splits: Splits, trained: TrainedModel, *, images: int, seed: int) -> _Sample:
-    split = "test" if len(splits.test) else "validation"
     random = np.random.default_rng(seed)
-    shuffled = random.permutation(getattr(splits, split))
-    by_class = shuffled[np.argsort(source.labels[shuffled], kind="stable")]
-    drawn = evaluation_order(source, evenly(by_class, images))
+    split, drawn = _draw_rows(source, splits, random, images)
     labels = source.labels[drawn]
-    if len(np.unique(labels)) < 2:
-        raise DataError(
-            f"audit: expected {split} images of two classes or more. Received: {len(labels)} of one. Use more --images."
-        )
     pixels = evaluation_images(source, drawn, transform=trained.preprocess.evaluation_transform)
     targets = np.array([random.choice(np.flatnonzero(labels != label)) for label in labels])
     return _Sample(split, pixels, labels, targets, seed)
+
+
+def _draw_rows(source: Source, splits: Splits, random: np.random.Generator, most: int) -> tuple[str, np.ndarray]:
+    """Returns the name of the split that is measured, and at most `most` of it, int64, each class in proportion."""
+    split = "test" if len(splits.test) else "validation"
+    shuffled = random.permutation(getattr(splits, split))
+    strata = source.labelling.strata(source.labels)
+    by_class = shuffled[np.argsort(strata[shuffled], kind="stable")]
+    drawn = evaluation_order(source, evenly(by_class, most))
+    if len(np.unique(strata[drawn])) < 2:
+        raise DataError(
+            f"audit: expected {split} {source.noun}s of two classes or more. Received: {len(drawn)} of one. Use more --images."
+        )
+    return split, drawn
 
 
 def _teacher(public: PublicTeacher | None, sample: _Sample) -> tuple[_Classifier | None, str]:
@@ -213,7 +251,7 @@ def _under_corruptions(student: _Classifier, teacher: _Classifier | None, sample
     for corruption in CORRUPTIONS:
         rows = []
         for severity, constant in enumerate(corruption.constants, start=1):
-            images = _corrupted(sample, corruption, severity)
+            images = _corrupted(sample.images, corruption, severity, seed=sample.seed)
             given = student.answers(images)
             rows.append(
                 Condition(
@@ -230,11 +268,11 @@ def _under_corruptions(student: _Classifier, teacher: _Classifier | None, sample
         yield from rows
 
 
-def _corrupted(sample: _Sample, corruption: Corruption, severity: int) -> np.ndarray:
+def _corrupted(pixels: np.ndarray, corruption: Corruption, severity: int, *, seed: int) -> np.ndarray:
     def changed(index: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
-        return corrupt(image, corruption, severity, tf.stack([tf.constant(sample.seed, tf.int64), index]))
+        return corrupt(image, corruption, severity, tf.stack([tf.constant(seed, tf.int64), index]))
 
-    images = tf.data.Dataset.from_tensor_slices(sample.images).enumerate()
+    images = tf.data.Dataset.from_tensor_slices(pixels).enumerate()
     return np.stack([*in_parallel(images, changed).as_numpy_iterator()])
 
 

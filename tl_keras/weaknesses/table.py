@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from tl_keras.console import in_words
+
 
 def as_text(audit: dict[str, Any]) -> str:
     """Returns the figures as tables, and the advice."""
-    lines = [
-        f"{audit['images']} {audit['split']} images, accuracy {_with_interval(audit['accuracy'], audit['interval'])}"
-    ]
+    measured = f"{audit['images']} {audit['split']} {audit.get('noun', 'image')}s"
+    score = in_words(audit.get("score_name", "accuracy"))
+    lines = [f"{measured}, {score} {_with_interval(audit['accuracy'], audit['interval'])}"]
     depths = [row["depth"] + (" (cut)" if row["is_cut"] else "") for row in audit["mimicry"]]
     matched = "mimicry, matched after"
+    column = max(25, len(f"{score} (95% interval) "))
     width = max(map(len, [*depths, matched, *(row["name"] for row in audit["conditions"])]))
-    lines.append(f"{'':<{width}} {'strength':>8}  {'accuracy (95% interval)':<25}{'unchanged':>10}{'teacher':>9}")
+    lines.append(f"{'':<{width}} {'strength':>8}  {f'{score} (95% interval)':<{column}}{'unchanged':>10}{'teacher':>9}")
     lines += [
-        f"{row['name']:<{width}} {row['strength']:>8g}  {_with_interval(row['accuracy'], row['interval']):<25}"
+        f"{row['name']:<{width}} {row['strength']:>8g}  {_with_interval(row['accuracy'], row['interval']):<{column}}"
         f"{row['unchanged']:>10.3f}{_or_dash(row['teacher_unchanged']):>9}"
         for row in audit["conditions"]
     ]

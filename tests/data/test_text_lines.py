@@ -1,0 +1,23 @@
+"""Tests of tl_keras.data.text_lines: texts of a file, one per line or in a column."""
+
+import pytest
+
+from tl_keras.data.text_lines import read_texts
+from tl_keras.errors import DataError
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("a.txt", "\ufeffWho?\n\n  \nWhat, then?\n"), ("a.csv", 'id,text\n1,Who?\n2,"What, then?"\n')],
+)
+def test_texts_are_read_in_order(tmp_path, name, content):
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    assert read_texts(tmp_path / name) == ["Who?", "What, then?"]
+
+
+@pytest.mark.parametrize(("name", "content"), [("a.txt", " \n"), ("a.csv", "id,photo\n1,a.jpg\n"), ("none.txt", None)])
+def test_a_file_without_texts_is_one_line(tmp_path, name, content):
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    with pytest.raises(DataError, match="expected"):
+        read_texts(tmp_path / name)

@@ -1,0 +1,158 @@
+"""Tests of tl_keras.experiments.teacher_comparison and the distill command: real runs, small."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from forked_commands import run_command
+from PIL import Image
+
+from tl_keras.config import TransferConfig, from_json, to_json, with_epochs
+from tl_keras.errors import ConfigError, DataError, WorkdirError
+from tl_keras.experiments import timing
+from tl_keras.experiments.folds import train_with_folds
+from tl_keras.experiments.teacher_comparison import DistillationRow, distil, table, with_data_of
+from tl_keras.runs.directory import RunDirectory
+from tl_keras.training.loaded_run import load_run
+from tl_keras.training.loop import train_and_evaluate
+from tl_keras.training.model_cache import ModelCache
+
+COLOURS = {"blue": (40, 60, 200), "red": (200, 60, 40)}
+
+
+def write_photos(folder, images, *, classes=True):
+    random = np.random.default_rng(images)
+    for number in range(images):
+        name = sorted(COLOURS)[number % 2]
+        place = folder / name if classes else folder
+        place.mkdir(parents=True, exist_ok=True)
+        noisy = np.clip(random.normal(COLOURS[name], 70, (16, 16, 3)), 0, 255).astype(np.uint8)
+        Image.fromarray(noisy).save(place / f"{number}.png")
+    return folder
+
+
+def a_config(teacher, **changes):
+    config = TransferConfig(export="none")
+    config.model.backbone, config.training.epochs, config.training.head_epochs = str(teacher), 2, 1
+    config.data.augmented_views = 1
+    for path, value in changes.items():
+        part, _, name = path.partition("__")
+        setattr(getattr(config, part), name, value)
+    return config
+
+
+@pytest.fixture(scope="module")
+def found(small_teacher, tmp_path_factory):
+    """A teacher run, a student alone and a distilled one, which has twelve images without labels too."""
+    folder = tmp_path_factory.mktemp("distilled")
+    photos = write_photos(folder / "photos", 40)
+    train_and_evaluate(a_config(small_teacher, data__source=str(photos)), folder / "big")
+    config = with_data_of(
+        a_config(
+            small_teacher,
+            distillation__teacher_run=str(folder / "big"),
+            distillation__unlabelled=str(write_photos(folder / "more", 12, classes=False)),
+        ),
+        str(folder / "big"),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(timing, "_SECONDS_A_TURN", 0.001)
+        return folder, config, distil(config, folder / "small")
+
+
+def test_the_table_has_both_students_and_the_teacher_on_the_same_images(found):
+    folder, _, distilled = found
+    assert [row.name for row in distilled.rows] == ["student alone", "distilled", "teacher run"]
+    assert distilled.rows[2].score == RunDirectory(folder / "big").require_result().score
+    assert all(row.milliseconds > 0 and row.parameters > 1000 for row in distilled.rows)
+    assert table(distilled).count("\n") == 4
+
+
+def test_the_result_says_what_was_learnt_from(found):
+    folder, _, distilled = found
+    (alone,), (taught,) = (row.results for row in distilled.runs)
+    assert alone.distillation is None
+    assert taught.distillation["unlabelled_images"] == 12
+    assert taught.distillation["same_views"] is True
+    big = RunDirectory(folder / "big").require_result()
+    assert taught.distillation["teacher_weights"] == big.hashes["student_weights"]
+    assert taught.images == alone.images == big.images
+    assert "blue" in (distilled.runs[1].workdirs[0] / "labels.txt").read_text()
+
+
+def test_a_run_is_the_same_with_the_epochs_left_open(found):
+    _, _, distilled = found
+    workdir = distilled.runs[1].workdirs[0]
+    run, begun = RunDirectory(workdir), RunDirectory(workdir).read_config()
+    assert len(run.read_splits()["unlabelled"]) == 12
+    left_open = from_json(begun["config"])
+    left_open.training.epochs = 0
+    by_number = with_epochs(left_open, images=len(run.read_splits()["train"]) + 12)
+    with pytest.raises(WorkdirError, match=f"training.epochs: 2 there, {by_number.training.epochs} now"):
+        run.check_same_run(to_json(left_open))
+
+
+def test_a_distilled_run_opens_again_without_its_teacher(found):
+    _, _, distilled = found
+    opened = load_run(distilled.runs[1].workdirs[0], ModelCache())
+    assert opened.score(opened.prepared.splits.test) == distilled.runs[1].results[0].test_score
+
+
+def test_a_run_goes_on_only_with_what_it_was_taught(found, tmp_path):
+    folder, config, distilled = found
+    run = distilled.runs[1].workdirs[0]
+    for name in ("config.json", "splits.json", "labels.txt"):
+        (tmp_path / "run").mkdir(exist_ok=True)
+        (tmp_path / "run" / name).write_bytes((run / name).read_bytes())
+    (tmp_path / "run" / "checkpoints").mkdir()
+    saved = next((run / "checkpoints").glob("*.npz"))
+    (tmp_path / "run" / "checkpoints" / saved.name).write_bytes(saved.read_bytes())
+    added = write_photos(folder / "one_more", 14, classes=False)
+    changed = from_json(to_json(config))
+    changed.distillation.unlabelled = str(folder / "more")
+    more = folder / "more" / "added.png"
+    more.write_bytes((added / "13.png").read_bytes())
+    try:
+        with pytest.raises(WorkdirError, match="what the teacher run teaches"):
+            train_and_evaluate(changed, tmp_path / "run")
+    finally:
+        more.unlink()
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"distillation__teacher_run": ""}, ConfigError, "unlabelled: expected a teacher run"),
+        ({"distillation__unlabelled": "nowhere/"}, DataError, "nowhere"),
+        (
+            {"data__validation_fraction": 0.3, "distillation__unlabelled": ""},
+            DataError,
+            "has not seen what is measured",
+        ),
+    ],
+)
+def test_what_cannot_teach_is_refused(found, changes, error, message, tmp_path):
+    config = from_json(to_json(found[1]))
+    for path, value in changes.items():
+        part, _, name = path.partition("__")
+        setattr(getattr(config, part), name, value)
+    with pytest.raises(error, match=message):
+        train_and_evaluate(config, tmp_path / "run")
+
+
+def test_folds_learn_from_labels_alone(found, tmp_path):
+    with pytest.raises(ConfigError, match="folds: expected to learn from labels alone"):
+        train_with_folds(found[1], tmp_path / "run", folds=2)
+
+
+def test_without_a_gap_nothing_is_closed(found):
+    rows = (DistillationRow("a", 0.9, 1, 1.0), DistillationRow("b", 0.95, 1, 1.0), DistillationRow("c", 0.9, 1, 1.0))
+    assert dataclasses.replace(found[2], rows=rows).gap_closed is None
+    rows = (rows[0], rows[1], dataclasses.replace(rows[2], score=1.0))
+    assert dataclasses.replace(found[2], rows=rows).gap_closed == pytest.approx(0.5)
+
+
+def test_the_command_says_that_a_teacher_run_is_lacking(tmp_path):
+    done = run_command("distill", f"--teacher_run={tmp_path}", f"--workdir={tmp_path / 'small'}")
+    assert done.returncode == 2
+    assert "expected the directory of a finished run" in done.stderr

@@ -1,0 +1,88 @@
+"""Tests of tl_keras.training.refitting: training begins again on all labelled images, where test images measure the model."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from tl_keras.config import TransferConfig
+from tl_keras.config.options import set_value
+from tl_keras.data.sources import open_source
+from tl_keras.experiments.measure import evaluate_model
+from tl_keras.runs.directory import RunDirectory
+from tl_keras.runs.records import Progress
+from tl_keras.serving.model_file import load_model
+from tl_keras.training.inputs import open_inputs
+from tl_keras.training.loop import train_and_evaluate
+from tl_keras.training.model_cache import ModelCache
+from tl_keras.training.optimizers import optimizer_to_json
+from tl_keras.training.phase_runner import train_unwatched
+from tl_keras.training.preparation import decide, prepare
+from tl_keras.training.refitting import may_refit
+
+
+@pytest.fixture
+def config(small_teacher, tmp_path):
+    """Returns a config that fine-tunes on 40 bright and dark images; 20 others are for testing."""
+    random, labels = np.random.default_rng(0), np.arange(60) % 2
+    images = (random.integers(0, 200, (60, 16, 16, 3)) + 50 * labels[:, None, None, None]).astype(np.uint8)
+    parts = {"x_train": images[:40], "y_train": labels[:40], "x_test": images[40:], "y_test": labels[40:]}
+    np.savez(tmp_path / "images.npz", **parts)
+    np.savez(tmp_path / "untested.npz", x_train=images[:40], y_train=labels[:40])
+    config = TransferConfig(export="none")
+    config.data.source, config.cache.folder = f"npz:{tmp_path}/images.npz", str(tmp_path / "cache")
+    config.model.backbone = str(small_teacher)
+    config.training.refit = "auto"
+    config.training.epochs, config.training.head_epochs = 5, 8
+    return config
+
+
+def test_validation_images_train_in_the_end_and_tell_their_score_before(config, tmp_path):
+    result = train_and_evaluate(config, tmp_path / "run")
+    held_back = result.images["validation"]
+    of_head, of_last = 8, result.kept_epoch - 8
+    assert result.kept_phase == "fine-tuning" and result.refit == {"epochs": of_head + of_last, "images": 40}
+    assert result.images["train"] == 40 - held_back
+    assert [proof["phase"] for proof in result.freeze_proof[-2:]] == ["head, all images", "fine-tuning, all images"]
+    assert result.seconds["all images"] > 0
+    assert len(json.loads((tmp_path / "run" / "splits.json").read_text())["train_sha256"]) == 40
+    run = RunDirectory(tmp_path / "run")
+    assert result.validation_score == run.read_epochs()[result.kept_epoch - 1].validation_score
+    measured = evaluate_model(tmp_path / "run", config.data.source)
+    assert measured["accuracy"] == pytest.approx(result.test_score)
+    again = train_and_evaluate(config, tmp_path / "run")
+    assert again.resumed and again.refit == result.refit
+
+
+REFIT = {
+    "as it is": ({}, True),
+    "the option": ({"training.refit": "off"}, False),
+    "no test images": ({"data.source": "npz:{folder}/untested.npz"}, False),
+    "the head alone": ({"model.method": "feature_extraction"}, True),
+    "no teacher": ({"model.method": "replicate"}, False),
+    "an optimizer of Keras": ({"training.optimizer": optimizer_to_json("sgd")}, False),
+}
+
+
+@pytest.mark.parametrize(("changes", "expected"), REFIT.values(), ids=REFIT)
+def test_validation_images_stay_out_where_asked_or_where_nothing_else_measures(config, tmp_path, changes, expected):
+    for name, value in changes.items():
+        set_value(config, name, value.format(folder=tmp_path) if name == "data.source" else value)
+    assert may_refit(prepare(decide(config), ModelCache())) == expected
+
+
+def test_it_is_the_training_of_a_run_that_holds_nothing_back(config, tmp_path):
+    """The same images in the same order from the same weights, so that the weights at the end are those of such a run."""
+    source = open_source(config.data.source)
+    config.model.method, config.training.epochs = "feature_extraction", 6
+    refitted = train_and_evaluate(config, tmp_path / "run", source=source)
+    prepared = prepare(decide(config), ModelCache(), source=source)
+    splits = dataclasses.replace(prepared.splits, train=np.arange(40))
+    on_all = dataclasses.replace(prepared, images=dataclasses.replace(prepared.images, splits=splits))
+    (phase,), (inputs,) = on_all.phases, open_inputs(on_all)
+    train_unwatched(on_all, phase, inputs, Progress(), epochs=refitted.kept_epoch)
+    kernel = on_all.student.model.get_layer("logits").get_weights()[0]
+    np.testing.assert_array_equal(
+        load_model(tmp_path / "run" / "model.keras").model.get_layer("logits").get_weights()[0], kernel
+    )

@@ -1,0 +1,46 @@
+"""Reads texts: one of a source, or those of a file without labels, a text per line or a column of a table."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from typing import TYPE_CHECKING
+
+from tl_keras.data.csv_file import read_csv
+from tl_keras.data.image_table import choose_columns
+from tl_keras.errors import DataError
+
+if TYPE_CHECKING:
+    from tl_keras.data.base import Source
+
+_LINES = (".txt", ".text")
+
+
+def text_of(source: Source, index: int) -> str:
+    """Returns a text of a source of texts; what is not UTF-8 becomes a replacement character."""
+    return source.encoded_image(index).decode("utf-8", "replace")
+
+
+def read_texts(path: str | os.PathLike[str]) -> list[str]:
+    """Returns the texts of a file in order, without empty lines of a text file.
+
+    Args:
+      path: A .txt file in UTF-8 with a text per line, or a CSV file with a column of texts, as `csv:FILE` has it.
+
+    Raises:
+      DataError: The file cannot be read, or has no text.
+    """
+    name = str(path).removeprefix("csv:")
+    try:
+        if pathlib.Path(name).suffix.lower() in _LINES:
+            content = pathlib.Path(name).read_text(encoding="utf-8-sig", errors="replace")
+            texts = [line for line in content.splitlines() if line.strip()]
+        else:
+            table = read_csv(name)
+            chosen, _ = choose_columns(table, {}, needed=("text",))
+            texts = table.column(chosen["text"])
+    except OSError as error:
+        raise DataError(f"texts: expected a file that can be read. Received: {name} ({error.strerror}).") from error
+    if not texts:
+        raise DataError(f"texts: expected a text per line of {name}. Received: none.")
+    return texts

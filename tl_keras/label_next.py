@@ -1,0 +1,64 @@
+"""Chooses the images to label next: uncertain ones that stand for many, without copies and outliers, and what to expect of them.
+
+    python -m tl_keras.label_next --workdir=run1 --data=unlabelled/ --count=50
+    python -m tl_keras.label_next --data=unlabelled/ --classes=cat,dog            (the first labels of all, by coverage alone)
+
+The command prints the images, the most useful first, and writes label_next/label_next.html, a page on which they are labelled by
+keys and clicks, and label_next/label_next.json. The page saves labels.csv, the table of a run's labels and the new ones, for
+--data=csv:labels.csv. No image is changed.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+
+from absl import flags
+
+from tl_keras import command_line, source_flags
+from tl_keras.errors import ConfigError
+
+source_flags.define("backbone", "weights", "cache_dir", "max_pixels", "seed")
+_WORKDIR = flags.DEFINE_string("workdir", "", "A finished run, whose student says what it is unsure of; none at first.")
+_COUNT = flags.DEFINE_integer("count", 50, "Number of images to label.", lower_bound=1)
+_CLASSES = flags.DEFINE_list("classes", [], "Names of classes that the page offers, beside those of the run.")
+_OUT = flags.DEFINE_string("out", "label_next", "Directory for label_next.html and label_next.json.")
+
+
+def main(arguments: list[str]) -> None:
+    """Prints the images on stdout, and writes the page."""
+    if arguments or not flags.FLAGS.data:
+        raise ConfigError("flags: expected --data=FOLDER of unlabelled images. Use --help to see the flags.")
+    if _WORKDIR.value and flags.FLAGS["backbone"].present:
+        raise ConfigError("backbone: expected none beside --workdir, whose own is used. Leave one of the two out.")
+    config = source_flags.config_from_flags()
+    command_line.require_tensorflow()
+    from tl_keras.advice.candidates import preferred_candidate
+    from tl_keras.config import resolve
+    from tl_keras.labels.label_page import facts, page
+    from tl_keras.labels.next_labels import plan_labels
+    from tl_keras.runs.directory import RunDirectory
+
+    if not _WORKDIR.value:
+        if not flags.FLAGS["backbone"].present:
+            config.model = preferred_candidate().choose(config.model)
+        config.model.method = "feature_extraction"  # whose view of an image training will use first
+        config = resolve(config)
+    out = RunDirectory(_OUT.value)
+    out.check_writable()
+    plan = plan_labels(config, workdir=_WORKDIR.value, count=_COUNT.value)
+    written = page(plan, classes=tuple(_CLASSES.value))
+    for row in plan.chosen.tolist():
+        guess = plan.guess(row)
+        print(f"{plan.id_of(row)}  {guess[0]} {guess[1]:.2f}" if guess else plan.id_of(row))
+    print("\n".join(f"- {fact}" for fact in facts(plan)))
+    for each in plan.classes:
+        print(f"  {each.name}: {each.labelled} labelled; the run takes {each.chosen} of those chosen for it")
+    out.path.mkdir(parents=True, exist_ok=True)
+    out.write_text("label_next.json", json.dumps(plan.to_json(), indent=1) + "\n")
+    out.write_text("label_next.html", written)
+    print(f"wrote: {pathlib.Path(_OUT.value) / 'label_next.html'}, {pathlib.Path(_OUT.value) / 'label_next.json'}")
+
+
+if __name__ == "__main__":
+    command_line.run(main, usage=__doc__)

@@ -1,0 +1,1 @@
+"""Finds images alike by their vectors."""

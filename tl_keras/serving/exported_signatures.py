@@ -1,0 +1,109 @@
+"""Answers the signatures of a SavedModel by another export of the same run, whose runtime computes faster on some processors."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tl_keras.backbones.preprocessing import PreprocessSpec
+from tl_keras.errors import BackboneError
+from tl_keras.serving.export import newest_version
+from tl_keras.serving.formats import FORMATS
+from tl_keras.tasks.base import Task
+from tl_keras.untrusted import parse_json
+
+_Signature = Callable[..., dict[str, Any]]
+# From the network's input, float32 (n, height, width, 3), to its outputs by name; a function of one thread.
+_Network = Callable[[np.ndarray], Mapping[str, np.ndarray]]
+
+
+def exported_signatures(
+    runtime: str,
+    folder: pathlib.Path,
+    *,
+    weights: str,
+    preprocess: PreprocessSpec,
+    task: Task,
+    class_names: tuple[str, ...],
+) -> dict[str, _Signature]:
+    """Returns functions that take encoded images, `image_bytes`, string (n,), as the signatures of those names do.
+
+    Images are decoded and resized by TensorFlow, in the operations of the SavedModel, and the network is computed in float32.
+
+    Args:
+      runtime: Name of the runtime in `NETWORKS`, and of its format.
+      folder: Directory of version directories, of which the newest is taken.
+      weights: SHA-256 of the weights of the SavedModel, which the export has to have.
+      preprocess: Preprocessing of the SavedModel.
+      task: Task of the model.
+      class_names: Names of the classes.
+
+    Raises:
+      BackboneError: There is no export, or it is of other weights.
+    """
+    expected = f"runtime: expected an export for {runtime} of the served weights in {folder}."
+    remedy = f"Run: python -m tl_keras.export --workdir={folder.parent} --format={runtime}"
+    version = newest_version(folder)
+    if version is None:
+        raise BackboneError(f"{expected} Received: none. {remedy}")
+    try:
+        known = parse_json((version / "tl_keras.json").read_bytes())["weights_sha256"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BackboneError(f"{expected} Received: {version} ({type(error).__name__}). {remedy}") from error
+    if known != weights:
+        raise BackboneError(f"{expected} Received: {version}, of other weights. {remedy}")
+    network_of_a_thread = NETWORKS[runtime](version / FORMATS[runtime].file)
+    prepare = tf.function(preprocess.in_graph(), input_signature=[tf.TensorSpec((None,), tf.string)], autograph=False)
+    answers = tf.function(lambda probabilities: task.answers(probabilities, class_names), autograph=False)
+    of_thread = threading.local()
+
+    def answered(image_bytes: tf.Tensor) -> Mapping[str, np.ndarray]:
+        if not hasattr(of_thread, "network"):  # two batches are under way at a time
+            of_thread.network = network_of_a_thread()
+        network: _Network = of_thread.network
+        return network(prepare(image_bytes).numpy())
+
+    def serving_default(image_bytes: tf.Tensor) -> dict[str, Any]:
+        found = answered(image_bytes)
+        return {**answers(tf.constant(found[task.output_name])), "outlier": found["outlier"]}
+
+    def features(image_bytes: tf.Tensor) -> dict[str, Any]:
+        return {"features": answered(image_bytes)["features"]}
+
+    return {"serving_default": serving_default, "features": features}
+
+
+def _openvino(file: pathlib.Path) -> Callable[[], _Network]:
+    """Returns a function that makes a network for a thread; the threads share the weights."""
+    import openvino
+
+    compiled = openvino.compile_model(str(file), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+
+    def for_a_thread() -> _Network:
+        request = compiled.create_infer_request()
+        return lambda images: request.infer(images, share_outputs=False)
+
+    return for_a_thread
+
+
+def _litert(file: pathlib.Path) -> Callable[[], _Network]:
+    """Returns a function that makes a network for a thread, each with its own interpreter of the same content."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    content = file.read_bytes()
+
+    def for_a_thread() -> _Network:
+        runner = Interpreter(model_content=content, num_threads=os.cpu_count()).get_signature_runner()
+        (takes,) = runner.get_input_details()
+        return lambda images: runner(**{takes: images})
+
+    return for_a_thread
+
+
+NETWORKS: dict[str, Callable[[pathlib.Path], Callable[[], _Network]]] = {"openvino": _openvino, "litert": _litert}

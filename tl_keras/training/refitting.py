@@ -1,0 +1,159 @@
+"""Ends a run on all labelled images: once validation images have done what they were held back for, they train too.
+
+Of a small set, those that are held back tell little and are missed in training. They have chosen the epoch, calibrate, and tell
+a score, by the model that has not seen them; then training begins again, from the same weights, with all labelled images, and ends
+at the same point of its schedule. The test images measure that model.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tl_keras.console import number_of, say
+from tl_keras.data.pipeline import evaluation_order
+from tl_keras.evaluation.folds import is_too_wide
+from tl_keras.runs.directory import RunDirectory
+from tl_keras.runs.records import Progress
+from tl_keras.runs.stopwatch import Stopwatch
+from tl_keras.serving.student_statistics import predict_logits
+from tl_keras.training.callbacks import ProgressBar, StopOnNonFiniteLoss
+from tl_keras.training.checkpoints import values_of
+from tl_keras.training.freeze_check import FreezeCheck
+from tl_keras.training.inputs import PhaseInputs, open_inputs
+from tl_keras.training.phase_runner import train_unwatched
+from tl_keras.training.preparation import PreparedRun
+from tl_keras.training.time_left import TimeLeft
+
+_PART = "all images"
+
+
+@dataclasses.dataclass(frozen=True)
+class Refit:
+    """The training on all labelled images, and what the model before it says of the validation images.
+
+    Attributes:
+      epochs: Number of epochs.
+      images: Number of images that they trained on.
+      validation: int64 (k,), validation images in the order of `evaluation_order`.
+      logits: float32 (k, outputs), by the model that has not seen them.
+    """
+
+    epochs: int
+    images: int
+    validation: np.ndarray
+    logits: np.ndarray
+
+    def logits_of(self, indices: np.ndarray) -> np.ndarray:
+        """Returns the logits of some validation images, float32 (k, outputs), in their order."""
+        return self.logits[np.searchsorted(self.validation, indices)]
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the entry `refit` of `result.json`."""
+        return {"epochs": self.epochs, "images": self.images}
+
+
+def initial_values(prepared: PreparedRun) -> list[np.ndarray]:
+    """Returns the values with which training begins, of the variables that it may change; none where it will not begin again."""
+    return values_of(_variables(prepared)) if may_refit(prepared) else []
+
+
+def refit(
+    prepared: PreparedRun,
+    initial: Sequence[np.ndarray],
+    inputs: PhaseInputs,
+    progress: Progress,
+    *,
+    run: RunDirectory,
+    watch: Stopwatch,
+) -> Refit | None:
+    """Trains a student again, on training and validation images, where the latter are too few to tell much.
+
+    Args:
+      prepared: The run; its student has the kept weights.
+      initial: Values from `initial_values`, read before the first phase.
+      inputs: Inputs of the last phase.
+      progress: Progress of the run, which gets the findings on frozen weights.
+      run: Directory of the run, which records what was trained on.
+      watch: Stopwatch of the run.
+
+    Returns:
+      What was done; None if nothing was.
+    """
+    if not may_refit(prepared):
+        return None
+    splits = prepared.splits
+    order = evaluation_order(prepared.source, splits.validation)
+    logits = predict_logits(inputs.predict_fn(), prepared.source, splits.validation)
+    if not is_too_wide(prepared.task.interval(logits, prepared.source.labels[order])):
+        return None
+    labelled = np.sort(np.concatenate([splits.train, splits.validation]))
+    images = dataclasses.replace(
+        prepared.images, source=inputs.source, splits=dataclasses.replace(splits, train=labelled)
+    )
+    kept = [phase.name for phase in prepared.phases].index(progress.kept_phase)
+    on_all = dataclasses.replace(prepared, images=images, phases=prepared.phases[: kept + 1])
+    say(
+        f"{number_of(len(order), f'validation {prepared.source.noun}')} tell little: training begins again on all "
+        f"{len(labelled)} labelled ones, and the test {prepared.source.noun}s measure that model"
+    )
+    watch.start(_PART)
+    for variable, value in zip(_variables(prepared), initial, strict=True):
+        variable.assign(value)
+    epochs = _train(on_all, progress)
+    run.write_json(
+        "splits.json", (run.read_splits() or {}) | {"train_sha256": images.recorded_splits()["train_sha256"]}
+    )
+    return Refit(epochs, len(labelled), order, logits)
+
+
+def _train(on_all: PreparedRun, progress: Progress) -> int:
+    """Trains each phase for as many epochs as were trained, or kept, before; returns the number of epochs."""
+    done = 0
+    for phase, inputs in zip(on_all.phases, open_inputs(on_all), strict=True):
+        epochs = sum(
+            epoch.phase == phase.name and (phase.name != progress.kept_phase or epoch.epoch <= progress.kept_epoch)
+            for epoch in progress.history
+        )
+        name = f"{phase.name}, {_PART}"
+        train_unwatched(
+            on_all,
+            phase,
+            inputs,
+            progress,
+            first_epoch=done,
+            epochs=epochs,
+            callbacks=[
+                StopOnNonFiniteLoss(name),
+                FreezeCheck(name, on_all.student, phase.plan, proofs=progress.proofs),
+                ProgressBar(
+                    name,
+                    images_per_epoch=len(on_all.images.trained),
+                    global_batch_size=on_all.config.training.global_batch_size,
+                    first_epoch=done,
+                    last_epoch=done + epochs,
+                    cached=inputs.cached,
+                    score_name=on_all.task.score_name,
+                    noun=on_all.source.noun,
+                    time_left=TimeLeft(),
+                ),
+            ],
+        )
+        done += epochs
+    return done
+
+
+def _variables(prepared: PreparedRun) -> list[Any]:
+    return prepared.models.trained_variables(prepared.student, [phase.plan for phase in prepared.phases])
+
+
+def may_refit(prepared: PreparedRun) -> bool:
+    """Returns whether a run asks for it, has test images, and is of a kind that can begin again as it was."""
+    config = prepared.config
+    asked = config.training.refit == "auto" and config.model.method != "replicate"
+    others = prepared.teacher_run or prepared.images.pseudo_labels or prepared.hardware.processes > 1
+    unusual = config.model.lora_rank or config.training.optimizer or config.training.ema_momentum
+    return asked and not (others or unusual) and len(prepared.splits.test) > 0

@@ -1,0 +1,78 @@
+"""Estimates how long a run still takes, with the phases to come, the report and the exports."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from tl_keras.config import TransferConfig, export_formats
+from tl_keras.training.inputs import PhaseInputs
+from tl_keras.training.phases import Phase
+
+# A training step by the time of a forward pass through the frozen graph: Keras takes a third longer (docs/benchmarks.md), and the
+# gradients take two passes more.
+_PASSES_A_STEP = 4.0
+
+# Measuring with the report, and each export in a process of its own, by the time that importing TensorFlow takes, which commands
+# measure; in a program, some seconds. Three quick starts on a busy machine took 0.9 to 3.6 and 1.0 to 5.4 times as long.
+_REPORT, _EXPORT, _IMPORT_SECONDS = 3.0, 3.0, 4.0
+
+
+@dataclasses.dataclass(frozen=True)
+class TimeLeft:
+    """The time after a phase, as far as it is known.
+
+    Attributes:
+      seconds: Estimated seconds of the later phases that are known, and of what follows the last.
+      unknown: Names of later phases whose epochs nobody has timed.
+    """
+
+    seconds: float = 0.0
+    unknown: tuple[str, ...] = ()
+
+    def in_words(self, of_phase: float) -> str:
+        """Returns the time left of a run, such as "40 s left" or "12 s left, then fine-tuning".
+
+        Args:
+          of_phase: Seconds that the current phase still takes.
+        """
+        if self.unknown:
+            return f"{duration(of_phase)} left, then {', '.join(self.unknown)}"
+        return f"{duration(of_phase + self.seconds)} left"
+
+
+def time_after(
+    position: int,
+    phases: Sequence[Phase],
+    inputs: Sequence[PhaseInputs],
+    *,
+    images: int,
+    config: TransferConfig,
+    seconds: Mapping[str, float],
+) -> TimeLeft:
+    """Returns the time that a run takes after one of its phases.
+
+    Args:
+      position: Position of the phase.
+      phases: Phases of the run.
+      inputs: Inputs of each phase.
+      images: Number of training images.
+      config: Resolved config, whose exports follow.
+      seconds: Seconds of each part so far, of which `importing` tells how fast this machine starts a process.
+    """
+    known, unknown = 0.0, []
+    for phase, of_phase in zip(phases[position + 1 :], inputs[position + 1 :], strict=True):
+        if of_phase.forward_seconds is None:
+            unknown.append(phase.name)
+        else:
+            known += phase.epochs * images * _PASSES_A_STEP * of_phase.forward_seconds
+    starts = _REPORT + _EXPORT * len(export_formats(config.export))
+    return TimeLeft(known + starts * seconds.get("importing", _IMPORT_SECONDS), tuple(unknown))
+
+
+def duration(seconds: float) -> str:
+    """Returns seconds in words: "40 s", "12 min", "2 h 05 min"."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"
