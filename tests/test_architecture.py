@@ -19,6 +19,7 @@ ROOMS = (
     "unfreeze",
     "untrusted",
     "console",
+    "stop_signals",
     "files",
     "user_folders",
     "lora",

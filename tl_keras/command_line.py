@@ -9,7 +9,6 @@ import contextlib
 import importlib
 import importlib.util
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -20,6 +19,7 @@ from absl import flags
 from tl_keras.console import import_quietly, printable, protect_terminal, show_details
 from tl_keras.distribution.backend import choose_backend
 from tl_keras.errors import ConfigError, DependencyError, Terminated, TransferError
+from tl_keras.stop_signals import stop_signals
 
 BEGAN = time.perf_counter()  # start of the command, after the start of Python itself
 
@@ -50,29 +50,22 @@ def run(
       prepare: Function that is called before the flags are parsed, and may change `sys.argv`.
     """
     protect_terminal()
-    try:
-        if _HELP & set(sys.argv[1:] if arguments is None else arguments):
-            print(f"{usage.strip()}\n\nFlags:\n{flags.FLAGS.main_module_help().partition(':')[2].strip(chr(10))}")
+    with stop_signals():
+        try:
+            if _HELP & set(sys.argv[1:] if arguments is None else arguments):
+                print(f"{usage.strip()}\n\nFlags:\n{flags.FLAGS.main_module_help().partition(':')[2].strip(chr(10))}")
+                sys.exit(0)
+            prepare()
+            sys.exit(main(_parsed(sys.argv[1:] if arguments is None else arguments)) or 0)
+        except TransferError as error:
+            print(f"error: {printable(error)}", file=sys.stderr)
+            sys.exit(error.exit_status)
+        except BrokenPipeError:  # the reader, such as `| head`, has closed the pipe
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(0)
-        prepare()
-        rest = _parsed(sys.argv[1:] if arguments is None else arguments)
-        signal.signal(signal.SIGTERM, _terminate)
-        sys.exit(main(rest) or 0)
-    except TransferError as error:
-        print(f"error: {printable(error)}", file=sys.stderr)
-        sys.exit(error.exit_status)
-    except BrokenPipeError:  # the reader, such as `| head`, has closed the pipe
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except KeyboardInterrupt as stop:
-        print("; ".join(["stopped", *map(printable, stop.args)]), file=sys.stderr)
-        sys.exit(stop.exit_status if isinstance(stop, Terminated) else 130)
-
-
-def _terminate(number: int, frame: object) -> None:
-    """Raises `Terminated` in the main thread; what it was writing stays as it is."""
-    signal.signal(number, signal.SIG_IGN)  # a second signal must not disturb saving
-    raise Terminated
+        except KeyboardInterrupt as stop:
+            print("; ".join(["stopped", *map(printable, stop.args)]), file=sys.stderr)
+            sys.exit(stop.exit_status if isinstance(stop, Terminated) else 130)
 
 
 def _parsed(arguments: list[str]) -> list[str]:
