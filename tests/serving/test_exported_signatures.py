@@ -36,3 +36,11 @@ def test_without_the_export_or_of_other_weights_it_is_one_line(exported, run, tm
     facts.write_text(json.dumps({**json.loads(facts.read_text()), "weights_sha256": "other"}))
     with pytest.raises(BackboneError, match="of other weights"):
         ServedModel(exported / "saved_model" / "1", name="it", runtime="openvino")
+
+
+def test_an_export_that_averages_over_other_views_does_not_answer_for_the_saved_model(exported, tmp_path):
+    exported = shutil.copytree(exported, tmp_path / "run")
+    facts = exported / "openvino" / "1" / "tl_keras.json"
+    facts.write_text(json.dumps({**json.loads(facts.read_text()), "test_time_augmentation": "mirror"}))
+    with pytest.raises(BackboneError, match="whose test_time_augmentation is mirror; that of the SavedModel is none"):
+        ServedModel(exported / "saved_model" / "1", name="it", runtime="openvino")

@@ -48,7 +48,7 @@ def make_ensemble(
       models: Cache of the runs, if they were trained in this process.
 
     Returns:
-      The contents of `ensemble/soup.json`; its score is that of the test images, or out of fold where there are none.
+      The contents of `ensemble/soup.json`: the score of its parts out of fold, and its own on the test images, if there are any.
 
     Raises:
       DataError: The images can no longer be read.

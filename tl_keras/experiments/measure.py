@@ -80,7 +80,7 @@ def evaluate_model(
       BackboneError: The model cannot be read.
     """
     predictor = with_decision(load_predictor(model), decision)
-    averaging = with_decision(with_views(predictor, views), decision)
+    averaging = with_views(predictor, views)
     if options.task == "auto":
         options = dataclasses.replace(options, task=predictor.task.name)
     source = open_source(source, options)

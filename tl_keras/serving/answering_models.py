@@ -20,6 +20,7 @@ from tl_keras.backbones.preprocessing import Preprocess
 from tl_keras.data.base import in_parallel
 from tl_keras.data.decoding import decode_image
 from tl_keras.errors import BackboneError, DependencyError
+from tl_keras.serving.formats import FORMATS
 from tl_keras.serving.graph import answering_function
 from tl_keras.serving.model_file import TrainedModel, read_preprocess
 from tl_keras.serving.runtime_check import RUNTIMES, open_saved_model
@@ -27,12 +28,8 @@ from tl_keras.tasks.base import Task, task_of
 from tl_keras.untrusted import parse_json
 
 FACTS = "tl_keras.json"
-# By the suffix of the model's file: its runtime, the module that this imports, and the extra that installs it.
-_KINDS = {
-    ".tflite": ("litert", "ai_edge_litert", "litert"),
-    ".onnx": ("onnx", "onnxruntime", "onnx"),
-    ".xml": ("openvino", "openvino", "openvino"),
-}
+# One format for each suffix of a file that takes pixels; all of a suffix have one runtime.
+_FORMATS = {pathlib.PurePath(each.file).suffix: each for each in FORMATS.values() if not each.takes_files}
 
 
 class Predictor(abc.ABC):
@@ -175,17 +172,18 @@ class ExportedPredictor(Predictor):
             known = parse_json((version / FACTS).read_bytes())
             self.class_names = tuple(map(str, known["class_names"]))
             self.task, self._preprocess = task_of(known), read_preprocess(known["preprocess"])
-            (file,) = (path for path in version.iterdir() if path.suffix in _KINDS)
+            (file,) = (path for path in version.iterdir() if path.suffix in _FORMATS)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise BackboneError(
                 f"model: expected an export written by tl_keras, with {FACTS}. Received: {version} ({type(error).__name__})."
             ) from error
-        runtime, module, extra = _KINDS[file.suffix]
+        chosen = _FORMATS[file.suffix]
+        module = chosen.modules[-1]  # the runtime's own, behind the converter's
         if importlib.util.find_spec(module) is None:
-            raise DependencyError(f"model: expected the package {module}. Run: pip install 'tl_keras[{extra}]'")
+            raise DependencyError(f"model: expected the package {module}. Run: pip install 'tl_keras[{chosen.extra}]'")
         self.takes_texts = self._preprocess.served_name == "text"
         self.views = known.get("test_time_augmentation", "none")
-        self._ask = RUNTIMES[runtime](str(file), self.task.output_name)
+        self._ask = RUNTIMES[chosen.runtime](str(file), self.task.output_name)
 
     def prepare(self, image: tf.Tensor) -> tf.Tensor:
         """Implements `Predictor.prepare`: the network's input, float32 (size, size, 3)."""

@@ -28,6 +28,7 @@ def exported_signatures(
     folder: pathlib.Path,
     *,
     weights: str,
+    views: str,
     preprocess: PreprocessSpec,
     task: Task,
     class_names: tuple[str, ...],
@@ -40,24 +41,32 @@ def exported_signatures(
       runtime: Name of the runtime in `NETWORKS`, and of its format.
       folder: Directory of version directories, of which the newest is taken.
       weights: SHA-256 of the weights of the SavedModel, which the export has to have.
+      views: Views of an image over which the SavedModel averages its answers, as the export has to.
       preprocess: Preprocessing of the SavedModel.
       task: Task of the model.
       class_names: Names of the classes.
 
     Raises:
-      BackboneError: There is no export, or it is of other weights.
+      BackboneError: There is no export, or it is of other weights or averages over other views.
     """
     expected = f"runtime: expected an export for {runtime} of the served weights in {folder}."
-    remedy = f"Run: python -m tl_keras.export --workdir={folder.parent} --format={runtime}"
+    averaged = "" if views == "none" else f" --test_time_augmentation={views}"
+    remedy = f"Run: python -m tl_keras.export --workdir={folder.parent} --format={runtime}{averaged}"
     version = newest_version(folder)
     if version is None:
         raise BackboneError(f"{expected} Received: none. {remedy}")
     try:
-        known = parse_json((version / "tl_keras.json").read_bytes())["weights_sha256"]
+        known = parse_json((version / "tl_keras.json").read_bytes())
+        its_weights, its_views = known["weights_sha256"], known.get("test_time_augmentation", "none")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BackboneError(f"{expected} Received: {version} ({type(error).__name__}). {remedy}") from error
-    if known != weights:
+    if its_weights != weights:
         raise BackboneError(f"{expected} Received: {version}, of other weights. {remedy}")
+    if its_views != views:
+        raise BackboneError(
+            f"{expected} Received: {version}, whose test_time_augmentation is {its_views}; that of the SavedModel is {views}. "
+            f"{remedy}"
+        )
     network_of_a_thread = NETWORKS[runtime](version / FORMATS[runtime].file)
     prepare = tf.function(preprocess.in_graph(), input_signature=[tf.TensorSpec((None,), tf.string)], autograph=False)
     answers = tf.function(lambda probabilities: task.answers(probabilities, class_names), autograph=False)

@@ -65,7 +65,9 @@ def with_views(predictor: Predictor, views: str) -> Predictor:
             f"test_time_augmentation: expected a run directory or a .keras file. Received: {views}, and an exported model, which "
             "answers as it was exported. Give the run, or export it by python -m tl_keras.export --test_time_augmentation."
         )
-    return KerasPredictor(predictor.trained.with_views(views))
+    averaging = KerasPredictor(predictor.trained.with_views(views))
+    averaging.task = predictor.task  # with its decision, which may be another than the model's own
+    return averaging
 
 
 def with_decision(predictor: Predictor, decision: DecisionConfig | None) -> Predictor:

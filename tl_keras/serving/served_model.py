@@ -70,6 +70,7 @@ class ServedModel:
                 runtime,
                 version.parent.parent / runtime,
                 weights=self.identity["weights"],
+                views=facts.get("test_time_augmentation", "none"),
                 preprocess=self._preprocess,
                 task=self.task,
                 class_names=tuple(facts["class_names"]),

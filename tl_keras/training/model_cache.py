@@ -260,8 +260,10 @@ class ModelCache:
                 optimizer = named_optimizer(config.optimizer, rate_factor=rate_factor) or TransferAdam(
                     self._treatments(model.trainable_variables, student, plan, config), ema_momentum=config.ema_momentum
                 )
-                full = min(config.global_batch_size, images or config.global_batch_size) if config.optimizer else None
-                mean = MeanOverStep(task.loss_of(loss), images=full or config.global_batch_size)
+                full = config.global_batch_size
+                if config.optimizer and images:
+                    full = min(full, images)
+                mean = MeanOverStep(task.loss_of(loss), images=full)
                 _compile(model, optimizer, mean, task.loss_of(loss), task.metric(), hardware=distributor.hardware)
             trainers[key] = model
         return trainers[key]
