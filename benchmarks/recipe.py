@@ -1,8 +1,9 @@
 """Which view, cut, length and rate serve small sets best: `python -m benchmarks.recipe FOLDER [--teacher=…] [--variants=…]`.
 
 Every set of `benchmarks.sets` is cut down to some 150 labelled images, drawn again for each seed, and trained with each variant
-of `VARIANTS`; the draws, splits and seeds of two variants are the same, so that their difference is paired. FOLDER gets the
-images, the runs and `results.jsonl`; what is there is not trained again. Prints the mean difference from the first variant.
+of `VARIANTS`; the draws, splits and seeds of two variants are the same, so that their difference is paired. `guide` is the better
+step of Keras's own guide (benchmarks/keras_guide.py) on the same draws. FOLDER gets the images, the runs and `results.jsonl`; what
+is there is not trained again. Prints the mean difference from the first variant.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import json
 import os
 import pathlib
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -39,6 +42,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "squash, blocks:4": {"model.unfreeze": "blocks:4", **_FORMER},
     "squash, all": {"model.unfreeze": "all", **_FORMER},
 }
+
+GUIDE = "guide"
 
 # Teachers by name: options that choose one.
 TEACHERS: dict[str, dict[str, Any]] = {
@@ -87,6 +92,23 @@ def draw(name: str, seed: int, folder: pathlib.Path) -> pathlib.Path:
                 os.link(files[position], unfinished / split / images.name / files[position].name)
     unfinished.rename(path)
     return path
+
+
+def run_guide(trial: Trial, folder: pathlib.Path) -> dict[str, Any]:
+    """Trains as Keras's guide does, in a process of its own, and returns its figures: the better of its two steps, all its time."""
+    teacher = TEACHERS[trial.teacher]
+    if "model.alpha" in teacher:
+        raise SystemExit(f"guide: expected a teacher of full width. Received: {trial.teacher}.")
+    command = [sys.executable, str(pathlib.Path(__file__).with_name("keras_guide.py")), "--fine_tune"]
+    command += [str(draw(trial.dataset, trial.seed, folder)), f"--seed={trial.seed}"]
+    if "model.image_size" in teacher:
+        command += [f"--image_size={teacher['model.image_size']}", f"--weights={teacher['model.weights']}"]
+    said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    found = json.loads(said.splitlines()[-1])
+    steps = {"frozen": found["frozen_accuracy"], "fine-tuning": found["fine_tuned_accuracy"]}
+    kept = max(steps, key=lambda step: steps[step])
+    seconds = round(found["fine_tuned_seconds"], 1)
+    return {**dataclasses.asdict(trial), "test": steps[kept], "kept": kept, "seconds": seconds}
 
 
 def run(trial: Trial, folder: pathlib.Path, models: Any) -> dict[str, Any]:
@@ -165,7 +187,7 @@ def main() -> None:
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--teacher", choices=TEACHERS, default="small")
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
-    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
+    parser.add_argument("--variants", nargs="+", choices=[*VARIANTS, GUIDE], default=list(VARIANTS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--table", action="store_true", help="print what is there, train nothing")
     arguments = parser.parse_args()
@@ -196,7 +218,8 @@ def train(arguments: argparse.Namespace, path: pathlib.Path) -> None:
             keras.backend.clear_session()
             models = ModelCache()
         last = trial.dataset
-        figures = run(trial, arguments.folder, models)
+        guide = trial.variant == GUIDE
+        figures = run_guide(trial, arguments.folder) if guide else run(trial, arguments.folder, models)
         with path.open("a") as file:
             file.write(json.dumps(figures) + "\n")
         print(json.dumps(figures), flush=True)
