@@ -1,9 +1,9 @@
 """Which view, cut, length and rate serve small sets best: `python -m benchmarks.recipe FOLDER [--teacher=…] [--variants=…]`.
 
-Every set of `benchmarks.sets` is cut down to some 150 labelled images, drawn again for each seed, and trained with each variant
-of `VARIANTS`; the draws, splits and seeds of two variants are the same, so that their difference is paired. `guide` is the better
-step of Keras's own guide (benchmarks/keras_guide.py) on the same draws. FOLDER gets the images, the runs and `results.jsonl`; what
-is there is not trained again. Prints the mean difference from the first variant.
+Every set of `benchmarks.sets` is cut down to some 150 labelled images (`--per_class=50` takes as many of each class), drawn again
+for each seed, and trained with each variant of `VARIANTS`; the draws, splits and seeds of two variants are the same, so that their
+difference is paired. `guide` is the better step of Keras's own guide (benchmarks/keras_guide.py) on the same draws. FOLDER gets the
+images, the runs and `results.jsonl`; what is there is not trained again. Prints the mean difference from the first variant.
 """
 
 from __future__ import annotations
@@ -67,17 +67,19 @@ class Trial:
       dataset: Name in `SETS`.
       seed: Seed of the draw and of the run.
       variant: Name in `VARIANTS`.
+      per_class: Labelled images of each class; 0 for some 150 in all.
     """
 
     teacher: str
     dataset: str
     seed: int
     variant: str
+    per_class: int = 0
 
 
-def draw(name: str, seed: int, folder: pathlib.Path) -> pathlib.Path:
+def draw(name: str, seed: int, folder: pathlib.Path, *, per_class: int = 0) -> pathlib.Path:
     """Returns a folder with some labelled images of a set, drawn by the seed, and its first test images."""
-    path = folder / "draws" / f"{name}_{seed}"
+    path = folder / "draws" / (f"{name}_{seed}_{per_class}" if per_class else f"{name}_{seed}")
     if path.is_dir():
         return path
     whole, unfinished = write_set(name, folder / "sets"), path.with_name(f".{path.name}")
@@ -88,7 +90,8 @@ def draw(name: str, seed: int, folder: pathlib.Path) -> pathlib.Path:
             (unfinished / split / images.name).mkdir(parents=True, exist_ok=True)
             files = sorted(images.iterdir())
             chosen = random.permutation(len(files)) if split == "train" else np.arange(len(files))
-            for position in chosen[: max(most // len(classes), 4)]:
+            of_each = per_class if split == "train" and per_class else max(most // len(classes), 4)
+            for position in chosen[:of_each]:
                 os.link(files[position], unfinished / split / images.name / files[position].name)
     unfinished.rename(path)
     return path
@@ -100,7 +103,7 @@ def run_guide(trial: Trial, folder: pathlib.Path) -> dict[str, Any]:
     if "model.alpha" in teacher:
         raise SystemExit(f"guide: expected a teacher of full width. Received: {trial.teacher}.")
     command = [sys.executable, str(pathlib.Path(__file__).with_name("keras_guide.py")), "--fine_tune"]
-    command += [str(draw(trial.dataset, trial.seed, folder)), f"--seed={trial.seed}"]
+    command += [str(draw(trial.dataset, trial.seed, folder, per_class=trial.per_class)), f"--seed={trial.seed}"]
     if "model.image_size" in teacher:
         command += [f"--image_size={teacher['model.image_size']}", f"--weights={teacher['model.weights']}"]
     said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
@@ -119,7 +122,8 @@ def run(trial: Trial, folder: pathlib.Path, models: Any) -> dict[str, Any]:
     from tl_keras.runs.reasons import read_decisions
 
     config = tl_keras.TransferConfig(seed=trial.seed, export="none")
-    config.data.source, config.cache.folder = str(draw(trial.dataset, trial.seed, folder)), str(folder / "cache")
+    config.data.source = str(draw(trial.dataset, trial.seed, folder, per_class=trial.per_class))
+    config.cache.folder = str(folder / "cache")
     for path, value in {**TEACHERS[trial.teacher], **VARIANTS[trial.variant]}.items():
         set_value(config, path, value)
     workdir = folder / "run"
@@ -145,12 +149,14 @@ def read(path: pathlib.Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
 
 
-def trials(teacher: str, sets: Sequence[str], variants: Sequence[str], seeds: Sequence[int]) -> Iterator[Trial]:
+def trials(
+    teacher: str, sets: Sequence[str], variants: Sequence[str], seeds: Sequence[int], per_class: int
+) -> Iterator[Trial]:
     """Yields every trial, all of a set together, so that they share networks and traced functions."""
     for name in sets:
         for seed in seeds:
             for variant in variants:
-                yield Trial(teacher, name, seed, variant)
+                yield Trial(teacher, name, seed, variant, per_class)
 
 
 def table(rows: Sequence[Mapping[str, Any]], variants: Sequence[str]) -> str:
@@ -189,14 +195,24 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     parser.add_argument("--variants", nargs="+", choices=[*VARIANTS, GUIDE], default=list(VARIANTS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--per_class", type=int, default=0, help="labelled images of each class; 0 for some 150 in all")
     parser.add_argument("--table", action="store_true", help="print what is there, train nothing")
     arguments = parser.parse_args()
     path = arguments.folder / "results.jsonl"
     if not arguments.table:
         train(arguments, path)
-    chosen = [row for row in read(path) if row["teacher"] == arguments.teacher and row["variant"] in arguments.variants]
+    asked = set(_trials(arguments))
+    chosen = [row for row in read(path) if _trial_of(row) in asked]
     run = {row["variant"] for row in chosen}
     print(table(chosen, [variant for variant in arguments.variants if variant in run]))
+
+
+def _trials(arguments: argparse.Namespace) -> Iterator[Trial]:
+    return trials(arguments.teacher, arguments.sets, arguments.variants, arguments.seeds, per_class=arguments.per_class)
+
+
+def _trial_of(row: Mapping[str, Any]) -> Trial:
+    return Trial(**{field.name: row[field.name] for field in dataclasses.fields(Trial) if field.name in row})
 
 
 def train(arguments: argparse.Namespace, path: pathlib.Path) -> None:
@@ -209,9 +225,9 @@ def train(arguments: argparse.Namespace, path: pathlib.Path) -> None:
 
     from tl_keras.training.model_cache import ModelCache
 
-    done = {Trial(*(row[name] for name in ("teacher", "dataset", "seed", "variant"))) for row in read(path)}
+    done = set(map(_trial_of, read(path)))
     last, models = "", ModelCache()
-    for trial in trials(arguments.teacher, arguments.sets, arguments.variants, arguments.seeds):
+    for trial in _trials(arguments):
         if trial in done:
             continue
         if last != trial.dataset:
