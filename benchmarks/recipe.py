@@ -86,11 +86,11 @@ def draw(name: str, seed: int, folder: pathlib.Path, *, per_class: int = 0) -> p
     random = np.random.default_rng(seed)
     for split, most in (("train", _LABELLED), ("test", _TESTED)):
         classes = sorted((whole / split).iterdir())
+        of_each = per_class if split == "train" and per_class else max(most // len(classes), 4)
         for images in classes:
             (unfinished / split / images.name).mkdir(parents=True, exist_ok=True)
             files = sorted(images.iterdir())
             chosen = random.permutation(len(files)) if split == "train" else np.arange(len(files))
-            of_each = per_class if split == "train" and per_class else max(most // len(classes), 4)
             for position in chosen[:of_each]:
                 os.link(files[position], unfinished / split / images.name / files[position].name)
     unfinished.rename(path)

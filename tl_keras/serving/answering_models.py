@@ -20,14 +20,13 @@ from tl_keras.backbones.preprocessing import Preprocess
 from tl_keras.data.base import in_parallel
 from tl_keras.data.decoding import decode_image
 from tl_keras.errors import BackboneError, DependencyError
-from tl_keras.serving.formats import FORMATS
+from tl_keras.serving.formats import FACTS, FORMATS
 from tl_keras.serving.graph import answering_function
 from tl_keras.serving.model_file import TrainedModel, read_preprocess
 from tl_keras.serving.runtime_check import RUNTIMES, open_saved_model
 from tl_keras.tasks.base import Task, task_of
 from tl_keras.untrusted import parse_json
 
-FACTS = "tl_keras.json"
 # One format for each suffix of a file that takes pixels; all of a suffix have one runtime.
 _FORMATS = {pathlib.PurePath(each.file).suffix: each for each in FORMATS.values() if not each.takes_files}
 
@@ -124,7 +123,7 @@ class SavedModelPredictor(Predictor):
     """Predicts with a SavedModel, which contains its own preprocessing."""
 
     def __init__(self, path: pathlib.Path):
-        facts = path / "assets.extra" / "tl_keras.json"
+        facts = path / "assets.extra" / FACTS
         try:
             known = parse_json(facts.read_bytes())
             names, self.task = known["class_names"], task_of(known)

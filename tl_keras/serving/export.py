@@ -31,7 +31,7 @@ from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.errors import DataError, ExportError, TransferError, WorkdirError
 from tl_keras.files import replacing, writing
 from tl_keras.runs.directory import RunDirectory
-from tl_keras.serving.formats import FORMATS, ReadPixels, require_converters
+from tl_keras.serving.formats import FACTS, FORMATS, ReadPixels, require_converters
 from tl_keras.serving.model_file import TrainedModel, load_model
 from tl_keras.serving.parity import ParityRecord, compare, predict_in_fresh_process
 from tl_keras.serving.student_statistics import evenly
@@ -265,7 +265,7 @@ def _write_facts(run: RunDirectory, trained: TrainedModel, folder: pathlib.Path,
         "run_sha256": hashlib.sha256((run.path / "config.json").read_bytes()).hexdigest(),
         "weights_sha256": fingerprint(trained.model),
     }
-    (folder / "tl_keras.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    (folder / FACTS).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     (folder / "labels.txt").write_text(
         "".join(f"{printable(name)}\n" for name in trained.class_names), encoding="utf-8"
     )

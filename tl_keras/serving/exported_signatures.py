@@ -14,7 +14,7 @@ import tensorflow as tf
 from tl_keras.backbones.preprocessing import PreprocessSpec
 from tl_keras.errors import BackboneError
 from tl_keras.serving.export import newest_version
-from tl_keras.serving.formats import FORMATS
+from tl_keras.serving.formats import FACTS, FORMATS
 from tl_keras.tasks.base import Task
 from tl_keras.untrusted import parse_json
 
@@ -56,7 +56,7 @@ def exported_signatures(
     if version is None:
         raise BackboneError(f"{expected} Received: none. {remedy}")
     try:
-        known = parse_json((version / "tl_keras.json").read_bytes())
+        known = parse_json((version / FACTS).read_bytes())
         its_weights, its_views = known["weights_sha256"], known.get("test_time_augmentation", "none")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BackboneError(f"{expected} Received: {version} ({type(error).__name__}). {remedy}") from error

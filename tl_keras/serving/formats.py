@@ -14,6 +14,9 @@ from tl_keras.errors import DependencyError
 from tl_keras.serving.graph import answering_function, signatures
 from tl_keras.serving.model_file import TrainedModel
 
+# File of an export that says what it was made of; a SavedModel has it in assets.extra/.
+FACTS = "tl_keras.json"
+
 # Part of the largest logit. Float32 rounding differs between batch sizes, graphs and runtimes by at most 5.7e-6 of it (559
 # images, 32 runs); half a grey level in the preprocessing by 1e-3, a shifted pixel by 0.1.
 _FLOAT32_TOLERANCE = 1e-4

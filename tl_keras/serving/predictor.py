@@ -14,8 +14,9 @@ import tensorflow as tf
 from tl_keras.config import DEFAULT_MAX_PIXELS, DecisionConfig
 from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.errors import BackboneError, ConfigError, DataError
-from tl_keras.serving.answering_models import FACTS, ExportedPredictor, KerasPredictor, Predictor, SavedModelPredictor
+from tl_keras.serving.answering_models import ExportedPredictor, KerasPredictor, Predictor, SavedModelPredictor
 from tl_keras.serving.export import newest_version
+from tl_keras.serving.formats import FACTS
 from tl_keras.serving.image_inputs import ImageInput, encoded_image, encoded_images, image_inputs, places_of
 from tl_keras.serving.model_file import load_model
 from tl_keras.serving.refusals import DAMAGED, Refusal, header_error, refusals

@@ -16,6 +16,7 @@ from tl_keras.backbones.preprocessing import PreprocessSpec
 from tl_keras.data.image_header import read_image_size
 from tl_keras.errors import BackboneError, DataError
 from tl_keras.serving.exported_signatures import exported_signatures
+from tl_keras.serving.formats import FACTS
 from tl_keras.serving.monitoring import Watch
 from tl_keras.serving.runtime_check import open_saved_model
 from tl_keras.tasks.base import task_of
@@ -49,7 +50,7 @@ class ServedModel:
         try:
             self._loaded = open_saved_model(str(version))
             self.metadata = _metadata(version, name=name)
-            facts = json.loads((version / "assets.extra" / "tl_keras.json").read_text(encoding="utf-8"))
+            facts = json.loads((version / "assets.extra" / FACTS).read_text(encoding="utf-8"))
             self.task = task_of(facts)
             self.identity = {"view": facts["preprocess"], "weights": facts.get("weights_sha256", "")}
             answers = self.task.answer_names(facts["class_names"])
