@@ -167,7 +167,7 @@ def _our_extraction(network: str, precision: str, pixels: int) -> tuple[Callable
     backbone, student, policy = _ours(network, precision, pixels)
     features = keras.Model(backbone.input, student.layers[-2].output)
     if keras.backend.backend() == "tensorflow" and precision == "float32":
-        from tl_keras.training.frozen_graph import frozen_graph
+        from tl_keras.distribution.frozen_graph import frozen_graph
 
         graph = frozen_graph(features)
         return lambda images, labels: graph(images)[0], policy

@@ -1,5 +1,7 @@
 """Tests of tl_keras.serving.graph: the function that every export is made from, and the signatures that call it."""
 
+import collections
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -38,6 +40,14 @@ def test_the_weights_are_constants(answer):
     graph = answer.get_concrete_function()
     assert not graph.variables
     assert not graph.graph.captures
+
+
+def test_normalisation_is_folded_into_the_convolutions(answer):
+    functions = answer.get_concrete_function().graph.as_graph_def().library.function
+    operations = collections.Counter(node.op for function in functions for node in function.node_def)
+    convolutions = operations["Conv2D"] + operations["DepthwiseConv2dNative"]
+    assert operations["BiasAdd"] == convolutions + 1 > 10  # one of the head
+    assert operations["Rsqrt"] == 1  # of the outlier score; those of the normalisations are gone
 
 
 def test_all_signatures_share_one_function_with_the_weights(trained, source):

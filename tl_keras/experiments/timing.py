@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tl_keras.builder import build_backbone, choose_backbone
 from tl_keras.config import ModelConfig
-from tl_keras.training.frozen_graph import frozen_graph
+from tl_keras.distribution.frozen_graph import frozen_graph
 
 _TURNS = 15
 _BATCH = 16

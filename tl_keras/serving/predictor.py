@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.config import DEFAULT_MAX_PIXELS, DecisionConfig
+from tl_keras.data.base import untuned
 from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.errors import BackboneError, ConfigError, DataError
 from tl_keras.serving.answering_models import ExportedPredictor, KerasPredictor, Predictor, SavedModelPredictor
@@ -183,7 +184,7 @@ def predicted_rows(
         untraced(batch_of), cycle_length=_BATCHES_AT_A_TIME, num_parallel_calls=_BATCHES_AT_A_TIME, deterministic=True
     )
     done = 0
-    for indices, errors, reasons, prepared in looked_at.prefetch(1):
+    for indices, errors, reasons, prepared in untuned(looked_at.prefetch(1)):
         whole = np.flatnonzero(errors.numpy() == b"")
         answers: Iterator[dict[str, Any]] = iter(())
         if len(whole):

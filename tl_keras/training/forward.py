@@ -30,9 +30,9 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.console import first_line
+from tl_keras.distribution.frozen_graph import frozen_graph
 from tl_keras.errors import DependencyError, TrainingError
 from tl_keras.files import replacing
-from tl_keras.training.frozen_graph import frozen_graph
 
 # Largest difference of an activation, relative to the largest activation. Float32 engines differ by about 3e-7 on
 # MobileNetV2 and ResNet50. bfloat16 keeps 8 bits, 4e-3, in each of tens of layers.

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tl_keras.training.frozen_graph import frozen_graph
+from tl_keras.distribution.frozen_graph import frozen_graph
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """Turns a network in inference mode into one constant TensorFlow graph, with normalisation folded into its convolutions.
 
+The student that is exported is such a graph, and so is the fastest forward pass of frozen layers on TensorFlow alone.
+
 TensorFlow's own optimizer leaves a multiplication and an addition after each depthwise convolution, and fuses a convolution
 with the activation after it only if a `BiasAdd` is between them. Rewritten that way, MobileNetV2 runs at 1.5 times the speed
 of the constant graph as traced.
@@ -8,7 +10,7 @@ of the constant graph as traced.
 from __future__ import annotations
 
 import collections
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
@@ -39,7 +41,20 @@ def frozen_graph(model: keras.Model) -> Any:
       model's outputs in inference mode as a flat list.
     """
     signature = [tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype) for tensor in model.inputs]
-    return _imported(_folded(_traced(model, signature)), signature)
+    return folded(_traced(model, signature), signature)
+
+
+def folded(function: Any, signature: Sequence[tf.TensorSpec]) -> Any:
+    """Returns a constant graph with the operations that follow a convolution folded into it, where possible.
+
+    Args:
+      function: Concrete function whose weights are constants, of tensors by `signature`, that returns a flat list of tensors.
+      signature: What the new function takes.
+
+    Returns:
+      A concrete function that returns the same list. Its numbers differ by rounding.
+    """
+    return _imported(_rewritten(function), signature)
 
 
 def _traced(model: keras.Model, signature: list[Any]) -> Any:
@@ -58,7 +73,7 @@ def _traced(model: keras.Model, signature: list[Any]) -> Any:
     return tf.function(forward, input_signature=signature, autograph=False).get_concrete_function()
 
 
-def _folded(function: Any) -> tuple[Any, list[str], list[str]]:
+def _rewritten(function: Any) -> tuple[Any, list[str], list[str]]:
     """Returns the rewritten graph, and the names of its input and output tensors."""
     graph = function.graph.as_graph_def()
     nodes = {node.name: node for node in graph.node}
@@ -82,6 +97,12 @@ def _folded(function: Any) -> tuple[Any, list[str], list[str]]:
             if kernel is not None and node.attr["data_format"].s == b"NHWC":
                 _absorb_padding(node, kernel, nodes[_producer(node.input[0])], constants, function.graph)
                 _absorb_affine(node, kernel, consumers, constants, graph)
+    for (
+        node
+    ) in graph.node:  # nothing needs to wait until a constant is read, and what waited would keep the unfolded weights
+        waits = [name for name in node.input if not (name.startswith("^") and _producer(name) in constants)]
+        if len(waits) < len(node.input):
+            node.input[:] = waits
     _drop_unused(graph, outputs)
     return graph, [tensor.name for tensor in function.inputs], outputs
 
@@ -162,7 +183,7 @@ def _drop_unused(graph: Any, outputs: Iterable[str]) -> None:
     graph.node.extend(kept)
 
 
-def _imported(rewritten: tuple[Any, list[str], list[str]], signature: Any) -> Any:
+def _imported(rewritten: tuple[Any, list[str], list[str]], signature: Sequence[tf.TensorSpec]) -> Any:
     graph, inputs, outputs = rewritten
 
     def forward(*tensors: tf.Tensor) -> Any:
