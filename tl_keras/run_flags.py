@@ -36,18 +36,22 @@ def define(*, without: tuple[str, ...] = ()) -> flags.FlagHolder[Any]:
     return holder
 
 
-def define_folds() -> flags.FlagHolder[int]:
-    """Defines --folds, whose value `check_folds` judges."""
+def define_folds(left_out: str = "") -> flags.FlagHolder[int | None]:
+    """Defines --folds, whose value `check_folds` judges; it is None where the flag is left out.
+
+    Args:
+      left_out: End of the help's sentence about 0, for a command that decides itself where the flag is left out.
+    """
     return flags.DEFINE_integer(
         "folds",
-        0,
+        None,
         "Folds, such as 5: each labelled image is predicted by a model that has not seen it, and one model trains on all of "
-        "them; 0 holds images back instead.",
+        f"them; 0 holds images back instead{left_out}.",
         lower_bound=0,
     )
 
 
-def check_folds(folds: int) -> None:
+def check_folds(folds: int | None) -> None:
     """Raises a ConfigError if one fold is asked for."""
     if folds == 1:
         raise ConfigError("folds: expected 2 or more, or none. Received: --folds=1. Use --folds=5.")

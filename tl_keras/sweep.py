@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> None:
         _WORKDIR.value,
         unfreeze=_UNFREEZE.value,
         seeds=_SEEDS.value,
-        folds=_FOLDS.value,
+        folds=_FOLDS.value or 0,
         learning_rates=rates,
     )
     print(describe(found))

@@ -17,6 +17,7 @@ import functools
 import os
 import pathlib
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from absl import flags
 
@@ -26,6 +27,9 @@ from tl_keras.console import in_words
 from tl_keras.errors import ConfigError, if_stopped
 from tl_keras.runs.records import RunResult
 from tl_keras.runs.stopwatch import Stopwatch
+
+if TYPE_CHECKING:
+    from tl_keras.training.model_cache import ModelCache
 
 _CONFIG = run_flags.define()
 _WORKDIR = flags.DEFINE_string("workdir", "tl_keras_run", "The run directory, which is written and resumed.")
@@ -39,7 +43,9 @@ _SEEDS = flags.DEFINE_integer(
     "seeds", 1, "With --compare: number of runs of each, with seeds from --seed up.", lower_bound=1
 )
 
-_FOLDS = run_flags.define_folds()
+_FOLDS = run_flags.define_folds(
+    ", as is done without the flag, unless --method=auto meets so few images that their test would decide nothing"
+)
 _ENSEMBLE = flags.DEFINE_boolean(
     "ensemble", False, "With --folds: also make one model that answers by the average of the folds, in ensemble/."
 )
@@ -77,16 +83,15 @@ def main(arguments: list[str]) -> None:
     config = run_flags.config_from(_CONFIG)
     run_flags.check_workdir(_WORKDIR.value)
     _check_combination()
-    models, watch = None, Stopwatch(began=command_line.BEGAN, part="importing")
+    models, folds, watch = None, _FOLDS.value or 0, Stopwatch(began=command_line.BEGAN, part="importing")
     budget = parse_budget(_BUDGET.value)
     if "auto" in (config.model.backbone, config.model.method, config.model.resize):
         command_line.require_tensorflow(config.strategy)
         watch.start("advising")
-        from tl_keras.advice.automatic import with_decisions
         from tl_keras.training.model_cache import ModelCache
 
         models = ModelCache()  # the run continues with it
-        config = with_decisions(config, _WORKDIR.value, budget_seconds=budget, models=models)
+        config, folds = _decided(config, budget, models)
     validate(config)  # before TensorFlow is imported, which takes seconds
     trackers, repository = _trackers(), _repository()
     command_line.require_tensorflow(config.strategy)
@@ -95,7 +100,7 @@ def main(arguments: list[str]) -> None:
         return
 
     report = _write_report if _REPORT.value else None
-    result = _training()(config, _WORKDIR.value, models=models, stopwatch=watch, before_export=report)
+    result = _training(folds)(config, _WORKDIR.value, models=models, stopwatch=watch, before_export=report)
     if result.process:  # one of several processes, which does not write
         return
     if report:
@@ -105,12 +110,24 @@ def main(arguments: list[str]) -> None:
     _pass_on(trackers, repository)
 
 
+def _decided(config: TransferConfig, budget: float, models: ModelCache) -> tuple[TransferConfig, int]:
+    """Returns the config with what is `auto` decided by the images, and the number of folds of the run."""
+    from tl_keras.advice.automatic import with_decisions
+    from tl_keras.experiments.folds import folds_for_few
+
+    decided = with_decisions(config, _WORKDIR.value, budget_seconds=budget, models=models)
+    left_open = _FOLDS.value is None and not (budget or _COMPARE.value or _UNLABELLED.value)
+    if left_open and config.model.method == "auto":
+        return decided, folds_for_few(decided, _WORKDIR.value, models=models)
+    return decided, _FOLDS.value or 0
+
+
 def _compare_methods(config: TransferConfig) -> None:
     """Trains by each of the three methods, prints them side by side, and writes their pages and exports."""
     from tl_keras.experiments.comparison import compare, export_first_runs, method_variants, table
 
     variants = method_variants(config)
-    rows = compare(variants, _WORKDIR.value, seeds=_SEEDS.value, folds=_FOLDS.value)
+    rows = compare(variants, _WORKDIR.value, seeds=_SEEDS.value, folds=_FOLDS.value or 0)
     print(table(rows, heading="method"))
     if _REPORT.value:
         from tl_keras.reporting.after_training import report_comparison
@@ -145,16 +162,16 @@ def _check_combination() -> None:
         )
 
 
-def _training() -> Callable[..., RunResult]:
-    """Returns the function that trains as the flags say."""
+def _training(folds: int) -> Callable[..., RunResult]:
+    """Returns the function that trains as the flags say, with a number of folds or 0."""
     if _UNLABELLED.value:
         from tl_keras.labels.unlabelled_training import train_with_unlabelled
 
         return functools.partial(train_with_unlabelled, unlabelled=_UNLABELLED.value)
-    if _FOLDS.value:
+    if folds:
         from tl_keras.experiments.folds import train_with_folds
 
-        return functools.partial(train_with_folds, folds=_FOLDS.value, ensemble=_ENSEMBLE.value)
+        return functools.partial(train_with_folds, folds=folds, ensemble=_ENSEMBLE.value)
     from tl_keras.training.loop import train_and_evaluate
 
     return train_and_evaluate

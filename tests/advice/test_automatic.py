@@ -10,6 +10,7 @@ from tl_keras.advice.candidates import Candidate
 from tl_keras.config import ModelConfig, quick_start, resolve, to_json
 from tl_keras.errors import ConfigError
 from tl_keras.runs.directory import RunDirectory
+from tl_keras.runs.folds import run_of_fold
 from tl_keras.runs.reasons import read_decisions
 from tl_keras.training.loop import train_and_evaluate
 from tl_keras.training.model_cache import ModelCache
@@ -44,6 +45,15 @@ def test_a_run_that_has_begun_keeps_what_was_decided(tmp_path):
     assert (decided.model.method, decided.model.unfreeze) == ("fine_tune", "blocks:3")
     assert (decided.training.fine_tune_learning_rate_factor, decided.data.augmentation) == (0.1, "none")
     assert config.model.method == "auto"  # the user's config is as it was
+
+
+def test_a_run_whose_folds_alone_have_begun_keeps_it_too(tmp_path):
+    begun = automatic()
+    begun.model = dataclasses.replace(begun.model, method="fine_tune", unfreeze="blocks:3")
+    splits = {"train": ["a"], "validation": ["b"], "test": []}
+    fold = run_of_fold(RunDirectory(tmp_path), 0)
+    fold.begin(config=to_json(resolve(begun)), data_hash="0", splits=splits, labels=("cat", "dog"))
+    assert with_advised_method(automatic(), tmp_path).model.unfreeze == "blocks:3"
 
 
 @pytest.mark.parametrize("field", ["unfreeze", "unfreeze_schedule"])

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tl_keras.config import TransferConfig
 from tl_keras.data.arrays import ArraySource
 from tl_keras.errors import ConfigError, DataError, WorkdirError
-from tl_keras.experiments.folds import fold_of_each, train_with_folds
+from tl_keras.experiments.folds import fold_of_each, folds_for_few, train_with_folds
 from tl_keras.reporting.run_report import write_report
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.training.loop import train_and_evaluate
@@ -129,3 +129,35 @@ def test_what_cannot_be_folded_is_refused(config, source, tmp_path):
     images.source.class_names = ("0", "1", "2")
     with pytest.raises(DataError, match=r"at least two groups of every class.* Received one of 2"):
         fold_of_each(images, folds=3, seed=0)
+
+
+def _undeclared(images, *, classes=2):
+    random = np.random.default_rng(0)
+    return ArraySource(random.integers(0, 256, (images, 16, 16, 3), np.uint8), np.arange(images) % classes)
+
+
+def test_few_images_without_a_test_of_their_own_are_given_folds(config, tmp_path, capsys):
+    assert folds_for_few(config, tmp_path, models=ModelCache(), source=_undeclared(60)) == 5
+    assert "folds: 5, since 9 test images would tell an accuracy to ±0.2" in capsys.readouterr().err
+    assert folds_for_few(config, tmp_path, models=ModelCache(), source=_undeclared(12, classes=4)) == 5
+    assert "folds: 5, since none would be tested; --folds=0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("images", [520, 600])
+def test_images_whose_test_decides_are_not(config, tmp_path, images):
+    assert folds_for_few(config, tmp_path, models=ModelCache(), source=_undeclared(images)) == 0
+
+
+def test_few_images_whose_test_is_declared_are_not(config, source, tmp_path):
+    assert folds_for_few(config, tmp_path, models=ModelCache(), source=source) == 0
+
+
+def test_few_images_that_cannot_be_dealt_are_not(config, tmp_path):
+    assert folds_for_few(config, tmp_path, models=ModelCache(), source=_undeclared(12, classes=11)) == 0
+
+
+def test_a_run_that_has_begun_goes_on_as_it_began(config, source, trained, tmp_path):
+    _, run = trained
+    assert folds_for_few(config, run.path, models=ModelCache(), source=_undeclared(60)) == 3
+    train_and_evaluate(config, tmp_path / "run", source=source)
+    assert folds_for_few(config, tmp_path / "run", models=ModelCache(), source=_undeclared(60)) == 0

@@ -15,6 +15,7 @@ from tl_keras.data.options import SourceOptions
 from tl_keras.data.table_source import noun_of
 from tl_keras.errors import ConfigError
 from tl_keras.runs.directory import RunDirectory
+from tl_keras.runs.folds import read_begun_config
 from tl_keras.runs.reasons import write_decisions
 from tl_keras.training.model_cache import ModelCache
 from tl_keras.training.preparation import for_its_inputs
@@ -77,7 +78,7 @@ def with_advised_method(
     decided = from_json(to_json(config))
     if choose_method and not budget_seconds:
         decided.training.refit = decided.training.refit or "auto"
-    if begun := RunDirectory(workdir).read_config():
+    if begun := read_begun_config(RunDirectory(workdir)):
         as_begun = from_json(begun["config"])
         if choose_teacher:
             known = as_begun.model

@@ -49,7 +49,7 @@ def folded(function: Any, signature: Sequence[tf.TensorSpec]) -> Any:
 
     Args:
       function: Concrete function whose weights are constants, of tensors by `signature`, that returns a flat list of tensors.
-      signature: What the new function takes.
+      signature: Types of the tensors that the new function takes.
 
     Returns:
       A concrete function that returns the same list. Its numbers differ by rounding.

@@ -26,11 +26,12 @@ from tl_keras.data.sources import Source, SourceOptions, open_source
 from tl_keras.data.splits import Splits
 from tl_keras.distribution.cluster import read_cluster
 from tl_keras.errors import ConfigError, DataError
-from tl_keras.evaluation.folds import fold_interval
+from tl_keras.evaluation.folds import fold_interval, is_too_wide
+from tl_keras.evaluation.metrics import accuracy_interval
 from tl_keras.experiments.ensemble import check_ensemble, make_ensemble
 from tl_keras.experiments.out_of_fold_table import write_predictions
 from tl_keras.runs.directory import RunDirectory
-from tl_keras.runs.folds import begin_folds
+from tl_keras.runs.folds import begin_folds, folds_begun, read_begun_config, run_of_fold
 from tl_keras.runs.records import RunResult
 from tl_keras.runs.stopwatch import Stopwatch
 from tl_keras.tasks.base import task_named
@@ -39,6 +40,53 @@ from tl_keras.training.model_cache import ModelCache
 from tl_keras.training.out_of_fold import OutOfFold
 from tl_keras.training.outcome import effect_of_groups
 from tl_keras.training.preparation import RunImages, decide, read_images
+
+_FOLDS_FOR_FEW = 5
+
+# Accuracy for which the images of a drawn test split are judged to be too few, before anything is trained.
+_TYPICAL_ACCURACY = 0.7
+
+
+def folds_for_few(
+    config: TransferConfig, workdir: str | os.PathLike[str], *, models: ModelCache, source: Any = None
+) -> int:
+    """Returns the number of folds that a run of few labelled images is given: 5, or 0 where it needs none, and says why.
+
+    It needs them if no split is declared and the images that would be drawn for the test tell an accuracy of 0.7 to no better
+    than ±0.1, by Wilson's interval: fewer than 78. A run that has begun goes on as it began.
+
+    Args:
+      config: Choices of the run, as `train_with_folds` takes them.
+      workdir: Directory of the run.
+      models: Cache of the run, so that the images are inspected only once.
+      source: Images as in `train_and_evaluate`.
+
+    Raises:
+      TransferError: The images cannot be read.
+    """
+    run = RunDirectory(workdir)
+    if read_begun_config(run):
+        return folds_begun(run)
+    if read_cluster() or config.data.train_examples_per_class or config.distillation.teacher_run:
+        return 0
+    decided = decide(config, source=source, run=run)
+    images = read_images(decided, models, source=source)
+    held_out = len(images.splits.test)
+    low, high = accuracy_interval(_TYPICAL_ACCURACY, max(held_out, 1))
+    if np.any(images.source.declared_splits != "") or not is_too_wide((low, high)):
+        return 0
+    try:
+        fold_of_each(_labelled(images), folds=_FOLDS_FOR_FEW, seed=config.seed)
+    except DataError:  # too few of a class, or groups of it
+        return 0
+    noun, half = images.source.noun, (high - low) / 2
+    why = (
+        f"{number_of(held_out, f'test {noun}')} would tell an accuracy to ±{half:.2f} only"
+        if held_out
+        else "none would be tested"
+    )
+    say(f"folds: {_FOLDS_FOR_FEW}, since {why}; --folds=0 takes less time, and trains on fewer {noun}s")
+    return _FOLDS_FOR_FEW
 
 
 def train_with_folds(
@@ -130,13 +178,9 @@ def train_with_folds(
         out_of_fold=found,
     )
     if ensemble:
-        parts = [_run_of_fold(run, each) for each in range(folds)]
+        parts = [run_of_fold(run, each) for each in range(folds)]
         make_ensemble(run, parts, found, formats=export_formats(config.export), models=models)
     return result
-
-
-def _run_of_fold(run: RunDirectory, fold: int) -> RunDirectory:
-    return RunDirectory(run.path / "folds" / f"fold_{fold + 1}")
 
 
 def fold_of_each(images: RunImages, *, folds: int, seed: int) -> np.ndarray:
@@ -209,7 +253,7 @@ def train_folds(
     """
     source, labelled = images.source, images.splits.train
     config = from_json(to_json(config))
-    config.export = "none"
+    config.export, config.training.refit = "none", "off"  # the final run trains on all images
     number, task = int(fold.max()) + 1, task_named(config.task).with_labels(source.labels[labelled])
     logits: np.ndarray = np.zeros((len(labelled), task.outputs(source.class_names)), np.float32)
     histories, scores, validation_images = [], [], 0
@@ -218,7 +262,7 @@ def train_folds(
         held_out = labelled[fold == each]
         declaring = _holding_out(source, labelled, held_out)
         models.keep_images(declaring, images.inspection, SourceOptions.of(config), Reading.of(config))
-        run = _run_of_fold(of, each)
+        run = run_of_fold(of, each)
         result = train_and_evaluate(config, run.path, source=declaring, models=models)
         order = evaluation_order(declaring, held_out)
         trained_on = Splits.from_json(run.read_splits() or {}, source).train

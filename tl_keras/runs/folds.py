@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tl_keras.errors import WorkdirError
 from tl_keras.files import reading, writing
 from tl_keras.runs.directory import RunDirectory
@@ -44,3 +46,13 @@ def folds_begun(run: RunDirectory) -> int:
         return 0
     with reading(path):
         return int(parse_json(path.read_text(encoding="utf-8"))["folds"])
+
+
+def run_of_fold(run: RunDirectory, fold: int) -> RunDirectory:
+    """Returns the directory of the run of a fold, counted from 0."""
+    return RunDirectory(run.path / "folds" / f"fold_{fold + 1}")
+
+
+def read_begun_config(run: RunDirectory) -> dict[str, Any] | None:
+    """Returns what `RunDirectory.read_config` does, or of a run whose folds alone have begun, that of the first; None before."""
+    return run.read_config() or run_of_fold(run, 0).read_config()
