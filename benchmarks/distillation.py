@@ -55,6 +55,7 @@ def measure(name: str, folder: pathlib.Path, *, labelled: int, seed: int, found:
 
     def a_config() -> TransferConfig:
         config = TransferConfig(export="none", seed=seed)
+        config.training.refit = "off"  # what learns from a teacher run does not begin again on all images
         config.data.source, config.cache.folder = str(photos), str(folder / "cache")
         return config
 

@@ -35,7 +35,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "crop, blocks:4": {"model.resize": "original", "model.unfreeze": "blocks:4", **_FORMER},
     "squash, 0.7": {"model.unfreeze": "fraction:0.7", **_FORMER},
     "default": {},
-    "refit": {"training.refit": "auto"},
+    "no refit": {"training.refit": "off"},
     "auto": {"model.method": "auto"},
     "crop, features": {"model.resize": "original", "model.method": "feature_extraction"},
     "squash, features": {"model.method": "feature_extraction"},

@@ -47,6 +47,15 @@ def test_resolve_keeps_what_the_user_chose_and_leaves_the_original_alone():
     assert chosen.model.unfreeze == ""
 
 
+@pytest.mark.parametrize(
+    ("method", "epochs", "refit"),
+    [("fine_tune", 0, "auto"), ("feature_extraction", 0, "auto"), ("fine_tune", 7, "off"), ("replicate", 0, "off")],
+)
+def test_few_validation_images_train_in_the_end_where_the_epochs_are_left_open(method, epochs, refit):
+    chosen = a_config(model=ModelConfig(method=method), training=TrainingConfig(epochs=epochs))
+    assert config.resolve(chosen).training.refit == refit
+
+
 def test_resolve_twice_is_resolve_once():
     resolved = config.resolve(a_config())
     assert config.resolve(resolved) == resolved

@@ -125,7 +125,7 @@ def test_a_run_goes_on_only_with_what_it_was_taught(found, tmp_path):
         ({"distillation__teacher_run": ""}, ConfigError, "unlabelled: expected a teacher run"),
         ({"distillation__unlabelled": "nowhere/"}, DataError, "nowhere"),
         (
-            {"data__validation_fraction": 0.3, "distillation__unlabelled": ""},
+            {"data__test_fraction": 0.4, "distillation__unlabelled": ""},
             DataError,
             "has not seen what is measured",
         ),
@@ -138,6 +138,17 @@ def test_what_cannot_teach_is_refused(found, changes, error, message, tmp_path):
         setattr(getattr(config, part), name, value)
     with pytest.raises(error, match=message):
         train_and_evaluate(config, tmp_path / "run")
+
+
+def test_who_has_trained_on_validation_images_too_can_teach(found, small_teacher, tmp_path):
+    """As a run of few images does by default: what is reported is measured on the test images."""
+    folder, config, _ = found
+    big = a_config(small_teacher, data__source=str(folder / "photos"), training__refit="auto")
+    refitted = train_and_evaluate(big, tmp_path / "big")
+    assert refitted.refit["images"] == refitted.images["train"] + refitted.images["validation"]
+    config = from_json(to_json(config))
+    config.distillation.teacher_run, config.distillation.unlabelled = str(tmp_path / "big"), ""
+    assert train_and_evaluate(config, tmp_path / "small").images == refitted.images
 
 
 def test_folds_learn_from_labels_alone(found, tmp_path):

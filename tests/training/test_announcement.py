@@ -18,7 +18,14 @@ def said(small_teacher):
     models = ModelCache()
 
     def said(
-        *, method="feature_extraction", unfreeze="", learning_rate=0.0, precision="float32", head_epochs=2, epochs=3
+        *,
+        method="feature_extraction",
+        unfreeze="",
+        learning_rate=0.0,
+        precision="float32",
+        head_epochs=2,
+        epochs=3,
+        refit_on=0,
     ):
         config = TransferConfig(export="none", precision=precision)
         config.model.backbone, config.model.method, config.model.unfreeze = str(small_teacher), method, unfreeze
@@ -28,7 +35,7 @@ def said(small_teacher):
             learning_rate,
         )
         config.data.augmentation = "none"
-        return announcement(prepare(decide(config, source=source), models, source=source))
+        return announcement(prepare(decide(config, source=source), models, source=source), refit_on=refit_on)
 
     return said
 
@@ -66,3 +73,11 @@ def test_a_rate_that_erases_what_the_teacher_knows_is_said(said):
 def test_a_precision_that_rounds_is_said(said):
     assert "the backbone trains in bfloat16" in said(precision="bfloat16")
     assert "bfloat16" not in said()
+
+
+def test_that_training_begins_again_on_all_images_is_said(said):
+    assert (
+        "too few to tell much: in the end training begins again on all 20 labelled images, and the test images"
+        in said(refit_on=20)
+    )
+    assert "too few" not in said()

@@ -19,7 +19,7 @@ from tl_keras.training.model_cache import ModelCache
 from tl_keras.training.optimizers import optimizer_to_json
 from tl_keras.training.phase_runner import train_unwatched
 from tl_keras.training.preparation import decide, prepare
-from tl_keras.training.refitting import may_refit
+from tl_keras.training.refitting import images_of_refit
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ REFIT = {
 def test_validation_images_stay_out_where_asked_or_where_nothing_else_measures(config, tmp_path, changes, expected):
     for name, value in changes.items():
         set_value(config, name, value.format(folder=tmp_path) if name == "data.source" else value)
-    assert may_refit(prepare(decide(config), ModelCache())) == expected
+    assert images_of_refit(prepare(decide(config), ModelCache())) == (40 if expected else 0)
 
 
 def test_it_is_the_training_of_a_run_that_holds_nothing_back(config, tmp_path):

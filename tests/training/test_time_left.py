@@ -8,12 +8,13 @@ from tl_keras.config import TransferConfig
 from tl_keras.training.time_left import TimeLeft, duration, time_after
 
 
-def left_after(position, *, forward=(None, 0.01), export="saved_model", seconds=None):
+def left_after(position, *, forward=(None, 0.01), export="saved_model", seconds=None, refit_on=0):
     """Returns the time after a phase of a run of 40 + 10 epochs over 100 images."""
     phases = [types.SimpleNamespace(name=name, epochs=epochs) for name, epochs in (("head", 40), ("fine-tuning", 10))]
     inputs = [types.SimpleNamespace(forward_seconds=each) for each in forward]
     config = TransferConfig(export=export)
-    return time_after(position, phases, inputs, images=100, config=config, seconds=seconds or {"importing": 2.0})
+    seconds = seconds or {"importing": 2.0}
+    return time_after(position, phases, inputs, images=100, config=config, seconds=seconds, refit_on=refit_on)
 
 
 def test_the_phases_to_come_the_report_and_the_exports_are_in_it():
@@ -23,9 +24,18 @@ def test_the_phases_to_come_the_report_and_the_exports_are_in_it():
     assert left_after(1, seconds={"preparing": 1.0}).seconds == 24.0  # a program has imported TensorFlow before
 
 
+def test_what_is_trained_again_on_more_images_is_in_it():
+    assert left_after(0, refit_on=120) == TimeLeft(12.0 + 2.2 * 10 * 100 * 4 * 0.01, again=1.2)
+    last = left_after(1, seconds={"importing": 2.0, "head": 10.0}, refit_on=120)
+    assert last == TimeLeft(12.0 + 1.2 * 10.0, again=1.2)
+    assert (
+        last.in_words(5.0, whole=20.0) == "53 s left"
+    )  # 5 of the phase, 24 + 12 of all again, 12 of the report and the export
+
+
 def test_a_phase_that_nobody_has_timed_is_named():
-    assert left_after(0, forward=(None, None)).in_words(12.3) == "12 s left, then fine-tuning"
-    assert left_after(0).in_words(12.3) == "64 s left"
+    assert left_after(0, forward=(None, None)).in_words(12.3, whole=20) == "12 s left, then fine-tuning"
+    assert left_after(0).in_words(12.3, whole=20) == "64 s left"
 
 
 @pytest.mark.parametrize(

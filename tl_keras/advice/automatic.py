@@ -54,8 +54,6 @@ def with_advised_method(
 ) -> TransferConfig:
     """Returns the config with teacher, method, cut and view filled in where open, from the run in `workdir` or the advice.
 
-    Where the method is open and no time is given, few validation images train in the end too; see `tl_keras.training.refitting`.
-
     A method that the user chooses stays; of the teachers at hand that one is taken which promises most with it.
 
     Args:
@@ -76,8 +74,6 @@ def with_advised_method(
             f"{config.model.unfreeze or config.model.unfreeze_schedule}. Use --method=fine_tune, or leave it out."
         )
     decided = from_json(to_json(config))
-    if choose_method and not budget_seconds:
-        decided.training.refit = decided.training.refit or "auto"
     if begun := read_begun_config(RunDirectory(workdir)):
         as_begun = from_json(begun["config"])
         if choose_teacher:

@@ -31,6 +31,7 @@ from tl_keras.training.loop import train_and_evaluate
 from tl_keras.training.model_cache import ModelCache
 from tl_keras.training.phases import Phase
 from tl_keras.training.preparation import prepare, views_per_image
+from tl_keras.training.refitting import images_of_refit
 from tl_keras.training.split_student import SplitStudent
 
 # Number of steps in a short epoch, if the sample has enough images; their mean is then known to a few per cent.
@@ -94,13 +95,13 @@ def estimate_time(config: TransferConfig, sample: Sample) -> TimeEstimate:
     preparing = sample.inspection_seconds + building + frozen_seconds + result.seconds["preparing"]
     if streamed and (frozen_seconds or not short.cache.enabled):
         preparing += sample.inspection_seconds * max(prepared.views_per_image, 1)  # a pass takes no longer
-    training = validation = 0.0
+    training, validation, refit_on = 0.0, 0.0, images_of_refit(prepared)
     for phase in phases:
         of_phase = [epoch for epoch in epochs if epoch.phase == phase.name]
         tracing, steps, validation = _epoch_seconds(of_phase, images=len(few.train))
         epoch = steps * len(sample.splits.train) / len(few.train)
         epoch += validation * len(sample.splits.validation) / len(few.validation)
-        training += tracing + phase.epochs * epoch
+        training += tracing + phase.epochs * (epoch + steps * refit_on / len(few.train))
     # The shorter of two passes over these images, because the other may have traced.
     answer = min(result.seconds["evaluating"], validation) / len(few.validation)
     ending = seconds - result.seconds["preparing"] - sum(epoch.seconds for epoch in epochs)

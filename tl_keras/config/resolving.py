@@ -61,7 +61,7 @@ def resolve(config: TransferConfig) -> TransferConfig:
     if data.augmentation in ("none", "own") and data.horizontal_flip == "auto":
         data.horizontal_flip = "off"
     model.resize = model.resize or DEFAULT_RESIZE
-    training.refit = training.refit or "off"
+    training.refit = training.refit or ("off" if training.epochs or model.method == "replicate" else "auto")
     if model.method == "fine_tune":
         last_stage = parse_schedule(model.unfreeze_schedule, training.epochs)[-1][0] if model.unfreeze_schedule else ""
         model.unfreeze = last_stage or model.unfreeze or (CAUTIOUS_CUT if numbers else DEFAULT_CUT)

@@ -117,9 +117,9 @@ class TrainingConfig(Locked):
     refit: Refit = option(
         "",
         "Whether training begins again on all labelled images, validation images too, once the epoch is chosen: auto does so where "
-        "there are test images and the 95% interval of the validation score is wider than ±0.1.",
+        "there are test images, and fewer than 78 for validation.",
         flag="refit",
-        zero="off; auto with --method=auto and no budget",
+        zero="auto where the epochs are left open too; off otherwise, in replicate and in comparisons",
     )
     early_stopping_patience: int = option(
         0,

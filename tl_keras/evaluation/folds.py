@@ -7,9 +7,14 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from tl_keras.evaluation.metrics import accuracy_interval
+
 # Half width of an interval from which on the images that were held out do not tell one model from another: models that are worth
 # choosing between differ by a few points. Wilson's interval is as wide at 80 images and an accuracy of 0.7.
 _WIDE = 0.1
+
+# Accuracy by which it is judged, before anything is trained, whether images are too few.
+_TYPICAL_ACCURACY = 0.7
 
 # More change the ratio of two widths by less than a few groups do.
 _RESAMPLES = 200
@@ -74,6 +79,24 @@ def design_effect(score_of: Callable[[np.ndarray], float], group: np.ndarray) ->
 def is_too_wide(interval: Sequence[float]) -> bool:
     """Returns whether a 95% interval of a score is so wide that the score decides nothing, and folds are advised."""
     return (interval[1] - interval[0]) / 2 > _WIDE
+
+
+def interval_to_expect(images: int) -> tuple[float, float]:
+    """Returns the 95% interval of an accuracy of 0.7 that is measured on this many images, 1 at least.
+
+    Args:
+      images: Their number.
+    """
+    return accuracy_interval(_TYPICAL_ACCURACY, max(images, 1))
+
+
+def tell_little(images: int) -> bool:
+    """Returns whether a score of so few images decides nothing, see `is_too_wide`: fewer than 78.
+
+    Args:
+      images: Their number.
+    """
+    return is_too_wide(interval_to_expect(images))
 
 
 def advice_on_folds(

@@ -192,6 +192,7 @@ def _train_seeds(runs: _Runs, models: ModelCache) -> list[RunResult]:
     for i in range(runs.seeds):
         one = from_json(runs.config)
         one.seed, one.export = one.seed + i, "none"
+        one.training.refit = one.training.refit or "off"  # so that all methods train on the same images
         workdir = runs.folder / f"seed_{one.seed}"
         train = functools.partial(train_with_folds, folds=runs.folds) if runs.folds else train_and_evaluate
         results.append(train(one, workdir, models=models, measure_test=runs.measure_test))

@@ -26,8 +26,7 @@ from tl_keras.data.sources import Source, SourceOptions, open_source
 from tl_keras.data.splits import Splits
 from tl_keras.distribution.cluster import read_cluster
 from tl_keras.errors import ConfigError, DataError
-from tl_keras.evaluation.folds import fold_interval, is_too_wide
-from tl_keras.evaluation.metrics import accuracy_interval
+from tl_keras.evaluation.folds import fold_interval, interval_to_expect, tell_little
 from tl_keras.experiments.ensemble import check_ensemble, make_ensemble
 from tl_keras.experiments.out_of_fold_table import write_predictions
 from tl_keras.runs.directory import RunDirectory
@@ -43,17 +42,14 @@ from tl_keras.training.preparation import RunImages, decide, read_images
 
 _FOLDS_FOR_FEW = 5
 
-# Accuracy for which the images of a drawn test split are judged to be too few, before anything is trained.
-_TYPICAL_ACCURACY = 0.7
-
 
 def folds_for_few(
     config: TransferConfig, workdir: str | os.PathLike[str], *, models: ModelCache, source: Any = None
 ) -> int:
     """Returns the number of folds that a run of few labelled images is given: 5, or 0 where it needs none, and says why.
 
-    It needs them if no split is declared and the images that would be drawn for the test tell an accuracy of 0.7 to no better
-    than ±0.1, by Wilson's interval: fewer than 78. A run that has begun goes on as it began.
+    It needs them if no split is declared and fewer than 78 images would be drawn for the test, see `tell_little`. A run that has
+    begun goes on as it began.
 
     Args:
       config: Choices of the run, as `train_with_folds` takes them.
@@ -72,16 +68,15 @@ def folds_for_few(
     decided = decide(config, source=source, run=run)
     images = read_images(decided, models, source=source)
     held_out = len(images.splits.test)
-    low, high = accuracy_interval(_TYPICAL_ACCURACY, max(held_out, 1))
-    if np.any(images.source.declared_splits != "") or not is_too_wide((low, high)):
+    if np.any(images.source.declared_splits != "") or not tell_little(held_out):
         return 0
     try:
         fold_of_each(_labelled(images), folds=_FOLDS_FOR_FEW, seed=config.seed)
     except DataError:  # too few of a class, or groups of it
         return 0
-    noun, half = images.source.noun, (high - low) / 2
+    (low, high), noun = interval_to_expect(held_out), images.source.noun
     why = (
-        f"{number_of(held_out, f'test {noun}')} would tell an accuracy to ±{half:.2f} only"
+        f"{number_of(held_out, f'test {noun}')} would tell an accuracy to ±{(high - low) / 2:.2f} only"
         if held_out
         else "none would be tested"
     )

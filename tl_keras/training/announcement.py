@@ -16,8 +16,13 @@ _REASONS = {
 }
 
 
-def announcement(prepared: PreparedRun) -> str:
-    """Returns what the run is going to do and why: a line for teacher and method, phases, images, and each caution."""
+def announcement(prepared: PreparedRun, *, refit_on: int = 0) -> str:
+    """Returns what the run is going to do and why: a line for teacher and method, phases, images, and each caution.
+
+    Args:
+      prepared: The run.
+      refit_on: Number of images on which training begins again in the end, or 0.
+    """
     config, teacher, splits = prepared.config, prepared.student.teacher, prepared.splits
     hardware, method = prepared.hardware, config.model.method
     steps = " Then ".join(
@@ -30,11 +35,22 @@ def announcement(prepared: PreparedRun) -> str:
         f"{steps[0].upper()}{steps[1:]}",
         f"{prepared.source.noun}s: {len(prepared.images.labelled)} train, {len(splits.validation)} validation, "
         f"{len(splits.test)} test. Device: {hardware.description}, because {hardware.reason}.",
+        *([_refit(prepared, refit_on)] if refit_on else []),
         *_distillation(prepared),
         *([f"{given.describe()}."] if (given := prepared.images.pseudo_labels) else []),
         *_cautions(prepared),
     ]
     return "\n".join(lines)
+
+
+def _refit(prepared: PreparedRun, images: int) -> str:
+    """Returns a sentence on the training on all labelled images."""
+    noun = prepared.source.noun
+    few = number_of(len(prepared.splits.validation), noun)
+    return (
+        f"Validation has {few}, too few to tell much: in the end training begins again on all {images} labelled {noun}s, and the "
+        f"test {noun}s measure that model; --refit=off saves the time."
+    )
 
 
 def _distillation(prepared: PreparedRun) -> list[str]:

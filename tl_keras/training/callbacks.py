@@ -95,7 +95,8 @@ class ProgressBar(keras.callbacks.Callback):
 
     def _line(self, epoch: int, logs: Any, *, left: float, seconds_an_epoch: float) -> str:
         score = self._score_name
-        ahead = f", {self._time_left.in_words(left)}" if epoch + 1 < self._last_epoch else ""
+        whole = seconds_an_epoch * (self._last_epoch - self._first_epoch)
+        ahead = f", {self._time_left.in_words(left, whole=whole)}" if epoch + 1 < self._last_epoch else ""
         measured = ""
         if "val_loss" in logs:  # none is held back in training on all labelled images
             measured = f"validation loss {logs['val_loss']:.4f}  {in_words(score)} {logs[f'val_{score}']:.4f}  "

@@ -37,7 +37,7 @@ from tl_keras.training.outcome import outcome, rounded
 from tl_keras.training.own_parts import NO_PARTS, OwnParts
 from tl_keras.training.phase_runner import checkpoint_of, run_phases
 from tl_keras.training.preparation import PreparedRun, RunImages, decide, distributor_of, prepare
-from tl_keras.training.refitting import Refit, initial_values, refit
+from tl_keras.training.refitting import Refit, images_of_refit, initial_values, refit
 from tl_keras.training.unchanged_images import require_unchanged_images
 
 
@@ -158,16 +158,17 @@ def _train(
         data_revision=prepared.source.revision(),
         own_parts=prepared.own_parts.to_json(),
     )
-    say(announcement(prepared))
+    on_all = 0 if out_of_fold or not measure_test else images_of_refit(prepared)
+    say(announcement(prepared, refit_on=on_all))
     say(freeze_table(prepared), Level.DETAIL)
     teacher_weights = fingerprint(prepared.student.backbone)
     inputs = open_inputs(prepared)
-    initial = initial_values(prepared)
+    initial = initial_values(prepared) if on_all else []
     with prepared.distributor.synchronized():
-        progress = run_phases(prepared, inputs, run, saved=saved, stopwatch=watch, out_of_fold=out_of_fold)
-    refitted = None
-    if measure_test and not out_of_fold:
-        refitted = refit(prepared, initial, inputs[-1], progress, run=run, watch=watch)
+        progress = run_phases(
+            prepared, inputs, run, saved=saved, stopwatch=watch, out_of_fold=out_of_fold, refit_on=on_all
+        )
+    refitted = refit(prepared, initial, inputs[-1], progress, run=run, watch=watch) if on_all else None
 
     with if_stopped("training is finished; the same command measures, reports and exports it"):
         result = _measure(

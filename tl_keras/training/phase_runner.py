@@ -70,6 +70,7 @@ def run_phases(
     saved: Checkpoint | None,
     stopwatch: Stopwatch,
     out_of_fold: OutOfFold | None = None,
+    refit_on: int = 0,
 ) -> Progress:
     """Trains all phases from the current state of the run; leaves the kept weights in the student.
 
@@ -80,6 +81,7 @@ def run_phases(
       saved: Checkpoint to resume from; None to start from the beginning.
       stopwatch: Stopwatch of the run; each phase is a part.
       out_of_fold: Findings of the folds, if all labelled images are trained on; they choose the epoch.
+      refit_on: Number of images on which training begins again afterwards, or 0, for the estimate of the time left.
 
     Raises:
       TrainingError: The loss is not a finite number, or a frozen layer has changed.
@@ -99,6 +101,7 @@ def run_phases(
             images=len(prepared.images.trained),
             config=prepared.config,
             seconds=stopwatch.seconds(),
+            refit_on=refit_on,
         )
         runner = _PhaseRunner(prepared, phases[position], inputs[position], run, stopwatch, out_of_fold, time_left=left)
         if values is None:

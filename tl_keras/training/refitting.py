@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from tl_keras.console import number_of, say
+from tl_keras.console import say
 from tl_keras.data.pipeline import evaluation_order
-from tl_keras.evaluation.folds import is_too_wide
+from tl_keras.evaluation.folds import tell_little
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.runs.records import Progress
 from tl_keras.runs.stopwatch import Stopwatch
@@ -26,7 +26,7 @@ from tl_keras.training.freeze_check import FreezeCheck
 from tl_keras.training.inputs import PhaseInputs, open_inputs
 from tl_keras.training.phase_runner import train_unwatched
 from tl_keras.training.preparation import PreparedRun
-from tl_keras.training.time_left import TimeLeft
+from tl_keras.training.time_left import time_after
 
 _PART = "all images"
 
@@ -56,9 +56,25 @@ class Refit:
         return {"epochs": self.epochs, "images": self.images}
 
 
+def images_of_refit(prepared: PreparedRun) -> int:
+    """Returns the number of labelled images on which training begins again; 0 where it does not.
+
+    It does where the run asks for it, test images measure the model, those for validation are few, and the run is of a kind that
+    can begin again as it was.
+    """
+    config, splits = prepared.config, prepared.splits
+    asked = config.training.refit == "auto" and config.model.method != "replicate"
+    others = prepared.teacher_run or prepared.images.pseudo_labels or prepared.hardware.processes > 1
+    unusual = config.model.lora_rank or config.training.optimizer or config.training.ema_momentum
+    if not asked or others or unusual or prepared.own_parts.callbacks:
+        return 0
+    measured = len(splits.test) > 0 and tell_little(len(splits.validation))
+    return len(splits.train) + len(splits.validation) if measured else 0
+
+
 def initial_values(prepared: PreparedRun) -> list[np.ndarray]:
-    """Returns the values with which training begins, of the variables that it may change; none where it will not begin again."""
-    return values_of(_variables(prepared)) if may_refit(prepared) else []
+    """Returns the values with which training begins, of the variables that it may change."""
+    return values_of(_variables(prepared))
 
 
 def refit(
@@ -69,8 +85,8 @@ def refit(
     *,
     run: RunDirectory,
     watch: Stopwatch,
-) -> Refit | None:
-    """Trains a student again, on training and validation images, where the latter are too few to tell much.
+) -> Refit:
+    """Trains a student again, on training and validation images; see `images_of_refit`.
 
     Args:
       prepared: The run; its student has the kept weights.
@@ -79,46 +95,39 @@ def refit(
       progress: Progress of the run, which gets the findings on frozen weights.
       run: Directory of the run, which records what was trained on.
       watch: Stopwatch of the run.
-
-    Returns:
-      What was done; None if nothing was.
     """
-    if not may_refit(prepared):
-        return None
     splits = prepared.splits
     order = evaluation_order(prepared.source, splits.validation)
     logits = predict_logits(inputs.predict_fn(), prepared.source, splits.validation)
-    if not is_too_wide(prepared.task.interval(logits, prepared.source.labels[order])):
-        return None
     labelled = np.sort(np.concatenate([splits.train, splits.validation]))
     images = dataclasses.replace(
         prepared.images, source=inputs.source, splits=dataclasses.replace(splits, train=labelled)
     )
     kept = [phase.name for phase in prepared.phases].index(progress.kept_phase)
     on_all = dataclasses.replace(prepared, images=images, phases=prepared.phases[: kept + 1])
-    say(
-        f"{number_of(len(order), f'validation {prepared.source.noun}')} tell little: training begins again on all "
-        f"{len(labelled)} labelled ones, and the test {prepared.source.noun}s measure that model"
-    )
+    say(f"training begins again, on all {len(labelled)} labelled {prepared.source.noun}s")
     watch.start(_PART)
     for variable, value in zip(_variables(prepared), initial, strict=True):
         variable.assign(value)
-    epochs = _train(on_all, progress)
+    epochs = _train(on_all, progress, watch)
     run.write_json(
         "splits.json", (run.read_splits() or {}) | {"train_sha256": images.recorded_splits()["train_sha256"]}
     )
     return Refit(epochs, len(labelled), order, logits)
 
 
-def _train(on_all: PreparedRun, progress: Progress) -> int:
+def _train(on_all: PreparedRun, progress: Progress, watch: Stopwatch) -> int:
     """Trains each phase for as many epochs as were trained, or kept, before; returns the number of epochs."""
-    done = 0
-    for phase, inputs in zip(on_all.phases, open_inputs(on_all), strict=True):
+    done, images, all_inputs = 0, len(on_all.images.trained), open_inputs(on_all)
+    for position, (phase, inputs) in enumerate(zip(on_all.phases, all_inputs, strict=True)):
         epochs = sum(
             epoch.phase == phase.name and (phase.name != progress.kept_phase or epoch.epoch <= progress.kept_epoch)
             for epoch in progress.history
         )
         name = f"{phase.name}, {_PART}"
+        left = time_after(
+            position, on_all.phases, all_inputs, images=images, config=on_all.config, seconds=watch.seconds()
+        )
         train_unwatched(
             on_all,
             phase,
@@ -131,14 +140,14 @@ def _train(on_all: PreparedRun, progress: Progress) -> int:
                 FreezeCheck(name, on_all.student, phase.plan, proofs=progress.proofs),
                 ProgressBar(
                     name,
-                    images_per_epoch=len(on_all.images.trained),
+                    images_per_epoch=images,
                     global_batch_size=on_all.config.training.global_batch_size,
                     first_epoch=done,
                     last_epoch=done + epochs,
                     cached=inputs.cached,
                     score_name=on_all.task.score_name,
                     noun=on_all.source.noun,
-                    time_left=TimeLeft(),
+                    time_left=left,
                 ),
             ],
         )
@@ -148,12 +157,3 @@ def _train(on_all: PreparedRun, progress: Progress) -> int:
 
 def _variables(prepared: PreparedRun) -> list[Any]:
     return prepared.models.trained_variables(prepared.student, [phase.plan for phase in prepared.phases])
-
-
-def may_refit(prepared: PreparedRun) -> bool:
-    """Returns whether a run asks for it, has test images, and is of a kind that can begin again as it was."""
-    config = prepared.config
-    asked = config.training.refit == "auto" and config.model.method != "replicate"
-    others = prepared.teacher_run or prepared.images.pseudo_labels or prepared.hardware.processes > 1
-    unusual = config.model.lora_rank or config.training.optimizer or config.training.ema_momentum
-    return asked and not (others or unusual) and len(prepared.splits.test) > 0

@@ -25,20 +25,23 @@ class TimeLeft:
     Attributes:
       seconds: Estimated seconds of the later phases that are known, and of what follows the last.
       unknown: Names of later phases whose epochs nobody has timed.
+      again: Times that the current phase is trained again later, by the number of images.
     """
 
     seconds: float = 0.0
     unknown: tuple[str, ...] = ()
+    again: float = 0.0
 
-    def in_words(self, of_phase: float) -> str:
+    def in_words(self, of_phase: float, *, whole: float) -> str:
         """Returns the time left of a run, such as "40 s left" or "12 s left, then fine-tuning".
 
         Args:
           of_phase: Seconds that the current phase still takes.
+          whole: Seconds of the whole phase.
         """
         if self.unknown:
             return f"{duration(of_phase)} left, then {', '.join(self.unknown)}"
-        return f"{duration(of_phase + self.seconds)} left"
+        return f"{duration(of_phase + self.again * whole + self.seconds)} left"
 
 
 def time_after(
@@ -49,6 +52,7 @@ def time_after(
     images: int,
     config: TransferConfig,
     seconds: Mapping[str, float],
+    refit_on: int = 0,
 ) -> TimeLeft:
     """Returns the time that a run takes after one of its phases.
 
@@ -59,15 +63,17 @@ def time_after(
       images: Number of training images.
       config: Resolved config, whose exports follow.
       seconds: Seconds of each part so far, of which `importing` tells how fast this machine starts a process.
+      refit_on: Number of images on which all phases are trained again afterwards, or 0.
     """
-    known, unknown = 0.0, []
+    again = refit_on / images
+    known, unknown = again * sum(seconds.get(phase.name, 0.0) for phase in phases[:position]), []
     for phase, of_phase in zip(phases[position + 1 :], inputs[position + 1 :], strict=True):
         if of_phase.forward_seconds is None:
             unknown.append(phase.name)
         else:
-            known += phase.epochs * images * _PASSES_A_STEP * of_phase.forward_seconds
+            known += (1 + again) * phase.epochs * images * _PASSES_A_STEP * of_phase.forward_seconds
     starts = _REPORT + _EXPORT * len(export_formats(config.export))
-    return TimeLeft(known + starts * seconds.get("importing", _IMPORT_SECONDS), tuple(unknown))
+    return TimeLeft(known + starts * seconds.get("importing", _IMPORT_SECONDS), tuple(unknown), again)
 
 
 def duration(seconds: float) -> str:
