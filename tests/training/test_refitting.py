@@ -72,6 +72,15 @@ def test_validation_images_stay_out_where_asked_or_where_nothing_else_measures(c
     assert images_of_refit(prepare(decide(config), ModelCache())) == (40 if expected else 0)
 
 
+def test_images_that_no_training_has_seen_stand_for_new_ones(config, tmp_path):
+    train_and_evaluate(config, tmp_path / "run")
+    known = load_model(tmp_path / "run" / "model.keras").statistics
+    assert known.reference.shape[0] == 20  # the test images
+    config.training.refit = "off"
+    held_back = train_and_evaluate(config, tmp_path / "off").images["validation"]
+    assert load_model(tmp_path / "off" / "model.keras").statistics.reference.shape[0] == held_back != 20
+
+
 def test_it_is_the_training_of_a_run_that_holds_nothing_back(config, tmp_path):
     """The same images in the same order from the same weights, so that the weights at the end are those of such a run."""
     source = open_source(config.data.source)

@@ -40,6 +40,7 @@ def package_student(
     predict: PredictFn,
     task: Task,
     unseen_logits: Callable[[np.ndarray], np.ndarray] | None = None,
+    unseen_images: np.ndarray | None = None,
 ) -> PackagedStudent:
     """Writes `model.keras`, and `proof.npz`, which every export must reproduce.
 
@@ -51,12 +52,13 @@ def package_student(
       predict: Function that returns the student's features and logits for images of the source.
       task: Task of the student.
       unseen_logits: Function for the logits that calibrate, as in `measure_student`.
+      unseen_images: Images whose features stand for those of new ones, as there.
 
     Raises:
       WorkdirError: The disk is full, or the place is not writable.
     """
     statistics, task, validation, validation_logits = measure_student(
-        predict, source, splits, task=task, unseen_logits=unseen_logits
+        predict, source, splits, task=task, unseen_logits=unseen_logits, unseen_images=unseen_images
     )
     save_model(student, run.model, class_names=source.class_names, statistics=statistics, task=task)
     make_parity_record(source, validation, validation_logits).save(run.proof)

@@ -38,7 +38,8 @@ class StudentStatistics:
     Attributes:
       calibration: Temperature, by which logits are divided before the softmax, with its effect.
       outliers: Model of the distance between an image and the training images.
-      reference: float32 (m, r), at most 1,000 validation images along the components of `outliers`.
+      reference: float32 (m, r), at most 1,000 images that training has not seen, validation's as a rule, along the components of
+        `outliers`.
       predicted_counts: int64 (answers,), number of validation images for each of `Task.answer_names`.
     """
 
@@ -109,7 +110,7 @@ def fit_student_statistics(
 
     Args:
       train_features: float32 (n, d), pooled features of training images, n at least 2.
-      validation_features: float32 (m, d), m at least 1.
+      validation_features: float32 (m, d), m at least 1, of validation images or of others that training has not seen.
       validation_logits: float32 (m, outputs).
       validation_labels: Labels of the validation images, as the source has them.
       classes: Number of classes.
@@ -131,6 +132,7 @@ def measure_student(
     *,
     task: Task,
     unseen_logits: Callable[[np.ndarray], np.ndarray] | None = None,
+    unseen_images: np.ndarray | None = None,
 ) -> tuple[StudentStatistics, Task, np.ndarray, np.ndarray]:
     """Measures a trained student on at most 2,000 each of its validation and training images.
 
@@ -141,6 +143,8 @@ def measure_student(
       task: Task of the student.
       unseen_logits: Function from validation images to the logits that calibrate, by models that have not seen the images, where
         the student has; None for the student's own.
+      unseen_images: Images whose features stand for those of new ones, where the student has seen the validation images; None
+        for these.
 
     Returns:
       The statistics; the task with what it decides by the validation images; the validation images that were used, int64 (m,),
@@ -151,6 +155,8 @@ def measure_student(
     validation = evenly(evaluation_order(source, splits.validation), _MAX_VALIDATION_IMAGES)
     validation_features, validation_logits = predict(validation)
     unseen = unseen_logits(validation) if unseen_logits else validation_logits
+    if unseen_images is not None:
+        validation_features, _ = predict(evenly(evaluation_order(source, unseen_images), _MAX_VALIDATION_IMAGES))
     task = task.with_predictions(unseen, source.labels[validation])
     statistics = fit_student_statistics(
         train_features=train_features,

@@ -226,6 +226,7 @@ def _measure(
         predict=predict,
         task=prepared.task,
         unseen_logits=unseen.logits_of if unseen else None,
+        unseen_images=test if unseen and len(test) else None,
     )
     run.write_epochs(progress.history)
     result = outcome(
