@@ -13,6 +13,7 @@ from tl_keras.experiments.measure import evaluate_model
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.runs.records import Progress
 from tl_keras.serving.model_file import load_model
+from tl_keras.training import refitting
 from tl_keras.training.inputs import open_inputs
 from tl_keras.training.loop import train_and_evaluate
 from tl_keras.training.model_cache import ModelCache
@@ -53,6 +54,20 @@ def test_validation_images_train_in_the_end_and_tell_their_score_before(config, 
     assert measured["accuracy"] == pytest.approx(result.test_score)
     again = train_and_evaluate(config, tmp_path / "run")
     assert again.resumed and again.refit == result.refit
+
+
+def test_a_run_that_is_stopped_while_it_trains_again_ends_with_the_same_weights(config, tmp_path, monkeypatch):
+    whole = train_and_evaluate(config, tmp_path / "whole")
+
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(refitting, "train_unwatched", stopped)
+        train_and_evaluate(config, tmp_path / "run")
+    resumed = train_and_evaluate(config, tmp_path / "run")
+    assert resumed.resumed and resumed.hashes["student_weights"] == whole.hashes["student_weights"]
+    assert resumed.refit == whole.refit
 
 
 REFIT = {
