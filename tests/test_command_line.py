@@ -89,6 +89,31 @@ def test_without_tensorflow_the_line_to_run_is_printed(tmp_path):
         assert "pip install 'tl_keras[cpu]'" in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train", "--data=photos"],
+        ["train", "--data=photos", "--method=auto"],
+        ["sweep", "--data=photos"],
+        ["inspect", "--data=photos"],
+        ["advise", "--data=photos"],
+        ["evaluate", "--model=run", "--data=photos"],
+        ["embed", "--data=photos", "--out=features.npz"],
+        ["label_next", "--data=photos"],
+        ["monitor", "--reference=run", "--data=photos"],
+        ["audit", "--workdir=photos"],
+        ["distill", "--teacher_run=photos"],
+    ],
+    ids=" ".join,
+)
+def test_what_is_read_is_said_before_tensorflow_is_imported(tmp_path, arguments):
+    (tmp_path / "tensorflow.py").write_text("raise SystemExit(7)\n")
+    (tmp_path / "photos").mkdir()
+    command, *flags = (each.replace("photos", f"{tmp_path}/photos") for each in arguments)
+    done = run("-m", f"tl_keras.{command}", *flags, PYTHONPATH=f"{tmp_path}{os.pathsep}{PACKAGE.parent}")
+    assert (done.returncode, done.stderr) == (7, f"reading {tmp_path}/photos\n")
+
+
 @pytest.mark.parametrize("command", ["train", "sweep"])
 @pytest.mark.parametrize(
     ("flag", "message"),

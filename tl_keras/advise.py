@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> None:
         raise ConfigError("flags: expected --data=SOURCE. Use --help to see the flags.")
     budget = parse_budget(_BUDGET.value)
     config = source_flags.config_from_flags()
-    command_line.require_tensorflow()
+    command_line.require_tensorflow(reading=flags.FLAGS.data)
     from tl_keras.advice.advisor import advise, describe
     from tl_keras.advice.candidates import candidates_at_hand, parse_candidate
     from tl_keras.data.options import SourceOptions

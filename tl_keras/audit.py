@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> None:
     os.environ["KERAS_BACKEND"] = (
         "tensorflow"  # the attacks use its gradients, whatever backend the student was trained on
     )
-    command_line.require_tensorflow()
+    command_line.require_tensorflow(reading=_WORKDIR.value)
     from tl_keras.runs.directory import RunDirectory
     from tl_keras.weaknesses.measurement import audit_run
     from tl_keras.weaknesses.table import as_text

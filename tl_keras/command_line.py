@@ -16,7 +16,7 @@ from typing import Any
 
 from absl import flags
 
-from tl_keras.console import import_quietly, printable, protect_terminal, show_details
+from tl_keras.console import import_quietly, printable, protect_terminal, say, show_details
 from tl_keras.distribution.backend import choose_backend
 from tl_keras.errors import ConfigError, DependencyError, Terminated, TransferError
 from tl_keras.stop_signals import stop_signals
@@ -79,11 +79,12 @@ def _parsed(arguments: list[str]) -> list[str]:
     return rest
 
 
-def require_tensorflow(strategy: str = "auto", *, whole_keras: bool = False) -> None:
+def require_tensorflow(strategy: str = "auto", *, reading: str = "", whole_keras: bool = False) -> None:
     """Imports TensorFlow with suitable environment variables, unless the user set them. Commands call it after checking flags.
 
     Args:
       strategy: Strategy of the run; Keras starts on its backend.
+      reading: Name of what a command is going to read, which is said first, because the import takes seconds; empty for nothing.
       whole_keras: Whether other code may use Keras in this process, with its wrappers of scikit-learn, plots and data frames,
         whose packages take a third of the import's time.
 
@@ -95,6 +96,8 @@ def require_tensorflow(strategy: str = "auto", *, whole_keras: bool = False) -> 
         raise DependencyError(
             "TensorFlow is not installed. Run: pip install 'tl_keras[cpu]'  (or tl_keras[gpu], tl_keras[tpu])"
         )
+    if reading:
+        say(f"reading {printable(reading)}")
     # Enables oneDNN's kernels. By itself TensorFlow uses them on the newest processors only; on an AVX-512 processor without VNNI
     # they make MobileNetV2 three times faster (benchmarks/forward.py).
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")

@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> None:
     config.distillation.teacher_run = _TEACHER_RUN.value
     config.distillation.unlabelled = _UNLABELLED.value or config.distillation.unlabelled
     run_flags.check_workdir(_WORKDIR.value)
-    command_line.require_tensorflow(config.strategy)
+    command_line.require_tensorflow(config.strategy, reading=_TEACHER_RUN.value)
     from tl_keras.experiments.teacher_comparison import distil, table, with_data_of
 
     if not config.data.source:

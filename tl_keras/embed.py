@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> None:
 
         require_index_name(out)
     beam = beam_flags.beam_options()
-    command_line.require_tensorflow()
+    command_line.require_tensorflow(reading=flags.FLAGS.data)
     from tl_keras.advice.image_index import chosen_embedder, index_images, remarks, usual_backbone, write_images
     from tl_keras.data.options import SourceOptions
     from tl_keras.data.unlabelled import open_unlabelled

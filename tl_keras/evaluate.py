@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> None:
     if arguments or not _MODEL.value or not flags.FLAGS.data:
         raise ConfigError("flags: expected --model=RUN_DIRECTORY and --data=SOURCE. Use --help to see the flags.")
     config = source_flags.config_from_flags()
-    command_line.require_tensorflow()
+    command_line.require_tensorflow(reading=flags.FLAGS.data)
     from tl_keras.experiments.measure import as_text, evaluate_model
 
     metrics = evaluate_model(

@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> None:
         raise ConfigError("serve: expected --out=DIRECTORY, where labels.csv is written. Received: no --out. Name one.")
     config = source_flags.config_from_flags()
     beam = beam_flags.beam_options()
-    command_line.require_tensorflow()
+    command_line.require_tensorflow(reading=flags.FLAGS.data)
     from tl_keras.advice.candidates import parse_candidate, preferred_candidate
     from tl_keras.advice.data_page import page
     from tl_keras.advice.data_report import clean_splits, describe, inspect_closely, write_splits

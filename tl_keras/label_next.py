@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> None:
     if _WORKDIR.value and flags.FLAGS["backbone"].present:
         raise ConfigError("backbone: expected none beside --workdir, whose own is used. Leave one of the two out.")
     config = source_flags.config_from_flags()
-    command_line.require_tensorflow()
+    command_line.require_tensorflow(reading=flags.FLAGS.data)
     from tl_keras.advice.candidates import preferred_candidate
     from tl_keras.config import resolve
     from tl_keras.labels.label_page import facts, page

@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
         raise ConfigError(
             "flags: expected --reference=RUN_DIRECTORY and --data=FOLDER_OR_FILE. Use --help to see the flags."
         )
-    command_line.require_tensorflow()
+    command_line.require_tensorflow(reading=_DATA.value)
     from tl_keras.serving.monitoring import compare_images
 
     report = compare_images(_REFERENCE.value, _DATA.value, batch_size=_BATCH_SIZE.value)

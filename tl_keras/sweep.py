@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> None:
     validate(config)
     run_flags.check_folds(_FOLDS.value)
     run_flags.check_workdir(_WORKDIR.value)
-    command_line.require_tensorflow(config.strategy)
+    command_line.require_tensorflow(config.strategy, reading=config.data.source)
     from tl_keras.experiments.sweep import describe, sweep
     from tl_keras.serving.export import newest_version
 

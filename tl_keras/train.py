@@ -86,7 +86,7 @@ def main(arguments: list[str]) -> None:
     models, folds, watch = None, _FOLDS.value or 0, Stopwatch(began=command_line.BEGAN, part="importing")
     budget = parse_budget(_BUDGET.value)
     if "auto" in (config.model.backbone, config.model.method, config.model.resize):
-        command_line.require_tensorflow(config.strategy)
+        command_line.require_tensorflow(config.strategy, reading=config.data.source)
         watch.start("advising")
         from tl_keras.training.model_cache import ModelCache
 
@@ -94,7 +94,8 @@ def main(arguments: list[str]) -> None:
         config, folds = _decided(config, budget, models)
     validate(config)  # before TensorFlow is imported, which takes seconds
     trackers, repository = _trackers(), _repository()
-    command_line.require_tensorflow(config.strategy)
+    if models is None:
+        command_line.require_tensorflow(config.strategy, reading=config.data.source)
     if _COMPARE.value == "methods":
         _compare_methods(config)
         return

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tl_keras.config import TransferConfig, to_json
+from tl_keras.config import TransferConfig, from_json, to_json
 from tl_keras.data.arrays import ArraySource
 from tl_keras.errors import BackboneError, ConfigError
 from tl_keras.runs.directory import RunDirectory
@@ -106,6 +106,16 @@ def test_what_cannot_work_is_refused_before_an_image_is_read(config, change, err
     config.data.source = "digits"
     with pytest.raises(error):
         decide(config)
+
+
+@pytest.mark.parametrize("begun", ["auto", "off"])
+def test_whether_a_run_trains_again_stays(config, source, tmp_path, begun):
+    run = RunDirectory(tmp_path / "run")
+    first = from_json(to_json(config))
+    first.training.refit = begun
+    splits = {"train": ["a"], "validation": ["b"], "test": []}
+    run.begin(config=to_json(decide(first, source=source)), data_hash="0", splits=splits, labels=("cat", "dog"))
+    assert decide(config, source=source, run=run).training.refit == begun
 
 
 def test_groups_stay_in_one_split_and_are_said(config, models):

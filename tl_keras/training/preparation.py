@@ -194,9 +194,10 @@ def _as_begun(config: TransferConfig, begun: TransferConfig) -> TransferConfig:
     training.fine_tune_learning_rate_factor = (
         training.fine_tune_learning_rate_factor or begun.training.fine_tune_learning_rate_factor
     )
+    training.refit = training.refit or begun.training.refit
     config.model.max_tokens = config.model.max_tokens or begun.model.max_tokens
     if takes_texts(begun.model.backbone):  # which have a rule of their own for the epochs
-        config.training.epochs = config.training.epochs or begun.training.epochs
+        training.epochs = training.epochs or begun.training.epochs
     config.model.backbone = as_pinned(config.model.backbone, begun.model.backbone)
     return config
 
