@@ -119,12 +119,13 @@ def test_what_is_read_is_said_before_tensorflow_is_imported(tmp_path, arguments)
     ("flag", "message"),
     [
         ("--backbone=missing.keras", "backbone: expected an existing file. Received: missing.keras"),
+        ("--backbone=MobilNetV2", "Received: MobilNetV2. Did you mean MobileNetV2"),
         ("--weights=missing.weights.h5", "weights: expected an existing file. Received: missing.weights.h5"),
         ("--workdir=setup.cfg", "workdir: expected a directory. Received: setup.cfg"),
         ("--workdir=setup.cfg/run", "workdir: expected a directory. Received: setup.cfg/run"),
     ],
 )
-def test_a_bad_path_is_refused_before_tensorflow_is_imported(tmp_path, command, flag, message):
+def test_a_bad_value_is_refused_before_tensorflow_is_imported(tmp_path, command, flag, message):
     code = (
         "import runpy, sys\n"
         f"sys.argv = ['x', '--data=digits', '--workdir={tmp_path / 'run'}', {flag!r}]\n"

@@ -62,7 +62,7 @@ def config_from(holder: flags.FlagHolder[Any]) -> TransferConfig:
 
     Raises:
       ConfigError: The recipe gives no TransferConfig, or an option is out of its range.
-      BackboneError: A file of a teacher or of weights is not there.
+      BackboneError: A file of a teacher or of weights is not there, or a teacher's name is unknown.
     """
     config = holder.value
     if not isinstance(config, TransferConfig):
@@ -77,6 +77,11 @@ def config_from(holder: flags.FlagHolder[Any]) -> TransferConfig:
     for name, file in (("backbone", config.model.backbone), ("weights", config.model.weights)):
         if str(file).endswith(_TEACHER_SUFFIXES) and not pathlib.Path(file).is_file():
             raise BackboneError(f"{name}: expected an existing file. Received: {file}, which does not exist.")
+    backbone = config.model.backbone
+    if backbone.isidentifier() and backbone != "auto" and not pathlib.Path(backbone).exists():
+        from tl_keras.backbones.specs import backbone_spec  # the table, which --help does without
+
+        backbone_spec(backbone)
     return config
 
 
