@@ -3,6 +3,8 @@
 import contextlib
 import ctypes
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -81,6 +83,27 @@ def test_ctrl_c_that_is_ignored_stays_ignored():
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with stop_signals():
         signal.raise_signal(signal.SIGINT)
+
+
+def test_an_alarm_that_is_on_its_way_when_the_stop_is_received_ends_no_process():
+    """By default an alarm kills; the signal mask stands for the moment between the timer and the handler."""
+    code = """
+import signal, time
+from tl_keras.stop_signals import stop_signals
+try:
+    with stop_signals():
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
+            time.sleep(0.2)
+except KeyboardInterrupt:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGALRM])
+    time.sleep(0.2)
+    print("alive")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "alive\n"), done.stderr
 
 
 def test_the_handlers_of_before_are_back():

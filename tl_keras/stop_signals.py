@@ -55,14 +55,17 @@ def stop_signals() -> Iterator[None]:
     handlers = {number: signal.signal(number, stop) for number in (*raises, *_TIMER)}
     try:
         yield
-    finally:
-        _raise_again_after(0)
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+    finally:  # the signals that start the timer first; then an alarm that is on its way, which would end the process, is dropped
+        for number in raises:
+            signal.signal(number, handlers[number])
+        for number in _TIMER:
+            signal.signal(number, signal.SIG_IGN)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(number, handlers[number])
 
 
 def _raise_again_after(seconds: float) -> None:
-    """Starts the timer, or stops it for 0 seconds."""
+    """Starts the timer."""
     if _TIMER:
         signal.setitimer(signal.ITIMER_REAL, seconds)
 
