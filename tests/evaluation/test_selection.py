@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tl_keras.evaluation.selection import EpochScore, EpochSelection, compare
+from tl_keras.evaluation.selection import EpochScore, EpochSelection, LastOfPhase, compare
 
 
 def kept_epoch(scores, images):
@@ -83,3 +83,13 @@ def test_noise_of_validation_does_not_pick_an_epoch_early_in_the_cosine(images):
         right = random.binomial(images, chance)
         kept.append(kept_epoch([(r / images, 0.25 + 2 * (1 - r / images)) for r in right], images))
     assert np.median(kept) >= 17
+
+
+def test_few_images_choose_no_epoch_of_a_phase_but_refuse_what_is_clearly_worse_than_the_phases_before():
+    head = [EpochScore(0.5, 1.0), EpochScore(0.7, 0.8)]
+    last = LastOfPhase(lambda: EpochSelection(20, head))
+    epochs = [EpochScore(0.75, 0.6), EpochScore(0.2, 3.0), EpochScore(0.8, 0.2), EpochScore(0.65, 0.9)]
+    assert [last.keeps(epoch) for epoch in epochs] == [True, False, True, True]
+    assert [EpochSelection(20, [*head, *epochs[:3]]).keeps(epochs[3])] == [False]  # as many images would choose
+    first = LastOfPhase(lambda: EpochSelection(20))
+    assert first.keeps(EpochScore(0.1, 5.0)) and not first.keeps(EpochScore(0.1, float("nan")))

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from tl_keras.evaluation.metrics import accuracy_interval
 
@@ -56,6 +56,23 @@ class EpochSelection:
         if best is None or order > 0 or (order == 0 and (-score.loss, score.score) > (-best.loss, best.score)):
             self._best = score
         return order >= 0
+
+
+class LastOfPhase(EpochSelection):
+    """Keeps each epoch that is not clearly worse than what the phases before it reached: as a rule the last of the phase.
+
+    Images that are too few to tell epochs apart choose none; the phase's schedule is seen out.
+
+    Args:
+      afresh: Function that returns a selection which knows the scores of the earlier phases alone.
+    """
+
+    def __init__(self, afresh: Callable[[], EpochSelection]):
+        self._afresh = afresh
+
+    def keeps(self, score: EpochScore) -> bool:
+        """Returns whether the weights of the next epoch are kept."""
+        return self._afresh().keeps(score)
 
 
 def compare(score: EpochScore, best: EpochScore, *, images: int) -> int:

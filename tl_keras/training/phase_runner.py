@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import keras
 import numpy as np
@@ -11,10 +11,10 @@ import numpy as np
 from tl_keras.console import number_of, say
 from tl_keras.data.pipeline import steps_per_epoch
 from tl_keras.distribution.precision import computing_in
-from tl_keras.evaluation.selection import EpochScore
+from tl_keras.evaluation.selection import EpochScore, LastOfPhase
 from tl_keras.files import writing
 from tl_keras.runs.directory import RunDirectory
-from tl_keras.runs.records import Progress
+from tl_keras.runs.records import EpochRecord, Progress
 from tl_keras.runs.stopwatch import Stopwatch
 from tl_keras.training.callbacks import EpochScalars, ProgressBar, RecordEpochs, StopOnNonFiniteLoss
 from tl_keras.training.checkpoints import Checkpoint, read_checkpoint, restore, values_of
@@ -81,7 +81,8 @@ def run_phases(
       saved: Checkpoint to resume from; None to start from the beginning.
       stopwatch: Stopwatch of the run; each phase is a part.
       out_of_fold: Findings of the folds, if all labelled images are trained on; they choose the epoch.
-      refit_on: Number of images on which training begins again afterwards, or 0, for the estimate of the time left.
+      refit_on: Number of images on which training begins again afterwards, or 0; then the validation images, which are few,
+        choose no epoch.
 
     Raises:
       TrainingError: The loss is not a finite number, or a frozen layer has changed.
@@ -103,7 +104,16 @@ def run_phases(
             seconds=stopwatch.seconds(),
             refit_on=refit_on,
         )
-        runner = _PhaseRunner(prepared, phases[position], inputs[position], run, stopwatch, out_of_fold, time_left=left)
+        runner = _PhaseRunner(
+            prepared,
+            phases[position],
+            inputs[position],
+            run,
+            stopwatch,
+            out_of_fold,
+            time_left=left,
+            sees_it_out=refit_on > 0,
+        )
         if values is None:
             progress = progress.at_start_of(position)
         if not runner.is_over(progress):
@@ -215,6 +225,10 @@ def _trainer(prepared: PreparedRun, phase: Phase, inputs: PhaseInputs) -> keras.
     )
 
 
+def _scores(epochs: Iterable[EpochRecord]) -> list[EpochScore]:
+    return [EpochScore(epoch.validation_score, epoch.validation_loss) for epoch in epochs]
+
+
 class _PhaseRunner:
     """Trains one phase.
 
@@ -226,6 +240,7 @@ class _PhaseRunner:
       stopwatch: Stopwatch of the run.
       out_of_fold: Findings of the folds, or None.
       time_left: Time that the run takes after the phase.
+      sees_it_out: Whether the last epoch is kept, since the validation images are too few to choose one.
     """
 
     def __init__(
@@ -238,9 +253,11 @@ class _PhaseRunner:
         out_of_fold: OutOfFold | None,
         *,
         time_left: TimeLeft,
+        sees_it_out: bool,
     ):
         self.phase = phase
         self._time_left = time_left
+        self._sees_it_out = sees_it_out
         self._prepared = prepared
         self._inputs = inputs
         self._run = run
@@ -319,9 +336,12 @@ class _PhaseRunner:
     def _record_epochs(
         self, trainer: keras.Model, progress: Progress, variables: list[keras.Variable], kept: list[np.ndarray]
     ) -> RecordEpochs:
-        folds = self._out_of_fold
+        folds, task = self._out_of_fold, self._prepared.task
         images = folds.validation_images if folds else len(self._prepared.splits.validation)
-        scores = (EpochScore(epoch.validation_score, epoch.validation_loss) for epoch in progress.history)
+        selection = task.selection(images, _scores(progress.history))
+        if self._sees_it_out:
+            earlier = _scores(epoch for epoch in progress.history if epoch.phase != self.phase.name)
+            selection = LastOfPhase(lambda: task.selection(images, earlier))
         return RecordEpochs(
             progress=progress,
             phase_name=self.phase.name,
@@ -331,8 +351,8 @@ class _PhaseRunner:
             kept=kept,
             patience=self._training.early_stopping_patience,
             images_per_epoch=self._images,
-            score_name=self._prepared.task.score_name,
-            selection=self._prepared.task.selection(images, scores),
+            score_name=task.score_name,
+            selection=selection,
             write_history=self._run.write_epochs,
             stopwatch=self._stopwatch,
             cached=self._inputs.cached,

@@ -1,8 +1,8 @@
 """Ends a run on all labelled images: once validation images have done what they were held back for, they train too.
 
-Of a small set, those that are held back tell little and are missed in training. They have chosen the epoch, calibrate, and tell
-a score, by the model that has not seen them; then training begins again, from the same weights, with all labelled images, and ends
-at the same point of its schedule. The test images measure that model.
+Of a small set, those that are held back tell little and are missed in training. They choose no epoch, but undo fine-tuning that
+makes them clearly worse, calibrate, and tell a score, by the model that has not seen them; then training begins again, from the
+same weights, with all labelled images, as long as before. The test images measure that model.
 """
 
 from __future__ import annotations
@@ -117,13 +117,10 @@ def refit(
 
 
 def _train(on_all: PreparedRun, progress: Progress, watch: Stopwatch) -> int:
-    """Trains each phase for as many epochs as were trained, or kept, before; returns the number of epochs."""
+    """Trains each phase for as many epochs as before; returns the number of epochs."""
     done, images, all_inputs = 0, len(on_all.images.trained), open_inputs(on_all)
     for position, (phase, inputs) in enumerate(zip(on_all.phases, all_inputs, strict=True)):
-        epochs = sum(
-            epoch.phase == phase.name and (phase.name != progress.kept_phase or epoch.epoch <= progress.kept_epoch)
-            for epoch in progress.history
-        )
+        epochs = sum(epoch.phase == phase.name for epoch in progress.history)
         name = f"{phase.name}, {_PART}"
         left = time_after(
             position, on_all.phases, all_inputs, images=images, config=on_all.config, seconds=watch.seconds()
