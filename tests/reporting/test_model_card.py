@@ -31,6 +31,13 @@ def test_its_metadata_are_those_of_the_hub(text):
     assert "It tells 2 classes: cat, dog: small." in body
 
 
+def test_that_all_labelled_images_have_trained_is_said(tmp_path):
+    (tmp_path / "labels.txt").write_text("cat\ndog\n")
+    refitted = dataclasses.replace(golden_result(), refit={"epochs": 5, "images": 120})
+    text = card(FinishedRun(tmp_path, TransferConfig(), refitted, {}))
+    assert "Training" in text and "began again on all 120 labelled images." in text
+
+
 def test_the_hub_reads_it(text):
     hub = pytest.importorskip("huggingface_hub", reason="pip install huggingface_hub")
     (read,) = hub.ModelCard(text, ignore_metadata_errors=False).data.eval_results

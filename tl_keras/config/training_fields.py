@@ -116,8 +116,8 @@ class TrainingConfig(Locked):
     )
     refit: Refit = option(
         "",
-        "Whether training begins again on all labelled images, validation images too, which then choose no epoch: auto does so where "
-        "there are test images, and fewer than 78 for validation.",
+        "Whether training begins again on all labelled images, validation images too, which then choose no epoch: auto does so "
+        "where there are test images, and fewer than 78 for validation.",
         flag="refit",
         zero="auto where the epochs are left open too; off otherwise, in replicate and in comparisons",
     )

@@ -41,6 +41,9 @@ def card(run: FinishedRun) -> str:
     labels = (run.path / "labels.txt").read_text(encoding="utf-8").splitlines()
     shown = ", ".join(labels[:20]) + (f" and {len(labels) - 20} more" if len(labels) > 20 else "")
     images = ", ".join(f"{count} {split}" for split, count in result.images.items())
+    again = (
+        f" Then training began again on all {result.refit['images']} labelled {result.inputs}." if result.refit else ""
+    )
     exports = "".join(f"- `{row['path']}`: {row['format']}, {row['megabytes']:.1f} MB\n" for row in result.export)
     return f"""---
 {_metadata(run)}---
@@ -68,8 +71,8 @@ It tells {len(labels)} classes: {shown}.
 ## Training
 
 {result.inputs.capitalize()} of `{printable(run.config.data.source)}`: {images}.
-Epoch {result.kept_epoch} was kept ({result.kept_phase}). `config.json` has every setting, `splits.json` which of them was in which
-split, `report.html` the errors.
+Epoch {result.kept_epoch} was kept ({result.kept_phase}).{again} `config.json` has every setting,
+`splits.json` which of them was in which split, `report.html` the errors.
 
 ## Limits
 
