@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import pathlib
 from collections.abc import Collection
 from typing import Any
 
 from absl import flags
 
-from tl_keras.config import Option, TransferConfig, options_of, set_value, value_of
+from tl_keras.config import ModelConfig, Option, TransferConfig, options_of, set_value, value_of
+from tl_keras.errors import BackboneError
 
 flags.disclaim_key_flags()  # they are listed by --help of the command that calls `define`
 
 OPTIONS = {option.path: option for option in options_of(TransferConfig)}
 NAMES = tuple(option.description.flag for option in OPTIONS.values() if option.description.flag)
+
+_TEACHER_SUFFIXES = (".keras", ".h5", ".pth")
 
 _PARSERS: dict[Any, flags.ArgumentParser[Any]] = {
     bool: flags.BooleanParser(),
@@ -74,3 +78,15 @@ def apply(config: TransferConfig) -> None:
         if name in flags.FLAGS and isinstance(flags.FLAGS[name].parser, OptionParser) and flags.FLAGS[name].present:
             set_value(config, option.path, flags.FLAGS[name].value)
             option.check(value_of(config, option.path))
+
+
+def check_teacher(model: ModelConfig) -> None:
+    """Raises a BackboneError if a file of a teacher or of weights is not there, or a teacher's name is unknown."""
+    for name, file in (("backbone", model.backbone), ("weights", model.weights)):
+        if str(file).endswith(_TEACHER_SUFFIXES) and not pathlib.Path(file).is_file():
+            raise BackboneError(f"{name}: expected an existing file. Received: {file}, which does not exist.")
+    named = model.backbone.isidentifier() and model.backbone != "auto"
+    if named and not pathlib.Path(model.backbone).exists():  # a teacher of texts is a folder
+        from tl_keras.backbones.specs import backbone_spec  # the table, which --help does without
+
+        backbone_spec(model.backbone)

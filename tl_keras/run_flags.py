@@ -12,11 +12,10 @@ from ml_collections import config_flags
 from tl_keras import option_flags
 from tl_keras.config import TransferConfig, check_options
 from tl_keras.data.source_names import check_source
-from tl_keras.errors import BackboneError, ConfigError, nearest
+from tl_keras.errors import ConfigError, nearest
 
 flags.disclaim_key_flags()  # they are listed by --help of the command that calls `define`
 
-_TEACHER_SUFFIXES = (".keras", ".h5", ".pth")
 _RECIPES = pathlib.Path(__file__).parent / "recipes"
 
 
@@ -74,14 +73,7 @@ def config_from(holder: flags.FlagHolder[Any]) -> TransferConfig:
     check_options(config)
     if config.data.source:
         check_source(config.data.source)  # what is wrong with the name is said before TensorFlow is imported
-    for name, file in (("backbone", config.model.backbone), ("weights", config.model.weights)):
-        if str(file).endswith(_TEACHER_SUFFIXES) and not pathlib.Path(file).is_file():
-            raise BackboneError(f"{name}: expected an existing file. Received: {file}, which does not exist.")
-    backbone = config.model.backbone
-    if backbone.isidentifier() and backbone != "auto" and not pathlib.Path(backbone).exists():
-        from tl_keras.backbones.specs import backbone_spec  # the table, which --help does without
-
-        backbone_spec(backbone)
+    option_flags.check_teacher(config.model)
     return config
 
 

@@ -31,4 +31,5 @@ def config_from_flags() -> TransferConfig:
     config = TransferConfig()
     option_flags.apply(config)
     check_source(config.data.source)
+    option_flags.check_teacher(config.model)
     return config

@@ -152,8 +152,9 @@ def test_few_images_whose_test_is_declared_are_not(config, source, tmp_path):
     assert folds_for_few(config, tmp_path, models=ModelCache(), source=source) == 0
 
 
-def test_few_images_that_cannot_be_dealt_are_not(config, tmp_path):
+def test_few_images_that_cannot_be_dealt_are_not(config, tmp_path, capsys):
     assert folds_for_few(config, tmp_path, models=ModelCache(), source=_undeclared(12, classes=11)) == 0
+    assert "folds: none, since a class has too few images" in capsys.readouterr().err
 
 
 def test_a_run_that_has_begun_goes_on_as_it_began(config, source, trained, tmp_path):

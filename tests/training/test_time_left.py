@@ -28,9 +28,8 @@ def test_what_is_trained_again_on_more_images_is_in_it():
     assert left_after(0, refit_on=120) == TimeLeft(12.0 + 2.2 * 10 * 100 * 4 * 0.01, again=1.2)
     last = left_after(1, seconds={"importing": 2.0, "head": 10.0}, refit_on=120)
     assert last == TimeLeft(12.0 + 1.2 * 10.0, again=1.2)
-    assert (
-        last.in_words(5.0, whole=20.0) == "53 s left"
-    )  # 5 of the phase, 24 + 12 of all again, 12 of the report and the export
+    # 5 of the phase, 24 + 12 of all again, 12 of the report and the export.
+    assert last.in_words(5.0, whole=20.0) == "53 s left"
 
 
 def test_a_phase_that_nobody_has_timed_is_named():

@@ -80,6 +80,10 @@ def _rewritten(function: Any) -> tuple[Any, list[str], list[str]]:
     constants: dict[str, np.ndarray] = {}
     consumers: dict[str, list[Any]] = collections.defaultdict(list)
     for node in graph.node:  # nodes of a function are in the order of their computation
+        # Nothing needs to wait until a constant is read, and what waited would keep the unfolded weights.
+        waiting = [name for name in node.input if name.startswith("^") and _producer(name) in constants]
+        for name in waiting:
+            node.input.remove(name)
         inputs = [_producer(name) for name in node.input]
         for name in inputs:
             consumers[name].append(node)
@@ -97,12 +101,6 @@ def _rewritten(function: Any) -> tuple[Any, list[str], list[str]]:
             if kernel is not None and node.attr["data_format"].s == b"NHWC":
                 _absorb_padding(node, kernel, nodes[_producer(node.input[0])], constants, function.graph)
                 _absorb_affine(node, kernel, consumers, constants, graph)
-    for (
-        node
-    ) in graph.node:  # nothing needs to wait until a constant is read, and what waited would keep the unfolded weights
-        waits = [name for name in node.input if not (name.startswith("^") and _producer(name) in constants)]
-        if len(waits) < len(node.input):
-            node.input[:] = waits
     _drop_unused(graph, outputs)
     return graph, [tensor.name for tensor in function.inputs], outputs
 

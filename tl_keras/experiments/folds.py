@@ -72,7 +72,10 @@ def folds_for_few(
         return 0
     try:
         fold_of_each(_labelled(images), folds=_FOLDS_FOR_FEW, seed=config.seed)
-    except DataError:  # too few of a class, or groups of it
+    except DataError:
+        say(
+            "folds: none, since a class has too few images, or groups of them, to hold one out; they are held back instead"
+        )
         return 0
     (low, high), noun = interval_to_expect(held_out), images.source.noun
     why = (
