@@ -10,6 +10,7 @@ from tl_keras.config import TransferConfig
 from tl_keras.config.options import set_value
 from tl_keras.data.sources import open_source
 from tl_keras.experiments.measure import evaluate_model
+from tl_keras.reporting.run_report import write_report
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.runs.records import Progress
 from tl_keras.serving.model_file import load_model
@@ -68,6 +69,15 @@ def test_a_run_that_is_stopped_while_it_trains_again_ends_with_the_same_weights(
     resumed = train_and_evaluate(config, tmp_path / "run")
     assert resumed.resumed and resumed.hashes["student_weights"] == whole.hashes["student_weights"]
     assert resumed.refit == whole.refit
+
+
+def test_the_page_says_what_the_model_has_trained_on(config, tmp_path):
+    train_and_evaluate(config, tmp_path / "run")
+    page = write_report(tmp_path / "run").read_text(encoding="utf-8")
+    assert "Trained on all 40 labelled images of 2 classes" in page
+    assert "by the weights before training began again on all labelled images" in page
+    assert "the first two train in the end" in page
+    assert "which chose the epoch" not in page and "training sees the first alone" not in page
 
 
 REFIT = {

@@ -172,8 +172,10 @@ def _sentence(run: FinishedRun, student: Student, *, learnt: str) -> str:
             f"that had not seen it, their {name} is {score_text(run.result.validation_score, run)} (95% interval {low} to "
             f"{high}); these are the validation figures below{_test(run)}."
         )
+    refit = run.result.refit
+    trained_on = f"all {refit['images']:,} labelled" if refit else f"{run.result.images['train']:,}"
     return (
-        f"{done}. Trained on {run.result.images['train']:,} {inputs} of {learnt} from {run.config.data.source}, its "
+        f"{done}. Trained on {trained_on} {inputs} of {learnt} from {run.config.data.source}, its "
         f"{in_words(run.result.score_name)} on {run.images:,} {run.split} {inputs} is {score_text(run.result.score, run)}."
     )
 
