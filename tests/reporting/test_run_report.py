@@ -6,11 +6,15 @@ import re
 import shlex
 import shutil
 
+import numpy as np
+import PIL.Image
 import pytest
 from forked_commands import run_command
 
+from tl_keras.config import quick_start
 from tl_keras.errors import DataError
 from tl_keras.reporting.run_report import write_report
+from tl_keras.training.loop import train_and_evaluate
 
 VOID = ("meta", "link", "img", "br")  # elements that are never closed
 
@@ -121,6 +125,34 @@ def test_a_split_that_is_too_small_to_measure_is_said(in_memory, compared):
     said = "Few images to measure on: "
     assert said in in_memory[1]
     assert said not in compared[1]
+
+
+def test_files_that_were_left_out_are_named_under_data_and_nothing_is_said_twice(tmp_path):
+    for label, value in (("dark", 40), ("light", 200)):
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        for number in range(12):
+            tone = np.full((32, 32, 3), value + number, np.uint8)
+            PIL.Image.fromarray(tone).save(tmp_path / "photos" / label / f"{number}.png")
+    (tmp_path / "photos" / "dark" / "torn.jpg").write_bytes(b"\xff\xd8\xff\xe0 and no more")
+    (tmp_path / "photos" / "light" / "list.txt").write_text("0.png")
+    config = quick_start()
+    config.data.source, config.export = str(tmp_path / "photos"), "none"
+    config.training.epochs = config.training.head_epochs = 1
+    result = train_and_evaluate(config, tmp_path / "run")
+    page = Page(write_report(tmp_path / "run").read_text())
+    text = " ".join("".join(page.texts).split())
+    data = text[text.rindex("Data ") :]
+    assert "dark/torn.jpg" in data
+    assert "ther files, left alone: 1 .txt" in data
+    assert all(text.count(remark[1:]) == 1 for remark in result.remarks)
+
+
+def test_a_page_of_an_earlier_version_says_what_reading_finds_today(compared, tmp_path):
+    workdir = shutil.copytree(compared[0] / "long" / "seed_0", tmp_path / "run")
+    result = json.loads((workdir / "result.json").read_text())
+    assert result.pop("remarks") is not None
+    (workdir / "result.json").write_text(json.dumps(result))
+    assert "By class" in write_report(workdir).read_text()
 
 
 def test_without_an_audit_it_says_how_to_make_one(page, in_memory):

@@ -83,13 +83,13 @@ def write_report(
     phases = plan_phases(config, student, images=len(splits.train))
     made = {name: SECTIONS[name](student, answers) for name in task.report_sections}
     sections = {name: facts for name, facts in made.items() if facts}  # a part without facts is left out
-    weaknesses = _weaknesses(run, task)
+    weaknesses, remarks = _weaknesses(run, task), _remarks(run, source, splits)
     classes = sections.get("classes", {}).get("metrics", {}).get("classes", [])
     text = render(
         "run.html",
         run=run,
         sentence=_sentence(run, student, learnt=source.labelling.count(source.class_names)),
-        remarks=_remarks(run, source, splits),
+        remarks=remarks,
         verdict=verdict(run),
         steps=next_steps(run, classes, in_memory=in_memory),
         snippet=snippet(run),
@@ -97,7 +97,7 @@ def write_report(
         sections=sections,
         **_training(run, student, phases),
         counts=splits.counts(source),
-        findings=source.notes,
+        findings=_findings(run, source, said=remarks),
         samples=augmented_samples(config, source, splits.train, student.preprocess),
         **weaknesses,
         comparison=comparison_facts(run.compared_with(), page=path),
@@ -117,6 +117,12 @@ def _remarks(run: FinishedRun, source: Source, splits: Splits) -> list[str]:
         *splits.remarks(),
         *([given["says"]] if given else []),
     ]
+
+
+def _findings(run: FinishedRun, source: Source, *, said: list[str]) -> list[str]:
+    """Returns what the run said of its images before training, such as files that were left out, but for what is `said` above."""
+    found = source.notes if run.result.remarks is None else run.result.remarks  # a run of an earlier version has none
+    return [remark for remark in found if remark not in said]
 
 
 def _contents(run: FinishedRun, sections: Iterable[str], *, audited: bool) -> list[tuple[str, str]]:

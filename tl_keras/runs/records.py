@@ -244,6 +244,8 @@ class RunResult(Record):
       parameters_trained: Number of parameters that the last phase trained.
       parameters_frozen: Number of all other parameters.
       images: Number of images, or texts, in each split with a label of their own: `train`, `validation`, `test`.
+      remarks: Sentences on the images that were said before training, such as which were left out; None in files of earlier
+        versions.
       noun: Word for one input where that is no image, such as `text`; None for images.
       folds: `number` of folds, the score of the out-of-fold predictions of all labelled `images` under its name, its 95%
         `interval`, and the scores `by_fold`; None in a run without folds. With folds, validation figures are out of fold too.
@@ -294,6 +296,7 @@ class RunResult(Record):
     parameters_trained: int
     parameters_frozen: int
     images: dict[str, int]
+    remarks: list[str] | None = None
     noun: str | None = None
     folds: dict[str, Any] | None = None
     refit: dict[str, int] | None = None

@@ -79,6 +79,7 @@ def outcome(
         parameters_trained=trained,
         parameters_frozen=_parameters_frozen(student.model),
         images={"train": len(prepared.images.labelled), "validation": len(splits.validation), "test": len(splits.test)},
+        remarks=list(prepared.remarks),
         noun=None if prepared.source.noun == "image" else prepared.source.noun,
         distillation=_distillation(prepared),
         folds=out_of_fold.to_json() if out_of_fold else None,
