@@ -151,6 +151,7 @@ class Draw:
         from tl_keras.data.decoded import DecodedSource
         from tl_keras.data.mirroring import measure_mirroring
         from tl_keras.data.sources import open_source
+        from tl_keras.data.thumbnail_classifier import draw_thumbnails
 
         source = open_source(str(path))
         self._source = DecodedSource(source, np.arange(len(source)), preprocess.decode)
@@ -158,7 +159,7 @@ class Draw:
         splits = self._source.declared_splits
         self.train, self.test = (np.flatnonzero(splits == split) for split in ("train", "test"))
         self.labels, self.classes = self._source.labels, len(self._source.class_names)
-        self.mirrors = measure_mirroring(self._source, self.train, seed=seed).allowed
+        self.mirrors = measure_mirroring(draw_thumbnails(self._source, self.train, seed=seed)).allowed
         self._made: dict[tuple[Any, ...], np.ndarray] = {}
 
     def plain(self, view: str, split: str) -> np.ndarray:

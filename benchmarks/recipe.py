@@ -36,6 +36,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "squash, 0.7": {"model.unfreeze": "fraction:0.7", **_FORMER},
     "default": {},
     "no refit": {"training.refit": "off"},
+    "upright": {"data.quarter_turns": "off"},
     "auto": {"model.method": "auto"},
     "crop, features": {"model.resize": "original", "model.method": "feature_extraction"},
     "squash, features": {"model.method": "feature_extraction"},

@@ -17,7 +17,7 @@ from tl_keras.config import DataConfig, ModelConfig, TrainingConfig, TransferCon
 def get_config() -> TransferConfig:
     """Returns the recipe."""
     return TransferConfig(
-        data=DataConfig(horizontal_flip="off"),  # the heart is on the left
+        data=DataConfig(horizontal_flip="off", quarter_turns="off"),  # the heart is on the left
         # A crop would cut off the lungs' edges, and squashing change the heart's width, which means something.
         model=ModelConfig(backbone="InceptionV3", method="feature_extraction", resize="pad"),
         training=TrainingConfig(class_weights="balanced"),  # three in four are PNEUMONIA

@@ -14,7 +14,7 @@ from tl_keras.config import DataConfig, ModelConfig, TrainingConfig, TransferCon
 def get_config() -> TransferConfig:
     """Returns the recipe."""
     return TransferConfig(
-        data=DataConfig(validation_fraction=0.1, augmentation="light", horizontal_flip="off"),
+        data=DataConfig(validation_fraction=0.1, augmentation="light", horizontal_flip="off", quarter_turns="off"),
         model=ModelConfig(
             backbone="MobileNetV2", weights="none", alpha=0.35, image_size=32, resize="squash", method="replicate"
         ),

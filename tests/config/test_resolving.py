@@ -41,6 +41,14 @@ def test_without_augmentation_nothing_is_mirrored():
     assert config.resolve(chosen).data.horizontal_flip == "off"
 
 
+@pytest.mark.parametrize(("method", "quarter_turns"), [("fine_tune", "auto"), ("feature_extraction", "off")])
+def test_images_are_turned_where_they_are_varied_and_a_trained_network_judges(method, quarter_turns):
+    assert config.resolve(a_config(model=ModelConfig(method=method))).data.quarter_turns == quarter_turns
+    chosen = a_config(model=ModelConfig(method="replicate"))
+    chosen.data.augmentation = "light"
+    assert config.resolve(chosen).data.quarter_turns == "off"
+
+
 def test_resolve_keeps_what_the_user_chose_and_leaves_the_original_alone():
     chosen = a_config(training=TrainingConfig(learning_rate=0.5))
     assert config.resolve(chosen).training.learning_rate == 0.5

@@ -49,6 +49,14 @@ def test_flips_of_earlier_configs_are_read(written, read):
     assert config.from_json(values).data.horizontal_flip == read
 
 
+@pytest.mark.parametrize(("flip", "turns"), [("auto", "auto"), ("on", "off"), ("off", "off")])
+def test_a_run_of_a_version_that_did_not_turn_images_goes_on_without(flip, turns):
+    values = config.to_json(a_config())
+    values["data"]["horizontal_flip"] = flip
+    del values["data"]["quarter_turns"]
+    assert config.from_json(values).data.quarter_turns == turns
+
+
 def test_differences_name_the_field_and_both_values():
     ours, theirs = config.to_json(a_config(seed=1)), config.to_json(a_config(seed=2))
     assert config.differences(ours, theirs) == ["seed: 2 there, 1 now"]

@@ -81,6 +81,18 @@ def test_half_of_the_images_are_mirrored_where_asked_for(horizontal_flip):
     assert np.mean(straight) == pytest.approx(0.5 if horizontal_flip else 1.0, abs=0.1 if horizontal_flip else 0)
 
 
+def test_every_quarter_is_as_frequent_and_nothing_else_of_the_image_changes():
+    square = IMAGE[:20]
+    plain, turning = (make_augmentation("light", horizontal_flip=True, quarter_turns=turns) for turns in (False, True))
+    images = tf.data.Dataset.range(200).map(lambda n: (plain(square, seed_of(n)), turning(square, seed_of(n))))
+    quarters = []
+    for upright, turned in images.as_numpy_iterator():
+        assert turned.shape == square.shape
+        (quarter,) = [turn for turn in range(4) if np.allclose(np.rot90(upright, turn), turned, atol=1e-3)]
+        quarters.append(quarter)
+    assert np.bincount(quarters).min() > 30
+
+
 def test_an_unknown_preset_offers_the_nearest():
     with pytest.raises(ConfigError, match=r"Received: srong\. Did you mean strong"):
         make_augmentation("srong", horizontal_flip=True)

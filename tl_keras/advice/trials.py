@@ -136,7 +136,8 @@ class _Halves:
         self._sample, self._models, self._distributor = sample, models, distributor_of(config)
         prepared = prepare(config, self._models, images=images, distributor=self._distributor)
         self._config = from_json(to_json(config))
-        self._config.data.horizontal_flip = prepared.config.data.horizontal_flip
+        for name in ("horizontal_flip", "quarter_turns"):
+            setattr(self._config.data, name, getattr(prepared.config.data, name))
         source = held_decoded(
             sample.source,
             drawn,

@@ -4,14 +4,14 @@
 import dataclasses
 from typing import Any
 
-from tl_keras.config.choices import EXPECTED_SOURCE, Augmentation, HorizontalFlip
+from tl_keras.config.choices import EXPECTED_SOURCE, Augmentation, OnOffAuto
 from tl_keras.config.defaults import DEFAULT_MAX_PIXELS
 from tl_keras.config.options import ABOVE_0_BELOW_1, above, at_least, option
 from tl_keras.config.parsing import parse_columns, parse_group_by, parse_splits
 from tl_keras.locked import Locked
 
-# As versions before `auto` wrote it, and as --config.data.horizontal_flip=False gives it.
-_FORMER_FLIPS = {True: "on", False: "off", "True": "on", "False": "off", "true": "on", "false": "off"}
+# As versions before `auto` wrote horizontal_flip, and as --config.data.horizontal_flip=False gives it.
+_AS_TRUTH = {True: "on", False: "off", "True": "on", "False": "off", "true": "on", "false": "off"}
 
 
 @dataclasses.dataclass
@@ -96,13 +96,17 @@ class DataConfig(Locked):
         flag="augmented_views",
         within=at_least(1),
     )
-    horizontal_flip: HorizontalFlip = option(
+    horizontal_flip: OnOffAuto = option(
         "auto", "Whether light and strong mirror half of the images; auto finds out from the training images."
+    )
+    quarter_turns: OnOffAuto = option(
+        "auto",
+        "Whether light and strong turn images by none to three quarters; auto does where no image has an upright of its own.",
     )
     mixup: float = option(0.0, "Alpha of MixUp's Beta distribution; 0.2 is customary.", zero="off", within=above(0))
     cutmix: float = option(0.0, "Alpha of CutMix's Beta distribution; 1.0 is customary.", zero="off", within=above(0))
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name == "horizontal_flip" and isinstance(value, (bool, str)):
-            value = _FORMER_FLIPS.get(value, value)
+        if name in ("horizontal_flip", "quarter_turns") and isinstance(value, (bool, str)):
+            value = _AS_TRUTH.get(value, value)
         super().__setattr__(name, value)

@@ -60,6 +60,8 @@ def resolve(config: TransferConfig) -> TransferConfig:
     data.augmentation = data.augmentation or ("light" if model.method == "fine_tune" else "none")
     if data.augmentation in ("none", "own") and data.horizontal_flip == "auto":
         data.horizontal_flip = "off"
+    if (data.augmentation in ("none", "own") or model.method == "replicate") and data.quarter_turns == "auto":
+        data.quarter_turns = "off"  # a trained network judges whether images may be turned
     model.resize = model.resize or DEFAULT_RESIZE
     training.refit = training.refit or ("off" if training.epochs or model.method == "replicate" else "auto")
     if model.method == "fine_tune":

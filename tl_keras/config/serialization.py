@@ -49,15 +49,22 @@ def from_json(values: dict[str, Any]) -> TransferConfig:
     }
     try:
         return TransferConfig(
-            **{name: parts[name](**_renamed(name, value)) if name in parts else value for name, value in values.items()}
+            **{
+                name: parts[name](**_as_today(name, value)) if name in parts else value
+                for name, value in values.items()
+            }
         )
     except (TypeError, ConfigError) as error:
         raise ConfigError(f"config: expected the fields of this version of tl_keras. {error}") from error
 
 
-def _renamed(part: str, values: dict[str, Any]) -> dict[str, Any]:
+def _as_today(part: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Returns a part of a config that an earlier version may have written, with today's names and without what it did not do."""
     former = _FORMER_NAMES.get(part, {})
-    return {former.get(name, name): value for name, value in values.items()}
+    renamed = {former.get(name, name): value for name, value in values.items()}
+    if part == "data" and renamed.get("horizontal_flip", "auto") != "auto":
+        renamed.setdefault("quarter_turns", "off")  # a run that was decided without them
+    return renamed
 
 
 def flatten(values: dict[str, Any]) -> dict[str, Any]:

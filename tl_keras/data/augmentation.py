@@ -17,14 +17,15 @@ _CROP_ATTEMPTS = 10
 Augmentation = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
-def make_augmentation(preset: str, *, horizontal_flip: bool) -> Augmentation:
+def make_augmentation(preset: str, *, horizontal_flip: bool, quarter_turns: bool = False) -> Augmentation:
     """Returns a function from an image and a seed to a changed image.
 
     The same seed gives the same image in any process, in any order and at any parallelism.
 
     Args:
-      preset: `none`, `light` (flip, brightness and contrast) or `strong` (the same, then keras-cv's RandAugment).
+      preset: `none`, `light` (flip, turn, brightness and contrast) or `strong` (the same, then keras-cv's RandAugment).
       horizontal_flip: Whether half of the images are mirrored; False if left and right differ, as for digits.
+      quarter_turns: Whether images, which are square then, are turned by 0 to 3 quarters; False if they have an upright.
 
     Returns:
       A function from an image, float32 (height, width, 3), 0 to 255, and a seed, int32 or int64 (2,), to a changed image.
@@ -32,7 +33,7 @@ def make_augmentation(preset: str, *, horizontal_flip: bool) -> Augmentation:
     Raises:
       ConfigError: There is no such preset.
     """
-    light = functools.partial(_light, horizontal_flip=horizontal_flip)
+    light = functools.partial(_light, horizontal_flip=horizontal_flip, quarter_turns=quarter_turns)
     if preset == "none":
         return lambda image, seed: image
     if preset == "light":
@@ -91,10 +92,13 @@ def random_resized_crop(
     return tf.ensure_shape(resize(crop, (image_size, image_size)), (image_size, image_size, 3))
 
 
-def _light(image: tf.Tensor, seed: tf.Tensor, *, horizontal_flip: bool) -> tf.Tensor:
+def _light(image: tf.Tensor, seed: tf.Tensor, *, horizontal_flip: bool, quarter_turns: bool) -> tf.Tensor:
     flip_seed, brightness_seed, contrast_seed = tf.unstack(tf.random.split(seed, 3))
     if horizontal_flip:
         image = tf.image.stateless_random_flip_left_right(image, flip_seed)
+    if quarter_turns:
+        quarters = tf.random.stateless_uniform((), tf.random.fold_in(seed, 2), 0, 4, tf.int32)
+        image = tf.ensure_shape(tf.image.rot90(image, quarters), image.shape)
     image = tf.image.stateless_random_brightness(image, _BRIGHTNESS * 255, brightness_seed)
     image = tf.image.stateless_random_contrast(image, 1 - _CONTRAST, 1 + _CONTRAST, contrast_seed)
     return tf.clip_by_value(image, 0.0, 255.0)

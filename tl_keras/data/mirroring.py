@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 
 import numpy as np
-import tensorflow as tf
 
-from tl_keras.data.base import Source
-from tl_keras.data.decoding import decode_image
+from tl_keras.data.thumbnail_classifier import Thumbnails, right_out_of_fold
 
-# Thumbnails of 16 pixels tell digits, letters and many scenes apart. Of 300 photos of flowers5 they take 2.3 to 2.6 s of processor
-# time (AMD EPYC), and the whole test 2.4 to 2.5 s after the first.
-_SIDE = 16
-_MOST_IMAGES = 300
-_FOLDS = 5
-_RIDGE = 0.1  # times the mean eigenvalue of the kernel
 _STANDARD_ERRORS = 2.0
 _STANDARD_ERRORS_GREYSCALE = 1.0  # writing and X-rays are greyscale, so in doubt they are not mirrored
 
@@ -74,61 +65,23 @@ class MirrorTest:
         return f"{kind} mirrored in training: thumbnails cannot tell whether that changes their class"
 
 
-def measure_mirroring(source: Source, indices: np.ndarray, *, seed: int) -> MirrorTest:
+def measure_mirroring(thumbnails: Thumbnails) -> MirrorTest:
     """Measures the effect of mirroring on the class of images that the classifier was not fitted to.
 
     Args:
-      source: The images.
-      indices: int64 (n,), training images; of more than 300, 300 are drawn.
-      seed: Seed of the draw and of the five folds.
+      thumbnails: Thumbnails of training images.
 
     Returns:
       The counts and accuracies.
     """
-    drawn = np.random.default_rng(seed).permutation(np.sort(indices))[:_MOST_IMAGES]
-    thumbnails, labels = _thumbnails(source, drawn), source.labelling.strata(source.labels[drawn])
-    mirrored = thumbnails[:, :, ::-1]
-    right: np.ndarray = np.zeros(len(drawn), bool)
-    right_mirrored: np.ndarray = np.zeros(len(drawn), bool)
-    fold: np.ndarray = np.arange(len(drawn)) % _FOLDS
-    for held_out in (fold == i for i in range(min(_FOLDS, len(drawn)))):
-        predict = _fit(thumbnails[~held_out], labels[~held_out])
-        right[held_out] = predict(thumbnails[held_out]) == labels[held_out]
-        right_mirrored[held_out] = predict(mirrored[held_out]) == labels[held_out]
+    pixels, labels = thumbnails.pixels, thumbnails.labels
+    right, right_mirrored = right_out_of_fold([(pixels, labels)], [(pixels, labels), (pixels[:, :, ::-1], labels)])
     return MirrorTest(
-        images=len(drawn),
-        chance=float(np.bincount(labels).max() / len(drawn)),
+        images=len(labels),
+        chance=float(np.bincount(labels).max() / len(labels)),
         plain=float(right.mean()),
         mirrored=float(right_mirrored.mean()),
         broken=int(np.sum(right & ~right_mirrored)),
         mended=int(np.sum(~right & right_mirrored)),
-        greyscale=bool(np.ptp(thumbnails, axis=-1).max() < 1e-3),
+        greyscale=bool(np.ptp(pixels, axis=-1).max() < 1e-3),
     )
-
-
-def _thumbnails(source: Source, indices: np.ndarray) -> np.ndarray:
-    """Returns thumbnails, float32 (n, 16, 16, 3), 0 to 1."""
-
-    def shrink(element: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-        image = tf.image.resize(decode_image(element["image"]), (_SIDE, _SIDE), method="area")
-        return element["index"], image / 255.0
-
-    thumbnails = dict(source.images(indices, then=shrink).as_numpy_iterator())
-    return np.stack([thumbnails[index] for index in indices])
-
-
-def _fit(thumbnails: np.ndarray, labels: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """Returns a function from thumbnails to labels: ridge regression on one-hot labels in its dual form."""
-    inputs: np.ndarray = thumbnails.reshape(len(thumbnails), -1).astype(np.float64)
-    mean = inputs.mean(axis=0)
-    centred = inputs - mean
-    kernel = centred @ centred.T
-    targets = np.eye(labels.max() + 1)[labels]
-    ridge = _RIDGE * max(np.trace(kernel), 1e-9) / len(kernel)
-    weights = centred.T @ np.linalg.solve(kernel + ridge * np.eye(len(kernel)), targets - targets.mean(axis=0))
-
-    def predict(others: np.ndarray) -> np.ndarray:
-        scores = (others.reshape(len(others), -1) - mean) @ weights + targets.mean(axis=0)
-        return scores.argmax(axis=1)
-
-    return predict

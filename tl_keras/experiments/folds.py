@@ -20,7 +20,6 @@ from tl_keras.config import TransferConfig, export_formats, from_json, to_json
 from tl_keras.console import in_words, number_of, say
 from tl_keras.data.groups import deal, seed_of, units
 from tl_keras.data.inspection import Reading
-from tl_keras.data.mirroring import measure_mirroring
 from tl_keras.data.pipeline import evaluation_order
 from tl_keras.data.sources import Source, SourceOptions, open_source
 from tl_keras.data.splits import Splits
@@ -36,6 +35,7 @@ from tl_keras.runs.stopwatch import Stopwatch
 from tl_keras.tasks.base import task_named
 from tl_keras.training.loop import train_and_evaluate
 from tl_keras.training.model_cache import ModelCache
+from tl_keras.training.orientation import decide_orientation
 from tl_keras.training.out_of_fold import OutOfFold
 from tl_keras.training.outcome import effect_of_groups
 from tl_keras.training.preparation import RunImages, decide, read_images
@@ -155,11 +155,12 @@ def train_with_folds(
     task = task_named(decided.task).with_labels(images.source.labels[images.splits.train])
     if ensemble:
         check_ensemble(decided, task.label_kind)
-    if decided.data.horizontal_flip == "auto":
-        mirroring = measure_mirroring(images.source, images.splits.train, seed=config.seed)
-        config = from_json(to_json(config))
-        config.data.horizontal_flip = decided.data.horizontal_flip = "on" if mirroring.allowed else "off"
-        say(f"data: {mirroring.describe()}")
+    decided.data, reasons = decide_orientation(decided, images, models)
+    config = from_json(to_json(config))
+    for name in ("horizontal_flip", "quarter_turns"):
+        setattr(config.data, name, getattr(decided.data, name))
+    for reason in reasons:
+        say(f"data: {reason}")
     fold = fold_of_each(images, folds=folds, seed=config.seed)
     begin_folds(run, folds)
     found = train_folds(decided, images, fold, run, models)

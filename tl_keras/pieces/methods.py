@@ -19,7 +19,7 @@ from tl_keras.training.loop import train_and_evaluate
 from tl_keras.training.optimizers import optimizer_to_json
 from tl_keras.training.own_parts import Augment, OwnParts
 
-_VIEWS = ("augmented_views", "horizontal_flip", "mixup", "cutmix")
+_VIEWS = ("augmented_views", "horizontal_flip", "quarter_turns", "mixup", "cutmix")
 _OTHERS = (
     *("seed", "strategy", "replicas", "precision", "price_per_hour", "export"),
     *(f"data.{name}" for name in ("train_examples_per_class", *_VIEWS)),

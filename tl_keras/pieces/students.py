@@ -89,6 +89,7 @@ def preprocess(
     batch_size: int = 32,
     augmentation: str = "none",
     horizontal_flip: bool = False,
+    quarter_turns: bool = False,
     epochs: int = 1,
     seed: int = 0,
 ) -> tf.data.Dataset:
@@ -114,6 +115,7 @@ def preprocess(
       batch_size: Number of images in a batch.
       augmentation: `none`, `light` or `strong`, for `train`.
       horizontal_flip: Whether half of the augmented images are mirrored.
+      quarter_turns: Whether augmented images are turned by none to three quarters.
       epochs: Number of epochs of `train` in the dataset, each shuffled and augmented differently.
       seed: Seed of order and augmentation.
 
@@ -144,7 +146,9 @@ def preprocess(
     return training_batches(
         images.source,
         indices,
-        transform=training_transform(spec, augmentation=augmentation, horizontal_flip=horizontal_flip),
+        transform=training_transform(
+            spec, augmentation=augmentation, horizontal_flip=horizontal_flip, quarter_turns=quarter_turns
+        ),
         targets=labels_of(images.source),
         global_batch_size=batch_size,
         seed=seed,

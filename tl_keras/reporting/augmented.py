@@ -34,7 +34,10 @@ def augmented_samples(
         return []
     chosen = np.sort(evenly(train, _IMAGES))
     transform = training_transform(
-        preprocess, augmentation=config.data.augmentation, horizontal_flip=config.data.horizontal_flip == "on"
+        preprocess,
+        augmentation=config.data.augmentation,
+        horizontal_flip=config.data.horizontal_flip == "on",
+        quarter_turns=config.data.quarter_turns == "on",
     )
     seen = [evaluation_images(source, chosen, transform=preprocess.evaluation_transform)]
     for view in range(1, 1 + _VIEWS):

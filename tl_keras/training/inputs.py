@@ -271,6 +271,7 @@ def feature_store(prepared: PreparedRun) -> FeatureStore | None:
 def _views(prepared: PreparedRun, preprocess: Preprocess, *, views: int, evaluated: np.ndarray) -> ViewsOfImages:
     """Returns the images of a run as a network with some preprocessing sees them in training and evaluation."""
     config, images = prepared.config, prepared.images
+    turned = " turned" if config.data.quarter_turns == "on" else ""
     return ViewsOfImages(
         source=images.source,
         contents=images.inspection.sha256,
@@ -280,7 +281,7 @@ def _views(prepared: PreparedRun, preprocess: Preprocess, *, views: int, evaluat
         evaluation_transform=preprocess.evaluation_transform,
         training_transform=_training_transform(prepared, preprocess),
         without_padding=preprocess.without_padding,
-        augmentation=f"{config.data.augmentation} flip {config.data.horizontal_flip == 'on'}{prepared.own_parts.token}",
+        augmentation=f"{config.data.augmentation} flip {config.data.horizontal_flip == 'on'}{turned}{prepared.own_parts.token}",
         seed=config.seed,
     )
 
@@ -322,6 +323,7 @@ def _training_transform(prepared: PreparedRun, preprocess: Preprocess) -> Callab
         preprocess,
         augmentation=data.augmentation,
         horizontal_flip=data.horizontal_flip == "on",
+        quarter_turns=data.quarter_turns == "on",
         own=prepared.own_parts.augmentation,
     )
 

@@ -22,7 +22,6 @@ from tl_keras.builder import Student, choose_backbone
 from tl_keras.config import TransferConfig, from_json, resolve, to_json, with_epochs
 from tl_keras.data.inspection import Inspection, Reading
 from tl_keras.data.joined import with_unlabelled
-from tl_keras.data.mirroring import measure_mirroring
 from tl_keras.data.sources import Source, SourceOptions
 from tl_keras.data.splits import Splits, split_source
 from tl_keras.data.table_source import noun_of
@@ -39,6 +38,7 @@ from tl_keras.tasks.loss_recipe import LossRecipe
 from tl_keras.training.distillation import DistilledTask, TeacherRun, open_teacher_run
 from tl_keras.training.image_remarks import image_remarks
 from tl_keras.training.model_cache import ModelCache
+from tl_keras.training.orientation import decide_orientation
 from tl_keras.training.own_parts import NO_PARTS, OwnParts
 from tl_keras.training.phases import Phase, plan_phases
 from tl_keras.training.run_images import RunImages
@@ -187,6 +187,8 @@ def _as_begun(config: TransferConfig, begun: TransferConfig) -> TransferConfig:
     config = from_json(to_json(config))
     if config.data.horizontal_flip == "auto":
         config.data.horizontal_flip = begun.data.horizontal_flip
+    if config.data.quarter_turns == "auto":
+        config.data.quarter_turns = begun.data.quarter_turns
     config.model.resize = config.model.resize or begun.model.resize
     if config.model.method == begun.model.method == "fine_tune" and not config.model.unfreeze_schedule:
         config.model.unfreeze = config.model.unfreeze or begun.model.unfreeze
@@ -324,10 +326,8 @@ def prepare(
     config = dataclasses.replace(with_epochs(config, images=len(images.trained)), **distributor.hardware.chosen)
     teacher = choose_backbone(config.model)
     remarks += image_remarks(images, teacher.preprocess)
-    if config.data.horizontal_flip == "auto":
-        mirroring = measure_mirroring(images.source, images.splits.train, seed=config.seed)
-        config.data.horizontal_flip = "on" if mirroring.allowed else "off"
-        remarks.append(mirroring.describe())
+    config.data, reasons = decide_orientation(config, images, models)
+    remarks += reasons
     _require_same_work(distributor, config, images.inspection, run)
     task = task_named(config.task).with_decision(config.decision, images.source.class_names)  # refused before training
     outputs = task.outputs(images.source.class_names)

@@ -73,9 +73,9 @@ def report_step(config: TransferConfig, *, topology: str, look_for_largest: bool
     """
     config = decide(config)
     precision, batch_size = dtype_policy(config.precision, "tpu"), config.training.global_batch_size
-    # The step is traced on this machine; how images are mirrored does not matter to it.
+    # The step is traced on this machine; how images are mirrored or turned does not matter to it.
     config.strategy, config.replicas = "jax" if keras.backend.backend() == "jax" else "cpu", 0
-    config.precision, config.data.horizontal_flip = "float32", "off"
+    config.precision, config.data.horizontal_flip, config.data.quarter_turns = "float32", "off", "off"
     models = ModelCache()
     prepared = prepare(config, models)
     require_no_geometry(prepared.student.model)

@@ -20,6 +20,7 @@ def training_transform(
     *,
     augmentation: str,
     horizontal_flip: bool,
+    quarter_turns: bool = False,
     own: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
 ) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     """Returns the train-time transform of one image.
@@ -29,6 +30,7 @@ def training_transform(
       augmentation: `none` (exactly the evaluation transform), `light` or `strong` (a random resized crop in place of
         the centre crop, then the preset), or `own` (the evaluation transform, then a function of the program).
       horizontal_flip: Whether half of the images are mirrored.
+      quarter_turns: Whether images are turned by none to three quarters.
       own: That function; see `tl_keras.training.own_parts.OwnParts`.
 
     Returns:
@@ -43,7 +45,7 @@ def training_transform(
         )
     if own is not None:
         return lambda image, seed: _changed(own, preprocess.evaluation_transform(image), seed)
-    augment = make_augmentation(augmentation, horizontal_flip=horizontal_flip)
+    augment = make_augmentation(augmentation, horizontal_flip=horizontal_flip, quarter_turns=quarter_turns)
 
     def transform(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         crop_seed, augmentation_seed = tf.unstack(tf.random.split(seed, 2))

@@ -1,0 +1,71 @@
+"""Tests of tl_keras.training.orientation, with a real teacher on images with and without an upright."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from tl_keras.config import TransferConfig
+from tl_keras.data.arrays import ArraySource
+from tl_keras.training.model_cache import ModelCache
+from tl_keras.training.orientation import decide_orientation
+from tl_keras.training.preparation import decide, prepare, read_images
+
+
+def coloured_noise(*, sky=0):
+    """Two classes of 60 noisy images, reddish and greenish, whose upper half is brighter by `sky`."""
+    random, labels = np.random.default_rng(0), np.arange(120) % 2
+    images = random.integers(0, 120, (120, 32, 32, 3), np.uint8)
+    images[np.arange(120), :, :, labels] += 60
+    images[:, :16] += np.uint8(sky)
+    return ArraySource(images, labels)
+
+
+@pytest.fixture
+def a_run(small_teacher):
+    """Returns a function from a source and options of the images to a resolved config and the images."""
+
+    def make(source, **data):
+        config = TransferConfig(export="none")
+        config.model.backbone, config.model.unfreeze = str(small_teacher), "blocks:1"
+        config.data = dataclasses.replace(config.data, **data)
+        config = decide(config, source=source)
+        return config, read_images(config, ModelCache(), source=source)
+
+    return make
+
+
+def test_images_without_an_upright_are_mirrored_and_turned(a_run):
+    data, reasons = decide_orientation(*a_run(coloured_noise()), ModelCache())
+    assert (data.horizontal_flip, data.quarter_turns) == ("on", "on")
+    assert [reason.partition(" in training")[0] for reason in reasons] == ["mirrored", "turned by quarters"]
+
+
+def test_images_with_an_upright_are_not_turned_and_no_word_is_lost(a_run):
+    data, reasons = decide_orientation(*a_run(coloured_noise(sky=60)), ModelCache())
+    assert (data.horizontal_flip, data.quarter_turns) == ("on", "off")
+    assert len(reasons) == 1
+
+
+def test_what_is_chosen_is_not_measured(a_run):
+    config, images = a_run(coloured_noise(), horizontal_flip="off", quarter_turns="off")
+    images = dataclasses.replace(images, source=None)
+    assert decide_orientation(config, images, ModelCache()) == (config.data, [])
+
+
+def test_one_measurement_serves_the_runs_of_a_cache(a_run, monkeypatch):
+    (config, images), models = a_run(coloured_noise()), ModelCache()
+    first = decide_orientation(config, images, models)
+    unreadable = dataclasses.replace(images, source=None)
+    assert decide_orientation(config, unreadable, models) == first
+    other = dataclasses.replace(config, seed=1)
+    with pytest.raises(AttributeError):
+        decide_orientation(other, unreadable, models)
+
+
+def test_a_run_is_prepared_with_the_decision(a_run):
+    source = coloured_noise()
+    config, _ = a_run(source)
+    prepared = prepare(config, ModelCache(), source=source)
+    assert prepared.config.data.quarter_turns == "on"
+    assert any(remark.startswith("turned by quarters in training") for remark in prepared.remarks)

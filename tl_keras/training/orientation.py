@@ -1,0 +1,76 @@
+"""Decides by the training images whether augmentation mirrors and turns them."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from tl_keras.config import DataConfig, TransferConfig
+from tl_keras.config.choices import OnOffAuto
+from tl_keras.data.mirroring import measure_mirroring
+from tl_keras.data.thumbnail_classifier import draw_thumbnails
+from tl_keras.data.turning import TURNS, measure_turning
+from tl_keras.training.embedding import embedder_of_backbone
+from tl_keras.training.model_cache import ModelCache
+from tl_keras.training.run_images import RunImages
+
+_BATCH = 20
+
+
+def decide_orientation(config: TransferConfig, images: RunImages, models: ModelCache) -> tuple[DataConfig, list[str]]:
+    """Returns the options of the images with `auto` decided in `horizontal_flip` and `quarter_turns`, and the reasons.
+
+    Args:
+      config: Resolved config of a run.
+      images: Its images.
+      models: Cache that keeps the decision for the next run of the same teacher on the same images.
+
+    Raises:
+      BackboneError: The teacher's weights cannot be loaded.
+    """
+    data = config.data
+    if "auto" not in (data.horizontal_flip, data.quarter_turns):
+        return data, []
+    train = images.splits.train
+    view = (
+        config.model.backbone,
+        config.model.weights,
+        config.model.alpha,
+        config.model.image_size,
+        config.model.resize,
+    )
+    key = (images.inspection.data_hash, train.tobytes(), view, config.seed, data.horizontal_flip, data.quarter_turns)
+    flip, turns, reasons = models.once(("orientation", key), lambda: _measured(config, images))
+    return dataclasses.replace(data, horizontal_flip=flip, quarter_turns=turns), list(reasons)
+
+
+def _measured(config: TransferConfig, images: RunImages) -> tuple[OnOffAuto, OnOffAuto, list[str]]:
+    flip, turns, reasons = config.data.horizontal_flip, config.data.quarter_turns, list[str]()
+    thumbnails = draw_thumbnails(images.source, images.splits.train, seed=config.seed)
+    if flip == "auto":
+        mirroring = measure_mirroring(thumbnails)
+        flip = "on" if mirroring.allowed else "off"
+        reasons.append(mirroring.describe())
+    if turns == "auto":
+        turning = measure_turning(thumbnails, lambda indices: _features_of_turns(config, images, indices))
+        turns = "on" if turning.allowed else "off"
+        reasons += filter(None, [turning.describe()])
+    return flip, turns, reasons
+
+
+def _features_of_turns(config: TransferConfig, images: RunImages, indices: np.ndarray) -> np.ndarray:
+    """Returns the teacher's features of images turned by 0 to 3 quarters, float32 (4, k, d), in their order."""
+    embedder = embedder_of_backbone(config.model)
+    preprocess, network = embedder.preprocess, embedder.cut.frozen
+    assert network is not None
+
+    def prepared(element: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        return element["index"], preprocess.evaluation_transform(preprocess.decode(element["image"]))
+
+    found: dict[int, list[np.ndarray]] = {}
+    for batch, inputs in images.source.images(indices, then=prepared).batch(_BATCH).as_numpy_iterator():
+        turns = [network.predict_on_batch(np.rot90(inputs, turn, axes=(1, 2)).copy()) for turn in range(TURNS)]
+        found |= {int(index): [features[row] for features in turns] for row, index in enumerate(batch)}
+    return np.stack([found[int(index)] for index in indices], axis=1)
