@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.measuring import TEST_DATA
-from benchmarks.sets import SETS, write_set
+from benchmarks.sets import LARGER_SETS, SETS, write_set
 
 # Labelled images of a draw, of which 15% are for validation, and test images; spread over the classes.
 _LABELLED, _TESTED = 150, 400
@@ -194,7 +194,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--teacher", choices=TEACHERS, default="small")
-    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
+    parser.add_argument("--sets", nargs="+", choices=[*SETS, *LARGER_SETS], default=list(SETS))
     parser.add_argument("--variants", nargs="+", choices=[*VARIANTS, GUIDE], default=list(VARIANTS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--per_class", type=int, default=0, help="labelled images of each class; 0 for some 150 in all")

@@ -48,14 +48,14 @@ def elongated_flowers() -> Iterator[Example]:
         yield split, name, strip
 
 
-def objects() -> Iterator[Example]:
+def objects(trained: int = 100) -> Iterator[Example]:
     """CIFAR-10: 100 images of 32 pixels per class to train, 100 to test."""
     import tensorflow as tf
 
     names = (TEST_DATA / "cifar10" / "labels.txt").read_text().split()
     features = {"image": tf.io.FixedLenFeature([], tf.string), "label": tf.io.FixedLenFeature([], tf.int64)}
     for split in ("train", "test"):
-        left = dict.fromkeys(range(10), 100)
+        left = dict.fromkeys(range(10), trained if split == "train" else 100)
         for record in tf.data.TFRecordDataset(str(TEST_DATA / "cifar10" / f"{split}.tfrecord")).as_numpy_iterator():
             example = tf.io.parse_single_example(record, features)
             label = int(example["label"])
@@ -64,14 +64,24 @@ def objects() -> Iterator[Example]:
                 yield split, names[label], Image.open(io.BytesIO(example["image"].numpy())).convert("RGB")
 
 
-def handwriting() -> Iterator[Example]:
+def handwriting(trained: int = 50) -> Iterator[Example]:
     """MNIST: 50 digits a class to train, 100 to test; greyscale and unlike any photo."""
     with np.load(TEST_DATA / "mnist.npz") as arrays:
-        for split, count in (("train", 50), ("test", 100)):
+        for split, count in (("train", trained), ("test", 100)):
             images, labels = arrays[f"x_{split}"], arrays[f"y_{split}"]
             for label in range(10):
                 for position in np.flatnonzero(labels == label)[:count]:
                     yield split, str(label), Image.fromarray(images[position]).convert("RGB")
+
+
+def more_objects() -> Iterator[Example]:
+    """The objects with 200 images of each class to train."""
+    return objects(trained=200)
+
+
+def more_handwriting() -> Iterator[Example]:
+    """The digits with 200 images of each class to train."""
+    return handwriting(trained=200)
 
 
 def textures() -> Iterator[Example]:
@@ -207,6 +217,11 @@ SETS: dict[str, Callable[[], Iterator[Example]]] = {
     )
 }
 
+# Sets that are asked for by name, with more images than the eleven.
+LARGER_SETS: dict[str, Callable[[], Iterator[Example]]] = {
+    make.__name__: make for make in (more_objects, more_handwriting)
+}
+
 
 def write_set(name: str, folder: pathlib.Path) -> pathlib.Path:
     """Writes one set to FOLDER/NAME, unless it is there, and returns that path."""
@@ -214,7 +229,7 @@ def write_set(name: str, folder: pathlib.Path) -> pathlib.Path:
     if path.is_dir():
         return path
     unfinished = path.with_name(f".{name}")
-    for position, (split, label, image) in enumerate(SETS[name]()):
+    for position, (split, label, image) in enumerate((SETS | LARGER_SETS)[name]()):
         place = unfinished / split / label
         place.mkdir(parents=True, exist_ok=True)
         image.save(place / f"{position:05}.png")

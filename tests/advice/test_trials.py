@@ -5,7 +5,7 @@ import pytest
 
 from tl_keras.advice.teacher_scores import draw_sample
 from tl_keras.advice.transferability import Probe
-from tl_keras.advice.trials import Recipe, measure_recipes, race, recipes_for
+from tl_keras.advice.trials import Recipe, measure_recipes, race, recipes_for, those_that_differ
 from tl_keras.config import TransferConfig, resolve
 from tl_keras.config.options import set_value
 from tl_keras.training.model_cache import ModelCache
@@ -82,3 +82,22 @@ def test_what_the_user_has_chosen_is_not_tried(chosen, open_to_trial):
     for name, value in chosen.items():
         set_value(config, name, value)
     assert [recipe.name for recipe in recipes_for(config)] == ["the usual recipe", *open_to_trial]
+
+
+@pytest.mark.parametrize(
+    ("task", "tried"),
+    [
+        ("single_label", [OF_RATE, OF_VIEWS, *OF_CUT, "the head alone"]),
+        (
+            "regression",
+            [OF_VIEWS, "40% of the layers", "the head alone"],
+        ),  # whose usual rate and cut are two of the others
+    ],
+)
+def test_the_usual_recipe_is_not_tried_under_another_name(task, tried):
+    config = TransferConfig(task=task)
+    config.data.source, config.model.method = "photos", "fine_tune"
+    config = resolve(config)
+    config.training.epochs = config.training.head_epochs = 2
+    found = those_that_differ(recipes_for(TransferConfig(task=task)), config)
+    assert [recipe.name for recipe in found] == ["the usual recipe", *tried]

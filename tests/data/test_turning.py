@@ -40,7 +40,9 @@ def test_images_without_an_upright_are_turned_and_it_is_said_why():
     assert found.images == 120
     assert 0.15 < found.told < 0.35
     assert found.upright > 0.9 < found.turned
-    assert found.describe().startswith("turned by quarters in training: on the teacher's features of 120 images")
+    assert found.describe().startswith(
+        "turned by quarters in training: a linear classifier of the teacher's features is right on"
+    )
 
 
 def test_where_thumbnails_tell_turns_the_teacher_is_not_asked_and_nothing_is_said():

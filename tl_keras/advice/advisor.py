@@ -14,7 +14,7 @@ from tl_keras.advice.candidates import Candidate
 from tl_keras.advice.recommendation import Option, Recommendation, ranked, recommend
 from tl_keras.advice.teacher_scores import Sample, TeacherScores, draw_sample, score_teacher
 from tl_keras.advice.time_estimate import TimeEstimate, estimate_time
-from tl_keras.advice.trials import TIME_IN_RUNS, measure_recipes, recipes_for
+from tl_keras.advice.trials import TIME_IN_RUNS, measure_recipes, recipes_for, those_that_differ
 from tl_keras.advice.view import best_view
 from tl_keras.config import ModelConfig, TransferConfig, from_json, to_json, validate
 from tl_keras.config.choices import Method
@@ -208,7 +208,11 @@ def _with_best_recipe(
       seconds: Time of the run; None if it was not estimated.
       left: Seconds of the budget that are left for trials and run.
     """
-    recipes = recipes_for(config)
+    of_run = from_json(to_json(recommendation.config))
+    of_run.data.augmentation = config.data.augmentation or of_run.data.augmentation
+    of_run.training.epochs = config.training.epochs or of_run.training.epochs
+    of_run.training.head_epochs = config.training.head_epochs or of_run.training.head_epochs
+    recipes = those_that_differ(recipes_for(config), of_run)
     if (seconds or 0.0) * (1 + TIME_IN_RUNS) > left:
         return recommendation.with_reason("recipe: the usual one, because the budget leaves no time to try others")
     if len(recipes) == 1:
@@ -217,10 +221,6 @@ def _with_best_recipe(
     say(
         f"trying {len(recipes)} ways to fine-tune on one half of the training images, the best two on the other too{about}"
     )
-    of_run = from_json(to_json(recommendation.config))
-    of_run.data.augmentation = config.data.augmentation or of_run.data.augmentation
-    of_run.training.epochs = config.training.epochs or of_run.training.epochs
-    of_run.training.head_epochs = config.training.head_epochs or of_run.training.head_epochs
     try:
         measured = measure_recipes(of_run, sample, recipes, models=models)
     except DataError as error:

@@ -85,6 +85,13 @@ def recipes_for(config: TransferConfig) -> tuple[Recipe, ...]:
     )
 
 
+def those_that_differ(recipes: Sequence[Recipe], config: TransferConfig) -> tuple[Recipe, ...]:
+    """Returns the first of some recipes, and those that make another run of a resolved config than the first does."""
+    usual, *others = recipes
+    made = usual.applied_to(config)
+    return usual, *(recipe for recipe in others if recipe.applied_to(config) != made)
+
+
 def measure_recipes(
     config: TransferConfig, sample: Sample, recipes: Sequence[Recipe], *, models: ModelCache | None = None
 ) -> tuple[Alternative, ...]:

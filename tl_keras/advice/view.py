@@ -42,11 +42,10 @@ def measure_views(candidate: Candidate, config: TransferConfig, sample: Sample) 
 
 
 def best_view(candidate: Candidate, config: TransferConfig, sample: Sample) -> tuple[ResizeRule, str]:
-    """Measures the views of a sample, says what was found, and returns the one to take, and the reason."""
+    """Measures the views of a sample, and returns the one to take, and the reason."""
     views = measure_views(candidate, config, sample)
     chosen = choose(views)
     reason = f"resize {chosen.name}: {describe(views, chosen, measured='a linear model')}"
-    say(f"auto: {reason}")
     return _VIEWS[views.index(chosen)], reason
 
 
@@ -72,5 +71,6 @@ def with_measured_view(
     require_images(noun_of(config.data.source, SourceOptions.of(config)), command="resize auto")
     sample = draw_sample(resolve(decided), models or ModelCache())
     decided.model.resize, reason = best_view(teacher, decided, sample)
+    say(f"auto: {reason}")
     write_decisions(RunDirectory(workdir), [reason])
     return decided

@@ -52,10 +52,12 @@ class TurnTest:
         """Returns the choice and its reason in a sentence; empty where images have an upright, as most have."""
         if self.upright is None or self.turned is None:
             return ""
-        classes = f"tells classes of upright images in {self.upright:.0%} and of turned ones in {self.turned:.0%}"
-        turns = f"how far an image was turned in {self.told:.0%} (by chance {_CHANCE:.0%})"
         choice = "turned by quarters" if self.allowed else "not turned"
-        return f"{choice} in training: on the teacher's features of {self.images} images a linear classifier {classes}, {turns}"
+        return (
+            f"{choice} in training: a linear classifier of the teacher's features is right on {self.upright:.0%} of {self.images} "
+            f"images and on {self.turned:.0%} of them turned, and says in {self.told:.0%} how far one was turned "
+            f"(by chance {_CHANCE:.0%})"
+        )
 
 
 def measure_turning(thumbnails: Thumbnails, features_of_turns: Callable[[np.ndarray], np.ndarray]) -> TurnTest:
