@@ -48,16 +48,18 @@ def test_what_is_at_the_ends_is_seen_and_the_choice_stays(strips, tmp_path, capf
     assert with_measured_view(strips, tmp_path / "run").model.resize == "pad"
 
 
-def test_the_advice_measures_a_view_that_is_left_open(strips, capfd):
+def test_the_advice_measures_a_view_that_is_left_open_and_says_so_once(strips, tmp_path, capfd):
     advice = advise(strips, [Candidate(strips.model.backbone)], measure_time=False)
-    assert "auto: resize" in capfd.readouterr().err
+    assert [reason.partition(":")[0] for reason in advice.recommendation.measured] == ["resize squash"]
     assert advice.recommendation.config.model.resize == "squash"
+    capfd.readouterr()
+    strips.model.method = "auto"
+    with_decisions(strips, tmp_path / "run")
+    assert capfd.readouterr().err.count("auto: resize squash") == 1
     strips.model.resize = "original"
-    assert (
-        advise(strips, [Candidate(strips.model.backbone)], measure_time=False).recommendation.config.model.resize
-        == "original"
-    )
-    assert "auto: resize" not in capfd.readouterr().err
+    advice = advise(strips, [Candidate(strips.model.backbone)], measure_time=False)
+    assert advice.recommendation.config.model.resize == "original"
+    assert not any(reason.startswith("resize") for reason in advice.recommendation.measured)
 
 
 def test_auto_is_decided_before_a_run(strips):

@@ -103,6 +103,13 @@ def test_a_run_that_was_killed_goes_on_and_no_run_without_folds_does(config, sou
     assert result.folds["number"] == 2
 
 
+def test_what_is_to_be_known_of_the_images_is_said_once(config, source, tmp_path, capsys):
+    train_with_folds(config, tmp_path / "run", folds=2, source=source)
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("data: ")]
+    assert said
+    assert len(said) == len(set(said))
+
+
 def test_the_report_and_the_export_are_of_the_last_model(config, source, tmp_path):
     config = TransferConfig(model=config.model, training=config.training, cache=config.cache, export="saved_model")
     labelled = ArraySource(

@@ -147,8 +147,9 @@ def _train(
 ) -> RunResult:
     """Trains and measures a run, and writes all of it but its exports."""
     prepared = prepare_run(run=run)
-    for remark in prepared.remarks:
-        say(f"data: {remark}")
+    for remark in prepared.remarks:  # of runs on the same images that follow each other, the first says it
+        key = ("remark", prepared.images.inspection.data_hash, remark)
+        prepared.models.once(key, functools.partial(say, f"data: {remark}"))
     saved = checkpoint_of(prepared, run)
     resumed = run.begin(
         config=to_json(prepared.config),
