@@ -266,7 +266,8 @@ def _copies(source: Source, copies: np.ndarray) -> Iterator[Problem]:
 def _labels(source: Source, indices: np.ndarray, check: LabelCheck) -> Problem:
     expected = f"many are hard {source.noun}s with a right one"
     if check.expected_errors is not None:
-        expected = f"about {check.expected_errors} are expected to be errors, the likeliest first, the others hard {source.noun}s"
+        # The estimate counts hard images too where the model is weak, see `expected_errors`.
+        expected = f"about {check.expected_errors} of them at most are errors, the likeliest first, the others hard {source.noun}s"
     return single(
         "label",
         f"likely a wrong label, by a model that has not seen the {source.noun}; {expected}: look",
