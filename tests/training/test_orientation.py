@@ -7,6 +7,10 @@ import pytest
 
 from tl_keras.config import TransferConfig
 from tl_keras.data.arrays import ArraySource
+from tl_keras.reporting.run_report import write_report
+from tl_keras.runs.directory import RunDirectory
+from tl_keras.runs.reasons import read_decisions
+from tl_keras.training.loop import train_and_evaluate
 from tl_keras.training.model_cache import ModelCache
 from tl_keras.training.orientation import decide_orientation
 from tl_keras.training.preparation import decide, prepare, read_images
@@ -68,4 +72,15 @@ def test_a_run_is_prepared_with_the_decision(a_run):
     config, _ = a_run(source)
     prepared = prepare(config, ModelCache(), source=source)
     assert prepared.config.data.quarter_turns == "on"
-    assert any(remark.startswith("turned by quarters in training") for remark in prepared.remarks)
+    assert any(reason.startswith("turned by quarters in training") for reason in prepared.reasons)
+
+
+def test_the_reasons_stay_with_the_run_and_are_on_its_page(a_run, tmp_path):
+    source = coloured_noise()
+    config, _ = a_run(source)
+    config.training.epochs = config.training.head_epochs = 1
+    train_and_evaluate(config, tmp_path / "run", source=source)
+    reasons = read_decisions(RunDirectory(tmp_path / "run"))
+    assert [reason.partition(" in training")[0] for reason in reasons] == ["mirrored", "turned by quarters"]
+    page = write_report(tmp_path / "run", source=source).read_text()
+    assert all(reason.partition(": ")[0] in page for reason in reasons)

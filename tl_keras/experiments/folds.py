@@ -30,6 +30,7 @@ from tl_keras.experiments.ensemble import check_ensemble, make_ensemble
 from tl_keras.experiments.out_of_fold_table import write_predictions
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.runs.folds import begin_folds, folds_begun, read_begun_config, run_of_fold
+from tl_keras.runs.reasons import add_decisions
 from tl_keras.runs.records import RunResult
 from tl_keras.runs.stopwatch import Stopwatch
 from tl_keras.tasks.base import task_named
@@ -163,6 +164,7 @@ def train_with_folds(
         say(f"data: {reason}")
     fold = fold_of_each(images, folds=folds, seed=config.seed)
     begin_folds(run, folds)
+    add_decisions(run, reasons)
     found = train_folds(decided, images, fold, run, models)
     write_predictions(found, run, task)
     say(f"folds: {describe(found)}; now all {number_of(len(fold), 'labelled image')} train the final model")

@@ -22,6 +22,17 @@ def write_decisions(run: RunDirectory, reasons: Sequence[str]) -> None:
     run.write_json(_FILE, {"reasons": list(reasons)})
 
 
+def add_decisions(run: RunDirectory, reasons: Sequence[str]) -> None:
+    """Adds reasons, a sentence each, to those that are written; one that is there stays as it is.
+
+    Raises:
+      WorkdirError: The directory is not writable.
+    """
+    known = read_decisions(run)
+    if new := [reason for reason in reasons if reason not in known]:
+        write_decisions(run, [*known, *new])
+
+
 def read_decisions(run: RunDirectory) -> list[str]:
     """Returns the reasons, or none if nothing was left to the images."""
     path = run.path / _FILE

@@ -23,6 +23,7 @@ from tl_keras.lora import merge_lora
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.runs.finished import finished_result
 from tl_keras.runs.folds import require_no_folds
+from tl_keras.runs.reasons import add_decisions
 from tl_keras.runs.records import Progress, RunResult
 from tl_keras.runs.stopwatch import Stopwatch
 from tl_keras.serving.export import export_finished, missing_exports
@@ -147,7 +148,10 @@ def _train(
 ) -> RunResult:
     """Trains and measures a run, and writes all of it but its exports."""
     prepared = prepare_run(run=run)
-    for remark in prepared.remarks:  # of runs on the same images that follow each other, the first says it
+    for remark in (
+        *prepared.remarks,
+        *prepared.reasons,
+    ):  # of runs on the same images that follow each other, the first says it
         key = ("remark", prepared.images.inspection.data_hash, remark)
         prepared.models.once(key, functools.partial(say, f"data: {remark}"))
     saved = checkpoint_of(prepared, run)
@@ -159,6 +163,7 @@ def _train(
         data_revision=prepared.source.revision(),
         own_parts=prepared.own_parts.to_json(),
     )
+    add_decisions(run, prepared.reasons)
     on_all = 0 if out_of_fold or not measure_test else images_of_refit(prepared)
     say(announcement(prepared, refit_on=on_all))
     say(freeze_table(prepared), Level.DETAIL)

@@ -67,6 +67,7 @@ class PreparedRun:
       distributor: Distributor that creates variables and feeds batches to the replicas.
       models: Cache that the student comes from; trainers of the phases come from it too.
       remarks: Sentences on the images that a person should read.
+      reasons: Sentences on what the images decided, where the config left it open.
       own_parts: Callbacks and augmentation of the program.
       head_left_open: Whether the user chose the epochs of the last phase, but not those of the head.
     """
@@ -78,6 +79,7 @@ class PreparedRun:
     distributor: Distributor
     models: ModelCache
     remarks: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
     own_parts: OwnParts = NO_PARTS
     head_left_open: bool = False
 
@@ -327,7 +329,6 @@ def prepare(
     teacher = choose_backbone(config.model)
     remarks += image_remarks(images, teacher.preprocess)
     config.data, reasons = decide_orientation(config, images, models)
-    remarks += reasons
     _require_same_work(distributor, config, images.inspection, run)
     task = task_named(config.task).with_decision(config.decision, images.source.class_names)  # refused before training
     outputs = task.outputs(images.source.class_names)
@@ -340,7 +341,16 @@ def prepare(
         student.start_from(earlier.model, class_names=names, earlier_names=earlier.class_names)
     phases = plan_phases(config, student, images=len(images.trained))
     return PreparedRun(
-        config, images, student, phases, distributor, models, tuple(remarks), own_parts, head_left_open=head_left_open
+        config,
+        images,
+        student,
+        phases,
+        distributor,
+        models,
+        tuple(remarks),
+        tuple(reasons),
+        own_parts,
+        head_left_open=head_left_open,
     )
 
 
