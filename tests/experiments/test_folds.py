@@ -118,6 +118,7 @@ def test_the_report_and_the_export_are_of_the_last_model(config, source, tmp_pat
     result = train_with_folds(config, tmp_path / "run", folds=2, source=labelled)
     assert result.test_score is None and result.split == "validation"
     page = write_report(tmp_path / "run", source=labelled).read_text()
+    assert "Train and validation are the same images here" in page and "also chose the epoch" not in page
     assert "Trained on all 60 labelled images" in page and "Out of fold, each answered by a model" in page
     served = tf.saved_model.load(str(tmp_path / "run" / "saved_model" / "1"))
     answers = served.signatures["serving_default"](image_bytes=tf.constant([labelled.encoded_image(0)]))

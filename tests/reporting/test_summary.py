@@ -1,6 +1,7 @@
 """Tests of tl_keras.reporting.summary, on the result of a real run with one figure changed."""
 
 import pathlib
+import shlex
 
 import pytest
 from golden_results import golden_result
@@ -63,6 +64,14 @@ def test_the_next_steps_name_weak_classes_and_commands_that_a_shell_takes():
     assert all("'--data=my photos/'" in step.command for step in steps[1:])
     (alone,) = next_steps(a_run(), classes, in_memory=True)
     assert alone.text.endswith("(50% found).") and not alone.command
+
+
+def test_the_commands_read_the_images_as_the_run_did():
+    run = a_run()
+    run.config.task, run.config.data.columns, run.config.data.group_by = "regression", "label=red cells", "folder"
+    steps = [shlex.split(step.command) for step in next_steps(run, [], in_memory=False)]
+    assert len(steps) == 4
+    assert all({"--columns=label=red cells", "--group_by=folder", "--task=regression"} <= set(step) for step in steps)
 
 
 def test_folds_are_no_step_where_the_score_is_known_well():

@@ -198,7 +198,7 @@ def test_the_command_of_a_run_trains_it_again_exactly(small_teacher, tmp_path):
     result_again = json.loads((again / "result.json").read_text())
     assert result["hardware"].pop("reason") != result_again["hardware"].pop("reason")  # since the first run chose it
     decided = json.loads((first / "decisions.json").read_text())["reasons"]
-    assert [reason.partition(":")[0] for reason in decided] == ["not mirrored in training"]
+    assert [reason.partition(":")[0] for reason in decided] == ["not mirrored in training", "not turned in training"]
     assert not (again / "decisions.json").exists()  # nothing was left open
     measured = ("seconds", "time_to_accuracy", "images_per_second", "cached_images_per_second")
     for name in result.keys() - set(measured):

@@ -29,6 +29,7 @@ from tl_keras.runs.records import Progress
 from tl_keras.training.checkpoints import values_of
 from tl_keras.training.inputs import PhaseInputs, open_inputs
 from tl_keras.training.model_cache import ModelCache
+from tl_keras.training.orientation import with_orientation
 from tl_keras.training.phase_runner import train_unwatched
 from tl_keras.training.preparation import PreparedRun, RunImages, distributor_of, prepare
 
@@ -142,9 +143,7 @@ class _Halves:
         images = _of_training(sample.images, train=drawn, asked=drawn)
         self._sample, self._models, self._distributor = sample, models, distributor_of(config)
         prepared = prepare(config, self._models, images=images, distributor=self._distributor)
-        self._config = from_json(to_json(config))
-        for name in ("horizontal_flip", "quarter_turns"):
-            setattr(self._config.data, name, getattr(prepared.config.data, name))
+        self._config = with_orientation(config, prepared.config.data)
         source = held_decoded(
             sample.source,
             drawn,

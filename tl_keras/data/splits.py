@@ -101,8 +101,8 @@ class Splits:
         if not small:
             return []
         return [
-            f"few images to measure on: {' and '.join(small)}. Below {FEWEST_TO_MEASURE}, one image is over "
-            f"{100 // FEWEST_TO_MEASURE} points of accuracy: add labelled images before you compare models by it"
+            f"few images to measure on: {' and '.join(small)}. Below {FEWEST_TO_MEASURE}, one image is more than "
+            f"{100 // FEWEST_TO_MEASURE}% of what is measured: add labelled images before you compare models by it"
         ]
 
     @classmethod

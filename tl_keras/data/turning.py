@@ -22,7 +22,7 @@ _FEWEST_IMAGES = 60
 
 # Thumbnails that tell turns clearly spare the teacher. By MobileNetV2's features, turns of textures and leaves are told in 0.20 to
 # 0.25, of printed boards and views from above in 0.34 to 0.37, of photos of flowers and objects in 0.40 to 0.60, of handwriting and
-# of drawn hands in 0.64 and more (docs/recipe.md).
+# of drawn hands in 0.64 and more (benchmarks/DIARY.md). What a teacher tells has to be below the limit by two standard errors.
 _CHANCE = 1 / TURNS
 _STANDARD_ERRORS_TOLD = 3.0
 _MOST_TOLD = 0.375
@@ -49,14 +49,16 @@ class TurnTest:
     allowed: bool = False
 
     def describe(self) -> str:
-        """Returns the choice and its reason in a sentence; empty where images have an upright, as most have."""
-        if self.upright is None or self.turned is None:
-            return ""
+        """Returns the choice and its reason in a sentence."""
         choice = "turned by quarters" if self.allowed else "not turned"
+        turns = f"says of {self.told:.0%} of turned images how far they were turned (by chance {_CHANCE:.0%})"
+        if self.images < _FEWEST_IMAGES:
+            return f"{choice} in training: {self.images} images cannot show whether they have an upright"
+        if self.upright is None or self.turned is None:
+            return f"{choice} in training: a linear classifier of thumbnails {turns}"
         return (
-            f"{choice} in training: a linear classifier of the teacher's features is right on {self.upright:.0%} of {self.images} "
-            f"images and on {self.turned:.0%} of them turned, and says in {self.told:.0%} how far one was turned "
-            f"(by chance {_CHANCE:.0%})"
+            f"{choice} in training: a linear classifier of the teacher's features {turns}, and is right on the class of "
+            f"{self.upright:.0%} of {self.images} images, of the same turned on {self.turned:.0%}"
         )
 
 
@@ -73,8 +75,7 @@ def measure_turning(thumbnails: Thumbnails, features_of_turns: Callable[[np.ndar
     """
     images = len(thumbnails.drawn)
     told = _told(np.stack([np.rot90(thumbnails.pixels, turn, axes=(1, 2)) for turn in range(TURNS)]))
-    error = np.sqrt(_CHANCE * (1 - _CHANCE) / (TURNS * images))
-    if images < _FEWEST_IMAGES or told > _CHANCE + _STANDARD_ERRORS_TOLD * error:
+    if images < _FEWEST_IMAGES or told > _CHANCE + _STANDARD_ERRORS_TOLD * _error(images):
         return TurnTest(images, told)
     asked = np.arange(min(images, _MOST_IMAGES))
     features, labels = features_of_turns(thumbnails.drawn[asked]), thumbnails.labels[asked]
@@ -85,8 +86,14 @@ def measure_turning(thumbnails: Thumbnails, features_of_turns: Callable[[np.ndar
     error = float(np.std(lost, ddof=1) / np.sqrt(len(lost)))
     harmful = lost.mean() > max(_STANDARD_ERRORS * error, _LOSS_THAT_MATTERS)
     knows = tells_classes(upright.mean(), labels, errors=_STANDARD_ERRORS)
-    allowed = bool(knows and not harmful and told <= _MOST_TOLD)
+    has_no_upright = told + _STANDARD_ERRORS * _error(len(asked)) <= _MOST_TOLD
+    allowed = bool(knows and not harmful and has_no_upright)
     return TurnTest(len(asked), told, float(upright.mean()), float(np.mean(turned)), allowed)
+
+
+def _error(images: int) -> float:
+    """Returns the standard error of the part that is told by chance, of so many images in four turns each."""
+    return float(np.sqrt(_CHANCE * (1 - _CHANCE) / (TURNS * images)))
 
 
 def _told(turns: np.ndarray) -> float:

@@ -36,7 +36,7 @@ from tl_keras.runs.stopwatch import Stopwatch
 from tl_keras.tasks.base import task_named
 from tl_keras.training.loop import train_and_evaluate
 from tl_keras.training.model_cache import ModelCache
-from tl_keras.training.orientation import decide_orientation
+from tl_keras.training.orientation import decide_orientation, with_orientation
 from tl_keras.training.out_of_fold import OutOfFold
 from tl_keras.training.outcome import effect_of_groups
 from tl_keras.training.preparation import RunImages, decide, read_images
@@ -157,9 +157,6 @@ def train_with_folds(
     if ensemble:
         check_ensemble(decided, task.label_kind)
     decided.data, reasons = decide_orientation(decided, images, models)
-    config = from_json(to_json(config))
-    for name in ("horizontal_flip", "quarter_turns"):
-        setattr(config.data, name, getattr(decided.data, name))
     for reason in reasons:
         say(f"data: {reason}")
     fold = fold_of_each(images, folds=folds, seed=config.seed)
@@ -169,7 +166,7 @@ def train_with_folds(
     write_predictions(found, run, task)
     say(f"folds: {describe(found)}; now all {number_of(len(fold), 'labelled image')} train the final model")
     result = train_and_evaluate(
-        config,
+        with_orientation(config, decided.data),
         workdir,
         source=source,
         models=models,

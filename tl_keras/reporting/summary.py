@@ -6,6 +6,7 @@ import dataclasses
 import shlex
 from typing import Any
 
+from tl_keras.config import DataConfig, TransferConfig
 from tl_keras.config.choices import label_kind_of
 from tl_keras.console import in_words
 from tl_keras.evaluation.folds import is_too_wide
@@ -15,6 +16,9 @@ from tl_keras.reporting.page import score_text
 # Classes that are named for more labels, and the recall below which one is.
 _MOST_CLASSES = 3
 _LOW_RECALL = 0.8
+
+# Options of the images that decide what is read, whose flags have their names.
+_READING = ("data_dir", "splits", "columns", "class_order", "images_in", "group_by")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +69,7 @@ def next_steps(run: FinishedRun, classes: list[dict[str, Any]], *, in_memory: bo
       in_memory: Whether the images were in memory, so that no command can name them.
     """
     steps, config, result = [], run.config, run.result
-    data = [] if in_memory else [f"--data={config.data.source}"]
+    data = [] if in_memory else _data_flags(config)
     weak = sorted(
         (row for row in classes if row["examples"] and row["recall"] < _LOW_RECALL), key=lambda row: row["recall"]
     )
@@ -93,6 +97,16 @@ def next_steps(run: FinishedRun, classes: list[dict[str, Any]], *, in_memory: bo
     if data and config.model.max_tokens == 0:
         steps.append(Step("Ask which teacher suits these images best.", _command("advise", *data)))
     return steps
+
+
+def _data_flags(config: TransferConfig) -> list[str]:
+    """Returns the flags by which a command reads the images of a run."""
+    usual = DataConfig()
+    chosen = {
+        name: getattr(config.data, name) for name in _READING if getattr(config.data, name) != getattr(usual, name)
+    }
+    task = {} if config.task == "auto" else {"task": config.task}
+    return [f"--{name}={value}" for name, value in {"data": config.data.source, **chosen, **task}.items()]
 
 
 def snippet(run: FinishedRun) -> str:

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from tl_keras.config import DataConfig, TransferConfig
+from tl_keras.config import DataConfig, TransferConfig, from_json, to_json
 from tl_keras.config.choices import OnOffAuto
 from tl_keras.data.mirroring import measure_mirroring
 from tl_keras.data.thumbnail_classifier import draw_thumbnails
@@ -46,6 +46,13 @@ def decide_orientation(config: TransferConfig, images: RunImages, models: ModelC
     return dataclasses.replace(data, horizontal_flip=flip, quarter_turns=turns), list(reasons)
 
 
+def with_orientation(config: TransferConfig, decided: DataConfig) -> TransferConfig:
+    """Returns a copy of a config with what was decided of the orientation of its images."""
+    config = from_json(to_json(config))
+    config.data.horizontal_flip, config.data.quarter_turns = decided.horizontal_flip, decided.quarter_turns
+    return config
+
+
 def _measured(config: TransferConfig, images: RunImages) -> tuple[OnOffAuto, OnOffAuto, list[str]]:
     flip, turns, reasons = config.data.horizontal_flip, config.data.quarter_turns, list[str]()
     thumbnails = draw_thumbnails(images.source, images.splits.train, seed=config.seed)
@@ -56,7 +63,7 @@ def _measured(config: TransferConfig, images: RunImages) -> tuple[OnOffAuto, OnO
     if turns == "auto":
         turning = measure_turning(thumbnails, lambda indices: _features_of_turns(config, images, indices))
         turns = "on" if turning.allowed else "off"
-        reasons += filter(None, [turning.describe()])
+        reasons.append(turning.describe())
     return flip, turns, reasons
 
 
