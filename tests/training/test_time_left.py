@@ -8,13 +8,15 @@ from tl_keras.config import TransferConfig
 from tl_keras.training.time_left import TimeLeft, duration, time_after
 
 
-def left_after(position, *, forward=(None, 0.01), export="saved_model", seconds=None, refit_on=0):
+def left_after(position, *, forward=(None, 0.01), export="saved_model", seconds=None, refit_on=0, trained_on=0):
     """Returns the time after a phase of a run of 40 + 10 epochs over 100 images."""
     phases = [types.SimpleNamespace(name=name, epochs=epochs) for name, epochs in (("head", 40), ("fine-tuning", 10))]
     inputs = [types.SimpleNamespace(forward_seconds=each) for each in forward]
     config = TransferConfig(export=export)
     seconds = seconds or {"importing": 2.0}
-    return time_after(position, phases, inputs, images=100, config=config, seconds=seconds, refit_on=refit_on)
+    return time_after(
+        position, phases, inputs, images=100, config=config, seconds=seconds, refit_on=refit_on, trained_on=trained_on
+    )
 
 
 def test_the_phases_to_come_the_report_and_the_exports_are_in_it():
@@ -30,6 +32,11 @@ def test_what_is_trained_again_on_more_images_is_in_it():
     assert last == TimeLeft(12.0 + 1.2 * 10.0, again=1.2)
     # 5 of the phase, 24 + 12 of all again, 12 of the report and the export.
     assert last.in_words(5.0, whole=20.0) == "53 s left"
+
+
+def test_what_is_trained_again_takes_as_long_for_an_image_as_it_took():
+    seconds = {"importing": 2.0, "head": 3.0, "fine-tuning": 8.0}
+    assert left_after(0, forward=(None, None), seconds=seconds, trained_on=80) == TimeLeft(12.0 + 1.25 * 8.0)
 
 
 def test_a_phase_that_nobody_has_timed_is_named():

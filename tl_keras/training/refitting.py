@@ -109,21 +109,27 @@ def refit(
     watch.start(_PART)
     for variable, value in zip(_variables(prepared), initial, strict=True):
         variable.assign(value)
-    epochs = _train(on_all, progress, watch)
+    epochs = _train(on_all, progress, watch, trained_on=len(splits.train))
     run.write_json(
         "splits.json", (run.read_splits() or {}) | {"train_sha256": images.recorded_splits()["train_sha256"]}
     )
     return Refit(epochs, len(labelled), order, logits)
 
 
-def _train(on_all: PreparedRun, progress: Progress, watch: Stopwatch) -> int:
-    """Trains each phase for as many epochs as before; returns the number of epochs."""
+def _train(on_all: PreparedRun, progress: Progress, watch: Stopwatch, *, trained_on: int) -> int:
+    """Trains each phase for as many epochs as before, on so many images; returns the number of epochs."""
     done, images, all_inputs = 0, len(on_all.images.trained), open_inputs(on_all)
     for position, (phase, inputs) in enumerate(zip(on_all.phases, all_inputs, strict=True)):
         epochs = sum(epoch.phase == phase.name for epoch in progress.history)
         name = f"{phase.name}, {_PART}"
         left = time_after(
-            position, on_all.phases, all_inputs, images=images, config=on_all.config, seconds=watch.seconds()
+            position,
+            on_all.phases,
+            all_inputs,
+            images=images,
+            config=on_all.config,
+            seconds=watch.seconds(),
+            trained_on=trained_on,
         )
         train_unwatched(
             on_all,

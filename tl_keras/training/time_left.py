@@ -53,6 +53,7 @@ def time_after(
     config: TransferConfig,
     seconds: Mapping[str, float],
     refit_on: int = 0,
+    trained_on: int = 0,
 ) -> TimeLeft:
     """Returns the time that a run takes after one of its phases.
 
@@ -64,11 +65,14 @@ def time_after(
       config: Resolved config, whose exports follow.
       seconds: Seconds of each part so far, of which `importing` tells how fast this machine starts a process.
       refit_on: Number of images on which all phases are trained again afterwards, or 0.
+      trained_on: Number of images on which they have been trained before, and took `seconds`, or 0.
     """
     again = refit_on / images
     known, unknown = again * sum(seconds.get(phase.name, 0.0) for phase in phases[:position]), []
     for phase, of_phase in zip(phases[position + 1 :], inputs[position + 1 :], strict=True):
-        if of_phase.forward_seconds is None:
+        if trained_on:
+            known += images / trained_on * seconds.get(phase.name, 0.0)
+        elif of_phase.forward_seconds is None:
             unknown.append(phase.name)
         else:
             known += (1 + again) * phase.epochs * images * _PASSES_A_STEP * of_phase.forward_seconds
