@@ -31,6 +31,12 @@ def test_the_summary_says_what_the_score_is_to_be_compared_with():
     )
 
 
+def test_the_head_of_folds_is_not_compared_since_it_was_measured_on_other_images():
+    folds = {"number": 5, "accuracy": 0.9, "interval": [0.8, 0.95], "by_fold": [0.9] * 5, "images": 140}
+    result = golden_result(interval=[0.8, 0.95], head_validation_score=0.75, folds=folds)
+    assert "the head alone" not in call_of_command("train", "summary", result, "run1")
+
+
 def test_of_another_task_the_summary_names_the_score():
     result = golden_result(score_name="mean_precision", test_score=None, fine_tuning_undone=True)
     line = call_of_command("train", "summary", result, "run1").splitlines()[0]

@@ -248,7 +248,7 @@ def _compared(result: RunResult) -> str:
         facts.append(f"95% interval of the {result.split} {result.inputs} {low:.3f} to {high:.3f}")
     if result.baseline_score is not None:
         facts.append(f"always the most frequent class {result.baseline_score:.4f}")
-    if result.head_validation_score is not None:
+    if result.head_validation_score is not None and not result.folds:  # whose head was measured on other images
         facts.append(f"the head alone, validation {result.head_validation_score:.4f}")
     few = ""
     if result.interval and not result.folds:

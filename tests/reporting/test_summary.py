@@ -50,6 +50,12 @@ def test_a_run_without_anything_to_compare_with_has_no_verdict():
     assert verdict(a_run(baseline_score=None, head_validation_score=None)) == ""
 
 
+def test_the_head_of_folds_was_measured_on_other_images_and_is_not_compared():
+    folds = {"number": 5, "accuracy": 0.9, "interval": [0.76, 0.97], "by_fold": [0.9] * 5, "images": 140}
+    assert "head alone" in verdict(a_run())
+    assert "head alone" not in verdict(a_run(folds=folds))
+
+
 def test_the_next_steps_name_weak_classes_and_commands_that_a_shell_takes():
     classes = [{"class": "cat", "recall": 0.5, "examples": 9}, {"class": "dog", "recall": 0.9, "examples": 9}]
     steps = next_steps(a_run(), classes, in_memory=False)

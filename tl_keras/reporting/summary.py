@@ -43,7 +43,7 @@ def verdict(run: FinishedRun) -> str:
         baseline = score_text(result.baseline_score, run)
         better = "Clearly better than" if low > result.baseline_score else "Not clearly better than"
         parts.append(f"{better} one answer for all, whose {name} is {baseline}")
-    if result.head_validation_score is not None:
+    if result.head_validation_score is not None and not result.folds:  # whose head was measured on other images
         gain = result.validation_score - result.head_validation_score
         head = score_text(result.head_validation_score, run)
         if result.fine_tuning_undone:
