@@ -21,6 +21,7 @@ from tl_keras.config.choices import Method
 from tl_keras.console import say
 from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.errors import ConfigError, DataError
+from tl_keras.training.image_remarks import say_once
 from tl_keras.training.model_cache import ModelCache
 
 # Part of the time for advice and training after which no further teacher is scored.
@@ -117,8 +118,7 @@ def advise(
     _require_advisable(config, candidates)
     models = models or ModelCache()
     sample = draw_sample(config, models)
-    for remark in (*sample.source.notes, *sample.inspection.findings):
-        say(f"data: {remark}")
+    say_once((*sample.source.notes, *sample.inspection.findings), sample.inspection, models)
     reason_of_view = ""
     is_text = sample.source.noun == "text"
     if not is_text and config.model.resize in ("", "auto"):

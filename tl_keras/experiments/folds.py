@@ -34,6 +34,7 @@ from tl_keras.runs.reasons import add_decisions
 from tl_keras.runs.records import RunResult
 from tl_keras.runs.stopwatch import Stopwatch
 from tl_keras.tasks.base import task_named
+from tl_keras.training.image_remarks import say_once
 from tl_keras.training.loop import train_and_evaluate
 from tl_keras.training.model_cache import ModelCache
 from tl_keras.training.orientation import decide_orientation, with_orientation
@@ -157,8 +158,7 @@ def train_with_folds(
     if ensemble:
         check_ensemble(decided, task.label_kind)
     decided.data, reasons = decide_orientation(decided, images, models)
-    for reason in reasons:
-        say(f"data: {reason}")
+    say_once(reasons, images.inspection, models)
     fold = fold_of_each(images, folds=folds, seed=config.seed)
     begin_folds(run, folds)
     add_decisions(run, reasons)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterable
+
 import numpy as np
 
 from tl_keras.backbones.preprocessing import Preprocess
+from tl_keras.console import say
 from tl_keras.data.base import FileSource
 from tl_keras.data.inspection import Inspection
 from tl_keras.data.name_series import warning_of_series
 from tl_keras.data.sources import Source
+from tl_keras.training.model_cache import ModelCache
 from tl_keras.training.run_images import RunImages
 
 # A 3:2 photograph keeps 0.51 of its area in a centre crop of 7/8 of the short side, and no teacher suffers from that.
@@ -23,6 +28,12 @@ def image_remarks(images: RunImages, preprocess: Preprocess) -> list[str]:
         *images.splits.remarks(),
         *crop_remark(preprocess, images.inspection),
     ]
+
+
+def say_once(remarks: Iterable[str], inspection: Inspection, models: ModelCache) -> None:
+    """Says what is to be known of images, each sentence unless a run or the advice before has said it of the same ones."""
+    for remark in remarks:
+        models.once(("remark", inspection.data_hash, remark), functools.partial(say, f"data: {remark}"))
 
 
 def crop_remark(preprocess: Preprocess, inspection: Inspection) -> list[str]:

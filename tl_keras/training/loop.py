@@ -31,6 +31,7 @@ from tl_keras.serving.formats import require_converters
 from tl_keras.serving.package import package_student
 from tl_keras.serving.student_statistics import predict_logits
 from tl_keras.training.announcement import announcement, freeze_table
+from tl_keras.training.image_remarks import say_once
 from tl_keras.training.inputs import PhaseInputs, open_inputs
 from tl_keras.training.model_cache import ModelCache
 from tl_keras.training.out_of_fold import OutOfFold
@@ -148,12 +149,7 @@ def _train(
 ) -> RunResult:
     """Trains and measures a run, and writes all of it but its exports."""
     prepared = prepare_run(run=run)
-    for remark in (
-        *prepared.remarks,
-        *prepared.reasons,
-    ):  # of runs on the same images that follow each other, the first says it
-        key = ("remark", prepared.images.inspection.data_hash, remark)
-        prepared.models.once(key, functools.partial(say, f"data: {remark}"))
+    say_once((*prepared.remarks, *prepared.reasons), prepared.images.inspection, prepared.models)
     saved = checkpoint_of(prepared, run)
     resumed = run.begin(
         config=to_json(prepared.config),
