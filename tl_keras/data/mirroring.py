@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from tl_keras.data.thumbnail_classifier import Thumbnails, right_out_of_fold
+from tl_keras.data.thumbnail_classifier import Thumbnails, error_of_chance, right_out_of_fold
 
 _STANDARD_ERRORS = 2.0
 _STANDARD_ERRORS_GREYSCALE = 1.0  # writing and X-rays are greyscale, so in doubt they are not mirrored
@@ -43,8 +43,7 @@ class MirrorTest:
     @property
     def conclusive(self) -> bool:
         """Returns whether the classifier tells the classes apart at all, by two standard errors."""
-        error = np.sqrt(self.chance * (1 - self.chance) / self.images)
-        return bool(self.plain > self.chance + _STANDARD_ERRORS * error)
+        return bool(self.plain > self.chance + _STANDARD_ERRORS * error_of_chance(self.chance, self.images))
 
     @property
     def allowed(self) -> bool:

@@ -18,7 +18,6 @@ _MOST_IMAGES = 300
 _FOLDS = 5
 _RIDGE = 0.1  # times the mean eigenvalue of the kernel
 
-
 # Inputs, float32 (n, ...), and the label of each, int64 (n,).
 Labelled = tuple[np.ndarray, np.ndarray]
 
@@ -78,7 +77,12 @@ def tells_classes(accuracy: float, labels: np.ndarray, *, errors: float) -> bool
       errors: Number of standard errors.
     """
     chance = np.bincount(labels).max() / len(labels)
-    return bool(accuracy > chance + errors * np.sqrt(chance * (1 - chance) / len(labels)))
+    return bool(accuracy > chance + errors * error_of_chance(chance, len(labels)))
+
+
+def error_of_chance(chance: float, answers: int) -> float:
+    """Returns the standard error of an accuracy over so many answers that are right by chance, each with a probability."""
+    return float(np.sqrt(chance * (1 - chance) / answers))
 
 
 def _fit(inputs: np.ndarray, labels: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tl_keras.data.thumbnail_classifier import Thumbnails, right_out_of_fold, tells_classes
+from tl_keras.data.thumbnail_classifier import Thumbnails, error_of_chance, right_out_of_fold, tells_classes
 
 TURNS = 4
 
@@ -93,7 +93,7 @@ def measure_turning(thumbnails: Thumbnails, features_of_turns: Callable[[np.ndar
 
 def _error(images: int) -> float:
     """Returns the standard error of the part that is told by chance, of so many images in four turns each."""
-    return float(np.sqrt(_CHANCE * (1 - _CHANCE) / (TURNS * images)))
+    return error_of_chance(_CHANCE, TURNS * images)
 
 
 def _told(turns: np.ndarray) -> float:

@@ -36,7 +36,7 @@ from tl_keras.training.optimizers import TransferAdam, VariableTreatment, named_
 from tl_keras.training.split_student import SplitStudent, split_student
 from tl_keras.user_folders import cache_folder
 
-Measured = TypeVar("Measured")
+Result = TypeVar("Result")
 
 # Neither biases nor the weights of normalisation decay (He et al. 2019, "Bag of tricks", section 3.1).
 _NOT_DECAYED = ("bias", "gamma", "beta")
@@ -100,13 +100,13 @@ class ModelCache:
     def __init__(self) -> None:
         self._images: dict[tuple[Source | str, SourceOptions, Reading], tuple[Source, Inspection]] = {}
         self._networks: dict[tuple[Any, ...], _Network] = {}
-        self._measured: dict[Hashable, Any] = {}
+        self._results: dict[Hashable, Any] = {}
 
-    def once(self, key: Hashable, measure: Callable[[], Measured]) -> Measured:
-        """Returns what a function finds out, or has found out before under the same key."""
-        if key not in self._measured:
-            self._measured[key] = measure()
-        return self._measured[key]
+    def once(self, key: Hashable, function: Callable[[], Result]) -> Result:
+        """Calls a function the first time that a key is given, and returns what it returned then."""
+        if key not in self._results:
+            self._results[key] = function()
+        return self._results[key]
 
     def images(self, source: Any, options: SourceOptions, reading: Reading = AS_USUAL) -> tuple[Source, Inspection]:
         """Returns a source, opened by `open_source`, and its inspection.

@@ -18,6 +18,9 @@ from tl_keras.training.run_images import RunImages
 
 _BATCH = 20
 
+# Options of the model that decide the features of an image; the cut and the head do not.
+_OF_TEACHER = ("backbone", "weights", "alpha", "image_size", "resize", "background", "significant_bits")
+
 
 def decide_orientation(config: TransferConfig, images: RunImages, models: ModelCache) -> tuple[DataConfig, list[str]]:
     """Returns the options of the images with `auto` decided in `horizontal_flip` and `quarter_turns`, and the reasons.
@@ -33,15 +36,9 @@ def decide_orientation(config: TransferConfig, images: RunImages, models: ModelC
     data = config.data
     if "auto" not in (data.horizontal_flip, data.quarter_turns):
         return data, []
-    train = images.splits.train
-    view = (
-        config.model.backbone,
-        config.model.weights,
-        config.model.alpha,
-        config.model.image_size,
-        config.model.resize,
-    )
-    key = (images.inspection.data_hash, train.tobytes(), view, config.seed, data.horizontal_flip, data.quarter_turns)
+    teacher = tuple(getattr(config.model, name) for name in _OF_TEACHER)
+    drawn_from = (images.inspection.data_hash, images.splits.train.tobytes(), config.seed)
+    key = (*drawn_from, teacher, data.horizontal_flip, data.quarter_turns)
     flip, turns, reasons = models.once(("orientation", key), lambda: _measured(config, images))
     return dataclasses.replace(data, horizontal_flip=flip, quarter_turns=turns), list(reasons)
 

@@ -117,7 +117,7 @@ def refit(
 
 
 def _train(on_all: PreparedRun, progress: Progress, watch: Stopwatch, *, trained_on: int) -> int:
-    """Trains each phase for as many epochs as before, on so many images; returns the number of epochs."""
+    """Trains each phase for as many epochs as before, when it had `trained_on` images; returns the number of epochs."""
     done, images, all_inputs = 0, len(on_all.images.trained), open_inputs(on_all)
     for position, (phase, inputs) in enumerate(zip(on_all.phases, all_inputs, strict=True)):
         epochs = sum(epoch.phase == phase.name for epoch in progress.history)
