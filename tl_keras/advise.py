@@ -13,8 +13,9 @@ import json
 
 from absl import flags
 
-from tl_keras import command_line, source_flags
-from tl_keras.config import parse_budget
+from tl_keras import command_line, option_flags, source_flags
+from tl_keras.advice.candidates import parse_candidate
+from tl_keras.config import ModelConfig, parse_budget
 from tl_keras.errors import ConfigError
 
 source_flags.define("cache_dir", "seed")
@@ -28,16 +29,18 @@ def main(arguments: list[str]) -> None:
     if arguments or not flags.FLAGS.data:
         raise ConfigError("flags: expected --data=SOURCE. Use --help to see the flags.")
     budget = parse_budget(_BUDGET.value)
+    named = [parse_candidate(text) for text in _CANDIDATES.value]
+    for candidate in named:
+        option_flags.check_teacher(candidate.choose(ModelConfig()))
     config = source_flags.config_from_flags()
     command_line.require_tensorflow(reading=flags.FLAGS.data)
     from tl_keras.advice.advisor import advise, describe
-    from tl_keras.advice.candidates import candidates_at_hand, parse_candidate
+    from tl_keras.advice.candidates import candidates_at_hand
     from tl_keras.data.options import SourceOptions
     from tl_keras.data.table_source import noun_of
 
     noun = noun_of(config.data.source, SourceOptions.of(config))
-    candidates = [parse_candidate(text) for text in _CANDIDATES.value] or candidates_at_hand(noun)
-    advice = advise(config, candidates, budget_seconds=budget, try_recipes=True)
+    advice = advise(config, named or candidates_at_hand(noun), budget_seconds=budget, try_recipes=True)
     print(json.dumps(advice.to_json(), indent=1) if _JSON.value else describe(advice))
 
 

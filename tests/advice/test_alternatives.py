@@ -37,4 +37,4 @@ def test_an_alternative_that_was_dropped_is_said_and_not_chosen():
     prior, dropped, rival = _view("usual", right=80), _view("dropped", right=50, of=50), _view("rival", right=82)
     assert choose((prior, dropped, rival)) is rival
     said = describe((prior, dropped, rival), rival, measured="a trial")
-    assert "dropped 1.000 ± 0.019 of the first 50, rival 0.820" in said and "rival against usual +0.020" in said
+    assert "dropped 1.000 ± 0.019 (first 50 images), rival 0.820" in said and "rival against usual +0.020" in said

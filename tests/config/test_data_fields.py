@@ -1,8 +1,18 @@
-"""Tests of tl_keras.config.data_fields: whether former values are read."""
+"""Tests of tl_keras.config.data_fields: whether other ways to write a choice are read."""
+
+import pytest
 
 from tl_keras.config.data_fields import DataConfig
 
 
-def test_a_flip_of_former_versions_is_read():
-    assert DataConfig(horizontal_flip=False).horizontal_flip == "off"
-    assert DataConfig(horizontal_flip="True").horizontal_flip == "on"
+@pytest.mark.parametrize("name", ["horizontal_flip", "quarter_turns"])
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [(False, "off"), (True, "on"), ("True", "on"), ("ON", "on"), ("yes", "on"), ("No", "off"), ("AUTO", "auto")],
+)
+def test_a_choice_is_read_as_people_write_it(name, written, read):
+    assert getattr(DataConfig(**{name: written}), name) == read
+
+
+def test_what_is_no_choice_stays_for_the_check_to_refuse():
+    assert DataConfig(quarter_turns="maybe").quarter_turns == "maybe"

@@ -116,3 +116,39 @@ def test_a_failed_preparation_says_what_to_run(tmp_path, monkeypatch):
     monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", fail)
     with pytest.raises(DataError, match=r"failed \(no network\)\. Run `tfds build mnist`"):
         open_source("tfds:mnist", SourceOptions(data_dir=str(tmp_path)))
+
+
+def several(photos, labels):
+    return [{"image": str(path), "labels": found} for path, found in zip(photos["train"], labels, strict=False)]
+
+
+def test_a_sequence_of_class_labels_is_several_labels(photos, tmp_path):
+    features = {"image": tfds.features.Image(), "labels": tfds.features.Sequence(FEATURES["label"])}
+    examples = several(photos, [["tulip", "daisy"], [], ["daisy"], ["tulip"]])
+    prepare("several", tmp_path, {"train": examples[:3], "test": examples[3:]}, features)
+    source = open_source("tfds:several", SourceOptions(data_dir=str(tmp_path), task="multi_label"))
+    assert source.class_names == CLASSES
+    assert source.labels.tolist() == [[1, 1], [0, 0], [1, 0], [0, 1]]
+    assert source.encoded_image(1) == photos["train"][1].read_bytes()
+
+
+def test_the_refusal_of_several_labels_names_the_task(photos, tmp_path):
+    features = {"image": tfds.features.Image(), "labels": tfds.features.Sequence(FEATURES["label"])}
+    prepare("refused", tmp_path, {"train": several(photos, [["tulip", "daisy"], []])}, features)
+    with pytest.raises(DataError, match="To learn several labels of an image, use --task=multi_label"):
+        open_source("tfds:refused", SourceOptions(data_dir=str(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("feature", "values"),
+    [
+        (tfds.features.Scalar(np.float32), [0.5, 2.0, 3.25]),
+        (tfds.features.Tensor(shape=(2,), dtype=np.float32), [[0.5, 1.0], [2.0, 2.5], [3.25, -1.0]]),
+    ],
+    ids=["one", "two"],
+)
+def test_floats_are_numbers(photos, tmp_path, feature, values):
+    examples = [{"image": str(path), "target": value} for path, value in zip(photos["train"], values, strict=False)]
+    prepare("counted", tmp_path, {"train": examples}, {"image": tfds.features.Image(), "target": feature})
+    source = open_source("tfds:counted", SourceOptions(data_dir=str(tmp_path), task="regression"))
+    assert source.labels.tolist() == np.reshape(values, (3, -1)).tolist()

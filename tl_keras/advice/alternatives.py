@@ -51,12 +51,12 @@ def describe(alternatives: Sequence[Alternative], chosen: Alternative, *, measur
     images = len(prior.probe.labels)
     scores = ", ".join(
         f"{each.name} {each.probe.score:.3f} ± {each.probe.standard_error:.3f}"
-        + ("" if len(each.probe.labels) == images else f" of the first {len(each.probe.labels)}")
+        + ("" if len(each.probe.labels) == images else f" (first {len(each.probe.labels)} images)")
         for each in alternatives
     )
     best = max(_of_all_images(alternatives)[1:] or rivals, key=lambda each: each.probe.score)
     difference, error = _difference(best.probe, prior.probe)
-    told = "clearly better" if chosen is not prior else "no clear gain, so the one that is best on most sets is taken"
+    told = "clearly better" if chosen is not prior else f"no clear gain, so {prior.name} stays, the best on most sets"
     got = prior.probe.in_sentence(scores)
     return (
         f"{measured} gets, out of fold, {got}; {best.name} against {prior.name} {difference:+.3f} ± {error:.3f}: {told}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 
 from tl_keras.backbones.specs import TEXT_TEACHERS, backbone_names, backbone_spec
-from tl_keras.backbones.weights import is_at_hand
 from tl_keras.config import ModelConfig
 from tl_keras.errors import ConfigError
 
@@ -65,6 +64,8 @@ def candidates_at_hand(noun: str = "image") -> tuple[Candidate, ...]:
     """
     if noun == "text":
         return tuple(Candidate(name) for name in TEXT_TEACHERS)
+    from tl_keras.backbones.weights import is_at_hand  # with TensorFlow, which a name is read without
+
     found = []
     for name in backbone_names():
         spec = backbone_spec(name)

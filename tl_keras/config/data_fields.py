@@ -11,7 +11,7 @@ from tl_keras.config.parsing import parse_columns, parse_group_by, parse_splits
 from tl_keras.locked import Locked
 
 # As versions before `auto` wrote horizontal_flip, and as --config.data.horizontal_flip=False gives it.
-_AS_TRUTH = {True: "on", False: "off", "True": "on", "False": "off", "true": "on", "false": "off"}
+_AS_TRUTH = {"true": "on", "yes": "on", "on": "on", "false": "off", "no": "off", "off": "off", "auto": "auto"}
 
 
 @dataclasses.dataclass
@@ -108,5 +108,5 @@ class DataConfig(Locked):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in ("horizontal_flip", "quarter_turns") and isinstance(value, (bool, str)):
-            value = _AS_TRUTH.get(value, value)
+            value = _AS_TRUTH.get(str(value).lower(), value)
         super().__setattr__(name, value)

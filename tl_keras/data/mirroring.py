@@ -61,7 +61,7 @@ class MirrorTest:
         if self.conclusive:
             return f"mirrored in training: {figures}"
         kind = "greyscale images are not" if self.greyscale else "colour images are"
-        return f"{kind} mirrored in training: thumbnails cannot tell whether that changes their class"
+        return f"{kind} mirrored in training: thumbnails cannot tell whether that changes what they show"
 
 
 def measure_mirroring(thumbnails: Thumbnails) -> MirrorTest:

@@ -16,6 +16,7 @@ from tl_keras.reporting.page import score_text
 # Classes that are named for more labels, and the recall below which one is.
 _MOST_CLASSES = 3
 _LOW_RECALL = 0.8
+_LABELLED_BY = {"class": "label is", "order": "grade is", "labels": "labels are", "numbers": "numbers are"}
 
 # Options of the images that decide what is read, whose flags have their names.
 _READING = ("data_dir", "splits", "columns", "class_order", "images_in", "group_by")
@@ -82,7 +83,8 @@ def next_steps(run: FinishedRun, classes: list[dict[str, Any]], *, in_memory: bo
         else:
             steps.append(Step(text))
     if data and config.model.max_tokens == 0:
-        steps.append(Step("Look at images whose label is likely wrong.", _command("inspect", *data)))
+        labelled = _LABELLED_BY[label_kind_of(config.task)]
+        steps.append(Step(f"Look at images whose {labelled} likely wrong.", _command("inspect", *data)))
     if not result.folds and data and is_too_wide(run.interval):
         text = f"{run.images} {result.inputs} measure roughly: have each labelled one predicted by a model that has not seen it."
         steps.append(Step(text, _command("train", *data, "--folds=5", f"--workdir={run.path}_folds")))
