@@ -8,23 +8,28 @@ out-of-fold accuracies of the draw choose (`tl_keras.advice.alternatives`), in d
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import pathlib
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from benchmarks.measuring import TEST_DATA
 from benchmarks.sets import SETS, write_set
 
-_VIEWS = ("squash", "original", "pad")
+# Options of the teacher by which each column differs from the defaults, by the column's name; in doubt the first is taken.
+Ways = Mapping[str, Mapping[str, Any]]
+VIEWS: Ways = {view: {"resize": view} for view in ("squash", "original", "pad")}
 _DRAWS, _IMAGES = 10, 150
 # Images of a set whose features are computed, spread over its classes.
 _MOST = {"train": 300, "test": 250}
 _CLEARLY = (0.0, 1.0, 1.5, 2.0)
 
 
-def features(name: str, folder: pathlib.Path) -> dict[str, np.ndarray]:
-    """Returns the features of each view of a set, and its labels and splits, kept in a file."""
+def features(name: str, folder: pathlib.Path, ways: Ways = VIEWS) -> dict[str, np.ndarray]:
+    """Returns the features of a set in each way, such as each view, and its labels and splits, kept in a file."""
     path = folder / f"{name}.npz"
     if not path.is_file():
         from tl_keras.advice.candidates import Candidate
@@ -39,9 +44,10 @@ def features(name: str, folder: pathlib.Path) -> dict[str, np.ndarray]:
         found = {"labels": source.labels[used], "splits": source.declared_splits[used]}
         config = TransferConfig()
         config.cache.folder = str(folder / "cache")
-        for view in _VIEWS:
-            config.model.resize = view
-            found[view] = pooled_features(Candidate("MobileNetV2"), config, source, inspection, used)
+        usual = config.model
+        for way, options in ways.items():
+            config.model = dataclasses.replace(usual, **options)
+            found[way] = pooled_features(Candidate("MobileNetV2"), config, source, inspection, used)
         np.savez(path, **found)
     with np.load(path) as arrays:
         return dict(arrays)
@@ -80,33 +86,33 @@ def images_of_draw(labels: np.ndarray, train: np.ndarray, draw: int) -> list[np.
     return [random.permutation(train[labels[train] == label])[:each] for label in classes]
 
 
-def measure(name: str, folder: pathlib.Path) -> dict[str, list[float]]:
-    """Returns the test accuracies of each view, and of each rule, over the draws of a set."""
+def measure(name: str, folder: pathlib.Path, ways: Ways) -> dict[str, list[float]]:
+    """Returns the test accuracies of each way, and of each rule that chooses one, over the draws of a set."""
     from tl_keras.advice.alternatives import Alternative, choose
     from tl_keras.advice.transferability import linear_probe
 
-    found = features(name, folder)
+    found = features(name, folder, ways)
     labels, train = found["labels"], np.flatnonzero(found["splits"] == "train")
     test = np.flatnonzero(found["splits"] == "test")
     figures: dict[str, list[float]] = {}
     for draw in range(_DRAWS):
         drawn = np.concatenate(images_of_draw(labels, train, draw))
-        scores = {view: accuracy(found[view][drawn], labels[drawn], found[view][test], labels[test]) for view in _VIEWS}
-        views = [
+        scores = {way: accuracy(found[way][drawn], labels[drawn], found[way][test], labels[test]) for way in ways}
+        alternatives = [
             Alternative(
-                view,
+                way,
                 linear_probe(
-                    found[view][drawn],
+                    found[way][drawn],
                     labels[drawn],
                     classes=int(labels.max()) + 1,
                     groups=np.arange(len(drawn)),
                     seed=draw,
                 ),
             )
-            for view in _VIEWS
+            for way in ways
         ]
-        chosen = {f"auto at {clearly:g}": choose(views, clearly=clearly).name for clearly in _CLEARLY}
-        for column, value in {**scores, **{rule: scores[view] for rule, view in chosen.items()}}.items():
+        chosen = {f"auto at {clearly:g}": choose(alternatives, clearly=clearly).name for clearly in _CLEARLY}
+        for column, value in {**scores, **{rule: scores[way] for rule, way in chosen.items()}}.items():
             figures.setdefault(column, []).append(value)
     return figures
 
@@ -125,12 +131,18 @@ def folder_and_sets(description: str | None) -> argparse.Namespace:
     return arguments
 
 
-def main() -> None:
-    """Prints a row a set, and the mean difference of each column from the teacher's own crop."""
-    arguments = folder_and_sets(__doc__)
+def compare(description: str | None, ways: Ways, *, against: str) -> None:
+    """Prints a row a set, and the mean difference of each column from one of them.
+
+    Args:
+      description: Text of `--help`.
+      ways: The ways to compare.
+      against: The one from which the differences are.
+    """
+    arguments = folder_and_sets(description)
     gains: dict[str, list[float]] = {}
     for name in arguments.sets:
-        figures = measure(name, arguments.folder)
+        figures = measure(name, arguments.folder, ways)
         if not gains:
             print(f"| set | {' | '.join(figures)} |\n|---|{'---|' * len(figures)}", flush=True)
         print(
@@ -138,12 +150,12 @@ def main() -> None:
             flush=True,
         )
         for column, values in figures.items():
-            gains.setdefault(column, []).append(float(np.mean(values) - np.mean(figures["original"])))
+            gains.setdefault(column, []).append(float(np.mean(values) - np.mean(figures[against])))
     cells = [
         f"{100 * np.mean(each):+.1f} ± {100 * np.std(each, ddof=1) / np.sqrt(len(each)):.1f}" for each in gains.values()
     ]
-    print(f"| points against the teacher's own crop, ± standard error over the sets | {' | '.join(cells)} |")
+    print(f"| points against {against}, ± standard error over the sets | {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":
-    main()
+    compare(__doc__, VIEWS, against="original")

@@ -183,3 +183,25 @@ def test_the_top_gives_the_answers_of_imagenets_network(shared_data):
 @pytest.mark.parametrize("weights", ["embedded", "none"])
 def test_weights_without_a_top_have_none(weights):
     assert load_top(choose_backbone(ModelConfig(weights=weights))) is None
+
+
+def test_a_teacher_up_to_a_finer_map_has_the_weights_of_the_whole():
+    config = ModelConfig(weights="embedded", image_size=64, output_stride=8, method="fine_tune", unfreeze="blocks:2")
+    student = build_student(choose_backbone(config), config, num_classes=3)
+    whole = load_backbone(choose_backbone(dataclasses.replace(config, output_stride=0)))
+    part = keras.Model(whole.input, whole.get_layer("block_6_expand_relu").output)
+    assert student.backbone.output_shape[1:3] == (8, 8)
+    assert fingerprint(student.backbone) == fingerprint(part)
+    assert student.teacher.describe() == "MobileNetV2 with the embedded weights, up to its map of 8 pixels a position"
+    assert 0 < student.plan.first_trained(student.backbone) < len(student.backbone.layers)
+
+
+@pytest.mark.parametrize("changes", [{"output_stride": 16}, {"pooling": "max"}])
+def test_a_classifier_of_other_features_is_none_of_the_teacher(shared_data, changes):
+    assert load_top(choose_backbone(ModelConfig())) is not None
+    assert load_top(choose_backbone(ModelConfig(**changes))) is None
+
+
+def test_a_map_that_the_teacher_lacks_is_refused():
+    with pytest.raises(BackboneError, match=r"output_stride: expected one of 2, 4, 8, 16, the maps of MobileNetV2"):
+        build_backbone(choose_backbone(a_choice(output_stride=12)))

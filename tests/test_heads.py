@@ -26,6 +26,18 @@ def test_a_head_has_its_layers_in_order(head, dropout, names):
     assert model.output_shape == (None, 3)
 
 
+@pytest.mark.parametrize("shape", [(2, 2, 8), (4, 8)])
+def test_the_pooling_is_the_average_or_the_largest_value_of_each_feature(shape):
+    features = keras.Input(shape)
+    options = {"head": "linear", "num_classes": 3, "head_units": 5, "dropout": 0.0}
+    values = np.random.default_rng(0).normal(size=(2, *shape)).astype(np.float32)
+    rows = values.reshape(2, -1, 8)
+    for pooling, expected in (("average", rows.mean(1)), ("max", rows.max(1))):
+        logits = apply_head(features, pooling=pooling, **options)
+        pooled = keras.Model(features, keras.Model(features, logits).get_layer("features").output)
+        np.testing.assert_allclose(pooled(values), expected, rtol=1e-5, atol=1e-6)
+
+
 def test_logits_are_float32_under_mixed_precision():
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")

@@ -10,13 +10,15 @@ import dataclasses
 import importlib
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import keras
 import numpy as np
 
 from tl_keras.backbones.blocks import blocks_of
+from tl_keras.backbones.output_stride import end_at_stride
 from tl_keras.backbones.preprocessing import Preprocess, PreprocessSpec
+from tl_keras.backbones.rebuilding import with_random_weights, with_rescaling
 from tl_keras.backbones.specs import BackboneSpec, BlockSpec, WeightsFile, backbone_spec, takes_texts
 from tl_keras.backbones.teacher_files import TeacherFile, is_teacher_file, load_teacher, read_teacher_file
 from tl_keras.backbones.weights import (
@@ -46,12 +48,14 @@ _BATCH_NORM_MOMENTUM_FROM_SCRATCH = 0.9
 
 @dataclasses.dataclass(frozen=True)
 class TeacherChoice:
-    """The chosen teacher: its spec, the name or file of its weights, its width and its preprocessing."""
+    """The chosen teacher: its spec, the name or file of its weights, its width, preprocessing, map and pooling."""
 
     spec: BackboneSpec | TeacherFile | TextTeacher
     weights: str
     alpha: float
     preprocess: Preprocess
+    output_stride: int = 0
+    pooling: str = "average"
 
     def describe(self) -> str:
         """Returns the teacher in words, such as `MobileNetV2 with ImageNet weights`."""
@@ -61,7 +65,13 @@ class TeacherChoice:
             "none": "random weights",
             _PUBLISHED: "its weights",
         }
-        return f"{self.spec.name} with {known.get(self.weights, f'weights from {self.weights}')}"
+        ends = f", up to its map of {self.output_stride} pixels a position" if self.output_stride else ""
+        return f"{self.spec.name} with {known.get(self.weights, f'weights from {self.weights}')}{ends}"
+
+    @property
+    def is_whole(self) -> bool:
+        """Returns whether its features are made as in its original training: from the last map, by their average."""
+        return not self.output_stride and self.pooling == "average"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,7 +167,9 @@ def choose_backbone(config: ModelConfig) -> TeacherChoice:
     preprocess = preprocess.with_decoding(
         background=config.background, significant_bits=config.significant_bits or DEFAULT_SIGNIFICANT_BITS
     )
-    return dataclasses.replace(choice, preprocess=preprocess)
+    return dataclasses.replace(
+        choice, preprocess=preprocess, output_stride=config.output_stride, pooling=config.pooling
+    )
 
 
 def _choose_text_teacher(config: ModelConfig) -> TeacherChoice:
@@ -168,6 +180,7 @@ def _choose_text_teacher(config: ModelConfig) -> TeacherChoice:
     teacher = read_text_teacher(config.backbone)
     given = {"weights": config.weights not in ("imagenet", "none"), "resize": config.resize not in ("", DEFAULT_RESIZE)}
     given |= {"alpha": config.alpha not in (0, 1), "image_size": config.image_size != 0}
+    given |= {"output_stride": config.output_stride != 0, "pooling": config.pooling != "average"}
     if unfit := [name for name, is_given in given.items() if is_given]:
         raise BackboneError(
             f"{unfit[0]}: {teacher.name} takes texts. Received: {getattr(config, unfit[0])}. Leave it out."
@@ -241,6 +254,7 @@ def build_student(teacher: TeacherChoice, config: ModelConfig, *, num_classes: i
     features = backbone(teacher.preprocess.normalize(images))
     logits = apply_head(
         features,
+        pooling=config.pooling,
         head=config.head,
         num_classes=num_classes,
         head_units=config.head_units,
@@ -280,8 +294,18 @@ def load_backbone(teacher: TeacherChoice) -> keras.Model:
     """Builds the teacher without its top and with its weights, which are random only if `weights` is `none`.
 
     Raises:
-      BackboneError: The weights are missing, damaged, or belong to another architecture.
+      BackboneError: The weights are missing, damaged, or belong to another architecture, which may lack the map that is asked for.
     """
+    return _ended(_whole_with_weights(teacher), teacher)
+
+
+def _ended(backbone: keras.Model, teacher: TeacherChoice) -> keras.Model:
+    """Returns a whole network up to the map that the teacher's features are of."""
+    stride = teacher.output_stride
+    return end_at_stride(backbone, stride, name=teacher.spec.name) if stride else backbone
+
+
+def _whole_with_weights(teacher: TeacherChoice) -> keras.Model:
     if isinstance(teacher.spec, TeacherFile):
         return load_teacher(teacher.spec)
     if not isinstance(teacher.spec, BackboneSpec):
@@ -290,14 +314,14 @@ def load_backbone(teacher: TeacherChoice) -> keras.Model:
     if teacher.weights == "imagenet":
         file = teacher.spec.default_weights.file_for(alpha=teacher.alpha, image_size=teacher.preprocess.image_size)
         if file.package:
-            backbone = build_backbone(teacher)
+            backbone = _whole_architecture(teacher)
             backbone.set_weights(packaged_weights(file))
             return backbone
         with official_file(file):
             backbone = _construct(teacher.spec, teacher, weights="imagenet")
         check_official_weights(backbone, file)
         return backbone
-    backbone = build_backbone(teacher)
+    backbone = _whole_architecture(teacher)
     if teacher.weights != "none":
         load_weights(backbone, teacher.weights)
     return backbone
@@ -315,7 +339,9 @@ def load_top(teacher: TeacherChoice) -> list[np.ndarray] | None:
       BackboneError: The classifier's file is damaged.
     """
     spec = teacher.spec
-    if teacher.weights != "imagenet" or not isinstance(spec, BackboneSpec) or not spec.classifies_pooled:
+    if not isinstance(spec, BackboneSpec) or not (spec.classifies_pooled and teacher.is_whole):
+        return None
+    if teacher.weights != "imagenet":
         return None
     file = spec.default_weights.file_for(alpha=teacher.alpha, image_size=teacher.preprocess.image_size)
     if file.package:
@@ -329,10 +355,14 @@ def build_backbone(teacher: TeacherChoice) -> keras.Model:
     """Builds the teacher's architecture without its top and with random weights.
 
     Raises:
-      BackboneError: Keras refuses the width, or a file cannot be read.
+      BackboneError: Keras refuses the width, a file cannot be read, or the network lacks the map that is asked for.
     """
+    return _ended(_whole_architecture(teacher), teacher)
+
+
+def _whole_architecture(teacher: TeacherChoice) -> keras.Model:
     if isinstance(teacher.spec, TeacherFile):
-        return keras.models.clone_model(load_teacher(teacher.spec), clone_function=_clone_without_seeds)
+        return with_random_weights(load_teacher(teacher.spec))
     if not isinstance(teacher.spec, BackboneSpec):
         return teacher.spec.build()
     try:
@@ -342,23 +372,14 @@ def build_backbone(teacher: TeacherChoice) -> keras.Model:
             f"backbone: Keras cannot build {teacher.spec.name}: {str(error).splitlines()[0]}"
         ) from error
     factors = teacher.spec.rescaling_after_normalization
-    return _with_rescaling(backbone, factors) if factors else backbone
-
-
-def _clone_without_seeds(layer: keras.layers.Layer) -> keras.layers.Layer:
-    """Returns a new layer like another; its random numbers follow from the run's seed, even if the other has one of its own."""
-    return type(layer).from_config(_without_seeds(layer.get_config()))
-
-
-def _without_seeds(config: Any) -> Any:
-    if isinstance(config, dict):
-        return {name: None if name == "seed" else _without_seeds(value) for name, value in config.items()}
-    return [_without_seeds(value) for value in config] if isinstance(config, list) else config
+    return with_rescaling(backbone, factors) if factors else backbone
 
 
 def blocks_of_teacher(teacher: TeacherChoice, backbone: keras.Model) -> tuple[BlockSpec, ...]:
-    """Returns the blocks from the table, or those found in the graph of a network outside the table."""
-    return blocks_of(backbone) if isinstance(teacher.spec, TeacherFile) else teacher.spec.blocks
+    """Returns the blocks from the table, or those found in the graph of a network outside the table, or of a part of one."""
+    if isinstance(teacher.spec, TeacherFile) or teacher.output_stride:
+        return blocks_of(backbone)
+    return teacher.spec.blocks
 
 
 def _construct(spec: BackboneSpec, teacher: TeacherChoice, *, weights: str | None) -> keras.Model:
@@ -367,15 +388,3 @@ def _construct(spec: BackboneSpec, teacher: TeacherChoice, *, weights: str | Non
     constructor = getattr(importlib.import_module(spec.constructor_package), spec.name)
     keywords = {"alpha": teacher.alpha} if len(spec.alphas) > 1 else {}
     return constructor(include_top=False, weights=weights, input_shape=(size, size, 3), **keywords)
-
-
-def _with_rescaling(backbone: keras.Model, factors: tuple[float, ...]) -> keras.Model:
-    """Returns the backbone, its weights random, with a Rescaling after its Normalization."""
-
-    def call(layer: keras.layers.Layer, *arguments: Any, **keywords: Any) -> Any:
-        outputs = layer(*arguments, **keywords)
-        return (
-            keras.layers.Rescaling(list(factors))(outputs) if isinstance(layer, keras.layers.Normalization) else outputs
-        )
-
-    return keras.models.clone_model(backbone, call_function=call)

@@ -13,10 +13,17 @@ from tl_keras.config import parse_layers
 from tl_keras.console import first_line
 from tl_keras.errors import ConfigError
 
+# By the rank of what the backbone makes; if it pools by itself, nothing is left to do.
+_POOLINGS: dict[str, dict[int, type[keras.layers.Layer]]] = {
+    "average": {4: keras.layers.GlobalAveragePooling2D, 3: keras.layers.GlobalAveragePooling1D},
+    "max": {4: keras.layers.GlobalMaxPooling2D, 3: keras.layers.GlobalMaxPooling1D},
+}
+
 
 def apply_head(
     features: keras.KerasTensor,
     *,
+    pooling: str = "average",
     head: str,
     num_classes: int,
     head_units: int,
@@ -28,7 +35,8 @@ def apply_head(
     Args:
       features: Symbolic tensor, the output of the backbone: (batch, height, width, channels); of a transformer of images (batch,
         tokens, channels); (batch, channels) if the backbone pools it itself.
-      head: `linear` (average pooling and one dense layer) or `mlp` (a hidden layer of `head_units` between).
+      pooling: `average` or `max`: how the positions of a map, or the tokens, become one row of features.
+      head: `linear` (pooling and one dense layer) or `mlp` (a hidden layer of `head_units` between).
       num_classes: Number of logits.
       head_units: Width of the hidden layer of `mlp`.
       dropout: Rate before the last layer, 0 to below 1.
@@ -40,12 +48,7 @@ def apply_head(
     Raises:
       ConfigError: The layers do not end in one row of numbers per image.
     """
-    pooling = {
-        4: keras.layers.GlobalAveragePooling2D,
-        3: keras.layers.GlobalAveragePooling1D,
-        2: keras.layers.Identity,
-    }[len(features.shape)]
-    x = pooling(name="features")(features)
+    x = _POOLINGS[pooling].get(len(features.shape), keras.layers.Identity)(name="features")(features)
     for layer in layers:
         x = layer(x)
     if len(x.shape) != 2:

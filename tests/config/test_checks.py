@@ -78,7 +78,10 @@ def a_config(**changes) -> TransferConfig:
         ({"training": TrainingConfig(learning_rate=None)}, "learning_rate: expected .* a number .* which is NoneType"),
         ({"data": DataConfig(source=3)}, "data: expected text. Received: '3', which is int"),
         ({"training": TrainingConfig(find_learning_rate="no")}, "find_learning_rate: expected True or False"),
-        ({"data": DataConfig(source="digits", horizontal_flip="maybe")}, "horizontal_flip: expected one of auto, on, off"),
+        (
+            {"data": DataConfig(source="digits", horizontal_flip="maybe")},
+            "horizontal_flip: expected one of auto, on, off",
+        ),
         ({"model": {"backbone": "MobileNetV2"}}, "model: expected a ModelConfig"),
     ],
 )

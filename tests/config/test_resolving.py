@@ -49,6 +49,22 @@ def test_images_are_turned_where_they_are_varied_and_a_trained_network_judges(me
     assert config.resolve(chosen).data.quarter_turns == "off"
 
 
+@pytest.mark.parametrize(
+    ("changes", "area"),
+    [
+        ({}, 0.5),
+        ({"task": "multi_label"}, 1.0),
+        ({"task": "regression"}, 1.0),
+        ({"task": "ordinal"}, 0.5),
+        ({"model": ModelConfig(pooling="max")}, 1.0),
+        ({"data": DataConfig(source="digits", augmentation="strong")}, 0.25),
+        ({"task": "multi_label", "data": DataConfig(source="digits", min_crop_area=0.7)}, 0.7),
+    ],
+)
+def test_the_whole_image_is_shown_where_a_part_may_lack_what_counts(changes, area):
+    assert config.resolve(a_config(**changes)).data.min_crop_area == area
+
+
 def test_resolve_keeps_what_the_user_chose_and_leaves_the_original_alone():
     chosen = a_config(training=TrainingConfig(learning_rate=0.5))
     assert config.resolve(chosen).training.learning_rate == 0.5

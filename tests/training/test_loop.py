@@ -14,11 +14,13 @@ import numpy as np
 import pytest
 from forked_commands import run_command, start_command
 
-from tl_keras.config import quick_start
+from tl_keras.builder import choose_backbone, load_backbone
+from tl_keras.config import ModelConfig, quick_start
 from tl_keras.data.arrays import ArraySource
 from tl_keras.data.sources import open_source
 from tl_keras.errors import BackboneError, ConfigError, DataError, ExportError, WorkdirError
 from tl_keras.experiments.measure import evaluate_run
+from tl_keras.reporting.run_report import write_report
 from tl_keras.serving.model_file import load_model
 from tl_keras.training.freeze_check import FreezeCheck
 from tl_keras.training.loop import train_and_evaluate
@@ -321,3 +323,17 @@ def test_every_regulariser_at_once(tmp_path, models):
     measured = evaluate_run(tmp_path / "run", split="validation")
     assert measured["accuracy"] == pytest.approx(result.validation_accuracy, abs=1e-6)
     assert result.test_accuracy > 0.3
+
+
+@pytest.mark.parametrize("method", ["feature_extraction", "fine_tune"])
+def test_a_part_of_a_teacher_with_the_largest_values_goes_from_training_into_the_export(tmp_path, models, method):
+    config = a_config(model__output_stride=8, model__pooling="max", model__image_size=64, model__method=method)
+    config.export = "saved_model"
+    train_and_evaluate(config, tmp_path / "run", models=models)  # an export that answers otherwise is an error
+    model = load_model(tmp_path / "run" / "model.keras").model
+    assert model.get_layer("backbone").output_shape[1:3] == (8, 8)
+    assert type(model.get_layer("features")).__name__ == "GlobalMaxPooling2D"
+    teacher = choose_backbone(ModelConfig(backbone=str(tmp_path / "run" / "model.keras")))
+    assert teacher.spec.name == "model"  # part of MobileNetV2, so not known as MobileNetV2
+    assert load_backbone(teacher).output_shape[1:3] == (8, 8)
+    write_report(tmp_path / "run")

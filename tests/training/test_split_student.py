@@ -41,6 +41,17 @@ def test_with_everything_frozen_the_head_alone_is_trained(student):
     assert [weight.path for weight in trained.trainable_weights] == ["logits/kernel", "logits/bias"]
 
 
+def test_the_pooling_decides_what_a_frozen_part_is():
+    made = []
+    for pooling in ("average", "max"):
+        config = ModelConfig(weights="none", image_size=32, pooling=pooling, output_stride=8, unfreeze="none")
+        keras.utils.set_random_seed(0)
+        student = build_student(choose_backbone(config), config, num_classes=3)
+        made.append(split_student(student, student.plan.frozen()).identity)
+    average, largest = made
+    assert largest == {**average, "pooling": "max"}
+
+
 def test_a_regex_cuts_in_front_of_the_first_layer_it_names(images):
     config = ModelConfig(weights="none", image_size=32, method="fine_tune", unfreeze="regex:^block_(9|12)_expand$")
     student = build_student(choose_backbone(config), config, num_classes=3)

@@ -36,3 +36,19 @@ def test_a_seed_decides_the_view(rule):
     assert one.max() <= 255
     np.testing.assert_array_equal(one, same)
     assert not np.array_equal(one, other)
+
+
+def test_the_whole_image_is_shown_where_a_part_may_lack_what_counts():
+    corner = np.zeros((48, 48, 3), np.uint8)
+    corner[:6, :6] = 255  # a thing at the edge
+
+    def shown(min_crop_area):
+        transform = training_transform(
+            spec("squash"), augmentation="light", horizontal_flip=False, min_crop_area=min_crop_area
+        )
+        views = [transform(tf.constant(corner), tf.constant([0, seed])).numpy() for seed in range(20)]
+        return [view.max() - view.min() > 100 for view in views]
+
+    assert all(shown(1.0))
+    assert not all(shown(0.0))
+    assert shown(0.0) == shown(0.5)

@@ -161,6 +161,7 @@ def shown(backbone: str) -> str:
       BackboneError: There is no such backbone or file.
     """
     command_line.require_tensorflow()
+    from tl_keras.backbones.output_stride import maps_by_stride
     from tl_keras.backbones.teacher_files import is_teacher_file
     from tl_keras.builder import blocks_of_teacher, build_backbone, choose_backbone
     from tl_keras.config import ModelConfig
@@ -179,6 +180,8 @@ def shown(backbone: str) -> str:
         lines += [line for known in spec.weights for line in _weights_lines(known)]
     else:
         lines.append(f"weights {teacher.weights}: {teacher.preprocess.describe()}")
+    if maps := maps_by_stride(network):
+        lines.append(f"--config.model.output_stride takes {', '.join(map(str, sorted(maps)))}")
     lines += [
         "",
         f"{'--unfreeze=':<12} {'first block trained':<22} {'parameters':>12} {'frozen below':>13} {'trained':>12}",

@@ -6,7 +6,7 @@ from typing import Any
 
 from tl_keras.config.choices import EXPECTED_SOURCE, Augmentation, OnOffAuto
 from tl_keras.config.defaults import DEFAULT_MAX_PIXELS
-from tl_keras.config.options import ABOVE_0_BELOW_1, above, at_least, option
+from tl_keras.config.options import ABOVE_0_BELOW_1, ABOVE_0_TO_1, above, at_least, option
 from tl_keras.config.parsing import parse_columns, parse_group_by, parse_splits
 from tl_keras.locked import Locked
 
@@ -89,6 +89,12 @@ class DataConfig(Locked):
         "function of a program.",
         flag="augmentation",
         zero="light in fine_tune, else none",
+    )
+    min_crop_area: float = option(
+        0.0,
+        "The smallest part of an image's area that light and strong show; 1 shows the whole image.",
+        zero="0.5 in light, 0.25 in strong; 1 for several labels, numbers and pooling=max, since a part may lack what counts",
+        within=ABOVE_0_TO_1,
     )
     augmented_views: int = option(
         3,

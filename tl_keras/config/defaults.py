@@ -35,5 +35,10 @@ DEFAULT_FINE_TUNE_FACTOR = 0.03
 CAUTIOUS_FINE_TUNE_FACTOR = 0.01
 CAUTIOUS_CUT = "fraction:0.7"
 
+# Smallest part of the area that a random crop keeps. ImageNet's recipe takes 0.08 (Szegedy et al. 2015, section 6) for a hundred
+# epochs or more; a short run on few images needs the object in the picture. A part may lack one of several labels, and has fewer
+# things to count: of those the whole image is shown, as Ridnik et al. 2021 do (resizing alone); docs/recipe.md.
+MIN_CROP_AREAS = {"light": 0.5, "strong": 0.25}
+
 # The whole image: a teacher's central crop was made for photos whose object is in the middle; docs/recipe.md.
 DEFAULT_RESIZE: ResizeRule = "squash"

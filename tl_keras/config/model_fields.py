@@ -3,7 +3,7 @@
 # The types of the fields are looked at when a program runs, so they are no texts: no `from __future__ import annotations`.
 import dataclasses
 
-from tl_keras.config.choices import Background, BatchNormPolicy, Head, Method, ResizeRule
+from tl_keras.config.choices import Background, BatchNormPolicy, Head, Method, Pooling, ResizeRule
 from tl_keras.config.defaults import CAUTIOUS_CUT, DEFAULT_CUT, DEFAULT_RESIZE, DEFAULT_SIGNIFICANT_BITS
 from tl_keras.config.options import ABOVE_0_BELOW_1, Interval, above, at_least, option
 from tl_keras.config.parsing import parse_layers
@@ -90,6 +90,17 @@ class ModelConfig(Locked):
         "BatchNorm of the layers that fine_tune trains: freeze keeps its statistics, train updates them, recalibrate "
         "measures them again at the end.",
         flag="batch_norm",
+    )
+    output_stride: int = option(
+        0,
+        "Pixels per position of the map where the teacher ends: at 8 or 16 it keeps small things apart, and is smaller and faster.",
+        zero="that of its last map, 32 in most",
+        within=at_least(2),
+    )
+    pooling: Pooling = option(
+        "average",
+        "How the positions of the map become one row of features: their average, or max, the largest value of each feature, for "
+        "small things in large images.",
     )
     head: Head = option(
         "linear", "The layers on top of the teacher: linear, or mlp with one hidden layer.", flag="head"

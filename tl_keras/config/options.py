@@ -54,6 +54,7 @@ class Interval:
 
 
 ABOVE_0_BELOW_1 = Interval(0, 1, open_low=True, open_high=True)
+ABOVE_0_TO_1 = Interval(0, 1, open_low=True)
 
 
 def at_least(low: float) -> Interval:

@@ -13,6 +13,7 @@ from tl_keras.config.defaults import (
     DEFAULT_RESIZE,
     FEWEST_STEPS,
     FIXED_CUTS,
+    MIN_CROP_AREAS,
     NUMBERS_FINE_TUNE_FACTOR,
     NUMBERS_LEARNING_RATE,
 )
@@ -34,9 +35,9 @@ def resolve(config: TransferConfig) -> TransferConfig:
       config: The user's config.
 
     Returns:
-      A new config, with `learning_rate`, `augmentation`, `resize`, `refit` and `unfreeze` set. `image_size` and `alpha` may still
-      be 0: the weights decide them (`tl_keras.builder.choose_backbone`), and the training loop fills them in. `epochs` and
-      `head_epochs` may stay 0 (`with_epochs`), `strategy` and `precision` auto (`Hardware.chosen`).
+      A new config, with `learning_rate`, `augmentation`, `min_crop_area`, `resize`, `refit` and `unfreeze` set. `image_size` and
+      `alpha` may still be 0: the weights decide them (`tl_keras.builder.choose_backbone`), and the training loop fills them in.
+      `epochs` and `head_epochs` may stay 0 (`with_epochs`), `strategy` and `precision` auto (`Hardware.chosen`).
 
     Raises:
       TransferError: An option is out of its range, or two options contradict each other.
@@ -58,6 +59,7 @@ def resolve(config: TransferConfig) -> TransferConfig:
     # learnt the plain images yet when a short run ends.
     data = resolved.data
     data.augmentation = data.augmentation or ("light" if model.method == "fine_tune" else "none")
+    data.min_crop_area = data.min_crop_area or _min_crop_area(resolved)
     if data.augmentation in ("none", "own") and data.horizontal_flip == "auto":
         data.horizontal_flip = "off"
     if (data.augmentation in ("none", "own") or model.method == "replicate") and data.quarter_turns == "auto":
@@ -71,6 +73,12 @@ def resolve(config: TransferConfig) -> TransferConfig:
         model.unfreeze = FIXED_CUTS[model.method]
         training.head_epochs = 0
     return resolved
+
+
+def _min_crop_area(config: TransferConfig) -> float:
+    """Returns the smallest part of an image that is shown: all of it where labels are of the whole, or what counts is small."""
+    of_the_whole = label_kind_of(config.task) in ("labels", "numbers") or config.model.pooling == "max"
+    return 1.0 if of_the_whole else MIN_CROP_AREAS.get(config.data.augmentation, 0.0)
 
 
 def with_epochs(config: TransferConfig, *, images: int) -> TransferConfig:

@@ -11,6 +11,7 @@ from typing import Any
 from tl_keras.config.cache_fields import CacheConfig
 from tl_keras.config.data_fields import DataConfig
 from tl_keras.config.decision_fields import DecisionConfig
+from tl_keras.config.defaults import MIN_CROP_AREAS
 from tl_keras.config.distillation_fields import DistillationConfig
 from tl_keras.config.fields import TransferConfig
 from tl_keras.config.model_fields import ModelConfig
@@ -63,7 +64,9 @@ def _as_today(part: str, values: dict[str, Any]) -> dict[str, Any]:
     former = _FORMER_NAMES.get(part, {})
     renamed = {former.get(name, name): value for name, value in values.items()}
     if part == "data" and renamed.get("horizontal_flip", "auto") != "auto":
-        renamed.setdefault("quarter_turns", "off")  # a run that was decided without them
+        # A run that was decided without them.
+        renamed.setdefault("quarter_turns", "off")
+        renamed.setdefault("min_crop_area", MIN_CROP_AREAS.get(renamed.get("augmentation", ""), 0.0))
     return renamed
 
 

@@ -90,6 +90,7 @@ def preprocess(
     augmentation: str = "none",
     horizontal_flip: bool = False,
     quarter_turns: bool = False,
+    min_crop_area: float = 0.0,
     epochs: int = 1,
     seed: int = 0,
 ) -> tf.data.Dataset:
@@ -116,6 +117,8 @@ def preprocess(
       augmentation: `none`, `light` or `strong`, for `train`.
       horizontal_flip: Whether half of the augmented images are mirrored.
       quarter_turns: Whether augmented images are turned by none to three quarters.
+      min_crop_area: Smallest part of an image's area that augmentation shows; 0 for 0.5 in `light` and 0.25 in `strong`, 1 for the
+        whole image, as labels need that a part may lack.
       epochs: Number of epochs of `train` in the dataset, each shuffled and augmented differently.
       seed: Seed of order and augmentation.
 
@@ -147,7 +150,11 @@ def preprocess(
         images.source,
         indices,
         transform=training_transform(
-            spec, augmentation=augmentation, horizontal_flip=horizontal_flip, quarter_turns=quarter_turns
+            spec,
+            augmentation=augmentation,
+            horizontal_flip=horizontal_flip,
+            quarter_turns=quarter_turns,
+            min_crop_area=min_crop_area,
         ),
         targets=labels_of(images.source),
         global_batch_size=batch_size,

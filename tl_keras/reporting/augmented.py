@@ -37,6 +37,7 @@ def augmented_samples(
         preprocess,
         augmentation=config.data.augmentation,
         horizontal_flip=config.data.horizontal_flip == "on",
+        min_crop_area=config.data.min_crop_area,
         quarter_turns=config.data.quarter_turns == "on",
     )
     seen = [evaluation_images(source, chosen, transform=preprocess.evaluation_transform)]

@@ -94,8 +94,10 @@ def save_model(
     facts: dict[str, Any] = {"preprocess": student.preprocess.to_json(), "class_names": class_names, "task": task.name}
     if known := task.facts():
         facts["task_facts"] = known
-    if isinstance(student.teacher.spec, BackboneSpec):  # the file can then be the next teacher, at any image size
-        facts |= {"backbone": student.teacher.spec.name, "alpha": student.teacher.alpha}
+    teacher = student.teacher
+    if isinstance(teacher.spec, BackboneSpec) and not teacher.output_stride:
+        # The file can then be the next teacher, at any image size; part of a network is one at its own.
+        facts |= {"backbone": teacher.spec.name, "alpha": teacher.alpha}
     with replacing(path) as temporary:
         with as_ordinary(student.model):
             student.model.save(temporary)

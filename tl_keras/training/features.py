@@ -14,7 +14,6 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.backbones.preprocessing import Preprocess
-from tl_keras.backbones.weights import fingerprint
 from tl_keras.builder import Student
 from tl_keras.config import TransferConfig
 from tl_keras.console import Level, say
@@ -220,7 +219,7 @@ class FeatureStore:
         """
         if not cut.has_features:
             return None
-        rows = self._rows(cut.frozen, cut.position)
+        rows = self._rows(cut)
         features = self._find(rows)
         if not features.missing:
             say(
@@ -257,11 +256,11 @@ class FeatureStore:
 
     def missing(self, cut: SplitStudent) -> np.ndarray:
         """Returns which images lack a needed row at a cut with features, bool (views, images)."""
-        return self._find(self._rows(cut.frozen, cut.position)).rows == _MISSING
+        return self._find(self._rows(cut)).rows == _MISSING
 
     def keeps(self, cut: SplitStudent) -> bool:
         """Returns whether a cut has features, and room for them."""
-        return cut.has_features and not self._refusal(self._rows(cut.frozen, cut.position))
+        return cut.has_features and not self._refusal(self._rows(cut))
 
     def _refusal(self, rows: FeatureRows) -> str:
         """Returns why rows cannot be kept, in a few words, or an empty string."""
@@ -284,10 +283,10 @@ class FeatureStore:
         model = cut.frozen if start is None or student is None else between(student, start[0], cut)
         return self._fill(rows, features, model, start[1] if start else None, position=cut.position)
 
-    def _rows(self, frozen: keras.Model, position: int) -> FeatureRows:
-        kind = {**self._kind, "position": position, "weights": fingerprint(frozen)}
-        shapes = tuple(tuple(tensor.shape[1:]) for tensor in frozen.outputs)
-        return self._cache.rows(kind, RowSpec(shapes, self._dtype))
+    def _rows(self, cut: SplitStudent) -> FeatureRows:
+        assert cut.frozen is not None
+        shapes = tuple(tuple(tensor.shape[1:]) for tensor in cut.frozen.outputs)
+        return self._cache.rows({**self._kind, **cut.identity}, RowSpec(shapes, self._dtype))
 
     def _start(
         self, cut: SplitStudent, others: Iterable[SplitStudent], features: Features
@@ -295,7 +294,7 @@ class FeatureStore:
         """Returns the deepest earlier cut at which everything that is missing here is cached, if any."""
         for other in sorted(others, key=lambda other: other.position, reverse=True):
             if other.has_features and other.position < cut.position:
-                rows = self._rows(other.frozen, other.position)
+                rows = self._rows(other)
                 cached = self._find(rows)
                 if (cached.rows[features.rows == _MISSING] >= 0).all():
                     return other, cached

@@ -18,6 +18,8 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.backbones.preprocessing import Preprocess
+from tl_keras.config import DataConfig
+from tl_keras.config.defaults import MIN_CROP_AREAS
 from tl_keras.console import number_of, say
 from tl_keras.data.batch_shard import BatchShard
 from tl_keras.data.decoded import held_decoded
@@ -271,7 +273,6 @@ def feature_store(prepared: PreparedRun) -> FeatureStore | None:
 def _views(prepared: PreparedRun, preprocess: Preprocess, *, views: int, evaluated: np.ndarray) -> ViewsOfImages:
     """Returns the images of a run as a network with some preprocessing sees them in training and evaluation."""
     config, images = prepared.config, prepared.images
-    turned = " turned" if config.data.quarter_turns == "on" else ""
     return ViewsOfImages(
         source=images.source,
         contents=images.inspection.sha256,
@@ -281,8 +282,17 @@ def _views(prepared: PreparedRun, preprocess: Preprocess, *, views: int, evaluat
         evaluation_transform=preprocess.evaluation_transform,
         training_transform=_training_transform(prepared, preprocess),
         without_padding=preprocess.without_padding,
-        augmentation=f"{config.data.augmentation} flip {config.data.horizontal_flip == 'on'}{turned}{prepared.own_parts.token}",
+        augmentation=_names_of_changes(config.data) + prepared.own_parts.token,
         seed=config.seed,
+    )
+
+
+def _names_of_changes(data: DataConfig) -> str:
+    """Returns what decides how training images are varied; what is as it was in earlier versions is not named."""
+    turned = " turned" if data.quarter_turns == "on" else ""
+    usual = data.min_crop_area == MIN_CROP_AREAS.get(data.augmentation, data.min_crop_area)
+    return (
+        f"{data.augmentation}{'' if usual else f' {data.min_crop_area:g}'} flip {data.horizontal_flip == 'on'}{turned}"
     )
 
 
@@ -323,6 +333,7 @@ def _training_transform(prepared: PreparedRun, preprocess: Preprocess) -> Callab
         preprocess,
         augmentation=data.augmentation,
         horizontal_flip=data.horizontal_flip == "on",
+        min_crop_area=data.min_crop_area,
         quarter_turns=data.quarter_turns == "on",
         own=prepared.own_parts.augmentation,
     )

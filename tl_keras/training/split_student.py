@@ -7,8 +7,10 @@ from typing import Any
 
 import keras
 
+from tl_keras.backbones.weights import fingerprint
 from tl_keras.builder import Student
 from tl_keras.freezing import FreezePlan
+from tl_keras.keras_internals import is_graph
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +30,19 @@ class SplitStudent:
     frozen: keras.Model | None
     trained: keras.Model
     pooled: keras.Model
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Returns the facts that decide what the frozen part makes of an image, as JSON values.
+
+        No weights tell the largest values from the average, so that the pooling is named if it is not the usual one.
+        """
+        assert self.frozen is not None
+        last: Any = self.frozen
+        while is_graph(last):
+            last = last.layers[-1]
+        pooling = {"pooling": "max"} if type(last).__name__.startswith("GlobalMax") else {}
+        return {"position": self.position, "weights": fingerprint(self.frozen), **pooling}
 
     @property
     def has_features(self) -> bool:

@@ -7,12 +7,9 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from tl_keras.backbones.preprocessing import Preprocess, PreprocessSpec
+from tl_keras.config.defaults import MIN_CROP_AREAS
 from tl_keras.data.augmentation import make_augmentation, random_resized_crop
 from tl_keras.errors import ConfigError
-
-# Smallest part of the area that a random crop keeps. ImageNet's recipe takes 0.08 (Szegedy et al. 2015, section 6) for a hundred
-# epochs or more; a short run on few images needs the object in the picture.
-_MIN_CROP_AREA = {"light": 0.5, "strong": 0.25}
 
 
 def training_transform(
@@ -20,6 +17,7 @@ def training_transform(
     *,
     augmentation: str,
     horizontal_flip: bool,
+    min_crop_area: float = 0.0,
     quarter_turns: bool = False,
     own: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
 ) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
@@ -30,6 +28,7 @@ def training_transform(
       augmentation: `none` (exactly the evaluation transform), `light` or `strong` (a random resized crop in place of
         the centre crop, then the preset), or `own` (the evaluation transform, then a function of the program).
       horizontal_flip: Whether half of the images are mirrored.
+      min_crop_area: Smallest part of the area that is shown; 0 for the preset's own, 1 for the whole image as in evaluation.
       quarter_turns: Whether images are turned by none to three quarters.
       own: That function; see `tl_keras.training.own_parts.OwnParts`.
 
@@ -46,15 +45,18 @@ def training_transform(
     if own is not None:
         return lambda image, seed: _changed(own, preprocess.evaluation_transform(image), seed)
     augment = make_augmentation(augmentation, horizontal_flip=horizontal_flip, quarter_turns=quarter_turns)
+    min_area = min_crop_area or MIN_CROP_AREAS[augmentation]
 
     def transform(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         crop_seed, augmentation_seed = tf.unstack(tf.random.split(seed, 2))
+        if min_area == 1:
+            return augment(preprocess.evaluation_transform(image), augmentation_seed)
         pads_or_squashes = preprocess.rule in ("squash", "pad")
         cropped = random_resized_crop(
             preprocess.evaluation_transform(image) if pads_or_squashes else preprocess.decode(image),
             crop_seed,
             image_size=preprocess.image_size,
-            min_area=_MIN_CROP_AREA[augmentation],
+            min_area=min_area,
             resize=preprocess.resize,
         )
         return augment(cropped, augmentation_seed)
