@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from tl_keras.heads import apply_head, initialize_head, zero_logits
+from tl_keras.heads import apply_head, initialize_head, scale_features, zero_logits
 
 
 def head_of(head: str, dropout: float = 0.2) -> keras.Model:
@@ -62,3 +62,31 @@ def test_zeros_answer_the_same_for_every_image():
     model = head_of("mlp", dropout=0.0)
     zero_logits(model.layers)
     assert np.ptp(model.predict(np.random.default_rng(0).random((4, 2, 2, 8)), verbose=0)) == 0
+
+
+def test_a_scaled_head_sees_features_that_deviate_as_the_rates_expect():
+    features = keras.Input((2, 2, 8))
+    model = keras.Model(
+        features, apply_head(features, scaled=True, head="linear", num_classes=3, head_units=5, dropout=0.2)
+    )
+    assert [layer.name for layer in model.layers[1:]] == ["features", "scale", "dropout", "logits"]
+    assert [weight.path for weight in model.trainable_weights] == ["logits/kernel", "logits/bias"]
+    pooled = np.random.default_rng(0).normal(5, 0.05, (40, 8)).astype(np.float32) * np.linspace(
+        0.5, 2, 8, dtype=np.float32
+    )
+    scale_features(model.layers, [pooled[:30], pooled[30:]])
+    scaled = keras.ops.convert_to_numpy(model.get_layer("scale")(pooled))
+    np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=1e-4)
+    assert np.sqrt(scaled.var(axis=0).mean()) == pytest.approx(0.4, abs=1e-3)
+    np.testing.assert_allclose(
+        scaled.std(axis=0) / pooled.std(axis=0), 0.4 / np.sqrt(pooled.var(axis=0).mean()), rtol=1e-3
+    )
+
+
+def test_constant_features_and_a_head_without_scale_are_left_finite():
+    features = keras.Input((2, 2, 8))
+    options = {"head": "linear", "num_classes": 3, "head_units": 5, "dropout": 0.2}
+    model = keras.Model(features, apply_head(features, scaled=True, **options))
+    scale_features(model.layers, [np.full((4, 8), 3.0, np.float32)])
+    assert np.isfinite(model(np.full((1, 2, 2, 8), 3.0, np.float32))).all()
+    scale_features(keras.Model(features, apply_head(features, **options)).layers, [])

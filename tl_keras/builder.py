@@ -255,6 +255,7 @@ def build_student(teacher: TeacherChoice, config: ModelConfig, *, num_classes: i
     logits = apply_head(
         features,
         pooling=config.pooling,
+        scaled=not teacher.is_whole,
         head=config.head,
         num_classes=num_classes,
         head_units=config.head_units,

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 import keras
+import numpy as np
 
 from tl_keras.backbones.keras_file import require_network_alone
 from tl_keras.config import parse_layers
@@ -19,11 +20,19 @@ _POOLINGS: dict[str, dict[int, type[keras.layers.Layer]]] = {
     "max": {4: keras.layers.GlobalMaxPooling2D, 3: keras.layers.GlobalMaxPooling1D},
 }
 
+_SCALE = "scale"
+_EPSILON = 1e-6
+
+# Root mean square of the deviations of MobileNetV2's last features, averaged, on 364 micrographs: 0.41. The rates of heads were
+# chosen on such features. Those of its finer maps deviate by 0.06 to 0.08: a head of the same rates learns hardly anything of them.
+_DEVIATION = 0.4
+
 
 def apply_head(
     features: keras.KerasTensor,
     *,
     pooling: str = "average",
+    scaled: bool = False,
     head: str,
     num_classes: int,
     head_units: int,
@@ -36,6 +45,7 @@ def apply_head(
       features: Symbolic tensor, the output of the backbone: (batch, height, width, channels); of a transformer of images (batch,
         tokens, channels); (batch, channels) if the backbone pools it itself.
       pooling: `average` or `max`: how the positions of a map, or the tokens, become one row of features.
+      scaled: Whether the features are centred and scaled; see `scale_features`.
       head: `linear` (pooling and one dense layer) or `mlp` (a hidden layer of `head_units` between).
       num_classes: Number of logits.
       head_units: Width of the hidden layer of `mlp`.
@@ -49,6 +59,12 @@ def apply_head(
       ConfigError: The layers do not end in one row of numbers per image.
     """
     x = _POOLINGS[pooling].get(len(features.shape), keras.layers.Identity)(name="features")(features)
+    if scaled:
+        scale = keras.layers.BatchNormalization(
+            center=False, scale=False, epsilon=_EPSILON, dtype="float32", name=_SCALE
+        )
+        scale.trainable = False
+        x = scale(x)
     for layer in layers:
         x = layer(x)
     if len(x.shape) != 2:
@@ -79,6 +95,28 @@ def initialize_head(layers: Iterable[keras.layers.Layer], *, seed: int) -> None:
             layer.bias.assign(keras.ops.zeros_like(layer.bias.value))
         elif isinstance(layer, keras.layers.Dropout):
             layer.seed_generator.state.assign([seed, position])
+
+
+def scale_features(layers: Iterable[keras.layers.Layer], batches: Iterable[np.ndarray]) -> None:
+    """Lets a scaled head centre its features on their mean, and divide all by one number, so that they deviate as usual.
+
+    A head without such a layer is left as it is.
+
+    Args:
+      layers: Layers of the head.
+      batches: Features of the training images, float (b, features).
+    """
+    scale = next((layer for layer in layers if layer.name == _SCALE), None)
+    if scale is None:
+        return
+    images, total, squares = 0, np.zeros(()), np.zeros(())
+    for batch in batches:
+        rows = np.asarray(batch, np.float64)
+        images, total, squares = images + len(rows), total + rows.sum(axis=0), squares + np.square(rows).sum(axis=0)
+    mean = total / images
+    variance = max(float(np.mean(squares / images - np.square(mean))), _EPSILON)
+    scale.moving_mean.assign(mean)
+    scale.moving_variance.assign(np.full(mean.shape, variance / _DEVIATION**2 - _EPSILON))
 
 
 def zero_logits(layers: Iterable[keras.layers.Layer]) -> None:

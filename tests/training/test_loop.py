@@ -333,6 +333,8 @@ def test_a_part_of_a_teacher_with_the_largest_values_goes_from_training_into_the
     model = load_model(tmp_path / "run" / "model.keras").model
     assert model.get_layer("backbone").output_shape[1:3] == (8, 8)
     assert type(model.get_layer("features")).__name__ == "GlobalMaxPooling2D"
+    assert abs(model.get_layer("scale").moving_mean.numpy()).min() > 0
+    assert not model.get_layer("scale").trainable
     teacher = choose_backbone(ModelConfig(backbone=str(tmp_path / "run" / "model.keras")))
     assert teacher.spec.name == "model"  # part of MobileNetV2, so not known as MobileNetV2
     assert load_backbone(teacher).output_shape[1:3] == (8, 8)

@@ -11,10 +11,18 @@ from typing import Any
 from tl_keras.advice.alternatives import choose
 from tl_keras.advice.alternatives import describe as describe_alternatives
 from tl_keras.advice.candidates import Candidate
+from tl_keras.advice.map_choice import best_map, is_open
 from tl_keras.advice.recommendation import Option, Recommendation, ranked, recommend
 from tl_keras.advice.teacher_scores import Sample, TeacherScores, draw_sample, score_teacher
 from tl_keras.advice.time_estimate import TimeEstimate, estimate_time
-from tl_keras.advice.trials import TIME_IN_RUNS, measure_recipes, recipes_for, those_that_differ
+from tl_keras.advice.trials import (
+    OF_THE_LAST_MAP,
+    TIME_IN_RUNS,
+    Recipe,
+    measure_recipes,
+    recipes_for,
+    those_that_differ,
+)
 from tl_keras.advice.view import best_view
 from tl_keras.config import ModelConfig, TransferConfig, from_json, to_json, validate
 from tl_keras.config.choices import Method
@@ -96,7 +104,8 @@ def advise(
 ) -> Advice:
     """Scores every candidate once, and recommends a run.
 
-    A view (`model.resize`) that is left open is measured with the first candidate.
+    A view (`model.resize`) that is left open is measured with the first candidate. Of a single candidate its finer maps are too
+    (`model.output_stride`, `model.pooling`), unless one is chosen.
     Accuracy is estimated from training images alone; some others are computed for the cache and to measure their time.
 
     Args:
@@ -119,11 +128,8 @@ def advise(
     models = models or ModelCache()
     sample = draw_sample(config, models)
     say_once((*sample.source.notes, *sample.inspection.findings), sample.inspection, models)
-    reason_of_view = ""
     is_text = sample.source.noun == "text"
-    if not is_text and config.model.resize in ("", "auto"):
-        resize, reason_of_view = best_view(candidates[0], config, sample)
-        config = dataclasses.replace(config, model=dataclasses.replace(config.model, resize=resize))
+    config, reasons, with_other_map = (config, (), False) if is_text else _shown_best(candidates, config, sample)
     chooses_cut = method in (None, "fine_tune")  # else shallower features cost time alone
     teacher_scores: list[TeacherScores] = []
     for candidate in candidates:
@@ -138,12 +144,15 @@ def advise(
     if measure_time or budget_seconds:
         deadline = began + budget_seconds if budget_seconds else math.inf
         recommendation, estimate, too_long = _first_in_time(recommendations, sample, deadline)
-    if reason_of_view:
-        recommendation = recommendation.with_reason(reason_of_view)
+    for reason in reasons:
+        recommendation = recommendation.with_reason(reason)
     if try_recipes and not is_text and recommendation.option.method == "fine_tune":
         left = budget_seconds - (time.perf_counter() - began) if budget_seconds else math.inf
         seconds = estimate.seconds if estimate else None
-        recommendation = _with_best_recipe(recommendation, config, sample, models, seconds=seconds, left=left)
+        others = (OF_THE_LAST_MAP,) if with_other_map else ()
+        recommendation = _with_best_recipe(
+            recommendation, config, sample, models, others=others, seconds=seconds, left=left
+        )
     return Advice(
         teacher_scores=tuple(teacher_scores),
         skipped=tuple(candidates[len(teacher_scores) :]),
@@ -156,6 +165,23 @@ def advise(
         seconds=time.perf_counter() - began,
         noun=sample.source.noun,
     )
+
+
+def _shown_best(
+    candidates: Sequence[Candidate], config: TransferConfig, sample: Sample
+) -> tuple[TransferConfig, tuple[str, ...], bool]:
+    """Returns the config with view and map where they are left open, the reasons, and whether the map is another than the last."""
+    model, reasons = config.model, list[str]()
+    if model.resize in ("", "auto"):
+        resize, reason = best_view(candidates[0], config, sample)
+        model = dataclasses.replace(model, resize=resize)
+        reasons.append(reason)
+    with_other_map = False
+    if len(candidates) == 1 and is_open(model):  # of several teachers some lack the map of another
+        found, reason = best_map(candidates[0], dataclasses.replace(config, model=model), sample)
+        model, with_other_map = found.applied_to(model), bool(reason)
+        reasons += [reason] if reason else []
+    return dataclasses.replace(config, model=model), tuple(reasons), with_other_map
 
 
 def _require_advisable(config: TransferConfig, candidates: Sequence[Candidate]) -> None:
@@ -195,6 +221,7 @@ def _with_best_recipe(
     sample: Sample,
     models: ModelCache,
     *,
+    others: tuple[Recipe, ...],
     seconds: float | None,
     left: float,
 ) -> Recommendation:
@@ -205,6 +232,7 @@ def _with_best_recipe(
       config: The user's config.
       sample: Sample of the images.
       models: Cache of networks and traced steps, which the run may use after the trials.
+      others: Further recipes.
       seconds: Time of the run; None if it was not estimated.
       left: Seconds of the budget that are left for trials and run.
     """
@@ -212,7 +240,7 @@ def _with_best_recipe(
     of_run.data.augmentation = config.data.augmentation or of_run.data.augmentation
     of_run.training.epochs = config.training.epochs or of_run.training.epochs
     of_run.training.head_epochs = config.training.head_epochs or of_run.training.head_epochs
-    recipes = those_that_differ(recipes_for(config), of_run)
+    recipes = those_that_differ((*recipes_for(config), *others), of_run)
     if (seconds or 0.0) * (1 + TIME_IN_RUNS) > left:
         return recommendation.with_reason("recipe: the usual one, because the budget leaves no time to try others")
     if len(recipes) == 1:

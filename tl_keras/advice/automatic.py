@@ -6,6 +6,7 @@ import os
 
 from tl_keras.advice.advisor import advise
 from tl_keras.advice.candidates import Candidate, candidates_at_hand
+from tl_keras.advice.map_choice import with_map_of
 from tl_keras.advice.trials import recipes_for
 from tl_keras.advice.view import with_measured_view
 from tl_keras.config import ModelConfig, TransferConfig, choose_cut, from_json, to_json
@@ -83,6 +84,7 @@ def with_advised_method(
             return decided
         choose_cut(decided.model, as_begun.model.unfreeze)
         decided.model.method, decided.model.resize = as_begun.model.method, as_begun.model.resize
+        decided.model = with_map_of(as_begun.model, decided.model)
         return _with_recipe_of(as_begun, decided)
     noun = noun_of(config.data.source, SourceOptions.of(config))
     advice = advise(
@@ -114,6 +116,7 @@ def with_advised_method(
     if not choose_method:
         return decided
     choose_cut(decided.model, recommendation.config.model.unfreeze)
+    decided.model = with_map_of(recommendation.config.model, decided.model)
     return _with_recipe_of(recommendation.config, decided)
 
 

@@ -42,7 +42,7 @@ class FreezeCheck(keras.callbacks.Callback):
             else "Use a larger --learning_rate, or report it."
         )
         self._frozen = plan.frozen_weights(student.backbone)
-        head = [weight for layer in student.head for weight in layer.weights]
+        head = [weight for layer in student.head for weight in layer.trainable_weights]
         self._trained = [*plan.trained_weights(student.backbone), *head]
         self._before: list[bytes] = []
         self._still: dict[int, bytes] = {}

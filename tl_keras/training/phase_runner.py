@@ -18,6 +18,7 @@ from tl_keras.runs.records import EpochRecord, Progress
 from tl_keras.runs.stopwatch import Stopwatch
 from tl_keras.training.callbacks import EpochScalars, ProgressBar, RecordEpochs, StopOnNonFiniteLoss
 from tl_keras.training.checkpoints import Checkpoint, read_checkpoint, restore, values_of
+from tl_keras.training.feature_scale import scale_head
 from tl_keras.training.freeze_check import FreezeCheck
 from tl_keras.training.inputs import PhaseInputs, validation_batches
 from tl_keras.training.out_of_fold import OutOfFold, ScoresOfFolds
@@ -157,6 +158,8 @@ def begin_phase(
       progress: Progress of the run, which gets the rate that is found.
     """
     training, distributor = prepared.config.training, prepared.distributor
+    if phase is prepared.phases[0]:
+        scale_head(prepared, phase, inputs)
     if training.find_learning_rate and not progress.learning_rate:
         first = inputs.training_batches(0, 1, shard=distributor.shard(training=True))
         progress.learning_rate = find_learning_rate(trainer, distributor.feed(first.repeat()))

@@ -1,0 +1,84 @@
+"""Tests of tl_keras.advice.map_choice: small things are told by a finer map, and what the last map tells stays with it."""
+
+import numpy as np
+import pytest
+
+from tl_keras.advice.advisor import advise
+from tl_keras.advice.automatic import with_decisions
+from tl_keras.advice.candidates import Candidate
+from tl_keras.advice.map_choice import AS_PRE_TRAINED, MapChoice, best_map, is_open, measure_maps
+from tl_keras.advice.teacher_scores import draw_sample
+from tl_keras.config import ModelConfig, TransferConfig, from_json, resolve
+from tl_keras.runs.directory import RunDirectory
+from tl_keras.training.loop import train_and_evaluate
+from tl_keras.training.model_cache import ModelCache
+
+TEACHER = Candidate("MobileNetV2", "embedded")
+
+
+def small_things(number: int) -> np.ndarray:
+    """A grey image with a few spots of two pixels, and more of them the higher the number, uint8 (96, 96, 3)."""
+    random = np.random.default_rng(number)
+    image = np.full((96, 96, 3), 128, np.uint8)
+    for y, x in random.integers(0, 94, (2 + 12 * (number % 2), 2)):
+        image[y : y + 2, x : x + 2] = 255
+    return image
+
+
+@pytest.fixture
+def counted(tmp_path):
+    """A config of images with few or many spots."""
+    labels = np.arange(80) % 2
+    np.savez(tmp_path / "images.npz", x_train=np.stack([small_things(n) for n in range(80)]), y_train=labels)
+    config = TransferConfig(export="none")
+    config.data.source, config.cache.folder = f"npz:{tmp_path}/images.npz", str(tmp_path / "cache")
+    config.model.weights, config.model.image_size = "embedded", 96
+    return config
+
+
+def test_small_things_are_told_by_a_finer_map(counted):
+    sample = draw_sample(resolve(counted), ModelCache())
+    choices, measured = measure_maps(TEACHER, counted, sample)
+    scores = {choice: each.probe.score for choice, each in zip(choices, measured, strict=True)}
+    assert choices[0] == AS_PRE_TRAINED
+    assert {choice.output_stride for choice in choices} == {0, 8, 16}
+    assert scores[MapChoice(8, "average")] > scores[AS_PRE_TRAINED] + 0.1
+    chosen, reason = best_map(TEACHER, counted, sample)
+    assert chosen == MapChoice(8, "average")
+    assert reason.startswith("the map of 8 pixels: a linear model gets, out of fold, the last map 0.")
+
+
+def test_what_the_last_map_tells_stays_with_it(counted, tmp_path):
+    random, labels = np.random.default_rng(0), np.arange(60) % 2
+    bright = (random.integers(0, 100, (60, 32, 32, 3)) + 150 * labels[:, None, None, None]).astype(np.uint8)
+    np.savez(tmp_path / "images.npz", x_train=bright, y_train=labels)
+    sample = draw_sample(resolve(counted), ModelCache())
+    assert best_map(TEACHER, counted, sample) == (AS_PRE_TRAINED, "")
+
+
+def test_the_advice_names_the_map_and_one_that_is_chosen_is_not_measured(counted):
+    advice = advise(counted, [TEACHER], measure_time=False)
+    assert advice.recommendation.config.model.output_stride == 8
+    assert "--config.model.output_stride=8" in advice.recommendation.command
+    assert any(reason.startswith("the map of 8 pixels: ") for reason in advice.recommendation.measured)
+    counted.model.output_stride = 16
+    advice = advise(counted, [TEACHER], measure_time=False)
+    assert advice.recommendation.config.model.output_stride == 16
+    assert not any("map of" in reason for reason in advice.recommendation.measured)
+
+
+def test_a_run_is_trained_with_the_map_that_was_found_and_goes_on_with_it(counted, tmp_path):
+    counted.model.method = "auto"
+    decided = with_decisions(counted, tmp_path / "run")
+    decided.training.epochs = 1
+    train_and_evaluate(decided, tmp_path / "run")
+    begun = from_json(RunDirectory(tmp_path / "run").read_config()["config"])
+    assert begun.model.output_stride == 8
+    again = with_decisions(counted, tmp_path / "run")
+    assert (again.model.output_stride, again.model.pooling) == (8, "average")
+
+
+def test_a_map_is_open_until_one_is_chosen():
+    assert is_open(ModelConfig())
+    assert not is_open(ModelConfig(output_stride=8))
+    assert not is_open(ModelConfig(pooling="max"))
