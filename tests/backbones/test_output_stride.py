@@ -48,6 +48,7 @@ def test_a_map_that_is_not_there_is_refused_and_the_others_are_named():
 
 def test_a_network_without_maps_is_refused():
     images = keras.Input((32, 32, 3))
-    tokens = keras.Model(images, keras.layers.Dense(4)(keras.layers.Reshape((1024, 3))(images)))
+    patches = keras.layers.Conv2D(4, 8, strides=8)(images)
+    tokens = keras.Model(images, keras.layers.Dense(4)(keras.layers.Reshape((16, 4))(patches)))
     with pytest.raises(BackboneError, match=r"output_stride: a file has no maps.* Received: 8\. Leave it out\."):
         end_at_stride(tokens, 8, name="a file")

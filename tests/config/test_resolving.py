@@ -56,6 +56,7 @@ def test_images_are_turned_where_they_are_varied_and_a_trained_network_judges(me
         ({"task": "multi_label"}, 1.0),
         ({"task": "regression"}, 1.0),
         ({"task": "ordinal"}, 0.5),
+        ({"task": "regression", "data": DataConfig(source="digits", augmentation="none")}, 0.0),
         ({"model": ModelConfig(pooling="max")}, 1.0),
         ({"data": DataConfig(source="digits", augmentation="strong")}, 0.25),
         ({"task": "multi_label", "data": DataConfig(source="digits", min_crop_area=0.7)}, 0.7),

@@ -57,6 +57,14 @@ def test_a_run_of_a_version_that_did_not_turn_images_goes_on_without(flip, turns
     assert config.from_json(values).data.quarter_turns == turns
 
 
+@pytest.mark.parametrize(("augmentation", "area"), [("light", 0.5), ("strong", 0.25), ("none", 0.0)])
+def test_a_run_of_a_version_that_cropped_every_image_goes_on_so(augmentation, area):
+    values = config.to_json(a_config())
+    values["data"] |= {"horizontal_flip": "on", "augmentation": augmentation}
+    del values["data"]["min_crop_area"]
+    assert config.from_json(values).data.min_crop_area == area
+
+
 def test_differences_name_the_field_and_both_values():
     ours, theirs = config.to_json(a_config(seed=1)), config.to_json(a_config(seed=2))
     assert config.differences(ours, theirs) == ["seed: 2 there, 1 now"]

@@ -118,6 +118,17 @@ def test_whether_a_run_trains_again_stays(config, source, tmp_path, begun):
     assert decide(config, source=source, run=run).training.refit == begun
 
 
+def test_a_run_that_was_begun_with_crops_goes_on_with_them(config, source, tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    config.data.augmentation, config.model.pooling = "light", "max"
+    first = decide(config, source=source)
+    assert first.data.min_crop_area == 1.0
+    first.data.min_crop_area = 0.5  # as an earlier version decided
+    splits = {"train": ["a"], "validation": ["b"], "test": []}
+    run.begin(config=to_json(first), data_hash="0", splits=splits, labels=("cat", "dog"))
+    assert decide(config, source=source, run=run).data.min_crop_area == 0.5
+
+
 def test_groups_stay_in_one_split_and_are_said(config, models):
     images = np.random.default_rng(1).integers(0, 256, (80, 20, 24, 3), np.uint8)
     groups = np.arange(80) // 4

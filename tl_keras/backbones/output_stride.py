@@ -40,6 +40,8 @@ def maps_by_stride(backbone: keras.Model) -> dict[int, keras.KerasTensor]:
     Strides are powers of two; those of networks that pad nothing are rounded: 299 pixels become 35 positions at a stride of 8.
     """
     pixels, maps = backbone.input_shape[1], dict[int, keras.KerasTensor]()
+    if len(backbone.output_shape) != 4:  # a transformer's patches are no map that it goes on from
+        return maps
     for nodes in segments(backbone):
         shape = nodes[-1].output_tensors[0].shape
         is_map = len(shape) == 4 and min(shape[1] or 0, shape[2] or 0) > 1

@@ -78,7 +78,8 @@ def resolve(config: TransferConfig) -> TransferConfig:
 def _min_crop_area(config: TransferConfig) -> float:
     """Returns the smallest part of an image that is shown: all of it where labels are of the whole, or what counts is small."""
     of_the_whole = label_kind_of(config.task) in ("labels", "numbers") or config.model.pooling == "max"
-    return 1.0 if of_the_whole else MIN_CROP_AREAS.get(config.data.augmentation, 0.0)
+    usual = MIN_CROP_AREAS.get(config.data.augmentation, 0.0)  # 0 where nothing is cropped
+    return 1.0 if of_the_whole and usual else usual
 
 
 def with_epochs(config: TransferConfig, *, images: int) -> TransferConfig:

@@ -191,6 +191,7 @@ def _as_begun(config: TransferConfig, begun: TransferConfig) -> TransferConfig:
         config.data.horizontal_flip = begun.data.horizontal_flip
     if config.data.quarter_turns == "auto":
         config.data.quarter_turns = begun.data.quarter_turns
+    config.data.min_crop_area = config.data.min_crop_area or begun.data.min_crop_area
     config.model.resize = config.model.resize or begun.model.resize
     if config.model.method == begun.model.method == "fine_tune" and not config.model.unfreeze_schedule:
         config.model.unfreeze = config.model.unfreeze or begun.model.unfreeze
