@@ -1,7 +1,8 @@
 """Which map of a frozen teacher serves best, pooled how, and can the training images tell: `python -m benchmarks.maps FOLDER`.
 
 As `benchmarks.views`, for the last map of MobileNetV2, 32 pixels per position, and the finer ones of 16 and 8, whose positions are
-averaged or give the largest value of each feature. Sets of one class per image; `benchmarks.other_tasks cells` has numbers.
+averaged or give the largest value of each feature; the training images choose among averages. Sets of one class per image;
+`benchmarks.other_tasks cells` has numbers.
 """
 
 from __future__ import annotations
@@ -18,4 +19,4 @@ MAPS: Ways = {
 }
 
 if __name__ == "__main__":
-    compare(__doc__, MAPS, against="32 px")
+    compare(__doc__, MAPS, against="32 px", among=("32 px", "16 px", "8 px"))

@@ -11,7 +11,7 @@ import argparse
 import dataclasses
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -86,8 +86,8 @@ def images_of_draw(labels: np.ndarray, train: np.ndarray, draw: int) -> list[np.
     return [random.permutation(train[labels[train] == label])[:each] for label in classes]
 
 
-def measure(name: str, folder: pathlib.Path, ways: Ways) -> dict[str, list[float]]:
-    """Returns the test accuracies of each way, and of each rule that chooses one, over the draws of a set."""
+def measure(name: str, folder: pathlib.Path, ways: Ways, *, among: Collection[str]) -> dict[str, list[float]]:
+    """Returns the test accuracies of each way, and of each rule that chooses among some, over the draws of a set."""
     from tl_keras.advice.alternatives import Alternative, choose
     from tl_keras.advice.transferability import linear_probe
 
@@ -110,6 +110,7 @@ def measure(name: str, folder: pathlib.Path, ways: Ways) -> dict[str, list[float
                 ),
             )
             for way in ways
+            if way in among
         ]
         chosen = {f"auto at {clearly:g}": choose(alternatives, clearly=clearly).name for clearly in _CLEARLY}
         for column, value in {**scores, **{rule: scores[way] for rule, way in chosen.items()}}.items():
@@ -131,18 +132,19 @@ def folder_and_sets(description: str | None) -> argparse.Namespace:
     return arguments
 
 
-def compare(description: str | None, ways: Ways, *, against: str) -> None:
+def compare(description: str | None, ways: Ways, *, against: str, among: Collection[str]) -> None:
     """Prints a row a set, and the mean difference of each column from one of them.
 
     Args:
       description: Text of `--help`.
       ways: The ways to compare.
       against: The one from which the differences are.
+      among: Those that a rule chooses from.
     """
     arguments = folder_and_sets(description)
     gains: dict[str, list[float]] = {}
     for name in arguments.sets:
-        figures = measure(name, arguments.folder, ways)
+        figures = measure(name, arguments.folder, ways, among=among)
         if not gains:
             print(f"| set | {' | '.join(figures)} |\n|---|{'---|' * len(figures)}", flush=True)
         print(
@@ -158,4 +160,4 @@ def compare(description: str | None, ways: Ways, *, against: str) -> None:
 
 
 if __name__ == "__main__":
-    compare(__doc__, VIEWS, against="original")
+    compare(__doc__, VIEWS, against="original", among=VIEWS)

@@ -1,14 +1,18 @@
 """Tests of tl_keras.advice.map_choice: small things are told by a finer map, and what the last map tells stays with it."""
 
+import json
+
+import keras
 import numpy as np
 import pytest
 
 from tl_keras.advice.advisor import advise
 from tl_keras.advice.automatic import with_decisions
 from tl_keras.advice.candidates import Candidate
-from tl_keras.advice.map_choice import AS_PRE_TRAINED, MapChoice, best_map, is_open, measure_maps
+from tl_keras.advice.map_choice import best_map, measure_maps
 from tl_keras.advice.teacher_scores import draw_sample
-from tl_keras.config import ModelConfig, TransferConfig, from_json, resolve
+from tl_keras.backbones.teacher_files import EXAMPLE
+from tl_keras.config import TransferConfig, from_json, resolve
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.training.loop import train_and_evaluate
 from tl_keras.training.model_cache import ModelCache
@@ -38,13 +42,12 @@ def counted(tmp_path):
 
 def test_small_things_are_told_by_a_finer_map(counted):
     sample = draw_sample(resolve(counted), ModelCache())
-    choices, measured = measure_maps(TEACHER, counted, sample)
-    scores = {choice: each.probe.score for choice, each in zip(choices, measured, strict=True)}
-    assert choices[0] == AS_PRE_TRAINED
-    assert {choice.output_stride for choice in choices} == {0, 8, 16}
-    assert scores[MapChoice(8, "average")] > scores[AS_PRE_TRAINED] + 0.1
-    chosen, reason = best_map(TEACHER, counted, sample)
-    assert chosen == MapChoice(8, "average")
+    strides, measured = measure_maps(TEACHER, counted, sample)
+    assert strides == (0, 16, 8)
+    scores = {stride: each.probe.score for stride, each in zip(strides, measured, strict=True)}
+    assert scores[8] > scores[0] + 0.1
+    stride, reason = best_map(TEACHER, counted, sample)
+    assert stride == 8
     assert reason.startswith("the map of 8 pixels: a linear model gets, out of fold, the last map 0.")
 
 
@@ -53,7 +56,7 @@ def test_what_the_last_map_tells_stays_with_it(counted, tmp_path):
     bright = (random.integers(0, 100, (60, 32, 32, 3)) + 150 * labels[:, None, None, None]).astype(np.uint8)
     np.savez(tmp_path / "images.npz", x_train=bright, y_train=labels)
     sample = draw_sample(resolve(counted), ModelCache())
-    assert best_map(TEACHER, counted, sample) == (AS_PRE_TRAINED, "")
+    assert best_map(TEACHER, counted, sample) == (0, "")
 
 
 def test_the_advice_names_the_map_and_one_that_is_chosen_is_not_measured(counted):
@@ -75,10 +78,14 @@ def test_a_run_is_trained_with_the_map_that_was_found_and_goes_on_with_it(counte
     begun = from_json(RunDirectory(tmp_path / "run").read_config()["config"])
     assert begun.model.output_stride == 8
     again = with_decisions(counted, tmp_path / "run")
-    assert (again.model.output_stride, again.model.pooling) == (8, "average")
+    assert again.model.output_stride == 8
 
 
-def test_a_map_is_open_until_one_is_chosen():
-    assert is_open(ModelConfig())
-    assert not is_open(ModelConfig(output_stride=8))
-    assert not is_open(ModelConfig(pooling="max"))
+def test_a_teacher_without_finer_maps_is_not_measured(counted, tmp_path):
+    images = keras.Input((96, 96, 3))
+    whole = keras.layers.Conv2D(4, 96, name="whole")(images)
+    keras.Model(images, whole).save(tmp_path / "teacher.keras")
+    beside = tmp_path / "teacher.preprocess.json"
+    beside.write_text(json.dumps({**EXAMPLE.to_json(), "image_size": 96}))
+    sample = draw_sample(resolve(counted), ModelCache())
+    assert measure_maps(Candidate(str(tmp_path / "teacher.keras")), counted, sample) == ((0,), ())

@@ -11,7 +11,7 @@ from typing import Any
 from tl_keras.advice.alternatives import choose
 from tl_keras.advice.alternatives import describe as describe_alternatives
 from tl_keras.advice.candidates import Candidate
-from tl_keras.advice.map_choice import best_map, is_open
+from tl_keras.advice.map_choice import best_map
 from tl_keras.advice.recommendation import Option, Recommendation, ranked, recommend
 from tl_keras.advice.teacher_scores import Sample, TeacherScores, draw_sample, score_teacher
 from tl_keras.advice.time_estimate import TimeEstimate, estimate_time
@@ -105,7 +105,7 @@ def advise(
     """Scores every candidate once, and recommends a run.
 
     A view (`model.resize`) that is left open is measured with the first candidate. Of a single candidate its finer maps are too
-    (`model.output_stride`, `model.pooling`), unless one is chosen.
+    (`model.output_stride`), unless one is chosen.
     Accuracy is estimated from training images alone; some others are computed for the cache and to measure their time.
 
     Args:
@@ -176,12 +176,12 @@ def _shown_best(
         resize, reason = best_view(candidates[0], config, sample)
         model = dataclasses.replace(model, resize=resize)
         reasons.append(reason)
-    with_other_map = False
-    if len(candidates) == 1 and is_open(model):  # of several teachers some lack the map of another
+    found = 0
+    if len(candidates) == 1 and not model.output_stride:  # of several teachers some lack the map of another
         found, reason = best_map(candidates[0], dataclasses.replace(config, model=model), sample)
-        model, with_other_map = found.applied_to(model), bool(reason)
+        model = dataclasses.replace(model, output_stride=model.output_stride or found)
         reasons += [reason] if reason else []
-    return dataclasses.replace(config, model=model), tuple(reasons), with_other_map
+    return dataclasses.replace(config, model=model), tuple(reasons), bool(found)
 
 
 def _require_advisable(config: TransferConfig, candidates: Sequence[Candidate]) -> None:

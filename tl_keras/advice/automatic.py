@@ -6,7 +6,6 @@ import os
 
 from tl_keras.advice.advisor import advise
 from tl_keras.advice.candidates import Candidate, candidates_at_hand
-from tl_keras.advice.map_choice import with_map_of
 from tl_keras.advice.trials import recipes_for
 from tl_keras.advice.view import with_measured_view
 from tl_keras.config import ModelConfig, TransferConfig, choose_cut, from_json, to_json
@@ -84,7 +83,7 @@ def with_advised_method(
             return decided
         choose_cut(decided.model, as_begun.model.unfreeze)
         decided.model.method, decided.model.resize = as_begun.model.method, as_begun.model.resize
-        decided.model = with_map_of(as_begun.model, decided.model)
+        decided.model.output_stride = as_begun.model.output_stride
         return _with_recipe_of(as_begun, decided)
     noun = noun_of(config.data.source, SourceOptions.of(config))
     advice = advise(
@@ -116,7 +115,7 @@ def with_advised_method(
     if not choose_method:
         return decided
     choose_cut(decided.model, recommendation.config.model.unfreeze)
-    decided.model = with_map_of(recommendation.config.model, decided.model)
+    decided.model.output_stride = recommendation.config.model.output_stride
     return _with_recipe_of(recommendation.config, decided)
 
 

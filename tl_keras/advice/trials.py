@@ -78,7 +78,7 @@ _RECIPES = (
 )
 
 # Beside another map, which was chosen by frozen features: layers that train may make more of the last one.
-OF_THE_LAST_MAP = Recipe("the last map", {"model.output_stride": 0, "model.pooling": "average"})
+OF_THE_LAST_MAP = Recipe("the last map", {"model.output_stride": 0})
 
 
 def recipes_for(config: TransferConfig) -> tuple[Recipe, ...]:
@@ -156,7 +156,7 @@ class _Halves:
         )
         self._images, self._drawn = dataclasses.replace(images, source=source), drawn
         self._half = fold_of_each(images, folds=2, seed=config.seed)
-        self._heads: dict[tuple[str, float, int, str, int], list[np.ndarray]] = {}
+        self._heads: dict[tuple[str, float, int, int], list[np.ndarray]] = {}
 
     def ask(self, recipe: Recipe, half: int) -> Probe | TaskProbe:
         """Returns the predictions of one half's images, by a model that a recipe has trained on the other half."""
@@ -180,8 +180,7 @@ class _Halves:
     def _train_head(self, prepared: PreparedRun, inputs: PhaseInputs, half: int) -> None:
         """Trains the head on the frozen teacher, once for all recipes that show the images alike and have the same rate for it."""
         config, plan = prepared.config, prepared.phases[0].plan
-        teacher = prepared.student.teacher
-        key = (config.data.augmentation, config.training.learning_rate, teacher.output_stride, teacher.pooling, half)
+        key = (config.data.augmentation, config.training.learning_rate, config.model.output_stride, half)
         variables = self._models.trained_variables(prepared.student, [plan])
         if key not in self._heads:
             train_unwatched(prepared, prepared.phases[0], inputs, Progress())
