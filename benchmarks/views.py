@@ -138,8 +138,8 @@ def compare(description: str | None, ways: Ways, *, against: str, among: Collect
     Args:
       description: Text of `--help`.
       ways: The ways to compare.
-      against: The one from which the differences are.
-      among: Those that a rule chooses from.
+      against: Name of the way from which the differences are.
+      among: Names that a rule chooses from.
     """
     arguments = folder_and_sets(description)
     gains: dict[str, list[float]] = {}
