@@ -305,7 +305,7 @@ class Numbers(Labelling):
 
     def count(self, class_names: Sequence[str]) -> str:
         """Implements `Labelling.count`."""
-        return number_of(len(class_names), "number") + " per image"
+        return "one number each" if len(class_names) == 1 else f"{len(class_names)} numbers each"
 
     def _moved(self, labels: np.ndarray, positions: np.ndarray, names: int) -> np.ndarray:
         moved = np.full((len(labels), names), np.nan)

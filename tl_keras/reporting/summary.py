@@ -88,6 +88,13 @@ def next_steps(run: FinishedRun, classes: list[dict[str, Any]], *, in_memory: bo
     if not result.folds and data and is_too_wide(run.interval):
         text = f"{run.images} {result.inputs} measure roughly: have each labelled one predicted by a model that has not seen it."
         steps.append(Step(text, _command("train", *data, "--folds=5", f"--workdir={run.path}_folds")))
+    kind, whole = label_kind_of(config.task), not (config.model.output_stride or config.model.max_tokens)
+    if data and whole and kind in ("labels", "numbers"):
+        step = Step(
+            "If small things count, try a finer map of the teacher, which keeps them apart.",
+            _command("train", *data, "--config.model.output_stride=8", f"--workdir={run.path}_finer"),
+        )
+        steps.append(step)
     if data and result.method == "fine_tune":
         steps.append(Step("Try other cuts and rates.", _command("sweep", *data, f"--workdir={run.path}_sweep")))
     elif data and result.method == "feature_extraction":
