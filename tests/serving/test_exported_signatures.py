@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tl_keras.errors import BackboneError
 from tl_keras.serving.exported_signatures import NETWORKS
@@ -44,3 +45,16 @@ def test_an_export_that_averages_over_other_views_does_not_answer_for_the_saved_
     facts.write_text(json.dumps({**json.loads(facts.read_text()), "test_time_augmentation": "mirror"}))
     with pytest.raises(BackboneError, match="whose test_time_augmentation is mirror; that of the SavedModel is none"):
         ServedModel(exported / "saved_model" / "1", name="it", runtime="openvino")
+
+
+@pytest.mark.parametrize("runtime", NETWORKS)
+def test_batches_of_many_sizes_are_not_traced_each(exported, runtime, caplog):
+    images = [(exported / "images" / f"{number}.png").read_bytes() for number in range(9)]
+    model = ServedModel(exported / "saved_model" / "1", name="it", runtime=runtime)
+    tf.get_logger().addHandler(caplog.handler)  # TensorFlow's logger passes nothing on
+    try:
+        for size in range(1, 10):
+            model.ask("serving_default", images[:size])
+    finally:
+        tf.get_logger().removeHandler(caplog.handler)
+    assert "retracing" not in caplog.text

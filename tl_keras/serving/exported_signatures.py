@@ -69,7 +69,7 @@ def exported_signatures(
         )
     network_of_a_thread = NETWORKS[runtime](version / FORMATS[runtime].file)
     prepare = tf.function(preprocess.in_graph(), input_signature=[tf.TensorSpec((None,), tf.string)], autograph=False)
-    answers = tf.function(lambda probabilities: task.answers(probabilities, class_names), autograph=False)
+    answers = tf.function(lambda outputs: task.answers(outputs, class_names), autograph=False, reduce_retracing=True)
     of_thread = threading.local()
 
     def answered(image_bytes: tf.Tensor) -> Mapping[str, np.ndarray]:
