@@ -192,7 +192,7 @@ def test_a_teacher_up_to_a_finer_map_has_the_weights_of_the_whole():
     part = keras.Model(whole.input, whole.get_layer("block_6_expand_relu").output)
     assert student.backbone.output_shape[1:3] == (8, 8)
     assert fingerprint(student.backbone) == fingerprint(part)
-    assert student.teacher.describe() == "MobileNetV2 with the embedded weights, up to its map of 8 pixels a position"
+    assert student.teacher.describe() == "MobileNetV2 with the embedded weights up to its map of 8 pixels a position"
     assert 0 < student.plan.first_trained(student.backbone) < len(student.backbone.layers)
 
 

@@ -65,7 +65,7 @@ class TeacherChoice:
             "none": "random weights",
             _PUBLISHED: "its weights",
         }
-        ends = f", up to its map of {self.output_stride} pixels a position" if self.output_stride else ""
+        ends = f" up to its map of {self.output_stride} pixels a position" if self.output_stride else ""
         return f"{self.spec.name} with {known.get(self.weights, f'weights from {self.weights}')}{ends}"
 
     @property

@@ -87,8 +87,20 @@ def test_the_commands_read_the_images_as_the_run_did():
 def test_a_finer_map_is_a_step_where_small_things_may_count(task, output_stride, offered):
     run = a_run()
     run.config.task, run.config.model.output_stride = task, output_stride
-    commands = [step.command for step in next_steps(run, [], in_memory=False)]
-    assert any("--config.model.output_stride=8" in command for command in commands) == offered
+    texts = [step.text for step in next_steps(run, [], in_memory=False)]
+    assert any("a finer map" in text for text in texts) == offered
+
+
+def test_commands_that_train_end_the_teacher_as_the_run_did():
+    run = a_run()
+    run.config.model.output_stride, run.config.model.pooling = 8, "max"
+    trained = [
+        step.command
+        for step in next_steps(run, [], in_memory=False)
+        if step.command.split()[2] in ("tl_keras.train", "tl_keras.sweep")
+    ]
+    assert len(trained) == 2
+    assert all("--config.model.output_stride=8 --config.model.pooling=max" in command for command in trained)
 
 
 def test_folds_are_no_step_where_the_score_is_known_well():

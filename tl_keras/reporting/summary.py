@@ -6,7 +6,7 @@ import dataclasses
 import shlex
 from typing import Any
 
-from tl_keras.config import DataConfig, TransferConfig
+from tl_keras.config import DataConfig, ModelConfig, TransferConfig
 from tl_keras.config.choices import label_kind_of
 from tl_keras.console import in_words
 from tl_keras.evaluation.folds import is_too_wide
@@ -71,6 +71,7 @@ def next_steps(run: FinishedRun, classes: list[dict[str, Any]], *, in_memory: bo
     """
     steps, config, result = [], run.config, run.result
     data = [] if in_memory else _data_flags(config)
+    as_trained = data and [*data, *_map_flags(config)]
     weak = sorted(
         (row for row in classes if row["examples"] and row["recall"] < _LOW_RECALL), key=lambda row: row["recall"]
     )
@@ -87,7 +88,7 @@ def next_steps(run: FinishedRun, classes: list[dict[str, Any]], *, in_memory: bo
         steps.append(Step(f"Look at images whose {labelled} likely wrong.", _command("inspect", *data)))
     if not result.folds and data and is_too_wide(run.interval):
         text = f"{run.images} {result.inputs} measure roughly: have each labelled one predicted by a model that has not seen it."
-        steps.append(Step(text, _command("train", *data, "--folds=5", f"--workdir={run.path}_folds")))
+        steps.append(Step(text, _command("train", *as_trained, "--folds=5", f"--workdir={run.path}_folds")))
     kind, whole = label_kind_of(config.task), not (config.model.output_stride or config.model.max_tokens)
     if data and whole and kind in ("labels", "numbers"):
         step = Step(
@@ -96,11 +97,11 @@ def next_steps(run: FinishedRun, classes: list[dict[str, Any]], *, in_memory: bo
         )
         steps.append(step)
     if data and result.method == "fine_tune":
-        steps.append(Step("Try other cuts and rates.", _command("sweep", *data, f"--workdir={run.path}_sweep")))
+        steps.append(Step("Try other cuts and rates.", _command("sweep", *as_trained, f"--workdir={run.path}_sweep")))
     elif data and result.method == "feature_extraction":
         step = Step(
             "Train the layers of the teacher too.",
-            _command("train", *data, "--method=fine_tune", f"--workdir={run.path}_tuned"),
+            _command("train", *as_trained, "--method=fine_tune", f"--workdir={run.path}_tuned"),
         )
         steps.append(step)
     if data and config.model.max_tokens == 0:
@@ -116,6 +117,13 @@ def _data_flags(config: TransferConfig) -> list[str]:
     }
     task = {} if config.task == "auto" else {"task": config.task}
     return [f"--{name}={value}" for name, value in {"data": config.data.source, **chosen, **task}.items()]
+
+
+def _map_flags(config: TransferConfig) -> list[str]:
+    """Returns the flags by which a command ends and pools the teacher as a run did."""
+    usual = ModelConfig()
+    names = [name for name in ("output_stride", "pooling") if getattr(config.model, name) != getattr(usual, name)]
+    return [f"--config.model.{name}={getattr(config.model, name)}" for name in names]
 
 
 def snippet(run: FinishedRun) -> str:
