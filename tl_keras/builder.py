@@ -69,7 +69,7 @@ class TeacherChoice:
         return f"{self.spec.name} with {known.get(self.weights, f'weights from {self.weights}')}{ends}"
 
     @property
-    def is_whole(self) -> bool:
+    def has_usual_features(self) -> bool:
         """Returns whether its features are made as in its original training: from the last map, by their average."""
         return not self.output_stride and self.pooling == "average"
 
@@ -255,7 +255,7 @@ def build_student(teacher: TeacherChoice, config: ModelConfig, *, num_classes: i
     logits = apply_head(
         features,
         pooling=config.pooling,
-        scaled=not teacher.is_whole,
+        scaled=not teacher.has_usual_features,
         head=config.head,
         num_classes=num_classes,
         head_units=config.head_units,
@@ -340,9 +340,9 @@ def load_top(teacher: TeacherChoice) -> list[np.ndarray] | None:
       BackboneError: The classifier's file is damaged.
     """
     spec = teacher.spec
-    if not isinstance(spec, BackboneSpec) or not (spec.classifies_pooled and teacher.is_whole):
+    if not teacher.has_usual_features or teacher.weights != "imagenet":
         return None
-    if teacher.weights != "imagenet":
+    if not isinstance(spec, BackboneSpec) or not spec.classifies_pooled:
         return None
     file = spec.default_weights.file_for(alpha=teacher.alpha, image_size=teacher.preprocess.image_size)
     if file.package:

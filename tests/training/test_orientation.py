@@ -84,3 +84,18 @@ def test_the_reasons_stay_with_the_run_and_are_on_its_page(a_run, tmp_path):
     assert [reason.partition(" in training")[0] for reason in reasons] == ["mirrored", "turned by quarters"]
     page = write_report(tmp_path / "run", source=source).read_text()
     assert all(reason.partition(": ")[0] in page for reason in reasons)
+
+
+@pytest.mark.parametrize(("name", "value"), [("output_stride", 8), ("pooling", "max")])
+def test_other_features_of_the_teacher_are_asked_again(a_run, monkeypatch, name, value):
+    asked = []
+    monkeypatch.setattr(
+        "tl_keras.training.orientation._measured", lambda config, images: asked.append(config) or ("on", "off", [])
+    )
+    (config, images), models = a_run(coloured_noise()), ModelCache()
+    for _ in range(2):
+        decide_orientation(config, images, models)
+    assert len(asked) == 1
+    setattr(config.model, name, value)
+    decide_orientation(config, images, models)
+    assert len(asked) == 2

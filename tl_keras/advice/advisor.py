@@ -179,7 +179,7 @@ def _shown_best(
     found = 0
     if len(candidates) == 1 and not model.output_stride:  # of several teachers some lack the map of another
         found, reason = best_map(candidates[0], dataclasses.replace(config, model=model), sample)
-        model = dataclasses.replace(model, output_stride=model.output_stride or found)
+        model = dataclasses.replace(model, output_stride=found)
         reasons += [reason] if reason else []
     return dataclasses.replace(config, model=model), tuple(reasons), bool(found)
 

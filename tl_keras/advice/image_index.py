@@ -12,14 +12,12 @@ import numpy as np
 from tl_keras.advice.candidates import preferred_candidate
 from tl_keras.advice.vectors import blocks
 from tl_keras.config import ModelConfig, TransferConfig
+from tl_keras.config.model_fields import OF_THE_FEATURES
 from tl_keras.data.base import FileSource, Source, require_images
 from tl_keras.data.inspection import Inspection, inspect_as
 from tl_keras.errors import DataError
 from tl_keras.search.index import VectorIndex, write_index
 from tl_keras.training.embedding import Embedder, Embeddings, embed, embedder_of_backbone, embedder_of_run
-
-# Fields of the config that decide a backbone's features.
-_OF_THE_NETWORK = ("backbone", "weights", "alpha", "image_size", "resize", "background", "significant_bits")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +88,7 @@ def write_images(images: IndexedImages, path: pathlib.Path, *, workdir: str, con
       WorkdirError: The place is not writable.
     """
     inspection, rows = images.inspection, images.indices
-    named = {name: getattr(config, name) for name in _OF_THE_NETWORK}
+    named = {name: getattr(config, name) for name in OF_THE_FEATURES}
     if pathlib.Path(config.backbone).is_file():
         named["backbone"] = str(pathlib.Path(config.backbone).resolve())
     about = {
@@ -123,7 +121,7 @@ def embedder_for(index: VectorIndex, *, workdir: str = "", backbone: str = "") -
       TransferError: It cannot be loaded.
     """
     made_with = {
-        name: value for name, value in index.about["made_with"].items() if name in (*_OF_THE_NETWORK, "workdir")
+        name: value for name, value in index.about["made_with"].items() if name in (*OF_THE_FEATURES, "workdir")
     }
     if workdir or backbone:
         made_with = {**made_with, "workdir": workdir, **({"backbone": backbone} if backbone else {})}

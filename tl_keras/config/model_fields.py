@@ -10,6 +10,12 @@ from tl_keras.config.parsing import parse_layers
 from tl_keras.locked import Locked
 from tl_keras.unfreeze import LANGUAGE, parse_unfreeze
 
+# Names of the options that decide the features of an image; the cut and the head do not.
+OF_THE_FEATURES = (
+    *("backbone", "weights", "alpha", "image_size", "resize", "background", "significant_bits"),
+    *("output_stride", "pooling"),
+)
+
 
 @dataclasses.dataclass
 class ModelConfig(Locked):

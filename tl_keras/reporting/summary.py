@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
+from collections.abc import Iterable
 from typing import Any
 
 from tl_keras.config import DataConfig, ModelConfig, TransferConfig
@@ -93,7 +94,7 @@ def next_steps(run: FinishedRun, classes: list[dict[str, Any]], *, in_memory: bo
     if data and whole and kind in ("labels", "numbers"):
         step = Step(
             "If small things count, try a finer map of the teacher, which keeps them apart.",
-            _command("train", *data, "--config.model.output_stride=8", f"--workdir={run.path}_finer"),
+            _command("train", *as_trained, "--config.model.output_stride=8", f"--workdir={run.path}_finer"),
         )
         steps.append(step)
     if data and result.method == "fine_tune":
@@ -111,19 +112,22 @@ def next_steps(run: FinishedRun, classes: list[dict[str, Any]], *, in_memory: bo
 
 def _data_flags(config: TransferConfig) -> list[str]:
     """Returns the flags by which a command reads the images of a run."""
-    usual = DataConfig()
-    chosen = {
-        name: getattr(config.data, name) for name in _READING if getattr(config.data, name) != getattr(usual, name)
-    }
+    chosen = _chosen(config.data, _READING)
     task = {} if config.task == "auto" else {"task": config.task}
     return [f"--{name}={value}" for name, value in {"data": config.data.source, **chosen, **task}.items()]
 
 
 def _map_flags(config: TransferConfig) -> list[str]:
     """Returns the flags by which a command ends and pools the teacher as a run did."""
-    usual = ModelConfig()
-    names = [name for name in ("output_stride", "pooling") if getattr(config.model, name) != getattr(usual, name)]
-    return [f"--config.model.{name}={getattr(config.model, name)}" for name in names]
+    return [
+        f"--config.model.{name}={value}" for name, value in _chosen(config.model, ("output_stride", "pooling")).items()
+    ]
+
+
+def _chosen(options: DataConfig | ModelConfig, names: Iterable[str]) -> dict[str, Any]:
+    """Returns those of some options that are not at their defaults."""
+    usual = type(options)()
+    return {name: value for name in names if (value := getattr(options, name)) != getattr(usual, name)}
 
 
 def snippet(run: FinishedRun) -> str:

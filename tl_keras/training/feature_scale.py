@@ -30,9 +30,9 @@ def scale_head(prepared: PreparedRun, phase: Phase, inputs: PhaseInputs) -> None
 
 def _pooled(prepared: PreparedRun, phase: Phase, inputs: PhaseInputs) -> Iterator[np.ndarray]:
     """Returns batches of what the head's first layer makes of plain training images."""
-    student, split = prepared.student, prepared.models.split(prepared.student, phase.plan)
+    frozen = prepared.models.split(
+        prepared.student, phase.plan
+    ).frozen  # up to the pooling, since the head trains alone
+    assert frozen is not None
     for batch, *_ in itertools.islice(inputs.training_batches(0, 1), _MOST_BATCHES):
-        if inputs.cached:
-            yield split.pooled(batch, training=False)[0]
-        else:
-            yield student.head[0](student.backbone(student.preprocess.normalize(batch), training=False))
+        yield batch if inputs.cached else frozen(batch, training=False)

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tl_keras.config import DataConfig, TransferConfig, from_json, to_json
 from tl_keras.config.choices import OnOffAuto
+from tl_keras.config.model_fields import OF_THE_FEATURES
 from tl_keras.data.mirroring import measure_mirroring
 from tl_keras.data.thumbnail_classifier import draw_thumbnails
 from tl_keras.data.turning import TURNS, measure_turning
@@ -17,9 +18,6 @@ from tl_keras.training.model_cache import ModelCache
 from tl_keras.training.run_images import RunImages
 
 _BATCH = 20
-
-# Options of the model that decide the features of an image; the cut and the head do not.
-_OF_TEACHER = ("backbone", "weights", "alpha", "image_size", "resize", "background", "significant_bits")
 
 
 def decide_orientation(config: TransferConfig, images: RunImages, models: ModelCache) -> tuple[DataConfig, list[str]]:
@@ -36,7 +34,7 @@ def decide_orientation(config: TransferConfig, images: RunImages, models: ModelC
     data = config.data
     if "auto" not in (data.horizontal_flip, data.quarter_turns):
         return data, []
-    teacher = tuple(getattr(config.model, name) for name in _OF_TEACHER)
+    teacher = tuple(getattr(config.model, name) for name in OF_THE_FEATURES)
     drawn_from = (images.inspection.data_hash, images.splits.train.tobytes(), config.seed)
     key = (*drawn_from, teacher, data.horizontal_flip, data.quarter_turns)
     flip, turns, reasons = models.once(("orientation", key), lambda: _measured(config, images))
