@@ -171,6 +171,15 @@ def test_the_real_weights_have_the_recorded_fingerprint(shared_data, name, alpha
     assert fingerprint(load_backbone(choice)) == recorded
 
 
+def test_a_size_without_weights_of_its_own_takes_those_of_224_pixels_without_a_warning(shared_data):
+    there, usual = (
+        load_backbone(choose_backbone(ModelConfig(backbone="MobileNetV2", alpha=0.35, image_size=size)))
+        for size in (256, 224)
+    )
+    assert there.input_shape == (None, 256, 256, 3)
+    assert fingerprint(there) == fingerprint(usual)
+
+
 def test_the_top_gives_the_answers_of_imagenets_network(shared_data):
     teacher = choose_backbone(ModelConfig(backbone="MobileNet", alpha=0.25, method="feature_extraction"))
     kernel, bias = load_top(teacher)

@@ -39,5 +39,5 @@ def test_the_first_labels_of_a_flat_folder(small_teacher, tmp_path):
     assert process.returncode == 0, process.stderr
     values = json.loads((tmp_path / "out" / "label_next.json").read_text())
     assert process.stdout.splitlines()[:5] == [case["image"] for case in values["chosen"]]
-    assert "No forecast: no run yet" in process.stdout
+    assert "No forecast: there is no run yet." in process.stdout
     assert '"names": ["cat", "dog"]' in (tmp_path / "out" / "label_next.html").read_text()

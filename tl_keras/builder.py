@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import re
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
@@ -388,4 +389,6 @@ def _construct(spec: BackboneSpec, teacher: TeacherChoice, *, weights: str | Non
     size = teacher.preprocess.image_size
     constructor = getattr(importlib.import_module(spec.constructor_package), spec.name)
     keywords = {"alpha": teacher.alpha} if len(spec.alphas) > 1 else {}
-    return constructor(include_top=False, weights=weights, input_shape=(size, size, 3), **keywords)
+    with warnings.catch_warnings():  # that the weights are those for 224 pixels: the fingerprint checks which they are
+        warnings.filterwarnings("ignore", message="`input_shape` is undefined or non-square")
+        return constructor(include_top=False, weights=weights, input_shape=(size, size, 3), **keywords)

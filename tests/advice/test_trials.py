@@ -67,12 +67,14 @@ def test_a_head_alone_trains_as_long_as_a_head_does(trial):
 
 
 OF_RATE, OF_VIEWS = "three times the rate", "no augmentation"
+OF_MAP = "the last map"
 OF_CUT = ["70% of the layers", "40% of the layers"]
 CHOSEN = {
-    "nothing": ({}, [OF_RATE, OF_VIEWS, *OF_CUT, "the head alone"]),
-    "the rate": ({"training.fine_tune_learning_rate_factor": 0.02}, [OF_VIEWS, *OF_CUT, "the head alone"]),
-    "the augmentation": ({"data.augmentation": "strong"}, [OF_RATE, *OF_CUT]),
-    "the cut": ({"model.unfreeze": "blocks:2"}, [OF_RATE, OF_VIEWS]),
+    "nothing": ({}, [OF_RATE, OF_VIEWS, *OF_CUT, "the head alone", OF_MAP]),
+    "the rate": ({"training.fine_tune_learning_rate_factor": 0.02}, [OF_VIEWS, *OF_CUT, "the head alone", OF_MAP]),
+    "the augmentation": ({"data.augmentation": "strong"}, [OF_RATE, *OF_CUT, OF_MAP]),
+    "the cut": ({"model.unfreeze": "blocks:2"}, [OF_RATE, OF_VIEWS, OF_MAP]),
+    "the map": ({"model.output_stride": 8}, [OF_RATE, OF_VIEWS, *OF_CUT, "the head alone"]),
 }
 
 

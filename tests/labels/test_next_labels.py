@@ -30,5 +30,5 @@ def test_its_json_counts_what_is_left_out(plan):
 
 def test_the_first_labels_are_chosen_by_coverage_alone(labelling):
     plan = plan_labels(resolve(copy.deepcopy(labelling.config)), count=6)
-    assert plan.forecast is None and "no run yet" in plan.forecast_on and plan.classes == ()
+    assert plan.forecast is None and "there is no run yet" in plan.forecast_on and plan.classes == ()
     assert plan.guess(int(plan.chosen[0])) is None and "guess" not in plan.to_json()["chosen"][0]

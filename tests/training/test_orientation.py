@@ -51,6 +51,17 @@ def test_images_with_an_upright_are_not_turned(a_run):
     assert [reason.partition(" in training")[0] for reason in reasons] == ["mirrored", "not turned"]
 
 
+def test_the_teacher_tells_whether_grey_grains_may_be_mirrored(a_run):
+    random, labels = np.random.default_rng(0), np.arange(120) % 2
+    grains = (
+        random.normal(0, 1, (120, 64, 64, 1)) * np.where(labels, 60, 15)[:, None, None, None]
+    )  # of equal thumbnails
+    source = ArraySource(np.repeat((128 + grains).clip(0, 255).astype(np.uint8), 3, axis=-1), labels)
+    data, reasons = decide_orientation(*a_run(source), ModelCache())
+    assert data.horizontal_flip == "on"
+    assert reasons[0].startswith("mirrored in training: a linear classifier of the teacher's features is right on ")
+
+
 def test_what_is_chosen_is_not_measured(a_run):
     config, images = a_run(coloured_noise(), horizontal_flip="off", quarter_turns="off")
     images = dataclasses.replace(images, source=None)

@@ -16,9 +16,7 @@ from tl_keras.advice.recommendation import Option, Recommendation, ranked, recom
 from tl_keras.advice.teacher_scores import Sample, TeacherScores, draw_sample, score_teacher
 from tl_keras.advice.time_estimate import TimeEstimate, estimate_time
 from tl_keras.advice.trials import (
-    OF_THE_LAST_MAP,
     TIME_IN_RUNS,
-    Recipe,
     measure_recipes,
     recipes_for,
     those_that_differ,
@@ -129,16 +127,16 @@ def advise(
     sample = draw_sample(config, models)
     say_once((*sample.source.notes, *sample.inspection.findings), sample.inspection, models)
     is_text = sample.source.noun == "text"
-    config, reasons, with_other_map = (config, (), False) if is_text else _shown_best(candidates, config, sample)
+    shown, reasons = (config, ()) if is_text else _shown_best(candidates, config, sample)
     chooses_cut = method in (None, "fine_tune")  # else shallower features cost time alone
     teacher_scores: list[TeacherScores] = []
     for candidate in candidates:
         if teacher_scores and 0 < budget_seconds * _FOR_ADVICE < time.perf_counter() - began:
             break
-        teacher_scores.append(score_teacher(candidate, config, sample, every_depth=chooses_cut))
+        teacher_scores.append(score_teacher(candidate, shown, sample, every_depth=chooses_cut))
         say(f"scored {candidate.name} in {teacher_scores[-1].seconds:.0f} s")
     options = ranked(teacher_scores, method)
-    recommendations = [recommend(option, options, config, sample) for option in options]
+    recommendations = [recommend(option, options, shown, sample) for option in options]
     recommendation, estimate = recommendations[0], None
     too_long: tuple[tuple[Option, float], ...] = ()
     if measure_time or budget_seconds:
@@ -149,10 +147,7 @@ def advise(
     if try_recipes and not is_text and recommendation.option.method == "fine_tune":
         left = budget_seconds - (time.perf_counter() - began) if budget_seconds else math.inf
         seconds = estimate.seconds if estimate else None
-        others = (OF_THE_LAST_MAP,) if with_other_map else ()
-        recommendation = _with_best_recipe(
-            recommendation, config, sample, models, others=others, seconds=seconds, left=left
-        )
+        recommendation = _with_best_recipe(recommendation, config, sample, models, seconds=seconds, left=left)
     return Advice(
         teacher_scores=tuple(teacher_scores),
         skipped=tuple(candidates[len(teacher_scores) :]),
@@ -169,19 +164,18 @@ def advise(
 
 def _shown_best(
     candidates: Sequence[Candidate], config: TransferConfig, sample: Sample
-) -> tuple[TransferConfig, tuple[str, ...], bool]:
-    """Returns the config with view and map where they are left open, the reasons, and whether the map is another than the last."""
+) -> tuple[TransferConfig, tuple[str, ...]]:
+    """Returns the config with view and map where they are left open, and the reasons."""
     model, reasons = config.model, list[str]()
     if model.resize in ("", "auto"):
         resize, reason = best_view(candidates[0], config, sample)
         model = dataclasses.replace(model, resize=resize)
         reasons.append(reason)
-    found = 0
     if len(candidates) == 1 and not model.output_stride:  # of several teachers some lack the map of another
-        found, reason = best_map(candidates[0], dataclasses.replace(config, model=model), sample)
-        model = dataclasses.replace(model, output_stride=found)
+        output_stride, reason = best_map(candidates[0], dataclasses.replace(config, model=model), sample)
+        model = dataclasses.replace(model, output_stride=output_stride)
         reasons += [reason] if reason else []
-    return dataclasses.replace(config, model=model), tuple(reasons), bool(found)
+    return dataclasses.replace(config, model=model), tuple(reasons)
 
 
 def _require_advisable(config: TransferConfig, candidates: Sequence[Candidate]) -> None:
@@ -221,7 +215,6 @@ def _with_best_recipe(
     sample: Sample,
     models: ModelCache,
     *,
-    others: tuple[Recipe, ...],
     seconds: float | None,
     left: float,
 ) -> Recommendation:
@@ -232,7 +225,6 @@ def _with_best_recipe(
       config: The user's config.
       sample: Sample of the images.
       models: Cache of networks and traced steps, which the run may use after the trials.
-      others: Further recipes.
       seconds: Time of the run; None if it was not estimated.
       left: Seconds of the budget that are left for trials and run.
     """
@@ -240,7 +232,7 @@ def _with_best_recipe(
     of_run.data.augmentation = config.data.augmentation or of_run.data.augmentation
     of_run.training.epochs = config.training.epochs or of_run.training.epochs
     of_run.training.head_epochs = config.training.head_epochs or of_run.training.head_epochs
-    recipes = those_that_differ((*recipes_for(config), *others), of_run)
+    recipes = those_that_differ(recipes_for(config), of_run)
     if (seconds or 0.0) * (1 + TIME_IN_RUNS) > left:
         return recommendation.with_reason("recipe: the usual one, because the budget leaves no time to try others")
     if len(recipes) == 1:

@@ -83,7 +83,6 @@ def with_advised_method(
             return decided
         choose_cut(decided.model, as_begun.model.unfreeze)
         decided.model.method, decided.model.resize = as_begun.model.method, as_begun.model.resize
-        decided.model.output_stride = as_begun.model.output_stride
         return _with_recipe_of(as_begun, decided)
     noun = noun_of(config.data.source, SourceOptions.of(config))
     advice = advise(
@@ -115,7 +114,6 @@ def with_advised_method(
     if not choose_method:
         return decided
     choose_cut(decided.model, recommendation.config.model.unfreeze)
-    decided.model.output_stride = recommendation.config.model.output_stride
     return _with_recipe_of(recommendation.config, decided)
 
 

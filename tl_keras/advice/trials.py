@@ -75,10 +75,9 @@ _RECIPES = (
     Recipe("70% of the layers", {"model.unfreeze": "fraction:0.7"}),
     Recipe("40% of the layers", {"model.unfreeze": "fraction:0.4"}),
     Recipe("the head alone", {"model.unfreeze": "none", "data.augmentation": "none"}),
+    # Where frozen features chose another map: layers that train may make more of this one.
+    Recipe("the last map", {"model.output_stride": 0}),
 )
-
-# Beside another map, which was chosen by frozen features: layers that train may make more of the last one.
-OF_THE_LAST_MAP = Recipe("the last map", {"model.output_stride": 0})
 
 
 def recipes_for(config: TransferConfig) -> tuple[Recipe, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 
@@ -11,10 +12,13 @@ from tl_keras.data.thumbnail_classifier import Thumbnails, error_of_chance, righ
 _STANDARD_ERRORS = 2.0
 _STANDARD_ERRORS_GREYSCALE = 1.0  # writing and X-rays are greyscale, so in doubt they are not mirrored
 
+# Images that a teacher is asked about, plain and mirrored, where thumbnails cannot tell; as many as of turned ones.
+_MOST_IMAGES = 120
+
 
 @dataclasses.dataclass(frozen=True)
 class MirrorTest:
-    """The results of a linear classifier on thumbnails that it was not fitted to, plain and mirrored.
+    """The results of a linear classifier on images that it was not fitted to, plain and mirrored.
 
     Attributes:
       images: Number of images.
@@ -24,6 +28,7 @@ class MirrorTest:
       broken: Number of images that are right unchanged and wrong mirrored.
       mended: Number of images that are wrong unchanged and right mirrored.
       greyscale: Whether no image has a colour.
+      inputs: Inputs of the classifier, in words.
     """
 
     images: int
@@ -33,6 +38,7 @@ class MirrorTest:
     broken: int
     mended: int
     greyscale: bool
+    inputs: str = "thumbnails"
 
     @property
     def harmful(self) -> bool:
@@ -47,13 +53,13 @@ class MirrorTest:
 
     @property
     def allowed(self) -> bool:
-        """Returns whether training may mirror; if thumbnails cannot tell, colour images are mirrored, as is usual for photos."""
+        """Returns whether training may mirror; if nothing can tell, colour images are mirrored, as is usual for photos."""
         return not self.harmful and (self.conclusive or not self.greyscale)
 
     def describe(self) -> str:
         """Returns the choice and its reason in a sentence."""
         figures = (
-            f"a linear classifier of thumbnails is right on {self.plain:.0%} of {self.images} images, "
+            f"a linear classifier of {self.inputs} is right on {self.plain:.0%} of {self.images} images, "
             f"of the same mirrored on {self.mirrored:.0%}"
         )
         if self.harmful:
@@ -61,20 +67,34 @@ class MirrorTest:
         if self.conclusive:
             return f"mirrored in training: {figures}"
         kind = "greyscale images are not" if self.greyscale else "colour images are"
-        return f"{kind} mirrored in training: thumbnails cannot tell whether that changes what they show"
+        return f"{kind} mirrored in training: {self.inputs} cannot tell whether that changes what they show"
 
 
-def measure_mirroring(thumbnails: Thumbnails) -> MirrorTest:
+def measure_mirroring(
+    thumbnails: Thumbnails, features_of_mirrored: Callable[[np.ndarray], np.ndarray] | None = None
+) -> MirrorTest:
     """Measures the effect of mirroring on the class of images that the classifier was not fitted to.
 
     Args:
       thumbnails: Thumbnails of training images.
+      features_of_mirrored: Function from images of the source, int64 (k,), to a teacher's features of them, plain and mirrored,
+        float32 (2, k, d), which is asked if thumbnails do not tell the classes apart. None leaves it at thumbnails.
 
     Returns:
       The counts and accuracies.
     """
     pixels, labels = thumbnails.pixels, thumbnails.labels
-    right, right_mirrored = right_out_of_fold([(pixels, labels)], [(pixels, labels), (pixels[:, :, ::-1], labels)])
+    greyscale = bool(np.ptp(pixels, axis=-1).max() < 1e-3)
+    by_thumbnails = _compared(pixels, pixels[:, :, ::-1], labels, greyscale, "thumbnails")
+    if by_thumbnails.conclusive or features_of_mirrored is None:
+        return by_thumbnails
+    asked = np.arange(min(len(labels), _MOST_IMAGES))
+    plain, mirrored = features_of_mirrored(thumbnails.drawn[asked])
+    return _compared(plain, mirrored, labels[asked], greyscale, "the teacher's features")
+
+
+def _compared(plain: np.ndarray, mirrored: np.ndarray, labels: np.ndarray, greyscale: bool, inputs: str) -> MirrorTest:
+    right, right_mirrored = right_out_of_fold([(plain, labels)], [(plain, labels), (mirrored, labels)])
     return MirrorTest(
         images=len(labels),
         chance=float(np.bincount(labels).max() / len(labels)),
@@ -82,5 +102,6 @@ def measure_mirroring(thumbnails: Thumbnails) -> MirrorTest:
         mirrored=float(right_mirrored.mean()),
         broken=int(np.sum(right & ~right_mirrored)),
         mended=int(np.sum(~right & right_mirrored)),
-        greyscale=bool(np.ptp(pixels, axis=-1).max() < 1e-3),
+        greyscale=greyscale,
+        inputs=inputs,
     )

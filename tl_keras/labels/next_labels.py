@@ -128,7 +128,7 @@ def plan_labels(config: TransferConfig, *, workdir: str | os.PathLike[str] = "",
             seed=config.seed,
         )
     ]
-    found, on = None, "no run yet: label these, train, and the next call forecasts what more labels bring"
+    found, on = None, "there is no run yet. Label these and train; the next call forecasts what more labels bring"
     if gathered.labelled:
         found, on = _forecast(gathered, workdir, inside, more=len(chosen), config=config)
     return LabelPlan(

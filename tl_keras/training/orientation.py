@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -13,11 +15,16 @@ from tl_keras.config.model_fields import OF_THE_FEATURES
 from tl_keras.data.mirroring import measure_mirroring
 from tl_keras.data.thumbnail_classifier import draw_thumbnails
 from tl_keras.data.turning import TURNS, measure_turning
-from tl_keras.training.embedding import embedder_of_backbone
+from tl_keras.training.embedding import Embedder, embedder_of_backbone
 from tl_keras.training.model_cache import ModelCache
 from tl_keras.training.run_images import RunImages
 
 _BATCH = 20
+
+# Images, float32 (n, height, width, 3), to as many changed ones.
+Change = Callable[[np.ndarray], np.ndarray]
+_PLAIN_AND_MIRRORED: tuple[Change, ...] = (np.asarray, lambda inputs: inputs[:, :, ::-1])
+_QUARTER_TURNS: tuple[Change, ...] = tuple(functools.partial(np.rot90, k=turn, axes=(1, 2)) for turn in range(TURNS))
 
 
 def decide_orientation(config: TransferConfig, images: RunImages, models: ModelCache) -> tuple[DataConfig, list[str]]:
@@ -51,28 +58,43 @@ def with_orientation(config: TransferConfig, decided: DataConfig) -> TransferCon
 def _measured(config: TransferConfig, images: RunImages) -> tuple[OnOffAuto, OnOffAuto, list[str]]:
     flip, turns, reasons = config.data.horizontal_flip, config.data.quarter_turns, list[str]()
     thumbnails = draw_thumbnails(images.source, images.splits.train, seed=config.seed)
+    features_of = _FeaturesOfVersions(config, images)
     if flip == "auto":
-        mirroring = measure_mirroring(thumbnails)
+        mirroring = measure_mirroring(thumbnails, lambda indices: features_of(indices, _PLAIN_AND_MIRRORED))
         flip = "on" if mirroring.allowed else "off"
         reasons.append(mirroring.describe())
     if turns == "auto":
-        turning = measure_turning(thumbnails, lambda indices: _features_of_turns(config, images, indices))
+        turning = measure_turning(thumbnails, lambda indices: features_of(indices, _QUARTER_TURNS))
         turns = "on" if turning.allowed else "off"
         reasons.append(turning.describe())
     return flip, turns, reasons
 
 
-def _features_of_turns(config: TransferConfig, images: RunImages, indices: np.ndarray) -> np.ndarray:
-    """Returns the teacher's features of images turned by 0 to 3 quarters, float32 (4, k, d), in their order."""
-    embedder = embedder_of_backbone(config.model)
-    preprocess, network = embedder.preprocess, embedder.cut.frozen
-    assert network is not None
+class _FeaturesOfVersions:
+    """The teacher's features of changed images; the teacher is loaded when it is asked first.
 
-    def prepared(element: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-        return element["index"], preprocess.evaluation_transform(preprocess.decode(element["image"]))
+    Args:
+      config: Resolved config of a run.
+      images: Its images.
+    """
 
-    found: dict[int, list[np.ndarray]] = {}
-    for batch, inputs in images.source.images(indices, then=prepared).batch(_BATCH).as_numpy_iterator():
-        turns = [network.predict_on_batch(np.rot90(inputs, turn, axes=(1, 2)).copy()) for turn in range(TURNS)]
-        found |= {int(index): [features[row] for features in turns] for row, index in enumerate(batch)}
-    return np.stack([found[int(index)] for index in indices], axis=1)
+    def __init__(self, config: TransferConfig, images: RunImages):
+        self._model, self._source = config.model, images.source
+
+    @functools.cached_property
+    def _embedder(self) -> Embedder:
+        return embedder_of_backbone(self._model)
+
+    def __call__(self, indices: np.ndarray, versions: Sequence[Change]) -> np.ndarray:
+        """Returns the features of each version of images, int64 (k,), float32 (versions, k, d), in their order."""
+        preprocess, network = self._embedder.preprocess, self._embedder.cut.frozen
+        assert network is not None
+
+        def prepared(element: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+            return element["index"], preprocess.evaluation_transform(preprocess.decode(element["image"]))
+
+        found: dict[int, list[np.ndarray]] = {}
+        for batch, inputs in self._source.images(indices, then=prepared).batch(_BATCH).as_numpy_iterator():
+            changed = [network.predict_on_batch(np.ascontiguousarray(version(inputs))) for version in versions]
+            found |= {int(index): [features[row] for features in changed] for row, index in enumerate(batch)}
+        return np.stack([found[int(index)] for index in indices], axis=1)
