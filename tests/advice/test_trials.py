@@ -86,6 +86,17 @@ def test_what_the_user_has_chosen_is_not_tried(chosen, open_to_trial):
     assert [recipe.name for recipe in recipes_for(config)] == ["the usual recipe", *open_to_trial]
 
 
+def test_each_recipe_says_what_it_decides():
+    assert [recipe.decides for recipe in recipes_for(TransferConfig())] == [
+        "",
+        "the rate of the teacher's layers",
+        "the augmentation",
+        *["the cut"] * 2,
+        "the cut, the augmentation",
+        "the map",
+    ]
+
+
 @pytest.mark.parametrize(
     ("task", "tried"),
     [

@@ -248,6 +248,8 @@ def _with_best_recipe(
     chosen = choose(measured)
     reason = describe_alternatives(measured, chosen, measured="fine-tuning one half of the images and asking the other")
     best = recipes[measured.index(chosen)]
+    if best.changes:
+        reason += f"; so this decides {best.decides}, whatever was said of it before"
     return recommendation.with_recipe(best.applied_to(recommendation.config), f"recipe: {reason}")
 
 

@@ -21,6 +21,7 @@ from tl_keras.advice.task_probe import TaskProbe
 from tl_keras.advice.teacher_scores import Sample
 from tl_keras.advice.transferability import Probe, draw
 from tl_keras.config import TransferConfig, choose_cut, from_json, resolve, to_json
+from tl_keras.config.model_fields import OF_THE_FEATURES
 from tl_keras.config.options import set_value, value_of
 from tl_keras.data.decoded import held_decoded
 from tl_keras.data.pipeline import evaluation_order
@@ -56,6 +57,11 @@ class Recipe:
     name: str
     changes: dict[str, Any]
 
+    @property
+    def decides(self) -> str:
+        """Returns what it decides, in words."""
+        return ", ".join(_IN_WORDS[name] for name in self.changes)
+
     def applied_to(self, config: TransferConfig) -> TransferConfig:
         """Returns a copy of a resolved config with the changes, and with what follows from them."""
         changed = from_json(to_json(config))
@@ -66,6 +72,13 @@ class Recipe:
             changed.training.epochs = changed.training.head_epochs
         return resolve(changed)
 
+
+_IN_WORDS = {
+    "training.fine_tune_learning_rate_factor": "the rate of the teacher's layers",
+    "data.augmentation": "the augmentation",
+    "model.unfreeze": "the cut",
+    "model.output_stride": "the map",
+}
 
 # The first is taken unless the images clearly speak for another; docs/recipe.md has what each gains and loses.
 _RECIPES = (
@@ -155,7 +168,7 @@ class _Halves:
         )
         self._images, self._drawn = dataclasses.replace(images, source=source), drawn
         self._half = fold_of_each(images, folds=2, seed=config.seed)
-        self._heads: dict[tuple[str, float, int, int], list[np.ndarray]] = {}
+        self._heads: dict[tuple[Any, ...], list[np.ndarray]] = {}
 
     def ask(self, recipe: Recipe, half: int) -> Probe | TaskProbe:
         """Returns the predictions of one half's images, by a model that a recipe has trained on the other half."""
@@ -179,7 +192,8 @@ class _Halves:
     def _train_head(self, prepared: PreparedRun, inputs: PhaseInputs, half: int) -> None:
         """Trains the head on the frozen teacher, once for all recipes that show the images alike and have the same rate for it."""
         config, plan = prepared.config, prepared.phases[0].plan
-        key = (config.data.augmentation, config.training.learning_rate, config.model.output_stride, half)
+        seen = (config.data.augmentation, *(getattr(config.model, name) for name in OF_THE_FEATURES))
+        key = (seen, config.training.learning_rate, half)
         variables = self._models.trained_variables(prepared.student, [plan])
         if key not in self._heads:
             train_unwatched(prepared, prepared.phases[0], inputs, Progress())
