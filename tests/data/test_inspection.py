@@ -201,6 +201,20 @@ def test_deep_greys_of_a_device_are_refused_with_their_count_until_the_user_says
     assert inspect(folder).decodable.all()
 
 
+@pytest.mark.parametrize("position", [0, 1, 2])
+def test_a_label_that_may_be_missing_is_a_finding_of_several_labels_too(position):
+    names = ["b", "c"]
+    names.insert(position, "none")
+    labels = np.zeros((20, 3), np.int64)
+    labels[::2, position] = labels[1::2, (position + 1) % 3] = labels[::3, (position + 2) % 3] = 1
+    images = np.random.default_rng(0).integers(0, 255, (20, 8, 8, 3), np.uint8)
+    findings = inspect_source(ArraySource(images, labels, class_names=names)).findings
+    assert any(
+        each.startswith("a label named none, as programs write a missing label, of 10 images, the first is")
+        for each in findings
+    )
+
+
 def test_classes_that_may_be_missing_labels_or_one_class_are_findings(folder):
     (folder / "cat").rename(folder / "nan")
     shutil.copytree(folder / "dog", folder / "Dog")

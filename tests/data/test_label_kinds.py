@@ -39,9 +39,22 @@ def test_a_declared_order_moves_the_labels():
     np.testing.assert_array_equal(labels, [2, 1, 1, 0])
 
 
+def test_numbers_in_names_tell_the_order():
+    names, labels = in_declared_order("s", ("stage 1", "stage 10", "stage 2"), CLASSES, "")
+    assert names == ("stage 1", "stage 2", "stage 10")
+    np.testing.assert_array_equal(labels, [0, 2, 2, 1])
+    with pytest.raises(DataError, match="which are no numbers"):
+        in_declared_order("s", ("stage 1", "phase 10", "stage 2"), CLASSES, "")
+
+
+def test_a_misspelt_class_of_an_order_is_pointed_out():
+    with pytest.raises(DataError, match=r"Received: Ant,bee,cat\. Did you mean ant.*\? Correct"):
+        in_declared_order("s", NAMES, CLASSES, "Ant,bee,cat")
+
+
 @pytest.mark.parametrize(
     ("declared", "message"),
-    [("ant,bee", "once in their order. Received: ant,bee"), ("", "which are no numbers.*--class_order=ant,bee,cat")],
+    [("ant,bee", "once in their order. Received: ant,bee"), ("", "which are no numbers.*--class_order='LOWEST")],
 )
 def test_an_order_that_is_not_told_is_asked_for(declared, message):
     with pytest.raises(DataError, match=message):

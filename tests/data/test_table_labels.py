@@ -36,6 +36,54 @@ def test_several_labels_are_read(text, names, rows):
     assert (read.names, read.rows) == (names, rows)
 
 
+def table_with(cells, column="labels"):
+    return Table(
+        "t.csv", ["image", column], [[str(row), cell] for row, cell in enumerate(cells)], range(2, 2 + len(cells)), ""
+    )
+
+
+def test_lists_as_pandas_writes_them_are_lists():
+    cells = ["['copper', 'open']", "[]", "", "[\"open\", 'a;b']"]
+    read = read_labels(table_with(cells), ["labels"], "labels", others=["image"])
+    assert read.names == ("a;b", "copper", "open")
+    assert read.rows == [[0, 1, 1], [0, 0, 0], [0, 0, 0], [1, 0, 1]]
+    assert "written as lists" in read.notes[0]
+    marks = read_labels(table_with(["[1, 0]", "[0, 1]"]), ["labels"], "labels", others=["image"])
+    assert marks.rows == [[1, 0], [0, 1]]
+    with pytest.raises(DataError, match=r"line 3: expected a list such as .* Received: \[x y\]\. Separate"):
+        read_labels(table_with(["['a', 'b']", "[x y]"]), ["labels"], "labels", others=["image"])
+
+
+def test_columns_that_look_like_labels_are_not_passed_over_in_silence():
+    table = table_of("image,x,typo,never,age,note\na,1,1,0,31,\nb,0,l,0,40,1\nc,1,0,0,22,fine\nd,0,1,0,1,ok")
+    read = read_labels(table, [], "labels", others=["image"])
+    assert read.names == ("x",)
+    assert read.notes[-1].startswith(
+        "columns that are not taken for labels: typo (line 3: l); never (no image has it); --col"
+    )
+
+
+COMMAS = {
+    "decimals": (["3,5", "1,340", "350"], [3.5, 1.34, 350]),
+    "decimals after zero": (["0,125", "0,340"], [0.125, 0.34]),
+    "thousands": (["350", "1,340", "1,700"], "line 3: expected numbers of one meaning.*Received: 1,340, whose comma"),
+    "millions": (["1,200,000", "1"], "line 2: expected numbers of one meaning"),
+    "thousands and decimals": (["1,340.50", "1"], "line 2: expected numbers of one meaning"),
+    "a decimal comma and a decimal point": (["1.5", "2,25"], "line 3: expected numbers of one meaning"),
+}
+
+
+@pytest.mark.parametrize(("cells", "expected"), COMMAS.values(), ids=COMMAS)
+def test_a_comma_is_a_decimal_one_or_refused(cells, expected):
+    table = table_with(cells, column="price")
+    if isinstance(expected, list):
+        read = read_labels(table, ["price"], "numbers", others=["image"])
+        assert [value for (value,) in read.rows] == expected
+        return
+    with pytest.raises(DataError, match=expected):
+        read_labels(table, ["price"], "numbers", others=["image"])
+
+
 def test_cells_that_say_nothing_are_counted():
     read = read_labels(table_of("image,x\na,1\nb,?\nc,0"), ["x"], "labels", others=["image"])
     assert "cells of labels that say nothing, and are masked: 1" in read.notes

@@ -64,8 +64,18 @@ def test_many_perfect_labels_are_surer_than_one():
     assert lows[0] < lows[1] < 1
 
 
-def test_a_label_that_every_image_has_is_in_no_doubt():
-    assert mean_average_precision_interval(*perfect(10, 0)) == (1, 1)
+def test_a_label_that_every_image_has_cannot_be_ranked():
+    labels, scores = np.concatenate([LABELS, np.ones((len(LABELS), 1), np.int64)], axis=1), np.c_[SCORES, SCORES[:, 0]]
+    assert average_precision(labels[:, -1], scores[:, -1]) is None
+    assert mean_average_precision(labels, scores) == mean_average_precision(LABELS, SCORES)
+    assert mean_average_precision_interval(labels, scores) == mean_average_precision_interval(LABELS, SCORES)
+    assert mean_average_precision_interval(*perfect(10, 0)) == (0, 1)
+    row = several_labels_metrics(labels, scores, np.full(4, 0.5), tuple("abcd"))["labels"][-1]
+    assert row["average_precision"] is row["interval"] is None
+
+
+def test_of_one_image_nothing_is_told():
+    assert mean_average_precision_interval(np.array([[1, 1, 0]]), np.array([[0.9, 0.8, 0.1]])) == (0, 1)
 
 
 def test_thresholds_make_the_largest_f1():

@@ -19,8 +19,15 @@ def test_the_interval_of_perfect_grades_has_a_width_that_images_narrow():
     assert low < bootstrap_interval(KAPPA, np.tile(PERFECT, (5, 1)), np.tile(GRADES, 5))[0] < 1
 
 
+@pytest.mark.parametrize("images", [1, 2, 4])
+def test_of_few_images_nothing_is_told(images):
+    low, high = bootstrap_interval(KAPPA, PERFECT[:images], GRADES[:images])
+    assert low <= 0
+    assert high == 1
+
+
 def test_of_equal_labels_nothing_is_in_doubt():
-    assert bootstrap_interval(KAPPA, PERFECT[:1], GRADES[:1]) == (0, 0)
+    assert bootstrap_interval(KAPPA, PERFECT[::3], GRADES[::3]) == (0, 0)
 
 
 def test_otherwise_it_is_the_percentiles_of_resamples():

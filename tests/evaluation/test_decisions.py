@@ -24,7 +24,8 @@ def test_what_is_asked_for_holds_on_other_images_on_average(name, part):
     held = []
     for seed in range(40):
         asked = {"min_precision": 0.0, "min_recall": 0.0, name: part}
-        threshold = choose_threshold(*drawn(200, seed), **asked)
+        threshold, reached = choose_threshold(*drawn(200, seed), **asked)
+        assert reached
         has, scores = drawn(2000, 1000 + seed)
         held.append(positive_metrics(has, scores >= threshold, scores)[name[4:]])
     assert part - 0.01 < np.mean(held) < part + 0.05
@@ -32,9 +33,16 @@ def test_what_is_asked_for_holds_on_other_images_on_average(name, part):
 
 def test_too_few_images_promise_nothing():
     has, scores = np.array([True, True, False]), np.array([0.9, 0.8, 0.1])
-    assert choose_threshold(has, scores, min_precision=0.95, min_recall=0.0) is None
-    assert choose_threshold(has, scores, min_precision=0.0, min_recall=0.99) == 0.8
-    assert choose_threshold(has, scores, min_precision=0.0, min_recall=0.0) == 0.5
+    assert choose_threshold(has, scores, min_precision=0.95, min_recall=0.0) == (0.9, False)
+    assert choose_threshold(has, scores, min_precision=0.0, min_recall=0.99) == (0.8, False)
+    assert choose_threshold(has, scores, min_precision=0.0, min_recall=0.0) == (0.5, True)
+    assert choose_threshold(~has[:2], scores[:2], min_precision=0.0, min_recall=0.9) == (0.8, False)
+
+
+@pytest.mark.parametrize(("positives", "reached"), [(8, False), (9, True)])
+def test_a_recall_of_nine_tenths_needs_nine_images(positives, reached):
+    scores = np.linspace(0.9, 0.5, positives)
+    assert choose_threshold(np.full(positives, True), scores, min_precision=0.0, min_recall=0.9) == (0.5, reached)
 
 
 def test_equal_scores_are_answered_alike():

@@ -58,3 +58,8 @@ def test_folds_are_advised_where_a_split_decides_nothing(images, advised):
     interval = accuracy_interval(0.7, images)
     said = advice_on_folds(interval, images=images, split="validation", score_name="accuracy")
     assert (f"{images} validation images" in said and "--folds=5" in said) == advised
+
+
+def test_an_interval_without_a_lower_end_is_put_in_words():
+    said = advice_on_folds((-26145.0, 1.0), images=2, split="test", score_name="R²")
+    assert said.startswith("2 test images tell next to nothing of the R²: --folds=5")

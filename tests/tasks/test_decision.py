@@ -61,7 +61,7 @@ def test_what_cannot_be_reached_is_said():
     logits, labels = np.float32(np.eye(3)), np.arange(3)
     task = SINGLE_LABEL.with_decision(DecisionConfig(positive="owl", min_precision=0.9), NAMES)
     task = task.with_predictions(logits, labels)
-    assert "no threshold gives what was asked for" in task.remarks(task.result_measures(logits, labels, NAMES))[-1]
+    assert "no threshold promises what was asked for" in task.remarks(task.result_measures(logits, labels, NAMES))[-1]
 
 
 @pytest.mark.parametrize(

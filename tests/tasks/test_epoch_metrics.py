@@ -21,6 +21,13 @@ def test_batch_by_batch_it_is_that_of_all_images():
     assert float(metric.result()) == 0
 
 
+def test_a_label_that_every_image_has_does_not_count():
+    targets = np.concatenate([TARGETS, np.ones((200, 1), np.float32)], axis=1)
+    metric = MeanAveragePrecision(4)
+    metric.update_state(targets, np.c_[LOGITS, LOGITS[:, 0]])
+    assert float(metric.result()) == pytest.approx(mean_average_precision(TARGETS.astype(np.int64), LOGITS), abs=0.01)
+
+
 def test_unknown_labels_and_images_without_weight_count_for_nothing():
     targets, weights = TARGETS.copy(), np.ones(200, np.float32)
     targets[:50, 0], weights[150:] = np.nan, 0

@@ -92,3 +92,15 @@ def test_answers_are_counted_by_label(fitted):
     task, logits, _ = fitted
     np.testing.assert_array_equal(task.count_answers(logits, 2), task.decide(logits).sum(axis=0))
     assert task.names_in({"labels": ["b", ""]}) == ["b"]
+
+
+def test_labels_that_the_mean_leaves_out_are_named():
+    labels = np.array([[1, 1, 0], [0, 1, 0], [1, 1, 0]])
+    task, scores = (
+        MultiLabel(count=3, thresholds=(0.5,) * 3),
+        np.float32([[0.9, 0.9, 0.1], [0.2, 0.8, 0.1], [0.7, 0.9, 0.2]]),
+    )
+    assert task.remarks(task.measures(scores, labels, ("a", "b", "c"))) == [
+        "the mean average precision is that of 1 of 3 labels: all measured images have, or all lack, b, c"
+    ]
+    assert task.remarks(task.measures(scores[:, :1], labels[:, :1], ("a",))) == []

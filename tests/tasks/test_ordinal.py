@@ -72,18 +72,44 @@ def test_the_metric_of_an_epoch_is_the_score():
     assert float(metric.result()) == pytest.approx(quadratic_weighted_kappa(LABELS, TASK.decide(LOGITS), 4), abs=1e-5)
 
 
-def test_a_temperature_mends_steps_that_are_too_sure():
+def too_sure():
+    """Returns logits that are three times too large, and the labels."""
     random = np.random.default_rng(1)
     logits = random.normal(0, 2, (2000, 2))
     goes_on = random.random((2000, 2)) < 1 / (1 + np.exp(-logits))
-    labels = np.where(goes_on[:, 0], 1 + goes_on[:, 1], 0)
-    calibration = Ordinal(3).calibrate(np.float32(3 * logits), labels)
-    assert 2.3 < calibration.temperature < 3.2
-    assert calibration.error[1] < calibration.error[0]
+    return np.float32(3 * logits), np.where(goes_on[:, 0], 1 + goes_on[:, 1], 0)
+
+
+def test_a_temperature_mends_steps_that_are_too_sure():
+    calibration = Ordinal(3).calibrate(*too_sure())
+    assert calibration.temperature == 1
+    assert calibration.error[1] < 0.5 * calibration.error[0]
+    assert calibration.negative_log_likelihood[1] < calibration.negative_log_likelihood[0]
+    assert 2.0 < Ordinal(3).with_predictions(*too_sure()).temperature < 3.2
+
+
+def test_the_score_is_that_of_the_answers_whatever_the_temperature():
+    logits, labels = too_sure()
+    task = Ordinal(3).with_predictions(logits, labels)
+    probabilities = task.probabilities(tf.constant(logits)).numpy()
+    np.testing.assert_array_equal(task.answers(tf.constant(probabilities), NAMES[:3])["grade"], task.decide(logits))
+    measures = task.measures(probabilities, labels, NAMES[:3])
+    assert measures["quadratic_weighted_kappa"] == task.score(logits, labels)
+
+
+def test_probabilities_at_a_temperature_are_accurate_where_a_step_is_nearly_sure():
+    logits = np.float32([[14.0, 17.0, -20.0], [80.0, 60.0, 3.0], [-90.0, 5.0, 1.0]])
+    wide, task = logits.astype(np.float64), Ordinal(4, temperature=3.0)
+    log_beyond = np.cumsum(-np.log1p(np.exp(-wide)), axis=1)
+    beyond = 1 / (1 + (-np.expm1(log_beyond) / np.exp(log_beyond)) ** (1 / 3))
+    expected = -np.diff(np.concatenate([np.ones((3, 1)), beyond, np.zeros((3, 1))], axis=1), axis=1)
+    np.testing.assert_allclose(task.probabilities(tf.constant(logits)).numpy(), expected, atol=2e-6)
 
 
 def test_what_was_found_goes_through_json():
-    assert Ordinal().with_facts(json.loads(json.dumps(TASK.facts()))) == TASK
+    task = TASK.with_predictions(LOGITS, LABELS)
+    assert Ordinal().with_facts(json.loads(json.dumps(task.facts()))) == task
+    assert Ordinal().with_facts({"classes": 4}) == TASK  # of a model of an earlier version
 
 
 def test_balanced_weights_have_mean_one_over_the_images():

@@ -331,11 +331,12 @@ def _one_colour_finding(source: Source, of_one_colour: np.ndarray) -> Iterable[s
 
 
 def _missing_label_findings(source: Source) -> Iterable[str]:
-    for name in as_missing(source.class_names):
-        indices = np.flatnonzero(source.labels == source.class_names.index(name))
+    members = source.labelling.members(source.labels, source.class_names)
+    what = "label" if source.labelling.kind == "labels" else "class"
+    for name in as_missing(name for name, indices in members.items() if len(indices)):
         yield (
-            f"a class named {name}, as programs write a missing label, of {number_of(len(indices), 'image')}, the first is "
-            f"{source.ids[int(indices[0])]}: leave these out where it is none"
+            f"a {what} named {name}, as programs write a missing label, of {number_of(len(members[name]), 'image')}, the first is "
+            f"{source.ids[int(members[name][0])]}: leave {'it' if what == 'label' else 'these'} out where it is none"
         )
 
 

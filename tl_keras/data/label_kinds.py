@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from tl_keras.config.choices import LabelKind
 from tl_keras.data.labelling import labelling_of, shown
-from tl_keras.errors import DataError
+from tl_keras.errors import DataError, nearest
 
 _KINDS: dict[LabelKind, str] = {
     "class": "one class",
@@ -64,7 +65,7 @@ def in_declared_order(
       name: Name of the source, for the message.
       class_names: Names of the classes.
       labels: int64 (n,).
-      declared: Names in their order, separated by commas; empty if they are numbers.
+      declared: Names in their order, separated by commas; empty if they are numbers, or tell one, such as `stage 2`.
 
     Raises:
       DataError: The order is not told, or names other classes.
@@ -73,16 +74,32 @@ def in_declared_order(
     if declared:
         order = tuple(part.strip() for part in declared.split(","))
         if sorted(order) != sorted(class_names):
+            unknown = next((each for each in order if each not in class_names), "")
+            meant = nearest(unknown, class_names) if unknown else ""
             raise DataError(
-                f"{name}: expected each of the classes {','.join(class_names)} once in their order. Received: {declared}. Correct "
-                "--class_order."
+                f"{name}: expected each of the classes {','.join(class_names)} once in their order. Received: {declared}. {meant}"
+                "Correct --class_order."
             )
     else:
-        try:
-            order = tuple(sorted(class_names, key=float))
-        except ValueError as error:
-            raise DataError(
-                f"{name}: expected classes that have an order. Received {shown(class_names)}, which are no "
-                f"numbers. Name them from the lowest to the highest: --class_order={','.join(class_names)}."
-            ) from error
+        order = tuple(sorted(class_names, key=_number_in(name, class_names)))
     return order, np.array([order.index(each) for each in class_names], np.int64)[labels]
+
+
+def _number_in(name: str, class_names: Sequence[str]) -> Callable[[str], float]:
+    """Returns a function from the name of a class to its number: `3`, or `stage 3` where the names differ in nothing else.
+
+    Raises:
+      DataError: The names hold no such numbers.
+    """
+    try:
+        numbers = {each: float(each) for each in class_names}
+    except ValueError:
+        parts = {each: re.fullmatch(r"(\D*)(\d+)(\D*)", each) for each in class_names}
+        around = {part and part.group(1, 3) for part in parts.values()}
+        if None in around or len(around) > 1:
+            raise DataError(
+                f"{name}: expected classes that have an order. Received {shown(class_names)}, which are no numbers. Name all of "
+                "them from the lowest to the highest: --class_order='LOWEST,...,HIGHEST'."
+            ) from None
+        numbers = {each: float(part.group(2)) for each, part in parts.items() if part}
+    return numbers.__getitem__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import math
 import re
@@ -52,13 +53,21 @@ def read_labels(table: Table, columns: Sequence[str], kind: LabelKind, *, others
         return _numbers(table, columns, others)
     if len(columns) == 1 and not _is_marked(table.column(columns[0])):
         return _listed(table, columns[0])
-    columns = columns or [name for name in table.columns if name not in set(others) and _is_marked(table.column(name))]
+    if columns:
+        return _marked(table, columns)
+    possible = [name for name in table.columns if name not in set(others)]
+    columns = [name for name in possible if _is_marked(table.column(name))]
     if not columns:
         raise DataError(
             f"{table.name}: expected a column labels, with the labels of an image separated by ';', or a column of 0 and 1 for "
             f"each label. Received {','.join(table.columns)}. Name the columns: --columns=label=COLUMN, or label=ONE+ANOTHER."
         )
-    return _marked(table, columns)
+    found = _marked(table, columns)
+    passed_over = [said for name in possible if name not in columns and (said := _hardly_marked(table, name))]
+    if not passed_over:
+        return found
+    note = f"columns that are not taken for labels: {'; '.join(passed_over)}; --columns=label=ONE+ANOTHER names the columns"
+    return dataclasses.replace(found, notes=(*found.notes, note))
 
 
 def label_columns(given: Mapping[str, str], columns: Sequence[str]) -> list[str]:
@@ -70,14 +79,32 @@ def label_columns(given: Mapping[str, str], columns: Sequence[str]) -> list[str]
 def _listed(table: Table, column: str) -> TableLabels:
     """Reads cells such as `cat;dog`; an empty cell is an image with none of the labels."""
     cells = table.column(column)
-    separator = _separator(cells)
-    found = [[part.strip() for part in cell.split(separator)] if separator else [cell] for cell in cells]
+    if any(cells) and all(cell[:1] in ("", "[") for cell in cells):  # as pandas writes a column of lists
+        found, said = _written_as_lists(table, column), "written as lists"
+    else:
+        separator = _separator(cells)
+        found = [[part.strip() for part in cell.split(separator)] if separator else [cell] for cell in cells]
+        said = f"separated by {separator!r}" if separator else "one in each row at most"
     if {len(parts) for parts in found} != {1} and all(part in _MARKS for parts in found for part in parts):
         return _in_cells(table, column, found)
     names = tuple(sorted({part for parts in found for part in parts if part}))
     rows = [[int(name in parts) for name in names] for parts in map(set, found)]
-    said = f"separated by {separator!r}" if separator else "one in each row at most"
     return TableLabels(names, rows, (column,), (f"labels from the column {column}, {said}: {', '.join(names[:20])}",))
+
+
+def _written_as_lists(table: Table, column: str) -> list[list[str]]:
+    """Reads cells such as `['cat', 'dog']`; an empty cell is an empty list."""
+    found = []
+    for line, cell in zip(table.lines, table.column(column), strict=True):
+        try:
+            parts = ast.literal_eval(cell) if cell else []
+        except (SyntaxError, ValueError) as error:
+            raise DataError(
+                f"{table.name} line {line}: expected a list such as ['cat', 'dog'] in the column {column}, as in other lines. "
+                f"Received: {cell:.80}. Separate the labels by ';' instead."
+            ) from error
+        found.append([str(part).strip() for part in parts])
+    return found
 
 
 def _in_cells(table: Table, column: str, found: Sequence[Sequence[str]]) -> TableLabels:
@@ -131,6 +158,18 @@ def _is_marked(cells: Sequence[str]) -> bool:
     return values <= _YES | _NO | _NOT_KNOWN and bool(values & _YES)
 
 
+def _hardly_marked(table: Table, column: str) -> str:
+    """Returns why a column is no label, if most of its cells say that it is one; otherwise an empty text."""
+    cells = [cell.lower() for cell in table.column(column)]
+    filled = [cell for cell in cells if cell]
+    odd = [cell for cell in filled if cell not in _YES | _NO | _NOT_KNOWN]
+    if not filled or 2 * len(odd) >= len(filled):
+        return ""
+    if not odd:
+        return f"{column} (no image has it)"
+    return f"{column} (line {table.lines[cells.index(odd[0])]}: {odd[0]:.40})"
+
+
 def _numbers(table: Table, columns: Sequence[str], others: Iterable[str]) -> TableLabels:
     if not columns:
         unused = [name for name in table.columns if name not in set(others)]
@@ -142,6 +181,7 @@ def _numbers(table: Table, columns: Sequence[str], others: Iterable[str]) -> Tab
         )
     read = []
     for name in columns:
+        _require_decimal_commas(table, name)
         values = []
         for line, cell in zip(table.lines, table.column(name), strict=True):
             value = _number(cell)
@@ -154,6 +194,18 @@ def _numbers(table: Table, columns: Sequence[str], others: Iterable[str]) -> Tab
         read.append(values)
     note = f"numbers from the column{'s' * (len(columns) > 1)} {', '.join(columns)}"
     return TableLabels(tuple(columns), [list(row) for row in zip(*read, strict=True)], tuple(columns), (note,))
+
+
+def _require_decimal_commas(table: Table, column: str) -> None:
+    """Raises a DataError if commas in a column may separate thousands, as in 1,340, and nothing tells that they do not."""
+    cells = table.column(column)
+    with_comma = [cell for cell in cells if "," in cell]
+    in_threes = all(re.fullmatch(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?", cell) for cell in with_comma)
+    if with_comma and (in_threes or any("." in cell for cell in cells)):
+        raise DataError(
+            f"{table.name} line {table.lines[cells.index(with_comma[0])]}: expected numbers of one meaning in the column {column}. "
+            f"Received: {with_comma[0]}, whose comma may separate thousands or decimals. Write numbers as 1340, or as 1.34."
+        )
 
 
 def _number(cell: str) -> float | None:

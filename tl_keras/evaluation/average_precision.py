@@ -27,14 +27,14 @@ def average_precision(labels: np.ndarray, scores: np.ndarray, weights: np.ndarra
       weights: Weights of the images, float (n,), 0 or more; None for equal ones.
 
     Returns:
-      The average precision, or None if no image has the label.
+      The average precision, or None if no image has the label, or none lacks it: then there is nothing to rank.
     """
     known = labels != UNKNOWN
     weights = np.ones(len(labels)) if weights is None else weights
     order = np.argsort(-scores[known], kind="stable")
     has, weight, score = (labels[known] == 1)[order], weights[known][order], scores[known][order]
     right, shown = np.cumsum(weight * has), np.cumsum(weight)
-    if not len(right) or right[-1] <= 0:
+    if not len(right) or not 0 < right[-1] < shown[-1]:
         return None
     # Of equal scores none comes before the others: all have the precision of the last.
     last = np.searchsorted(-score, -score, side="right") - 1
@@ -43,7 +43,7 @@ def average_precision(labels: np.ndarray, scores: np.ndarray, weights: np.ndarra
 
 
 def mean_average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
-    """Returns the mean of the average precisions of the labels that some image has, 0 to 1; 0 if there is none.
+    """Returns the mean of the average precisions of the labels that some images have and others lack, 0 to 1; 0 if there is none.
 
     Args:
       labels: int64 (n, labels), 1, 0 or -1.
@@ -63,7 +63,7 @@ class Resamples:
     the label the lower limit is about 1 - 3 / (n + 3), that of Wilson's interval of an accuracy of 1 (`accuracy_interval`).
 
     Attributes:
-      values: float64 (200, labels); not a number where no drawn image has the label.
+      values: float64 (200, labels); not a number where no drawn image has the label, or none lacks it.
       having: Number of drawn images that have each label, float64 (200, labels).
       known: Number of drawn images of which each label is known, float64 (200, labels).
     """
@@ -95,13 +95,14 @@ class Resamples:
 
     @property
     def _perfect(self) -> np.ndarray:
-        return np.all(np.isnan(self.values) | (self.values > 1 - 1e-12), axis=0)
+        unranked = np.isnan(self.values)
+        return ~unranked.all(axis=0) & np.all(unranked | (self.values > 1 - 1e-12), axis=0)
 
     def _with_one_more(self, drawn: np.ndarray) -> np.ndarray:
         """Returns the values as if another image that has the label came last, drawn so many times, int64 (200, labels)."""
         having = self.having + drawn
         precision_at_last = having / np.maximum(self.known + drawn, 1)
-        more = (np.nan_to_num(self.values) * self.having + drawn * precision_at_last) / np.maximum(having, 1)
+        more = (np.nan_to_num(self.values, nan=1.0) * self.having + drawn * precision_at_last) / np.maximum(having, 1)
         return np.where(self._perfect & (having > 0), more, self.values)
 
 
@@ -167,8 +168,8 @@ def several_labels_metrics(
     Returns:
       `examples`; `mean_average_precision`, with `mean_average_precision_interval` of 95%; `f1`, the mean over the labels that an
       image has or that were found; `exact`, the part of the images with all labels right; `calibration_error`; and `labels`, with
-      for each its `label`, `average_precision` and `interval` (None where no image has it), `precision`, `recall`, `f1`,
-      `threshold`, `examples` that have it, and `known`. All figures are 0 to 1.
+      for each its `label`, `average_precision` and `interval` (None where all images have it, or none), `precision`, `recall`,
+      `f1`, `threshold`, `examples` that have it, and `known`. All figures are 0 to 1.
     """
     rows: list[dict[str, Any]] = []
     resamples = Resamples.of(labels, scores)
@@ -181,7 +182,7 @@ def several_labels_metrics(
             {
                 "label": name,
                 "average_precision": average_precision(column, score),
-                "interval": _limits(resampled[:, number]) if shown else None,
+                "interval": _limits(resampled[:, number]) if 0 < shown < known.sum() else None,
                 "precision": right / guessed if guessed else None,
                 "recall": right / shown if shown else None,
                 "f1": 2 * right / (shown + guessed) if shown + guessed else None,

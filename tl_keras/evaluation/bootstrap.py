@@ -6,6 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+# Resamples of fewer images than these are too much alike to tell anything.
+_FEWEST = 5
+
 # More change the ends of an interval by less than their rounding.
 _RESAMPLES = 1000
 
@@ -16,7 +19,8 @@ def bootstrap_interval(
     """Returns the 95% interval of a score, by the bootstrap over images (Efron 1979, the percentile method).
 
     Where all resamples score the same, as those of perfect answers do, one image more is reckoned with, which is taken for one with
-    another label, and is drawn as often as any other: else the interval would have no width.
+    another label, and is drawn as often as any other: else the interval would have no width. Fewer than five images tell nothing:
+    the interval then goes up to 1, and down to 0 or below it.
 
     Args:
       score: Function from logits and labels to the score.
@@ -34,7 +38,7 @@ def bootstrap_interval(
             for drawn, image, other, count in zip(draws, answered, right, times, strict=True)
         ]
     low, high = np.quantile(scores, (0.025, 0.975))
-    return float(low), float(high)
+    return (float(low), float(high)) if len(labels) >= _FEWEST else (min(float(low), 0.0), 1.0)
 
 
 def _unlike(labels: np.ndarray, indices: np.ndarray, random: np.random.Generator) -> np.ndarray:

@@ -13,27 +13,32 @@ from tl_keras.evaluation.metrics import accuracy_interval
 _POINTS = 100
 
 
-def choose_threshold(has: np.ndarray, scores: np.ndarray, *, min_precision: float, min_recall: float) -> float | None:
-    """Returns the score from which on an image is taken for the positive class, 0 to 1; None if none gives what is asked for.
+def choose_threshold(
+    has: np.ndarray, scores: np.ndarray, *, min_precision: float, min_recall: float
+) -> tuple[float, bool]:
+    """Returns the score from which on an image is taken for the positive class, 0 to 1, and whether it gives what is asked for.
 
     For a precision it is the lowest score above which at most the allowed part of the answers is wrong, one wrong answer added,
     which keeps the promise for further images on average (Barber and Candès 2015, "knockoff+"). For a recall it is the score of
     the k-th lowest of the n positive images, k = floor((1 - recall) (n + 1)), below which a further one lies with a
-    probability of at most 1 - recall (Vovk et al. 2005); of too few, the lowest. Without either it has the largest F1.
+    probability of at most 1 - recall (Vovk et al. 2005). Of too few images for either, it is the nearest to what is asked for: the
+    highest score, or the lowest of a positive image. Without either it has the largest F1.
 
     Args:
       has: bool (n,), whether each image is of the class.
-      scores: float (n,), probabilities of the class.
+      scores: float (n,), probabilities of the class, n at least 1.
       min_precision: Precision asked for, 0 for none.
       min_recall: Recall asked for, 0 for none.
     """
     if min_recall:
         positive = np.sort(scores[has])
         rank = int(np.floor((1 - min_recall) * (len(positive) + 1) + 1e-9))
-        return float(positive[max(rank, 1) - 1]) if len(positive) else None
+        lowest = positive if len(positive) else np.sort(scores)
+        return float(lowest[max(rank, 1) - 1]), rank >= 1
     if min_precision:
-        return lowest_that_is_right(has, scores, part=min_precision)
-    return best_threshold(has, scores)
+        found = lowest_that_is_right(has, scores, part=min_precision)
+        return (float(scores.max()), False) if found is None else (found, True)
+    return best_threshold(has, scores), True
 
 
 def lowest_that_is_right(right: np.ndarray, scores: np.ndarray, *, part: float) -> float | None:

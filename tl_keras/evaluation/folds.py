@@ -13,6 +13,9 @@ from tl_keras.evaluation.metrics import accuracy_interval
 # choosing between differ by a few points. Wilson's interval is as wide at 80 images and an accuracy of 0.7.
 _WIDE = 0.1
 
+# Half width from which on a number would say too much; R² has no lower end.
+_TELLS_NOTHING = 0.5
+
 # Accuracy by which it is judged, before anything is trained, whether images are too few.
 _TYPICAL_ACCURACY = 0.7
 
@@ -114,7 +117,12 @@ def advice_on_folds(
     if not is_too_wide(interval):
         return ""
     half = (interval[1] - interval[0]) / 2
+    told = (
+        f"tell the {score_name} to ±{half:.2f} only"
+        if half < _TELLS_NOTHING
+        else f"tell next to nothing of the {score_name}"
+    )
     return (
-        f"{images} {split} {inputs} tell the {score_name} to ±{half:.2f} only: --folds=5, with another --workdir, measures it on "
+        f"{images} {split} {inputs} {told}: --folds=5, with another --workdir, measures it on "
         f"all labelled {inputs} and trains the final model on all of them"
     )

@@ -82,7 +82,8 @@ def evaluate_model(
     predictor = with_decision(load_predictor(model), decision)
     averaging = with_views(predictor, views)
     if options.task == "auto":
-        options = dataclasses.replace(options, task=predictor.task.name)
+        of_model = predictor.task.label_kind == "order" and not options.class_order  # then the order is the model's
+        options = dataclasses.replace(options, task="single_label" if of_model else predictor.task.name)
     source = open_source(source, options)
     declared = set(source.declared_splits.tolist()) - {""}
     split = split or ("test" if "test" in declared else "")

@@ -88,11 +88,10 @@ class Decision:
         chosen = dataclasses.replace(self, temperature=temperature)
         if self.positive is not None:
             has, scores = labels == self.positive, probabilities[:, self.positive]
-            threshold = choose_threshold(has, scores, min_precision=self.min_precision, min_recall=self.min_recall)
-            # Without one that is good enough, the most probable images alone are taken for the class.
-            chosen = dataclasses.replace(
-                chosen, threshold=float(scores.max()) if threshold is None else threshold, unreached=threshold is None
+            threshold, reached = choose_threshold(
+                has, scores, min_precision=self.min_precision, min_recall=self.min_recall
             )
+            chosen = dataclasses.replace(chosen, threshold=threshold, unreached=not reached)
         if self.min_accuracy:
             answers, _ = chosen.decide(probabilities)
             confidence = probabilities[np.arange(len(labels)), answers]
@@ -183,7 +182,7 @@ def decision_lines(measures: Mapping[str, Any]) -> list[str]:
         )
     if measures["unreached"]:
         lines.append(
-            "no threshold gives what was asked for on so few validation images; the strictest one is taken: give more images, or "
+            "no threshold promises what was asked for on so few validation images; the nearest one is taken: give more images, or "
             "ask for less"
         )
     return lines

@@ -11,7 +11,7 @@ _REACH, _STEPS = 12.0, 768
 
 
 class MeanAveragePrecision(keras.metrics.Metric):
-    """Mean of the average precisions of the labels that occur, from histograms of their logits, 0 to 1.
+    """Mean of the average precisions of the labels that occur and lack somewhere, from histograms of their logits, 0 to 1.
 
     Unlike Keras's `AUC`, it takes labels that are not known, whose target is not a number, and its histogram is as fine for
     rare labels as for frequent ones.
@@ -44,14 +44,14 @@ class MeanAveragePrecision(keras.metrics.Metric):
             sums.assign_add(ops.reshape(added, (self._labels, _STEPS)))
 
     def result(self) -> Any:
-        """Returns the mean over the labels that occurred; 0 if there was none."""
+        """Returns the mean over the labels that some images had and others lacked; 0 if there was none."""
         ops = keras.ops
         positive, negative = ops.flip(self._positive, axis=1), ops.flip(self._negative, axis=1)
         right, wrong = ops.cumsum(positive, axis=1), ops.cumsum(negative, axis=1)
         precision = right / ops.maximum(right + wrong, 1e-9)
         total = right[:, -1]
         each = ops.sum(precision * positive, axis=1) / ops.maximum(total, 1e-9)
-        occurs = ops.cast(total > 0, "float32")
+        occurs = ops.cast(ops.logical_and(total > 0, wrong[:, -1] > 0), "float32")
         return ops.sum(each * occurs) / ops.maximum(ops.sum(occurs), 1.0)
 
 

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tl_keras.config.choices import LabelKind, LossName
 from tl_keras.console import printable
+from tl_keras.data.labelling import shown
 from tl_keras.evaluation.average_precision import (
     UNKNOWN,
     calibration_error,
@@ -221,6 +222,16 @@ class MultiLabel(Task):
     ) -> dict[str, Any] | None:
         """Returns `several_labels_metrics`."""
         return self.measures(probabilities, labels, class_names)
+
+    def remarks(self, measures: Mapping[str, Any]) -> list[str]:
+        """Returns a sentence on labels that the mean average precision leaves out."""
+        left_out = [printable(row["label"]) for row in measures["labels"] if row["average_precision"] is None]
+        if not left_out:
+            return []
+        return [
+            f"the mean average precision is that of {len(measures['labels']) - len(left_out)} of {len(measures['labels'])} labels: "
+            f"all measured images have, or all lack, {shown(left_out)}"
+        ]
 
     def describe(self, measures: Mapping[str, Any]) -> list[str]:
         """Returns the mean average precision, and a table of the labels."""

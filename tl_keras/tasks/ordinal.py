@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import keras
 import numpy as np
 import tensorflow as tf
+from scipy.special import expit
 
 from tl_keras.config.choices import LabelKind
 from tl_keras.evaluation.calibration import (
@@ -43,9 +44,11 @@ class Ordinal(Task):
 
     Attributes:
       classes: Number of classes; 0 before `with_labels`.
+      temperature: Divisor of the log odds of going beyond each grade, which keeps the median; 1 before `with_predictions`.
     """
 
     classes: int = 0
+    temperature: float = 1.0
 
     name: ClassVar[str] = "ordinal"
     label_kind: ClassVar[LabelKind] = "order"
@@ -56,13 +59,17 @@ class Ordinal(Task):
         """Returns the task with the number of classes."""
         return dataclasses.replace(self, classes=int(labels.max()) + 1)
 
+    def with_predictions(self, logits: np.ndarray, labels: np.ndarray) -> Ordinal:
+        """Returns the task with its temperature."""
+        return dataclasses.replace(self, temperature=_temperature(_log_odds(logits), labels))
+
     def facts(self) -> dict[str, Any]:
-        """Returns the number of classes."""
-        return {"classes": self.classes}
+        """Returns the number of classes and the temperature."""
+        return {"classes": self.classes, "temperature": self.temperature}
 
     def with_facts(self, facts: dict[str, Any]) -> Ordinal:
-        """Returns the task with what `facts` returned."""
-        return Ordinal(int(facts["classes"]))
+        """Returns the task with what `facts` returned; of an earlier version it divided the logits, as it still does."""
+        return Ordinal(int(facts["classes"]), float(facts.get("temperature", 1.0)))
 
     def outputs(self, class_names: Sequence[str]) -> int:
         """Returns the number of steps from one class to the next."""
@@ -120,21 +127,30 @@ class Ordinal(Task):
         return keras.ops.sum(logits, axis=-1)
 
     def calibrate(self, logits: np.ndarray, labels: np.ndarray) -> Calibration:
-        """Returns the temperature of the steps, with what it does for images that it was not fitted to."""
-        before, after = _probabilities(_beyond(logits)), np.empty((len(logits), logits.shape[1] + 1))
+        """Returns the errors before and after a temperature fitted out of fold.
+
+        The temperature of the result is 1: `probabilities` applies that of the task.
+        """
+        odds = _log_odds(logits)
+        before, after = _probabilities(odds), np.empty((len(logits), logits.shape[1] + 1))
         for asked in folds_of(len(labels)):
-            temperature = _temperature(logits[~asked], labels[~asked])
-            after[asked] = _probabilities(_beyond(logits[asked] / temperature))
+            after[asked] = _probabilities(odds[asked] / _temperature(odds[~asked], labels[~asked]))
         return Calibration(
-            temperature=_temperature(logits, labels),
+            temperature=1.0,
             error=(expected_calibration_error(before, labels), expected_calibration_error(after, labels)),
             negative_log_likelihood=(mean_log_loss(before, labels), mean_log_loss(after, labels)),
             images=len(labels),
         )
 
     def probabilities(self, logits: tf.Tensor) -> tf.Tensor:
-        """Returns the probability of each class, float32 (batch, classes)."""
-        beyond = tf.exp(tf.cumsum(tf.math.log_sigmoid(logits), axis=-1))
+        """Returns the calibrated probability of each class, float32 (batch, classes)."""
+        log_beyond = tf.cumsum(tf.math.log_sigmoid(logits), axis=-1)
+        beyond = tf.exp(log_beyond)
+        if self.temperature != 1:
+            reached = tf.concat([tf.ones_like(beyond[:, :1]), beyond[:, :-1]], axis=-1)
+            not_beyond = tf.cumsum(reached * tf.sigmoid(-logits), axis=-1)  # 1 - beyond, without its rounding
+            odds = log_beyond - tf.math.log(tf.maximum(not_beyond, np.finfo(np.float32).tiny))
+            beyond = tf.sigmoid(odds / self.temperature)
         return tf.concat([1 - beyond[:, :1], beyond[:, :-1] - beyond[:, 1:], beyond[:, -1:]], axis=-1)
 
     def logits_of(self, answers: np.ndarray) -> np.ndarray:
@@ -191,25 +207,32 @@ class Ordinal(Task):
 
 def _beyond(logits: np.ndarray) -> np.ndarray:
     """Returns the probability that an image goes beyond each grade but the last, float64 (n, classes - 1)."""
-    return np.cumprod(1 / (1 + np.exp(-np.clip(logits.astype(np.float64), -60, 60))), axis=1)
+    return np.cumprod(expit(logits.astype(np.float64)), axis=1)
 
 
-def _probabilities(beyond: np.ndarray) -> np.ndarray:
-    ones = np.ones((len(beyond), 1))
-    return -np.diff(np.concatenate([ones, beyond, 0 * ones], axis=1), axis=1)
+def _log_odds(logits: np.ndarray) -> np.ndarray:
+    """Returns the log odds that an image goes beyond each grade but the last, float64 (n, classes - 1)."""
+    beyond = _beyond(logits)
+    reached = np.concatenate([np.ones((len(beyond), 1)), beyond[:, :-1]], axis=1)
+    not_beyond = np.cumsum(reached * expit(-logits.astype(np.float64)), axis=1)
+    smallest = np.finfo(np.float64).tiny
+    return np.log(np.maximum(beyond, smallest)) - np.log(np.maximum(not_beyond, smallest))
+
+
+def _probabilities(log_odds: np.ndarray) -> np.ndarray:
+    """Returns the probability of each class, float64 (n, classes), from `_log_odds`."""
+    ones = np.ones((len(log_odds), 1))
+    return -np.diff(np.concatenate([ones, expit(log_odds), 0 * ones], axis=1), axis=1)
 
 
 def _median(probabilities: np.ndarray) -> np.ndarray:
     return (np.cumsum(probabilities, axis=1)[:, :-1] < 0.5).sum(axis=1)
 
 
-def _temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Returns the temperature of all steps that the images have reached."""
-    steps = np.arange(logits.shape[1])
-    reached = labels[:, None] >= steps
-    goes_on = (labels[:, None] > steps)[reached]
-    chosen = logits[reached]
-    return fit_temperature(np.stack([np.zeros_like(chosen), chosen], axis=1), goes_on.astype(np.int64))
+def _temperature(log_odds: np.ndarray, labels: np.ndarray) -> float:
+    """Returns the temperature that makes it likely which images go beyond which grade."""
+    beyond = labels[:, None] > np.arange(log_odds.shape[1])
+    return fit_temperature(np.stack([0 * log_odds, log_odds], axis=-1).reshape(-1, 2), beyond.ravel().astype(np.int64))
 
 
 register_task(Ordinal())
