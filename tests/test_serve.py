@@ -1,9 +1,26 @@
 """Tests of tl_keras.serve, the command; `tests/serving/test_server.py` asks what it serves."""
 
+import socket
+
 import pytest
 from forked_commands import run_command
 
 pytest.importorskip("starlette", reason="pip install 'tl_keras[serve]'")
+
+
+def test_a_port_that_is_in_use_is_refused_before_the_model_is_read():
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        for more in ([], ["--workers=2"]):
+            process = run_command("serve", "--workdir=no_run", f"--port={port}", *more)
+            assert process.returncode == 2
+            last = process.stderr.splitlines()[-1]
+            assert last.startswith(
+                f"error: port: expected a free port of 127.0.0.1. Received: {port} (Address already in use)"
+            )
+            assert "answers" not in process.stderr + process.stdout
 
 
 @pytest.mark.parametrize(

@@ -81,8 +81,8 @@ def remove(path: pathlib.Path) -> None:
 
 
 @contextlib.contextmanager
-def writing(path: pathlib.Path) -> Iterator[None]:
-    """Turns a full disk or missing permission into a WorkdirError that names `path`."""
+def writing(path: pathlib.Path, *, option: str = "workdir") -> Iterator[None]:
+    """Turns a full disk, a missing folder or permission into a WorkdirError that names `path` and the option that chose it."""
     try:
         yield
     except Exception as error:  # OSError from Python and h5py, OpError from TensorFlow
@@ -90,12 +90,12 @@ def writing(path: pathlib.Path) -> Iterator[None]:
         text = str(error)
         if number in _NO_SPACE or "No space left on device" in text or any(f"errno = {n}" in text for n in _NO_SPACE):
             raise WorkdirError(
-                f"workdir: the disk is full while writing {path}. What was written before is kept; free some space and "
+                f"{option}: the disk is full while writing {path}. What was written before is kept; free some space and "
                 "run the same command again."
             ) from error
         if number in _NOT_ALLOWED:
             raise WorkdirError(
-                f"workdir: cannot write {path} ({os.strerror(number)}). Use another --workdir."
+                f"{option}: cannot write {path} ({os.strerror(number)}). Use another --{option}."
             ) from error
         raise
 

@@ -12,11 +12,13 @@ Serving takes the same directory: see docs/serving.md.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.util
 import math
 import pathlib
 import re
+import socket
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
@@ -47,7 +49,7 @@ _MAX_BODY = flags.DEFINE_float("max_body_mb", 10.0, "Largest size of a request, 
 _MAX_PIXELS = flags.DEFINE_integer(
     "max_pixels",
     DEFAULT_MAX_PIXELS,
-    "Largest image in megapixels, as sent and as resized; a million pixels take 16 to 35 MB.",
+    "Pixels of the largest image, as sent and as resized; a million take 16 to 35 MB.",
     lower_bound=1,
 )
 _TIMEOUT = flags.DEFINE_float("timeout_seconds", 10.0, "Time for a client to send its request.", 0.1)
@@ -104,9 +106,8 @@ def main(arguments: list[str]) -> int:
         index=pathlib.Path(_INDEX.value) if _INDEX.value else None,
         runtime=_RUNTIME.value,
     )
+    listening = _bound(_HOST.value, _PORT.value)  # before the model is read, which takes seconds
     options: dict[str, Any] = {
-        "host": _HOST.value,
-        "port": _PORT.value,
         "log_level": "error",  # a warning for each request that is none would let strangers fill the log
         "access_log": False,
         "proxy_headers": False,  # nothing asks who the client is
@@ -118,13 +119,34 @@ def main(arguments: list[str]) -> int:
         from tl_keras.serving.worker_processes import serve_in_processes
 
         say(f"http://{_HOST.value}:{_PORT.value}/ answers in {_WORKERS.value} processes; Ctrl-C stops them")
-        return serve_in_processes(application, _WORKERS.value, **options)
+        return serve_in_processes(application, _WORKERS.value, listening, **options)
     import uvicorn
 
-    served = application()
+    server = uvicorn.Server(uvicorn.Config(application(), **options))
     say(f"http://{_HOST.value}:{_PORT.value}/ answers; Ctrl-C stops it")
-    uvicorn.run(served, **options)
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run([listening])
     return 0
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """Returns a socket at an address that is free.
+
+    Raises:
+      ConfigError: It is not, or is none of this machine.
+    """
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of an earlier server may still be closing
+    try:
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        reason = error.strerror or str(error)
+        raise ConfigError(
+            f"port: expected a free port of {host}. Received: {port} ({reason}). Use another --port or --host."
+        ) from error
+    bound.set_inheritable(True)
+    return bound
 
 
 def _application(saved_model: pathlib.Path, limits: dict[str, Any], **keywords: Any) -> Starlette:

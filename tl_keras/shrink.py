@@ -58,6 +58,10 @@ def main(arguments: list[str]) -> None:
             "prune: expected --prune=PART with --pruned_workdir=NEW_DIRECTORY and without --formats, which are measured "
             "afterwards of that run."
         )
+    if _PRUNE_EPOCHS.value and not _PRUNE.value:
+        raise ConfigError(
+            "prune_epochs: expected --prune=PART beside it. Received: no --prune. Leave --prune_epochs out."
+        )
     command_line.require_tensorflow()
     if _PRUNED_WORKDIR.value:
         _prune(_WORKDIR.value, _PRUNED_WORKDIR.value)

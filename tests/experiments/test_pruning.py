@@ -64,7 +64,7 @@ def test_what_cannot_be_pruned_is_one_line(found, name, part, error, said):
 
 def test_what_loses_too_much_says_so():
     pruned = Pruned("accuracy", "test", (0.9, 0.85), (2_000_000, 1_000_000), (3.0, 2.0), 0.01, "small")
-    assert "loses too much, 0.0500 of 0.01: small" in describe_pruned(pruned)
+    assert "loses too much, 0.0500, where 0.01 is allowed: small" in describe_pruned(pruned)
     assert describe_pruned(dataclasses.replace(pruned, max_loss=0.05)).endswith("--workdir=small")
 
 
@@ -72,6 +72,7 @@ def test_what_loses_too_much_says_so():
     ("arguments", "said"),
     [
         (["--prune=0.3"], "--pruned_workdir=NEW_DIRECTORY"),
+        (["--prune_epochs=3"], "prune_epochs: expected --prune=PART beside it"),
         (["--prune=1.5", "--pruned_workdir=y"], "Received: 1.5"),
         (["--prune=0.3", "--pruned_workdir=y", "--formats=litert"], "without --formats"),
         (["--prune=0.3", "--pruned_workdir=y"], "x"),

@@ -279,7 +279,7 @@ def test_a_new_version_takes_over_without_an_error_and_a_damaged_one_once_it_is_
     async def watch():
         async with app.router.lifespan_context(app):
             assert (await asked(app, PREDICT, body=image(run, 0)))[0] == 401
-            assert (await asked(app, "/healthz"))[0] == 200
+            assert (await asked(app, "/healthz"))[0] == (await asked(app, "/"))[0] == 200
             (tmp_path / "3").mkdir()
             (tmp_path / "3" / "saved_model.pb").write_bytes(b"damaged")
             statuses = []
@@ -294,6 +294,18 @@ def test_a_new_version_takes_over_without_an_error_and_a_damaged_one_once_it_is_
             return statuses
 
     assert set(asyncio.run(watch())) == {200}
+
+
+def test_of_several_images_the_broken_one_is_named(run, server):
+    status, answer = ask(server[0], PREDICT, instances(image(run, 0), b"no image", image(run, 1)))
+    assert status == 400
+    assert json.loads(answer)["error"].startswith("image 2 of 3: expected a JPEG, PNG")
+
+
+def test_a_photo_that_is_none_is_refused_in_words(server):
+    status, answer = ask(server[0], PREDICT, b"no image")
+    assert status == 400
+    assert ", or the bytes of an image file. Received something else" in json.loads(answer)["error"]
 
 
 def test_a_small_file_of_sixty_megapixels_is_refused(server):

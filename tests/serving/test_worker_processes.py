@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("uvicorn", reason="pip install 'tl_keras[serve]'")
 
 SCRIPT = """
-import os, sys
+import os, socket, sys
 from tl_keras.errors import BackboneError
 from tl_keras.serving.server_counters import ServerCounters
 from tl_keras.serving.worker_processes import serve_in_processes
@@ -39,7 +39,11 @@ def fail():
 
 if __name__ == "__main__":
     made = {"make": make, "fail": fail}[sys.argv[1]]
-    sys.exit(serve_in_processes(made, 2, host="127.0.0.1", port=int(sys.argv[2]), log_level="error", lifespan="off"))
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind(("127.0.0.1", int(sys.argv[2])))
+    listening.set_inheritable(True)
+    sys.exit(serve_in_processes(made, 2, listening, log_level="error", lifespan="off"))
 """
 
 

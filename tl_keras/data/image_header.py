@@ -135,7 +135,7 @@ def _read_size(file: bytes) -> ImageSize:
         ):  # with it, what is whole has been converted before
             reason = f"in {kind}, which is read after {conversion.REMEDY}"
         raise ImageFileError(
-            f"image: expected a JPEG, PNG, BMP, GIF or WebP file. Received: a {kind} file. Convert it first.", reason
+            f"image: expected a JPEG, PNG, BMP, GIF or WebP file. Received: a file in {kind}. Convert it first.", reason
         )
     raise ImageFileError("image: expected a JPEG, PNG, BMP, GIF or WebP file. Received: another kind of file.")
 

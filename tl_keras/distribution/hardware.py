@@ -148,10 +148,10 @@ def resolve_hardware(strategy: str, *, replicas: int = 0, precision: str = "auto
         )
     resolvers: dict[str, Callable[[], Hardware]] = {
         "auto": lambda: _jax(0, "KERAS_BACKEND is jax") if backend == "jax" else _auto(),
-        "cpu": lambda: _cpu("the CPU was asked for"),
+        "cpu": lambda: _cpu("the strategy is cpu"),
         "gpu": _gpu,
         "mirrored": lambda: _mirrored(replicas),
-        "tpu": lambda: _tpu("the TPU was asked for"),
+        "tpu": lambda: _tpu("the strategy is tpu"),
         "multi_worker": _multi_worker,
         "jax": lambda: _jax(replicas, "JAX was asked for"),
     }

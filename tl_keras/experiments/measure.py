@@ -173,7 +173,7 @@ def open_run(workdir: str | os.PathLike[str], *, source: Source | None = None) -
         lacking = ", ".join(name for name in ("config.json", "splits.json") if not (run.path / name).exists())
         raise DataError(
             f"workdir: expected a run directory. Received: {run.path}, without {lacking}. Train first; where the file was removed, "
-            "the same command writes it again."
+            "the command that trained writes it again."
         )
     config = from_json(begun["config"])
     if source is None:

@@ -112,7 +112,11 @@ def describe_pruned(found: Pruned) -> str:
     ):
         lines.append(f"{name:<10}{measured:>22.4f}{parameters:>14,}{4e-6 * parameters:>11.2f}{taken:>14.1f}")
     lost = found.scores[0] - found.scores[1]
-    verdict = f"within {found.max_loss:g}" if found.meets else f"loses too much, {lost:.4f} of {found.max_loss:g}"
+    verdict = (
+        f"within {found.max_loss:g}"
+        if found.meets
+        else f"loses too much, {lost:.4f}, where {found.max_loss:g} is allowed"
+    )
     lines.append("(megabytes in float32; milliseconds for one image here, in TensorFlow)")
     lines.append(f"{verdict}: {found.workdir}")
     if found.meets:

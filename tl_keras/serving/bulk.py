@@ -159,7 +159,7 @@ def predict_to_file(
         **dataclasses.asdict(settings),
     }
     parts = Parts.of(out, len(inputs), settings.batch_size)
-    with writing(out):
+    with writing(out, option="out"):
         parts.begin(about)
         left = sum(len(parts.places(number)) for number in parts.missing())
         if left < len(inputs):

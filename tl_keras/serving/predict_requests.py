@@ -98,7 +98,10 @@ def _json_request(body: bytes, takes: str) -> PredictRequest:
         ]
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError, binascii.Error) as error:
         reason = f"{type(error).__name__}: {error}"
-        raise HTTPException(400, f"request: expected {expected}. Received something else ({reason[:200]}).") from error
+        or_a_file = "" if takes == "text" else ", or the bytes of an image file"
+        raise HTTPException(
+            400, f"request: expected {expected}{or_a_file}. Received something else ({reason[:200]})."
+        ) from error
     signature = request.get("signature_name", SIGNATURES[0])
     if signature not in SIGNATURES:
         raise HTTPException(

@@ -109,6 +109,21 @@ class ServedModel:
             )
         return max(size.pixels, resized), size.pixels * size.scans + resized
 
+    def sizes(self, images: Sequence[bytes], *, max_pixels: int) -> list[tuple[int, int]]:
+        """Returns `size` of each image of a request.
+
+        Raises:
+          DataError: One of them is refused; its place among several is said.
+        """
+        found = []
+        for position, image in enumerate(images, start=1):
+            try:
+                found.append(self.size(image, max_pixels=max_pixels))
+            except DataError as error:
+                which = f"image {position} of {len(images)}" if len(images) > 1 else "image"
+                raise DataError(str(error).replace("image", which, 1)) from error
+        return found
+
     def example(self) -> bytes:
         """Returns a text, or a photo of the size that the model takes, for measuring how fast it answers."""
         if self._preprocess is None:

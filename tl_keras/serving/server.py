@@ -335,7 +335,7 @@ class _Server:
         """Returns size and cost of each image, as `ServedModel.size` does."""
 
         def sizes() -> list[tuple[int, int]]:
-            return [self._model.size(image, max_pixels=self._limits.image_pixels) for image in images]
+            return self._model.sizes(images, max_pixels=self._limits.image_pixels)
 
         return sizes() if sum(map(len, images)) < _SHORT else await asyncio.to_thread(sizes)
 

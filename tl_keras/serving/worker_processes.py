@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import socket
 import sys
 import tempfile
 from collections.abc import Callable
@@ -37,7 +38,9 @@ class _Application:
             sys.exit(2)
 
 
-def serve_in_processes(make_application: Callable[[], Any], number: int, **options: Any) -> int:
+def serve_in_processes(
+    make_application: Callable[[], Any], number: int, listening: socket.socket, **options: Any
+) -> int:
     """Serves until it is stopped, and returns the exit status.
 
     The counters of all processes are added up where `/metrics` is asked (prometheus_client's multiprocess mode), and each computes
@@ -46,6 +49,7 @@ def serve_in_processes(make_application: Callable[[], Any], number: int, **optio
     Args:
       make_application: Function that makes the ASGI application in each process; it is sent there by pickle.
       number: Number of processes.
+      listening: Socket at the address.
       options: Options of `uvicorn.Config`.
     """
     failed = multiprocessing.get_context("spawn").Event()
@@ -59,5 +63,5 @@ def serve_in_processes(make_application: Callable[[], Any], number: int, **optio
             timeout_worker_healthcheck=_SECONDS_TO_ANSWER,
             **options,
         )
-        Multiprocess(config, [config.bind_socket()]).run()
+        Multiprocess(config, [listening]).run()
     return 2 if failed.is_set() else 0
