@@ -14,8 +14,9 @@ from tl_keras.training.phases import Phase
 _PASSES_A_STEP = 4.0
 
 # Measuring with the report, and each export in a process of its own, by the time that importing TensorFlow takes, which commands
-# measure; in a program, some seconds. Three quick starts on a busy machine took 0.9 to 3.6 and 1.0 to 5.4 times as long.
-_REPORT, _EXPORT, _IMPORT_SECONDS = 3.0, 3.0, 4.0
+# measure; in a program, some seconds. Of some thirty runs on a busy machine reports took 0.7 to 4.2 times as long, in the middle 1.3,
+# and exports 0.8 to 8.0, in the middle 3.0.
+_REPORT, _EXPORT, _IMPORT_SECONDS = 1.5, 3.0, 4.0
 
 
 @dataclasses.dataclass(frozen=True)
