@@ -3,9 +3,9 @@
     python -m benchmarks.questions FOLDER [--seeds=3] [--ways=feature_extraction,fine_tune,lora] [--out=FILE.json]
 
 All ways are trained by the command with its defaults, `lora` with rank 8; the test is TREC's own 500 questions. The rival is
-scikit-learn's TF-IDF with logistic regression at its best: words and pairs of words joined with sequences of two to five characters,
-the strength of the penalty chosen by three folds on the training and validation questions, on all of which it is then trained; it has
-no seed. The seed of ours draws the order, the head and the validation questions. FOLDER gets the runs.
+scikit-learn's TF-IDF with logistic regression at its best: words and pairs of words joined with sequences of two to five
+characters, the strength of the penalty chosen by three folds on the training and validation questions, on all of which it is then
+trained; it has no seed. The seed of ours draws the order, the head and the validation questions. FOLDER gets the runs.
 """
 
 from __future__ import annotations

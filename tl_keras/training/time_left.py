@@ -14,8 +14,8 @@ from tl_keras.training.phases import Phase
 _PASSES_A_STEP = 4.0
 
 # Measuring with the report, and each export in a process of its own, by the time that importing TensorFlow takes, which commands
-# measure; in a program, some seconds. Of some thirty runs on a busy machine reports took 0.7 to 4.2 times as long, in the middle 1.3,
-# and exports 0.8 to 8.0, in the middle 3.0.
+# measure; in a program, some seconds. Of some thirty runs on a busy machine reports took 0.7 to 4.2 times as long, half of them
+# less than 1.3, and exports 0.8 to 8.0, half of them less than 3.0.
 _REPORT, _EXPORT, _IMPORT_SECONDS = 1.5, 3.0, 4.0
 
 
