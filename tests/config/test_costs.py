@@ -11,6 +11,11 @@ def test_rows_and_columns_may_come_in_any_order(tmp_path):
     assert read_costs(tmp_path / "costs.csv", ("cat", "dog")) == ((0.0, 1.5), (7.0, 0.0))
 
 
+def test_a_spreadsheet_may_write_semicolons_and_decimal_commas(tmp_path):
+    (tmp_path / "costs.csv").write_text("right;dog;cat\ndog;0;7\ncat;1,5;0\n")
+    assert read_costs(tmp_path / "costs.csv", ("cat", "dog")) == ((0.0, 1.5), (7.0, 0.0))
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -105,6 +105,16 @@ REFUSED = {
         {},
         "line 4: expected one row for each image. Received images/a.jpg as y, and images/a, the same file, in line 2 as x",
     ),
+    "twice, with several labels": (
+        "path,r,s,t\nimages/a.jpg,1,0,?\nimages/b.jpg,0,0,1\nimages/a.jpg,0,0,0\n",
+        {"task": "multi_label"},
+        r"Received images/a.jpg as none of the labels, and images/a.jpg, the same file, in line 2 as r;t\?. Put all labels",
+    ),
+    "twice, with two numbers": (
+        "path,age\nimages/a.jpg,3\nimages/a.jpg,4\n",
+        {"task": "regression", "columns": "label=age"},
+        "images/a.jpg as 4, and images/a.jpg, the same file, in line 2 as 3. Keep one of them, or their mean",
+    ),
     "twice, spelled in two ways": ("id,label\nimages/a,x\n./other/../images/a.jpg,y\n", {}, "the same file, in line 2"),
     "twice, by a link": ("id,label\nimages/a,x\nlink.jpg,y\n", {}, "link.jpg as y, and images/a, the same file"),
     "in two splits": (

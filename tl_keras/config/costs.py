@@ -15,7 +15,8 @@ def read_costs(path: str | os.PathLike[str], class_names: Sequence[str]) -> tupl
     """Returns the cost of each answer, a row for each right class, both in the order of the classes.
 
     Args:
-      path: CSV file whose first row has the answers, after an empty cell, and whose other rows begin with the right class.
+      path: CSV file, of commas or semicolons, whose first row has the answers, after an empty cell, and whose other rows begin with
+        the right class.
       class_names: Names of the classes.
 
     Raises:
@@ -27,9 +28,10 @@ def read_costs(path: str | os.PathLike[str], class_names: Sequence[str]) -> tupl
         raise ConfigError(
             f"costs: expected a CSV file. Received: {path}, which cannot be read ({type(error).__name__})."
         ) from error
-    rows = [
-        [cell.strip() for cell in row] for row in csv.reader(text.splitlines()) if any(cell.strip() for cell in row)
-    ]
+    lines = text.splitlines()
+    semicolons = ";" in "".join(lines[:1]) and "," not in lines[0]  # as spreadsheets write where commas are decimal
+    read = csv.reader(lines, delimiter=";" if semicolons else ",")
+    rows = [[cell.strip() for cell in row] for row in read if any(cell.strip() for cell in row)]
     answers, rights = (rows[0][1:] if rows else []), [row[0] for row in rows[1:]]
     for what, names in (("columns", answers), ("rows", rights)):
         if sorted(names) != sorted(class_names):
@@ -43,7 +45,7 @@ def read_costs(path: str | os.PathLike[str], class_names: Sequence[str]) -> tupl
 
 def _cost(path: str | os.PathLike[str], right: str, row: dict[str, str], answer: str) -> float:
     try:
-        cost = float(row.get(answer, ""))
+        cost = float(row.get(answer, "").replace(",", "."))
     except ValueError:
         cost = math.nan
     if not math.isfinite(cost):

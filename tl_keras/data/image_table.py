@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from tl_keras.config.choices import LabelKind
 from tl_keras.data.groups import Groups
 from tl_keras.data.image_paths import find_images, folder_with, identity
 from tl_keras.data.one_hot import with_label_column
@@ -36,6 +37,17 @@ NAMES = {
 _IDS = ("imageid", "imgid", "photoid", "id")  # which a table of texts has as well
 # Number of different values up to which a column of another name is checked for splits.
 _MOST_SPLITS = 10
+
+# What to do where an image is in two rows that disagree.
+_ONE_CLASS = (
+    "Keep one of them; several labels of an image stand in one cell, separated by ';', with --task=multi_label."
+)
+_REMEDIES: dict[LabelKind, str] = {
+    "class": _ONE_CLASS,
+    "order": "Keep one of them.",
+    "labels": "Put all labels of an image into one row.",
+    "numbers": "Keep one of them, or their mean.",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +95,9 @@ def list_table(table: Table, options: SourceOptions) -> TableListing:
         more.append(f"rows that are to be left out: {len(ids) - len(kept)}")
     by_column = "group" in chosen and not options.group_by
     group_of = table.column(chosen["group"]) if by_column else [""] * len(ids)
-    kept, repeated = _first_rows(table, kept, ids, paths, _meanings(labels, splits, group_of, chosen.get("group", "")))
+    said = labels if not names else [_in_words(label, names, options.label_kind) for label in labels]
+    meanings = _meanings(said, splits, group_of, chosen.get("group", ""))
+    kept, repeated = _first_rows(table, kept, ids, paths, meanings, remedy=_REMEDIES[options.label_kind])
     more += [*renamed, *repeated]
     ids, paths, labels, splits = ([column[index] for index in kept] for column in (ids, paths, labels, splits))
     groups = None
@@ -251,17 +265,31 @@ def folder_of_images(table: Table, folders: Sequence[str]) -> str | None:
     return "" if folder_with(first, [table.folder]) else folder_with(first, folders)
 
 
-def _meanings(labels: Sequence[Any], splits: Sequence[str], groups: Sequence[str], column: str) -> list[str]:
+def _in_words(label: Sequence[float], names: Sequence[str], kind: LabelKind) -> str:
+    """Returns the names of the labels of an image, with a question mark those that are not known, or its numbers."""
+    if kind != "labels":
+        return " ".join(f"{value:g}" for value in label)
+    marks: dict[float, str] = {1: "", -1: "?"}
+    has = [f"{name}{marks[value]}" for name, value in zip(names, label, strict=True) if value in marks]
+    return ";".join(has) or "none of the labels"
+
+
+def _meanings(labels: Sequence[str], splits: Sequence[str], groups: Sequence[str], column: str) -> list[str]:
     """Returns what a table says of each image, such as "cat in test of patient 7"."""
-    said = [label if isinstance(label, str) else " ".join(f"{value:g}" for value in label) for label in labels]
     return [
         f"{label}{split and f' in {split}'}{group and f' of {column} {group}'}"
-        for label, split, group in zip(said, splits, groups, strict=True)
+        for label, split, group in zip(labels, splits, groups, strict=True)
     ]
 
 
 def _first_rows(
-    table: Table, kept: Sequence[int], ids: Sequence[str], paths: Sequence[str], meanings: Sequence[str]
+    table: Table,
+    kept: Sequence[int],
+    ids: Sequence[str],
+    paths: Sequence[str],
+    meanings: Sequence[str],
+    *,
+    remedy: str,
 ) -> tuple[list[int], list[str]]:
     """Returns the indices of the rows that are the first of their image, and a note on the others.
 
@@ -271,6 +299,7 @@ def _first_rows(
       ids: Names of the images in the table.
       paths: Paths of the images.
       meanings: Label, split and group of each image.
+      remedy: Words on what to do where two rows disagree.
 
     Raises:
       DataError: Two rows of one image disagree.
@@ -285,8 +314,7 @@ def _first_rows(
             raise DataError(
                 f"{table.name} line {table.lines[index]}: expected one row for each image. Received "
                 f"{ids[index]} as {meanings[index]}, "
-                f"and {ids[first]}, the same file, in line {table.lines[first]} as {meanings[first]}. Keep one of them; several "
-                "labels of an image stand in one cell, separated by ';', with --task=multi_label."
+                f"and {ids[first]}, the same file, in line {table.lines[first]} as {meanings[first]}. {remedy}"
             )
         repeated.append(index)
     if not repeated:
