@@ -9,6 +9,7 @@ import io
 import json
 import os
 import pathlib
+import re
 import shutil
 import socket
 import struct
@@ -391,6 +392,8 @@ def test_the_page_is_one_file_that_asks_for_nothing_from_elsewhere(server):
     assert status == 200
     assert b"/v1/models/digits:predict" in page
     assert b"http" not in page
+    functions = re.findall(rb"function (\w+)\(", page)
+    assert len(set(functions)) == len(functions) > 3  # of two of one name the later one is both
 
 
 def resident_megabytes(pid):
