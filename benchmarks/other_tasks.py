@@ -1,12 +1,13 @@
 """Several labels, numbers and grades against a plain Keras script, on the same images of the same splits.
 
     python -m benchmarks.other_tasks boards|cells|digits [--seeds=3] [--image_size=224] [--method=feature_extraction]
-        [--out=FILE.json] [--flags="more flags of tl_keras.train"]
+        [--backbone=MobileNetV2|EfficientNetLite0] [--out=FILE.json] [--flags="more flags of tl_keras.train"]
 
 Boards: six kinds of defect on 300 printed boards, whole batches of boards in one split. Cells: red cells counted on 364
 micrographs. Digits: scikit-learn's, 600 of them, as grades from 0 to 9. The script is what Keras's guide would write: a frozen
-MobileNetV2, images squashed, a sigmoid, linear (on standardised numbers) or softmax head, 20 epochs of Adam at 1e-3, threshold 0.5.
-It gets our training and validation images together to train on. Prints a line for each seed, and writes JSON.
+MobileNetV2, images squashed, a sigmoid, linear (on standardised numbers) or softmax head, 20 epochs of Adam at 1e-3, threshold
+0.5. It gets our training and validation images together to train on; EfficientNet-Lite0 has 224 pixels there, whatever ours has.
+Prints a line for each seed, and writes JSON.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -56,6 +59,7 @@ def ours(
     command += [f"--workdir={workdir}", f"--seed={seed}", f"--image_size={options.image_size}", "--export=none"]
     command += [
         f"--method={options.method}",
+        f"--backbone={options.backbone}",
         "--noreport",
         "--config.data.test_fraction=0.3",
         *shlex.split(options.flags),
@@ -78,7 +82,20 @@ def figures(name: str, measures: dict) -> dict[str, float]:
     }
 
 
-def plain_keras(name: str, table: pathlib.Path, workdir: pathlib.Path, seed: int, image_size: int) -> dict[str, float]:
+def plain_backbone(name: str, image_size: int) -> tuple[Any, Callable[[np.ndarray], np.ndarray]]:
+    """Returns a pre-trained network without its top, and its preprocessing of pixels from 0 to 255."""
+    import keras
+
+    if name == "EfficientNetLite0":  # which normalizes by itself
+        return keras.models.load_model(TEST_DATA / "teachers" / "efficientnet_lite0.keras"), np.asarray
+    shape = (image_size, image_size, 3)
+    network = keras.applications.MobileNetV2(include_top=False, weights="imagenet", input_shape=shape)
+    return network, keras.applications.mobilenet_v2.preprocess_input
+
+
+def plain_keras(
+    name: str, table: pathlib.Path, workdir: pathlib.Path, seed: int, *, image_size: int, backbone: str = "MobileNetV2"
+) -> dict[str, float]:
     """Trains the plain script on the images of a run, and returns its measures on the run's test images."""
     import keras
     import tensorflow as tf
@@ -97,12 +114,15 @@ def plain_keras(name: str, table: pathlib.Path, workdir: pathlib.Path, seed: int
         [places[image] for split in parts for image in splits[split]] for parts in (("train", "validation"), ("test",))
     )
 
+    base, preprocess = plain_backbone(backbone, image_size)
+    image_size = base.input_shape[1]
+
     def pixels(indices: list[int]) -> np.ndarray:
         decoded = (
             tf.image.resize(tf.io.decode_image(source.encoded_image(i), 3, expand_animations=False), [image_size] * 2)
             for i in indices
         )
-        return np.stack([keras.applications.mobilenet_v2.preprocess_input(image.numpy()) for image in decoded])
+        return np.stack([preprocess(image.numpy()) for image in decoded])
 
     labels = source.labels
     mean, deviation = labels[train].mean(axis=0), labels[train].std(axis=0)
@@ -112,9 +132,6 @@ def plain_keras(name: str, table: pathlib.Path, workdir: pathlib.Path, seed: int
         "digits": (len(source.class_names), "softmax", "sparse_categorical_crossentropy"),
     }[name]
     targets = (labels - mean) / deviation if name == "cells" else labels
-    base = keras.applications.MobileNetV2(
-        include_top=False, weights="imagenet", input_shape=(image_size, image_size, 3)
-    )
     base.trainable = False
     inputs = keras.Input((image_size, image_size, 3))
     x = keras.layers.GlobalAveragePooling2D()(base(inputs, training=False))
@@ -143,6 +160,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--image_size", type=int, default=224)
     parser.add_argument("--method", default="feature_extraction")
+    parser.add_argument("--backbone", default="MobileNetV2", choices=["MobileNetV2", "EfficientNetLite0"])
     parser.add_argument("--out", default="")
     parser.add_argument("--verbose", action="store_true")
     parser.add_argument("--ours_alone", action="store_true")
@@ -155,7 +173,9 @@ def main() -> None:
             workdir = pathlib.Path(folder) / f"run{seed}"
             row = {"seed": seed, "tl_keras": ours(options.set, table, workdir, seed, options)}
             if not options.ours_alone:
-                row["plain_keras"] = plain_keras(options.set, table, workdir, seed, options.image_size)
+                row["plain_keras"] = plain_keras(
+                    options.set, table, workdir, seed, image_size=options.image_size, backbone=options.backbone
+                )
             rows.append(row)
             print(json.dumps(row), flush=True)
     if options.out:
