@@ -297,6 +297,12 @@ def test_a_new_version_takes_over_without_an_error_and_a_damaged_one_once_it_is_
     assert set(asyncio.run(watch())) == {200}
 
 
+def test_predict_is_asked_by_post(server):
+    status, answer = ask(server[0], PREDICT)
+    assert status == 405
+    assert json.loads(answer)["error"] == "request: expected POST. Received: GET."
+
+
 def test_of_several_images_the_broken_one_is_named(run, server):
     status, answer = ask(server[0], PREDICT, instances(image(run, 0), b"no image", image(run, 1)))
     assert status == 400

@@ -378,6 +378,8 @@ class _Server:
     def _require_known(self, request: Request) -> None:
         known = str(self._model.number)
         name, version = request.path_params["name"], request.path_params.get("version", known)
+        if name.endswith(":predict") and request.method != "POST":
+            raise HTTPException(405, f"request: expected POST. Received: {request.method}.", {"Allow": "POST"})
         if (name, version) != (self._name, known):
             raise HTTPException(
                 404,
