@@ -16,6 +16,7 @@ def table_of(text):
 LISTED = {
     "semicolons": ("image,labels\na,x;y\nb,\nc,y", ("x", "y"), [[1, 1], [0, 0], [0, 1]]),
     "bars and spaces around": ("image,labels\na,x | y\nb,z", ("x", "y", "z"), [[1, 1, 0], [0, 0, 1]]),
+    "a plus between spaces": ("image,labels\na,x + y+\nb,y+", ("x", "y+"), [[1, 1], [0, 1]]),
     "names of two words": ("image,labels\na,open circuit\nb,short", ("open circuit", "short"), [[1, 0], [0, 1]]),
     "words in all combinations": (
         "image,labels\na,x y\nb,x\nc,y\nd,",

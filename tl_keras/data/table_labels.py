@@ -16,7 +16,7 @@ from tl_keras.errors import DataError
 _YES, _NO = {"1", "1.0", "true", "yes"}, {"0", "0.0", "false", "no"}
 _NOT_KNOWN = {"-1", "-1.0", "?", "nan", "na", "n/a", "unknown"}
 _MARKS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "-1": -1, "-1.0": -1, "False": 0, "True": 1}
-_SEPARATORS = (";", "|", ",")
+_SEPARATORS = (";", "|", ",", " + ")
 _UNKNOWN = -1
 
 
