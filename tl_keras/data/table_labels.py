@@ -16,7 +16,7 @@ from tl_keras.errors import DataError
 _YES, _NO = {"1", "1.0", "true", "yes"}, {"0", "0.0", "false", "no"}
 _NOT_KNOWN = {"-1", "-1.0", "?", "nan", "na", "n/a", "unknown"}
 _MARKS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "-1": -1, "-1.0": -1, "False": 0, "True": 1}
-_SEPARATORS = (";", "|", ",", " + ")
+SEPARATORS = (";", "|", ",", " + ")
 _UNKNOWN = -1
 
 
@@ -122,7 +122,7 @@ def _in_cells(table: Table, column: str, found: Sequence[Sequence[str]]) -> Tabl
 
 def _separator(cells: Sequence[str]) -> str:
     """Returns what separates the labels in a cell; a space only if its words come in more combinations than there are words."""
-    for separator in _SEPARATORS:
+    for separator in SEPARATORS:
         if any(separator in cell for cell in cells):
             return separator
     several = {frozenset(cell.split()) for cell in cells}

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from tl_keras.data.table_labels import SEPARATORS
 from tl_keras.errors import DataError
 
 _FEW_EXAMPLES = 3
@@ -48,7 +49,7 @@ def require_single_labels(name: str, class_names: Sequence[str], counts: Sequenc
 
 
 def _separator_of_labels(labels: list[str]) -> str | None:
-    for separator in (";", "|", ","):
+    for separator in SEPARATORS:
         parts = [tuple(part.strip() for part in label.split(separator)) for label in labels]
         uses = Counter(part for several in parts for part in set(several))
         # In "tench, Tinca tinca" no part occurs in another label.
