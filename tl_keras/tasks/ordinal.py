@@ -68,7 +68,7 @@ class Ordinal(Task):
         return {"classes": self.classes, "temperature": self.temperature}
 
     def with_facts(self, facts: dict[str, Any]) -> Ordinal:
-        """Returns the task with what `facts` returned; of an earlier version it divided the logits, as it still does."""
+        """Returns the task with what `facts` returned; earlier versions kept no temperature there, they divided the logits."""
         return Ordinal(int(facts["classes"]), float(facts.get("temperature", 1.0)))
 
     def outputs(self, class_names: Sequence[str]) -> int:

@@ -30,9 +30,7 @@ def scale_head(prepared: PreparedRun, phase: Phase, inputs: PhaseInputs) -> None
 
 def _pooled(prepared: PreparedRun, phase: Phase, inputs: PhaseInputs) -> Iterator[np.ndarray]:
     """Returns batches of what the head's first layer makes of plain training images."""
-    frozen = prepared.models.split(
-        prepared.student, phase.plan
-    ).frozen  # up to the pooling, since the head trains alone
-    assert frozen is not None
+    frozen = prepared.models.split(prepared.student, phase.plan).frozen
+    assert frozen is not None  # up to the pooling, since the head trains alone
     for batch, *_ in itertools.islice(inputs.training_batches(0, 1), _MOST_BATCHES):
         yield batch if inputs.cached else frozen(batch, training=False)
