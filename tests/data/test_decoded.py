@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from tl_keras.data.decoded import DecodedSource, held_decoded
-from tl_keras.data.decoding import decode_image
+from tl_keras.data.decoding import READS_WEBP, decode_image
 from tl_keras.data.inspection import inspect_source
 from tl_keras.data.pipeline import evaluation_batches, labels_of
 from tl_keras.data.sources import open_source
@@ -30,20 +31,32 @@ def test_the_pixels_are_those_of_the_files(photos):
     np.testing.assert_array_equal(pixels_of(held, indices), pixels_of(photos, indices))
 
 
-def test_sources_known_to_be_jpegs_give_the_same_pixels(tmp_path):
+@pytest.mark.parametrize(
+    "kinds", [("JPEG",), ("PNG",), ("BMP",), ("GIF",), ("WebP",), ("JPEG", "PNG"), ("BMP", "WebP")]
+)
+def test_sources_whose_kinds_are_known_give_the_same_pixels(tmp_path, kinds):
+    if "WebP" in kinds and not READS_WEBP:
+        pytest.skip("TensorFlow reads WebP from 2.20 on")
     rng = np.random.default_rng(0)
     for number in range(6):
         place = tmp_path / f"class{number % 2}"
         place.mkdir(exist_ok=True)
-        Image.fromarray(rng.integers(0, 256, (10, 20, 3), np.uint8)).save(place / f"{number}.jpg")
+        kind = kinds[number % len(kinds)]
+        Image.fromarray(rng.integers(0, 256, (10, 20, 3), np.uint8)).save(place / f"{number}.{kind.lower()}", kind)
     source, indices = open_source(str(tmp_path)), np.arange(6)
-    known = source.of_jpegs(only_upright=True)
-    assert known.only_jpegs
-    assert not source.only_jpegs
+    known = inspect_source(source).known(source)
+    assert (known.file_kinds, known.only_upright) == (set(kinds), True)
+    assert source.file_kinds is None
     np.testing.assert_array_equal(pixels_of(known, indices), pixels_of(source, indices))
-    np.testing.assert_array_equal(
-        pixels_of(DecodedSource(known, indices, decode_image), indices), pixels_of(source, indices)
-    )
+    held = DecodedSource(known, indices, decode_image)
+    np.testing.assert_array_equal(pixels_of(held, indices), pixels_of(source, indices))
+
+
+def test_of_images_that_are_not_held_what_is_known_stays_known(photos):
+    known = inspect_source(photos).known(photos)
+    held = DecodedSource(known, np.arange(5), decode_image)
+    file = known.decodable({"image": tf.constant(known.encoded_image(9))})
+    assert file.kinds == held.decodable({"image": tf.constant(known.encoded_image(9))}).kinds == {"PNG"}
 
 
 def test_files_are_not_read_again(photos, folder):

@@ -30,19 +30,19 @@ def test_the_hash_is_that_of_the_file(folder):
     assert inspect(folder).sha256[0] == hashlib.sha256((folder / "cat/00.png").read_bytes()).hexdigest()
 
 
-def test_files_that_are_all_jpegs_are_known_to_be_and_the_damaged_do_not_count(tmp_path):
+def test_the_kinds_of_the_files_are_known_and_the_damaged_do_not_count(tmp_path):
     for number in range(4):
         place = tmp_path / f"class{number % 2}"
         place.mkdir(exist_ok=True)
         Image.new("RGB", (20, 10), (number, 0, 0)).save(place / f"{number}.jpg")
     (tmp_path / "class0" / "damaged.png").write_bytes(b"nothing")
-    assert inspect(tmp_path).only_jpegs
+    assert inspect(tmp_path).file_kinds == {"JPEG"}
     Image.new("RGB", (20, 10)).save(tmp_path / "class0" / "png_within.jpg", "PNG")
-    assert not inspect(tmp_path).only_jpegs
+    assert inspect(tmp_path).file_kinds == {"JPEG", "PNG"}
 
 
-def test_pixels_are_no_jpegs():
-    assert not inspect_source(ArraySource(np.zeros((2, 4, 4), np.uint8), [0, 1])).only_jpegs
+def test_pixels_are_no_files():
+    assert not inspect_source(ArraySource(np.zeros((2, 4, 4), np.uint8), [0, 1])).file_kinds
 
 
 def test_equal_pixels_of_another_shape_are_other_content():
@@ -170,7 +170,7 @@ def test_a_turned_photo_has_the_size_that_is_seen_and_is_no_upright_jpeg(tmp_pat
     assert inspect(tmp_path).only_upright
     (tmp_path / "class0" / "0.jpg").write_bytes(turned("JPEG", 6, Image.effect_noise((20, 10), 50)))
     inspection = inspect(tmp_path)
-    assert inspection.only_jpegs
+    assert inspection.file_kinds == {"JPEG"}
     assert not inspection.only_upright
     assert (inspection.heights[0], inspection.widths[0]) == (20, 10)
     assert not inspection.known(FolderSource(str(tmp_path))).only_upright

@@ -22,7 +22,7 @@ import tensorflow as tf
 
 from tl_keras.console import printable
 from tl_keras.data import conversion
-from tl_keras.data.decoding import JpegFile
+from tl_keras.data.decoding import KnownFile
 from tl_keras.data.groups import Groups
 from tl_keras.data.labelling import Labelling, labelling_of
 from tl_keras.data.order import on_host, ordered, shuffle_in_blocks
@@ -50,12 +50,13 @@ class Source(abc.ABC):
       groups: Groups of images that stay in one split, or None.
       notes: One-line remarks for the user, made while listing.
       noun: Word for one of them: `image`, or `text`, which is read as a string in UTF-8.
-      only_jpegs: Whether all images that are read are known to be JPEG files.
-      only_upright: Whether none of them has an EXIF orientation that turns it.
+      file_kinds: Kinds, of `tl_keras.data.decoding.FILE_KINDS`, that all files are known to have; None where it is not known.
+      only_upright: Whether it is known too that none of them has an EXIF orientation that turns it.
     """
 
     noun = "image"
-    only_jpegs = only_upright = False
+    file_kinds: frozenset[str] | None = None
+    only_upright = False
 
     def __init__(
         self,
@@ -85,15 +86,22 @@ class Source(abc.ABC):
         """Returns what its labels are."""
         return labelling_of(self.labels)
 
-    def of_jpegs(self, *, only_upright: bool) -> Source:
-        """Returns the same source marked as having only JPEG files, apart from files that cannot be decoded."""
+    def of_kinds(self, kinds: frozenset[str], *, only_upright: bool) -> Source:
+        """Returns the same source marked as having only files of these kinds, apart from files that cannot be decoded."""
         known = copy.copy(self)
-        known.only_jpegs, known.only_upright = True, only_upright
+        known.file_kinds, known.only_upright = kinds, only_upright
         return known
 
-    def decodable(self, element: dict[str, tf.Tensor]) -> tf.Tensor | JpegFile:
+    @property
+    def may_need_conversion(self) -> bool:
+        """Returns whether a file may be of a type that is converted to PNG when it is read."""
+        return self.file_kinds is None or "PNG" in self.file_kinds
+
+    def decodable(self, element: dict[str, tf.Tensor]) -> tf.Tensor | KnownFile:
         """Returns the image of an element of `images` in the form that `tl_keras.data.decoding.decode_image` takes."""
-        return JpegFile(element["image"], self.only_upright) if self.only_jpegs else element["image"]
+        if self.file_kinds is None:
+            return element["image"]
+        return KnownFile(element["image"], self.file_kinds, self.only_upright)
 
     @abc.abstractmethod
     def images(
@@ -237,7 +245,7 @@ class FileSource(RandomAccessSource):
     def read(self, index: tf.Tensor) -> tf.Tensor:
         """Implements `RandomAccessSource.read`."""
         file = tf.io.read_file(tf.gather(self._read_paths, index))
-        return file if self.only_jpegs else as_readable(file, cache=self._cache_folder)
+        return as_readable(file, cache=self._cache_folder) if self.may_need_conversion else file
 
     def encoded_image(self, index: int) -> bytes:
         """Implements `Source.encoded_image`."""

@@ -9,12 +9,12 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.data.base import RandomAccessSource, Source
-from tl_keras.data.decoding import JpegFile
+from tl_keras.data.decoding import KnownFile
 from tl_keras.data.inspection import Inspection
 from tl_keras.data.order import on_host
 
 # Function that decodes an image, as `tl_keras.data.decoding.decode_image` takes it, to uint8 (height, width, 3).
-Decode = Callable[[tf.Tensor | JpegFile], tf.Tensor]
+Decode = Callable[[tf.Tensor | KnownFile], tf.Tensor]
 
 
 def held_decoded(
@@ -81,6 +81,11 @@ class DecodedSource(RandomAccessSource):
         """Implements `RandomAccessSource.read`."""
         position = tf.gather(on_host(self._positions), index)
         return tf.ensure_shape(tf.io.parse_tensor(tf.gather(self._pixels, position), tf.uint8), (None, None, 3))
+
+    def decodable(self, element: dict[str, tf.Tensor]) -> tf.Tensor | KnownFile:
+        """Implements `Source.decodable`: of the images that are read from the other source, what it knows of them."""
+        image = element["image"]
+        return self._source.decodable(element) if image.dtype == tf.string else image
 
     def encoded_image(self, index: int) -> bytes:
         """Implements `Source.encoded_image`."""

@@ -16,10 +16,10 @@ from tl_keras.config import DEFAULT_MAX_PIXELS, TransferConfig
 from tl_keras.console import number_of
 from tl_keras.data.base import Source
 from tl_keras.data.class_names import alike, as_missing
-from tl_keras.data.decoding import decode_image
+from tl_keras.data.decoding import decode_image, kind_of
 from tl_keras.data.exif import orientation_of, unsigned_bytes
 from tl_keras.data.image_header import reason_not_to_decode
-from tl_keras.data.inspection_memory import InspectionMemory, Looks
+from tl_keras.data.inspection_memory import NO_FILE, InspectionMemory, Looks
 from tl_keras.data.labelling import shown
 from tl_keras.data.progress_bar import progress_bar
 from tl_keras.errors import DataError
@@ -65,8 +65,8 @@ class Inspection:
       decodable: bool (n,); the other images take no part in training and evaluation.
       heights: int64 (n,), pixels, or words of a text; 0 if not decodable.
       widths: int64 (n,), pixels, or 1 for a text; 0 if not decodable.
-      only_jpegs: Whether all decodable images are JPEG files.
-      only_upright: Whether none of those has an EXIF orientation that turns it.
+      file_kinds: Kinds of the decodable files, of `tl_keras.data.decoding.FILE_KINDS`; empty if some are no files.
+      only_upright: Whether none of them has an EXIF orientation that turns it.
       undecodable: Ids of the images that are not decodable.
       reasons: For each of them, words that complete "12 images are ..."; empty for a damaged file.
       findings: One-line sentences for the user.
@@ -77,7 +77,7 @@ class Inspection:
     decodable: np.ndarray
     heights: np.ndarray
     widths: np.ndarray
-    only_jpegs: bool
+    file_kinds: frozenset[str]
     only_upright: bool
     undecodable: tuple[str, ...]
     reasons: tuple[str, ...]
@@ -86,7 +86,7 @@ class Inspection:
 
     def known(self, source: Source) -> Source:
         """Returns the inspected source, marked with the facts about its files that make reading faster."""
-        return source.of_jpegs(only_upright=self.only_upright) if self.only_jpegs else source
+        return source.of_kinds(self.file_kinds, only_upright=self.only_upright) if self.file_kinds else source
 
     def left_out(self) -> list[str]:
         """Returns a sentence for each reason why images cannot be decoded, with their number and names."""
@@ -157,7 +157,7 @@ def inspect_source(
         decodable=decodable,
         heights=looks.heights,
         widths=looks.widths,
-        only_jpegs=bool(looks.jpegs[decodable].all()),
+        file_kinds=looks.file_kinds(),
         only_upright=bool((looks.orientations[decodable] == 1).all()),
         undecodable=undecodable,
         reasons=reasons,
@@ -220,15 +220,23 @@ def _look_at(source: Source, reading: Reading, looks: Looks, missing: np.ndarray
         image = element["image"]
         if image.dtype != tf.string:
             seen = _seen(decode_image(image, background=reading.background))
-            return element["index"], image, tf.constant(b""), *seen, tf.constant(False), tf.constant(1), tf.constant(0)
+            return (
+                element["index"],
+                image,
+                tf.constant(b""),
+                *seen,
+                tf.constant(NO_FILE),
+                tf.constant(1),
+                tf.constant(0),
+            )
         reason_not_to = tf.ensure_shape(tf.numpy_function(reason, [image], tf.string, stateful=False), ())
 
         def decoded() -> tuple[tf.Tensor, ...]:
             seen = _seen(decode_image(image, background=reading.background))
-            return *seen, tf.io.is_jpeg(image), orientation_of(image), _largest_deep_value(image)
+            return *seen, kind_of(image), orientation_of(image), _largest_deep_value(image)
 
         def passed_over() -> tuple[tf.Tensor, ...]:
-            return tf.zeros(3, tf.int32), tf.constant(False), tf.constant(False), tf.constant(1), tf.constant(0)
+            return tf.zeros(3, tf.int32), tf.constant(False), tf.constant(NO_FILE), tf.constant(1), tf.constant(0)
 
         return element["index"], image, reason_not_to, *tf.cond(reason_not_to == b"", decoded, passed_over)
 
@@ -236,11 +244,11 @@ def _look_at(source: Source, reading: Reading, looks: Looks, missing: np.ndarray
     looked_at = source.images(missing, then=look).ignore_errors()
     batches = looked_at.batch(_BATCH).prefetch(1).as_numpy_iterator()
     with progress_bar("inspecting the images", images=len(missing), shown=show_progress) as bar:
-        for indices, images, reasons, shapes, of_one_colour, jpegs, orientations, deepest in batches:
+        for indices, images, reasons, shapes, of_one_colour, kinds, orientations, deepest in batches:
             looks.hashes[indices] = [_content_hash(image) for image in images]
             looks.reasons[indices] = [text.decode() for text in reasons]
             looks.heights[indices], looks.widths[indices] = shapes[:, 0], shapes[:, 1]
-            looks.of_one_colour[indices], looks.jpegs[indices] = of_one_colour, jpegs
+            looks.of_one_colour[indices], looks.kinds[indices] = of_one_colour, kinds
             looks.orientations[indices], looks.deepest[indices] = orientations, deepest
             bar.update(len(indices))
     for index in missing[looks.hashes[missing] == ""]:

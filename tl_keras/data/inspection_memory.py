@@ -15,12 +15,15 @@ import tensorflow as tf
 from tl_keras.console import Level, number_of, say
 from tl_keras.data import conversion
 from tl_keras.data.base import Source
+from tl_keras.data.decoding import FILE_KINDS
 from tl_keras.errors import TransferError, WorkdirError
 from tl_keras.files import remove, replacing
 from tl_keras.untrusted import check_npz
 
 # To be raised when more or other facts are read of an image.
-_FORMAT = 1
+_FORMAT = 2
+# Kind of what is no file: pixels, texts, and images that are not decoded.
+NO_FILE = -1
 
 
 @dataclasses.dataclass
@@ -32,7 +35,7 @@ class Looks:
       reasons: object (n,), str, reason why an image is not decoded; empty for a damaged image, and for one that is decoded.
       heights: int64 (n,), heights of the upright images.
       widths: int64 (n,), widths of the upright images.
-      jpegs: bool (n,), whether it is a JPEG file.
+      kinds: int64 (n,), position of the file's kind among `tl_keras.data.decoding.FILE_KINDS`; -1 for what is no file.
       orientations: int64 (n,), EXIF orientation, 1 to 8.
       of_one_colour: bool (n,), whether all pixels have one colour.
       deepest: int64 (n,), the largest value of a 16-bit PNG; 0 for other files.
@@ -43,7 +46,7 @@ class Looks:
     reasons: np.ndarray
     heights: np.ndarray
     widths: np.ndarray
-    jpegs: np.ndarray
+    kinds: np.ndarray
     orientations: np.ndarray
     of_one_colour: np.ndarray
     deepest: np.ndarray
@@ -57,18 +60,23 @@ class Looks:
             reasons=np.full(n, "", object),
             heights=np.zeros(n, np.int64),
             widths=np.zeros(n, np.int64),
-            jpegs=np.zeros(n, bool),
+            kinds=np.full(n, NO_FILE, np.int64),
             orientations=np.zeros(n, np.int64),
             of_one_colour=np.zeros(n, bool),
             deepest=np.zeros(n, np.int64),
         )
+
+    def file_kinds(self) -> frozenset[str]:
+        """Returns the kinds of the files that can be decoded; none if something that can be is no file."""
+        kinds = np.unique(self.kinds[self.heights > 0]).tolist()
+        return frozenset() if NO_FILE in kinds else frozenset(FILE_KINDS[kind] for kind in kinds)
 
 
 # The columns of the file, with the types in which they are stored: 100 bytes for an image.
 _STORED = {
     "heights": "<i4",
     "widths": "<i4",
-    "jpegs": "?",
+    "kinds": "<i1",
     "orientations": "<u1",
     "of_one_colour": "?",
     "deepest": "<u2",

@@ -49,7 +49,8 @@ class JoinedSource(RandomAccessSource):
             groups=labelled.groups,
         )
         self._labelled, self._unlabelled = labelled, unlabelled
-        self.only_jpegs = labelled.only_jpegs and unlabelled.only_jpegs
+        if labelled.file_kinds and unlabelled.file_kinds:
+            self.file_kinds = labelled.file_kinds | unlabelled.file_kinds
         self.only_upright = labelled.only_upright and unlabelled.only_upright
 
     def read(self, index: tf.Tensor) -> tf.Tensor:

@@ -107,7 +107,7 @@ class TFRecordSource(RecordSource):
 
     def _image_of(self, record: tf.Tensor) -> tf.Tensor:
         image = tf.io.parse_single_example(record, {"image": tf.io.FixedLenFeature([], tf.string)})["image"]
-        return image if self.only_jpegs else as_readable(image, cache=self._cache_folder)
+        return as_readable(image, cache=self._cache_folder) if self.may_need_conversion else image
 
     def contents_revision(self) -> str:
         """Implements `Source.contents_revision`."""

@@ -97,7 +97,7 @@ class WebDatasetSource(RandomAccessSource):
         """Implements `RandomAccessSource.read`."""
         places = (tf.gather(on_host(column), index) for column in (self._file_of, self._offsets, self._sizes))
         file = tf.ensure_shape(tf.numpy_function(self._part, list(places), tf.string, stateful=False), ())
-        return file if self.only_jpegs else as_readable(file, cache=self._cache_folder)
+        return as_readable(file, cache=self._cache_folder) if self.may_need_conversion else file
 
     def _part(self, number: int, offset: int, size: int) -> bytes:
         """Returns a part of a file."""
