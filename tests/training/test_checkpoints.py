@@ -10,7 +10,7 @@ from golden_results import golden_epochs
 
 from tl_keras.errors import WorkdirError
 from tl_keras.runs.records import Progress
-from tl_keras.training.checkpoints import read_checkpoint, restore, save_checkpoint, values_of
+from tl_keras.training.checkpoints import copier_of, read_checkpoint, restore, save_checkpoint, values_of
 
 
 def variables(*values):
@@ -29,6 +29,19 @@ def test_values_go_back_into_variables(tmp_path):
     targets = variables(np.float32([0, 0]), np.int64(0))
     restore(tmp_path, targets, [np.float32([1, 2]), np.int64(3)])
     assert [np.asarray(variable).tolist() for variable in targets] == [[1.0, 2.0], 3]
+
+
+def test_copies_are_those_of_the_time_and_stay_what_they_were():
+    several = variables(np.float32([1 / 3, np.pi]), np.int64(7), np.uint32([1, 2**32 - 1]), np.array(True))
+    copies = copier_of(several)
+    before, first = values_of(several), copies()
+    several[0].assign_add([1.0, 1.0])
+    several[1].assign(8)
+    second = copies()
+    for expected, found in ((before, first), (values_of(several), second)):
+        for value, copied in zip(expected, found, strict=True):
+            assert value.dtype == copied.dtype
+            np.testing.assert_array_equal(value, copied)
 
 
 def test_progress_comes_back(tmp_path):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import copy
+import dataclasses
+import functools
 import math
 import pathlib
 import time
@@ -18,7 +19,7 @@ from tl_keras.errors import TrainingError
 from tl_keras.evaluation.selection import EpochScore, EpochSelection
 from tl_keras.runs.records import EpochRecord, Progress
 from tl_keras.runs.stopwatch import Stopwatch
-from tl_keras.training.checkpoints import save_checkpoint, values_of
+from tl_keras.training.checkpoints import copier_of, save_checkpoint
 from tl_keras.training.time_left import TimeLeft
 
 # Number of lines that a phase leaves in a log file.
@@ -168,7 +169,7 @@ class RecordEpochs(keras.callbacks.Callback):
         super().__init__()
         self._progress = progress
         self._phase_name = phase_name
-        self._variables = variables
+        self._copies_of_student = copier_of(variables)
         self._optimizer = optimizer
         self._checkpoint = checkpoint
         self._kept = kept
@@ -200,7 +201,7 @@ class RecordEpochs(keras.callbacks.Callback):
             progress.epochs_since_best += 1
         if self._selection.keeps(epoch):
             progress.kept_phase, progress.kept_epoch = self._phase_name, len(progress.history) + 1
-            self._kept[:] = values_of(self._variables)
+            self._kept[:] = self._copies_of_student()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         progress = self._progress
@@ -227,11 +228,16 @@ class RecordEpochs(keras.callbacks.Callback):
             self._write_history(self._unwritten["progress"].history)
             self._unwritten, self._written = {}, time.perf_counter()
 
+    @functools.cached_property
+    def _copies_of_optimizer(self) -> Callable[[], list[np.ndarray]]:
+        return copier_of(self._optimizer.variables)  # which Keras makes after this callback
+
     def _take(self) -> None:
         """Copies the content of the checkpoint, because the next epoch changes it."""
-        values = [*values_of(self._variables), *values_of(self._optimizer.variables)]
+        values = [*self._copies_of_student(), *self._copies_of_optimizer()]
         self._progress.seconds = self._stopwatch.seconds()
-        progress = copy.deepcopy(self._progress)
+        done = self._progress
+        progress = dataclasses.replace(done, history=list(done.history), proofs=list(done.proofs))  # whose items stay
         self._unwritten = {"values": values, "kept": list(self._kept), "progress": progress, "identity": self._identity}
 
     def _epoch_record(self, epoch: int, logs: dict[str, Any]) -> EpochRecord:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -60,6 +60,26 @@ class Checkpoint:
 def values_of(variables: Sequence[keras.Variable]) -> list[np.ndarray]:
     """Returns copies of the values of some variables."""
     return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
+
+
+def copier_of(variables: Sequence[keras.Variable]) -> Callable[[], list[np.ndarray]]:
+    """Returns a function that returns copies of the values of the same variables, time and again, as `values_of` does.
+
+    One call of a graph copies all: to ask each by itself took a third of an epoch of a head on 60 cached images (2 cores).
+    """
+    if keras.backend.backend() != "tensorflow":
+        return lambda: values_of(variables)
+    import tensorflow as tf
+
+    if any(isinstance(variable.value, tf.distribute.DistributedValues) for variable in variables):
+        return lambda: values_of(variables)
+
+    def copied() -> list[tf.Tensor]:
+        with tf.device("CPU:0"):
+            return [tf.raw_ops.DeepCopy(x=variable.value) for variable in variables]
+
+    copied_at_once = tf.function(copied, autograph=False)
+    return lambda: [copy.numpy() for copy in copied_at_once()]
 
 
 def save_checkpoint(
