@@ -4,10 +4,10 @@
     python -m benchmarks.table                                        writes the tables into docs/small_models.md
 
 Of each set the first images of each class keep their labels, and the others lose them. The teacher run trains a head on those with
-labels; the student is fine-tuned by the defaults alone, with the answers of the teacher run, and with its answers for the images
-without labels too. Of the first seed, teacher run and distilled student are then exported to every format whose runtime is
-installed, and asked for the test images (`python -m tl_keras.shrink`). FOLDER gets data and runs; a finished run is not trained
-again, and benchmarks/results/small/small.json is written after each.
+labels; the student is fine-tuned by the defaults alone, alone for as many epochs as a teacher run gets, with the answers of the
+teacher run, and with its answers for the images without labels too. Of the first seed, teacher run and distilled student are then
+exported to every format whose runtime is installed, and asked for the test images (`python -m tl_keras.shrink`). FOLDER gets data
+and runs; a finished run is not trained again, and benchmarks/results/small/small.json is written after each.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from benchmarks.measuring import TEST_DATA, machine
 from benchmarks.sets import write_set
 
 RESULTS = pathlib.Path(__file__).parent / "results" / "small" / "small.json"
-VARIANTS = ("alone", "distilled", "distilled, unlabelled too")
+VARIANTS = ("alone", "alone, as many epochs", "distilled", "distilled, unlabelled too")
 
 
 def parted(name: str, folder: pathlib.Path, labelled: int) -> tuple[pathlib.Path, pathlib.Path]:
@@ -48,6 +48,7 @@ def parted(name: str, folder: pathlib.Path, labelled: int) -> tuple[pathlib.Path
 def measure(name: str, folder: pathlib.Path, *, labelled: int, seed: int, found: dict[str, Any]) -> None:
     """Adds to `found` the test accuracy of the teacher run and of each variant of the student, as each is finished."""
     from tl_keras import TransferConfig
+    from tl_keras.config import resolve, with_epochs
     from tl_keras.training.loop import train_and_evaluate
     from tl_keras.training.model_cache import ModelCache
 
@@ -69,7 +70,9 @@ def measure(name: str, folder: pathlib.Path, *, labelled: int, seed: int, found:
     for variant in VARIANTS:
         student = a_config()
         student.model.backbone, student.model.alpha, student.model.image_size = "MobileNetV2", 0.35, 128
-        if variant != "alone":
+        if variant == "alone, as many epochs":  # as with a teacher run
+            student.training.epochs = 3 * with_epochs(resolve(student), images=row["images"]["train"]).training.epochs
+        if "distilled" in variant:
             student.distillation.teacher_run = str(big)
         if "unlabelled" in variant:
             student.distillation.unlabelled = str(unlabelled)

@@ -92,7 +92,9 @@ def _distilled_table(runs: dict[str, dict]) -> str:
         mean = {each: statistics.mean(run[each] for run in of_set) for each in known}
         gap = mean["teacher run"] - mean["alone"]
         closed = [
-            f"{(mean[each] - mean['alone']) / gap:.0%}" if gap > 0 and each in mean else "" for each in VARIANTS[1:]
+            f"{(mean[each] - mean['alone']) / gap:.0%}" if gap > 0 and each in mean else ""
+            for each in VARIANTS
+            if "distilled" in each
         ]
         images = of_set[0]["images"]
         cells = [name, images["train"] + images["validation"], len(of_set), f"{images['test']:,}"]

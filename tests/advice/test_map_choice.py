@@ -73,7 +73,7 @@ def test_the_advice_names_the_map_and_one_that_is_chosen_is_not_measured(counted
 def test_a_run_is_trained_with_the_map_that_was_found_and_goes_on_with_it(counted, tmp_path):
     counted.model.method = "auto"
     decided = with_decisions(counted, tmp_path / "run")
-    decided.training.epochs = 1
+    decided.training.epochs = decided.training.head_epochs = 1
     train_and_evaluate(decided, tmp_path / "run")
     begun = from_json(RunDirectory(tmp_path / "run").read_config()["config"])
     assert begun.model.output_stride == 8

@@ -235,7 +235,8 @@ def test_a_transformer_is_trained_and_its_model_loads_again(transformer, tmp_pat
         np.random.default_rng(0).integers(0, 256, (40, 20, 20, 3), np.uint8), np.arange(40) % 2
     )
     config.model.backbone, config.model.method = str(file), method
-    config.training.epochs, config.cache.folder = 1, str(tmp_path / "cache")
+    config.training.epochs, config.training.head_epochs = 1, 4  # as many as views, which are cached then
+    config.cache.folder = str(tmp_path / "cache")
     if method == "fine_tune":
         config.model.unfreeze, config.model.lora_rank = "blocks:2", 2
         config.export = "saved_model"

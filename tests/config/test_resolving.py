@@ -108,3 +108,12 @@ def test_numbers_have_a_slower_head_and_the_same_rate_below_it():
     numbers.training.learning_rate = 0.01
     training = config.resolve(numbers).training
     assert (training.learning_rate, training.fine_tune_learning_rate_factor) == (0.01, 0.01)
+
+
+def test_with_a_teacher_run_the_last_phase_is_three_times_as_long():
+    labels, taught = a_config(), a_config()
+    taught.distillation.teacher_run = "big/"
+    alone, distilled = (config.with_epochs(config.resolve(each), images=100).training for each in (labels, taught))
+    assert (distilled.epochs, distilled.head_epochs) == (3 * alone.epochs, alone.head_epochs)
+    taught.training.epochs = 7
+    assert config.with_epochs(config.resolve(taught), images=100).training.epochs == 7

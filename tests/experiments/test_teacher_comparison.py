@@ -16,6 +16,7 @@ from tl_keras.runs.directory import RunDirectory
 from tl_keras.training.loaded_run import load_run
 from tl_keras.training.loop import train_and_evaluate
 from tl_keras.training.model_cache import ModelCache
+from tl_keras.training.preparation import decide, read_images
 
 COLOURS = {"blue": (40, 60, 200), "red": (200, 60, 40)}
 
@@ -148,7 +149,25 @@ def test_who_has_trained_on_validation_images_too_can_teach(found, small_teacher
     assert refitted.refit["images"] == refitted.images["train"] + refitted.images["validation"]
     config = from_json(to_json(config))
     config.distillation.teacher_run, config.distillation.unlabelled = str(tmp_path / "big"), ""
-    assert train_and_evaluate(config, tmp_path / "small").images == refitted.images
+    taught = train_and_evaluate(config, tmp_path / "small")
+    assert taught.images == refitted.images
+    # Without images that have no label, mixtures of those that are trained on are learnt too.
+    assert taught.distillation["unlabelled_images"] == 4 * taught.images["train"]
+    assert train_and_evaluate(config, tmp_path / "small") == dataclasses.replace(taught, resumed=True)
+
+
+@pytest.mark.parametrize(("changes", "wanted"), [({}, 112), ({"mixtures": "off"}, 0), ({"unlabelled": "more"}, 12)])
+def test_mixtures_stand_in_for_images_without_labels(found, changes, wanted):
+    folder, config, _ = found
+    config = from_json(to_json(config))
+    config.distillation.unlabelled = str(folder / changes["unlabelled"]) if "unlabelled" in changes else ""
+    config.distillation.mixtures = changes.get("mixtures", "auto")
+    images = read_images(decide(config), ModelCache())
+    assert len(images.splits.train) == 28
+    assert len(images.distilled) == wanted
+    config.task = "ordinal"  # measured for classes alone
+    config.data.class_order = "blue,red"
+    assert len(read_images(decide(config), ModelCache()).distilled) == (wanted if config.distillation.unlabelled else 0)
 
 
 def test_folds_learn_from_labels_alone(found, tmp_path):

@@ -119,7 +119,8 @@ def test_it_has_folds(task, config_of, tmp_path):
 )
 def test_the_other_methods_train_it(task, method, config_of, tmp_path):
     config = config_of(task, method=method)
-    config.training.epochs, config.training.learning_rate, config.data.mixup = 2, 1e-3, 0.2
+    config.training.epochs = config.training.head_epochs = 2
+    config.training.learning_rate, config.data.mixup = 1e-3, 0.2
     config.model.unfreeze = "blocks:1" if method == "fine_tune" else ""
     result = tl_keras.train_and_evaluate(config, tmp_path / method)
     assert np.isfinite(result.validation_loss)

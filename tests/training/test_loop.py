@@ -245,7 +245,7 @@ def test_where_an_export_fills_the_disk_the_run_is_finished_and_exported_later(t
 
 
 # The head's phase takes some seconds, so that checkpoints are written in it.
-FINE_TUNE = ["--method=fine_tune", "--config.training.head_epochs=36", "--epochs=2", "--export=none", "--noreport"]
+FINE_TUNE = ["--method=fine_tune", "--config.training.head_epochs=200", "--epochs=2", "--export=none", "--noreport"]
 
 
 def epochs_done(workdir: pathlib.Path) -> int:
@@ -253,21 +253,22 @@ def epochs_done(workdir: pathlib.Path) -> int:
     return len(metrics.read_text().splitlines()) if metrics.exists() else 0
 
 
-def test_a_run_killed_in_each_phase_ends_as_one_that_was_not(tmp_path):
+def test_a_run_killed_in_each_phase_ends_as_one_that_was_not(tmp_path, small_teacher):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert run_command("train", f"--workdir={whole}", *FINE_TUNE).returncode == 0
-    for epoch in (1, 37):  # in the head's phase, then in fine-tuning
-        process = start_command("train", f"--workdir={killed}", *FINE_TUNE)
+    options = [*FINE_TUNE, f"--backbone={small_teacher}"]
+    assert run_command("train", f"--workdir={whole}", *options).returncode == 0
+    for epoch in (1, 201):  # in the head's phase, then in fine-tuning
+        process = start_command("train", f"--workdir={killed}", *options)
         while epochs_done(killed) < epoch:
             assert process.is_alive()
             time.sleep(0.02)
         os.kill(process.pid, signal.SIGKILL)
         process.join()
-    assert run_command("train", f"--workdir={killed}", *FINE_TUNE).returncode == 0
+    assert run_command("train", f"--workdir={killed}", *options).returncode == 0
     expected, found = (json.loads((path / "result.json").read_text()) for path in (whole, killed))
     for name in ("validation_accuracy", "test_accuracy", "validation_loss", "kept_epoch", "freeze_proof", "hashes"):
         assert found[name] == expected[name]
-    assert epochs_done(killed) == epochs_done(whole) == 38
+    assert epochs_done(killed) == epochs_done(whole) == 202
 
 
 @pytest.mark.parametrize(("epochs", "patience"), [(2, 0), (12, 1)])

@@ -23,6 +23,10 @@ NUMBERS_LEARNING_RATE, NUMBERS_FINE_TUNE_FACTOR = 1e-3, 0.1
 # fewer steps do; docs/benchmarks.md.
 FEWEST_STEPS = {"head": 500, "fine-tuning": 200, "all layers": 1500}
 
+# A student gains from a teacher run's answers for longer than from labels alone (Beyer et al. 2022, section 4: "patient");
+# docs/small_models.md.
+PATIENCE_WITH_TEACHER_RUN = 3
+
 # The layers that a method always trains; fine_tune has the choice, and this default: on images unlike ImageNet's the first layers
 # matter too, and at a low rate training them does no harm on images like them; docs/recipe.md.
 FIXED_CUTS: dict[Method, str] = {"replicate": "all", "feature_extraction": "none"}

@@ -3,6 +3,7 @@
 # The types of the fields are looked at when a program runs, so they are no texts: no `from __future__ import annotations`.
 import dataclasses
 
+from tl_keras.config.choices import Mixtures
 from tl_keras.config.options import Interval, option
 from tl_keras.locked import Locked
 
@@ -27,6 +28,11 @@ class DistillationConfig(Locked):
     )
     unlabelled: str = option(
         "", "A folder of images without labels, for which the answers of the teacher run are learnt.", zero="none"
+    )
+    mixtures: Mixtures = option(
+        "auto",
+        "Whether the answers of the teacher run are learnt for mixtures of two training images too: auto does so for classes, four "
+        "for each image and with them up to 2,000, where no images without labels are named.",
     )
     temperature: float = option(
         4.0, "Temperature that softens the answers of both.", within=Interval(0, 100, open_low=True)

@@ -16,6 +16,7 @@ from tl_keras.config.defaults import (
     MIN_CROP_AREAS,
     NUMBERS_FINE_TUNE_FACTOR,
     NUMBERS_LEARNING_RATE,
+    PATIENCE_WITH_TEACHER_RUN,
 )
 from tl_keras.config.fields import TransferConfig
 from tl_keras.config.parsing import parse_optimizer, parse_schedule, rate_of_optimizer
@@ -92,10 +93,12 @@ def with_epochs(config: TransferConfig, *, images: int) -> TransferConfig:
     filled = from_json(to_json(config))
     training, method = filled.training, filled.model.method
 
-    def by_number(phase: str) -> int:
-        return epochs_for(images, global_batch_size=training.global_batch_size, steps=FEWEST_STEPS[phase])
+    def by_number(phase: str, patience: int = 1) -> int:
+        steps = FEWEST_STEPS[phase]
+        return patience * epochs_for(images, global_batch_size=training.global_batch_size, steps=steps)
 
-    training.epochs = training.epochs or by_number(_LAST_PHASES[method])
+    patience = PATIENCE_WITH_TEACHER_RUN if filled.distillation.teacher_run else 1
+    training.epochs = training.epochs or by_number(_LAST_PHASES[method], patience)
     if method == "fine_tune":
         training.head_epochs = training.head_epochs or by_number("head")
     return filled

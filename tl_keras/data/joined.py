@@ -79,7 +79,13 @@ class JoinedSource(RandomAccessSource):
 
 
 def with_unlabelled(
-    labelled: Source, inspection: Inspection, unlabelled: Source, reading: Reading, *, remembered_in: pathlib.Path
+    labelled: Source,
+    inspection: Inspection,
+    unlabelled: Source,
+    reading: Reading,
+    *,
+    remembered_in: pathlib.Path,
+    described: str = "",
 ) -> Joined:
     """Joins images without labels to labelled ones, and leaves copies of the latter out.
 
@@ -89,6 +95,7 @@ def with_unlabelled(
       unlabelled: Images whose labels are not known.
       reading: Settings for turning files into pixels.
       remembered_in: Directory of the cache that remembers what was read of each file.
+      described: Description of the images without labels, which follows their number; empty to name their source.
 
     Raises:
       DataError: Some are texts, or records that are read in a stream.
@@ -110,7 +117,7 @@ def with_unlabelled(
         name: np.concatenate([getattr(inspection, name), getattr(found, name)]) for name in columns
     }
     chosen = np.flatnonzero(found.decodable & ~copies)
-    remark = f"{number_of(len(chosen), 'image')} without labels in {unlabelled.name}"
+    remark = f"{number_of(len(chosen), 'image')} {described or f'without labels in {unlabelled.name}'}"
     left_out = f"; {copies.sum()} more, copies of labelled ones, left out" if copies.any() else ""
     source = JoinedSource(labelled, known)
     source.notes = (*labelled.notes, *unlabelled.notes, remark + left_out, *found.left_out())

@@ -256,7 +256,7 @@ class RunResult(Record):
         `kept`, how many images were `used`, and all of it in words (`says`); None in a run without unlabelled images.
       groups: Origin (`by`) and `number` of the groups that the splits keep whole; None if there are none.
       distillation: Options of learning from a finished run, fingerprint of its weights (`teacher_weights`), number of
-        `unlabelled_images`, and whether it saw the `same_views` as the student; None without.
+        `unlabelled_images`, mixtures among them, and whether it saw the `same_views` as the student; None without.
       seed: Seed of the run.
       hardware: Hardware that the run computed on, and why; see `tl_keras.distribution.hardware.Hardware`.
       versions: Versions of the packages that decide the numbers.

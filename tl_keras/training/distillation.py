@@ -18,20 +18,27 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.backbones.weights import fingerprint
-from tl_keras.config import TransferConfig
-from tl_keras.console import number_of
-from tl_keras.data.base import Source
-from tl_keras.data.inspection import Inspection
+from tl_keras.config import TransferConfig, from_json
+from tl_keras.config.choices import label_kind_of
+from tl_keras.console import number_of, say
+from tl_keras.data.base import RandomAccessSource, Source
+from tl_keras.data.inspection import Inspection, Reading
+from tl_keras.data.joined import with_unlabelled
+from tl_keras.data.mixtures import number_of_mixtures, write_mixtures
+from tl_keras.data.options import SourceOptions
 from tl_keras.data.order import on_host
 from tl_keras.data.pipeline import TargetFn
 from tl_keras.data.splits import Splits, hash_starts
+from tl_keras.data.unlabelled import open_unlabelled
 from tl_keras.errors import ConfigError, DataError
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.serving.model_file import TrainedModel, load_model
 from tl_keras.tasks.base import LossFn, Task
 from tl_keras.tasks.loss_recipe import LossRecipe
 from tl_keras.training.features import ViewsOfImages, feature_store_of
+from tl_keras.training.run_images import RunImages
 from tl_keras.training.split_student import whole_model
+from tl_keras.user_folders import cache_folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,6 +125,60 @@ def open_teacher_run(path: str, source: Source, inspection: Inspection, splits: 
         )
     columns = np.array([trained.class_names.index(name) for name in source.class_names[:outputs]])
     return TeacherRun(run.path, trained, fingerprint(trained.model), columns)
+
+
+def with_taught_images(config: TransferConfig, images: RunImages) -> RunImages:
+    """Returns the images of a run with those that have no label, and for which a teacher run answers, if there are any.
+
+    Args:
+      config: Config from `tl_keras.training.preparation.decide`.
+      images: The labelled images.
+
+    Raises:
+      DataError: The images without labels cannot be read.
+      WorkdirError: The cache cannot be written.
+    """
+    distillation, cache = config.distillation, cache_folder(config.cache.folder)
+    if distillation.unlabelled:
+        unlabelled, described = open_unlabelled(distillation.unlabelled, SourceOptions.of(config)), ""
+    elif folder := _mixtures(config, images, cache):
+        unlabelled, described = (
+            open_unlabelled(folder),
+            "made of two training images each, for which the teacher run answers",
+        )
+    else:
+        return images
+    joined = with_unlabelled(
+        images.source,
+        images.inspection,
+        unlabelled,
+        Reading.of(config),
+        remembered_in=cache,
+        described=described,
+    )
+    return RunImages(joined.source, joined.inspection, images.splits, joined.unlabelled)
+
+
+def _mixtures(config: TransferConfig, images: RunImages, cache: pathlib.Path) -> pathlib.Path | None:
+    """Returns the folder with mixtures of the training images, or None if none are wanted."""
+    distillation, train = config.distillation, images.splits.train
+    begun = RunDirectory(distillation.teacher_run).read_config() if distillation.teacher_run else None
+    wanted = distillation.mixtures == "auto" and label_kind_of(config.task) == "class" and images.source.noun == "image"
+    if begun is None or not wanted or not number_of_mixtures(len(train)):
+        return None
+    if not isinstance(images.source, RandomAccessSource):
+        say("distillation: no mixtures of two images are made of records, which are read in their order")
+        return None
+    return write_mixtures(
+        images.source,
+        images.inspection,
+        train,
+        Reading.of(config),
+        side=max(config.model.image_size, from_json(begun["config"]).model.image_size),
+        min_area=config.data.min_crop_area or 1.0,
+        seed=config.seed,
+        cache=cache,
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -21,11 +21,9 @@ from tl_keras.backbones.specs import takes_texts
 from tl_keras.builder import Student, choose_backbone
 from tl_keras.config import TransferConfig, from_json, resolve, to_json, with_epochs
 from tl_keras.data.inspection import Inspection, Reading
-from tl_keras.data.joined import with_unlabelled
 from tl_keras.data.sources import Source, SourceOptions
 from tl_keras.data.splits import Splits, split_source
 from tl_keras.data.table_source import noun_of
-from tl_keras.data.unlabelled import open_unlabelled
 from tl_keras.distribution.distributor import Distributor, open_distributor
 from tl_keras.distribution.hardware import Hardware, resolve_hardware
 from tl_keras.errors import BackboneError, ConfigError
@@ -35,14 +33,13 @@ from tl_keras.runs.identity import affects_result, run_identity
 from tl_keras.serving.model_file import load_model
 from tl_keras.tasks.base import Task, task_named
 from tl_keras.tasks.loss_recipe import LossRecipe
-from tl_keras.training.distillation import DistilledTask, TeacherRun, open_teacher_run
+from tl_keras.training.distillation import DistilledTask, TeacherRun, open_teacher_run, with_taught_images
 from tl_keras.training.image_remarks import image_remarks
 from tl_keras.training.model_cache import ModelCache
 from tl_keras.training.orientation import decide_orientation
 from tl_keras.training.own_parts import NO_PARTS, OwnParts
 from tl_keras.training.phases import Phase, plan_phases
 from tl_keras.training.run_images import RunImages
-from tl_keras.user_folders import cache_folder
 
 __all__ = [
     "PreparedRun",
@@ -266,16 +263,7 @@ def read_images(
     begun = run is not None and run.check_same_images(inspection.data_hash)
     known = run.read_splits() if run and begun else None  # made by the rule of the version that began the run
     splits = Splits.from_json(known, source) if known else _make_splits(config, source, inspection)
-    if not config.distillation.unlabelled:
-        return RunImages(source, inspection, splits)
-    joined = with_unlabelled(
-        source,
-        inspection,
-        open_unlabelled(config.distillation.unlabelled, SourceOptions.of(config)),
-        Reading.of(config),
-        remembered_in=cache_folder(config.cache.folder),
-    )
-    return RunImages(joined.source, joined.inspection, splits, joined.unlabelled)
+    return with_taught_images(config, RunImages(source, inspection, splits))
 
 
 def prepare(
