@@ -69,7 +69,7 @@ def prune(
       pruned_workdir: Directory that receives the pruned run.
       part: Part of the channels between two convolutions to remove, above 0 and below 1.
       max_loss: Loss of the score that is allowed, 0 to 1.
-      epochs: Number of epochs of fine-tuning; 0 for that of the run, or the usual one if it has none.
+      epochs: Number of epochs of fine-tuning; 0 for the usual number with a teacher run.
       source: The run's images if they are in memory. None means the source in the run's config.
 
     Raises:
@@ -154,7 +154,7 @@ def _config_of(run: RunDirectory, file: pathlib.Path, *, epochs: int) -> Transfe
     training, model = config.training, config.model
     of_head = {"feature_extraction": training.epochs, "fine_tune": training.head_epochs}  # as long as the run had
     training.head_epochs = of_head.get(model.method, 0)
-    training.epochs, training.learning_rate = epochs or (training.epochs if model.method == "fine_tune" else 0), 0.0
+    training.epochs, training.learning_rate = epochs, 0.0
     training.fine_tune_learning_rate_factor = fresh.training.fine_tune_learning_rate_factor
     model.backbone, model.weights, model.alpha, model.image_size = str(file), "imagenet", 0.0, 0
     model.method, model.unfreeze, model.unfreeze_schedule, model.start_from = "fine_tune", "all", "", ""
