@@ -5,7 +5,8 @@
     python -m tl_keras.distill --teacher_run=big --workdir=small2 --alpha=0.35 --unlabelled=more_photos/
 
 Images, splits and task are those of the teacher run, unless --data names others. Images without labels cost nothing but time: the
-teacher run answers for them. --workdir then holds the runs alone/seed_N and distilled/seed_N; the latter is exported.
+teacher run answers for them; where there are none, it answers for mixtures of few training images. --workdir then holds the runs
+alone/seed_N and distilled/seed_N; the latter is exported.
 """
 
 from __future__ import annotations

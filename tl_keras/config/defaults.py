@@ -23,7 +23,7 @@ NUMBERS_LEARNING_RATE, NUMBERS_FINE_TUNE_FACTOR = 1e-3, 0.1
 # fewer steps do; docs/benchmarks.md.
 FEWEST_STEPS = {"head": 500, "fine-tuning": 200, "all layers": 1500}
 
-# A student gains from a teacher run's answers for longer than from labels alone (Beyer et al. 2022, section 4: "patient");
+# A student gains from a teacher run's answers for longer than from labels alone (Beyer et al. 2022: "patient");
 # docs/small_models.md.
 PATIENCE_WITH_TEACHER_RUN = 3
 

@@ -23,6 +23,7 @@ from tl_keras.data.augmentation import random_resized_crop
 from tl_keras.data.base import RandomAccessSource, in_parallel
 from tl_keras.data.decoding import decode_image
 from tl_keras.data.inspection import Inspection, Reading
+from tl_keras.data.progress_bar import progress_bar
 from tl_keras.errors import WorkdirError
 
 # To be raised when mixtures are made in another way.
@@ -59,8 +60,8 @@ def write_mixtures(
 ) -> pathlib.Path:
     """Writes mixtures of two images unless they are in the cache, and returns the folder with them.
 
-    Both crops of a mixture are drawn at random, and so is the part of each, evenly from 0 to 1, as Beyer et al. 2022 (section 3.1)
-    mix the images that teacher and student see.
+    Both crops of a mixture are drawn at random, and so is the part of each, evenly from 0 to 1, as Beyer et al. 2022 mix the
+    images that teacher and student see.
 
     Args:
       source: The images.
@@ -88,8 +89,10 @@ def write_mixtures(
                 images = pathlib.Path(scratch, "images")
                 images.mkdir()
                 files = _mixtures(source, indices, reading, side=side, min_area=min_area, seed=seed)
-                for number, file in enumerate(files.as_numpy_iterator()):
-                    (images / f"{number:05}.jpg").write_bytes(file)
+                with progress_bar("mixing training images", images=number_of_mixtures(len(indices))) as bar:
+                    for number, file in enumerate(files.as_numpy_iterator()):
+                        (images / f"{number:05}.jpg").write_bytes(file)
+                        bar.update(1)
                 # Another process may have been faster; its files are the same.
                 with contextlib.suppress(OSError):
                     os.rename(scratch, folder)
