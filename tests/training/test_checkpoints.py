@@ -44,6 +44,12 @@ def test_copies_are_those_of_the_time_and_stay_what_they_were():
             np.testing.assert_array_equal(value, copied)
 
 
+def test_copiers_of_many_short_phases_bring_no_warning(caplog):
+    for _ in range(12):
+        copier_of(variables(np.float32([1.0])))()
+    assert not caplog.records
+
+
 def test_progress_comes_back(tmp_path):
     progress = Progress(
         phase=1, phase_epochs=2, phase_best_score=(0.5, -1.25), kept_phase="head", history=golden_epochs()

@@ -78,7 +78,8 @@ def copier_of(variables: Sequence[keras.Variable]) -> Callable[[], list[np.ndarr
         with tf.device("CPU:0"):
             return [tf.raw_ops.DeepCopy(x=variable.value) for variable in variables]
 
-    copied_at_once = tf.function(copied, autograph=False)
+    # Called as a `tf.function`, those of many short phases would bring TensorFlow's warning of a function that is traced too often.
+    copied_at_once = tf.function(copied, autograph=False).get_concrete_function()
     return lambda: [copy.numpy() for copy in copied_at_once()]
 
 
