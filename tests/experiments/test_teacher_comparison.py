@@ -161,7 +161,7 @@ def test_mixtures_stand_in_for_images_without_labels(found, changes, wanted):
     folder, config, _ = found
     config = from_json(to_json(config))
     config.distillation.unlabelled = str(folder / changes["unlabelled"]) if "unlabelled" in changes else ""
-    config.distillation.mixtures = changes.get("mixtures", "auto")
+    config.distillation.mixtures = changes.get("mixtures", "on")
     images = read_images(decide(config), ModelCache())
     assert len(images.splits.train) == 28
     assert len(images.distilled) == wanted

@@ -30,9 +30,9 @@ class DistillationConfig(Locked):
         "", "A folder of images without labels, for which the answers of the teacher run are learnt.", zero="none"
     )
     mixtures: Mixtures = option(
-        "auto",
-        "Whether the answers of the teacher run are learnt for mixtures of two training images too: auto does so for classes, four "
-        "for each image and with them up to 2,000, where no images without labels are named.",
+        "on",
+        "Whether the answers of the teacher run are learnt for mixtures of two training images too: for classes, four for each "
+        "image and with them up to 2,000, where no images without labels are named.",
     )
     temperature: float = option(
         4.0, "Temperature that softens the answers of both.", within=Interval(0, 100, open_low=True)

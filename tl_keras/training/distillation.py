@@ -163,7 +163,7 @@ def _mixtures(config: TransferConfig, images: RunImages, cache: pathlib.Path) ->
     """Returns the folder with mixtures of the training images, or None if none are wanted."""
     distillation, train = config.distillation, images.splits.train
     begun = RunDirectory(distillation.teacher_run).read_config() if distillation.teacher_run else None
-    wanted = distillation.mixtures == "auto" and label_kind_of(config.task) == "class" and images.source.noun == "image"
+    wanted = distillation.mixtures == "on" and label_kind_of(config.task) == "class" and images.source.noun == "image"
     if begun is None or not wanted or not number_of_mixtures(len(train)):
         return None
     if not isinstance(images.source, RandomAccessSource):
