@@ -49,6 +49,7 @@ def measure(name: str, folder: pathlib.Path, *, labelled: int, seed: int, found:
     """Adds to `found` the test accuracy of the teacher run and of each variant of the student, as each is finished."""
     from tl_keras import TransferConfig
     from tl_keras.config import resolve, with_epochs
+    from tl_keras.config.defaults import PATIENCE_WITH_TEACHER_RUN
     from tl_keras.training.loop import train_and_evaluate
     from tl_keras.training.model_cache import ModelCache
 
@@ -71,7 +72,8 @@ def measure(name: str, folder: pathlib.Path, *, labelled: int, seed: int, found:
         student = a_config()
         student.model.backbone, student.model.alpha, student.model.image_size = "MobileNetV2", 0.35, 128
         if variant == "alone, as many epochs":  # as with a teacher run
-            student.training.epochs = 3 * with_epochs(resolve(student), images=row["images"]["train"]).training.epochs
+            usual = with_epochs(resolve(student), images=row["images"]["train"]).training.epochs
+            student.training.epochs = PATIENCE_WITH_TEACHER_RUN * usual
         if "distilled" in variant:
             student.distillation.teacher_run = str(big)
         if "unlabelled" in variant:

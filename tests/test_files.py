@@ -5,7 +5,7 @@ import errno
 import pytest
 
 from tl_keras.errors import WorkdirError
-from tl_keras.files import reading, remove, replacing, writing
+from tl_keras.files import made_once, reading, remove, replacing, writing
 
 
 def test_a_file_is_there_whole_or_as_it_was(tmp_path):
@@ -29,6 +29,20 @@ def test_a_directory_takes_the_place_of_another(tmp_path):
             (temporary / content).touch()
     assert [file.name for file in path.iterdir()] == ["new"]
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_directory_is_made_whole_and_by_the_first_who_makes_it(tmp_path):
+    folder = tmp_path / "cache" / "made"
+    with pytest.raises(ZeroDivisionError), made_once(folder, prefix=".making_") as scratch:
+        (scratch / "file").write_text("half")
+        raise ZeroDivisionError
+    assert not folder.exists()
+    with made_once(folder, prefix=".making_") as slow:
+        (slow / "file").write_text("slow")
+        with made_once(folder, prefix=".making_") as fast:
+            (fast / "file").write_text("fast")
+    assert (folder / "file").read_text() == "fast"
+    assert list(folder.parent.iterdir()) == [folder]
 
 
 def test_whatever_is_there_is_removed(tmp_path):

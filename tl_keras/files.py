@@ -8,6 +8,7 @@ import importlib.util
 import os
 import pathlib
 import shutil
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -52,6 +53,25 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
                 temporary.replace(path)
     finally:
         remove(temporary)
+
+
+@contextlib.contextmanager
+def made_once(folder: pathlib.Path, *, prefix: str) -> Iterator[pathlib.Path]:
+    """Yields a new directory for the content of `folder`, which becomes `folder` once it is complete.
+
+    Where another process was faster, its directory stays: its content is the same. After an error nothing new remains.
+
+    Args:
+      folder: Directory to make, whose parents are made too.
+      prefix: Beginning of the name of the new directory beside it.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=prefix) as scratch:
+        made = pathlib.Path(scratch)
+        yield made
+        with contextlib.suppress(OSError):
+            made.rename(folder)
+        made.mkdir(exist_ok=True)  # which is removed now
 
 
 def require_suffix(path: pathlib.Path, suffixes: Sequence[str]) -> None:

@@ -34,7 +34,9 @@ def test_lossless_files_decode_to_the_pixels_that_were_written(image, kind):
 @pytest.mark.parametrize("window", [None, lambda shape: (shape // 4, shape // 2)], ids=["whole", "window"])
 def test_what_is_known_to_be_a_jpeg_is_decoded_alike_and_not_asked(window):
     file = tf.constant(encoded(RGB, "JPEG"))
-    decode = tf.function(lambda contents: decode_image(KnownFile(contents, is_upright=True), window))
+    decode = tf.function(
+        lambda contents: decode_image(KnownFile(contents, frozenset({"JPEG"}), is_upright=True), window)
+    )
     np.testing.assert_array_equal(decode(file), decode_image(file, window))
     operations = {operation.type for operation in decode.get_concrete_function(file).graph.get_operations()}
     assert not operations & {"If", "StatelessIf"}
@@ -44,7 +46,7 @@ def test_what_is_known_to_be_a_jpeg_is_decoded_alike_and_not_asked(window):
 @pytest.mark.parametrize("orientation_is_known", [False, True])
 def test_a_window_of_a_turned_jpeg_has_the_pixels_of_the_upright_one(orientation, orientation_is_known):
     file = tf.constant(turned("JPEG", orientation))
-    image = KnownFile(file) if orientation_is_known else file
+    image = KnownFile(file, frozenset({"JPEG"})) if orientation_is_known else file
     whole = as_pillow_reads(file.numpy())
 
     def window(shape):  # off the centre, and longer than wide

@@ -8,7 +8,6 @@ CACHE/unpacked/NAME-HASH/images   the files
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import lzma
@@ -16,7 +15,6 @@ import os
 import re
 import shutil
 import tarfile
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -27,6 +25,7 @@ from tl_keras.console import say
 from tl_keras.data.file_kinds import kind_of_file
 from tl_keras.data.image_files import LeftOut
 from tl_keras.errors import DataError
+from tl_keras.files import made_once
 from tl_keras.user_folders import cache_folder
 
 # Photos hardly compress, drawings ten- to fiftyfold. An archive that unpacks to much more was made to fill a disk.
@@ -71,15 +70,10 @@ def unpack(path: str, cache: str) -> tuple[str, tuple[str, ...]]:
     if not (folder / "notes.json").is_file():
         say(f"{path}: unpacking into {folder}, where the images stay until you remove them")
         try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".unpacking_") as scratch:
+            with made_once(folder, prefix=".unpacking_") as scratch:
                 left_out = LeftOut()
-                _unpack_into(Path(scratch) / "images", path, status.st_size, left_out)
-                Path(scratch, "notes.json").write_text(json.dumps(left_out.notes()), encoding="utf-8")
-                # Another process may have been faster; its files are the same.
-                with contextlib.suppress(OSError):
-                    os.rename(scratch, folder)
-                Path(scratch).mkdir(exist_ok=True)
+                _unpack_into(scratch / "images", path, status.st_size, left_out)
+                (scratch / "notes.json").write_text(json.dumps(left_out.notes()), encoding="utf-8")
         except _DAMAGED as error:
             raise DataError(
                 f"{path}: expected an archive that can be unpacked. Received {_instead_of(path, status.st_size)} ({error}). "

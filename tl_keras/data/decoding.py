@@ -44,7 +44,7 @@ class KnownFile:
     """
 
     contents: tf.Tensor
-    kinds: frozenset[str] = frozenset({"JPEG"})
+    kinds: frozenset[str]
     is_upright: bool = False
 
 

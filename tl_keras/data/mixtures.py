@@ -7,13 +7,10 @@ CACHE/mixtures/HASH/images/00000.jpg   the mixtures of some images, once
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import json
-import os
 import pathlib
-import tempfile
 
 import numpy as np
 import tensorflow as tf
@@ -25,6 +22,7 @@ from tl_keras.data.decoding import decode_image
 from tl_keras.data.inspection import Inspection, Reading
 from tl_keras.data.progress_bar import progress_bar
 from tl_keras.errors import WorkdirError
+from tl_keras.files import made_once
 
 # To be raised when mixtures are made in another way.
 _FORMAT = 1
@@ -84,19 +82,14 @@ def write_mixtures(
     folder = cache / "mixtures" / digest
     if not folder.is_dir():
         try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".mixing_") as scratch:
-                images = pathlib.Path(scratch, "images")
+            with made_once(folder, prefix=".mixing_") as scratch:
+                images = scratch / "images"
                 images.mkdir()
                 files = _mixtures(source, indices, reading, side=side, min_area=min_area, seed=seed)
                 with progress_bar("mixing training images", images=number_of_mixtures(len(indices))) as bar:
                     for number, file in enumerate(files.as_numpy_iterator()):
                         (images / f"{number:05}.jpg").write_bytes(file)
                         bar.update(1)
-                # Another process may have been faster; its files are the same.
-                with contextlib.suppress(OSError):
-                    os.rename(scratch, folder)
-                pathlib.Path(scratch).mkdir(exist_ok=True)
         except OSError as error:
             raise WorkdirError(
                 f"mixtures: expected to write mixtures of images into {folder.parent}. That failed ({error}). Name another "

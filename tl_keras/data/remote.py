@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import re
-import tempfile
 from typing import Any
 
 from tl_keras.console import first_line, number_of, say
 from tl_keras.data.archive import require_safe_name
 from tl_keras.data.source_names import ARCHIVE_SUFFIXES
 from tl_keras.errors import DataError
+from tl_keras.files import made_once
 from tl_keras.user_folders import cache_folder
 
 
@@ -49,12 +48,8 @@ def fetch(address: str, cache: str) -> str:
     if not target.exists():
         size = sum(facts[0] or 0 for facts in found.values())
         say(f"{address}: {size / 2**20:,.0f} MiB are copied to {target}, where they stay until you remove them")
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".fetching_") as scratch:
-            _copy(system, address, path, found, os.path.join(scratch, name), is_archive=is_archive)
-            with contextlib.suppress(OSError):  # another process was faster
-                os.rename(scratch, folder / key)
-            os.makedirs(scratch, exist_ok=True)
+        with made_once(folder / key, prefix=".fetching_") as scratch:
+            _copy(system, address, path, found, str(scratch / name), is_archive=is_archive)
     return str(target)
 
 

@@ -138,23 +138,17 @@ def with_taught_images(config: TransferConfig, images: RunImages) -> RunImages:
       DataError: The images without labels cannot be read.
       WorkdirError: The cache cannot be written.
     """
-    distillation, cache = config.distillation, cache_folder(config.cache.folder)
-    if distillation.unlabelled:
-        unlabelled, described = open_unlabelled(distillation.unlabelled, SourceOptions.of(config)), ""
-    elif folder := _mixtures(config, images, cache):
-        unlabelled, described = (
-            open_unlabelled(folder),
-            "made of two training images each, for which the teacher run answers",
-        )
-    else:
+    named, cache = config.distillation.unlabelled, cache_folder(config.cache.folder)
+    folder = named or _mixtures(config, images, cache)
+    if not folder:
         return images
     joined = with_unlabelled(
         images.source,
         images.inspection,
-        unlabelled,
+        open_unlabelled(folder, SourceOptions.of(config)),
         Reading.of(config),
         remembered_in=cache,
-        described=described,
+        described="" if named else "made of two training images each, for which the teacher run answers",
     )
     return RunImages(joined.source, joined.inspection, images.splits, joined.unlabelled)
 
