@@ -16,9 +16,9 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from benchmarks.feature_sets import SETS, FeatureSet, feature_set
-from tl_keras.advice.transferability import FOLDS, fold_of_each
 from tl_keras.evaluation.folds import fold_interval
 from tl_keras.evaluation.metrics import accuracy_interval
+from tl_keras.probes.transferability import FOLDS, fold_of_each
 
 _DRAWS = 100
 _SIZES = (50, 100, 200, 400)

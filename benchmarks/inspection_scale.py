@@ -72,8 +72,8 @@ def write(folder: pathlib.Path, images: int) -> np.ndarray:
 def measure(folder: pathlib.Path, labels: np.ndarray) -> None:
     """Prints the seconds of processor time of each part, and the largest memory."""
     from tl_keras.advice.suspects import far_away, label_suspects, members_of_each, near_copies
-    from tl_keras.advice.transferability import linear_probe
-    from tl_keras.advice.vectors import blocks
+    from tl_keras.probes.transferability import linear_probe
+    from tl_keras.probes.vectors import blocks
     from tl_keras.serving.outlier import fit_outlier_model
 
     thumbnails, features = (

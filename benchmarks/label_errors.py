@@ -12,7 +12,7 @@ import numpy as np
 import tl_keras as tl
 from benchmarks.measuring import TEST_DATA
 from tl_keras.advice.suspects import expected_errors, label_suspects
-from tl_keras.advice.transferability import linear_probe
+from tl_keras.probes.transferability import linear_probe
 
 SWAPPED, LOOKED_AT, DRAWS = 15, 30, 10
 

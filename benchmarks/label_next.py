@@ -17,10 +17,10 @@ from sklearn.isotonic import IsotonicRegression
 from threadpoolctl import threadpool_limits
 
 from benchmarks.feature_sets import FeatureSet, feature_set, read_arguments, write_results
-from tl_keras.advice.transferability import along_components, fit_classifier
-from tl_keras.advice.vectors import directions
 from tl_keras.labels.herding import choose_images, margin_uncertainty
 from tl_keras.labels.learning_curve import forecast
+from tl_keras.probes.transferability import along_components, fit_classifier
+from tl_keras.probes.vectors import directions
 
 STEP, LABELS, KNOWN, MORE = 20, 200, 100, 50
 _POOL = _TEST = 1_500

@@ -12,8 +12,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks.feature_sets import FeatureSet, feature_set, read_arguments, write_results
-from tl_keras.advice.transferability import along_components, fit_classifier
 from tl_keras.labels.self_training import fit_with, give_labels, measure_gain
+from tl_keras.probes.transferability import along_components, fit_classifier
 
 OF_A_CLASS, UNLABELLED, MEASURED = 10, 1_000, 1_500
 

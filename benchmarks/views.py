@@ -2,7 +2,7 @@
 
 For each set of `benchmarks.sets`, ten draws of 100 to 200 training images: test accuracy of a linear classifier on MobileNetV2's
 features of the teacher's own crop, of the whole image squashed, and of the whole image padded; and of the view that the
-out-of-fold accuracies of the draw choose (`tl_keras.advice.alternatives`), in doubt the squashed one.
+out-of-fold accuracies of the draw choose (`tl_keras.probes.alternatives`), in doubt the squashed one.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ def images_of_draw(labels: np.ndarray, train: np.ndarray, draw: int) -> list[np.
 
 def measure(name: str, folder: pathlib.Path, ways: Ways, *, among: Collection[str]) -> dict[str, list[float]]:
     """Returns the test accuracies of each way, and of each rule that chooses among some, over the draws of a set."""
-    from tl_keras.advice.alternatives import Alternative, choose
-    from tl_keras.advice.transferability import linear_probe
+    from tl_keras.probes.alternatives import Alternative, choose
+    from tl_keras.probes.transferability import linear_probe
 
     found = features(name, folder, ways)
     labels, train = found["labels"], np.flatnonzero(found["splits"] == "train")

@@ -34,6 +34,7 @@ ROOMS = (
     "runs",
     "evaluation",
     "tasks",
+    "probes",
     "search",
     "serving",
     "training",

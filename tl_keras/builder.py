@@ -169,7 +169,7 @@ def choose_backbone(config: ModelConfig) -> TeacherChoice:
         background=config.background, significant_bits=config.significant_bits or DEFAULT_SIGNIFICANT_BITS
     )
     return dataclasses.replace(
-        choice, preprocess=preprocess, output_stride=config.output_stride, pooling=config.pooling
+        choice, preprocess=preprocess, output_stride=config.output_stride, pooling=config.pooling or "average"
     )
 
 
@@ -181,7 +181,7 @@ def _choose_text_teacher(config: ModelConfig) -> TeacherChoice:
     teacher = read_text_teacher(config.backbone)
     given = {"weights": config.weights not in ("imagenet", "none"), "resize": config.resize not in ("", DEFAULT_RESIZE)}
     given |= {"alpha": config.alpha not in (0, 1), "image_size": config.image_size != 0}
-    given |= {"output_stride": config.output_stride != 0, "pooling": config.pooling != "average"}
+    given |= {"output_stride": config.output_stride != 0, "pooling": config.pooling not in ("", "average")}
     if unfit := [name for name, is_given in given.items() if is_given]:
         raise BackboneError(
             f"{unfit[0]}: {teacher.name} takes texts. Received: {getattr(config, unfit[0])}. Leave it out."
@@ -255,7 +255,7 @@ def build_student(teacher: TeacherChoice, config: ModelConfig, *, num_classes: i
     features = backbone(teacher.preprocess.normalize(images))
     logits = apply_head(
         features,
-        pooling=config.pooling,
+        pooling=teacher.pooling,
         scaled=not teacher.has_usual_features,
         head=config.head,
         num_classes=num_classes,

@@ -13,12 +13,12 @@ from tl_keras.advice.data_page import page
 from tl_keras.advice.data_report import clean_splits, describe, inspect_closely, write_splits
 from tl_keras.advice.suspects import label_suspects
 from tl_keras.advice.teacher_scores import pooled_features
-from tl_keras.advice.transferability import linear_probe
 from tl_keras.config import TransferConfig
 from tl_keras.data.arrays import ArraySource
 from tl_keras.data.inspection import inspect_source
 from tl_keras.data.sources import open_source
 from tl_keras.errors import DataError
+from tl_keras.probes.transferability import linear_probe
 
 
 def cases(report, kind):

@@ -8,9 +8,9 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from tl_keras.advice.leak import find_leak, with_groups, write_groups
-from tl_keras.advice.transferability import linear_probe
 from tl_keras.data.arrays import ArraySource
 from tl_keras.data.base import FileSource
+from tl_keras.probes.transferability import linear_probe
 
 OBJECTS, COPIES, CLASSES = 45, 6, 3
 

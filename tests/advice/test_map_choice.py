@@ -46,8 +46,8 @@ def test_small_things_are_told_by_a_finer_map(counted):
     assert strides == (0, 16, 8)
     scores = {stride: each.probe.score for stride, each in zip(strides, measured, strict=True)}
     assert scores[8] > scores[0] + 0.1
-    stride, reason = best_map(TEACHER, counted, sample)
-    assert stride == 8
+    changes, (reason,) = best_map(TEACHER, counted, sample, ModelCache())
+    assert changes == {"output_stride": 8}
     assert reason.startswith("the map of 8 pixels: a linear model gets, out of fold, the last map 0.")
 
 
@@ -56,7 +56,7 @@ def test_what_the_last_map_tells_stays_with_it(counted, tmp_path):
     bright = (random.integers(0, 100, (60, 32, 32, 3)) + 150 * labels[:, None, None, None]).astype(np.uint8)
     np.savez(tmp_path / "images.npz", x_train=bright, y_train=labels)
     sample = draw_sample(resolve(counted), ModelCache())
-    assert best_map(TEACHER, counted, sample) == (0, "")
+    assert best_map(TEACHER, counted, sample, ModelCache()) == ({"output_stride": 0}, [])
 
 
 def test_the_advice_names_the_map_and_one_that_is_chosen_is_not_measured(counted):

@@ -8,8 +8,8 @@ import pytest
 
 from tl_keras.advice.candidates import Candidate, parse_candidate
 from tl_keras.advice.teacher_scores import draw_sample, pooled_features, score_teacher
-from tl_keras.advice.transferability import draw
 from tl_keras.config import quick_start
+from tl_keras.probes.transferability import draw
 from tl_keras.training.model_cache import ModelCache
 
 EMBEDDED = Candidate("MobileNetV2", "embedded")

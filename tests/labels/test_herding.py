@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tl_keras.advice.vectors import directions
 from tl_keras.labels.herding import choose_images, lie_apart, margin_uncertainty, order_of_worth
+from tl_keras.probes.vectors import directions
 
 
 @pytest.fixture(scope="module")

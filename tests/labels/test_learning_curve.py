@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from tl_keras.advice.transferability import fit_classifier, linear_probe
-from tl_keras.advice.vectors import directions
 from tl_keras.labels import learning_curve
 from tl_keras.labels.herding import choose_images, margin_uncertainty
 from tl_keras.labels.learning_curve import Figure, Forecast, forecast
+from tl_keras.probes.transferability import fit_classifier, linear_probe
+from tl_keras.probes.vectors import directions
 
 
 def images(count, seed):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tl_keras.advice.transferability import along_components
 from tl_keras.labels.self_training import GivenLabels, fit_with, give_labels, measure_gain
+from tl_keras.probes.transferability import along_components
 
 
 def clusters(counts, seed, distance=2.2):

@@ -76,19 +76,8 @@ def test_the_commands_read_the_images_as_the_run_did():
     run = a_run()
     run.config.task, run.config.data.columns, run.config.data.group_by = "regression", "label=red cells", "folder"
     steps = [shlex.split(step.command) for step in next_steps(run, [], in_memory=False)]
-    assert len(steps) == 5
+    assert len(steps) == 4
     assert all({"--columns=label=red cells", "--group_by=folder", "--task=regression"} <= set(step) for step in steps)
-
-
-@pytest.mark.parametrize(
-    ("task", "output_stride", "offered"),
-    [("regression", 0, True), ("multi_label", 0, True), ("single_label", 0, False), ("regression", 8, False)],
-)
-def test_a_finer_map_is_a_step_where_small_things_may_count(task, output_stride, offered):
-    run = a_run()
-    run.config.task, run.config.model.output_stride = task, output_stride
-    texts = [step.text for step in next_steps(run, [], in_memory=False)]
-    assert any("a finer map" in text for text in texts) == offered
 
 
 def test_commands_that_train_end_the_teacher_as_the_run_did():

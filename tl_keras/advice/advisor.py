@@ -8,8 +8,6 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from tl_keras.advice.alternatives import choose
-from tl_keras.advice.alternatives import describe as describe_alternatives
 from tl_keras.advice.candidates import Candidate
 from tl_keras.advice.map_choice import best_map
 from tl_keras.advice.recommendation import Option, Recommendation, ranked, recommend
@@ -27,6 +25,8 @@ from tl_keras.config.choices import Method
 from tl_keras.console import say
 from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.errors import ConfigError, DataError
+from tl_keras.probes.alternatives import choose
+from tl_keras.probes.alternatives import describe as describe_alternatives
 from tl_keras.training.image_remarks import say_once
 from tl_keras.training.model_cache import ModelCache
 
@@ -127,7 +127,7 @@ def advise(
     sample = draw_sample(config, models)
     say_once((*sample.source.notes, *sample.inspection.findings), sample.inspection, models)
     is_text = sample.source.noun == "text"
-    shown, reasons = (config, ()) if is_text else _shown_best(candidates, config, sample)
+    shown, reasons = (config, ()) if is_text else _shown_best(candidates, config, sample, models)
     chooses_cut = method in (None, "fine_tune")  # else shallower features cost time alone
     teacher_scores: list[TeacherScores] = []
     for candidate in candidates:
@@ -163,7 +163,7 @@ def advise(
 
 
 def _shown_best(
-    candidates: Sequence[Candidate], config: TransferConfig, sample: Sample
+    candidates: Sequence[Candidate], config: TransferConfig, sample: Sample, models: ModelCache
 ) -> tuple[TransferConfig, tuple[str, ...]]:
     """Returns the config with view and map where they are left open, and the reasons."""
     model, reasons = config.model, list[str]()
@@ -172,9 +172,9 @@ def _shown_best(
         model = dataclasses.replace(model, resize=resize)
         reasons.append(reason)
     if len(candidates) == 1 and not model.output_stride:  # of several teachers some lack the map of another
-        output_stride, reason = best_map(candidates[0], dataclasses.replace(config, model=model), sample)
-        model = dataclasses.replace(model, output_stride=output_stride)
-        reasons += [reason] if reason else []
+        changes, more = best_map(candidates[0], dataclasses.replace(config, model=model), sample, models)
+        model = dataclasses.replace(model, **changes)
+        reasons += more
     return dataclasses.replace(config, model=model), tuple(reasons)
 
 

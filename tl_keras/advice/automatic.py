@@ -9,6 +9,7 @@ from tl_keras.advice.candidates import Candidate, candidates_at_hand
 from tl_keras.advice.trials import recipes_for
 from tl_keras.advice.view import with_measured_view
 from tl_keras.config import ModelConfig, TransferConfig, choose_cut, from_json, to_json
+from tl_keras.config.model_fields import OF_THE_MAP
 from tl_keras.config.options import set_value, value_of
 from tl_keras.console import say
 from tl_keras.data.options import SourceOptions
@@ -83,6 +84,8 @@ def with_advised_method(
             return decided
         choose_cut(decided.model, as_begun.model.unfreeze)
         decided.model.method, decided.model.resize = as_begun.model.method, as_begun.model.resize
+        for name in OF_THE_MAP:
+            setattr(decided.model, name, getattr(as_begun.model, name))
         return _with_recipe_of(as_begun, decided)
     noun = noun_of(config.data.source, SourceOptions.of(config))
     advice = advise(
@@ -96,7 +99,8 @@ def with_advised_method(
     )
     recommendation = advice.recommendation
     decided.model = recommendation.option.candidate.choose(decided.model)
-    decided.model.resize = recommendation.config.model.resize
+    for name in ("resize", *OF_THE_MAP):
+        setattr(decided.model, name, getattr(recommendation.config.model, name))
     reasons = [
         reason
         for reason, is_open in zip(recommendation.reasons, (choose_teacher, choose_method), strict=False)

@@ -11,8 +11,8 @@ from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.metrics import silhouette_score
 
 from tl_keras.advice.teacher_scores import commonest, imagenet_names
-from tl_keras.advice.vectors import Vectors, blocks, principal_components
 from tl_keras.builder import load_top
+from tl_keras.probes.vectors import Vectors, blocks, principal_components
 from tl_keras.serving.student_statistics import FEATURES_LAYER
 from tl_keras.training.embedding import Embedder
 

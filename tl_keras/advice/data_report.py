@@ -18,7 +18,6 @@ from tl_keras.advice.leak import Leak, find_leak, with_groups
 from tl_keras.advice.problems import Checks, Problem, single
 from tl_keras.advice.suspects import members_of_each, unlike_all_others
 from tl_keras.advice.teacher_scores import pooled_rows
-from tl_keras.advice.vectors import Vectors, in_memory
 from tl_keras.config import TransferConfig
 from tl_keras.console import number_of, printable
 from tl_keras.data.groups import units
@@ -28,6 +27,7 @@ from tl_keras.data.splits import Splits, split_source
 from tl_keras.data.text_lines import text_of
 from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.errors import DataError
+from tl_keras.probes.vectors import Vectors, in_memory
 
 # Number of images below which a class is too small for five folds to judge its labels, and for a split.
 _FEW_IMAGES = 10

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tl_keras.advice.vectors import directions
 from tl_keras.data.sources import Source
+from tl_keras.probes.vectors import directions
 
 # Numbers of typical images of a class and of images most like another, and of images in doubt for which these are found.
 _TYPICAL, _ALIKE, _COMPARED = 4, 4, 100

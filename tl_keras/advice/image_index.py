@@ -10,12 +10,12 @@ import pathlib
 import numpy as np
 
 from tl_keras.advice.candidates import preferred_candidate
-from tl_keras.advice.vectors import blocks
 from tl_keras.config import ModelConfig, TransferConfig
 from tl_keras.config.model_fields import OF_THE_FEATURES
 from tl_keras.data.base import FileSource, Source, require_images
 from tl_keras.data.inspection import Inspection, inspect_as
 from tl_keras.errors import DataError
+from tl_keras.probes.vectors import blocks
 from tl_keras.search.index import VectorIndex, write_index
 from tl_keras.training.embedding import Embedder, Embeddings, embed, embedder_of_backbone, embedder_of_run
 

@@ -11,12 +11,12 @@ from sklearn.tree import DecisionTreeClassifier
 
 from tl_keras.advice.problems import Problem, single
 from tl_keras.advice.thumbnails import copies_by_thumbnails
-from tl_keras.advice.transferability import FOLDS, fold_of_each
 from tl_keras.config import TransferConfig
 from tl_keras.data.base import FileSource
 from tl_keras.data.file_kinds import CONVERTED_SUFFIXES, SUFFIXES, kind_of_file, suffix_of
 from tl_keras.data.inspection import Inspection
 from tl_keras.data.sources import Source
+from tl_keras.probes.transferability import FOLDS, fold_of_each
 
 # Ratio of sides above which a teacher's centre crop keeps less than a third of the image.
 _ELONGATED = 3.0

@@ -8,11 +8,11 @@ from collections.abc import Callable
 import numpy as np
 
 from tl_keras.advice.suspects import expected_errors, far_away, label_suspects
-from tl_keras.advice.transferability import linear_probe, ridge_probe
 from tl_keras.config.choices import LabelKind
 from tl_keras.data.labelling import UNKNOWN
 from tl_keras.data.sources import Source
 from tl_keras.evaluation.numbers import r_squared
+from tl_keras.probes.transferability import linear_probe, ridge_probe
 
 # Out-of-fold probability of what a label says, below which the label is shown to a person.
 _DOUBTED = 0.2

@@ -17,7 +17,6 @@ import numpy as np
 from tl_keras.advice.data_table import can_be_written, write_table
 from tl_keras.advice.near_copies import copies_by_features
 from tl_keras.advice.photo_times import photos_of_one_moment
-from tl_keras.advice.transferability import FOLDS, linear_probe, ridge_probe
 from tl_keras.console import number_of, printable
 from tl_keras.data.base import FileSource
 from tl_keras.data.groups import Groups, units
@@ -26,6 +25,7 @@ from tl_keras.data.name_series import are_groups, partition_of, quoted, series_i
 from tl_keras.data.sources import Source
 from tl_keras.evaluation.folds import design_effect, fold_interval
 from tl_keras.evaluation.metrics import accuracy_interval
+from tl_keras.probes.transferability import FOLDS, linear_probe, ridge_probe
 
 # Number of images that are measured, whole groups of them; more make the measure surer than the decision needs.
 _MOST_IMAGES = 2_000

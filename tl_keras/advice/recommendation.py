@@ -9,7 +9,6 @@ import numpy as np
 
 from tl_keras.advice.candidates import Candidate
 from tl_keras.advice.published_prior import expected_accuracies, prior_counts
-from tl_keras.advice.task_probe import Judged
 from tl_keras.advice.teacher_scores import Depth, Sample, TeacherScores
 from tl_keras.backbones.specs import takes_texts
 from tl_keras.config import (
@@ -27,6 +26,7 @@ from tl_keras.config import (
     with_epochs,
 )
 from tl_keras.data.labelling import labelling_of
+from tl_keras.probes.task_probe import Judged
 from tl_keras.training.preparation import for_its_inputs
 
 # Part of a frozen teacher's test errors that fine-tuning removed, and its standard deviation. Of its last two and four blocks:

@@ -9,8 +9,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from tl_keras.advice.transferability import Probe
-from tl_keras.advice.vectors import BLOCK, Vectors, blocks
+from tl_keras.probes.transferability import Probe
+from tl_keras.probes.vectors import BLOCK, Vectors, blocks
 from tl_keras.serving.outlier import fit_outlier_model
 
 # Correlation of two thumbnails from which on one is a copy of the other. Flowers saved again at quality 60 or at half the size

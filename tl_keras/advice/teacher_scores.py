@@ -11,8 +11,14 @@ import numpy as np
 from scipy.special import softmax
 
 from tl_keras.advice.candidates import Candidate
-from tl_keras.advice.task_probe import TaskProbe, probe
-from tl_keras.advice.transferability import (
+from tl_keras.builder import Student, choose_backbone, load_top, plan_student
+from tl_keras.config import TransferConfig, from_json, to_json
+from tl_keras.data.groups import units
+from tl_keras.data.inspection import Inspection
+from tl_keras.data.sources import Source
+from tl_keras.data.splits import Splits
+from tl_keras.probes.task_probe import TaskProbe, probe
+from tl_keras.probes.transferability import (
     Probe,
     draw,
     h_score,
@@ -21,12 +27,6 @@ from tl_keras.advice.transferability import (
     nce,
     nearest_neighbour_accuracy,
 )
-from tl_keras.builder import Student, choose_backbone, load_top, plan_student
-from tl_keras.config import TransferConfig, from_json, to_json
-from tl_keras.data.groups import units
-from tl_keras.data.inspection import Inspection
-from tl_keras.data.sources import Source
-from tl_keras.data.splits import Splits
 from tl_keras.tasks.base import Task, task_named
 from tl_keras.training.embedding import Embeddings, embed, embedder_of_backbone, no_room, plain_views
 from tl_keras.training.features import feature_store_of
@@ -105,8 +105,8 @@ class Depth:
       pooled: float32 (n, channels).
       probe: Out-of-fold answers of simple models on them.
       neighbours: Accuracy of the vote of the five nearest neighbours, 0 to 1; None, as what follows, unless classes are learnt.
-      log_me: See `tl_keras.advice.transferability.log_me`.
-      h_score: See `tl_keras.advice.transferability.h_score`.
+      log_me: See `tl_keras.probes.transferability.log_me`.
+      h_score: See `tl_keras.probes.transferability.h_score`.
     """
 
     unfreeze: str
@@ -123,8 +123,8 @@ class Closeness:
     """The teacher's view of the new classes by its own 1000 classes.
 
     Attributes:
-      leep: See `tl_keras.advice.transferability.leep`.
-      nce: See `tl_keras.advice.transferability.nce`.
+      leep: See `tl_keras.probes.transferability.leep`.
+      nce: See `tl_keras.probes.transferability.nce`.
       seen: For each new class, up to three of the teacher's classes with the part of the images that it takes for them.
     """
 

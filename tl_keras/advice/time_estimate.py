@@ -14,7 +14,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from tl_keras.advice.teacher_scores import Sample
-from tl_keras.advice.transferability import draw
 from tl_keras.builder import Student
 from tl_keras.config import TransferConfig, from_json, to_json
 from tl_keras.data.base import RandomAccessSource, Source
@@ -22,6 +21,7 @@ from tl_keras.data.decoded import DecodedSource
 from tl_keras.data.inspection import Inspection, Reading
 from tl_keras.data.options import SourceOptions
 from tl_keras.data.splits import Splits
+from tl_keras.probes.transferability import draw
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.runs.records import EpochRecord, RunResult
 from tl_keras.serving.student_statistics import count_measured_images, evenly

@@ -16,21 +16,21 @@ from typing import Any
 import numpy as np
 from scipy.special import softmax
 
-from tl_keras.advice.alternatives import Alternative
-from tl_keras.advice.task_probe import TaskProbe
 from tl_keras.advice.teacher_scores import Sample
-from tl_keras.advice.transferability import Probe, draw
 from tl_keras.config import TransferConfig, choose_cut, from_json, resolve, to_json
 from tl_keras.config.model_fields import OF_THE_FEATURES
 from tl_keras.config.options import set_value, value_of
 from tl_keras.data.decoded import held_decoded
 from tl_keras.data.pipeline import evaluation_order
 from tl_keras.experiments.folds import fold_of_each
+from tl_keras.probes.alternatives import Alternative
+from tl_keras.probes.task_probe import TaskProbe
+from tl_keras.probes.transferability import Probe, draw
 from tl_keras.runs.records import Progress
 from tl_keras.training.checkpoints import values_of
+from tl_keras.training.decided_by_images import decided_alike
 from tl_keras.training.inputs import PhaseInputs, open_inputs
 from tl_keras.training.model_cache import ModelCache
-from tl_keras.training.orientation import with_orientation
 from tl_keras.training.phase_runner import train_unwatched
 from tl_keras.training.preparation import PreparedRun, RunImages, distributor_of, prepare
 
@@ -158,7 +158,7 @@ class _Halves:
         images = _of_training(sample.images, train=drawn, asked=drawn)
         self._sample, self._models, self._distributor = sample, models, distributor_of(config)
         prepared = prepare(config, self._models, images=images, distributor=self._distributor)
-        self._config = with_orientation(config, prepared.config.data)
+        self._config = decided_alike(config, prepared.config)
         source = held_decoded(
             sample.source,
             drawn,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 
-from tl_keras.advice.alternatives import Alternative, choose, describe
 from tl_keras.advice.candidates import Candidate
 from tl_keras.advice.teacher_scores import Sample, draw_sample, pooled_features
 from tl_keras.config import DEFAULT_RESIZE, ResizeRule, TransferConfig, from_json, resolve, to_json
@@ -12,6 +11,7 @@ from tl_keras.console import say
 from tl_keras.data.base import require_images
 from tl_keras.data.options import SourceOptions
 from tl_keras.data.table_source import noun_of
+from tl_keras.probes.alternatives import Alternative, choose, describe
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.runs.reasons import write_decisions
 from tl_keras.training.model_cache import ModelCache

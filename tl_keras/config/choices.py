@@ -8,7 +8,7 @@ from tl_keras.errors import ConfigError, nearest
 
 Method = Literal["auto", "replicate", "feature_extraction", "fine_tune"]
 Head = Literal["linear", "mlp"]
-Pooling = Literal["average", "max"]
+Pooling = Literal["", "average", "max"]
 BatchNormPolicy = Literal["freeze", "train", "recalibrate"]
 Augmentation = Literal["", "none", "light", "strong", "own"]  # own: a function of the program's
 OnOffAuto = Literal["auto", "on", "off"]

@@ -10,10 +10,17 @@ from tl_keras.config.parsing import parse_layers
 from tl_keras.locked import Locked
 from tl_keras.unfreeze import LANGUAGE, parse_unfreeze
 
-# Names of the options that decide the features of an image; the cut and the head do not.
+# Names of the options that decide the features of an image, and of the map where the teacher ends; the cut and the head do not.
+OF_THE_MAP = ("output_stride", "pooling")
 OF_THE_FEATURES = (
-    *("backbone", "weights", "alpha", "image_size", "resize", "background", "significant_bits"),
-    *("output_stride", "pooling"),
+    "backbone",
+    "weights",
+    "alpha",
+    "image_size",
+    "resize",
+    "background",
+    "significant_bits",
+    *OF_THE_MAP,
 )
 
 
@@ -104,9 +111,11 @@ class ModelConfig(Locked):
         within=at_least(2),
     )
     pooling: Pooling = option(
-        "average",
+        "",
         "How the positions of the map become one row of features: their average, or max, the largest value of each feature, for "
         "small things in large images.",
+        zero="average; for several labels and numbers measured on the training images, with output_stride, unless one of them "
+        "is chosen",
     )
     head: Head = option(
         "linear", "The layers on top of the teacher: linear, or mlp with one hidden layer.", flag="head"

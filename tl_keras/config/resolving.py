@@ -38,6 +38,7 @@ def resolve(config: TransferConfig) -> TransferConfig:
     Returns:
       A new config, with `learning_rate`, `augmentation`, `min_crop_area`, `resize`, `refit` and `unfreeze` set. `image_size` and
       `alpha` may still be 0: the weights decide them (`tl_keras.builder.choose_backbone`), and the training loop fills them in.
+      `pooling` may stay empty: the images decide it.
       `epochs` and `head_epochs` may stay 0 (`with_epochs`), `strategy` and `precision` auto (`Hardware.chosen`).
 
     Raises:
@@ -66,6 +67,7 @@ def resolve(config: TransferConfig) -> TransferConfig:
     if (data.augmentation in ("none", "own") or model.method == "replicate") and data.quarter_turns == "auto":
         data.quarter_turns = "off"  # a trained network judges whether images may be turned
     model.resize = model.resize or DEFAULT_RESIZE
+    model.pooling = model.pooling or ("" if _leaves_map_open(resolved) else "average")
     training.refit = training.refit or ("off" if training.epochs or model.method == "replicate" else "auto")
     if model.method == "fine_tune":
         last_stage = parse_schedule(model.unfreeze_schedule, training.epochs)[-1][0] if model.unfreeze_schedule else ""
@@ -74,6 +76,16 @@ def resolve(config: TransferConfig) -> TransferConfig:
         model.unfreeze = FIXED_CUTS[model.method]
         training.head_epochs = 0
     return resolved
+
+
+def _leaves_map_open(config: TransferConfig) -> bool:
+    """Returns whether the images decide map and pooling: where labels are of parts, or count them, and nothing chosen needs one.
+
+    Blocks and layers of a cut, and earlier weights, are those of a certain map.
+    """
+    model, of_parts = config.model, label_kind_of(config.task) in ("labels", "numbers")
+    cut = model.unfreeze_schedule or model.unfreeze not in ("", *FIXED_CUTS.values(), DEFAULT_CUT, CAUTIOUS_CUT)
+    return of_parts and not (model.output_stride or model.pooling or model.start_from or cut)
 
 
 def _min_crop_area(config: TransferConfig) -> float:

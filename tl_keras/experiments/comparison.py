@@ -66,6 +66,8 @@ def method_variants(config: TransferConfig) -> tuple[Variant, ...]:
     variants = []
     for method in METHODS:
         one = from_json(to_json(config))
+        if config.model.unfreeze or config.model.unfreeze_schedule:
+            one.model.pooling = one.model.pooling or "average"  # the cut is one of the whole teacher, for all of them
         one.model.method = method
         if method != "fine_tune":
             one.model.unfreeze, one.model.unfreeze_schedule, one.export = "", "", "none"
@@ -82,6 +84,7 @@ def cut_variants(
         for rate in learning_rates or (config.training.learning_rate,):
             one = from_json(to_json(config))
             choose_cut(one.model, cut)
+            one.model.pooling = one.model.pooling or "average"  # cuts of one network are compared
             one.training.learning_rate, one.export = rate, "none"
             variants.append(Variant(f"{cut} at {rate:g}" if learning_rates else cut, one))
     return tuple(variants)

@@ -34,10 +34,10 @@ from tl_keras.runs.reasons import add_decisions
 from tl_keras.runs.records import RunResult
 from tl_keras.runs.stopwatch import Stopwatch
 from tl_keras.tasks.base import task_named
+from tl_keras.training.decided_by_images import decide_by_images, decided_alike
 from tl_keras.training.image_remarks import say_once
 from tl_keras.training.loop import train_and_evaluate
 from tl_keras.training.model_cache import ModelCache
-from tl_keras.training.orientation import decide_orientation, with_orientation
 from tl_keras.training.out_of_fold import OutOfFold
 from tl_keras.training.outcome import effect_of_groups
 from tl_keras.training.preparation import RunImages, decide, read_images
@@ -157,7 +157,7 @@ def train_with_folds(
     task = task_named(decided.task).with_labels(images.source.labels[images.splits.train])
     if ensemble:
         check_ensemble(decided, task.label_kind)
-    decided.data, reasons = decide_orientation(decided, images, models)
+    decided, reasons = decide_by_images(decided, images, models)
     say_once(reasons, images.inspection, models)
     fold = fold_of_each(images, folds=folds, seed=config.seed)
     begin_folds(run, folds)
@@ -166,7 +166,7 @@ def train_with_folds(
     write_predictions(found, run, task)
     say(f"folds: {describe(found)}; now all {number_of(len(fold), 'labelled image')} train the final model")
     result = train_and_evaluate(
-        with_orientation(config, decided.data),
+        decided_alike(config, decided),
         workdir,
         source=source,
         models=models,

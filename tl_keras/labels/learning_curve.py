@@ -20,9 +20,9 @@ import functools
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from tl_keras.advice.transferability import FOLDS, fit_classifier, fold_of_each
-from tl_keras.advice.vectors import directions
 from tl_keras.labels.herding import lie_apart, order_of_worth
+from tl_keras.probes.transferability import FOLDS, fit_classifier, fold_of_each
+from tl_keras.probes.vectors import directions
 
 # Sizes of the subsets as parts of the labelled images, and of those that leave a fold out, by which answers are judged.
 _PARTS = (0.15, 0.25, 0.38, 0.55, 0.75, 1.0)

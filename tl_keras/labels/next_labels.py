@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from tl_keras.advice.transferability import along_components
-from tl_keras.advice.vectors import directions
 from tl_keras.config import TransferConfig
 from tl_keras.console import number_of
 from tl_keras.experiments.measure import open_run
 from tl_keras.labels.gathered import Gathered, gather_for_backbone, gather_for_run
 from tl_keras.labels.herding import choose_images, margin_uncertainty
 from tl_keras.labels.learning_curve import FEWEST, Forecast, forecast
+from tl_keras.probes.transferability import along_components
+from tl_keras.probes.vectors import directions
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.training.embedding import embed, embedder_of_backbone
 

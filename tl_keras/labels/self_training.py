@@ -15,8 +15,8 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-from tl_keras.advice.transferability import FOLDS, fit_classifier, fold_of_each, linear_probe
 from tl_keras.evaluation.calibration import fit_temperature
+from tl_keras.probes.transferability import FOLDS, fit_classifier, fold_of_each, linear_probe
 
 # Parts of the images of each class that the rounds take.
 _PARTS = (0.5, 0.8)

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from tl_keras.advice.transferability import along_components
 from tl_keras.config import TransferConfig
 from tl_keras.console import number_of
 from tl_keras.data.groups import units
@@ -28,6 +27,7 @@ from tl_keras.distribution.cluster import read_cluster
 from tl_keras.errors import ConfigError, DataError
 from tl_keras.labels.gathered import Gathered, Images, embedded, gather
 from tl_keras.labels.self_training import FEWEST_OF_A_CLASS, give_labels, measure_gain
+from tl_keras.probes.transferability import along_components
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.runs.finished import finished_result
 from tl_keras.runs.records import RunResult

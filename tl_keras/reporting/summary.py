@@ -90,13 +90,6 @@ def next_steps(run: FinishedRun, classes: list[dict[str, Any]], *, in_memory: bo
     if not result.folds and data and is_too_wide(run.interval):
         text = f"{run.images} {result.inputs} measure roughly: have each labelled one predicted by a model that has not seen it."
         steps.append(Step(text, _command("train", *as_trained, "--folds=5", f"--workdir={run.path}_folds")))
-    kind, whole = label_kind_of(config.task), not (config.model.output_stride or config.model.max_tokens)
-    if data and whole and kind in ("labels", "numbers"):
-        step = Step(
-            "If small things count, try a finer map of the teacher, which keeps them apart.",
-            _command("train", *as_trained, "--config.model.output_stride=8", f"--workdir={run.path}_finer"),
-        )
-        steps.append(step)
     if data and result.method == "fine_tune":
         steps.append(Step("Try other cuts and rates.", _command("sweep", *as_trained, f"--workdir={run.path}_sweep")))
     elif data and result.method == "feature_extraction":
@@ -119,9 +112,9 @@ def _data_flags(config: TransferConfig) -> list[str]:
 
 def _map_flags(config: TransferConfig) -> list[str]:
     """Returns the flags by which a command ends and pools the teacher as a run did."""
-    return [
-        f"--config.model.{name}={value}" for name, value in _chosen(config.model, ("output_stride", "pooling")).items()
-    ]
+    named = {"output_stride": config.model.output_stride, "pooling": config.model.pooling}
+    usual = {"output_stride": (0,), "pooling": ("", "average")}
+    return [f"--config.model.{name}={value}" for name, value in named.items() if value not in usual[name]]
 
 
 def _chosen(options: DataConfig | ModelConfig, names: Iterable[str]) -> dict[str, Any]:

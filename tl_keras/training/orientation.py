@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
-from tl_keras.config import DataConfig, TransferConfig, from_json, to_json
+from tl_keras.config import DataConfig, TransferConfig
 from tl_keras.config.choices import OnOffAuto
 from tl_keras.config.model_fields import OF_THE_FEATURES
 from tl_keras.data.mirroring import measure_mirroring
@@ -46,13 +46,6 @@ def decide_orientation(config: TransferConfig, images: RunImages, models: ModelC
     key = (*drawn_from, teacher, data.horizontal_flip, data.quarter_turns)
     flip, turns, reasons = models.once(("orientation", key), lambda: _measured(config, images))
     return dataclasses.replace(data, horizontal_flip=flip, quarter_turns=turns), list(reasons)
-
-
-def with_orientation(config: TransferConfig, decided: DataConfig) -> TransferConfig:
-    """Returns a copy of a config with what was decided of the orientation of its images."""
-    config = from_json(to_json(config))
-    config.data.horizontal_flip, config.data.quarter_turns = decided.horizontal_flip, decided.quarter_turns
-    return config
 
 
 def _measured(config: TransferConfig, images: RunImages) -> tuple[OnOffAuto, OnOffAuto, list[str]]:

@@ -33,10 +33,10 @@ from tl_keras.runs.identity import affects_result, run_identity
 from tl_keras.serving.model_file import load_model
 from tl_keras.tasks.base import Task, task_named
 from tl_keras.tasks.loss_recipe import LossRecipe
+from tl_keras.training.decided_by_images import decide_by_images
 from tl_keras.training.distillation import DistilledTask, TeacherRun, open_teacher_run, with_taught_images
 from tl_keras.training.image_remarks import image_remarks
 from tl_keras.training.model_cache import ModelCache
-from tl_keras.training.orientation import decide_orientation
 from tl_keras.training.own_parts import NO_PARTS, OwnParts
 from tl_keras.training.phases import Phase, plan_phases
 from tl_keras.training.run_images import RunImages
@@ -189,7 +189,10 @@ def _as_begun(config: TransferConfig, begun: TransferConfig) -> TransferConfig:
     if config.data.quarter_turns == "auto":
         config.data.quarter_turns = begun.data.quarter_turns
     config.data.min_crop_area = config.data.min_crop_area or begun.data.min_crop_area
-    config.model.resize = config.model.resize or begun.model.resize
+    model, known = config.model, begun.model
+    model.resize = model.resize or known.resize
+    if not (model.pooling or model.output_stride):
+        model.pooling, model.output_stride = known.pooling, known.output_stride
     if config.model.method == begun.model.method == "fine_tune" and not config.model.unfreeze_schedule:
         config.model.unfreeze = config.model.unfreeze or begun.model.unfreeze
     training = config.training
@@ -315,9 +318,9 @@ def prepare(
         config, remark = fitted_to_texts(config, images.source, images.splits.train)
         remarks.append(remark)
     config = dataclasses.replace(with_epochs(config, images=len(images.trained)), **distributor.hardware.chosen)
+    config, reasons = decide_by_images(config, images, models)
     teacher = choose_backbone(config.model)
     remarks += image_remarks(images, teacher.preprocess)
-    config.data, reasons = decide_orientation(config, images, models)
     _require_same_work(distributor, config, images.inspection, run)
     task = task_named(config.task).with_decision(config.decision, images.source.class_names)  # refused before training
     outputs = task.outputs(images.source.class_names)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tl_keras.advice.task_probe import Judged
+from tl_keras.probes.task_probe import Judged
 
 # Standard errors of the paired difference by which another alternative has to be better; docs/recipe.md compares 0, 1, 1.5 and 2.
 _CLEARLY = 1.0
@@ -56,7 +56,12 @@ def describe(alternatives: Sequence[Alternative], chosen: Alternative, *, measur
     )
     best = max(_of_all_images(alternatives)[1:] or rivals, key=lambda each: each.probe.score)
     difference, error = _difference(best.probe, prior.probe)
-    told = "clearly better" if chosen is not prior else f"no clear gain, so {prior.name} stays, the best on most sets"
+    if chosen is not prior:
+        told = "clearly better" if difference > error else "better"
+    elif difference > 0:
+        told = f"no clear gain, so {prior.name} stays, the best on most sets"
+    else:
+        told = f"no gain, so {prior.name} stays"
     got = prior.probe.in_sentence(scores)
     return (
         f"{measured} gets, out of fold, {got}; {best.name} against {prior.name} {difference:+.3f} ± {error:.3f}: {told}"

@@ -1,10 +1,10 @@
-"""Tests of tl_keras.advice.alternatives: in doubt the prior holds."""
+"""Tests of tl_keras.probes.alternatives: in doubt the prior holds."""
 
 import numpy as np
 import pytest
 
-from tl_keras.advice.alternatives import Alternative, choose, describe
-from tl_keras.advice.transferability import Probe
+from tl_keras.probes.alternatives import Alternative, choose, describe
+from tl_keras.probes.transferability import Probe
 
 
 def _view(name, *, right, of=100, shift=0):

@@ -1,11 +1,11 @@
-"""Tests of tl_keras.advice.task_probe: features judged by the score of each task."""
+"""Tests of tl_keras.probes.task_probe: features judged by the score of each task."""
 
 import numpy as np
 import pytest
 
-from tl_keras.advice.alternatives import Alternative, choose, describe
-from tl_keras.advice.task_probe import TaskProbe, probe
-from tl_keras.advice.transferability import Probe
+from tl_keras.probes.alternatives import Alternative, choose, describe
+from tl_keras.probes.task_probe import TaskProbe, probe
+from tl_keras.probes.transferability import Probe
 from tl_keras.tasks.base import task_named
 
 RANDOM = np.random.default_rng(0)

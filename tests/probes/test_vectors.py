@@ -1,9 +1,9 @@
-"""Tests of tl_keras.advice.vectors: what is computed in blocks is what is computed at once."""
+"""Tests of tl_keras.probes.vectors: what is computed in blocks is what is computed at once."""
 
 import numpy as np
 
-from tl_keras.advice import vectors
-from tl_keras.advice.vectors import blocks, principal_components
+from tl_keras.probes import vectors
+from tl_keras.probes.vectors import blocks, principal_components
 
 
 def test_blocks_are_the_rows_in_order(monkeypatch):

@@ -13,8 +13,8 @@ from sklearn.covariance import ledoit_wolf_shrinkage
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from threadpoolctl import threadpool_limits
 
-from tl_keras.advice.vectors import BLOCK, COMPONENTS, Vectors, principal_components
 from tl_keras.data.groups import deal
+from tl_keras.probes.vectors import BLOCK, COMPONENTS, Vectors, principal_components
 
 # Number of folds of the linear probe; each classifier is fitted to 80% of the images.
 FOLDS = 5
@@ -66,7 +66,7 @@ class Probe:
 
     @property
     def score(self) -> float:
-        """Returns the accuracy; see `tl_keras.advice.task_probe.Judged`."""
+        """Returns the accuracy; see `tl_keras.probes.task_probe.Judged`."""
         return self.accuracy
 
     @property

@@ -1,10 +1,10 @@
-"""Tests of tl_keras.advice.transferability: the published definitions, computed the long way on small cases."""
+"""Tests of tl_keras.probes.transferability: the published definitions, computed the long way on small cases."""
 
 import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from tl_keras.advice.transferability import (
+from tl_keras.probes.transferability import (
     Probe,
     fold_of_each,
     h_score,

@@ -1,0 +1,1 @@
+"""Judges features of images by simple models on them, out of fold, and chooses between alternatives by what they tell."""
