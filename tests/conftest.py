@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import dataclasses
 import fcntl
 import json
@@ -9,6 +11,7 @@ import os
 import pathlib
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable
 
 # Before Keras is imported: nothing is downloaded, and nothing in the home directory is read.
@@ -101,6 +104,28 @@ def browser():
         browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def served():
+    """A function that serves an application in this process while its context lasts, and gives its address."""
+
+    @contextlib.contextmanager
+    def served(app):
+        import uvicorn
+
+        server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
+        thread = threading.Thread(target=lambda: asyncio.run(server.serve()))
+        thread.start()
+        while not server.started:
+            assert thread.is_alive()
+        try:
+            yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+    return served
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -92,7 +92,7 @@ def test_the_report_in_words_and_in_json_names_the_same(report, faults):
 
 
 @pytest.fixture
-def small_report(tmp_path):
+def small_report(tmp_path, small_teacher):
     def report(sizes_by_class, name="{i}.png"):
         random = np.random.default_rng(0)
         for label, size in sizes_by_class.items():
@@ -101,7 +101,7 @@ def small_report(tmp_path):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(random.integers(0, 256, (*size, 3), np.uint8)).save(path)
         source = open_source(str(tmp_path / "photos"))
-        return inspect_closely(source, Candidate("MobileNetV2", "embedded"), TransferConfig())
+        return inspect_closely(source, Candidate(str(small_teacher)), TransferConfig())
 
     return report
 

@@ -1,5 +1,6 @@
 """Tests of tl_keras.advice.map_choice: small things are told by a finer map, and what the last map tells stays with it."""
 
+import copy
 import json
 
 import keras
@@ -29,15 +30,22 @@ def small_things(number: int) -> np.ndarray:
     return image
 
 
-@pytest.fixture
-def counted(tmp_path):
-    """A config of images with few or many spots."""
+@pytest.fixture(scope="module")
+def spots(tmp_path_factory):
+    """A config of images with few or many spots; what a test computes of them, the next one finds in the cache."""
+    folder = tmp_path_factory.mktemp("spots")
     labels = np.arange(80) % 2
-    np.savez(tmp_path / "images.npz", x_train=np.stack([small_things(n) for n in range(80)]), y_train=labels)
+    np.savez(folder / "images.npz", x_train=np.stack([small_things(n) for n in range(80)]), y_train=labels)
     config = TransferConfig(export="none")
-    config.data.source, config.cache.folder = f"npz:{tmp_path}/images.npz", str(tmp_path / "cache")
+    config.data.source, config.cache.folder = f"npz:{folder}/images.npz", str(folder / "cache")
     config.model.weights, config.model.image_size = "embedded", 96
     return config
+
+
+@pytest.fixture
+def counted(spots):
+    """The config, to be changed."""
+    return copy.deepcopy(spots)
 
 
 def test_small_things_are_told_by_a_finer_map(counted):
@@ -55,6 +63,7 @@ def test_what_the_last_map_tells_stays_with_it(counted, tmp_path):
     random, labels = np.random.default_rng(0), np.arange(60) % 2
     bright = (random.integers(0, 100, (60, 32, 32, 3)) + 150 * labels[:, None, None, None]).astype(np.uint8)
     np.savez(tmp_path / "images.npz", x_train=bright, y_train=labels)
+    counted.data.source = f"npz:{tmp_path}/images.npz"
     sample = draw_sample(resolve(counted), ModelCache())
     assert best_map(TEACHER, counted, sample, ModelCache()) == ({"output_stride": 0}, [])
 

@@ -7,6 +7,7 @@ import sys
 
 import hub_stand_in
 import pytest
+from forked_commands import run_command
 from PIL import Image
 
 from tl_keras.backbones.hugging_face import as_pinned, parse_repository
@@ -66,24 +67,20 @@ def test_what_is_no_teacher_is_refused_in_one_line(hub, tmp_path, address, files
     assert last.startswith("tl_keras.errors.BackboneError: backbone: ") and says in last
 
 
-def test_a_run_is_trained_on_the_student_of_a_repository_and_says_which_commit(hub, tmp_path, small_teacher):
+def test_a_run_is_trained_on_the_student_of_a_repository_and_says_which_commit(
+    hub, tmp_path, small_teacher, monkeypatch
+):
     hub.files["model.keras"] = small_teacher.read_bytes()
     hub.files["model.preprocess.json"] = small_teacher.with_suffix(".preprocess.json").read_bytes()
     for number in range(30):
         path = tmp_path / "photos" / ("dark" if number % 2 else "light") / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (20, 20), (8 * number, 255 * (number % 2), 9)).save(path)
-    command = [
-        sys.executable,
-        "-m",
-        "tl_keras.train",
-        "--backbone=hf://me/student",
-        f"--data={tmp_path / 'photos'}",
-        "--epochs=1",
-    ]
-    command += [f"--workdir={tmp_path / 'run'}", "--method=feature_extraction", "--export=none", "--noreport"]
-    variables = hub_stand_in.environment(hub, tmp_path / "home")
-    done = subprocess.run(command, capture_output=True, text=True, env=variables, check=False)
+    options = ["--backbone=hf://me/student", f"--data={tmp_path / 'photos'}", "--epochs=1"]
+    options += [f"--workdir={tmp_path / 'run'}", "--method=feature_extraction", "--export=none", "--noreport"]
+    for name, value in hub_stand_in.environment(hub, tmp_path / "home").items():
+        monkeypatch.setenv(name, value)
+    done = run_command("train", *options)
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "run" / "config.json").read_text())["config"]["model"]["backbone"] == PINNED
     assert "teacher student with weights from" in done.stderr

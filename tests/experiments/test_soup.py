@@ -15,11 +15,12 @@ from tl_keras.training.model_cache import ModelCache
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
+def runs(small_teacher, tmp_path_factory):
     """Two runs of one teacher and seed, at different rates, stopped early enough for an average to help."""
     folder, models = tmp_path_factory.mktemp("runs"), ModelCache()
     for name, rate in (("slow", 3e-3), ("fast", 3e-2)):
         config = quick_start()
+        config.model.backbone, config.model.weights = str(small_teacher), "imagenet"
         config.model.method, config.export, config.training.learning_rate = "feature_extraction", "none", rate
         config.training.epochs, config.data.train_examples_per_class = 2, 5
         train_and_evaluate(config, folder / name, models=models)

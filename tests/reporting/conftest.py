@@ -51,12 +51,12 @@ def audit():
 
 
 @pytest.fixture(scope="session")
-def in_memory(made_once, source):
+def in_memory(made_once, source, small_teacher):
     """A run on images in memory, and its page."""
 
     def make(workdir):
         config = a_config()
-        config.model.image_size = 64  # so that the last map has more than one place
+        config.model.backbone, config.model.weights = str(small_teacher), "imagenet"  # its last map has 5 x 5 places
         train_and_evaluate(config, workdir, source=source)
         write_report(workdir, source=source)
 

@@ -127,7 +127,7 @@ def test_a_split_that_is_too_small_to_measure_is_said(in_memory, compared):
     assert said not in compared[1]
 
 
-def test_files_that_were_left_out_are_named_under_data_and_nothing_is_said_twice(tmp_path):
+def test_files_that_were_left_out_are_named_under_data_and_nothing_is_said_twice(small_teacher, tmp_path):
     for label, value in (("dark", 40), ("light", 200)):
         (tmp_path / "photos" / label).mkdir(parents=True)
         for number in range(12):
@@ -137,7 +137,8 @@ def test_files_that_were_left_out_are_named_under_data_and_nothing_is_said_twice
     (tmp_path / "photos" / "light" / "list.txt").write_text("0.png")
     config = quick_start()
     config.data.source, config.export = str(tmp_path / "photos"), "none"
-    config.training.epochs = config.training.head_epochs = 1
+    config.model.backbone, config.model.weights = str(small_teacher), "imagenet"
+    config.model.method, config.training.epochs = "feature_extraction", 1
     result = train_and_evaluate(config, tmp_path / "run")
     page = Page(write_report(tmp_path / "run").read_text())
     text = " ".join("".join(page.texts).split())

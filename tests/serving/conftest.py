@@ -1,9 +1,6 @@
 """One run directory for all tests of serving: the embedded teacher under an untrained head, on scikit-learn's digits."""
 
-import asyncio
-import contextlib
 import shutil
-import threading
 
 import numpy as np
 import pytest
@@ -85,25 +82,3 @@ def make_run(path, source):
     (run.path / "images").mkdir()
     for index in range(10):
         (run.path / "images" / f"{index}.png").write_bytes(source.encoded_image(index * 12))
-
-
-@pytest.fixture(scope="session")
-def served():
-    """A function that serves an application in this process while its context lasts, and gives its address."""
-
-    @contextlib.contextmanager
-    def served(app):
-        import uvicorn
-
-        server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
-        thread = threading.Thread(target=lambda: asyncio.run(server.serve()))
-        thread.start()
-        while not server.started:
-            assert thread.is_alive()
-        try:
-            yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
-        finally:
-            server.should_exit = True
-            thread.join()
-
-    return served

@@ -3,15 +3,12 @@
 import contextlib
 import http.client
 import json
-import socket
-import subprocess
-import sys
-import time
+import urllib.parse
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from forked_commands import call_of_command
+from forked_commands import FORKED, call_of_command
 
 import tl_keras
 from tests.text.tiny_bert import write_tiny_bert
@@ -126,24 +123,13 @@ def test_a_model_is_evaluated_on_texts(finished, questions):
 
 
 @pytest.fixture(scope="module")
-def port(finished):
-    """Returns the port of a server of the run."""
+def port(finished, served):
+    """Returns the port of a server of the run's export."""
     pytest.importorskip("starlette", reason="pip install 'tl_keras[serve]'")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "tl_keras.serve", f"--workdir={finished[0]}", "--name=run", f"--port={port}"]
-    with subprocess.Popen(command) as process:
-        try:
-            while process.poll() is None:
-                try:
-                    socket.create_connection(("127.0.0.1", port)).close()
-                    break
-                except ConnectionRefusedError:
-                    time.sleep(0.1)
-            yield port
-        finally:
-            process.terminate()
+    from tl_keras.serving.server import Limits, make_app
+
+    with served(make_app(finished[0] / "saved_model", name="run", limits=Limits())) as address:
+        yield urllib.parse.urlsplit(address).port
 
 
 def answered(port, body):
@@ -228,7 +214,7 @@ def test_texts_decide_the_method(questions, teacher, tmp_path):
         with_decisions(config, tmp_path / "other")
 
 
-@pytest.mark.parametrize("method", ["fine_tune", "replicate"])
+@pytest.mark.parametrize("method", ["fine_tune", pytest.param("replicate", marks=pytest.mark.slow)])
 def test_layers_of_the_encoder_train(questions, teacher, tmp_path, method):
     config = config_for(questions, teacher, tmp_path, method)
     result = tl_keras.train_and_evaluate(config, tmp_path / "run")
@@ -237,16 +223,22 @@ def test_layers_of_the_encoder_train(questions, teacher, tmp_path, method):
     assert trained > (0 if method == "fine_tune" else result.parameters_frozen)
 
 
-def test_a_run_on_images_imports_nothing_of_it():
-    code = (
-        "import sys, tl_keras.train, tl_keras.training.loop, tl_keras.serving.predictor, tl_keras.reporting.run_report\n"
-        "from tl_keras.training.preparation import decide, prepare\n"
-        "from tl_keras.training.model_cache import ModelCache\n"
-        "prepare(decide(__import__('tl_keras').quick_start()), ModelCache())\n"
-        "print([name for name in sys.modules if name.startswith(('tl_keras.text', 'tokenizers')) or 'text_table' in name])"
-    )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.strip().splitlines()[-1] == "[]"
+# In a process that was forked before anything of texts was imported.
+OF_TEXTS = """
+import sys, tl_keras, tl_keras.train, tl_keras.serving.predictor, tl_keras.reporting.run_report
+from tl_keras.training.model_cache import ModelCache
+from tl_keras.training.preparation import decide, prepare
+
+prepare(decide(tl_keras.quick_start()), ModelCache())
+with open({file!r}, "w") as file:
+    print([name for name in sys.modules if name.startswith(("tl_keras.text", "tokenizers")) or "text_table" in name], file=file)
+"""
+
+
+def test_a_run_on_images_imports_nothing_of_it(tmp_path):
+    with FORKED.Pool(1) as pool:
+        pool.apply(exec, (OF_TEXTS.format(file=str(tmp_path / "modules")), {}))
+    assert (tmp_path / "modules").read_text() == "[]\n"
 
 
 def test_a_run_whose_epochs_were_left_open_goes_on(questions, teacher, tmp_path):

@@ -26,7 +26,7 @@ def images():
 
 
 @pytest.fixture
-def run(tmp_path, capfd, models, images, monkeypatch):
+def run(tmp_path, capfd, models, images, monkeypatch, small_teacher):
     """Returns a function that trains a few steps and returns the run directory and what was said of the frozen layers."""
     monkeypatch.setattr("tl_keras.console._details_shown", True)
     runs = iter(range(10))
@@ -40,8 +40,11 @@ def run(tmp_path, capfd, models, images, monkeypatch):
         method="feature_extraction",
         seed=0,
         dtype="float32",
+        embedded=False,
     ):
         config = quick_start()
+        if not embedded:
+            config.model.backbone, config.model.weights = str(small_teacher), "imagenet"
         config.export, config.seed, config.model.method = "none", seed, method
         config.model.unfreeze = "fraction:0.7" if method == "fine_tune" else ""
         config.training.fine_tune_learning_rate_factor = 0.01
@@ -70,16 +73,16 @@ def hash_of_weights(workdir):
 @pytest.mark.slow
 @pytest.mark.parametrize("views", [0, 2])
 def test_with_and_without_the_cache_the_weights_are_the_same(run, views):
-    cached, said = run(views=views, method="fine_tune")
+    cached, said = run(views=views, method="fine_tune", embedded=True)
     assert len([line for line in said if line.endswith("computed once")]) == 2  # at the cut of either phase
-    computed, said = run(views=views, method="fine_tune", enabled=False)
+    computed, said = run(views=views, method="fine_tune", enabled=False, embedded=True)
     assert said == []
     for one, other in zip(weights(cached), weights(computed), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-4)
 
 
 def test_the_size_is_said_before_and_the_place_after(run, tmp_path):
-    _, said = run(limit_gib=0.5)
+    _, said = run(limit_gib=0.5, embedded=True)
     size = sum((path.stat().st_size for path in (tmp_path / "cache").glob("*/[ri]*")), 0) / 2**20
     assert said[0] == f"40 images, {size:.1f} MiB (limit 0.5 GiB), computed once"
     assert said[1].startswith(f"kept in {tmp_path}")
@@ -175,8 +178,8 @@ def test_what_does_not_fit_is_computed_at_every_step(run):
 
 @pytest.mark.slow
 def test_float16_takes_half_the_room_and_ends_nearly_alike(run, tmp_path):
-    exact, _ = run()
-    rounded, said = run(dtype="float16")
+    exact, _ = run(embedded=True)
+    rounded, said = run(dtype="float16", embedded=True)
     assert said[0].endswith("computed once")
     sizes = sorted(path.stat().st_size for path in (tmp_path / "cache").glob("*/rows"))
     assert sizes[1] == 2 * sizes[0]

@@ -245,7 +245,7 @@ def test_where_an_export_fills_the_disk_the_run_is_finished_and_exported_later(t
 
 
 # The head's phase takes some seconds, so that checkpoints are written in it.
-FINE_TUNE = ["--method=fine_tune", "--config.training.head_epochs=200", "--epochs=2", "--export=none", "--noreport"]
+FINE_TUNE = ["--method=fine_tune", "--config.training.head_epochs=100", "--epochs=2", "--export=none", "--noreport"]
 
 
 def epochs_done(workdir: pathlib.Path) -> int:
@@ -257,7 +257,7 @@ def test_a_run_killed_in_each_phase_ends_as_one_that_was_not(tmp_path, small_tea
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     options = [*FINE_TUNE, f"--backbone={small_teacher}"]
     assert run_command("train", f"--workdir={whole}", *options).returncode == 0
-    for epoch in (1, 201):  # in the head's phase, then in fine-tuning
+    for epoch in (1, 101):  # in the head's phase, then in fine-tuning
         process = start_command("train", f"--workdir={killed}", *options)
         while epochs_done(killed) < epoch:
             assert process.is_alive()
@@ -268,7 +268,7 @@ def test_a_run_killed_in_each_phase_ends_as_one_that_was_not(tmp_path, small_tea
     expected, found = (json.loads((path / "result.json").read_text()) for path in (whole, killed))
     for name in ("validation_accuracy", "test_accuracy", "validation_loss", "kept_epoch", "freeze_proof", "hashes"):
         assert found[name] == expected[name]
-    assert epochs_done(killed) == epochs_done(whole) == 202
+    assert epochs_done(killed) == epochs_done(whole) == 102
 
 
 @pytest.mark.parametrize(("epochs", "patience"), [(2, 0), (12, 1)])
@@ -326,7 +326,7 @@ def test_every_regulariser_at_once(tmp_path, models):
     assert result.test_accuracy > 0.3
 
 
-@pytest.mark.parametrize("method", ["feature_extraction", "fine_tune"])
+@pytest.mark.parametrize("method", ["feature_extraction", pytest.param("fine_tune", marks=pytest.mark.slow)])
 def test_a_part_of_a_teacher_with_the_largest_values_goes_from_training_into_the_export(tmp_path, models, method):
     config = a_config(model__output_stride=8, model__pooling="max", model__image_size=64, model__method=method)
     config.export = "saved_model"
