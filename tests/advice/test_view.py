@@ -13,11 +13,17 @@ from tl_keras.training.loop import train_and_evaluate
 
 
 @pytest.fixture
-def strips(small_teacher, tmp_path, write_strips):
+def strips(small_teacher, write_strips, cache):
     config = TransferConfig(export="none")
-    config.data.source, config.cache.folder = str(write_strips), str(tmp_path / "cache")
+    config.data.source, config.cache.folder = str(write_strips), str(cache)
     config.model.backbone, config.model.method, config.training.epochs = str(small_teacher), "feature_extraction", 1
     return config
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """Where a test finds what the one before it has computed."""
+    return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture(scope="module")

@@ -58,7 +58,7 @@ def test_every_weight_comes_from_the_package(number):
     assert bias.shape == (1000,)
 
 
-@pytest.mark.parametrize("number", [0, 2])
+@pytest.mark.parametrize("number", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_the_features_are_those_of_the_teachers_restored_elsewhere(shared_data, number):
     """They differ if a stride pads on both sides alike, as PyTorch does, and not as TensorFlow does."""
     choice = a_choice(number)
