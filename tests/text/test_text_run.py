@@ -214,7 +214,7 @@ def test_texts_decide_the_method(questions, teacher, tmp_path):
         with_decisions(config, tmp_path / "other")
 
 
-@pytest.mark.parametrize("method", ["fine_tune", pytest.param("replicate", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("method", ["fine_tune", "replicate"])
 def test_layers_of_the_encoder_train(questions, teacher, tmp_path, method):
     config = config_for(questions, teacher, tmp_path, method)
     result = tl_keras.train_and_evaluate(config, tmp_path / "run")

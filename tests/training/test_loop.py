@@ -21,6 +21,7 @@ from tl_keras.data.sources import open_source
 from tl_keras.errors import BackboneError, ConfigError, DataError, ExportError, WorkdirError
 from tl_keras.experiments.measure import evaluate_run
 from tl_keras.reporting.run_report import write_report
+from tl_keras.runs.directory import RunDirectory
 from tl_keras.serving.model_file import load_model
 from tl_keras.training.freeze_check import FreezeCheck
 from tl_keras.training.loop import train_and_evaluate
@@ -259,7 +260,7 @@ def test_a_run_killed_in_each_phase_ends_as_one_that_was_not(tmp_path, small_tea
     assert run_command("train", f"--workdir={whole}", *options).returncode == 0
     for epoch in (1, 101):  # in the head's phase, then in fine-tuning
         process = start_command("train", f"--workdir={killed}", *options)
-        while epochs_done(killed) < epoch:
+        while epochs_done(killed) < epoch or not RunDirectory(killed).checkpoint.exists():
             assert process.is_alive()
             time.sleep(0.02)
         os.kill(process.pid, signal.SIGKILL)

@@ -52,8 +52,8 @@ def best_map(
 ) -> tuple[dict[str, Any], list[str]]:
     """Returns the options of the model that another map than the last one asks for, and the reasons.
 
-    Where several labels or numbers are learnt, any run decides map and pooling (`tl_keras.training.map_decision`). Where classes are
-    learnt, the map alone is measured, with an eye to chance.
+    For several labels or numbers, any run decides map and pooling (`tl_keras.training.map_decision`). For classes, the map alone is
+    measured, with an eye to chance.
 
     Args:
       candidate: The teacher.
