@@ -13,10 +13,11 @@ from tl_keras.experiments import timing
 from tl_keras.experiments.folds import train_with_folds
 from tl_keras.experiments.teacher_comparison import DistillationRow, distil, table, with_data_of
 from tl_keras.runs.directory import RunDirectory
+from tl_keras.training.announcement import announcement
 from tl_keras.training.loaded_run import load_run
 from tl_keras.training.loop import train_and_evaluate
 from tl_keras.training.model_cache import ModelCache
-from tl_keras.training.preparation import decide, read_images
+from tl_keras.training.preparation import decide, prepare, read_images
 
 COLOURS = {"blue": (40, 60, 200), "red": (200, 60, 40)}
 
@@ -156,18 +157,28 @@ def test_who_has_trained_on_validation_images_too_can_teach(found, small_teacher
     assert train_and_evaluate(config, tmp_path / "small") == dataclasses.replace(taught, resumed=True)
 
 
-@pytest.mark.parametrize(("changes", "wanted"), [({}, 112), ({"mixtures": "off"}, 0), ({"unlabelled": "more"}, 12)])
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [
+        ({}, "112 mixtures of two of them"),
+        ({"mixtures": "off"}, "0"),
+        ({"unlabelled": "more"}, "12 images without labels"),
+    ],
+)
 def test_mixtures_stand_in_for_images_without_labels(found, changes, wanted):
     folder, config, _ = found
     config = from_json(to_json(config))
     config.distillation.unlabelled = str(folder / changes["unlabelled"]) if "unlabelled" in changes else ""
     config.distillation.mixtures = changes.get("mixtures", "on")
-    images = read_images(decide(config), ModelCache())
+    models, number = ModelCache(), int(wanted.partition(" ")[0])
+    images = read_images(decide(config), models)
     assert len(images.splits.train) == 28
-    assert len(images.distilled) == wanted
+    assert len(images.distilled) == number
+    said = announcement(prepare(decide(config), models, images=images))
+    assert (f"% of the loss, for {wanted} too, at temperature" if number else "% of the loss, at temperature") in said
     config.task = "ordinal"  # measured for classes alone
     config.data.class_order = "blue,red"
-    assert len(read_images(decide(config), ModelCache()).distilled) == (wanted if config.distillation.unlabelled else 0)
+    assert len(read_images(decide(config), ModelCache()).distilled) == (number if config.distillation.unlabelled else 0)
 
 
 def test_folds_learn_from_labels_alone(found, tmp_path):

@@ -58,8 +58,10 @@ def _distillation(prepared: PreparedRun) -> list[str]:
     teacher_run, options, views = prepared.teacher_run, prepared.config.distillation, prepared.views_per_image
     if teacher_run is None:
         return []
-    beside = len(prepared.images.distilled)
-    added = f", for {number_of(beside, 'image')} without labels too" if beside else ""
+    beside, added = len(prepared.images.distilled), ""
+    if beside:
+        what = "image" if options.unlabelled else "mixture"
+        added = f", for {number_of(beside, what)} {'without labels' if options.unlabelled else 'of two of them'} too"
     seen = "of the views that the student sees" if views else "of the plain images"
     return [
         f"teacher run {teacher_run.path}: its answers {seen} are {options.weight:.0%} of the loss{added}, at temperature "
