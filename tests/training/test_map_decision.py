@@ -83,6 +83,14 @@ def test_one_class_and_few_images_are_not_measured(spotted, given):
     assert (model.output_stride, model.pooling, reasons) == (0, "average", [])
 
 
+def test_without_room_for_features_the_last_map_stays_and_it_says_so(spotted):
+    config = spotted()
+    config.cache.limit_gib = 1e-6
+    model, (reason,) = decided(config)
+    assert (model.output_stride, model.pooling) == (0, "average")
+    assert reason.startswith("the last map: no other was measured (cache: expected room")
+
+
 def test_a_run_goes_on_with_what_it_has_found(spotted, tmp_path):
     config = spotted("regression")
     config.model.method = "feature_extraction"

@@ -24,7 +24,6 @@ def decide_by_images(config: TransferConfig, images: RunImages, models: ModelCac
 
     Raises:
       BackboneError: The teacher's weights cannot be loaded.
-      WorkdirError: The cache's disk is full.
     """
     model, of_the_map = decide_map(config, images, models)
     config = dataclasses.replace(config, model=model)

@@ -16,6 +16,7 @@ from tl_keras.builder import TeacherChoice, build_backbone, choose_backbone
 from tl_keras.config import ModelConfig, TransferConfig
 from tl_keras.config.model_fields import OF_THE_FEATURES
 from tl_keras.data.groups import units
+from tl_keras.errors import WorkdirError
 from tl_keras.probes.alternatives import Alternative, choose, describe
 from tl_keras.probes.task_probe import probe
 from tl_keras.probes.transferability import draw
@@ -41,7 +42,6 @@ def decide_map(config: TransferConfig, images: RunImages, models: ModelCache) ->
 
     Raises:
       BackboneError: The teacher's weights cannot be loaded.
-      WorkdirError: The cache's disk is full.
     """
     model = config.model
     if model.pooling:
@@ -65,7 +65,10 @@ def _measured(config: TransferConfig, images: RunImages) -> tuple[dict[str, Any]
     measured = []
     for name, changes in ways.items():
         network = embedder_of_backbone(dataclasses.replace(config.model, **changes))
-        features = embed(network, source, inspection, indices, config).all()
+        try:
+            features = embed(network, source, inspection, indices, config).all()
+        except WorkdirError as error:  # training does without a cache
+            return ways[_USUAL], [f"{_USUAL}: no other was measured ({error})"]
         answers = probe(task, features, labels, classes=len(source.class_names), groups=groups, seed=config.seed)
         measured.append(Alternative(name, answers))
     chosen = choose(measured, clearly=0)
