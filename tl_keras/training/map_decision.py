@@ -14,7 +14,6 @@ from tl_keras.backbones.specs import BackboneSpec
 from tl_keras.backbones.weights import is_at_hand
 from tl_keras.builder import TeacherChoice, build_backbone, choose_backbone
 from tl_keras.config import ModelConfig, TransferConfig
-from tl_keras.config.model_fields import OF_THE_FEATURES
 from tl_keras.data.groups import units
 from tl_keras.errors import WorkdirError
 from tl_keras.probes.alternatives import Alternative, choose, describe
@@ -46,9 +45,7 @@ def decide_map(config: TransferConfig, images: RunImages, models: ModelCache) ->
     model = config.model
     if model.pooling:
         return model, []
-    teacher = tuple(getattr(model, name) for name in OF_THE_FEATURES)
-    drawn_from = (images.inspection.data_hash, images.splits.train.tobytes(), config.seed, config.task)
-    changes, reasons = models.once(("map", drawn_from, teacher), lambda: _measured(config, images))
+    changes, reasons = models.once(("map", images.decided_from(config)), lambda: _measured(config, images))
     return dataclasses.replace(model, **changes), list(reasons)
 
 

@@ -11,7 +11,6 @@ import tensorflow as tf
 
 from tl_keras.config import DataConfig, TransferConfig
 from tl_keras.config.choices import OnOffAuto
-from tl_keras.config.model_fields import OF_THE_FEATURES
 from tl_keras.data.mirroring import measure_mirroring
 from tl_keras.data.thumbnail_classifier import draw_thumbnails
 from tl_keras.data.turning import TURNS, measure_turning
@@ -41,9 +40,7 @@ def decide_orientation(config: TransferConfig, images: RunImages, models: ModelC
     data = config.data
     if "auto" not in (data.horizontal_flip, data.quarter_turns):
         return data, []
-    teacher = tuple(getattr(config.model, name) for name in OF_THE_FEATURES)
-    drawn_from = (images.inspection.data_hash, images.splits.train.tobytes(), config.seed)
-    key = (*drawn_from, teacher, data.horizontal_flip, data.quarter_turns)
+    key = (images.decided_from(config), data.horizontal_flip, data.quarter_turns)
     flip, turns, reasons = models.once(("orientation", key), lambda: _measured(config, images))
     return dataclasses.replace(data, horizontal_flip=flip, quarter_turns=turns), list(reasons)
 

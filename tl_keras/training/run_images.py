@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
 
+from tl_keras.config import TransferConfig
+from tl_keras.config.model_fields import OF_THE_FEATURES
 from tl_keras.data.inspection import Inspection
 from tl_keras.data.sources import Source
 from tl_keras.data.splits import Splits, hash_starts
@@ -41,6 +44,11 @@ class RunImages:
         """Returns the images to train on that have a true label, each once, int64 (k,)."""
         train = np.unique(self.splits.train)
         return self.pseudo_labels.true_among(train) if self.pseudo_labels else train
+
+    def decided_from(self, config: TransferConfig) -> tuple[Hashable, ...]:
+        """Returns what a decision by the training images and the teacher's features of them depends on, as a key."""
+        teacher = tuple(getattr(config.model, name) for name in OF_THE_FEATURES)
+        return (self.inspection.data_hash, self.splits.train.tobytes(), config.seed, config.task, teacher)
 
     def recorded_splits(self) -> dict[str, Any]:
         """Returns the contents of `splits.json`: images with a true label, and what tells that an image was trained on."""
