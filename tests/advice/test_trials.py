@@ -75,6 +75,7 @@ CHOSEN = {
     "the augmentation": ({"data.augmentation": "strong"}, [OF_RATE, *OF_CUT, OF_MAP]),
     "the cut": ({"model.unfreeze": "blocks:2"}, [OF_RATE, OF_VIEWS, OF_MAP]),
     "the map": ({"model.output_stride": 8}, [OF_RATE, OF_VIEWS, *OF_CUT, "the head alone"]),
+    "the pooling": ({"model.pooling": "max"}, [OF_RATE, OF_VIEWS, *OF_CUT, "the head alone"]),
 }
 
 
@@ -109,8 +110,17 @@ def test_each_recipe_says_what_it_decides():
 )
 def test_the_usual_recipe_is_not_tried_under_another_name(task, tried):
     config = TransferConfig(task=task)
-    config.data.source, config.model.method = "photos", "fine_tune"
+    config.data.source, config.model.method, config.model.pooling = "photos", "fine_tune", "average"
     config = resolve(config)
     config.training.epochs = config.training.head_epochs = 2
     found = those_that_differ(recipes_for(TransferConfig(task=task)), config)
     assert [recipe.name for recipe in found] == ["the usual recipe", *tried]
+
+
+def test_the_last_map_is_tried_with_its_own_pooling_where_largest_values_were_chosen():
+    config = TransferConfig(task="multi_label")
+    config.data.source = "csv:photos.csv"
+    config.model.method, config.model.output_stride, config.model.pooling = "fine_tune", 8, "max"
+    (last,) = [recipe for recipe in recipes_for(TransferConfig(task="multi_label")) if recipe.name == OF_MAP]
+    model = last.applied_to(resolve(config)).model
+    assert (model.output_stride, model.pooling) == (0, "average")

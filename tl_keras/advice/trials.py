@@ -60,7 +60,7 @@ class Recipe:
     @property
     def decides(self) -> str:
         """Returns what it decides, in words."""
-        return ", ".join(_IN_WORDS[name] for name in self.changes)
+        return ", ".join(dict.fromkeys(_IN_WORDS[name] for name in self.changes))
 
     def applied_to(self, config: TransferConfig) -> TransferConfig:
         """Returns a copy of a resolved config with the changes, and with what follows from them."""
@@ -78,6 +78,7 @@ _IN_WORDS = {
     "data.augmentation": "the augmentation",
     "model.unfreeze": "the cut",
     "model.output_stride": "the map",
+    "model.pooling": "the map",
 }
 
 # The first is taken unless the images clearly speak for another; docs/recipe.md has what each gains and loses.
@@ -89,7 +90,7 @@ _RECIPES = (
     Recipe("40% of the layers", {"model.unfreeze": "fraction:0.4"}),
     Recipe("the head alone", {"model.unfreeze": "none", "data.augmentation": "none"}),
     # Where frozen features chose another map: layers that train may make more of this one.
-    Recipe("the last map", {"model.output_stride": 0}),
+    Recipe("the last map", {"model.output_stride": 0, "model.pooling": "average"}),
 )
 
 
