@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tl_keras.errors import DependencyError
 from tl_keras.serving.graph import answering_function, signatures
+from tl_keras.serving.kept_means import kept_means
 from tl_keras.serving.model_file import TrainedModel
 
 # File of an export that says what it was made of; a SavedModel has it in assets.extra/.
@@ -100,6 +101,13 @@ def _write_litert(
     path.write_bytes(converter.convert())
 
 
+def _write_litert_int8(trained: TrainedModel, path: pathlib.Path, read_pixels: ReadPixels) -> None:
+    pixels = read_pixels()
+    inputs = np.asarray(trained.preprocess.normalize(tf.constant(pixels)))
+    with kept_means(trained.model.get_layer("backbone"), inputs):
+        _write_litert(trained, path, supported_types=(tf.int8,), read_pixels=lambda: pixels)
+
+
 def _write_onnx(trained: TrainedModel, path: pathlib.Path, _: ReadPixels) -> None:
     import tf2onnx
 
@@ -129,9 +137,7 @@ FORMATS = {
         _FLOAT16_TOLERANCE, lambda trained, path, _: _write_litert(trained, path, supported_types=(tf.float16,))
     ),
     "litert_dynamic_int8": _litert(None, lambda trained, path, _: _write_litert(trained, path)),
-    "litert_int8": _litert(
-        None, lambda trained, path, read: _write_litert(trained, path, supported_types=(tf.int8,), read_pixels=read)
-    ),
+    "litert_int8": _litert(None, _write_litert_int8),
     "onnx": Format("onnx", "model.onnx", _FLOAT32_TOLERANCE, ("tf2onnx", "onnxruntime"), "onnx", _write_onnx),
     "openvino": Format("openvino", "model.xml", _FLOAT32_TOLERANCE, ("openvino",), "openvino", _write_openvino),
 }
