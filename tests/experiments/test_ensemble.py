@@ -53,6 +53,8 @@ def test_it_is_measured_on_the_test_images_exported_and_answers_like_a_run(run, 
     metrics = evaluate_model(run.path / "ensemble", source)
     assert written["test_accuracy"] == pytest.approx(metrics["accuracy"]) and metrics["trained_on"] == 0
     export_run(run.path / "ensemble", ["saved_model"])
+    (row,) = export_run(run.path / "ensemble", ["litert_int8"], source=source)
+    assert row["top_1_agreement"] >= 0.8
     image = np.full((16, 16, 3), 200, np.uint8)
     own, exported = (predict_images(run.path / "ensemble" / form, [image])[0] for form in (".", "saved_model"))
     assert own["score"] == pytest.approx(exported["score"], abs=1e-5)

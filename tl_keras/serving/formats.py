@@ -103,8 +103,7 @@ def _write_litert(
 
 def _write_litert_int8(trained: TrainedModel, path: pathlib.Path, read_pixels: ReadPixels) -> None:
     pixels = read_pixels()
-    inputs = np.asarray(trained.preprocess.normalize(tf.constant(pixels)))
-    with kept_means(trained.model.get_layer("backbone"), inputs):
+    with kept_means(trained.model, pixels):
         _write_litert(trained, path, supported_types=(tf.int8,), read_pixels=lambda: pixels)
 
 
