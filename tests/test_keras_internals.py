@@ -73,6 +73,15 @@ def test_a_graph_is_walked_from_input_to_output(model):
         assert {id(tensor) for tensor in node.input_tensors} <= made_before
 
 
+def test_each_tensor_is_known_by_what_takes_it():
+    inputs = keras.Input((4,))
+    left, right = keras.layers.Dense(2, name="left"), keras.layers.Dense(2, name="right")
+    first = left(inputs)
+    model = keras.Model(inputs, [first, right(first)])
+    found = keras_internals.takers(model)
+    assert {id(inputs): [left], id(first): [right, None], id(model.outputs[1]): [None]} == found
+
+
 def test_a_functional_model_is_told_from_other_layers(model):
     assert keras_internals.is_graph(model)
     assert not any(keras_internals.is_graph(layer) for layer in model.layers)

@@ -6,6 +6,7 @@ version has removed a part, the first use raises a `DependencyError` that names 
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import importlib
 import pathlib
@@ -27,6 +28,17 @@ def graph_nodes(model: keras.Model) -> list[Any]:
     """
     depths = _private(model, "_nodes_by_depth")
     return [node for depth in sorted(depths, reverse=True) for node in depths[depth]]
+
+
+def takers(model: keras.Model) -> dict[int, list[Any]]:
+    """Returns what takes each tensor of a functional model's graph, by the `id` of the tensor: operations, None for an output."""
+    found: dict[int, list[Any]] = collections.defaultdict(list)
+    for node in graph_nodes(model):
+        for tensor in node.input_tensors:
+            found[id(tensor)].append(node.operation)
+    for tensor in model.outputs:
+        found[id(tensor)].append(None)
+    return found
 
 
 def is_graph(layer: keras.layers.Layer) -> bool:

@@ -77,10 +77,15 @@ def test_what_is_chosen_is_not_measured_nor_what_random_weights_cannot_tell(spot
     assert (model.output_stride, model.pooling) == (chosen.get("output_stride", 0), "average")
 
 
-@pytest.mark.parametrize("given", [{"task": "single_label"}, {"images": 40}])
-def test_one_class_and_few_images_are_not_measured(spotted, given):
-    model, reasons = decided(spotted(**given))
+def test_one_class_is_not_measured(spotted):
+    model, reasons = decided(spotted(task="single_label"))
     assert (model.output_stride, model.pooling, reasons) == (0, "average", [])
+
+
+def test_few_images_are_not_measured_and_it_says_so(spotted):
+    model, reasons = decided(spotted(images=40))
+    assert (model.output_stride, model.pooling) == (0, "average")
+    assert reasons == ["the last map: no finer one was measured; that takes 60 training images, and there are 33"]
 
 
 def test_without_room_for_features_the_last_map_stays_and_it_says_so(spotted):

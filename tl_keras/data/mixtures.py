@@ -77,7 +77,15 @@ def write_mixtures(
     indices = np.sort(indices)
     longer = np.maximum(inspection.heights, inspection.widths)[indices]
     side = int(min(side, np.median(longer)))
-    made_of = [_FORMAT, inspection.sha256[indices].tolist(), dataclasses.asdict(reading), side, min_area, seed]
+    made_of = [
+        _FORMAT,
+        number_of_mixtures(len(indices)),
+        inspection.sha256[indices].tolist(),
+        dataclasses.asdict(reading),
+        side,
+        min_area,
+        seed,
+    ]
     digest = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:16]
     folder = cache / "mixtures" / digest
     if not folder.is_dir():

@@ -16,7 +16,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tl_keras.keras_internals import all_layers, graph_nodes, is_graph
+from tl_keras.keras_internals import all_layers, graph_nodes, is_graph, takers
 
 
 @contextlib.contextmanager
@@ -41,14 +41,9 @@ def _pairs(model: keras.Model) -> Iterator[tuple[Any, keras.layers.BatchNormaliz
     graphs = [layer for layer in all_layers(model) if is_graph(layer)]
     calls = collections.Counter(id(node.operation) for graph in graphs for node in graph_nodes(graph))
     for graph in graphs:
-        takers = collections.defaultdict(list)
+        taken_by = takers(graph)
         for node in graph_nodes(graph):
-            for tensor in node.input_tensors:
-                takers[id(tensor)].append(node.operation)
-        for tensor in graph.outputs:
-            takers[id(tensor)].append(None)
-        for node in graph_nodes(graph):
-            after = takers[id(node.output_tensors[0])]
+            after = taken_by[id(node.output_tensors[0])]
             once = len(after) == 1 and calls[id(node.operation)] == calls[id(after[0])] == 1
             if once and _folds(node.operation, after[0]):
                 yield node.operation, after[0]

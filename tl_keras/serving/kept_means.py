@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tl_keras.keras_internals import all_layers, call_layers_again, graph_nodes, is_graph
+from tl_keras.keras_internals import all_layers, call_layers_again, graph_nodes, is_graph, takers
 
 # Images at a time: what all layers make of them is in memory, 1 GB for MobileNetV2 at 224 pixels.
 _BATCH = 16
@@ -134,7 +134,7 @@ def _round_kernels(model: keras.Model) -> None:
 
 
 def _norms_called_once(model: keras.Model) -> list[Any]:
-    calls = collections.Counter(node.operation for node in _nodes(model))
+    calls = collections.Counter(node.operation for graph in _graphs(model) for node in graph_nodes(graph))
     return [
         operation
         for operation, times in calls.items()
@@ -144,30 +144,29 @@ def _norms_called_once(model: keras.Model) -> list[Any]:
 
 def _rounded_operations(model: keras.Model) -> list[Any]:
     """Returns the operations whose outputs LiteRT rounds: all but those that it joins with the BatchNorm or ReLU after them."""
-    nodes, takers = _nodes(model), collections.defaultdict(list)
-    for node in nodes:
-        for tensor in node.input_tensors:
-            takers[id(tensor)].append(node.operation)
-    return [
-        node.operation for node in nodes if _has_one_float(node) and not _is_joined(takers[id(node.output_tensors[0])])
-    ]
+    found = []
+    for graph in _graphs(model):
+        taken_by = takers(graph)
+        for node in graph_nodes(graph):
+            if _makes_floats(node) and not _is_joined(taken_by[id(node.output_tensors[0])]):
+                found.append(node.operation)
+    return found
 
 
-def _nodes(model: keras.Model) -> list[Any]:
-    """Returns the nodes of a model's graph and of those inside it, without the nodes that stand for a whole graph."""
-    graphs = [layer for layer in all_layers(model) if is_graph(layer)]
-    return [node for graph in graphs for node in graph_nodes(graph) if not is_graph(node.operation)]
+def _graphs(model: keras.Model) -> list[Any]:
+    return [layer for layer in all_layers(model) if is_graph(layer)]
 
 
-def _has_one_float(node: Any) -> bool:
-    return len(node.output_tensors) == 1 and node.output_tensors[0].dtype == "float32"
+def _makes_floats(node: Any) -> bool:
+    """Returns whether a node has one output, of floats, and is no network of its own."""
+    return not is_graph(node.operation) and len(node.output_tensors) == 1 and node.output_tensors[0].dtype == "float32"
 
 
-def _is_joined(takers: list[Any]) -> bool:
-    """Returns whether BatchNorms and ReLUs alone take an output."""
+def _is_joined(after: list[Any]) -> bool:
+    """Returns whether BatchNorms and ReLUs alone follow an output."""
     relus = (keras.activations.relu, keras.activations.relu6)
-    return bool(takers) and all(
+    return bool(after) and all(
         isinstance(taker, (keras.layers.BatchNormalization, keras.layers.ReLU))
         or (isinstance(taker, keras.layers.Activation) and taker.activation in relus)
-        for taker in takers
+        for taker in after
     )

@@ -14,6 +14,7 @@ from tl_keras.backbones.specs import BackboneSpec
 from tl_keras.backbones.weights import is_at_hand
 from tl_keras.builder import TeacherChoice, build_backbone, choose_backbone
 from tl_keras.config import ModelConfig, TransferConfig
+from tl_keras.console import number_of
 from tl_keras.data.groups import units
 from tl_keras.errors import WorkdirError
 from tl_keras.probes.alternatives import Alternative, choose, describe
@@ -29,6 +30,7 @@ _FEWEST, _MOST, _OF_EACH_LABEL = 60, 300, 5
 
 _STRIDE = 8  # of the finer map, in pixels per position
 _USUAL = "the last map"
+_LAST_MAP: dict[str, Any] = {"pooling": "average"}
 
 
 def decide_map(config: TransferConfig, images: RunImages, models: ModelCache) -> tuple[ModelConfig, list[str]]:
@@ -50,9 +52,12 @@ def decide_map(config: TransferConfig, images: RunImages, models: ModelCache) ->
 
 
 def _measured(config: TransferConfig, images: RunImages) -> tuple[dict[str, Any], list[str]]:
-    ways = _ways(config.model, images)
-    if len(ways) == 1:
-        return ways[_USUAL], []
+    ways = _ways(config.model) if images.source.noun == "image" else {}
+    if not ways:
+        return _LAST_MAP, []
+    if len(images.splits.train) < _FEWEST:
+        needed, here = number_of(_FEWEST, "training image"), len(images.splits.train)
+        return _LAST_MAP, [f"{_USUAL}: no finer one was measured; that takes {needed}, and there are {here}"]
     source, inspection = images.source, images.inspection
     strata = source.labelling.strata(source.labels)
     indices = draw(images.splits.train, strata, images=_MOST, of_each_class=_OF_EACH_LABEL, seed=config.seed)
@@ -65,21 +70,20 @@ def _measured(config: TransferConfig, images: RunImages) -> tuple[dict[str, Any]
         try:
             features = embed(network, source, inspection, indices, config).all()
         except WorkdirError as error:  # training does without a cache
-            return ways[_USUAL], [f"{_USUAL}: no other was measured ({error})"]
+            return _LAST_MAP, [f"{_USUAL}: no other was measured ({error})"]
         answers = probe(task, features, labels, classes=len(source.class_names), groups=groups, seed=config.seed)
         measured.append(Alternative(name, answers))
     chosen = choose(measured, clearly=0)
     return ways[chosen.name], [f"{chosen.name}: {describe(measured, chosen, measured='a linear model')}"]
 
 
-def _ways(model: ModelConfig, images: RunImages) -> dict[str, dict[str, Any]]:
-    """Returns the options to compare by their names, the usual ones first; those alone where nothing can be compared."""
-    choice, train = choose_backbone(model), images.splits.train
-    maps: dict[str, dict[str, Any]] = {_USUAL: {"pooling": "average"}}
-    can_tell = images.source.noun == "image" and len(train) >= _FEWEST and _is_trained_and_at_hand(choice)
-    if not can_tell or _STRIDE not in maps_by_stride(build_backbone(choice)):
-        return maps
-    return maps | {
+def _ways(model: ModelConfig) -> dict[str, dict[str, Any]]:
+    """Returns the options to compare by their names, the usual ones first; none where the teacher has nothing to compare."""
+    choice = choose_backbone(model)
+    if not _is_trained_and_at_hand(choice) or _STRIDE not in maps_by_stride(build_backbone(choice)):
+        return {}
+    return {
+        _USUAL: _LAST_MAP,
         f"the map of {_STRIDE} pixels": {"output_stride": _STRIDE, "pooling": "average"},
         f"the largest values of the map of {_STRIDE} pixels": {"output_stride": _STRIDE, "pooling": "max"},
     }
