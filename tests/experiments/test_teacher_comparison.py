@@ -1,6 +1,7 @@
 """Tests of tl_keras.experiments.teacher_comparison and the distill command: real runs, small."""
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -197,3 +198,15 @@ def test_the_command_says_that_a_teacher_run_is_lacking(tmp_path):
     done = run_command("distill", f"--teacher_run={tmp_path}", f"--workdir={tmp_path / 'small'}")
     assert done.returncode == 2
     assert "expected the directory of a finished run" in done.stderr
+    assert "where no run has begun" in done.stderr
+
+
+def test_a_teacher_run_that_has_not_ended_is_refused_before_anything_is_read(found, tmp_path):
+    folder, config, _ = found
+    shutil.copytree(folder / "big", tmp_path / "begun")
+    (tmp_path / "begun" / "model.keras").unlink()
+    config = from_json(to_json(config))
+    config.distillation.teacher_run, config.data.source = str(tmp_path / "begun"), "nowhere/"
+    for program in (distil, train_and_evaluate):
+        with pytest.raises(ConfigError, match="whose run has not ended"):
+            program(config, tmp_path / "small")

@@ -11,13 +11,13 @@ import numpy as np
 
 from tl_keras.config import DistillationConfig, TransferConfig, from_json, to_json
 from tl_keras.console import in_words
-from tl_keras.errors import ConfigError
 from tl_keras.experiments.comparison import Row, Variant, compare, export_first_runs
 from tl_keras.experiments.measure import measured, open_run
 from tl_keras.experiments.timing import call_on_one_image, milliseconds
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.serving.model_file import load_model
 from tl_keras.serving.predictor import load_predictor
+from tl_keras.training.distillation import require_finished
 
 # Options of the data that decide which images are measured.
 _OF_DATA = (
@@ -74,11 +74,8 @@ def with_data_of(config: TransferConfig, teacher_run: str) -> TransferConfig:
     Raises:
       ConfigError: There is no run.
     """
-    begun = RunDirectory(teacher_run).read_config()
-    if begun is None:
-        raise ConfigError(
-            f"teacher_run: expected the directory of a finished run. Received: {teacher_run}, without config.json. Train one first."
-        )
+    require_finished(teacher_run)
+    begun = RunDirectory(teacher_run).read_config() or {}
     taught, config = from_json(begun["config"]), from_json(to_json(config))
     for name in _OF_DATA:
         setattr(config.data, name, getattr(taught.data, name))
@@ -98,6 +95,7 @@ def distil(config: TransferConfig, workdir: str | os.PathLike[str]) -> Distillat
     Raises:
       TransferError: An error of one of its classes, whose message is one line with what was expected, received, and the remedy.
     """
+    require_finished(config.distillation.teacher_run)
     alone = from_json(to_json(config))
     alone.distillation, alone.export = DistillationConfig(), "none"
     variants = (Variant("alone", alone), Variant("distilled", config))

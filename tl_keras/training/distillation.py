@@ -85,6 +85,22 @@ class TeacherRun:
         return task.converted(calibrated, self.trained.task)[:, self.columns]
 
 
+def require_finished(teacher_run: str) -> None:
+    """Checks that a directory holds a finished run to learn from, before anything is read; an empty name is none to learn from.
+
+    Args:
+      teacher_run: The directory.
+
+    Raises:
+      ConfigError: It holds none.
+    """
+    if teacher_run and not (run := RunDirectory(teacher_run)).model.exists():
+        found = "whose run has not ended" if run.read_config() else "where no run has begun"
+        raise ConfigError(
+            f"teacher_run: expected the directory of a finished run. Received: {teacher_run}, {found}. Train it to its end first."
+        )
+
+
 def open_teacher_run(path: str, source: Source, inspection: Inspection, splits: Splits, *, task: Task) -> TeacherRun:
     """Opens a finished run to learn from.
 

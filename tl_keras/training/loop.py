@@ -31,6 +31,7 @@ from tl_keras.serving.formats import require_converters
 from tl_keras.serving.package import package_student
 from tl_keras.serving.student_statistics import predict_logits
 from tl_keras.training.announcement import announcement, freeze_table
+from tl_keras.training.distillation import require_finished
 from tl_keras.training.image_remarks import say_once
 from tl_keras.training.inputs import PhaseInputs, open_inputs
 from tl_keras.training.model_cache import ModelCache
@@ -110,6 +111,8 @@ def train_and_evaluate(
     if finished and not missing_exports(run, formats):
         say(f"{run.path} holds this run, finished; nothing is left to do")
         return dataclasses.replace(finished, resumed=True)
+    if not finished:
+        require_finished(config.distillation.teacher_run)
     if not finished and not out_of_fold:
         require_no_folds(run)
     with run.locked():
