@@ -53,6 +53,17 @@ def test_what_is_measured_has_the_loss_and_the_metric_of_the_labels():
     assert float(ours.result()) == 0
 
 
+@pytest.mark.parametrize("weight", [0.75, 1.0])
+def test_images_without_a_label_do_not_count_as_wrong(weight):
+    rows = targets(weight)[0](INDICES, tf.constant(0))
+    metric = DistilledTask(SINGLE_LABEL, 4.0).metric()
+    metric.update_state(rows, 5 * LABELS)
+    assert float(metric.result()) == 1.0
+    metric.reset_state()
+    metric.update_state(rows, 5 * LABELS[[1, 1, 1, 1]], sample_weight=np.float32([1, 1, 0, 1]))
+    assert float(metric.result()) == 0.5
+
+
 @pytest.mark.parametrize("name", ["single_label", "multi_label", "ordinal", "regression"])
 def test_who_answers_as_the_teacher_has_nothing_to_learn(name):
     task = task_named(name)

@@ -1,7 +1,8 @@
 """Lets a student learn from the answers of a finished run beside the labels.
 
-Each row of targets that the loss takes is that of the labels, the logits of the teacher run for the same view of the image, and the
-weights of both: of an image without a label that of the labels is 0, and of one that is measured that of the teacher run.
+Each row of targets that the loss takes is that of the labels, the logits of the teacher run for the same view of the image, the
+weights of both, and whether the image has a label. Without one the weight of the labels is 0; that of the teacher run is 0 for images
+that are measured.
 """
 
 from __future__ import annotations
@@ -209,7 +210,7 @@ class DistilledTask:
 
         def loss(rows: Any, logits: Any) -> Any:
             outputs = logits.shape[-1]
-            labels, taught, weights = rows[:, :outputs], rows[:, outputs:-2], rows[:, -2:]
+            labels, taught, weights = rows[:, :outputs], rows[:, outputs:-3], rows[:, -3:-1]
             imitation = self.task.imitation(taught, logits, temperature=self.temperature)
             return weights[:, 0] * of_labels(labels, logits) + weights[:, 1] * imitation
 
@@ -221,14 +222,16 @@ class DistilledTask:
 
 
 class _OfLabels(keras.metrics.Metric):
-    """A metric that sees the labels of the rows alone."""
+    """A metric that sees the labels of the rows alone, and leaves out rows without one."""
 
     def __init__(self, metric: keras.metrics.Metric):
         super().__init__(name=metric.name)
         self._metric = metric
 
     def update_state(self, rows: Any, logits: Any, sample_weight: Any = None) -> None:
-        self._metric.update_state(rows[:, : logits.shape[-1]], logits, sample_weight=sample_weight)
+        labelled = rows[:, -1]
+        weights = labelled if sample_weight is None else labelled * keras.ops.cast(sample_weight, labelled.dtype)
+        self._metric.update_state(rows[:, : logits.shape[-1]], logits, sample_weight=weights)
 
     def result(self) -> Any:
         return self._metric.result()
@@ -248,9 +251,9 @@ def distilled_targets(
       unlabelled: Images without a label, int64 (k,).
       weight: Part of the loss that is the teacher run's, above 0 up to 1.
     """
-    of_label = np.full(logits.shape[1], 1 - weight, np.float32)
-    of_label[unlabelled] = 0
-    weights = on_host(np.stack([of_label, np.full_like(of_label, weight)], axis=1))
+    labelled = np.ones(logits.shape[1], np.float32)
+    labelled[unlabelled] = 0
+    weights = on_host(np.stack([(1 - weight) * labelled, np.full_like(labelled, weight), labelled], axis=1))
     taught = on_host(logits)
 
     def trained(indices: tf.Tensor, view: tf.Tensor) -> tf.Tensor:
@@ -259,7 +262,7 @@ def distilled_targets(
 
     def measured(indices: tf.Tensor, view: tf.Tensor) -> tf.Tensor:
         labels = of_labels(indices, view)
-        alone = tf.broadcast_to(tf.constant([1.0, 0.0]), tf.concat([tf.shape(indices), [2]], axis=0))
+        alone = tf.broadcast_to(tf.constant([1.0, 0.0, 1.0]), tf.concat([tf.shape(indices), [3]], axis=0))
         return tf.concat([labels, tf.zeros_like(labels), alone], axis=-1)
 
     return trained, measured
