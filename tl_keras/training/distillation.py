@@ -1,8 +1,8 @@
 """Lets a student learn from the answers of a finished run beside the labels.
 
 Each row of targets that the loss takes is that of the labels, the logits of the teacher run for the same view of the image, the
-weights of both, and whether the image has a label. Without one the weight of the labels is 0; of images that are measured, that of the
-teacher run is.
+weights of both, and whether the image has a label. Without one, the weight of the labels is 0; of images that are measured, that of
+the teacher run is.
 """
 
 from __future__ import annotations
