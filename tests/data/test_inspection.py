@@ -182,7 +182,7 @@ def test_images_of_one_colour_are_counted(folder):
     nearly = Image.new("RGB", (30, 30), "red")
     nearly.putpixel((7, 9), (0, 0, 0))
     nearly.save(folder / "cat/02.png")
-    assert inspect(folder).findings == ("2 images of one colour only: cat/00.png, cat/01.png",)
+    assert inspect(folder).findings == ("2 images of one colour only, kept all the same: cat/00.png, cat/01.png",)
 
 
 def test_deep_greys_of_a_device_are_refused_with_their_count_until_the_user_says_what_they_are(folder):

@@ -161,7 +161,7 @@ def test_who_has_trained_on_validation_images_too_can_teach(found, small_teacher
 @pytest.mark.parametrize(
     ("changes", "wanted"),
     [
-        ({}, "112 mixtures of two of them"),
+        ({}, "112 mixtures of two training images"),
         ({"mixtures": "off"}, "0"),
         ({"unlabelled": "more"}, "12 images without labels"),
     ],

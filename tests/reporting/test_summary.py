@@ -38,7 +38,11 @@ def a_run(**changes) -> FinishedRun:
             "Clearly better than one answer for all, whose accuracy is 50.0%; fine-tuning raised validation from 85.0%",
         ),
         ({"baseline_score": 0.85}, "Not clearly better than one answer for all"),
-        ({"head_validation_score": 0.95}, "fine-tuning gained nothing on validation over the head alone, 95.0%"),
+        ({"head_validation_score": 0.9}, "fine-tuning gained nothing on validation over the head alone, 90.0%"),
+        (
+            {"head_validation_score": 0.95},
+            "fine-tuning lowered validation from 95.0%, the head alone, to 90.0%, which may be chance",
+        ),
         ({"fine_tuning_undone": True}, "fine-tuning did harm and was undone"),
     ],
 )
@@ -80,21 +84,36 @@ def test_the_commands_read_the_images_as_the_run_did():
     assert all({"--columns=label=red cells", "--group_by=folder", "--task=regression"} <= set(step) for step in steps)
 
 
-def test_commands_that_train_end_the_teacher_as_the_run_did():
+@pytest.mark.parametrize(
+    ("model", "flags"),
+    [
+        ({}, ""),
+        ({"alpha": 1.0, "image_size": 224, "pooling": "average"}, ""),  # as they are by default
+        ({"output_stride": 8, "pooling": "max"}, " --config.model.output_stride=8 --config.model.pooling=max"),
+        ({"alpha": 0.35, "image_size": 128}, " --alpha=0.35 --image_size=128"),
+        ({"backbone": "ResNet50", "image_size": 224}, " --backbone=ResNet50"),
+        ({"weights": "embedded", "alpha": 0.35, "image_size": 96}, " --weights=embedded --image_size=96"),
+    ],
+)
+def test_commands_that_train_take_the_teacher_as_the_run_did(model, flags):
     run = a_run()
-    run.config.model.output_stride, run.config.model.pooling = 8, "max"
-    trained = [
-        step.command
-        for step in next_steps(run, [], in_memory=False)
-        if step.command.split()[2] in ("tl_keras.train", "tl_keras.sweep")
-    ]
-    assert len(trained) == 2
-    assert all("--config.model.output_stride=8 --config.model.pooling=max" in command for command in trained)
+    for name, value in model.items():
+        setattr(run.config.model, name, value)
+    steps = [step.command for step in next_steps(run, [], in_memory=False)]
+    folds, sweep = [step for step in steps if step.split()[2] in ("tl_keras.train", "tl_keras.sweep")]
+    assert f"'--data=my photos/'{flags} --folds=5 " in folds
+    assert f"'--data=my photos/'{flags} --workdir=" in sweep
 
 
 def test_folds_are_no_step_where_the_score_is_known_well():
     steps = next_steps(a_run(interval=[0.85, 0.95]), [], in_memory=False)
     assert not any("--folds" in step.command for step in steps)
+
+
+def test_a_student_of_a_teacher_run_has_no_folds():
+    run = a_run()
+    run.config.distillation.teacher_run = "big"
+    assert not any("--folds" in step.command for step in next_steps(run, [], in_memory=False))
 
 
 def test_images_in_memory_have_no_command():

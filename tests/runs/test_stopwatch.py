@@ -33,3 +33,4 @@ def test_what_earlier_processes_spent_is_added(clock):
     watch.add({"training": 5.0, "exporting": 2.0})
     clock["time"] = 101.0
     assert watch.seconds() == {"training": 6.0, "exporting": 2.0}
+    assert (watch.here("training"), watch.here("exporting")) == (1.0, 0.0)

@@ -335,7 +335,7 @@ def sentences_of_left_out(undecodable: Sequence[str], reasons: Sequence[str], *,
 def _one_colour_finding(source: Source, of_one_colour: np.ndarray) -> Iterable[str]:
     if of_one_colour.any():
         names = [source.ids[index] for index in np.flatnonzero(of_one_colour).tolist()]
-        yield f"{number_of(len(names), 'image')} of one colour only: {shown(names)}"
+        yield f"{number_of(len(names), 'image')} of one colour only, kept all the same: {shown(names)}"
 
 
 def _missing_label_findings(source: Source) -> Iterable[str]:

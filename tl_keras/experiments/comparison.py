@@ -197,6 +197,7 @@ def _train_seeds(runs: _Runs, models: ModelCache) -> list[RunResult]:
         one.seed, one.export = one.seed + i, "none"
         one.training.refit = one.training.refit or "off"  # so that all methods train on the same images
         workdir = runs.folder / f"seed_{one.seed}"
+        say(f"{runs.folder.name}, seed {one.seed}:")
         train = functools.partial(train_with_folds, folds=runs.folds) if runs.folds else train_and_evaluate
         results.append(train(one, workdir, models=models, measure_test=runs.measure_test))
     return results

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tl_keras.config import DistillationConfig, TransferConfig, from_json, to_json
-from tl_keras.console import in_words
+from tl_keras.console import in_words, number_of
 from tl_keras.experiments.comparison import Row, Variant, compare, export_first_runs
 from tl_keras.experiments.measure import measured, open_run
 from tl_keras.experiments.timing import call_on_one_image, milliseconds
@@ -123,10 +123,11 @@ def table(found: Distillation) -> str:
     ]
     closed = found.gap_closed
     said = (
-        "the student alone is as good as the teacher run: there is no gap"
+        "no gap: the student alone is at least as good as the teacher run"
         if closed is None
-        else f"gap closed: {closed:.0%}, by {found.runs[0].results[0].images[split]} {split} images"
+        else f"gap closed: {closed:.0%}"
     )
+    said += f", by {number_of(found.runs[0].results[0].images[split], f'{split} image')}"
     return "\n".join([*lines, f"({said}; megabytes in float32; milliseconds for one image here, in TensorFlow)"])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pathlib
 import shlex
@@ -102,7 +103,7 @@ def write_report(
         **weaknesses,
         comparison=comparison_facts(run.compared_with(), page=path),
         in_memory=in_memory,
-        again=_in_python(run) if in_memory else train_command(config, f"{run.path.name}_again"),
+        again=_in_python(run) if in_memory else _again(run),
     )
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
@@ -161,6 +162,14 @@ def _student(run: FinishedRun) -> tuple[Student, float, Task]:
     return student, trained.statistics.temperature, trained.task
 
 
+def _again(run: FinishedRun) -> str:
+    """Returns the command that trains with exactly these settings, and exports what has been exported since as well."""
+    exported = ",".join(row["format"] for row in run.result.export)
+    return train_command(
+        dataclasses.replace(run.config, export=exported or run.config.export), f"{run.path.name}_again"
+    )
+
+
 def _sentence(run: FinishedRun, student: Student, *, learnt: str) -> str:
     """Returns a sentence that says what was trained on what, and the result."""
     teacher = student.teacher.describe()
@@ -169,6 +178,8 @@ def _sentence(run: FinishedRun, student: Student, *, learnt: str) -> str:
         "feature_extraction": f"{teacher} got a new head, the rest stayed frozen",
         "fine_tune": f"{teacher} got a new head and was fine-tuned: {student.plan.describe()}",
     }[run.config.model.method]
+    if run.config.distillation.teacher_run:
+        done += f". It learnt the answers of {run.config.distillation.teacher_run}, a teacher run, beside the labels"
     inputs = run.result.inputs
     if folds := run.result.folds:
         low, high = (score_text(end, run) for end in folds["interval"])

@@ -7,6 +7,9 @@ import shlex
 from collections.abc import Iterable
 from typing import Any
 
+from tl_keras.backbones.specs import takes_texts
+from tl_keras.backbones.teacher_files import is_teacher_file
+from tl_keras.builder import choose_backbone
 from tl_keras.config import DataConfig, ModelConfig, TransferConfig
 from tl_keras.config.choices import label_kind_of
 from tl_keras.console import in_words
@@ -54,6 +57,9 @@ def verdict(run: FinishedRun) -> str:
             parts.append(
                 f"fine-tuning raised validation from {head}, the head alone, to {score_text(result.validation_score, run)}"
             )
+        elif gain < 0:
+            tuned = score_text(result.validation_score, run)
+            parts.append(f"fine-tuning lowered validation from {head}, the head alone, to {tuned}, which may be chance")
         else:
             parts.append(f"fine-tuning gained nothing on validation over the head alone, {head}")
     if not parts:
@@ -72,7 +78,7 @@ def next_steps(run: FinishedRun, classes: list[dict[str, Any]], *, in_memory: bo
     """
     steps, config, result = [], run.config, run.result
     data = [] if in_memory else _data_flags(config)
-    as_trained = data and [*data, *_map_flags(config)]
+    as_trained = data and [*data, *_teacher_flags(config.model)]
     weak = sorted(
         (row for row in classes if row["examples"] and row["recall"] < _LOW_RECALL), key=lambda row: row["recall"]
     )
@@ -87,9 +93,11 @@ def next_steps(run: FinishedRun, classes: list[dict[str, Any]], *, in_memory: bo
     if data and config.model.max_tokens == 0:
         labelled = _LABELLED_BY[label_kind_of(config.task)]
         steps.append(Step(f"Look at images whose {labelled} likely wrong.", _command("inspect", *data)))
-    if not result.folds and data and is_too_wide(run.interval):
+    distilled = bool(config.distillation.teacher_run)  # which folds refuse
+    if not (result.folds or distilled) and data and is_too_wide(run.interval):
         text = f"{run.images} {result.inputs} measure roughly: have each labelled one predicted by a model that has not seen it."
-        steps.append(Step(text, _command("train", *as_trained, "--folds=5", f"--workdir={run.path}_folds")))
+        method = [] if result.method == TransferConfig().model.method else [f"--method={result.method}"]
+        steps.append(Step(text, _command("train", *as_trained, *method, "--folds=5", f"--workdir={run.path}_folds")))
     if data and result.method == "fine_tune":
         steps.append(Step("Try other cuts and rates.", _command("sweep", *as_trained, f"--workdir={run.path}_sweep")))
     elif data and result.method == "feature_extraction":
@@ -110,11 +118,21 @@ def _data_flags(config: TransferConfig) -> list[str]:
     return [f"--{name}={value}" for name, value in {"data": config.data.source, **chosen, **task}.items()]
 
 
-def _map_flags(config: TransferConfig) -> list[str]:
-    """Returns the flags by which a command ends and pools the teacher as a run did."""
-    named = {"output_stride": config.model.output_stride, "pooling": config.model.pooling}
-    usual = {"output_stride": (0,), "pooling": ("", "average")}
-    return [f"--config.model.{name}={value}" for name, value in named.items() if value not in usual[name]]
+def _teacher_flags(model: ModelConfig) -> list[str]:
+    """Returns the flags by which a command takes the teacher of a run, its width and size, and ends and pools it as the run did."""
+    usual = ModelConfig()
+    if not (takes_texts(model.backbone) or is_teacher_file(model.backbone)):
+        of_weights = choose_backbone(ModelConfig(backbone=model.backbone, weights=model.weights))
+        usual.alpha, usual.image_size = of_weights.alpha, of_weights.preprocess.image_size
+    chosen = {
+        "backbone": model.backbone != usual.backbone,
+        "weights": model.weights not in (usual.weights, "none"),  # random ones are those of the method
+        "alpha": model.alpha not in (0, usual.alpha),
+        "image_size": model.image_size not in (0, usual.image_size),
+        "config.model.output_stride": model.output_stride != 0,
+        "config.model.pooling": model.pooling not in ("", "average"),
+    }
+    return [f"--{flag}={getattr(model, flag.rpartition('.')[2])}" for flag, is_chosen in chosen.items() if is_chosen]
 
 
 def _chosen(options: DataConfig | ModelConfig, names: Iterable[str]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ class Stopwatch:
         self._since = time.perf_counter() if began is None else began
         self._part = part
         self._seconds: dict[str, float] = {}
+        self._earlier: dict[str, float] = {}
 
     def start(self, part: str) -> None:
         """Ends the current part and begins another; a part may be resumed several times."""
@@ -27,14 +28,19 @@ class Stopwatch:
     def add(self, seconds: Mapping[str, float]) -> None:
         """Adds the seconds that earlier processes spent on the same run."""
         for part, spent in seconds.items():
-            self._seconds[part] = self._seconds.get(part, 0.0) + spent
+            self._earlier[part] = self._earlier.get(part, 0.0) + spent
 
     def seconds(self) -> dict[str, float]:
         """Returns the seconds of each part so far, in the order in which they began."""
         now = time.perf_counter()
-        self.add({self._part: now - self._since})
+        self._seconds[self._part] = self.here(self._part) + now - self._since
         self._since = now
-        return dict(self._seconds)
+        parts = dict.fromkeys([*self._earlier, *self._seconds])
+        return {part: self._earlier.get(part, 0.0) + self.here(part) for part in parts}
+
+    def here(self, part: str) -> float:
+        """Returns the seconds that this process has spent on a part that is over; 0 if it had no such part."""
+        return self._seconds.get(part, 0.0)
 
     @property
     def total(self) -> float:

@@ -61,8 +61,8 @@ def _distillation(prepared: PreparedRun) -> list[str]:
     beside, added = len(prepared.images.distilled), ""
     if beside:
         what = "image" if options.unlabelled else "mixture"
-        added = f", for {number_of(beside, what)} {'without labels' if options.unlabelled else 'of two of them'} too"
-    seen = "of the views that the student sees" if views else "of the plain images"
+        added = f", for {number_of(beside, what)} {'without labels' if options.unlabelled else 'of two training images'} too"
+    seen = "to the views that the student sees" if views else "to the plain images"
     return [
         f"teacher run {teacher_run.path}: its answers {seen} are {options.weight:.0%} of the loss{added}, at temperature "
         f"{options.temperature:g}."

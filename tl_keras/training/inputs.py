@@ -308,7 +308,9 @@ def _targets(prepared: PreparedRun) -> tuple[TargetFn, TargetFn]:
     # The teacher run sees the views that the student sees; where each epoch has new ones, the plain one stands for them all.
     teacher_run, views = prepared.teacher_run, prepared.views_per_image or 1
     seen = _views(prepared, teacher_run.trained.preprocess, views=views, evaluated=prepared.splits.test[:0])
-    say(f"teacher run: its answers for {number_of(views * len(prepared.images.trained), 'view')} are computed or read")
+    say(
+        f"teacher run: it answers {number_of(views * len(prepared.images.trained), 'view')}, unless the cache has the answers"
+    )
     logits = teacher_run.logits(prepared.config, seen, prepared.task)
     return distilled_targets(of_labels, logits, prepared.images.distilled, weight=prepared.config.distillation.weight)
 

@@ -103,6 +103,7 @@ def run_phases(
             images=len(prepared.images.trained),
             config=prepared.config,
             seconds=stopwatch.seconds(),
+            importing=stopwatch.here("importing"),
             refit_on=refit_on,
         )
         runner = _PhaseRunner(

@@ -129,6 +129,7 @@ def _train(on_all: PreparedRun, progress: Progress, watch: Stopwatch, *, trained
             images=images,
             config=on_all.config,
             seconds=watch.seconds(),
+            importing=watch.here("importing"),
             trained_on=trained_on,
         )
         train_unwatched(

@@ -53,6 +53,7 @@ def time_after(
     images: int,
     config: TransferConfig,
     seconds: Mapping[str, float],
+    importing: float,
     refit_on: int = 0,
     trained_on: int = 0,
 ) -> TimeLeft:
@@ -64,7 +65,8 @@ def time_after(
       inputs: Inputs of each phase.
       images: Number of training images.
       config: Resolved config, whose exports follow.
-      seconds: Seconds of each part so far, of which `importing` tells how fast this machine starts a process.
+      seconds: Seconds of each part so far, of all processes.
+      importing: Seconds in which this process imported TensorFlow, which tell how fast this machine starts one; 0 if it had before.
       refit_on: Number of images on which all phases are trained again afterwards, or 0.
       trained_on: Number of images on which they have been trained before, and took `seconds`, or 0.
     """
@@ -78,7 +80,7 @@ def time_after(
         else:
             known += (1 + again) * phase.epochs * images * _PASSES_A_STEP * of_phase.forward_seconds
     starts = _REPORT + _EXPORT * len(export_formats(config.export))
-    return TimeLeft(known + starts * seconds.get("importing", _IMPORT_SECONDS), tuple(unknown), again)
+    return TimeLeft(known + starts * (importing or _IMPORT_SECONDS), tuple(unknown), again)
 
 
 def duration(seconds: float) -> str:
