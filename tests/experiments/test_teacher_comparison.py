@@ -13,6 +13,7 @@ from tl_keras.errors import ConfigError, DataError, WorkdirError
 from tl_keras.experiments import timing
 from tl_keras.experiments.folds import train_with_folds
 from tl_keras.experiments.teacher_comparison import DistillationRow, distil, table, with_data_of
+from tl_keras.reporting.run_report import write_report
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.training.announcement import announcement
 from tl_keras.training.loaded_run import load_run
@@ -69,6 +70,15 @@ def test_the_table_has_both_students_and_the_teacher_on_the_same_images(found):
     assert distilled.rows[2].score == RunDirectory(folder / "big").require_result().score
     assert all(row.milliseconds > 0 and row.parameters > 1000 for row in distilled.rows)
     assert table(distilled).count("\n") == 4
+
+
+def test_the_page_names_the_teacher_run(found):
+    folder, _, distilled = found
+    workdir = distilled.runs[1].workdirs[0]
+    pages = {name: write_report(name).read_text(encoding="utf-8") for name in (workdir, folder / "big")}
+    learnt, alone = (page.split("<h2", 1)[0] for page in pages.values())
+    assert f"It learnt the answers of {folder / 'big'}, a teacher run, beside the labels." in learnt
+    assert "a teacher run" not in alone
 
 
 def test_the_result_says_what_was_learnt_from(found):

@@ -38,6 +38,15 @@ def test_that_all_labelled_images_have_trained_is_said(tmp_path):
     assert "Training" in text and "began again on all 120 labelled images." in text
 
 
+def test_a_teacher_run_is_named(tmp_path):
+    (tmp_path / "labels.txt").write_text("cat\ndog\n")
+    config = TransferConfig()
+    config.distillation.teacher_run = "runs/big"
+    assert "It learnt the answers of `runs/big` beside the labels." in card(
+        FinishedRun(tmp_path, config, golden_result(), {})
+    )
+
+
 def test_the_hub_reads_it(text):
     hub = pytest.importorskip("huggingface_hub", reason="pip install huggingface_hub")
     (read,) = hub.ModelCard(text, ignore_metadata_errors=False).data.eval_results

@@ -155,7 +155,9 @@ def _jpeg_size(file: bytes) -> ImageSize:
             # Within compressed data, a byte FF is followed by 00, so nothing there looks like a marker.
             first_scan = file.find(b"\xff\xda", position)
             if first_scan < 0 or file.find(b"\xff\xd9", first_scan) < 0:
-                raise ImageFileError("image: expected a whole file. Received: a JPEG without an end. Copy or send it again.")
+                raise ImageFileError(
+                    "image: expected a whole file. Received: a JPEG without an end. Copy or send it again."
+                )
             scans = file.count(b"\xff\xda", position)
             return ImageSize(height, width, height * width, scans)
         position += 2 if marker in _JPEG_ALONE else 2 + struct.unpack_from(">H", file, position + 2)[0]

@@ -253,7 +253,8 @@ def validation_curves(names: Sequence[str], runs: Sequence[Sequence[EpochRecord]
         axes = drawing.figure.subplots()
         for place in reversed(range(len(runs))):  # so that the best lies on top
             color, style = ((BLUE, "-"), (ORANGE, "--"), (GREY, ":"))[min(place, 2)]
-            label = _short(names[place]) if place < 2 else ("the others" if place == 2 else None)
+            named = place < 2 or len(runs) == 3
+            label = _short(names[place]) if named else ("the others" if place == 2 else None)
             numbers, scores = [epoch.epoch for epoch in runs[place]], [epoch.validation_score for epoch in runs[place]]
             axes.plot(numbers, scores, style, color=color, label=label, marker="o" if len(numbers) == 1 else "")
         axes.set(xlabel="epoch", ylabel=f"validation {name}")

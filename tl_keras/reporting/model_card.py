@@ -44,13 +44,15 @@ def card(run: FinishedRun) -> str:
     again = (
         f" Then training began again on all {result.refit['images']} labelled {result.inputs}." if result.refit else ""
     )
+    teacher_run = run.config.distillation.teacher_run
+    beside = f" It learnt the answers of `{printable(teacher_run)}` beside the labels." if teacher_run else ""
     exports = "".join(f"- `{row['path']}`: {row['format']}, {row['megabytes']:.1f} MB\n" for row in result.export)
     return f"""---
 {_metadata(run)}---
 
 # {printable(run.name)}
 
-{result.backbone} with weights {result.weights}, by {result.method}, trained with tl_keras and Keras.
+{result.backbone} with weights {result.weights}, by {result.method}, trained with tl_keras and Keras.{beside}
 It tells {len(labels)} classes: {shown}.
 
 | {name} on {run.images} {run.split} {result.inputs} | 95% interval | one answer for all |
