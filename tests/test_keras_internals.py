@@ -78,7 +78,9 @@ def test_each_tensor_is_known_by_what_takes_it():
     left, right = keras.layers.Dense(2, name="left"), keras.layers.Dense(2, name="right")
     first = left(inputs)
     model = keras.Model(inputs, [first, right(first)])
-    found = keras_internals.takers(model)
+    found = {
+        tensor: [node and node.operation for node in nodes] for tensor, nodes in keras_internals.takers(model).items()
+    }
     assert {id(inputs): [left], id(first): [right, None], id(model.outputs[1]): [None]} == found
 
 

@@ -31,11 +31,11 @@ def graph_nodes(model: keras.Model) -> list[Any]:
 
 
 def takers(model: keras.Model) -> dict[int, list[Any]]:
-    """Returns what takes each tensor of a functional model's graph, by the `id` of the tensor: operations, None for an output."""
+    """Returns the nodes of a functional model's graph that take each tensor, by the tensor's `id`; None stands for an output."""
     found: dict[int, list[Any]] = collections.defaultdict(list)
     for node in graph_nodes(model):
         for tensor in node.input_tensors:
-            found[id(tensor)].append(node.operation)
+            found[id(tensor)].append(node)
     for tensor in model.outputs:
         found[id(tensor)].append(None)
     return found
@@ -44,6 +44,11 @@ def takers(model: keras.Model) -> dict[int, list[Any]]:
 def is_graph(layer: keras.layers.Layer) -> bool:
     """Returns whether a layer is a functional model, which `graph_nodes` reads."""
     return hasattr(layer, "_nodes_by_depth")
+
+
+def graphs(model: keras.Model) -> list[Any]:
+    """Returns a functional model itself, if it is one, and those inside it."""
+    return [layer for layer in all_layers(model) if is_graph(layer)]
 
 
 def call_layers_again(model: keras.Model, inputs: Any, *, instead: Callable[[Any], Any] = lambda layer: layer) -> Any:

@@ -16,7 +16,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tl_keras.keras_internals import all_layers, graph_nodes, is_graph, takers
+from tl_keras.keras_internals import graph_nodes, graphs, takers
 
 
 @contextlib.contextmanager
@@ -38,15 +38,16 @@ def folded_batch_norm(model: keras.Model) -> Iterator[None]:
 
 def _pairs(model: keras.Model) -> Iterator[tuple[Any, keras.layers.BatchNormalization]]:
     """Yields each convolution whose output goes through a frozen BatchNorm and nowhere else, with that BatchNorm."""
-    graphs = [layer for layer in all_layers(model) if is_graph(layer)]
-    calls = collections.Counter(id(node.operation) for graph in graphs for node in graph_nodes(graph))
-    for graph in graphs:
+    calls = collections.Counter(id(node.operation) for graph in graphs(model) for node in graph_nodes(graph))
+    for graph in graphs(model):
         taken_by = takers(graph)
         for node in graph_nodes(graph):
             after = taken_by[id(node.output_tensors[0])]
-            once = len(after) == 1 and calls[id(node.operation)] == calls[id(after[0])] == 1
-            if once and _folds(node.operation, after[0]):
-                yield node.operation, after[0]
+            if len(after) != 1 or after[0] is None:
+                continue
+            convolution, norm = node.operation, after[0].operation
+            if calls[id(convolution)] == calls[id(norm)] == 1 and _folds(convolution, norm):
+                yield convolution, norm
 
 
 def _folds(convolution: Any, norm: Any) -> bool:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from statistics import NormalDist
-from typing import Any
 
 import keras
 import numpy as np
 
-from tl_keras.keras_internals import graph_nodes
+from tl_keras.keras_internals import graph_nodes, takers
 
 # Layers that treat each channel by itself.
 _BY_CHANNEL = (
@@ -52,19 +51,13 @@ def inner_channels(network: keras.Model) -> tuple[InnerChannels, ...]:
     """
     nodes = graph_nodes(network)
     uses = Counter(id(node.operation) for node in nodes)
-    readers: dict[int, list[Any]] = {}
-    for node in nodes:
-        for tensor in node.input_tensors:
-            readers.setdefault(id(tensor), []).append(node)
-    for tensor in network.outputs:
-        readers.pop(id(tensor), None)
-    found = []
+    readers, found = takers(network), []
     for node in nodes:
         if not _is_convolution(node.operation) or uses[id(node.operation)] > 1:
             continue
         between: list[str] = []
         tensor = node.output_tensors[0]
-        while len(following := readers.get(id(tensor), [])) == 1:
+        while len(following := readers[id(tensor)]) == 1 and following[0] is not None:
             layer = following[0].operation
             if uses[id(layer)] > 1:
                 break

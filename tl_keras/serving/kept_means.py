@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tl_keras.keras_internals import all_layers, call_layers_again, graph_nodes, is_graph, takers
+from tl_keras.keras_internals import all_layers, call_layers_again, graph_nodes, graphs, is_graph, takers
 
 # Images at a time: what all layers make of them is in memory, 1 GB for MobileNetV2 at 224 pixels.
 _BATCH = 16
@@ -134,7 +134,7 @@ def _round_kernels(model: keras.Model) -> None:
 
 
 def _norms_called_once(model: keras.Model) -> list[Any]:
-    calls = collections.Counter(node.operation for graph in _graphs(model) for node in graph_nodes(graph))
+    calls = collections.Counter(node.operation for graph in graphs(model) for node in graph_nodes(graph))
     return [
         operation
         for operation, times in calls.items()
@@ -145,16 +145,12 @@ def _norms_called_once(model: keras.Model) -> list[Any]:
 def _rounded_operations(model: keras.Model) -> list[Any]:
     """Returns the operations whose outputs LiteRT rounds: all but those that it joins with the BatchNorm or ReLU after them."""
     found = []
-    for graph in _graphs(model):
+    for graph in graphs(model):
         taken_by = takers(graph)
         for node in graph_nodes(graph):
             if _makes_floats(node) and not _is_joined(taken_by[id(node.output_tensors[0])]):
                 found.append(node.operation)
     return found
-
-
-def _graphs(model: keras.Model) -> list[Any]:
-    return [layer for layer in all_layers(model) if is_graph(layer)]
 
 
 def _makes_floats(node: Any) -> bool:
@@ -165,8 +161,9 @@ def _makes_floats(node: Any) -> bool:
 def _is_joined(after: list[Any]) -> bool:
     """Returns whether BatchNorms and ReLUs alone follow an output."""
     relus = (keras.activations.relu, keras.activations.relu6)
-    return bool(after) and all(
-        isinstance(taker, (keras.layers.BatchNormalization, keras.layers.ReLU))
-        or (isinstance(taker, keras.layers.Activation) and taker.activation in relus)
-        for taker in after
+    following = [node and node.operation for node in after]
+    return bool(following) and all(
+        isinstance(operation, (keras.layers.BatchNormalization, keras.layers.ReLU))
+        or (isinstance(operation, keras.layers.Activation) and operation.activation in relus)
+        for operation in following
     )
