@@ -1,6 +1,8 @@
 """Tests of tl_keras.reporting.model_card, on the result of a real run."""
 
 import dataclasses
+import subprocess
+import sys
 
 import pytest
 import yaml
@@ -45,6 +47,11 @@ def test_a_teacher_run_is_named(tmp_path):
     assert "It learnt the answers of `runs/big` beside the labels." in card(
         FinishedRun(tmp_path, config, golden_result(), {})
     )
+
+
+def test_a_card_is_written_without_tensorflow():
+    code = "import sys, tl_keras.reporting.model_card; print({'tensorflow', 'keras'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
 
 
 def test_the_hub_reads_it(text):

@@ -7,9 +7,8 @@ import shlex
 from collections.abc import Iterable
 from typing import Any
 
-from tl_keras.backbones.specs import takes_texts
+from tl_keras.backbones.specs import backbone_spec, takes_texts
 from tl_keras.backbones.teacher_files import is_teacher_file
-from tl_keras.builder import choose_backbone
 from tl_keras.config import DataConfig, ModelConfig, TransferConfig
 from tl_keras.config.choices import label_kind_of
 from tl_keras.console import in_words
@@ -122,8 +121,9 @@ def _teacher_flags(model: ModelConfig) -> list[str]:
     """Returns the flags by which a command takes the teacher of a run, its width and size, and ends and pools it as the run did."""
     usual = ModelConfig()
     if not (takes_texts(model.backbone) or is_teacher_file(model.backbone)):
-        of_weights = choose_backbone(ModelConfig(backbone=model.backbone, weights=model.weights))
-        usual.alpha, usual.image_size = of_weights.alpha, of_weights.preprocess.image_size
+        spec = backbone_spec(model.backbone)
+        weights = {each.name: each for each in spec.weights}.get(model.weights, spec.default_weights)
+        usual.alpha, usual.image_size = weights.alpha, weights.preprocess.image_size
     chosen = {
         "backbone": model.backbone != usual.backbone,
         "weights": model.weights not in (usual.weights, "none"),  # random ones are those of the method
