@@ -211,6 +211,12 @@ def test_the_command_says_that_a_teacher_run_is_lacking(tmp_path):
     assert "where no run has begun" in done.stderr
 
 
+def test_a_model_without_its_config_does_not_tell_the_images(found, tmp_path):
+    shutil.copy(found[0] / "big" / "model.keras", tmp_path)
+    with pytest.raises(ConfigError, match=r"without config\.json. Name --data"):
+        with_data_of(found[1], str(tmp_path))
+
+
 def test_a_teacher_run_that_has_not_ended_is_refused_before_anything_is_read(found, tmp_path):
     folder, config, _ = found
     shutil.copytree(folder / "big", tmp_path / "begun")

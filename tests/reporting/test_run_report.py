@@ -14,6 +14,7 @@ from forked_commands import run_command
 from tl_keras.config import quick_start
 from tl_keras.errors import DataError
 from tl_keras.reporting.run_report import write_report
+from tl_keras.serving.export import export_run
 from tl_keras.training.loop import train_and_evaluate
 
 VOID = ("meta", "link", "img", "br")  # elements that are never closed
@@ -185,6 +186,14 @@ def test_the_command_has_exactly_the_config_of_the_run(compared):
     flags = [flag for flag in shlex.split(command)[3:] if not flag.startswith("--workdir")]
     done = run_command("train", f"--workdir={run}", "--noreport", *flags)
     assert "holds this run, finished" in done.stderr  # another config is refused
+
+
+def test_the_command_has_each_format_once_that_was_exported_later(compared, tmp_path):
+    workdir = shutil.copytree(compared[0] / "long" / "seed_0", tmp_path / "run")
+    for _ in range(2):  # two versions
+        export_run(workdir, ["saved_model"])
+    (command,) = [each for each in Page(write_report(workdir).read_text()).commands if "run_again" in each]
+    assert "--config.export=saved_model" in shlex.split(command)
 
 
 def test_where_the_images_are_gone_it_is_one_line(in_memory):

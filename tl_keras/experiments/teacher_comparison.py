@@ -11,6 +11,7 @@ import numpy as np
 
 from tl_keras.config import DistillationConfig, TransferConfig, from_json, to_json
 from tl_keras.console import in_words, number_of
+from tl_keras.errors import ConfigError
 from tl_keras.experiments.comparison import Row, Variant, compare, export_first_runs
 from tl_keras.experiments.measure import measured, open_run
 from tl_keras.experiments.timing import call_on_one_image, milliseconds
@@ -75,7 +76,12 @@ def with_data_of(config: TransferConfig, teacher_run: str) -> TransferConfig:
       ConfigError: There is no run.
     """
     require_finished(teacher_run)
-    begun = RunDirectory(teacher_run).read_config() or {}
+    begun = RunDirectory(teacher_run).read_config()
+    if begun is None:  # a model that was copied alone
+        raise ConfigError(
+            f"teacher_run: expected the directory of a finished run. Received: {teacher_run}, without config.json. Name --data, "
+            "the images that it was trained on."
+        )
     taught, config = from_json(begun["config"]), from_json(to_json(config))
     for name in _OF_DATA:
         setattr(config.data, name, getattr(taught.data, name))

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from tl_keras.builder import Student, choose_backbone, plan_student
-from tl_keras.config import train_command
+from tl_keras.config import export_formats, train_command
 from tl_keras.console import in_words
 from tl_keras.data.pipeline import evaluation_order
 from tl_keras.data.sources import Source
@@ -164,10 +164,10 @@ def _student(run: FinishedRun) -> tuple[Student, float, Task]:
 
 def _again(run: FinishedRun) -> str:
     """Returns the command that trains with exactly these settings, and exports what has been exported since as well."""
-    exported = ",".join(row["format"] for row in run.result.export)
-    return train_command(
-        dataclasses.replace(run.config, export=exported or run.config.export), f"{run.path.name}_again"
-    )
+    exported = [row["format"] for row in run.result.export]
+    formats = dict.fromkeys([*export_formats(run.config.export), *exported])
+    config = dataclasses.replace(run.config, export=",".join(formats) or "none")
+    return train_command(config, f"{run.path.name}_again")
 
 
 def _sentence(run: FinishedRun, student: Student, *, learnt: str) -> str:

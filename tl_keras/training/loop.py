@@ -113,8 +113,8 @@ def train_and_evaluate(
         return dataclasses.replace(finished, resumed=True)
     if not finished:
         require_finished(config.distillation.teacher_run)
-    if not finished and not out_of_fold:
-        require_no_folds(run)
+        if not out_of_fold:
+            require_no_folds(run)
     with run.locked():
         if finished:
             lacking = ", ".join(missing_exports(run, formats))
