@@ -6,7 +6,7 @@
 
 Images, splits and task are those of the teacher run, unless --data names others. Images without labels cost nothing but time: the
 teacher run answers for them; where there are none, it answers for mixtures of few training images. --workdir then holds the runs
-alone/seed_N and distilled/seed_N; the latter is exported.
+alone/seed_N and distilled/seed_N, of which the latter is exported, and the table (distill.txt).
 """
 
 from __future__ import annotations

@@ -91,6 +91,22 @@ def if_stopped(continuation: str) -> Iterator[None]:
         raise
 
 
+@contextlib.contextmanager
+def naming(option: str) -> Iterator[None]:
+    """Puts the name of an option before the message of a DataError within the context, since a run may read several sources.
+
+    Args:
+      option: Name of the option, such as "unlabelled".
+
+    Raises:
+      DataError: The error, with the name.
+    """
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{option}: {error}") from error
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Returns "Did you mean A or B? " for the known names closest to `name`, or an empty string."""
     by_lower_case = {candidate.lower(): candidate for candidate in known}

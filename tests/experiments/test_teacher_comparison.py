@@ -72,6 +72,11 @@ def test_the_table_has_both_students_and_the_teacher_on_the_same_images(found):
     assert table(distilled).count("\n") == 4
 
 
+def test_the_table_is_kept_beside_the_runs(found):
+    folder, _, distilled = found
+    assert (folder / "small" / "distill.txt").read_text(encoding="utf-8") == f"{table(distilled)}\n"
+
+
 def test_the_page_names_the_teacher_run(found):
     folder, _, distilled = found
     workdir = distilled.runs[1].workdirs[0]
@@ -136,7 +141,6 @@ def test_a_run_goes_on_only_with_what_it_was_taught(found, tmp_path):
     ("changes", "error", "message"),
     [
         ({"distillation__teacher_run": ""}, ConfigError, "unlabelled: expected a teacher run"),
-        ({"distillation__unlabelled": "nowhere/"}, DataError, "nowhere"),
         (
             {"data__test_fraction": 0.4, "distillation__unlabelled": ""},
             DataError,
@@ -151,6 +155,14 @@ def test_what_cannot_teach_is_refused(found, changes, error, message, tmp_path):
         setattr(getattr(config, part), name, value)
     with pytest.raises(error, match=message):
         train_and_evaluate(config, tmp_path / "run")
+
+
+def test_a_missing_folder_of_images_without_labels_is_said_before_anything_is_read(found, tmp_path):
+    config = from_json(to_json(found[1]))
+    config.distillation.unlabelled, config.data.source = "nowhere/", "neither/"
+    for program in (distil, train_and_evaluate):
+        with pytest.raises(DataError, match=r"^unlabelled: nowhere: expected"):
+            program(config, tmp_path / "small")
 
 
 def test_who_has_trained_on_validation_images_too_can_teach(found, small_teacher, tmp_path):

@@ -75,12 +75,17 @@ def test_where_they_gain_nothing_the_images_stay_as_they_are_and_it_says_why(con
     assert found.recorded_splits() == images.recorded_splits()
 
 
-@pytest.mark.parametrize("case", ["replicate", "few"])
+@pytest.mark.parametrize("case", ["replicate", "few", "missing"])
 def test_what_it_cannot_use_is_refused_in_one_line(case, config, labelling, tmp_path):
     if case == "replicate":
         config.model.method = "replicate"
     if case == "few":
         config.data.train_examples_per_class = 2
-    expected = {"replicate": "a pre-trained teacher", "few": "3 training images of each"}
+    unlabelled = "nowhere" if case == "missing" else str(labelling.unlabelled)
+    expected = {
+        "replicate": "a pre-trained teacher",
+        "few": "3 training images of each",
+        "missing": "^unlabelled: nowhere: expected a directory",
+    }
     with pytest.raises(ConfigError if case == "replicate" else DataError, match=expected[case]):
-        train_with_unlabelled(config, tmp_path / "run", unlabelled=str(labelling.unlabelled))
+        train_with_unlabelled(config, tmp_path / "run", unlabelled=unlabelled)

@@ -15,10 +15,11 @@ from tl_keras.errors import ConfigError
 from tl_keras.experiments.comparison import Row, Variant, compare, export_first_runs
 from tl_keras.experiments.measure import measured, open_run
 from tl_keras.experiments.timing import call_on_one_image, milliseconds
+from tl_keras.files import replacing
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.serving.model_file import load_model
 from tl_keras.serving.predictor import load_predictor
-from tl_keras.training.distillation import require_finished
+from tl_keras.training.distillation import require_finished, require_what_teaches
 
 # Options of the data that decide which images are measured.
 _OF_DATA = (
@@ -96,12 +97,12 @@ def distil(config: TransferConfig, workdir: str | os.PathLike[str]) -> Distillat
 
     Args:
       config: Config of the student, with `distillation.teacher_run`.
-      workdir: Directory that receives the runs `alone/seed_N` and `distilled/seed_N`.
+      workdir: Directory that receives the runs `alone/seed_N` and `distilled/seed_N`, and the table as `distill.txt`.
 
     Raises:
       TransferError: An error of one of its classes, whose message is one line with what was expected, received, and the remedy.
     """
-    require_finished(config.distillation.teacher_run)
+    require_what_teaches(config.distillation)
     alone = from_json(to_json(config))
     alone.distillation, alone.export = DistillationConfig(), "none"
     variants = (Variant("alone", alone), Variant("distilled", config))
@@ -116,7 +117,10 @@ def distil(config: TransferConfig, workdir: str | os.PathLike[str]) -> Distillat
         DistillationRow(name, score, models[name].count_params(), taken[name])
         for name, score in zip(names, scores, strict=True)
     ]
-    return Distillation(tuple(rows), runs, in_words(runs[0].results[0].score_name))
+    found = Distillation(tuple(rows), runs, in_words(runs[0].results[0].score_name))
+    with replacing(pathlib.Path(workdir, "distill.txt")) as temporary:
+        temporary.write_text(f"{table(found)}\n", encoding="utf-8")
+    return found
 
 
 def table(found: Distillation) -> str:

@@ -22,9 +22,10 @@ from tl_keras.console import number_of
 from tl_keras.data.groups import units
 from tl_keras.data.inspection import Reading
 from tl_keras.data.joined import with_unlabelled
+from tl_keras.data.source_names import check_source
 from tl_keras.data.sources import SourceOptions, open_source
 from tl_keras.distribution.cluster import read_cluster
-from tl_keras.errors import ConfigError, DataError
+from tl_keras.errors import ConfigError, DataError, naming
 from tl_keras.labels.gathered import Gathered, Images, embedded, gather
 from tl_keras.labels.self_training import FEWEST_OF_A_CLASS, give_labels, measure_gain
 from tl_keras.probes.transferability import along_components
@@ -78,6 +79,8 @@ def train_with_unlabelled(
     run.check_writable()
     images = None
     if not finished_result(run):
+        with naming("unlabelled"):
+            check_source(unlabelled)
         labelled = read_images(decided, models, source=source, run=run)
         images = with_pseudo_labels(labelled, unlabelled, decided)
     return train_and_evaluate(

@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.backbones.weights import fingerprint
-from tl_keras.config import TransferConfig, from_json
+from tl_keras.config import DistillationConfig, TransferConfig, from_json
 from tl_keras.config.choices import label_kind_of
 from tl_keras.console import number_of, say
 from tl_keras.data.base import RandomAccessSource, Source
@@ -29,9 +29,10 @@ from tl_keras.data.mixtures import number_of_mixtures, write_mixtures
 from tl_keras.data.options import SourceOptions
 from tl_keras.data.order import on_host
 from tl_keras.data.pipeline import TargetFn
+from tl_keras.data.source_names import check_source
 from tl_keras.data.splits import Splits, hash_starts
 from tl_keras.data.unlabelled import open_unlabelled
-from tl_keras.errors import ConfigError, DataError
+from tl_keras.errors import ConfigError, DataError, naming
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.serving.model_file import TrainedModel, load_model
 from tl_keras.tasks.base import LossFn, Task
@@ -102,6 +103,19 @@ def require_finished(teacher_run: str) -> None:
         )
 
 
+def require_what_teaches(distillation: DistillationConfig) -> None:
+    """Checks that what is learnt from beside the labels is there, before anything is read.
+
+    Raises:
+      ConfigError: The teacher run has not ended.
+      DataError: There is no such source of images without labels.
+    """
+    require_finished(distillation.teacher_run)
+    if distillation.unlabelled:
+        with naming("unlabelled"):
+            check_source(distillation.unlabelled)
+
+
 def open_teacher_run(path: str, source: Source, inspection: Inspection, splits: Splits, *, task: Task) -> TeacherRun:
     """Opens a finished run to learn from.
 
@@ -159,10 +173,12 @@ def with_taught_images(config: TransferConfig, images: RunImages) -> RunImages:
     folder = named or _mixtures(config, images, cache)
     if not folder:
         return images
+    with naming("unlabelled"):
+        unlabelled = open_unlabelled(folder, SourceOptions.of(config))
     joined = with_unlabelled(
         images.source,
         images.inspection,
-        open_unlabelled(folder, SourceOptions.of(config)),
+        unlabelled,
         Reading.of(config),
         remembered_in=cache,
         described="" if named else "made of two training images each, for which the teacher run answers",

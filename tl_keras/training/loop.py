@@ -31,7 +31,7 @@ from tl_keras.serving.formats import require_converters
 from tl_keras.serving.package import package_student
 from tl_keras.serving.student_statistics import predict_logits
 from tl_keras.training.announcement import announcement, freeze_table
-from tl_keras.training.distillation import require_finished
+from tl_keras.training.distillation import require_what_teaches
 from tl_keras.training.image_remarks import say_once
 from tl_keras.training.inputs import PhaseInputs, open_inputs
 from tl_keras.training.model_cache import ModelCache
@@ -112,7 +112,7 @@ def train_and_evaluate(
         say(f"{run.path} holds this run, finished; nothing is left to do")
         return dataclasses.replace(finished, resumed=True)
     if not finished:
-        require_finished(config.distillation.teacher_run)
+        require_what_teaches(config.distillation)
         if not out_of_fold:
             require_no_folds(run)
     with run.locked():

@@ -10,9 +10,7 @@ import dataclasses
 from typing import Any
 
 from tl_keras.backbones.output_stride import maps_by_stride
-from tl_keras.backbones.specs import BackboneSpec
-from tl_keras.backbones.weights import is_at_hand
-from tl_keras.builder import TeacherChoice, build_backbone, choose_backbone
+from tl_keras.builder import build_backbone, choose_backbone
 from tl_keras.config import ModelConfig, TransferConfig
 from tl_keras.console import number_of
 from tl_keras.data.groups import units
@@ -23,6 +21,7 @@ from tl_keras.probes.transferability import draw
 from tl_keras.tasks.base import task_named
 from tl_keras.training.embedding import embed, embedder_of_backbone
 from tl_keras.training.model_cache import ModelCache
+from tl_keras.training.published_weights import is_trained_and_at_hand
 from tl_keras.training.run_images import RunImages
 
 # With fewer training images chance decides; more take longer and decide alike.
@@ -80,21 +79,10 @@ def _measured(config: TransferConfig, images: RunImages) -> tuple[dict[str, Any]
 def _ways(model: ModelConfig) -> dict[str, dict[str, Any]]:
     """Returns the options to compare by their names, the usual ones first; none where the teacher has nothing to compare."""
     choice = choose_backbone(model)
-    if not _is_trained_and_at_hand(choice) or _STRIDE not in maps_by_stride(build_backbone(choice)):
+    if not is_trained_and_at_hand(choice) or _STRIDE not in maps_by_stride(build_backbone(choice)):
         return {}
     return {
         _USUAL: _LAST_MAP,
         f"the map of {_STRIDE} pixels": {"output_stride": _STRIDE, "pooling": "average"},
         f"the largest values of the map of {_STRIDE} pixels": {"output_stride": _STRIDE, "pooling": "max"},
     }
-
-
-def _is_trained_and_at_hand(choice: TeacherChoice) -> bool:
-    """Returns whether a teacher has been trained, and its weights are here; `replicate` alone does without them."""
-    if not isinstance(choice.spec, BackboneSpec):
-        return True
-    published = {weights.name: weights for weights in choice.spec.weights}.get(choice.weights)
-    if published is None:
-        return choice.weights != "none"  # a file
-    size = choice.preprocess.image_size
-    return not published.files or is_at_hand(published.file_for(alpha=choice.alpha, image_size=size))

@@ -39,6 +39,7 @@ from tl_keras.training.image_remarks import image_remarks
 from tl_keras.training.model_cache import ModelCache
 from tl_keras.training.own_parts import NO_PARTS, OwnParts
 from tl_keras.training.phases import Phase, plan_phases
+from tl_keras.training.published_weights import download_missing
 from tl_keras.training.run_images import RunImages
 
 __all__ = [
@@ -309,6 +310,7 @@ def prepare(
     own_parts.check(config.data.augmentation)
     distributor = distributor or distributor_of(config)
     keras.utils.set_random_seed(config.seed)
+    download_missing(choose_backbone(config.model))
     images = images or read_images(config, models, source=source, run=run)
     head_left_open = bool(config.training.epochs) and not config.training.head_epochs
     remarks = list(images.source.notes)
