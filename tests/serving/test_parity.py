@@ -87,8 +87,11 @@ def test_nan_does_not_pass_for_agreement(where, tolerance):
 
 def test_a_runtime_that_does_not_answer_in_time_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(parity, "_SECONDS_TO_ANSWER", 0.01)
-    with pytest.raises(ExportError, match=r"answers within 0\.01 seconds\. Received: no answer"):
-        parity.predict_in_fresh_process("saved_model", tmp_path, [np.zeros(1, np.uint8)], scratch=tmp_path)
+    with (
+        pytest.raises(ExportError, match=r"answers within 0\.01 seconds\. Received: no answer"),
+        parity.FreshProcess("saved_model") as process,
+    ):
+        process.ask(tmp_path, [np.zeros(1, np.uint8)], scratch=tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", bytes(range(256)), b"PK\x03\x04 half"])

@@ -1,5 +1,6 @@
 """Tests of tl_keras.serving.runtime_check: the script as a process of its own."""
 
+import json
 import subprocess
 import sys
 
@@ -12,9 +13,10 @@ from tl_keras.serving import runtime_check
 def test_it_answers_without_tl_keras(run, source, tmp_path):
     files = [np.frombuffer(source.encoded_image(index), np.uint8) for index in range(2)]
     np.savez(tmp_path / "questions.npz", **{f"image_{i}": file for i, file in enumerate(files)})
-    command = [sys.executable, runtime_check.__file__, "saved_model", str(run.path / "saved_model" / "1")]
+    asked = [run.path / "saved_model" / "1", tmp_path / "questions.npz", tmp_path / "answers.npz"]
     done = subprocess.run(
-        [*command, tmp_path / "questions.npz", tmp_path / "answers.npz", "probabilities"],
+        [sys.executable, runtime_check.__file__, "saved_model", "probabilities"],
+        input=json.dumps(list(map(str, asked))),
         capture_output=True,
         text=True,
         cwd=tmp_path,

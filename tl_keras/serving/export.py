@@ -33,7 +33,7 @@ from tl_keras.files import replacing, writing
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.serving.formats import FACTS, FORMATS, ReadPixels, require_converters
 from tl_keras.serving.model_file import TrainedModel, load_model
-from tl_keras.serving.parity import ParityRecord, compare, predict_in_fresh_process
+from tl_keras.serving.parity import FreshProcess, ParityRecord, compare
 from tl_keras.serving.student_statistics import evenly
 
 # LiteRT's guide to quantisation asks for "around 100-500" samples.
@@ -114,20 +114,17 @@ def _export(
     ]
     version = _next_version(run.path / name)
     try:
-        with replacing(version) as temporary:
+        with (
+            replacing(version) as temporary,
+            FreshProcess(chosen.runtime, output_name=trained.task.output_name) as process,
+        ):
             model = temporary / chosen.file
             model.parent.mkdir(exist_ok=True)
             with writing(version), _converting(name), _warnings_alone():
                 chosen.write(trained, model, read_training_pixels)
             _write_facts(run, trained, temporary / ("" if chosen.file else "assets.extra"), files=chosen.takes_files)
             with tempfile.TemporaryDirectory(prefix=f".{os.getpid()}.", dir=run.path) as scratch:
-                answers = predict_in_fresh_process(
-                    chosen.runtime,
-                    model,
-                    questions,
-                    scratch=pathlib.Path(scratch),
-                    output_name=trained.task.output_name,
-                )
+                answers = process.ask(model, questions, scratch=pathlib.Path(scratch))
             comparison = compare(
                 answers,
                 proof.logits,

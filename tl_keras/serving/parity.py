@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import pathlib
 import subprocess
 import sys
@@ -91,50 +92,62 @@ def make_parity_record(source: Source, validation: np.ndarray, logits: np.ndarra
     return ParityRecord(tuple(source.encoded_image(int(index)) for index in order), logits[chosen])
 
 
-def predict_in_fresh_process(
-    runtime: str,
-    model: pathlib.Path,
-    questions: list[np.ndarray],
-    *,
-    scratch: pathlib.Path,
-    output_name: str = "probabilities",
-) -> ExportedAnswers:
-    """Returns the outputs of an exported model, computed in a process without tl_keras and Keras.
+class FreshProcess:
+    """A process without tl_keras and Keras that asks one exported model; it imports the runtime while the model is written.
 
     Args:
       runtime: Name of a runtime of `tl_keras.serving.runtime_check`.
-      model: File or directory that the runtime loads.
-      questions: Bytes of image files as uint8 (length,), or pixels, float32 (height, width, 3).
-      scratch: Empty directory through which the two processes exchange files.
       output_name: Name of the output beside the logits; see `Task.output_name`.
-
-    Raises:
-      ExportError: The model cannot be loaded, or gives no answer within ten minutes.
     """
-    script = pathlib.Path(__file__).with_name("runtime_check.py")
-    asked, answered = scratch / "questions.npz", scratch / "answers.npz"
-    with writing(asked):
-        np.savez(asked, **_named(questions))
-    try:
-        process = subprocess.run(
-            [sys.executable, script, runtime, model, asked, answered, output_name],
-            capture_output=True,
+
+    def __init__(self, runtime: str, *, output_name: str = "probabilities"):
+        script = pathlib.Path(__file__).with_name("runtime_check.py")
+        self._process = subprocess.Popen(
+            [sys.executable, script, runtime, output_name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=_SECONDS_TO_ANSWER,
-            check=False,
         )
-    except subprocess.TimeoutExpired as error:
-        raise ExportError(
-            f"export: expected an exported model that answers within {_SECONDS_TO_ANSWER:g} seconds. Received: no "
-            "answer. Nothing was exported; try again on a machine that is less busy, or another format."
-        ) from error
-    if process.returncode != 0:
-        last_line = (process.stderr.strip().splitlines() or [f"exit status {process.returncode}"])[-1]
-        raise ExportError(
-            f"export: expected an exported model that answers. Received: {last_line}. Nothing was exported."
-        )
-    with np.load(answered) as file:
-        return ExportedAnswers(file["logits"], file["probabilities"], float(file["milliseconds"]))
+
+    def __enter__(self) -> FreshProcess:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        """Ends the process, whatever it has come to."""
+        self._process.kill()
+        self._process.communicate()
+
+    def ask(self, model: pathlib.Path, questions: list[np.ndarray], *, scratch: pathlib.Path) -> ExportedAnswers:
+        """Returns the outputs of an exported model; the process answers once.
+
+        Args:
+          model: File or directory that the runtime loads.
+          questions: Bytes of image files as uint8 (length,), or pixels, float32 (height, width, 3).
+          scratch: Empty directory through which the two processes exchange files.
+
+        Raises:
+          ExportError: The model cannot be loaded, or gives no answer within ten minutes.
+        """
+        asked, answered = scratch / "questions.npz", scratch / "answers.npz"
+        with writing(asked):
+            np.savez(asked, **_named(questions))
+        try:
+            _, said = self._process.communicate(
+                json.dumps([str(model), str(asked), str(answered)]), timeout=_SECONDS_TO_ANSWER
+            )
+        except subprocess.TimeoutExpired as error:
+            raise ExportError(
+                f"export: expected an exported model that answers within {_SECONDS_TO_ANSWER:g} seconds. Received: no "
+                "answer. Nothing was exported; try again on a machine that is less busy, or another format."
+            ) from error
+        if self._process.returncode != 0:
+            last_line = (said.strip().splitlines() or [f"exit status {self._process.returncode}"])[-1]
+            raise ExportError(
+                f"export: expected an exported model that answers. Received: {last_line}. Nothing was exported."
+            )
+        with np.load(answered) as file:
+            return ExportedAnswers(file["logits"], file["probabilities"], float(file["milliseconds"]))
 
 
 def compare(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import collections
 import copy
 import os
 import pathlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 import numpy as np
@@ -184,18 +186,40 @@ def predicted_rows(
         untraced(batch_of), cycle_length=_BATCHES_AT_A_TIME, num_parallel_calls=_BATCHES_AT_A_TIME, deterministic=True
     )
     done = 0
-    for indices, errors, reasons, prepared in untuned(looked_at.prefetch(1)):
-        whole = np.flatnonzero(errors.numpy() == b"")
-        answers: Iterator[dict[str, Any]] = iter(())
-        if len(whole):
-            ready = prepared if len(whole) == len(errors) else tf.gather(prepared, whole)
-            answers = iter(predictor.task.rows(predictor.answer(ready), predictor.class_names, top_k=top_k))
-        for index, error, reason in zip(indices.numpy().tolist(), errors.numpy(), reasons.numpy(), strict=True):
+    for indices, errors, reasons, answered in _answered_ahead(predictor, untuned(looked_at.prefetch(1))):
+        answers = iter(predictor.task.rows(answered, predictor.class_names, top_k=top_k) if len(answered) else ())
+        for index, error, reason in zip(indices.tolist(), errors, reasons, strict=True):
             yield from (_refused(inputs[each], DAMAGED) for each in range(done, index))  # those that raised an error
             refusal = Refusal(error.decode(), reason.decode())
             yield _refused(inputs[index], refusal) if error else {"file": inputs[index].name, **next(answers)}
             done = index + 1
     yield from (_refused(each, DAMAGED) for each in inputs[done:])
+
+
+def _answered_ahead(predictor: Predictor, batches: tf.data.Dataset) -> Iterator[tuple[np.ndarray, ...]]:
+    """Yields indices, errors, reasons and the answers for images without an error, batch by batch.
+
+    Batches are answered in threads while the caller uses the one before them, so that the network does not wait for Python.
+    """
+
+    def answers_of(errors: np.ndarray, prepared: tf.Tensor) -> np.ndarray:
+        whole = np.flatnonzero(errors == b"")
+        if not len(whole):
+            return np.zeros((0, 0), np.float32)
+        return predictor.answer(prepared if len(whole) == len(errors) else tf.gather(prepared, whole))
+
+    with ThreadPoolExecutor(predictor.batches_at_a_time) as threads:
+        under_way: collections.deque[tuple[Any, ...]] = collections.deque()
+        ahead = 0  # the first batch is answered alone, since its network is traced then
+        for *told, prepared in batches:
+            indices, errors, reasons = (each.numpy() for each in told)
+            under_way.append((indices, errors, reasons, threads.submit(answers_of, errors, prepared)))
+            if len(under_way) > ahead:
+                *ready, answers = under_way.popleft()
+                yield (*ready, answers.result())
+                ahead = predictor.batches_at_a_time
+        for *ready, answers in under_way:
+            yield (*ready, answers.result())
 
 
 class GivesFeatures(Protocol):

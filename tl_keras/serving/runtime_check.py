@@ -1,12 +1,15 @@
 """Runs an exported model in a separate process that imports the model's runtime and nothing of tl_keras or Keras.
 
-The script is `python runtime_check.py RUNTIME MODEL QUESTIONS_NPZ ANSWERS_NPZ OUTPUT`, with RUNTIME one of saved_model, litert,
-onnx and openvino, and OUTPUT the name of the output beside the logits. `QUESTIONS_NPZ` holds arrays `image_0`, `image_1`, ...: the
-bytes of an image file or of a text, uint8 (length,), for saved_model, otherwise pixels, float32 (height, width, 3), or token ids,
-int32 (tokens,). The script writes `logits` and that output as `probabilities`, both float32 (n, outputs), to `ANSWERS_NPZ`, and
-`milliseconds`, the median time of one image by itself.
+The script is `python runtime_check.py RUNTIME OUTPUT`, with RUNTIME one of saved_model, litert, onnx and openvino, and OUTPUT the
+name of the output beside the logits. It imports the runtime, and then reads a JSON list from the standard input: the model, a file
+of questions and one for answers. The first holds arrays `image_0`, `image_1`, ...: the bytes of an image file or of a text, uint8
+(length,), for saved_model, otherwise pixels, float32 (height, width, 3), or token ids, int32 (tokens,). The script writes `logits`
+and that output as `probabilities`, both float32 (n, outputs), to the second, and `milliseconds`, the median time of one image by
+itself.
 """
 
+import importlib
+import json
 import pathlib
 import statistics
 import sys
@@ -98,11 +101,19 @@ RUNTIMES: dict[str, Callable[[str, str], Ask]] = {
     "onnx": load_onnx,
     "openvino": load_openvino,
 }
+_MODULES = {
+    "saved_model": "tensorflow",
+    "litert": "ai_edge_litert.interpreter",
+    "onnx": "onnxruntime",
+    "openvino": "openvino",
+}
 
 
-def main(runtime: str, model: str, questions: str, answers: str, output: str) -> None:
-    """Writes the logits of the model, and its output of that name as `probabilities`."""
+def main(runtime: str, output: str) -> None:
+    """Writes the logits of the model that is named on the standard input, and its output of that name as `probabilities`."""
     sys.modules.update({"keras": None, "tl_keras": None})  # type: ignore[dict-item]  # makes their import fail
+    importlib.import_module(_MODULES[runtime])
+    model, questions, answers = json.load(sys.stdin)
     with np.load(questions) as archive:
         images = [archive[f"image_{i}"] for i in range(len(archive.files))]
     ask = RUNTIMES[runtime](model, output)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import pathlib
 from collections.abc import Sequence
@@ -22,6 +23,17 @@ from tl_keras.serving.runtime_check import open_saved_model
 from tl_keras.tasks.base import task_of
 
 SIGNATURES = ("serving_default", "features")
+
+
+def exempt_from_collection() -> None:
+    """Collects garbage, and has the collector pass over what is left from now on.
+
+    Python's collector looks at all objects now and then, and a network's graph has so many that every answer waits for it for a
+    third of a second. What was exempted before is looked at again, since a version that was replaced is among it.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 class ServedModel:

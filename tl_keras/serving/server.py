@@ -32,7 +32,7 @@ from tl_keras.serving.batching import MicroBatcher, OverloadError, fastest_batch
 from tl_keras.serving.export import newest_version, versions
 from tl_keras.serving.look_alikes import LookAlikes
 from tl_keras.serving.predict_requests import PredictRequest, read_predict_request
-from tl_keras.serving.served_model import SIGNATURES, ServedModel
+from tl_keras.serving.served_model import SIGNATURES, ServedModel, exempt_from_collection
 from tl_keras.serving.server_counters import CONTENT_TYPE, ServerCounters
 from tl_keras.serving.token_check import RequireToken
 
@@ -180,6 +180,7 @@ class _Server:
             asyncio.create_task(batcher.run()) for batcher in self._batchers.values() for _ in range(batcher.workers)
         ]
         looking = asyncio.create_task(self._look_for_versions())
+        exempt_from_collection()
         yield
         for task in (*self._answering, looking):
             task.cancel()
@@ -202,6 +203,7 @@ class _Server:
                     continue
                 try:
                     self._model = await asyncio.to_thread(self._ready, version)
+                    exempt_from_collection()
                     say(f"version {version.name} answers from now on")
                     break
                 except TransferError as error:
