@@ -32,7 +32,12 @@ def messages(path: pathlib.Path) -> Iterator[tuple[str, str]]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     kind_of = {name: name for name in KINDS}
     for node in ast.walk(tree):
-        if isinstance(node, ast.ClassDef) and node.bases and ast.unparse(node.bases[0]) in KINDS:
+        if (
+            isinstance(node, ast.ClassDef)
+            and node.name not in KINDS
+            and node.bases
+            and ast.unparse(node.bases[0]) in KINDS
+        ):
             kind_of[node.name] = ast.unparse(node.bases[0])
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in kind_of and node.args:

@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 import types
 
 import pytest
@@ -37,38 +36,6 @@ def test_images_share_batches_and_get_their_own_answers():
     answers, sizes = answered([b"%d" % i for i in range(10)])
     assert answers == [str(i) for i in range(10)]
     assert sizes == [4, 4, 2]
-
-
-def test_while_a_batch_is_computed_the_next_waits_to_be_as_large():
-    may_go, begun = threading.Event(), []
-
-    def ask(batch):
-        begun.append(len(batch))
-        if len(begun) == 1:
-            time.sleep(0.2)  # from which the time of a batch is expected
-        elif len(begun) == 2:
-            may_go.wait()
-        return list(batch)
-
-    async def sizes():
-        batcher = MicroBatcher(ask, max_batch=8, max_wait_seconds=0.01, workers=2)
-        running = [asyncio.create_task(batcher.run()) for _ in range(2)]
-        await batcher.answer(b"a", pixels=1)
-        answers = batcher.submit([b"b"] * 4, pixels=[1] * 4)
-        while len(begun) < 2:
-            await asyncio.sleep(0.001)
-        answers += batcher.submit([b"c"] * 2, pixels=[1] * 2)
-        await asyncio.sleep(0.1)
-        assert begun == [1, 4]
-        answers += batcher.submit([b"d"] * 2, pixels=[1] * 2)
-        await asyncio.gather(*answers[4:])
-        may_go.set()
-        await asyncio.gather(*answers)
-        for task in running:
-            task.cancel()
-        return begun
-
-    assert asyncio.run(sizes()) == [1, 4, 4]
 
 
 def test_a_broken_image_fails_alone():

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import concurrent.futures
 import contextlib
+import gc
 import http.client
 import io
 import json
@@ -16,13 +17,15 @@ import struct
 import subprocess
 import sys
 import time
+import weakref
 
 import numpy as np
 import PIL.Image
 import pytest
 
 pytest.importorskip("starlette", reason="pip install 'tl_keras[serve]'")
-from tl_keras.serving.server import Limits, make_app
+from tl_keras.serving.served_model import ServedModel
+from tl_keras.serving.server import Limits, make_app, timeout
 
 PREDICT = "/v1/models/digits:predict"
 
@@ -275,10 +278,19 @@ def test_a_new_version_takes_over_without_an_error_and_a_damaged_one_once_it_is_
 ):
     monkeypatch.setattr("tl_keras.serving.server._SECONDS_BETWEEN_LOOKS", 0.05)
     shutil.copytree(run.path / "saved_model" / "1", tmp_path / "1")
+    models = []
+
+    def remembered(*arguments, **keywords):
+        model = ServedModel(*arguments, **keywords)
+        models.append(weakref.ref(model))
+        return model
+
+    monkeypatch.setattr("tl_keras.serving.server.ServedModel", remembered)
     app = make_app(tmp_path, name="digits", limits=Limits(max_batch=4), token="secret")
 
     async def watch():
         async with app.router.lifespan_context(app):
+            assert gc.get_freeze_count()  # the collector passes over the network while answers wait
             assert (await asked(app, PREDICT, body=image(run, 0)))[0] == 401
             assert (await asked(app, "/healthz"))[0] == (await asked(app, "/"))[0] == 200
             (tmp_path / "3").mkdir()
@@ -292,9 +304,13 @@ def test_a_new_version_takes_over_without_an_error_and_a_damaged_one_once_it_is_
                 while f'"{version}"'.encode() not in served:
                     statuses.append((await asked(app, PREDICT, body=image(run, 0), token="secret"))[0])
                     served = (await asked(app, "/v1/models/digits", token="secret"))[1]
+            async with timeout(20):
+                while sum(model() is not None for model in models) > 1:  # those that were replaced are not kept
+                    await asyncio.sleep(0.05)
             return statuses
 
     assert set(asyncio.run(watch())) == {200}
+    assert not gc.get_freeze_count()
 
 
 def test_predict_is_asked_by_post(server):

@@ -6,6 +6,8 @@ import tl_keras
 from tl_keras.builder import choose_backbone
 from tl_keras.config import ModelConfig
 from tl_keras.errors import BackboneError
+from tl_keras.experiments.folds import train_with_folds
+from tl_keras.labels.unlabelled_training import train_with_unlabelled
 from tl_keras.training import published_weights
 from tl_keras.training.published_weights import download_missing, is_trained_and_at_hand
 
@@ -18,21 +20,29 @@ def empty_home(tmp_path, monkeypatch):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
 
 
-def choice_of(**changes):
-    return choose_backbone(ModelConfig(backbone="MobileNetV2", method="feature_extraction", **changes))
+def model_of(**changes):
+    return ModelConfig(**{"backbone": "MobileNetV2", "method": "feature_extraction", "weights": "imagenet", **changes})
 
 
-def test_what_cannot_be_downloaded_is_said_before_the_images_are_looked_for(empty_home, tmp_path):
-    config = tl_keras.TransferConfig(model=ModelConfig(backbone="MobileNetV2", weights="imagenet", alpha=0.75))
-    config.model.method, config.data.source = "feature_extraction", str(tmp_path / "nowhere")
+@pytest.mark.parametrize("train", [tl_keras.train_and_evaluate, train_with_folds, train_with_unlabelled])
+def test_what_cannot_be_downloaded_is_said_before_the_images_are_looked_for(train, empty_home, tmp_path):
+    config = tl_keras.TransferConfig(model=model_of(alpha=0.75))
+    config.data.source = str(tmp_path / "nowhere")
+    more = (
+        {"folds": 2}
+        if train is train_with_folds
+        else {"unlabelled": str(tmp_path)}
+        if train is train_with_unlabelled
+        else {}
+    )
     with pytest.raises(BackboneError, match=r"could not download https://\S+mobilenet_v2\S+ Put "):
-        tl_keras.train_and_evaluate(config, tmp_path / "run")
+        train(config, tmp_path / "run", **more)
 
 
-def test_weights_that_are_here_are_not_loaded_twice(empty_home, monkeypatch):
+def test_weights_that_are_here_or_not_needed_are_not_loaded(empty_home, monkeypatch):
     monkeypatch.setattr(published_weights, "load_backbone", pytest.fail)
-    embedded = choice_of(weights="embedded", image_size=32)
-    assert is_trained_and_at_hand(embedded)
-    assert not is_trained_and_at_hand(choice_of(weights="imagenet"))
-    for choice in (embedded, choice_of(weights="none")):
-        download_missing(choice)
+    embedded = model_of(weights="embedded", image_size=32)
+    assert is_trained_and_at_hand(choose_backbone(embedded))
+    assert not is_trained_and_at_hand(choose_backbone(model_of()))
+    for model in (embedded, model_of(weights="none"), model_of(method="replicate")):
+        download_missing(model)

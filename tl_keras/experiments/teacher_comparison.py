@@ -19,7 +19,7 @@ from tl_keras.files import replacing
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.serving.model_file import load_model
 from tl_keras.serving.predictor import load_predictor
-from tl_keras.training.distillation import require_finished, require_what_teaches
+from tl_keras.training.distillation import require_finished
 
 # Options of the data that decide which images are measured.
 _OF_DATA = (
@@ -102,7 +102,7 @@ def distil(config: TransferConfig, workdir: str | os.PathLike[str]) -> Distillat
     Raises:
       TransferError: An error of one of its classes, whose message is one line with what was expected, received, and the remedy.
     """
-    require_what_teaches(config.distillation)
+    require_finished(config.distillation.teacher_run)
     alone = from_json(to_json(config))
     alone.distillation, alone.export = DistillationConfig(), "none"
     variants = (Variant("alone", alone), Variant("distilled", config))
@@ -118,7 +118,7 @@ def distil(config: TransferConfig, workdir: str | os.PathLike[str]) -> Distillat
         for name, score in zip(names, scores, strict=True)
     ]
     found = Distillation(tuple(rows), runs, in_words(runs[0].results[0].score_name))
-    with replacing(pathlib.Path(workdir, "distill.txt")) as temporary:
+    with replacing(RunDirectory(workdir).path / "distill.txt") as temporary:
         temporary.write_text(f"{table(found)}\n", encoding="utf-8")
     return found
 

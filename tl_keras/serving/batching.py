@@ -45,13 +45,13 @@ class _Waiting:
 
 
 class MicroBatcher:
-    """Collects images until a batch is full, or goes as `_seconds_to_wait` says.
+    """Collects images until a batch is full, the first of them has waited long enough, or nothing is computed and no more come.
 
     Args:
       ask: Function from encoded images to one answer for each; raises a DataError if any image cannot be decoded. It runs
         in threads of this object.
       max_batch: Largest number of images in a batch.
-      max_wait_seconds: Time that the first image of a batch waits for others, at most if no other batch is computed.
+      max_wait_seconds: Time that the first image of a batch waits for others at most.
       most_seconds: Time that an image may be expected to wait for its answer; if it is more, the request is refused.
       workers: Number of batches answered at the same time: of two, one is decoded while the other is computed.
       observe: Function that receives the size of every batch.
@@ -141,14 +141,14 @@ class MicroBatcher:
             self._arrived.clear()
             await self._arrived.wait()
         deadline = time.monotonic() + self._max_wait_seconds
-        while len(self._queue) < self._max_batch and (left := self._seconds_to_wait(deadline)) > 0:
-            busy = self._under_way
+        while len(self._queue) < self._max_batch and (left := deadline - time.monotonic()) > 0:
             self._arrived.clear()
+            # While another batch is computed, waiting costs nothing; else it pays as long as more arrive.
+            patience = left if self._under_way else min(left, _PATIENCE_SECONDS)
             try:
-                await asyncio.wait_for(self._arrived.wait(), left)
+                await asyncio.wait_for(self._arrived.wait(), patience)
             except asyncio.TimeoutError:
-                if not busy:
-                    break
+                break
         batch: list[_Waiting] = []
         room = _PIXELS_AT_A_TIME / self.workers
         while self._queue and len(batch) < self._max_batch:
@@ -161,21 +161,6 @@ class MicroBatcher:
                 room -= waiting.pixels
                 batch.append(waiting)
         return batch
-
-    def _seconds_to_wait(self, deadline: float) -> float:
-        """Returns the time that the next batch waits for more images; 0 if it goes now.
-
-        If no other batch is computed, it waits as long as more arrive, until the deadline. If one is, waiting costs nothing: it
-        goes once it is as large, or the other should be done, so that not many images and few take turns.
-        """
-        left = deadline - time.monotonic()
-        if not self._under_way:
-            return min(left, _PATIENCE_SECONDS)
-        if left > 0:
-            return left
-        if len(self._queue) >= self._under_way:
-            return 0.0
-        return left + self._under_way * (self._seconds_an_image or 0.0) * self.workers
 
     async def _answer(self, batch: list[_Waiting]) -> None:
         """Answers a batch; if an image in it is damaged, answers its halves, so that the others get their answers."""

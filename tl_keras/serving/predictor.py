@@ -24,8 +24,8 @@ from tl_keras.serving.image_inputs import ImageInput, encoded_image, encoded_ima
 from tl_keras.serving.model_file import load_model
 from tl_keras.serving.refusals import DAMAGED, Refusal, header_error, refusals
 
-# Number of batches that are decoded at a time.
-_BATCHES_AT_A_TIME = os.cpu_count() or 1
+# Number of batches that are decoded at a time; `Predictor.batches_at_a_time` are answered meanwhile.
+_BATCHES_DECODED = os.cpu_count() or 1
 
 
 @with_own_keras_settings
@@ -183,7 +183,7 @@ def predicted_rows(
     untraced = tf.autograph.experimental.do_not_convert
     batches = places_of(inputs).enumerate().batch(batch_size)
     looked_at = batches.interleave(
-        untraced(batch_of), cycle_length=_BATCHES_AT_A_TIME, num_parallel_calls=_BATCHES_AT_A_TIME, deterministic=True
+        untraced(batch_of), cycle_length=_BATCHES_DECODED, num_parallel_calls=_BATCHES_DECODED, deterministic=True
     )
     done = 0
     for indices, errors, reasons, answered in _answered_ahead(predictor, untuned(looked_at.prefetch(1))):
@@ -208,18 +208,22 @@ def _answered_ahead(predictor: Predictor, batches: tf.data.Dataset) -> Iterator[
             return np.zeros((0, 0), np.float32)
         return predictor.answer(prepared if len(whole) == len(errors) else tf.gather(prepared, whole))
 
-    with ThreadPoolExecutor(predictor.batches_at_a_time) as threads:
-        under_way: collections.deque[tuple[Any, ...]] = collections.deque()
-        ahead = 0  # the first batch is answered alone, since its network is traced then
+    threads = ThreadPoolExecutor(predictor.batches_at_a_time)
+    under_way: collections.deque[tuple[Any, ...]] = collections.deque()
+    ahead = 0  # the first batch is answered alone, since its network is traced then
+    try:
         for *told, prepared in batches:
             indices, errors, reasons = (each.numpy() for each in told)
             under_way.append((indices, errors, reasons, threads.submit(answers_of, errors, prepared)))
             if len(under_way) > ahead:
-                *ready, answers = under_way.popleft()
-                yield (*ready, answers.result())
-                ahead = predictor.batches_at_a_time
-        for *ready, answers in under_way:
-            yield (*ready, answers.result())
+                *ready, answering = under_way.popleft()
+                answers = answering.result()
+                ahead = predictor.batches_at_a_time if len(answers) else ahead
+                yield (*ready, answers)
+        for *ready, answering in under_way:
+            yield (*ready, answering.result())
+    finally:  # of a caller that stops early too
+        threads.shutdown(cancel_futures=True)
 
 
 class GivesFeatures(Protocol):

@@ -29,7 +29,8 @@ def exempt_from_collection() -> None:
     """Collects garbage, and has the collector pass over what is left from now on.
 
     Python's collector looks at all objects now and then, and a network's graph has so many that every answer waits for it for a
-    third of a second. What was exempted before is looked at again, since a version that was replaced is among it.
+    third of a second. What was exempted before is looked at again, since a version that was replaced is among it. It takes as
+    long, so it is called where no answer waits, or seldom; `gc.unfreeze()` takes it back.
     """
     gc.unfreeze()
     gc.collect()

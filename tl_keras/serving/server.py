@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import dataclasses
 import functools
+import gc
 import math
 import pathlib
 import sys
@@ -160,7 +161,7 @@ class _Server:
     @contextlib.asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
         """Answers requests from start to stop."""
-        ask = functools.partial(self._model.ask, SIGNATURES[0])
+        ask = functools.partial(self._ask, SIGNATURES[0])
         size = self._limits.max_batch or await asyncio.to_thread(
             fastest_batch, ask, self._model.example(), most=_MOST_AT_A_TIME
         )
@@ -182,6 +183,7 @@ class _Server:
         looking = asyncio.create_task(self._look_for_versions())
         exempt_from_collection()
         yield
+        gc.unfreeze()
         for task in (*self._answering, looking):
             task.cancel()
 
@@ -193,8 +195,12 @@ class _Server:
         """Replaces the model by a newer version when there is one; of two, the older answers until the newer is ready."""
         seen: dict[pathlib.Path, str] = {}
         refused: dict[pathlib.Path, str] = {}
+        settled = self._model
         while True:
             await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
+            if settled is not self._model:  # by now no batch holds the older one, which is then collected
+                settled = self._model
+                exempt_from_collection()
             newer = [each for each in versions(self._folder) if int(each.name) > self._model.number]
             before, seen = seen, {each: revision_of_files(sorted(each.rglob("*"))) for each in newer}
             for version in newer:
@@ -203,7 +209,6 @@ class _Server:
                     continue
                 try:
                     self._model = await asyncio.to_thread(self._ready, version)
-                    exempt_from_collection()
                     say(f"version {version.name} answers from now on")
                     break
                 except TransferError as error:
@@ -335,10 +340,7 @@ class _Server:
 
     async def _sizes(self, images: list[bytes]) -> list[tuple[int, int]]:
         """Returns size and cost of each image, as `ServedModel.size` does."""
-
-        def sizes() -> list[tuple[int, int]]:
-            return self._model.sizes(images, max_pixels=self._limits.image_pixels)
-
+        sizes = functools.partial(self._model.sizes, images, max_pixels=self._limits.image_pixels)
         return sizes() if sum(map(len, images)) < _SHORT else await asyncio.to_thread(sizes)
 
     def _count(self, answers: Sequence[dict[str, Any]]) -> None:
@@ -361,7 +363,6 @@ class _Server:
         length = request.headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > limit:
             raise too_large
-
         body = bytearray()
         try:
             async with timeout(self._limits.seconds_to_send):

@@ -173,7 +173,7 @@ def with_taught_images(config: TransferConfig, images: RunImages) -> RunImages:
     folder = named or _mixtures(config, images, cache)
     if not folder:
         return images
-    with naming("unlabelled"):
+    with naming("unlabelled" if named else "mixtures"):
         unlabelled = open_unlabelled(folder, SourceOptions.of(config))
     joined = with_unlabelled(
         images.source,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tl_keras.backbones.specs import BackboneSpec
 from tl_keras.backbones.weights import is_at_hand
-from tl_keras.builder import TeacherChoice, load_backbone
+from tl_keras.builder import TeacherChoice, choose_backbone, load_backbone
+from tl_keras.config import ModelConfig
 
 
 def is_trained_and_at_hand(choice: TeacherChoice) -> bool:
@@ -18,11 +19,13 @@ def is_trained_and_at_hand(choice: TeacherChoice) -> bool:
     return not published.files or is_at_hand(published.file_for(alpha=choice.alpha, image_size=size))
 
 
-def download_missing(choice: TeacherChoice) -> None:
-    """Downloads the weights of a teacher of the table if they are not here; to check them all, the network is built.
+def download_missing(model: ModelConfig) -> None:
+    """Downloads the weights of a teacher of the table if they are needed and not here; to check them all, the network is built.
 
     Raises:
-      BackboneError: They cannot be downloaded, their package is not installed, or the file is not the published one.
+      BackboneError: They cannot be downloaded, or the file is not the published one.
+      DependencyError: The package that has them is not installed.
     """
-    if choice.weights != "none" and not is_trained_and_at_hand(choice):
+    choice = choose_backbone(model)
+    if model.method != "replicate" and choice.weights != "none" and not is_trained_and_at_hand(choice):
         load_backbone(choice)
