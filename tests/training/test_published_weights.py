@@ -1,5 +1,7 @@
 """Tests of tl_keras.training.published_weights."""
 
+import urllib.request
+
 import pytest
 
 import tl_keras
@@ -18,6 +20,7 @@ def empty_home(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     for name in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setattr(urllib.request, "_opener", None)  # which keeps the proxies of its first request
 
 
 def model_of(**changes):

@@ -41,6 +41,7 @@ from tl_keras.training.model_cache import ModelCache
 from tl_keras.training.out_of_fold import OutOfFold
 from tl_keras.training.outcome import effect_of_groups
 from tl_keras.training.preparation import RunImages, decide, read_images
+from tl_keras.training.published_weights import download_missing
 
 _FOLDS_FOR_FEW = 5
 
@@ -68,6 +69,7 @@ def folds_for_few(
     if read_cluster() or config.data.train_examples_per_class or config.distillation.teacher_run:
         return 0
     decided = decide(config, source=source, run=run)
+    download_missing(decided.model)
     images = read_images(decided, models, source=source)
     held_out = len(images.splits.test)
     if np.any(images.source.declared_splits != "") or not tell_little(held_out):
@@ -153,6 +155,7 @@ def train_with_folds(
         source = open_source(source, SourceOptions.of(config))
     decided = decide(config, source=source, run=run)
     run.check_writable()
+    download_missing(decided.model)
     images = _labelled(read_images(decided, models, source=source))
     task = task_named(decided.task).with_labels(images.source.labels[images.splits.train])
     if ensemble:

@@ -38,6 +38,7 @@ from tl_keras.training.loop import train_and_evaluate
 from tl_keras.training.model_cache import ModelCache
 from tl_keras.training.preparation import RunImages, decide, read_images
 from tl_keras.training.pseudo_labels import PseudoLabels
+from tl_keras.training.published_weights import download_missing
 from tl_keras.user_folders import cache_folder
 
 
@@ -81,6 +82,7 @@ def train_with_unlabelled(
     if not finished_result(run):
         with naming("unlabelled"):
             check_source(unlabelled)
+        download_missing(decided.model)
         labelled = read_images(decided, models, source=source, run=run)
         images = with_pseudo_labels(labelled, unlabelled, decided)
     return train_and_evaluate(

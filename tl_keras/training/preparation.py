@@ -249,7 +249,7 @@ def distributor_of(config: TransferConfig) -> Distributor:
 def read_images(
     config: TransferConfig, models: ModelCache, *, source: Any = None, run: RunDirectory | None = None
 ) -> RunImages:
-    """Reads and splits the images of a run, once the weights of its teacher are here.
+    """Reads and splits the images of a run.
 
     Args:
       config: Resolved config.
@@ -258,11 +258,9 @@ def read_images(
       run: Directory of the run, whose splits stay.
 
     Raises:
-      BackboneError: The weights of the teacher cannot be downloaded.
       DataError: The images cannot be read or split.
       WorkdirError: The run has begun with other images.
     """
-    download_missing(config.model)
     source, inspection = models.images(
         config.data.source if source is None else source, SourceOptions.of(config), Reading.of(config)
     )
@@ -311,6 +309,7 @@ def prepare(
     """
     own_parts.check(config.data.augmentation)
     distributor = distributor or distributor_of(config)
+    download_missing(config.model)
     images = images or read_images(config, models, source=source, run=run)
     keras.utils.set_random_seed(config.seed)
     head_left_open = bool(config.training.epochs) and not config.training.head_epochs
