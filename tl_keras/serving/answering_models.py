@@ -27,8 +27,6 @@ from tl_keras.serving.runtime_check import RUNTIMES, open_saved_model
 from tl_keras.tasks.base import Task, task_of
 from tl_keras.untrusted import parse_json
 
-# Two batches at a time keep 1.80 of two cores busy, one at a time 1.72; three are no faster.
-_IN_TENSORFLOW = 2
 # One format for each suffix of a file that takes pixels; all of a suffix have one runtime.
 _FORMATS = {pathlib.PurePath(each.file).suffix: each for each in FORMATS.values() if not each.takes_files}
 
@@ -41,15 +39,12 @@ class Predictor(abc.ABC):
       task: Task of the model, which makes answers and measures of its output.
       takes_texts: Whether it answers for texts, and not images.
       views: Views of an image over which its answers are averaged.
-      batches_at_a_time: Number of threads that may call `answer` at the same time. Of two batches, one keeps the cores busy that
-        the other leaves idle.
     """
 
     class_names: tuple[str, ...]
     task: Task
     takes_texts: bool
     views: str = "none"
-    batches_at_a_time: int = 1
 
     def prepare(self, image: tf.Tensor) -> tf.Tensor:
         """Returns what `answer` takes of one encoded image, string (), which is decoded as a whole.
@@ -87,7 +82,6 @@ class KerasPredictor(Predictor):
         self.takes_texts = trained.preprocess.served_name == "text"
         self._temperature = trained.statistics.temperature
         self.task, self.views = trained.task, trained.views
-        self.batches_at_a_time = _IN_TENSORFLOW if keras.backend.backend() == "tensorflow" else 1
 
     def prepare(self, image: tf.Tensor) -> tf.Tensor:
         """Implements `Predictor.prepare`: the network's input, float32 (size, size, 3)."""
@@ -127,8 +121,6 @@ def computed(model: keras.Model, preprocess: Preprocess, images: tf.data.Dataset
 
 class SavedModelPredictor(Predictor):
     """Predicts with a SavedModel, which contains its own preprocessing."""
-
-    batches_at_a_time = _IN_TENSORFLOW
 
     def __init__(self, path: pathlib.Path):
         facts = path / "assets.extra" / FACTS

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import collections
 import copy
 import os
 import pathlib
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,8 +22,8 @@ from tl_keras.serving.image_inputs import ImageInput, encoded_image, encoded_ima
 from tl_keras.serving.model_file import load_model
 from tl_keras.serving.refusals import DAMAGED, Refusal, header_error, refusals
 
-# Number of batches that are decoded at a time; `Predictor.batches_at_a_time` are answered meanwhile.
-_BATCHES_DECODED = os.cpu_count() or 1
+# Number of batches that are decoded at a time.
+_BATCHES_AT_A_TIME = os.cpu_count() or 1
 
 
 @with_own_keras_settings
@@ -183,47 +181,21 @@ def predicted_rows(
     untraced = tf.autograph.experimental.do_not_convert
     batches = places_of(inputs).enumerate().batch(batch_size)
     looked_at = batches.interleave(
-        untraced(batch_of), cycle_length=_BATCHES_DECODED, num_parallel_calls=_BATCHES_DECODED, deterministic=True
+        untraced(batch_of), cycle_length=_BATCHES_AT_A_TIME, num_parallel_calls=_BATCHES_AT_A_TIME, deterministic=True
     )
     done = 0
-    for indices, errors, reasons, answered in _answered_ahead(predictor, untuned(looked_at.prefetch(1))):
-        answers = iter(predictor.task.rows(answered, predictor.class_names, top_k=top_k) if len(answered) else ())
-        for index, error, reason in zip(indices.tolist(), errors, reasons, strict=True):
+    for indices, errors, reasons, prepared in untuned(looked_at.prefetch(1)):
+        whole = np.flatnonzero(errors.numpy() == b"")
+        answers: Iterator[dict[str, Any]] = iter(())
+        if len(whole):
+            ready = prepared if len(whole) == len(errors) else tf.gather(prepared, whole)
+            answers = iter(predictor.task.rows(predictor.answer(ready), predictor.class_names, top_k=top_k))
+        for index, error, reason in zip(indices.numpy().tolist(), errors.numpy(), reasons.numpy(), strict=True):
             yield from (_refused(inputs[each], DAMAGED) for each in range(done, index))  # those that raised an error
             refusal = Refusal(error.decode(), reason.decode())
             yield _refused(inputs[index], refusal) if error else {"file": inputs[index].name, **next(answers)}
             done = index + 1
     yield from (_refused(each, DAMAGED) for each in inputs[done:])
-
-
-def _answered_ahead(predictor: Predictor, batches: tf.data.Dataset) -> Iterator[tuple[np.ndarray, ...]]:
-    """Yields indices, errors, reasons and the answers for images without an error, batch by batch.
-
-    Batches are answered in threads while the caller uses the one before them, so that the network does not wait for Python.
-    """
-
-    def answers_of(errors: np.ndarray, prepared: tf.Tensor) -> np.ndarray:
-        whole = np.flatnonzero(errors == b"")
-        if not len(whole):
-            return np.zeros((0, 0), np.float32)
-        return predictor.answer(prepared if len(whole) == len(errors) else tf.gather(prepared, whole))
-
-    threads = ThreadPoolExecutor(predictor.batches_at_a_time)
-    under_way: collections.deque[tuple[Any, ...]] = collections.deque()
-    ahead = 0  # the first batch is answered alone, since its network is traced then
-    try:
-        for *told, prepared in batches:
-            indices, errors, reasons = (each.numpy() for each in told)
-            under_way.append((indices, errors, reasons, threads.submit(answers_of, errors, prepared)))
-            if len(under_way) > ahead:
-                *ready, answering = under_way.popleft()
-                answers = answering.result()
-                ahead = predictor.batches_at_a_time if len(answers) else ahead
-                yield (*ready, answers)
-        for *ready, answering in under_way:
-            yield (*ready, answering.result())
-    finally:  # of a caller that stops early too
-        threads.shutdown(cancel_futures=True)
 
 
 class GivesFeatures(Protocol):
