@@ -177,7 +177,7 @@ class FeatureStore:
       once: Whether they will be read once, and are kept even if that takes longer than computing them.
 
     Attributes:
-      seconds_a_row: Seconds to compute a row, including reading its image, for each cut with computed rows, by its position.
+      seconds_a_row: Seconds to compute a row, with reading its image, by the position of each cut that computed two batches.
     """
 
     def __init__(
@@ -345,7 +345,8 @@ class FeatureStore:
                 if judged and rows.spec.nbytes / _SLOW_DISK > min(seconds_an_image):
                     size = rows.spec.nbytes / 2**20
                     return f"at this cut they give {size:.1f} MiB an image, which takes longer to read than to compute"
-        self.seconds_a_row[position] = float(np.median(seconds_an_image))  # without the first batch, which traces
+        if timed := seconds_an_image[1:]:  # the first batch traces, which takes as long as many
+            self.seconds_a_row[position] = float(np.median(timed))
         say(f"frozen layers: kept in {rows.folder}" + (f"; {forward.reason}" if forward else ""), Level.DETAIL)
         return ""
 
