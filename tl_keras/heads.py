@@ -119,6 +119,19 @@ def scale_features(layers: Iterable[keras.layers.Layer], batches: Iterable[np.nd
     scale.moving_variance.assign(np.full(mean.shape, variance / _DEVIATION**2 - _EPSILON))
 
 
+def linear_head(model: keras.Model) -> tuple[np.ndarray, np.ndarray]:
+    """Returns kernel and bias of a linear head, float32 (features, logits) and (logits,), as a function of the pooled features.
+
+    A scale between the two (`scale_features`) is part of them.
+    """
+    kernel, bias = model.get_layer("logits").get_weights()
+    for scale in (layer for layer in model.layers if layer.name == _SCALE):
+        mean, variance = scale.get_weights()
+        kernel = kernel / np.sqrt(variance + _EPSILON)[:, None]
+        bias = bias - mean @ kernel
+    return kernel, bias
+
+
 def zero_logits(layers: Iterable[keras.layers.Layer]) -> None:
     """Sets the kernel of a head's last layer to zeros, so that it begins with the same answer for every image."""
     logits = list(layers)[-1]

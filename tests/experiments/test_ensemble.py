@@ -3,14 +3,18 @@
 import dataclasses
 import json
 
+import keras
 import numpy as np
 import pytest
 
-from tl_keras.config import TransferConfig
+from tl_keras.builder import build_student, choose_backbone
+from tl_keras.config import ModelConfig, TransferConfig
 from tl_keras.data.arrays import ArraySource
 from tl_keras.errors import ConfigError
+from tl_keras.experiments.ensemble import average_of
 from tl_keras.experiments.folds import train_with_folds
 from tl_keras.experiments.measure import evaluate_model
+from tl_keras.heads import scale_features
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.serving.export import export_run
 from tl_keras.serving.model_file import load_model
@@ -45,6 +49,17 @@ def test_its_logits_are_the_average_of_the_folds(run, source):
     folds = [load_model(run.path / "folds" / f"fold_{each}" / "model.keras").model.predict(pixels) for each in (1, 2)]
     ensemble = load_model(run.path / "ensemble" / "model.keras").model.predict(pixels)
     np.testing.assert_allclose(ensemble, np.mean(folds, axis=0), atol=1e-4)
+
+
+def test_features_that_are_centred_and_scaled_are_so_in_the_average(source):
+    model = ModelConfig(weights="embedded", method="feature_extraction", unfreeze="none", pooling="max")
+    students = [build_student(choose_backbone(model), model, num_classes=3, seed=seed) for seed in (0, 1)]
+    pixels = np.random.default_rng(0).uniform(0, 255, (4, *students[0].preprocess.network_shape)).astype(np.float32)
+    for student in students:
+        features = keras.Model(student.model.input, student.model.get_layer("features").output)
+        scale_features(student.head, [features.predict(pixels)])
+    apart = np.mean([student.model.predict(pixels) for student in students], axis=0)
+    np.testing.assert_allclose(average_of(students).predict(pixels), apart, atol=1e-4)
 
 
 def test_it_is_measured_on_the_test_images_exported_and_answers_like_a_run(run, source):

@@ -10,6 +10,7 @@ import pytest
 
 from tl_keras.config import TransferConfig
 from tl_keras.config.options import set_value
+from tl_keras.data.arrays import ArraySource
 from tl_keras.data.sources import open_source
 from tl_keras.experiments.measure import evaluate_model
 from tl_keras.reporting.run_report import write_report
@@ -95,6 +96,20 @@ def test_the_page_says_what_the_model_has_trained_on(refitted, tmp_path):
     assert "by the weights before training began again on all labelled images" in page
     assert "the first two train in the end" in page
     assert "which chose the epoch" not in page and "training sees the first alone" not in page
+
+
+def test_numbers_train_again_in_the_unit_in_which_they_are_answered(config):
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 16, 16, 3)).astype(np.uint8)
+    prices = np.geomspace(1.0, 1e6, 60)  # of which a few decide mean and deviation
+    source = ArraySource(pixels, prices)
+    config.task, config.data.source, config.data.test_fraction = "regression", "", 0.2
+    prepared = prepare(decide(config, source=source), ModelCache(), source=source)
+    splits = prepared.splits
+    labelled = np.sort(np.concatenate([splits.train, splits.validation]))
+    images = dataclasses.replace(prepared.images, splits=dataclasses.replace(splits, train=labelled))
+    targets = prepared.on(images, prepared.phases).targets(source.labels[labelled])
+    answers = prepared.task.probabilities(targets).numpy()
+    np.testing.assert_allclose(answers, source.labels[labelled], rtol=1e-3, atol=1.0)
 
 
 REFIT = {

@@ -16,6 +16,7 @@ from tl_keras.config import TransferConfig, from_json
 from tl_keras.console import in_words, number_of, say
 from tl_keras.data.pipeline import evaluation_order
 from tl_keras.errors import ConfigError
+from tl_keras.heads import linear_head
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.runs.records import SoupResult
 from tl_keras.serving.export import export_finished, missing_exports
@@ -122,9 +123,9 @@ def average_of(trained: Sequence[TrainedModel]) -> keras.Model:
         part = keras.Model(each.model.input, each.model.get_layer(FEATURES_LAYER).output, name=f"fold_{number}")
         parts.append(part(inputs))
     features = keras.layers.Concatenate(name=FEATURES_LAYER, dtype="float32")(parts)
-    heads = [each.model.get_layer("logits").get_weights() for each in trained]
-    kernel = np.concatenate([weights[0] for weights in heads]) / len(heads)
+    heads = [linear_head(each.model) for each in trained]
+    kernel = np.concatenate([kernel for kernel, _ in heads]) / len(heads)
     logits = keras.layers.Dense(kernel.shape[1], dtype="float32", name="logits")
     model = keras.Model(inputs, logits(features))
-    logits.set_weights([kernel, np.mean([weights[1] for weights in heads], axis=0)])
+    logits.set_weights([kernel, np.mean([bias for _, bias in heads], axis=0)])
     return model

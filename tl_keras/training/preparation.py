@@ -149,6 +149,12 @@ class PreparedRun:
         """Returns the targets of the loss for labels of the source, int64 (...), as float32 (..., outputs)."""
         return self.task.targets(labels, self.outputs)
 
+    def on(self, images: RunImages, phases: tuple[Phase, ...]) -> PreparedRun:
+        """Returns the run on other images of the source, with outputs that mean the same: numbers keep their unit."""
+        run = dataclasses.replace(self, images=images, phases=phases)
+        vars(run)["task"] = self.task
+        return run
+
     def head_recipe(self) -> str:
         """Returns everything that decides the head after the first of several phases, which excludes the later cut."""
         config, splits = to_json(self.config), self.identity["splits"]

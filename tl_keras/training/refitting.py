@@ -104,7 +104,7 @@ def refit(
         prepared.images, source=inputs.source, splits=dataclasses.replace(splits, train=labelled)
     )
     kept = [phase.name for phase in prepared.phases].index(progress.kept_phase)
-    on_all = dataclasses.replace(prepared, images=images, phases=prepared.phases[: kept + 1])
+    on_all = prepared.on(images, prepared.phases[: kept + 1])
     say(f"training begins again, on all {len(labelled)} labelled {prepared.source.noun}s")
     watch.start(_PART)
     for variable, value in zip(_variables(prepared), initial, strict=True):
