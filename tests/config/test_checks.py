@@ -41,6 +41,10 @@ def a_config(**changes) -> TransferConfig:
         ({"model": ModelConfig(method="replicate", lora_rank=8)}, "lora_rank: trains layers of the teacher"),
         ({"distillation": DistillationConfig(unlabelled="more/")}, "unlabelled: expected a teacher run"),
         (
+            {"distillation": DistillationConfig(teacher_run="big/"), "data": DataConfig(source="photos/", mixup=0.2)},
+            "mixup: expected 0 beside a teacher run",
+        ),
+        (
             {"model": ModelConfig(significant_bits=7)},
             r"significant_bits: expected 0 \(.*\) or a whole number from 8 to 16",
         ),

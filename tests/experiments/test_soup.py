@@ -2,14 +2,17 @@
 
 import json
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tl_keras.config import quick_start
 from tl_keras.errors import WorkdirError
 from tl_keras.experiments.measure import evaluate_run
 from tl_keras.experiments.soup import make_soup
 from tl_keras.serving.model_file import load_model
+from tl_keras.serving.parity import ParityRecord
 from tl_keras.training.loop import train_and_evaluate
 from tl_keras.training.model_cache import ModelCache
 
@@ -45,6 +48,27 @@ def test_an_average_that_is_better_is_a_run_of_its_own(runs, tmp_path):
         np.testing.assert_allclose(average, (one + other) / 2, atol=1e-6)
     measured = evaluate_run(tmp_path / "soup", split="validation")
     assert measured["accuracy"] == pytest.approx(soup.validation_accuracy, abs=1e-6)
+
+
+def test_what_one_run_has_trained_below_the_cut_of_another_is_in_the_score(small_teacher, tmp_path):
+    models, runs = ModelCache(), []
+    layers = keras.models.load_model(small_teacher, compile=False).layers
+    for name in [layer.name for layer in layers if isinstance(layer, keras.layers.Conv2D)]:
+        config = quick_start()
+        config.model.backbone, config.model.weights = str(small_teacher), "imagenet"
+        config.model.method, config.model.unfreeze, config.export = "fine_tune", f"regex:^{name}$", "none"
+        config.training.epochs, config.training.head_epochs = 8, 1
+        config.training.learning_rate, config.training.fine_tune_learning_rate_factor = 3e-2, 0.1
+        config.data.train_examples_per_class, config.training.refit = 5, "off"
+        runs.append(tmp_path / name)
+        train_and_evaluate(config, runs[-1], models=models)
+        claim(runs[-1], 0.01)
+    soup = make_soup(runs, tmp_path / "soup", models=models)
+    assert len(soup.of) == 2
+    trained, proof = (load_model(tmp_path / "soup" / "model.keras"), ParityRecord.load(tmp_path / "soup" / "proof.npz"))
+    prepare = trained.preprocess.evaluation_transform
+    images = np.stack([prepare(tf.io.decode_png(image)).numpy() for image in proof.images])
+    np.testing.assert_allclose(trained.model.predict(images), proof.logits, atol=1e-4)
 
 
 def test_no_soup_where_none_is_better(runs, tmp_path):

@@ -113,7 +113,7 @@ def test_a_run_is_the_same_with_the_epochs_left_open(found):
 def test_a_distilled_run_opens_again_without_its_teacher(found):
     _, _, distilled = found
     opened = load_run(distilled.runs[1].workdirs[0], ModelCache())
-    assert opened.score(opened.prepared.splits.test) == distilled.runs[1].results[0].test_score
+    assert opened.score(opened.prepared.splits.test, task=opened.answering) == distilled.runs[1].results[0].test_score
 
 
 def test_a_run_goes_on_only_with_what_it_was_taught(found, tmp_path):

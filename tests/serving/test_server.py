@@ -293,8 +293,8 @@ def test_a_new_version_takes_over_without_an_error_and_a_damaged_one_once_it_is_
             assert gc.get_freeze_count()  # the collector passes over the network while answers wait
             assert (await asked(app, PREDICT, body=image(run, 0)))[0] == 401
             assert (await asked(app, "/healthz"))[0] == (await asked(app, "/"))[0] == 200
-            (tmp_path / "3").mkdir()
-            (tmp_path / "3" / "saved_model.pb").write_bytes(b"damaged")
+            shutil.copytree(run.path / "saved_model" / "1", tmp_path / "3")
+            (tmp_path / "3" / "variables" / "variables.index").write_bytes(b"")  # as when a disk is full
             statuses = []
             while "version 3 is not served" not in capfd.readouterr().err:
                 statuses.append((await asked(app, PREDICT, body=image(run, 0), token="secret"))[0])

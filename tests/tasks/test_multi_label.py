@@ -49,6 +49,12 @@ def test_mixed_targets_mix_and_stay_unknown():
     np.testing.assert_array_equal(mixed, [0.25, 0, np.nan])
 
 
+def test_what_another_task_has_calibrated_is_its_logits_divided():
+    taught = MultiLabel(count=3, temperatures=(2.0, 1.0, 0.5))
+    converted = MultiLabel(count=3).converted(LOGITS, taught)
+    np.testing.assert_allclose(tf.sigmoid(converted), taught.probabilities(tf.constant(LOGITS)), atol=1e-6)
+
+
 def test_balanced_weights_are_bounded():
     labels = np.array([[1, 1]] + [[0, 1]] * 9 + [[0, 0]] * 10 + [[0, -1]] * 30)
     np.testing.assert_allclose(MultiLabel().class_weights(labels, 2), [10, 1])

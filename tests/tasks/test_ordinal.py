@@ -114,3 +114,11 @@ def test_what_was_found_goes_through_json():
 
 def test_balanced_weights_have_mean_one_over_the_images():
     assert TASK.class_weights(LABELS, 3)[LABELS].mean() == pytest.approx(1)
+
+
+def test_what_another_task_has_calibrated_answers_alike():
+    logits = np.float32([[2.0, -1.0], [0.5, 3.0], [-4.0, 0.0]])
+    taught = Ordinal(classes=3, temperature=2.0)
+    converted = Ordinal(classes=3).converted(logits, taught)
+    answers = Ordinal(classes=3).probabilities(tf.constant(converted))
+    np.testing.assert_allclose(answers, taught.probabilities(tf.constant(logits)), atol=1e-5)

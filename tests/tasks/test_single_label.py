@@ -58,3 +58,7 @@ def test_the_score_is_the_accuracy_of_the_decisions():
     logits = np.float32([[1, 0], [0, 1], [1, 0], [0, 1]])
     np.testing.assert_array_equal(SINGLE_LABEL.decide(logits), [0, 1, 0, 1])
     assert SINGLE_LABEL.score(logits, np.array([0, 1, 1, 1])) == 0.75
+
+
+def test_a_class_without_an_image_leaves_the_weights_finite():
+    np.testing.assert_allclose(SINGLE_LABEL.class_weights(np.array([0, 0, 1]), 3), [0.5, 1, 1])

@@ -181,7 +181,7 @@ def test_the_page_shows_texts(finished):
 def test_a_finished_run_is_opened_again(finished):
     run, result = finished
     loaded = load_run(run, ModelCache())
-    assert loaded.score(loaded.prepared.splits.test) == pytest.approx(result.test_accuracy)
+    assert loaded.score(loaded.prepared.splits.test, task=loaded.answering) == pytest.approx(result.test_accuracy)
 
 
 def test_advice_names_method_and_cut_and_counts_texts(questions, teacher, tmp_path):

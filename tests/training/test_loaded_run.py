@@ -19,11 +19,28 @@ def test_a_loaded_run_measures_what_the_run_measured(small_teacher, tmp_path):
     result = train_and_evaluate(config, tmp_path / "run", models=models)
     for cache in (models, ModelCache()):
         loaded = load_run(tmp_path / "run", cache)
-        assert loaded.score(loaded.prepared.splits.test) == result.test_accuracy
-        assert loaded.score(loaded.prepared.splits.validation) == pytest.approx(result.validation_accuracy, abs=1e-7)
+        task, splits = loaded.prepared.task, loaded.prepared.splits
+        assert loaded.score(splits.test, task=loaded.answering) == result.test_accuracy
+        assert loaded.score(splits.validation, task=task) == pytest.approx(result.validation_accuracy, abs=1e-7)
     features, logits = loaded.predict(loaded.prepared.splits.validation[:3])
     assert (features.shape, logits.shape) == ((3, 16), (3, 10))
     assert np.isfinite(logits).all()
+
+
+def test_numbers_are_measured_as_they_are_answered(small_teacher, tmp_path):
+    random = np.random.default_rng(0)
+    pixels, numbers = random.integers(0, 256, (60, 16, 16, 3)).astype(np.uint8), random.normal(0, 1, 60)
+    config = TransferConfig(export="none", task="regression")
+    config.model.backbone, config.model.method = str(small_teacher), "feature_extraction"
+    config.training.epochs, config.cache.folder = 20, str(tmp_path / "cache")
+    parts = {"x_train": pixels[:40], "y_train": numbers[:40], "x_test": pixels[40:], "y_test": numbers[40:]}
+    np.savez(tmp_path / "images.npz", **parts)
+    config.data.source, models = f"npz:{tmp_path}/images.npz", ModelCache()
+    result = train_and_evaluate(config, tmp_path / "run", models=models)
+    loaded = load_run(tmp_path / "run", models)
+    test = loaded.prepared.splits.test
+    assert loaded.score(test, task=loaded.answering) == pytest.approx(result.test_score, abs=1e-6)
+    assert loaded.score(test, task=loaded.prepared.task) < result.test_score  # of chance nothing holds
 
 
 def test_a_directory_without_a_run_is_one_line(tmp_path):

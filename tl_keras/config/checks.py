@@ -187,6 +187,12 @@ def _check_distillation(config: TransferConfig) -> None:
             f"unlabelled: expected a teacher run, whose answers stand in for labels. Received: {distillation.unlabelled} alone. "
             "Use python -m tl_keras.distill --teacher_run=RUN_DIRECTORY."
         )
+    for name in ("mixup", "cutmix"):
+        if distillation.teacher_run and getattr(config.data, name):
+            raise ConfigError(
+                f"{name}: expected 0 beside a teacher run, which answers whole images. Received: {getattr(config.data, name):g}. "
+                "Leave it out: with --config.distillation.mixtures=on the teacher run answers mixtures of its own."
+            )
 
 
 def _check_optimizer(config: TransferConfig) -> None:

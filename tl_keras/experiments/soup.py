@@ -12,12 +12,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tl_keras.builder import Student
+from tl_keras.builder import Student, plan_student
 from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.runs.directory import RunDirectory
-from tl_keras.runs.records import SoupResult
+from tl_keras.runs.records import RunResult, SoupResult
 from tl_keras.serving.package import package_student
-from tl_keras.training.loaded_run import load_run
+from tl_keras.training.loaded_run import LoadedRun, load_run
 from tl_keras.training.model_cache import ModelCache
 
 
@@ -45,8 +45,11 @@ def make_soup(
     if finished := RunDirectory(workdir).read_soup():  # may be of fewer runs
         return finished if finished.validation_score > max(scores.values()) else None
     runs.sort(key=lambda run: scores[run.path], reverse=True)
-    # The layers frozen in the run that trains most are the same in all runs.
-    most = load_run(max(results, key=lambda path: results[path].parameters_trained), models)
+    # The layers below the first that any run has trained are the same in all runs.
+    opened = load_run(runs[0].path, models)
+    first = {path: _first_trained(opened, result) for path, result in results.items()}
+    deepest = min(runs, key=lambda run: first[run.path])
+    most = opened if first[deepest.path] == first[runs[0].path] else load_run(deepest.path, models)
     student, source, splits = most.prepared.student, most.prepared.source, most.prepared.splits
 
     best_run = scores[runs[0].path]
@@ -55,7 +58,7 @@ def make_soup(
         weights = _weights_of(run, student)
         mixed = [(one * len(of) + other) / (len(of) + 1) for one, other in zip(soup, weights, strict=True)]
         student.model.set_weights(mixed)
-        found = most.score(splits.validation)
+        found = most.score(splits.validation, task=most.prepared.task)
         if found >= score:
             soup, score, of = mixed, found, [*of, run]
     if score <= best_run:
@@ -79,6 +82,13 @@ def make_soup(
     )
     made.write_soup(result)
     return result
+
+
+def _first_trained(opened: LoadedRun, result: RunResult) -> int:
+    """Returns the position of the first layer of the backbone that trained in a run of the same network as one that is open."""
+    student = opened.prepared.student
+    plan = plan_student(student.teacher, student.backbone, opened.prepared.config.model, unfreeze=result.unfreeze)
+    return plan.first_trained(student.backbone)
 
 
 def _weights_of(run: RunDirectory, student: Student) -> list[np.ndarray]:

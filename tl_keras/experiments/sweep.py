@@ -87,7 +87,8 @@ def sweep(
     first = chosen.workdirs[0]
     if (RunDirectory(first).read_splits() or {}).get("test"):
         again = (load_run(each, models) for each in chosen.workdirs)
-        chosen = dataclasses.replace(chosen, test=np.array([run.score(run.prepared.splits.test) for run in again]))
+        test = np.array([run.score(run.prepared.splits.test, task=run.answering) for run in again])
+        chosen = dataclasses.replace(chosen, test=test)
     # The runs of folds hold no image back, by which an average of them could be judged.
     soup = None if folds else make_soup([row.workdirs[0] for row in rows], path / "soup", models=models)
     found = Sweep(rows, chosen, soup)

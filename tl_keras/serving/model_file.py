@@ -131,6 +131,12 @@ def load_model(path: pathlib.Path) -> TrainedModel:
     return TrainedModel(load_keras_file(path), read_preprocess(facts["preprocess"]), names, statistics, task)
 
 
+def read_task(path: pathlib.Path) -> Task:
+    """Returns the task of a file that `save_model` wrote, with what predictions have decided, such as thresholds."""
+    with zipfile.ZipFile(path) as archive:
+        return task_of(read_json_entry(archive, ENTRY))
+
+
 def read_preprocess(values: dict[str, Any]) -> Preprocess:
     """Returns the preprocessing of images, or of texts, which have a tokenizer."""
     if not isinstance(values, dict) or "tokenizer" not in values:

@@ -14,6 +14,7 @@ from google.protobuf import json_format
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from tl_keras.backbones.preprocessing import PreprocessSpec
+from tl_keras.console import first_line
 from tl_keras.data.image_header import read_image_size
 from tl_keras.errors import BackboneError, DataError
 from tl_keras.serving.exported_signatures import exported_signatures
@@ -68,11 +69,10 @@ class ServedModel:
             self.identity = {"view": facts["preprocess"], "weights": facts.get("weights_sha256", "")}
             answers = self.task.answer_names(facts["class_names"])
             self.watch = Watch(answers, np.array(facts["validation_answers"], np.int64))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise BackboneError(
-                f"model: expected a SavedModel written by tl_keras. Received: {version} ({type(error).__name__}: {error})."
-            ) from error
-        (self.takes,) = self._loaded.signatures["serving_default"].structured_input_signature[1]
+            (self.takes,) = self._loaded.signatures["serving_default"].structured_input_signature[1]
+        except (OSError, ValueError, KeyError, IndexError, TypeError, RuntimeError, tf.errors.OpError) as error:
+            found = f"{version} ({type(error).__name__}: {first_line(error)})"
+            raise BackboneError(f"model: expected a SavedModel written by tl_keras. Received: {found}.") from error
         self._preprocess = None if self.takes == "text" else PreprocessSpec.from_json(facts["preprocess"])
         self._signatures = self._loaded.signatures
         if runtime != "saved_model":

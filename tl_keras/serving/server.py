@@ -27,11 +27,11 @@ from starlette.routing import Route
 
 from tl_keras.config import DEFAULT_MAX_PIXELS
 from tl_keras.console import say
-from tl_keras.data.stamps import revision_of_files
-from tl_keras.errors import BackboneError, DataError, TransferError
+from tl_keras.errors import BackboneError, DataError
 from tl_keras.serving.batching import MicroBatcher, OverloadError, fastest_batch
-from tl_keras.serving.export import newest_version, versions
+from tl_keras.serving.export import newest_version
 from tl_keras.serving.look_alikes import LookAlikes
+from tl_keras.serving.newer_versions import NewerVersions
 from tl_keras.serving.predict_requests import PredictRequest, read_predict_request
 from tl_keras.serving.served_model import SIGNATURES, ServedModel, exempt_from_collection
 from tl_keras.serving.server_counters import CONTENT_TYPE, ServerCounters
@@ -109,7 +109,8 @@ def make_app(
         )
     look_alikes = LookAlikes(index) if index else None
     load = functools.partial(ServedModel, name=name, runtime=runtime)
-    server = _Server(saved_model, load, load(version), name=name, limits=limits, look_alikes=look_alikes)
+    beside = () if runtime == "saved_model" else (saved_model.parent / runtime,)
+    server = _Server(saved_model, load, load(version), name=name, limits=limits, beside=beside, look_alikes=look_alikes)
     model, routes = "/v1/models/{name}", []
     for path in (model, f"{model}/versions/{{version}}"):
         # The predict route comes first: it is asked most, and "{name}" also matches "model:predict".
@@ -148,10 +149,12 @@ class _Server:
         *,
         name: str,
         limits: Limits,
+        beside: Sequence[pathlib.Path] = (),
         look_alikes: LookAlikes | None = None,
     ):
-        self._folder, self._name, self._limits = saved_model, name, limits
+        self._name, self._limits = name, limits
         self._load, self._model, self._look_alikes = load, model, look_alikes
+        self._newer = NewerVersions(saved_model, beside=beside, ready=self._ready)
         page = pathlib.Path(__file__).with_name("page.html").read_text(encoding="utf-8")
         self._page = page.replace("{{name}}", name).replace("{{tabs}}", "" if look_alikes else "hidden")
         self._counters = ServerCounters()
@@ -180,11 +183,11 @@ class _Server:
         self._answering = [
             asyncio.create_task(batcher.run()) for batcher in self._batchers.values() for _ in range(batcher.workers)
         ]
-        looking = asyncio.create_task(self._look_for_versions())
+        self._looking = asyncio.create_task(self._look_for_versions())
         exempt_from_collection()
         yield
         gc.unfreeze()
-        for task in (*self._answering, looking):
+        for task in (*self._answering, self._looking):
             task.cancel()
 
     def _ask(self, signature: str, images: Sequence[bytes]) -> list[dict[str, Any]]:
@@ -193,27 +196,15 @@ class _Server:
 
     async def _look_for_versions(self) -> None:
         """Replaces the model by a newer version when there is one; of two, the older answers until the newer is ready."""
-        seen: dict[pathlib.Path, str] = {}
-        refused: dict[pathlib.Path, str] = {}
         settled = self._model
         while True:
             await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
             if settled is not self._model:  # by now no batch holds the older one, which is then collected
                 settled = self._model
                 exempt_from_collection()
-            newer = [each for each in versions(self._folder) if int(each.name) > self._model.number]
-            before, seen = seen, {each: revision_of_files(sorted(each.rglob("*"))) for each in newer}
-            for version in newer:
-                # One that is still being copied changes between two looks, and one that was refused may be mended.
-                if before.get(version) != seen[version] or refused.get(version) == seen[version]:
-                    continue
-                try:
-                    self._model = await asyncio.to_thread(self._ready, version)
-                    say(f"version {version.name} answers from now on")
-                    break
-                except TransferError as error:
-                    say(f"version {version.name} is not served, and version {self._model.number} answers on: {error}")
-                    refused[version] = seen[version]
+            if newer := await self._newer.look(self._model.number):
+                self._model = newer
+                say(f"version {newer.number} answers from now on")
 
     def _ready(self, version: pathlib.Path) -> ServedModel:
         """Returns a version that has answered once, so that the first request does not wait for what it prepares."""
@@ -228,7 +219,7 @@ class _Server:
 
     async def health(self, request: Request) -> Response:
         """Returns whether requests are answered."""
-        if any(task.done() for task in self._answering):
+        if any(task.done() for task in (*self._answering, self._looking)):
             return PlainTextResponse("server: expected an answer to every request. Restart it.\n", status_code=503)
         return PlainTextResponse("ok\n")
 

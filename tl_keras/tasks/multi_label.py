@@ -79,6 +79,11 @@ class MultiLabel(Task):
         thresholds = choose_thresholds(labels, _sigmoid(logits / np.array(temperatures)))
         return dataclasses.replace(self, temperatures=temperatures, thresholds=tuple(thresholds.tolist()))
 
+    def converted(self, logits: np.ndarray, trained: Task) -> np.ndarray:
+        """Returns logits that another task's temperatures have calibrated."""
+        assert isinstance(trained, MultiLabel)
+        return (logits / np.array(trained.temperatures or (1.0,))).astype(np.float32)
+
     def facts(self) -> dict[str, Any]:
         """Returns count, temperatures and thresholds."""
         return {"count": self.count, "temperatures": list(self.temperatures), "thresholds": list(self.thresholds)}

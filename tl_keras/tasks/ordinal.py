@@ -63,6 +63,13 @@ class Ordinal(Task):
         """Returns the task with its temperature."""
         return dataclasses.replace(self, temperature=_temperature(_log_odds(logits), labels))
 
+    def converted(self, logits: np.ndarray, trained: Task) -> np.ndarray:
+        """Returns logits that another task's temperature has calibrated."""
+        assert isinstance(trained, Ordinal)
+        return (
+            logits if trained.temperature == 1 else self.logits_of(trained.probabilities(tf.constant(logits)).numpy())
+        )
+
     def facts(self) -> dict[str, Any]:
         """Returns the number of classes and the temperature."""
         return {"classes": self.classes, "temperature": self.temperature}

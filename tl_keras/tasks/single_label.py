@@ -81,10 +81,10 @@ class SingleLabel(Task):
         """Returns inverse class frequencies, float32 (outputs,), scaled so that the mean over the images is 1.
 
         Args:
-          labels: int64 (n,), each class at least once.
+          labels: int64 (n,). A class without an image weighs as if it had one.
           outputs: Number of classes.
         """
-        counts = np.bincount(labels, minlength=outputs)
+        counts = np.maximum(np.bincount(labels, minlength=outputs), 1)
         return (len(labels) / (outputs * counts)).astype(np.float32)
 
     def loss(self, *, label_smoothing: float, class_weights: np.ndarray | None) -> LossFn:

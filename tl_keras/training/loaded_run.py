@@ -12,7 +12,9 @@ from tl_keras.data.pipeline import evaluation_order
 from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.errors import WorkdirError
 from tl_keras.runs.directory import RunDirectory
+from tl_keras.serving.model_file import read_task
 from tl_keras.serving.student_statistics import PredictFn, predict_logits
+from tl_keras.tasks.base import Task
 from tl_keras.training.inputs import open_inputs
 from tl_keras.training.model_cache import ModelCache
 from tl_keras.training.preparation import PreparedRun, prepare
@@ -25,20 +27,23 @@ class LoadedRun:
     Attributes:
       prepared: The run as it was decided; its student has the weights that the run kept.
       predict: Function that predicts images with the weights that the student has when it is called.
+      answering: Task as the model answers by it, with what the predictions of the run have decided.
     """
 
     prepared: PreparedRun
     predict: PredictFn
+    answering: Task
 
-    def score(self, indices: np.ndarray) -> float:
-        """Returns the score of the student's task on some images.
+    def score(self, indices: np.ndarray, *, task: Task) -> float:
+        """Returns the score of the student on some images.
 
         Args:
           indices: Images of the source, int64 (k,).
+          task: Task that scores: `prepared.task` as epochs are scored, or `answering` as test images are.
         """
         source = self.prepared.source
         logits = predict_logits(self.predict, source, indices)
-        return self.prepared.task.score(logits, source.labels[evaluation_order(source, indices)])
+        return task.score(logits, source.labels[evaluation_order(source, indices)])
 
 
 @with_own_keras_settings
@@ -64,4 +69,4 @@ def load_run(workdir: str | os.PathLike[str], models: ModelCache) -> LoadedRun:
     prepared = prepare(config, models, run=run)
     inputs = open_inputs(prepared, hold_decoded=False)
     models.load_weights(prepared.student, run.model, [phase.plan for phase in prepared.phases])
-    return LoadedRun(prepared, inputs[-1].predict_fn())
+    return LoadedRun(prepared, inputs[-1].predict_fn(), read_task(run.model))
