@@ -52,6 +52,11 @@ def test_what_is_at_the_ends_is_seen_and_the_choice_stays(strips, tmp_path, capf
     decided.model.resize = "pad"  # as if it had been decided so
     train_and_evaluate(decided, tmp_path / "run")
     assert with_measured_view(strips, tmp_path / "run").model.resize == "pad"
+    (tmp_path / "killed" / "folds").mkdir(parents=True)
+    (tmp_path / "run").rename(
+        tmp_path / "killed" / "folds" / "fold_1"
+    )  # as far as a run comes that is killed in its folds
+    assert with_measured_view(strips, tmp_path / "killed").model.resize == "pad"
 
 
 def test_the_advice_measures_a_view_that_is_left_open_and_says_so_once(strips, tmp_path, capfd):

@@ -13,6 +13,7 @@ from tl_keras.data.options import SourceOptions
 from tl_keras.data.table_source import noun_of
 from tl_keras.probes.alternatives import Alternative, choose, describe
 from tl_keras.runs.directory import RunDirectory
+from tl_keras.runs.folds import read_begun_config
 from tl_keras.runs.reasons import write_decisions
 from tl_keras.training.model_cache import ModelCache
 
@@ -63,7 +64,7 @@ def with_measured_view(
       TransferError: The images or the teacher cannot be used.
     """
     decided = from_json(to_json(config))
-    if begun := RunDirectory(workdir).read_config():
+    if begun := read_begun_config(RunDirectory(workdir)):
         decided.model.resize = from_json(begun["config"]).model.resize
         return decided
     decided.model.resize = ""

@@ -86,7 +86,8 @@ def prune(
     _, images, _ = open_run(workdir, source=source)
     require_images(images.noun, command="shrink --prune")
     trained = load_model(run.model)
-    file = small.path / f"backbone_without_{part:g}.keras"
+    of = result.hashes["student_weights"][:8]  # another run may have left its own here
+    file = small.path / f"backbone_{of}_without_{part:g}.keras"
     if not file.is_file():
         _write_pruned(trained, file, part=part, name=str(workdir))
     finished = train_and_evaluate(_config_of(run, file, epochs=epochs), small.path, source=source)
