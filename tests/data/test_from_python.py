@@ -60,6 +60,7 @@ def test_its_column_of_patients_tells_groups(hugging_face):
     groups = open_source(patients).groups
     assert groups.by == "the column Patient ID" and groups.names.tolist() == sorted("0123" * 3)
     assert open_source(patients, SourceOptions(columns="group=none")).groups is None
+    assert open_source(patients, SourceOptions(group_by="Patient ID")).groups.by == "the column Patient ID"
     with pytest.raises(DataError, match=r"expected a column house. Received picture, kind, Patient ID"):
         open_source(patients, SourceOptions(columns="group=house"))
 

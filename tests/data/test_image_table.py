@@ -153,4 +153,5 @@ def test_a_column_of_groups_is_found(listed):
     assert listed(rows.replace("KIND", "house")).groups is None
     assert listed(rows.replace("KIND", "house"), columns="group=house").groups.names.tolist() == ["7", "7", ""]
     assert listed(rows.replace("KIND", "patient_id"), group_by="images").groups is None  # another way was asked for
+    assert listed(rows.replace("KIND", "house"), group_by="house").groups.by == "the column house"
     assert listed("path,label,group\nimages/a.jpg,x,7\nimages/b.jpg,y,8\n").groups is None  # each image is alone

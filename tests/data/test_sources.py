@@ -32,6 +32,13 @@ def test_an_archive_is_opened_as_a_folder(folder, tmp_path):
     assert source.notes == ("the images are read from photos, the only folder with images",)
 
 
+def test_groups_are_told_by_a_column_of_that_name(folder):
+    rows = [f"cat/{number:02}.png,cat,{number % 4}\ndog/{number:02}.png,dog,{number % 4}" for number in range(20)]
+    (folder / "houses.csv").write_text("\n".join(["path,label,house", *rows]))
+    groups = open_source(f"csv:{folder}/houses.csv", SourceOptions(group_by="house")).groups
+    assert (groups.by, len(groups)) == ("the column house", 4)
+
+
 def test_labels_that_are_no_classes_are_refused_until_asked_for(folder):
     rows = [f"cat/{number:02}.png,{number}" for number in range(20)] + [
         f"dog/{number:02}.png,{number + 20}" for number in range(20)

@@ -64,7 +64,8 @@ class DataConfig(Locked):
     )
     group_by: str = option(
         "",
-        "Images that stay in one split: those of a folder (folder), or whose names agree in what a regular expression finds.",
+        "Images that stay in one split: those of a folder (folder), with the same value in a column of that name, or whose names "
+        "agree in what a regular expression finds.",
         flag="group_by",
         zero="groups only where a table has a column of them, such as patient",
         parse=parse_group_by,

@@ -236,10 +236,11 @@ def _column(name: str, rows: Any, what: str, options: SourceOptions) -> str:
 
 def _groups(parts: list[Any], options: SourceOptions) -> Groups | None:
     """Returns the groups in a column of a usual name, such as patient, or of the name that the user gives."""
-    asked = options.column_names.get("group", "")
+    by_name = options.group_by in parts[0].features
+    asked = options.group_by if by_name else options.column_names.get("group", "")
     usual = [column for column in parts[0].features if plain_name(column) in NAMES["group"]]
     column = asked or (usual[0] if usual else "none")
-    if options.group_by or column == "none":
+    if (options.group_by and not by_name) or column == "none":
         return None
     if any(column not in rows.features for rows in parts):
         raise DataError(

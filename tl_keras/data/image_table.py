@@ -93,7 +93,7 @@ def list_table(table: Table, options: SourceOptions) -> TableListing:
     kept = [index for index, split in enumerate(splits) if split != "unused"]
     if len(kept) < len(ids):
         more.append(f"rows that are to be left out: {len(ids) - len(kept)}")
-    by_column = "group" in chosen and not options.group_by
+    by_column = "group" in chosen and options.group_by in ("", chosen["group"])
     group_of = table.column(chosen["group"]) if by_column else [""] * len(ids)
     said = labels if not names else [_in_words(label, names, options.label_kind) for label in labels]
     meanings = _meanings(said, splits, group_of, chosen.get("group", ""))
@@ -117,6 +117,8 @@ def labelled(
       what: Word for what is labelled: `image` or `text`.
     """
     given = options.column_names
+    if options.group_by in table.columns:
+        given = {**given, "group": options.group_by}
     if options.label_kind in ("class", "order"):
         one_hot: list[str] = []
         if "label" not in given and "label" not in (found := named_columns(table, given)):

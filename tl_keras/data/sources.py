@@ -56,8 +56,8 @@ def open_source(source: Any, options: SourceOptions = NO_OPTIONS) -> Source:
 
 
 def _grouped(source: Source, group_by: str) -> Source:
-    """Returns a source with the groups that the names of its images tell, where the user asks for them."""
-    if not group_by:
+    """Returns a source with the groups that the names of its images tell, where the user asks for them; a column may have told."""
+    if not group_by or (source.groups and source.groups.by == f"the column {group_by}"):
         return source
     grouped = copy.copy(source)
     grouped.groups = groups_by_name(source.name, source.ids, group_by)

@@ -50,7 +50,7 @@ class TextTableSource(RandomAccessSource):
         wanted = [labels[index] for index in kept]
         class_names, numbers = (names, np.array(wanted)) if names else encode_classes(wanted)
         groups = None
-        if "group" in chosen and not options.group_by:
+        if "group" in chosen and options.group_by in ("", chosen["group"]):
             of = table.column(chosen["group"])
             groups = Groups.of_column(f"the column {chosen['group']}", [of[index] for index in kept])
         super().__init__(
