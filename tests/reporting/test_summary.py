@@ -76,6 +76,18 @@ def test_the_next_steps_name_weak_classes_and_commands_that_a_shell_takes():
     assert alone.text.endswith("(50% found).") and not alone.command
 
 
+def test_a_run_that_took_a_finer_map_is_shown_how_larger_images_train():
+    run = a_run()
+    run.config.model.output_stride, run.config.model.pooling, run.config.model.image_size = 8, "max", 224
+    (step,) = [each for each in next_steps(run, [], in_memory=False) if "Small things" in each.text]
+    assert step.command == (
+        "python -m tl_keras.train '--data=my photos/' --config.model.output_stride=8 --config.model.pooling=max --image_size=448 "
+        "--batch_size=8 --config.training.fine_tune_learning_rate_factor=0.1 --workdir=run1_larger"
+    )
+    run.config.model.image_size = 448
+    assert not any("Small things" in each.text for each in next_steps(run, [], in_memory=False))
+
+
 def test_the_commands_read_the_images_as_the_run_did():
     run = a_run()
     run.config.task, run.config.data.columns, run.config.data.group_by = "regression", "label=red cells", "folder"

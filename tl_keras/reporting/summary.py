@@ -21,6 +21,9 @@ _MOST_CLASSES = 3
 _LOW_RECALL = 0.8
 _LABELLED_BY = {"class": "label is", "order": "grade is", "labels": "labels are", "numbers": "numbers are"}
 
+# Pixels from which on images are large already, and the part of the head's rate at which the teacher learnt small things best.
+_LARGE, _RATE_FOR_SMALL_THINGS = 400, 0.1
+
 # Options of the images that decide what is read, whose flags have their names.
 _READING = ("data_dir", "splits", "columns", "class_order", "images_in", "group_by")
 
@@ -97,6 +100,8 @@ def next_steps(run: FinishedRun, classes: list[dict[str, Any]], *, in_memory: bo
         text = f"{run.images} {result.inputs} measure roughly: have each labelled one predicted by a model that has not seen it."
         method = [] if result.method == TransferConfig().model.method else [f"--method={result.method}"]
         steps.append(Step(text, _command("train", *as_trained, *method, "--folds=5", f"--workdir={run.path}_folds")))
+    if data and result.method == "fine_tune" and config.model.output_stride and 0 < config.model.image_size < _LARGE:
+        steps.append(_larger_images(run, as_trained))
     if data and result.method == "fine_tune":
         steps.append(Step("Try other cuts and rates.", _command("sweep", *as_trained, f"--workdir={run.path}_sweep")))
     elif data and result.method == "feature_extraction":
@@ -108,6 +113,18 @@ def next_steps(run: FinishedRun, classes: list[dict[str, Any]], *, in_memory: bo
     if data and config.model.max_tokens == 0:
         steps.append(Step("Ask which teacher suits these images best.", _command("advise", *data)))
     return steps
+
+
+def _larger_images(run: FinishedRun, as_trained: list[str]) -> Step:
+    """Returns what tells small things better, which a run that has chosen a finer map is about; docs/benchmarks.md has boards."""
+    flags = [flag for flag in as_trained if not flag.startswith("--image_size=")]
+    how = [f"--image_size={2 * run.config.model.image_size}", "--batch_size=8", f"--workdir={run.path}_larger"]
+    rate = f"--config.training.fine_tune_learning_rate_factor={_RATE_FOR_SMALL_THINGS:g}"
+    return Step(
+        "Small things decide here. Images of twice the size and a higher rate show more of them, if the files have the pixels and "
+        "you have four times the time; where there is no upright, add --config.data.quarter_turns=on.",
+        _command("train", *flags, *how[:2], rate, how[2]),
+    )
 
 
 def _data_flags(config: TransferConfig) -> list[str]:
