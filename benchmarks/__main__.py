@@ -27,6 +27,9 @@ PARTS = (
     "whole_run",
     "honest_runs",
     "start_up",
+    "bulk_prediction",
+    "five_folds",
+    "serving_load",
 )
 
 

@@ -1,4 +1,4 @@
-"""The server under load, beside its SavedModel called directly in the same run.
+"""(m) The server under load, beside its SavedModel called directly in the same run.
 
     python -m benchmarks.serving_load --workdir=run1 --photos=photos/ --requests=2000 --concurrency=8 --images=1 --broken=0.1
 
@@ -32,10 +32,15 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.measuring import TEST_DATA, Options, Row, environment
+
 _BATCHES = (1, 2, 4, 8, 16, 32, 64)
 _BROKEN = b"\xff\xd8\xff\xe0 no image"
 _SCANS = 15_000
 _SECONDS_DIRECT = 5.0
+# Requests of a repetition of `python -m benchmarks serving_load`, of small pictures and of photos.
+_REQUESTS = {"small": 6000, "photos": 600}
+_PICTURES = 400
 # Enough for the slowest hundredth, and few enough that a soak does not take three times as long.
 _MOST_AT_HALF_LOAD = 2000
 
@@ -224,6 +229,62 @@ def measured(
         "part of direct": f"{answered / known['rate']:.2f}",
         "cores that clients took": f"{clients:.2f}",
         "MiB before, after": f"{before:.0f}, {resident_mib(pid):.0f}",
+    }
+
+
+def measure(options: Options) -> list[Row]:
+    """Returns the ratios of images a second, server to SavedModel, and of p99 to p50 at half load: small pictures, then photos."""
+    flowers, cifar = TEST_DATA / "flowers5", write_pictures(options.folder / "pictures")
+    runs = {"small": (cifar, ["--weights=embedded"]), "photos": (flowers, ["--backbone=MobileNetV2"])}
+    rows = []
+    for name, (photos, how) in runs.items():
+        workdir = options.folder / f"served_{name}"
+        shared = ["--method=feature_extraction", "--epochs=3", "--noreport", f"--workdir={workdir}"]
+        command = [sys.executable, "-m", "tl_keras.train", f"--data={photos}", *how, *shared]
+        subprocess.run(command, check=True, stdout=sys.stderr, env=environment())
+        asked = argparse.Namespace(
+            workdir=workdir, photos=photos, concurrency=32, images=1, broken=0.1, runtime="saved_model", workers=1
+        )
+        found = [_one_repetition(asked, _REQUESTS[name]) for _ in range(options.repetitions)]
+        served, direct, p50, p99 = ([float(each[key]) for each in found] for key in ("served", "direct", "p50", "p99"))
+        target = 0.6 if name == "small" else 0.85
+        what = f"{name}, 32 clients of one image each"
+        rows += [
+            Row(f"{what}: server, against the SavedModel called directly", served, direct, "images/s", target),
+            Row(f"{what}: p99 at half load, against p50", p99, p50, "ms", 3, at_most=True),
+        ]
+    return rows
+
+
+def write_pictures(folder: pathlib.Path) -> pathlib.Path:
+    """Writes small pictures of CIFAR-10 as JPEG files, a directory for each class, and returns their directory."""
+    from tl_keras.data.sources import open_source
+
+    source = open_source(f"tfrecord:{TEST_DATA / 'cifar10' / 'test.tfrecord'}")
+    for index in range(_PICTURES):
+        place = folder / source.class_names[source.labels[index]]
+        place.mkdir(parents=True, exist_ok=True)
+        (place / f"{index:04}.jpg").write_bytes(source.encoded_image(index))
+    return folder
+
+
+def _one_repetition(asked: argparse.Namespace, requests: int) -> dict[str, str]:
+    """Returns what one start of the server gave, and the SavedModel beside it."""
+    flags = [f"--{name}={value}" for name, value in vars(asked).items()]
+    command = [sys.executable, "-m", "benchmarks.serving_load", *flags, f"--requests={requests}"]
+    lines = subprocess.check_output(command, text=True, env=environment()).splitlines()
+    table = [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in lines if line.startswith("| ")]
+    names, full, half = table[0], *[row for row in table[1:] if row[0] in ("full", "half")]
+    at_full, at_half = dict(zip(names, full, strict=True)), dict(zip(names, half, strict=True))
+    print(f"full load: {at_full}; half load: {at_half}", file=sys.stderr)
+    if int(at_full["wrong"]) or int(at_half["wrong"]):
+        raise RuntimeError(f"expected right answers. Received wrong ones: {at_full['wrong']} and {at_half['wrong']}.")
+    direct = at_full["direct, best batch"].split()[0]
+    return {
+        "served": at_full["images per second"],
+        "direct": direct,
+        "p50": at_half["p50 ms"],
+        "p99": at_half["p99 ms"],
     }
 
 

@@ -64,4 +64,4 @@ def measure(options: Options) -> list[Row]:
 
 
 def _pair(seconds: dict[str, list[float]]) -> dict:
-    return {"numerator": seconds["sweep"], "denominator": seconds["runs"], "unit": "s", "target": 0.5}
+    return {"numerator": seconds["sweep"], "denominator": seconds["runs"], "unit": "s", "target": 0.4}
