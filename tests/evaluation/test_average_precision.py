@@ -1,5 +1,7 @@
 """Tests of tl_keras.evaluation.average_precision: measures of several labels."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
@@ -42,6 +44,17 @@ def test_the_interval_holds_the_value_and_narrows_with_images():
     assert low < mean_average_precision(LABELS, SCORES) < high
     few_low, few_high = mean_average_precision_interval(LABELS[:60], SCORES[:60])
     assert few_high - few_low > high - low
+
+
+def test_the_resamples_are_not_in_memory_together():
+    labels, scores = np.tile(LABELS[:, :1], (80, 1)), np.tile(SCORES[:, :1], (80, 1))
+    tracemalloc.start()
+    try:
+        mean_average_precision_interval(labels, scores)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 10 * 2**20  # all of them take 38 MB
 
 
 def perfect(having, lacking, labels=1):

@@ -1,5 +1,7 @@
 """Tests of tl_keras.evaluation.bootstrap."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -34,3 +36,14 @@ def test_otherwise_it_is_the_percentiles_of_resamples():
     answers = np.random.default_rng(0).random(200) < 0.8
     low, high = bootstrap_interval(lambda right, _: float(right.mean()), answers, answers)
     assert (low, high) == pytest.approx((answers.mean() - 0.062, answers.mean() + 0.062), abs=0.02)
+
+
+@pytest.mark.parametrize("answers", [np.arange(20_000) % 5 > 0, np.ones(20_000, bool)], ids=["some wrong", "all right"])
+def test_the_resamples_are_not_in_memory_together(answers):
+    tracemalloc.start()
+    try:
+        bootstrap_interval(lambda right, _: float(right.mean()), answers, np.arange(20_000) % 2)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 10 * 2**20  # all of them take 160 MB

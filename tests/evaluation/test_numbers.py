@@ -1,5 +1,7 @@
 """Tests of tl_keras.evaluation.numbers: errors, R² and conformal intervals."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from sklearn.metrics import r2_score
@@ -50,6 +52,17 @@ def test_measures_are_in_the_unit_of_the_number_beside_the_baseline():
         assert row["coverage"] == pytest.approx(np.mean(error <= 7))
         assert row["spearman"] > 0.8
     assert metrics["r2"] == pytest.approx(r2_score(VALUES, PREDICTED))
+
+
+def test_the_resamples_of_an_interval_are_not_in_memory_together():
+    values = RANDOM.normal(50, 10, (20_000, 1))
+    tracemalloc.start()
+    try:
+        number_metrics(values, values + 1, widths=np.ones(1), medians=np.zeros(1), names=("a",))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 10 * 2**20  # all of them take 160 MB
 
 
 def test_numbers_that_are_not_known_are_left_out():

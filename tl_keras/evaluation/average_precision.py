@@ -75,12 +75,15 @@ class Resamples:
     @classmethod
     def of(cls, labels: np.ndarray, scores: np.ndarray) -> Resamples:
         """Draws resamples of images, by labels, int64 (n, labels), and scores, float (n, labels)."""
-        draws = np.random.default_rng(0).multinomial(len(labels), np.full(len(labels), 1 / len(labels)), _RESAMPLES)
-        values = [
-            [average_precision(column, score, weights) for column, score in zip(labels.T, scores.T, strict=True)]
-            for weights in draws
-        ]
-        return cls(np.array(values, np.float64), draws @ (labels == 1), draws @ (labels != UNKNOWN))
+        random, equal = np.random.default_rng(0), np.full(len(labels), 1 / len(labels))
+        has, is_known = labels == 1, labels != UNKNOWN
+        values, having, known = [], [], []
+        for _ in range(_RESAMPLES):  # one at a time, since all of them would take 320 MB for 200,000 images
+            weights = random.multinomial(len(labels), equal)
+            values.append([average_precision(*column, weights) for column in zip(labels.T, scores.T, strict=True)])
+            having.append(weights @ has)
+            known.append(weights @ is_known)
+        return cls(np.array(values, np.float64), np.array(having), np.array(known))
 
     def of_labels(self) -> np.ndarray:
         """Returns the average precision of each label, float64 (200, labels), by which its interval is made."""

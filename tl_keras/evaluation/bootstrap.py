@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -28,10 +28,12 @@ def bootstrap_interval(
       labels: Labels of the images, as the source has them.
     """
     random = np.random.default_rng(0)
-    draws = random.integers(0, len(labels), (_RESAMPLES, len(labels)))
-    scores = [score(logits[drawn], labels[drawn]) for drawn in draws]
+    scores, answered = [], np.empty(_RESAMPLES, np.int64)
+    for number, drawn in enumerate(resamples(len(labels), random)):
+        scores.append(score(logits[drawn], labels[drawn]))
+        answered[number] = drawn[0]
     if len(set(scores)) == 1:
-        answered, right = draws[:, 0], _unlike(labels, draws[:, 0], random)
+        draws, right = resamples(len(labels), np.random.default_rng(0)), _unlike(labels, answered, random)
         times = random.poisson(1, _RESAMPLES)
         scores = [
             score(logits[np.append(drawn, np.repeat(image, count))], labels[np.append(drawn, np.repeat(other, count))])
@@ -39,6 +41,11 @@ def bootstrap_interval(
         ]
     low, high = np.quantile(scores, (0.025, 0.975))
     return (float(low), float(high)) if len(labels) >= _FEWEST else (min(float(low), 0.0), 1.0)
+
+
+def resamples(images: int, random: np.random.Generator) -> Iterator[np.ndarray]:
+    """Yields a thousand resamples, each int64 (images,), one at a time: those of 200,000 images would take 1.6 GB together."""
+    return (random.integers(0, images, images) for _ in range(_RESAMPLES))
 
 
 def _unlike(labels: np.ndarray, indices: np.ndarray, random: np.random.Generator) -> np.ndarray:

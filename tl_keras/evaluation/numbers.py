@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
+from tl_keras.evaluation.bootstrap import resamples
+
 # Part of the images whose number lies in its interval.
 COVERAGE = 0.9
-_RESAMPLES = 1000
 
 
 def half_widths(values: np.ndarray, predicted: np.ndarray) -> np.ndarray:
@@ -106,5 +107,5 @@ def _interval_of_mean(errors: np.ndarray) -> list[float] | None:
     """Returns the 95% interval of a mean, by the bootstrap (Efron and Tibshirani 1993, section 13.3)."""
     if not len(errors):
         return None
-    draws = np.random.default_rng(0).integers(0, len(errors), (_RESAMPLES, len(errors)))
-    return [float(limit) for limit in np.quantile(errors[draws].mean(axis=1), (0.025, 0.975))]
+    means = [errors[drawn].mean() for drawn in resamples(len(errors), np.random.default_rng(0))]
+    return [float(limit) for limit in np.quantile(means, (0.025, 0.975))]
