@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tl_keras.config import quick_start, to_json
+from tl_keras.config import TransferConfig, quick_start, to_json
 from tl_keras.data.folder import FolderSource
 from tl_keras.data.inspection import Reading, inspect_source
 from tl_keras.data.splits import split_source
-from tl_keras.experiments.measure import _trained_on, as_text
+from tl_keras.errors import DataError
+from tl_keras.experiments.measure import _trained_on, as_text, evaluate_model
 from tl_keras.runs.directory import RunDirectory
+from tl_keras.training.loop import train_and_evaluate
 
 
 @pytest.fixture
@@ -71,3 +73,20 @@ def test_too_large_is_not_cannot_be_decoded(photos):
         "1 image cannot be decoded and is left out: dog/damaged.png",
         "1 image is too large, over 100 pixels (--max_pixels), and is left out: cat/large.png",
     ]
+
+
+def test_a_split_without_an_image_that_can_be_decoded_is_one_line(photos, small_teacher, tmp_path):
+    config = TransferConfig(export="none")
+    config.model.backbone, config.model.method = str(small_teacher), "feature_extraction"
+    config.data.source, config.training.epochs, config.cache.folder = str(photos), 1, str(tmp_path / "cache")
+    train_and_evaluate(config, tmp_path / "run")
+    shutil.copytree(photos, tmp_path / "split" / "train")
+    (tmp_path / "split" / "train" / "cat" / "unread.png").write_bytes(b"no image")
+    for name in ("cat", "dog"):
+        (tmp_path / "split" / "test" / name).mkdir(parents=True)
+        (tmp_path / "split" / "test" / name / "0.png").write_bytes(b"no image")
+    with pytest.raises(DataError) as raised:
+        evaluate_model(tmp_path / "run", str(tmp_path / "split"))
+    said = "Received: 2 images cannot be decoded and are left out: test/cat/0.png, test/dog/0.png. Replace them"
+    assert said in str(raised.value)
+    assert "expected images of split test that can be used" in str(raised.value)

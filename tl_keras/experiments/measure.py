@@ -18,7 +18,7 @@ from tl_keras.config import (
     from_json,
 )
 from tl_keras.console import in_words, number_of, printable
-from tl_keras.data.inspection import Inspection, Reading, inspect_source
+from tl_keras.data.inspection import Inspection, Reading, inspect_source, sentences_of_left_out
 from tl_keras.data.pipeline import evaluation_order
 from tl_keras.data.sources import NO_OPTIONS, Source, SourceOptions, open_source
 from tl_keras.data.splits import Splits, hash_starts
@@ -76,7 +76,8 @@ def evaluate_model(
       directory can tell; and `notes` on this and on everything else that was left out.
 
     Raises:
-      DataError: The source cannot be read, has classes that the model lacks, or lacks the split.
+      DataError: The source cannot be read, has classes that the model lacks, lacks the split, or has no image of it that can be
+        decoded.
       BackboneError: The model cannot be read.
     """
     predictor = with_decision(load_predictor(model), decision)
@@ -91,8 +92,10 @@ def evaluate_model(
         known = ", ".join(sorted(declared)) or "it declares none"
         raise DataError(f"split: expected one that the source declares ({known}). Received: {split}.")
     inspection = inspect_source(source, Reading(significant_bits=DEFAULT_SIGNIFICANT_BITS, max_pixels=max_pixels))
-    chosen = inspection.decodable & ((source.declared_splits == split) if split else True)
-    indices = np.flatnonzero(chosen)
+    of_split = source.declared_splits == split if split else np.ones(len(source), bool)
+    indices = np.flatnonzero(inspection.decodable & of_split)
+    if not len(indices):
+        raise DataError(_none_in(split, source, inspection, of_split))
     answers = answered(averaging, source, indices, batch_size=batch_size)
     metrics = answers.measures()
     if views != "none":
@@ -112,6 +115,16 @@ def evaluate_model(
         "trained_on": trained_on,
         "notes": [*source.notes, *([seen] if trained_on else [])],
     }
+
+
+def _none_in(split: str, source: Source, inspection: Inspection, of_split: np.ndarray) -> str:
+    """Returns the message on a split, bool (n,), all of whose images are left out."""
+    undecodable = of_split[~inspection.decodable]
+    named = ([part[i] for i in np.flatnonzero(undecodable)] for part in (inspection.undecodable, inspection.reasons))
+    return (
+        f"{source.name}: expected {source.noun}s of split {split} that can be used. Received: "
+        f"{'; '.join(sentences_of_left_out(*named, noun=source.noun))}. Replace them, or name another split."
+    )
 
 
 def _trained_on(
