@@ -25,6 +25,25 @@ def test_an_export_is_measured_as_the_run_is(exported, source):
     assert measures["accuracy"] == of_run["accuracy"] and measures["trained_on"] == of_run["trained_on"] > 0
 
 
+DAMAGED = [
+    ("saved_model", "saved_model.pb"),
+    ("saved_model", "variables/variables.index"),
+    ("saved_model", "variables/variables.data-00000-of-00001"),
+    ("litert", "model.tflite"),
+    ("openvino", "model.bin"),
+]
+
+
+@pytest.mark.parametrize(("form", "file"), DAMAGED)
+def test_a_damaged_export_is_one_line(exported, form, file, tmp_path):
+    damaged = shutil.copytree(exported / form, tmp_path / form) / "1" / file
+    damaged.write_bytes(damaged.read_bytes()[: damaged.stat().st_size // 2])
+    expected = rf"expected an export that {form} can load\. Received: .*/{form}/1 \(.+\)\. Export the run again"
+    with pytest.raises(BackboneError, match=expected) as raised:
+        load_predictor(tmp_path / form)
+    assert "\n" not in str(raised.value)
+
+
 def test_an_export_without_its_file_is_one_line(exported, tmp_path):
     shutil.copytree(exported / "litert", tmp_path / "litert")
     (tmp_path / "litert" / "1" / "model.tflite").unlink()

@@ -39,6 +39,16 @@ def test_without_the_export_or_of_other_weights_it_is_one_line(exported, run, tm
         ServedModel(exported / "saved_model" / "1", name="it", runtime="openvino")
 
 
+@pytest.mark.parametrize(("runtime", "file"), [("openvino", "model.bin"), ("litert", "model.tflite")])
+def test_a_damaged_export_is_one_line(exported, tmp_path, runtime, file):
+    exported = shutil.copytree(exported, tmp_path / "run")
+    content = (exported / runtime / "1" / file).read_bytes()
+    (exported / runtime / "1" / file).write_bytes(content[: len(content) // 2])
+    with pytest.raises(BackboneError, match=r"Received: .* \(.+\)\. Run: python -m tl_keras\.export") as raised:
+        ServedModel(exported / "saved_model" / "1", name="it", runtime=runtime)
+    assert "\n" not in str(raised.value)
+
+
 def test_an_export_that_averages_over_other_views_does_not_answer_for_the_saved_model(exported, tmp_path):
     exported = shutil.copytree(exported, tmp_path / "run")
     facts = exported / "openvino" / "1" / "tl_keras.json"

@@ -6,10 +6,11 @@ LiteRT, ONNX and OpenVINO compute in their own runtimes; their images are made a
 from __future__ import annotations
 
 import abc
+import contextlib
 import functools
 import importlib.util
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -17,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.backbones.preprocessing import Preprocess
+from tl_keras.console import first_line
 from tl_keras.data.base import in_parallel
 from tl_keras.data.decoding import decode_image
 from tl_keras.errors import BackboneError, DependencyError
@@ -119,8 +121,26 @@ def computed(model: keras.Model, preprocess: Preprocess, images: tf.data.Dataset
     return model.predict(ready.batch(batch_size).prefetch(tf.data.AUTOTUNE), verbose=0)
 
 
+@contextlib.contextmanager
+def _loading(version: pathlib.Path, runtime: str) -> Iterator[None]:
+    """Turns any error of a runtime that loads a version directory into a BackboneError of one line."""
+    try:
+        yield
+    except Exception as error:  # TensorFlow and each other runtime have their own types
+        raise BackboneError(
+            f"model: expected an export that {runtime} can load. Received: {version} ({first_line(error)}). Export the run again."
+        ) from error
+
+
 class SavedModelPredictor(Predictor):
-    """Predicts with a SavedModel, which contains its own preprocessing."""
+    """Predicts with a SavedModel, which contains its own preprocessing.
+
+    Args:
+      path: Version directory, such as `run1/saved_model/1`.
+
+    Raises:
+      BackboneError: It is none that tl_keras wrote, or cannot be read.
+    """
 
     def __init__(self, path: pathlib.Path):
         facts = path / "assets.extra" / FACTS
@@ -132,9 +152,10 @@ class SavedModelPredictor(Predictor):
                 f"model: expected a SavedModel written by tl_keras, with {facts}. Received: {path} ({type(error).__name__})."
             ) from error
         self.class_names = tuple(map(str, names))
-        self._loaded = open_saved_model(str(path))
-        self._serve = self._loaded.signatures["serving_default"]
-        (self._takes,) = self._serve.structured_input_signature[1]
+        with _loading(path, "saved_model"):
+            self._loaded = open_saved_model(str(path))
+            self._serve = self._loaded.signatures["serving_default"]
+            (self._takes,) = self._serve.structured_input_signature[1]
         self.takes_texts = self._takes == "text"
 
     def prepare(self, image: tf.Tensor) -> tf.Tensor:
@@ -182,7 +203,8 @@ class ExportedPredictor(Predictor):
             raise DependencyError(f"model: expected the package {module}. Run: pip install 'tl_keras[{chosen.extra}]'")
         self.takes_texts = self._preprocess.served_name == "text"
         self.views = known.get("test_time_augmentation", "none")
-        self._ask = RUNTIMES[chosen.runtime](str(file), self.task.output_name)
+        with _loading(version, chosen.runtime):
+            self._ask = RUNTIMES[chosen.runtime](str(file), self.task.output_name)
 
     def prepare(self, image: tf.Tensor) -> tf.Tensor:
         """Implements `Predictor.prepare`: the network's input, float32 (size, size, 3)."""

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.backbones.preprocessing import PreprocessSpec
+from tl_keras.console import first_line
 from tl_keras.errors import BackboneError
 from tl_keras.serving.export import newest_version
 from tl_keras.serving.formats import FACTS, FORMATS
@@ -47,7 +48,7 @@ def exported_signatures(
       class_names: Names of the classes.
 
     Raises:
-      BackboneError: There is no export, or it is of other weights or averages over other views.
+      BackboneError: There is no export, it is damaged, or it is of other weights or averages over other views.
     """
     expected = f"runtime: expected an export for {runtime} of the served weights in {folder}."
     averaged = "" if views == "none" else f" --test_time_augmentation={views}"
@@ -67,7 +68,10 @@ def exported_signatures(
             f"{expected} Received: {version}, whose test_time_augmentation is {its_views}; that of the SavedModel is {views}. "
             f"{remedy}"
         )
-    network_of_a_thread = NETWORKS[runtime](version / FORMATS[runtime].file)
+    try:
+        network_of_a_thread = NETWORKS[runtime](version / FORMATS[runtime].file)
+    except Exception as error:  # each runtime has its own types
+        raise BackboneError(f"{expected} Received: {version} ({first_line(error)}). {remedy}") from error
     prepare = tf.function(preprocess.in_graph(), input_signature=[tf.TensorSpec((None,), tf.string)], autograph=False)
     answers = tf.function(lambda outputs: task.answers(outputs, class_names), autograph=False, reduce_retracing=True)
     of_thread = threading.local()
@@ -106,6 +110,7 @@ def _litert(file: pathlib.Path) -> Callable[[], _Network]:
     from ai_edge_litert.interpreter import Interpreter
 
     content = file.read_bytes()
+    Interpreter(model_content=content)  # raises a ValueError if it is damaged; a thread makes its own when it is asked
 
     def for_a_thread() -> _Network:
         runner = Interpreter(model_content=content, num_threads=os.cpu_count()).get_signature_runner()
