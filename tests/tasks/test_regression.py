@@ -1,6 +1,7 @@
 """Tests of tl_keras.tasks.regression: numbers."""
 
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -55,6 +56,24 @@ def test_answers_are_counted_by_tenth():
     assert len(task.answer_names(("a", "b"))) == 10
     (name,) = task.names_in({"values": [LABELS[0, 0], 0]})
     assert name == task.answer_names(("a", "b"))[task.decide(logits)[0]]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "names"),
+    [
+        (np.arange(1.0, 12.0), ["below 2", "2 to 3"]),
+        (2008 + np.arange(11) / 100, ["below 2008.01", "2008.01 to 2008.02"]),
+        (np.repeat([7.0, 8.25], [8, 3]), ["below 7", "7 to 7"]),  # between equal edges lies nothing
+    ],
+)
+def test_tenths_have_as_many_digits_as_tell_them_apart(numbers, names):
+    task = Regression(means=(0.0,), deviations=(1.0,), medians=(0.0,)).with_predictions(
+        numbers[:, None], numbers[:, None]
+    )
+    assert list(task.tenths[:2]) == names
+    counts = task.count_answers(numbers[:, None], 1)
+    said = Counter(name for number in numbers for name in task.names_in({"values": [number]}))
+    assert [said[name] if count else 0 for name, count in zip(task.tenths, counts, strict=True)] == counts.tolist()
 
 
 def test_predictions_that_tell_nothing_become_the_median_and_it_is_said():

@@ -165,8 +165,15 @@ class Regression(Task):
 
     @property
     def tenths(self) -> tuple[str, ...]:
-        """Returns a name for each tenth of the validation predictions of the first number, such as "3.2 to 4.1"."""
-        edges = [f"{edge:.4g}" for edge in self.edges]
+        """Returns a name for each tenth of the validation predictions of the first number, such as "3.2 to 4.1".
+
+        Only tenths that are empty, between equal edges, may have the same.
+        """
+        distinct, edges = len(set(self.edges)), [f"{edge:.4g}" for edge in self.edges]
+        for digits in range(5, 18):  # 17 tell any two numbers apart
+            if len(set(edges)) >= distinct:
+                break
+            edges = [f"{edge:.{digits}g}" for edge in self.edges]
         between = [f"{low} to {high}" for low, high in itertools.pairwise(edges)]
         return (f"below {edges[0]}", *between, f"from {edges[-1]}")
 
