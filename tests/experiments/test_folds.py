@@ -1,6 +1,7 @@
 """Tests of tl_keras.experiments.folds: every image is predicted by a model that has not seen it, and trains the last one."""
 
 import csv
+import dataclasses
 
 import numpy as np
 import pytest
@@ -78,6 +79,17 @@ def test_the_epochs_of_the_last_run_have_the_scores_of_the_folds(trained):
     folds = [RunDirectory(run.path / "folds" / f"fold_{each}").read_epochs(at_least=1) for each in (1, 2, 3)]
     for number, epoch in enumerate(last):
         assert epoch.validation_loss == pytest.approx(np.mean([fold[number].validation_loss for fold in folds]))
+
+
+def test_folds_that_stop_early_are_read_at_their_place_in_the_schedule(config, source, tmp_path):
+    config = dataclasses.replace(config, training=dataclasses.replace(config.training, early_stopping_patience=1))
+    config.training.learning_rate = 1.0  # so that the first epochs are the best
+    train_with_folds(config, tmp_path / "run", folds=2, source=source)
+    folds = [RunDirectory(tmp_path / "run" / "folds" / f"fold_{each}").read_epochs() for each in (1, 2)]
+    assert min(len(fold) for fold in folds) < config.training.epochs
+    for number, epoch in enumerate(RunDirectory(tmp_path / "run").read_epochs()):
+        reached = [fold[min(number, len(fold) - 1)].validation_loss for fold in folds]
+        assert epoch.validation_loss == pytest.approx(np.mean(reached))
 
 
 def test_the_same_call_says_that_it_is_done_and_others_are_refused(trained, config, source):

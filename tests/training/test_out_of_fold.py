@@ -31,6 +31,7 @@ def found():
         fold=np.arange(10) % 2,
         logits=np.eye(10, dtype=np.float32),
         histories=histories,
+        planned=({"head": 4}, {"head": 2}),
         validation_images=4,
         scores=(0.5, 0.7),
         score=0.6,
@@ -42,6 +43,12 @@ def found():
 def test_folds_of_different_length_are_compared_at_the_same_share_of_the_schedule(found):
     assert found.score_at("head", 0.5) == pytest.approx((0.5, 0.5))
     assert found.score_at("head", 1.0) == pytest.approx((1.0, 0.0))
+
+
+def test_a_fold_that_stopped_early_is_as_far_as_its_plan_says(found):
+    stopped = dataclasses.replace(found, planned=({"head": 8}, {"head": 4}))
+    assert stopped.score_at("head", 0.25) == pytest.approx((0.5, 0.5))
+    assert stopped.score_at("head", 0.5) == stopped.score_at("head", 1.0) == pytest.approx((1.0, 0.0))
 
 
 def test_logits_are_found_by_image_and_halves_do_not_meet(found):

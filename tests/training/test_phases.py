@@ -5,7 +5,7 @@ import pytest
 from tl_keras.builder import build_student, choose_backbone
 from tl_keras.config import DataConfig, ModelConfig, TrainingConfig, TransferConfig, resolve
 from tl_keras.errors import ConfigError
-from tl_keras.training.phases import plan_phases
+from tl_keras.training.phases import epochs_of_phases, plan_phases
 
 
 def phases(**model):
@@ -43,6 +43,24 @@ def test_a_schedule_unfreezes_block_by_block():
     assert (first.name, first.epochs) == ("fine-tuning blocks:1", 4)
     assert (second.name, second.epochs) == ("fine-tuning blocks:3", 2)
     assert head.plan.trained < first.plan.trained < second.plan.trained
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        ({"method": "replicate"}, {"all layers": 6}),
+        ({"method": "feature_extraction"}, {"head": 6}),
+        ({"method": "fine_tune"}, {"head": 2, "fine-tuning": 6}),
+        (
+            {"method": "fine_tune", "unfreeze_schedule": "blocks:1@0,blocks:3@4"},
+            {"head": 2, "fine-tuning blocks:1": 4, "fine-tuning blocks:3": 2},
+        ),
+    ],
+)
+def test_a_config_alone_tells_how_long_each_phase_is(model, expected):
+    training = TrainingConfig(epochs=6, head_epochs=2)
+    config = resolve(TransferConfig(data=DataConfig(source="digits"), model=ModelConfig(**model), training=training))
+    assert epochs_of_phases(config) == expected
 
 
 @pytest.mark.parametrize("schedule", ["blocks:1", "blocks:1@1", "blocks:1@0,blocks:2@0", "blocks:1@0,blocks:2@6", "@"])

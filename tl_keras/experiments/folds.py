@@ -40,6 +40,7 @@ from tl_keras.training.loop import train_and_evaluate
 from tl_keras.training.model_cache import ModelCache
 from tl_keras.training.out_of_fold import OutOfFold
 from tl_keras.training.outcome import effect_of_groups
+from tl_keras.training.phases import epochs_of_phases
 from tl_keras.training.preparation import RunImages, decide, read_images
 from tl_keras.training.published_weights import download_missing
 
@@ -257,7 +258,7 @@ def train_folds(
     config.export, config.training.refit = "none", "off"  # the final run trains on all images
     number, task = int(fold.max()) + 1, task_named(config.task).with_labels(source.labels[labelled])
     logits: np.ndarray = np.zeros((len(labelled), task.outputs(source.class_names)), np.float32)
-    histories, scores, validation_images = [], [], 0
+    histories, planned, scores, validation_images = [], [], [], 0
     for each in range(number):
         say(f"fold {each + 1} of {number}: {int(np.sum(fold == each))} images are held out")
         held_out = labelled[fold == each]
@@ -270,6 +271,7 @@ def train_folds(
         of_fold = task_named(config.task).with_labels(source.labels[trained_on])
         logits[np.searchsorted(labelled, order)] = task.converted(run.read_logits(), of_fold)
         histories.append(tuple(run.read_epochs(at_least=result.kept_epoch)))
+        planned.append(epochs_of_phases(from_json((run.read_config() or {})["config"])))
         scores.append(result.score)
         validation_images += result.images["validation"]
     labels = source.labels[labelled]
@@ -280,6 +282,7 @@ def train_folds(
         fold=fold,
         logits=logits,
         histories=tuple(histories),
+        planned=tuple(planned),
         validation_images=validation_images,
         scores=tuple(scores),
         score=score,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -22,6 +23,7 @@ class OutOfFold:
       fold: int64 (n,), fold of each labelled image, in ascending order of the images.
       logits: float32 (n, outputs), by the model of the fold that holds the image out.
       histories: Epochs of each fold.
+      planned: For each fold the epochs of each phase by its schedule, of which fewer are done where it stopped early.
       validation_images: Number of images by which the folds chose their epochs, all folds together.
       scores: Score of each fold on the images that it holds out.
       score: Score over all labelled images.
@@ -33,6 +35,7 @@ class OutOfFold:
     fold: np.ndarray
     logits: np.ndarray
     histories: tuple[tuple[EpochRecord, ...], ...]
+    planned: tuple[Mapping[str, int], ...]
     validation_images: int
     scores: tuple[float, ...]
     score: float
@@ -57,14 +60,16 @@ class OutOfFold:
     def score_at(self, phase: str, share: float) -> tuple[float, float]:
         """Returns the folds' mean validation score and loss after a share of a phase, which is how far its schedule is.
 
+        A fold that stopped before has those of its last epoch.
+
         Args:
           phase: Name of the phase.
           share: Part of the phase that is over, above 0 and up to 1.
         """
         scores = []
-        for history in self.histories:
+        for history, planned in zip(self.histories, self.planned, strict=True):
             epochs = [epoch for epoch in history if epoch.phase == phase]
-            at = np.arange(1, len(epochs) + 1) / len(epochs)
+            at = np.arange(1, len(epochs) + 1) / planned[phase]
             columns = ([e.validation_score for e in epochs], [e.validation_loss for e in epochs])
             scores.append([float(np.interp(share, at, column)) for column in columns])
         score, loss = np.mean(scores, axis=0)

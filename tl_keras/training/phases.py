@@ -8,6 +8,8 @@ from tl_keras.builder import Student, plan_student
 from tl_keras.config import TransferConfig, parse_schedule, with_epochs
 from tl_keras.freezing import FreezePlan
 
+_HEAD = "head"
+
 
 @dataclasses.dataclass(frozen=True)
 class Phase:
@@ -38,23 +40,35 @@ def plan_phases(config: TransferConfig, student: Student, *, images: int) -> tup
     Raises:
       BackboneError: A stage of the schedule names no layer.
     """
-    training = with_epochs(config, images=images).training
-    if config.model.method == "replicate":
-        return (Phase("all layers", student.plan, training.epochs),)
-    if config.model.method == "feature_extraction":
-        return (Phase("head", student.plan, training.epochs),)
-    head = Phase("head", student.plan.frozen(), training.head_epochs)
-    factor, recalibrate = training.fine_tune_learning_rate_factor, config.model.batch_norm == "recalibrate"
+    config = with_epochs(config, images=images)
+    lengths = epochs_of_phases(config)
+    if config.model.method != "fine_tune":
+        return tuple(Phase(name, student.plan, epochs) for name, epochs in lengths.items())
+    head = Phase(_HEAD, student.plan.frozen(), lengths.pop(_HEAD))
+    factor, recalibrate = config.training.fine_tune_learning_rate_factor, config.model.batch_norm == "recalibrate"
     if not config.model.unfreeze_schedule:
-        return head, Phase("fine-tuning", student.plan, training.epochs, factor, recalibrate)
-    stages = parse_schedule(config.model.unfreeze_schedule, training.epochs)
+        plans = [student.plan]
+    else:
+        cuts = [cut for cut, _ in parse_schedule(config.model.unfreeze_schedule, config.training.epochs)]
+        plans = [plan_student(student.teacher, student.backbone, config.model, unfreeze=cut) for cut in cuts]
     return head, *(
-        Phase(
-            f"fine-tuning {unfreeze}",
-            plan_student(student.teacher, student.backbone, config.model, unfreeze=unfreeze),
-            length,
-            factor,
-            recalibrate,
-        )
-        for unfreeze, length in stages
+        Phase(name, plan, epochs, factor, recalibrate)
+        for (name, epochs), plan in zip(lengths.items(), plans, strict=True)
     )
+
+
+def epochs_of_phases(config: TransferConfig) -> dict[str, int]:
+    """Returns the epochs of each phase of a resolved config, in order, once `with_epochs` has filled them in.
+
+    Raises:
+      ConfigError: The schedule is none.
+    """
+    model, training = config.model, config.training
+    if model.method == "replicate":
+        return {"all layers": training.epochs}
+    if model.method == "feature_extraction":
+        return {_HEAD: training.epochs}
+    if not model.unfreeze_schedule:
+        return {_HEAD: training.head_epochs, "fine-tuning": training.epochs}
+    stages = parse_schedule(model.unfreeze_schedule, training.epochs)
+    return {_HEAD: training.head_epochs, **{f"fine-tuning {cut}": length for cut, length in stages}}
