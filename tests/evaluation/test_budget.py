@@ -1,10 +1,13 @@
 """Tests of tl_keras.evaluation.budget."""
 
+import dataclasses
+
 import pytest
 from golden_results import golden_result
 
 from tl_keras.evaluation.budget import equal_time, score_by, score_interval, still_rising
 from tl_keras.evaluation.metrics import accuracy_interval
+from tl_keras.runs.stopwatch import AFTER_LAST_EPOCH
 
 
 def a_result(*reached, seconds, validation=100):
@@ -33,6 +36,12 @@ def test_what_was_reached_by_then_counts(seconds, accuracy):
 )
 def test_a_run_that_gained_in_its_last_fifth_is_still_rising(reached, rising):
     assert still_rising(a_result(*reached, seconds=10.0)) is rising
+
+
+@pytest.mark.parametrize("part", AFTER_LAST_EPOCH)
+def test_what_comes_after_the_last_epoch_is_no_part_of_the_fifth(part):
+    result = a_result((2.0, 0.5), (9.0, 0.8), seconds=10.0)
+    assert still_rising(dataclasses.replace(result, seconds={**result.seconds, part: 30.0}))
 
 
 def test_the_interval_of_the_score_is_in_the_result_or_that_of_an_accuracy():

@@ -16,7 +16,7 @@ from tl_keras.experiments.measure import evaluate_model
 from tl_keras.reporting.run_report import write_report
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.runs.records import Progress
-from tl_keras.serving.model_file import load_model
+from tl_keras.runs.stopwatch import AFTER_LAST_EPOCH
 from tl_keras.training import refitting
 from tl_keras.training.inputs import open_inputs
 from tl_keras.training.loop import train_and_evaluate
@@ -65,6 +65,8 @@ def test_validation_images_train_in_the_end_and_tell_their_score_before(config, 
     assert result.images["train"] == 40 - held_back
     assert [proof["phase"] for proof in result.freeze_proof[-2:]] == ["head, all images", "fine-tuning, all images"]
     assert result.seconds["all images"] > 0
+    until = sum(spent for part, spent in result.seconds.items() if part not in AFTER_LAST_EPOCH)
+    assert until == pytest.approx(RunDirectory(workdir).read_epochs()[-1].elapsed_seconds, abs=1.5)
     assert len(json.loads((workdir / "splits.json").read_text())["train_sha256"]) == 40
     run = RunDirectory(workdir)
     assert result.validation_score == run.read_epochs()[result.kept_epoch - 1].validation_score

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from tl_keras.evaluation.metrics import accuracy_interval
 from tl_keras.runs.records import RunResult
+from tl_keras.runs.stopwatch import AFTER_LAST_EPOCH
 
 # A run that still improved in this last part of its time should train longer.
 _LAST_PART = 0.2
@@ -35,10 +36,13 @@ def score_by(result: RunResult, seconds: float) -> float | None:
 
 
 def still_rising(result: RunResult) -> bool:
-    """Returns whether the validation score rose by more than one standard error in the last fifth of a run."""
+    """Returns whether the validation score rose by more than one standard error in the last fifth of a run.
+
+    The run ends here with its last epoch: what follows cannot raise the score.
+    """
     if not result.best_scores:  # an earlier version did not measure it
         return False
-    total = sum(seconds for part, seconds in result.seconds.items() if part not in ("evaluating", "exporting"))
+    total = sum(seconds for part, seconds in result.seconds.items() if part not in AFTER_LAST_EPOCH)
     best = result.best_scores[-1][1]
     earlier = score_by(result, (1 - _LAST_PART) * total)
     low, high = score_interval(result)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
+# Parts of a run that begin after the last epoch whose validation score is in its history; `all images` trains without validation.
+AFTER_LAST_EPOCH = ("all images", "evaluating", "packaging", "reporting", "exporting")
+
 
 class Stopwatch:
     """Divides the time since the start of a command into parts, one after the other.
