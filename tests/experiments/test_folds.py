@@ -13,6 +13,7 @@ from tl_keras.errors import ConfigError, DataError, WorkdirError
 from tl_keras.experiments.folds import fold_of_each, folds_for_few, train_with_folds
 from tl_keras.reporting.run_report import write_report
 from tl_keras.runs.directory import RunDirectory
+from tl_keras.serving.model_file import load_model
 from tl_keras.training.loop import train_and_evaluate
 from tl_keras.training.model_cache import ModelCache
 from tl_keras.training.preparation import decide, read_images
@@ -129,6 +130,7 @@ def test_the_report_and_the_export_are_of_the_last_model(config, source, tmp_pat
     )
     result = train_with_folds(config, tmp_path / "run", folds=2, source=labelled)
     assert result.test_score is None and result.split == "validation"
+    assert load_model(tmp_path / "run" / "model.keras").statistics.threshold_of == "training"
     page = write_report(tmp_path / "run", source=labelled).read_text()
     assert "Train and validation are the same images here" in page and "also chose the epoch" not in page
     assert "Trained on all 60 labelled images" in page and "Out of fold, each answered by a model" in page

@@ -14,7 +14,7 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from tl_keras.errors import ConfigError, DependencyError, ExportError, WorkdirError
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.serving.answering_models import KerasPredictor
-from tl_keras.serving.export import export_run, newest_version
+from tl_keras.serving.export import export_run, meaning_of_outlier, newest_version
 from tl_keras.serving.formats import FORMATS, require_converters
 from tl_keras.serving.model_file import load_model
 from tl_keras.serving.parity import ParityRecord
@@ -178,3 +178,29 @@ def test_an_unknown_format_is_one_line():
 
     with pytest.raises(ConfigError, match="Did you mean onnx"):
         export_formats("onxx")
+
+
+@pytest.mark.parametrize(
+    ("threshold_of", "noun", "expected"),
+    [
+        (
+            "validation",
+            "image",
+            "distance from the training images; above 1: farther than 95% of the validation images",
+        ),
+        ("test", "text", "distance from the training texts; above 1: farther than 95% of the test texts"),
+        (
+            "training",
+            "image",
+            "distance from one half of the training images; above 1: farther than 95% of the other half",
+        ),
+        ("unknown", "image", "distance from the training images; above 1: farther than 95% of other images"),
+    ],
+)
+def test_a_client_is_told_which_images_the_outlier_score_was_fitted_to(threshold_of, noun, expected):
+    assert meaning_of_outlier(threshold_of, noun) == expected
+
+
+def test_the_facts_say_what_the_outlier_score_means(run):
+    facts = json.loads((run.path / "saved_model" / "1" / "assets.extra" / "tl_keras.json").read_text())
+    assert facts["outlier"].endswith("95% of the validation images")

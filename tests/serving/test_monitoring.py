@@ -67,6 +67,13 @@ def test_a_server_hears_of_every_thousand_answers(outlier, says):
     assert f"; {says}" in heard[-1]
 
 
+def test_a_server_of_texts_hears_of_texts():
+    watch = Watch(("a", "b"), np.array([50, 50]), "text")
+    line = [watch.add(["a"], 1.5) for _ in range(1000)][-1]
+    assert line.startswith("the last 1000 texts: ") and "label some of these texts" in line
+    assert "image" not in line and "so few texts" in Check("label_change", 0.3, 0.15, 0.2).describe("text")
+
+
 @pytest.mark.parametrize(
     ("noise", "status", "says"), [pytest.param(False, 0, "undecided", marks=pytest.mark.slow), (True, 3, "retrain")]
 )

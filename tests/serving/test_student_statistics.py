@@ -36,6 +36,7 @@ def test_a_profile_comes_back_and_says_on_which_images_it_was_measured():
         task=SINGLE_LABEL,
     )
     read = StudentStatistics.from_bytes(profile.to_bytes())
+    assert read.threshold_of == "validation"
     assert read.calibration == profile.calibration
     assert read.to_json()["measured_on"] == "12 validation images, each by a temperature fitted without it"
     np.testing.assert_array_equal(read.outliers.components, profile.outliers.components)
@@ -55,4 +56,5 @@ def test_a_profile_of_an_older_version_is_read_and_its_error_called_what_it_was(
     )
     profile = StudentStatistics.from_bytes(file.getvalue())
     assert profile.temperature == 1.5
+    assert profile.threshold_of == "unknown"
     assert profile.to_json()["measured_on"] == "12 validation images, those that the temperature was fitted to"

@@ -17,6 +17,7 @@ from tl_keras.reporting.run_report import write_report
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.runs.records import Progress
 from tl_keras.runs.stopwatch import AFTER_LAST_EPOCH
+from tl_keras.serving.model_file import load_model
 from tl_keras.training import refitting
 from tl_keras.training.inputs import open_inputs
 from tl_keras.training.loop import train_and_evaluate
@@ -70,6 +71,7 @@ def test_validation_images_train_in_the_end_and_tell_their_score_before(config, 
     assert len(json.loads((workdir / "splits.json").read_text())["train_sha256"]) == 40
     run = RunDirectory(workdir)
     assert result.validation_score == run.read_epochs()[result.kept_epoch - 1].validation_score
+    assert load_model(run.model).statistics.threshold_of == "test"
     measured = evaluate_model(workdir, config.data.source)
     assert measured["accuracy"] == pytest.approx(result.test_score)
     again = train_and_evaluate(config, workdir)

@@ -252,7 +252,9 @@ def _write_facts(run: RunDirectory, trained: TrainedModel, folder: pathlib.Path,
         **_views_of(trained),
         **(_limits_of_files(run) if files and trained.preprocess.image_size else {}),
         **trained.statistics.to_json(),
-        "outlier": "distance from the training images; above 1: farther than 95% of the validation images",
+        "outlier": meaning_of_outlier(
+            trained.statistics.threshold_of, "image" if trained.preprocess.image_size else "text"
+        ),
         "validation_answers": trained.statistics.predicted_counts.tolist(),
         "versions": {
             "tl_keras": importlib.metadata.version("tl_keras"),
@@ -266,6 +268,19 @@ def _write_facts(run: RunDirectory, trained: TrainedModel, folder: pathlib.Path,
     (folder / "labels.txt").write_text(
         "".join(f"{printable(name)}\n" for name in trained.class_names), encoding="utf-8"
     )
+
+
+def meaning_of_outlier(threshold_of: str, noun: str) -> str:
+    """Returns what the output `outlier` measures, by the images that its threshold was fitted to.
+
+    Args:
+      threshold_of: See `StudentStatistics`.
+      noun: Word for what is answered, `image` or `text`.
+    """
+    if threshold_of == "training":
+        return f"distance from one half of the training {noun}s; above 1: farther than 95% of the other half"
+    others = "other" if threshold_of == "unknown" else f"the {threshold_of}"
+    return f"distance from the training {noun}s; above 1: farther than 95% of {others} {noun}s"
 
 
 def _limits_of_files(run: RunDirectory) -> dict[str, Any]:

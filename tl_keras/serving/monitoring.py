@@ -30,7 +30,7 @@ from tl_keras.serving.refusals import refusals
 from tl_keras.serving.student_statistics import StudentStatistics, with_features
 
 _SIGNIFICANCE = 0.01
-_EXPECTED_OUTLIERS = 0.05  # the threshold keeps 95% of validation
+_EXPECTED_OUTLIERS = 0.05  # the threshold keeps 95% of the images that it was fitted to
 _LARGE_OUTLIER_RATE = 0.10
 # Largest distance between two distribution functions, and total variation between two label shares: 0 to 1.
 _LARGE_DRIFT = 0.2
@@ -66,19 +66,19 @@ class Check:
         """Returns whether the change is large and not due to chance."""
         return self.state == "changed"
 
-    def describe(self) -> str:
-        """Returns value, limit and state, with the deciding rule, in one line."""
+    def describe(self, noun: str = "image") -> str:
+        """Returns value, limit and state, with the deciding rule, in one line; `noun` is the word for what was compared."""
         rule = {
             "same": "within the limit",
             "changed": f"beyond the limit, and no chance: p is below {_SIGNIFICANCE}",
-            "undecided": "beyond the limit, but chance does as much with so few images, new or of validation: "
+            "undecided": f"beyond the limit, but chance does as much with so few {noun}s, new or known: "
             f"p is not below {_SIGNIFICANCE}",
         }[self.state]
         return f"{self.name} {self.value:.3f} (limit {self.limit:.2f}, p {self.p_value:.2g}) {self.state}: {rule}"
 
 
 def check_outliers(scores: np.ndarray) -> Check:
-    """Compares the part of outliers with the 5% on validation.
+    """Compares the part of outliers with the 5% of the images that the threshold was fitted to.
 
     Args:
       scores: float32 (n,), from `OutlierModel.score`, n at least 1.
@@ -134,8 +134,8 @@ def verdict(checks: list[Check], noun: str = "image") -> str:
         return f"look: the {noun}s resemble the training {noun}s, but the classes come in other shares"
     if undecided := [check.name for check in checks if check.state == "undecided"]:
         return (
-            f"undecided: {' and '.join(undecided)} beyond the limit, but these or the validation {noun}s are too few to "
-            "rule out chance"
+            f"undecided: {' and '.join(undecided)} beyond the limit, but these or the known {noun}s are too few to rule out "
+            "chance"
         )
     return f"keep: these {noun}s are like those that the model was trained on"
 
@@ -146,10 +146,11 @@ class Watch:
     Args:
       class_names: Names of the answers, in the order of `known`.
       known: int64 (classes,), `StudentStatistics.predicted_counts`.
+      noun: Word for what is answered, `image` or `text`.
     """
 
-    def __init__(self, class_names: Sequence[str], known: np.ndarray):
-        self._class_names, self._known = tuple(class_names), known
+    def __init__(self, class_names: Sequence[str], known: np.ndarray, noun: str = "image"):
+        self._class_names, self._known, self._noun = tuple(class_names), known, noun
         self._labels: list[str] = []
         self._outliers: list[float] = []
 
@@ -166,7 +167,7 @@ class Watch:
         figures = ", ".join(
             f"{check.name} {check.value:.3f} (limit {check.limit:.2f}) {check.state}" for check in checks
         )
-        return f"the last {_WATCHED_ANSWERS} images: {figures}; {verdict(checks)}"
+        return f"the last {_WATCHED_ANSWERS} {self._noun}s: {figures}; {verdict(checks, self._noun)}"
 
 
 @with_own_keras_settings
@@ -210,7 +211,7 @@ def compare_images(
         "undecodable": len(left_out),
         "left_out": list(sentences_of_left_out(*zip(*left_out, strict=True), noun=noun)) if left_out else [],
         "checks": [
-            {**dataclasses.asdict(check), "state": check.state, "changed": check.changed, "line": check.describe()}
+            {**dataclasses.asdict(check), "state": check.state, "changed": check.changed, "line": check.describe(noun)}
             for check in checks
         ],
         "labels": [{"label": name, "share": share, "share_in_validation": before} for name, share, before in shares],

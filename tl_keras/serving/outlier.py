@@ -32,7 +32,7 @@ class OutlierModel:
       components: float32 (d, r), orthonormal columns, in order of decreasing variance.
       variances: float32 (r,), variances along the components.
       residual_variance: Variance along every other direction.
-      threshold: Distance that contains 95% of the validation images.
+      threshold: Distance that contains 95% of the images that it was fitted to, of validation as a rule.
     """
 
     mean: np.ndarray
@@ -48,7 +48,7 @@ class OutlierModel:
           features: float32 (n, d), pooled and not scaled.
 
         Returns:
-          float32 (n,), 0 or more; above 1 means farther than 95% of the validation images.
+          float32 (n,), 0 or more; above 1 means farther than 95% of the images that the threshold was fitted to.
         """
         along, squared_rest = self._split(features)
         squared = tf.reduce_sum(along**2 / self.variances, axis=-1) + squared_rest / self.residual_variance

@@ -68,8 +68,9 @@ class ServedModel:
             self.task = task_of(facts)
             self.identity = {"view": facts["preprocess"], "weights": facts.get("weights_sha256", "")}
             answers = self.task.answer_names(facts["class_names"])
-            self.watch = Watch(answers, np.array(facts["validation_answers"], np.int64))
             (self.takes,) = self._loaded.signatures["serving_default"].structured_input_signature[1]
+            noun = "text" if self.takes == "text" else "image"
+            self.watch = Watch(answers, np.array(facts["validation_answers"], np.int64), noun)
         except (OSError, ValueError, KeyError, IndexError, TypeError, RuntimeError, tf.errors.OpError) as error:
             found = f"{version} ({type(error).__name__}: {first_line(error)})"
             raise BackboneError(f"model: expected a SavedModel written by tl_keras. Received: {found}.") from error

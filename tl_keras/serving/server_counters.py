@@ -17,7 +17,7 @@ class ServerCounters:
     Attributes:
       requests: Predict requests, by HTTP status.
       labels: Images answered, by label.
-      outliers: Images unlike 95% of the validation images.
+      outliers: Answers whose `outlier` is above 1.
       seconds: Times to answer a request.
       batches: Numbers of images answered at a time.
     """
@@ -27,7 +27,7 @@ class ServerCounters:
         counter = functools.partial(prometheus_client.Counter, registry=self._registry)
         self.requests = counter("tl_keras_requests_total", "Predict requests, by HTTP status.", ["status"])
         self.labels = counter("tl_keras_answers_total", "Images answered, by label.", ["label"])
-        self.outliers = counter("tl_keras_outliers_total", "Images unlike 95% of the validation images.")
+        self.outliers = counter("tl_keras_outliers_total", "Answers whose outlier is above 1.")
         self.seconds = prometheus_client.Histogram(
             "tl_keras_request_seconds", "From a request's first byte to its answer.", registry=self._registry
         )

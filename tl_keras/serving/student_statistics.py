@@ -41,12 +41,16 @@ class StudentStatistics:
       reference: float32 (m, r), at most 1,000 images that training has not seen, validation's as a rule, along the components of
         `outliers`.
       predicted_counts: int64 (answers,), number of validation images for each of `Task.answer_names`.
+      threshold_of: Images that the threshold of `outliers` and `reference` are of: `validation`; `test`, where the student has
+        trained on the validation images; `training`, without test images: one half, with `outliers` fitted to the other; or
+        `unknown`, in files of earlier versions.
     """
 
     calibration: Calibration
     outliers: OutlierModel
     reference: np.ndarray
     predicted_counts: np.ndarray
+    threshold_of: str = "validation"
 
     @property
     def temperature(self) -> float:
@@ -66,7 +70,8 @@ class StudentStatistics:
             for name, value in vars(getattr(self, part)).items()
             if value is not None
         }
-        np.savez(file, reference=self.reference, predicted_counts=self.predicted_counts, **parts)
+        own = {name: getattr(self, name) for name in ("reference", "predicted_counts", "threshold_of")}
+        np.savez(file, **own, **parts)
         return file.getvalue()
 
     @classmethod
@@ -82,6 +87,7 @@ class StudentStatistics:
             outliers=OutlierModel(**outliers),
             reference=arrays["reference"],
             predicted_counts=arrays["predicted_counts"],
+            threshold_of=str(arrays.get("threshold_of", "unknown")),
         )
 
 
@@ -105,6 +111,7 @@ def fit_student_statistics(
     validation_labels: np.ndarray,
     classes: int,
     task: Task,
+    threshold_of: str = "validation",
 ) -> StudentStatistics:
     """Fits the statistics to a student's features and logits.
 
@@ -115,6 +122,7 @@ def fit_student_statistics(
       validation_labels: Labels of the validation images, as the source has them.
       classes: Number of classes.
       task: Task of the student, with what it decides by these predictions.
+      threshold_of: Images whose features are `validation_features`, as in `StudentStatistics`.
     """
     outliers = fit_outlier_model(train_features, validation_features)
     return StudentStatistics(
@@ -122,6 +130,7 @@ def fit_student_statistics(
         outliers=outliers,
         reference=outliers.project(evenly(validation_features, _MAX_REFERENCE_IMAGES)).numpy(),
         predicted_counts=task.count_answers(validation_logits, classes),
+        threshold_of=threshold_of,
     )
 
 
@@ -143,8 +152,8 @@ def measure_student(
       task: Task of the student.
       unseen_logits: Function from validation images to the logits that calibrate, by models that have not seen the images, where
         the student has; None for the student's own.
-      unseen_images: Images whose features stand for those of new ones, where the student has seen the validation images; None
-        for these.
+      unseen_images: Test images, whose features stand for those of new ones, where the student has seen the validation images;
+        None for these.
 
     Returns:
       The statistics; the task with what it decides by the validation images; the validation images that were used, int64 (m,),
@@ -155,7 +164,9 @@ def measure_student(
     validation = evenly(evaluation_order(source, splits.validation), _MAX_VALIDATION_IMAGES)
     validation_features, validation_logits = predict(validation)
     unseen = unseen_logits(validation) if unseen_logits else validation_logits
+    threshold_of = "training" if unseen_logits else "validation"
     if unseen_images is not None:
+        threshold_of = "test"
         validation_features, _ = predict(evenly(evaluation_order(source, unseen_images), _MAX_VALIDATION_IMAGES))
     task = task.with_predictions(unseen, source.labels[validation])
     statistics = fit_student_statistics(
@@ -165,6 +176,7 @@ def measure_student(
         validation_labels=source.labels[validation],
         classes=len(source.class_names),
         task=task,
+        threshold_of=threshold_of,
     )
     return statistics, task, validation, validation_logits
 
