@@ -233,7 +233,7 @@ def measured(
 
 
 def measure(options: Options) -> list[Row]:
-    """Returns the ratios of images a second, server to SavedModel, and of p99 to p50 at half load: small pictures, then photos."""
+    """Returns the ratios of images per second, of the server to the SavedModel, and of p99 to p50 at half load."""
     flowers, cifar = TEST_DATA / "flowers5", write_pictures(options.folder / "pictures")
     runs = {"small": (cifar, ["--weights=embedded"]), "photos": (flowers, ["--backbone=MobileNetV2"])}
     rows = []
