@@ -13,6 +13,13 @@ def test_a_line_has_the_file_and_its_labels_or_what_is_wrong():
     ]
 
 
+def test_of_grades_the_median_is_the_answer():
+    ranked = [{"label": "sharp", "score": 0.48}, {"label": "soft", "score": 0.29}, {"label": "blurred", "score": 0.23}]
+    row = {"file": "a.jpg", "label": "soft", "score": 0.29, "grade": 1, "top_k": ranked[:1]}
+    assert as_text([row]) == "a.jpg  soft 0.2900"
+    assert as_text([{**row, "top_k": ranked}]).startswith("a.jpg  soft 0.2900  sharp 0.4800")
+
+
 def test_what_is_not_answered_is_counted_by_reason():
     assert errors_by_reason([CAT, BROKEN]) == "1 of 2 files not answered; damaged: 1, the first is long_name.jpg"
     assert errors_by_reason([CAT]) == ""

@@ -151,7 +151,9 @@ def _answers(row: dict[str, Any]) -> str:
             for each in row["values"]
         )
     ranked = row["labels"] if "labels" in row else row["top_k"]
-    if "refused" in row:  # a decision, which the most probable labels follow where several are asked for
+    if (
+        "refused" in row or "grade" in row
+    ):  # a decision or a median, which the most probable labels follow if they are asked for
         answer = {"label": row["label"] or "refused", "score": row["score"]}
         ranked = [answer, *(ranked if len(ranked) > 1 else [])]
     return "  ".join(f"{printable(each['label'])} {each['score']:.4f}" for each in ranked) or "none"

@@ -24,6 +24,11 @@ def test_a_spreadsheet_may_write_semicolons_and_decimal_commas(tmp_path):
         (",cat,dog\ncat,0,1\n", "expected rows named cat, dog"),
         (",cat,dog\ncat,0,much\ndog,1,0\n", "much for cat taken for dog"),
         (",cat,dog\ncat,0,1\ndog,1\n", "nothing for dog taken for dog"),
+        (
+            ",cat,dog\ncat,30,20\ndog,1,0\n",
+            "expected the right answer to cost least.*30 for cat answered rightly and less for dog",
+        ),
+        (",cat,dog\ncat,0,0\ndog,0,0\n", "equal costs in each row"),
         (None, "cannot be read"),
     ],
 )

@@ -86,6 +86,11 @@ def test_a_value_of_the_type_and_in_the_range_is_taken(path, value):
             "rate: expected 0 (by the size) or a number above 0 and at most 1. Received: 2.0. Use 0.0, the default.",
         ),
         (
+            "part.rate",
+            90.0,
+            "rate: expected 0 (by the size) or a number above 0 and at most 1. Received: 90.0. For 90% write 0.9.",
+        ),
+        (
             "part.steps",
             "many",
             "number_of_steps: expected a whole number from 1 up. Received: 'many', which is text. Use 3, the default.",

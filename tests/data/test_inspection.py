@@ -108,6 +108,14 @@ def test_content_under_two_labels_is_found(folder):
     )
 
 
+def test_copies_of_one_label_are_counted(folder):
+    for number in range(3):
+        shutil.copy(folder / "cat/05.png", folder / f"cat/again{number}.png")
+    assert inspect(folder).findings == (
+        "3 images are copies of others, which stay together and count as one in intervals, such as cat/05.png = cat/again0.png",
+    )
+
+
 def test_one_class_is_refused(folder):
     shutil.rmtree(folder / "dog")
     with pytest.raises(DataError, match=r"at least two classes\. Received only cat"):

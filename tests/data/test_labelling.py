@@ -58,6 +58,13 @@ def test_findings_name_labels_that_teach_nothing():
     assert "not known, and take no part in training and measures: 1 of 60" in found
 
 
+def test_an_image_whose_labels_are_not_all_known_is_not_said_to_have_none():
+    labels = np.array([[1, 0, 1]] * 8 + [[0, 1, 0]] * 8 + [[0, 0, 0]] * 2 + [[0, -1, 0]])
+    found = " ".join(labelling_of(labels).findings(NAMES, labels))
+    assert "images with none of the labels: 2 of 19" in found
+    assert "images of which no label is known to be there, and some are not known: 1 of 19" in found
+
+
 def test_findings_name_labels_that_imply_each_other():
     labels = np.array([[1, 1, 0]] * 6 + [[0, 1, 1]] * 3 + [[0, 0, 1]] * 3)
     assert "labels that imply each other: ant implies bee" in list(labelling_of(labels).findings(NAMES, labels))

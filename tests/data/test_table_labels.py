@@ -104,6 +104,12 @@ REFUSED = {
         "line 3: expected 1, 0, or .*Received: 2",
     ),
     "no number": ("image,age\na,31\nb,", ["age"], "numbers", "line 3: expected a number.*Received: an empty cell"),
+    "units": (
+        "image,age\na,31 y\nb,40 y\nc,",
+        ["age"],
+        "numbers",
+        "line 2: .*without its unit.*31 y, and no number in 2 other rows",
+    ),
     "infinite": ("image,age\na,31\nb,inf", ["age"], "numbers", "line 3: expected a number.*Received: inf"),
     "no column of numbers": ("image,age,name\na,31,x", [], "numbers", "these are numbers: age.*--columns=label=age"),
 }
@@ -118,3 +124,8 @@ def test_other_cells_are_refused_with_their_line(text, columns, kind, message):
 @pytest.mark.parametrize(("columns", "names"), [(["x", "y"], ["x", "y"]), (["x+y"], ["x+y"])])
 def test_a_plus_joins_columns_unless_it_is_in_a_name(columns, names):
     assert label_columns({"label": "x+y"}, columns) == names
+
+
+def test_a_column_that_is_named_twice_is_refused():
+    with pytest.raises(DataError, match=r"each column of labels once.*label=x\+y\+x\. Leave x out"):
+        label_columns({"label": "x+y+x"}, ["x", "y"])

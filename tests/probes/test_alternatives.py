@@ -33,6 +33,12 @@ def test_only_a_clearly_better_alternative_takes_the_place_of_the_prior(right, s
     assert ("clearly better" in said) == (expected != "squash")
 
 
+def test_what_rounds_to_nothing_is_no_gain():
+    views = [_view("usual", right=90, of=10_000), _view("other", right=91, of=10_000)]
+    assert choose(views, clearly=0).name == "usual"
+    assert describe(views, views[0], measured="a probe").endswith("no gain, so usual stays")
+
+
 def test_an_alternative_that_was_dropped_is_said_and_not_chosen():
     prior, dropped, rival = _view("usual", right=80), _view("dropped", right=50, of=50), _view("rival", right=82)
     assert choose((prior, dropped, rival)) is rival

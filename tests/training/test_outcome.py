@@ -29,10 +29,12 @@ def an_epoch(number, validation_accuracy, *, elapsed):
 
 
 @pytest.fixture
-def result(small_teacher):
-    """Returns a function that gives the outcome of a run that was prepared but not trained."""
+def result(small_teacher, request):
+    """Returns a function that gives the outcome of a run that was prepared but not trained, on pairs that share a group."""
     images = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 3), np.uint8)
     source = ArraySource(images, np.arange(40) % 2, groups=np.arange(40) // 2)
+    if getattr(request, "param", "") == "copies":
+        source = ArraySource(np.repeat(images[:20], 2, axis=0), np.arange(40) // 2 % 2)
     config = TransferConfig(export="none", price_per_hour=3600.0)
     config.model.backbone, config.model.method = str(small_teacher), "feature_extraction"
     prepared = prepare(decide(config, source=source), ModelCache(), source=source)
@@ -64,6 +66,7 @@ def test_the_scores_are_those_of_the_kept_epoch_and_of_the_test_images(result):
     assert (result(measure_test=False).test_accuracy, result(measure_test=False).split) == (None, "validation")
 
 
+@pytest.mark.parametrize("result", ["groups", "copies"], indirect=True)
 def test_images_of_a_group_count_as_what_they_are_in_the_interval(result):
     measured = result()
     low, _ = accuracy_interval(1.0, measured.images["test"])

@@ -74,6 +74,8 @@ def test_validation_images_train_in_the_end_and_tell_their_score_before(config, 
     assert load_model(run.model).statistics.threshold_of == "test"
     measured = evaluate_model(workdir, config.data.source)
     assert measured["accuracy"] == pytest.approx(result.test_score)
+    (note,) = evaluate_model(workdir, config.data.source, split="train")["notes"]
+    assert "trained on 40 of 40 images" in note and "leave out those under train and validation" in note
     again = train_and_evaluate(config, workdir)
     assert again.resumed and again.refit == result.refit
 

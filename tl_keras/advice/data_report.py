@@ -251,13 +251,15 @@ def _copies(source: Source, copies: np.ndarray) -> Iterator[Problem]:
             cases["across"].append(ids)
         elif not disagree:
             cases["within"].append(ids)
+    of_classes = source.labelling.kind == "class" and source.noun == "image"
+    several = ", or several are right: --task=multi_label" if of_classes else ""
     meanings = {
         "across": ("copies across splits", "exact or nearly the same in two splits: the measured accuracy is too high"),
         "labels": (
             "copies with two labels",
-            "exact or nearly the same under two labels: one of them is wrong, or several are right: --task=multi_label",
+            f"exact or nearly the same under two labels: one of them is wrong{several}",
         ),
-        "within": ("copies", "exact or nearly the same: they count twice"),
+        "within": ("copies", "exact or nearly the same: each counts as one more"),
     }
     for name, (kind, meaning) in meanings.items():
         yield Problem(kind, meaning, tuple(cases[name]), ("",) * len(cases[name]))

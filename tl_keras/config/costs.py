@@ -26,7 +26,8 @@ def read_costs(path: str | os.PathLike[str], class_names: Sequence[str]) -> tupl
         text = pathlib.Path(path).expanduser().read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"costs: expected a CSV file. Received: {path}, which cannot be read ({type(error).__name__})."
+            f"costs: expected a CSV file. Received: {path}, which cannot be read ({type(error).__name__}). "
+            "Check the path, and save the table as CSV in UTF-8."
         ) from error
     lines = text.splitlines()
     semicolons = ";" in "".join(lines[:1]) and "," not in lines[0]  # as spreadsheets write where commas are decimal
@@ -40,7 +41,19 @@ def read_costs(path: str | os.PathLike[str], class_names: Sequence[str]) -> tupl
                 f"{', '.join(names) or 'none'}. Write a row for each right class and a column for each answer."
             )
     by_name = {row[0]: dict(zip(answers, row[1:], strict=False)) for row in rows[1:]}
-    return tuple(tuple(_cost(path, right, by_name[right], answer) for answer in class_names) for right in class_names)
+    costs = tuple(tuple(_cost(path, right, by_name[right], answer) for answer in class_names) for right in class_names)
+    for number, (right, row) in enumerate(zip(class_names, costs, strict=True)):
+        if cheaper := [class_names[at] for at, cost in enumerate(row) if cost < row[number]]:
+            raise ConfigError(
+                f"costs: expected the right answer to cost least. Received in {path}: {row[number]:g} for {right} answered rightly "
+                f"and less for {cheaper[0]}. Rows are the right classes, columns the answers."
+            )
+    if all(len(set(row)) == 1 for row in costs):
+        raise ConfigError(
+            f"costs: expected some confusions to cost more than right answers. Received in {path}: equal costs in each row. Write "
+            "what a wrong answer costs, or leave costs out."
+        )
+    return costs
 
 
 def _cost(path: str | os.PathLike[str], right: str, row: dict[str, str], answer: str) -> float:

@@ -182,6 +182,9 @@ class Option:
     def _remedy(self, value: Any) -> str:
         if offered := nearest(str(value), self.choices).strip():
             return offered
+        within = self.description.within
+        if self.type is float and within and within.high == 1 and self._is_of_type(value) and 5 <= value < 100:
+            return f"For {value:g}% write {value / 100:g}."
         if self.default == "":
             return f"Leave it out: {self.description.zero}." if self.description.zero else "Leave it out."
         return f"Use {self.default}, the default."

@@ -15,7 +15,7 @@ from tl_keras.data.options import SourceOptions
 from tl_keras.data.split_names import parse_split, splits_of_names
 from tl_keras.data.table import Table
 from tl_keras.data.table_labels import label_columns, read_labels
-from tl_keras.errors import DataError
+from tl_keras.errors import DataError, nearest
 
 # Usual names of a table's columns, without case and separators; the first one found is used.
 NAMES = {
@@ -86,7 +86,8 @@ def list_table(table: Table, options: SourceOptions) -> TableListing:
         others = f" and {len(incomplete) - 1} more such rows" if len(incomplete) > 1 else ""
         raise DataError(
             f"{table.name} line {table.lines[incomplete[0]]}: expected a path and a label. Received: "
-            f"{','.join(table.rows[incomplete[0]])}{others}. Complete or remove the row{'s' if others else ''}."
+            f"{','.join(table.rows[incomplete[0]])}{others}. Complete or remove the row{'s' if others else ''}; where an image "
+            "may have several labels or none, use --task=multi_label."
         )
     splits, more = read_splits(table, chosen, options)
     paths, renamed = find_images(table, ids, options.images_in)
@@ -214,7 +215,8 @@ def _require_column(table: Table, what: str, name: str) -> str:
     if len(matches) != 1:
         received = f"{len(matches)} columns of that name" if matches else f"the columns {', '.join(table.columns)}"
         raise DataError(
-            f"{table.name}: expected the column {name}, as --columns={what}={name} says. Received {received}."
+            f"{table.name}: expected the column {name}, as --columns={what}={name} says. Received {received}. "
+            f"{nearest(name, table.columns) or 'Name one of them.'}".rstrip()
         )
     return matches[0]
 

@@ -349,9 +349,10 @@ def _missing_label_findings(source: Source) -> Iterable[str]:
 
 
 def _shared_content_findings(source: Source, hashes: np.ndarray) -> Iterable[str]:
-    """Yields a sentence if equal images are in two declared splits, and one if they have two labels."""
+    """Yields a sentence if equal images are in two declared splits, if they have two labels, and on all other copies."""
     _, content, counts = np.unique(hashes, return_inverse=True, return_counts=True)
     copies: dict[int, list[int]] = {}
+    told: set[int] = set()
     for index in np.flatnonzero((counts[content] > 1) & (hashes != "")).tolist():
         copies.setdefault(int(content[index]), []).append(index)
     for column, meaning in (
@@ -361,13 +362,17 @@ def _shared_content_findings(source: Source, hashes: np.ndarray) -> Iterable[str
             f"under two labels{_SEVERAL if source.labelling.kind == 'class' and source.noun == 'image' else ''}",
         ),
     ):
-        found = [
-            " = ".join(source.ids[index] for index in indices)
-            for indices in copies.values()
-            if len(np.unique(column[indices], axis=0)) > 1
-        ]
-        if found:
-            yield f"same content {meaning}, {number_of(len(found), 'time')}: {shown(found)}"
+        differ = [content for content, indices in copies.items() if len(np.unique(column[indices], axis=0)) > 1]
+        if differ:
+            names = [" = ".join(source.ids[index] for index in copies[content]) for content in differ]
+            yield f"same content {meaning}, {number_of(len(differ), 'time')}: {shown(names)}"
+        told.update(differ)
+    others = [indices for content, indices in copies.items() if content not in told]
+    if others and source.labels.size:
+        more = sum(map(len, others)) - len(others)
+        copied = "is a copy of another" if more == 1 else "are copies of others"
+        example = " = ".join(source.ids[index] for index in others[0][:2])
+        yield f"{number_of(more, source.noun)} {copied}, which stay together and count as one in intervals, such as {example}"
 
 
 def _data_hash(source: Source, hashes: np.ndarray) -> str:

@@ -217,8 +217,10 @@ class SeveralLabels(Labelling):
         ):
             if of_label.any():
                 yield f"labels {what}: {shown([class_names[label] for label in np.flatnonzero(of_label).tolist()])}"
-        if none := int(((labels != 1).all(axis=1)).sum()):
+        if none := int((labels == 0).all(axis=1).sum()):
             yield f"images with none of the labels: {none} of {len(labels)}"
+        if open_ := int(((labels != 1).all(axis=1) & (labels == UNKNOWN).any(axis=1)).sum()):
+            yield f"images of which no label is known to be there, and some are not known: {open_} of {len(labels)}"
         if (unknown := labels.size - int(known.sum())) > 0:
             yield f"labels that are not known, and take no part in training and measures: {unknown:,} of {labels.size:,}"
         if implied := _implications(class_names, labels):

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from tl_keras.config.choices import LabelKind
+from tl_keras.console import number_of
 from tl_keras.data.table import Table
 from tl_keras.errors import DataError
 
@@ -73,7 +74,14 @@ def read_labels(table: Table, columns: Sequence[str], kind: LabelKind, *, others
 def label_columns(given: Mapping[str, str], columns: Sequence[str]) -> list[str]:
     """Returns the names in `--columns=label=ONE+ANOTHER`; one that contains a plus is taken as it is if there is such a column."""
     named = given.get("label", "")
-    return [named] if named in columns else [name.strip() for name in named.split("+") if name.strip()]
+    if named in columns:
+        return [named]
+    names = [name.strip() for name in named.split("+") if name.strip()]
+    if repeated := [name for name in names if names.count(name) > 1]:
+        raise DataError(
+            f"columns: expected each column of labels once. Received: label={named}. Leave {repeated[0]} out where it is repeated."
+        )
+    return names
 
 
 def _listed(table: Table, column: str) -> TableLabels:
@@ -182,15 +190,14 @@ def _numbers(table: Table, columns: Sequence[str], others: Iterable[str]) -> Tab
     read = []
     for name in columns:
         _require_decimal_commas(table, name)
-        values = []
-        for line, cell in zip(table.lines, table.column(name), strict=True):
-            value = _number(cell)
-            if value is None:
-                raise DataError(
-                    f"{table.name} line {line}: expected a number in the column {name}. Received: {cell or 'an empty cell'}. "
-                    "Correct or remove the row."
-                )
-            values.append(value)
+        values = [_number(cell) for cell in table.column(name)]
+        if none := [position for position, value in enumerate(values) if value is None]:
+            line, cell = table.lines[none[0]], table.column(name)[none[0]] or "an empty cell"
+            others = f", and no number in {number_of(len(none) - 1, 'other row')}" if none[1:] else ""
+            raise DataError(
+                f"{table.name} line {line}: expected a number in the column {name}, without its unit. Received: {cell}{others}. "
+                f"Correct or remove the row{'s' if others else ''}."
+            )
         read.append(values)
     note = f"numbers from the column{'s' * (len(columns) > 1)} {', '.join(columns)}"
     return TableLabels(tuple(columns), [list(row) for row in zip(*read, strict=True)], tuple(columns), (note,))

@@ -105,7 +105,7 @@ def evaluate_model(
     trained_on = _trained_on(model, source, inspection, indices)
     seen = (
         f"the run was trained on {trained_on} of {number_of(len(indices), 'image')}: on others its {score} is likely to be lower; "
-        "leave out those under train in its splits.json"
+        f"leave out those under {_trained_splits(model)} in its splits.json"
     )
     return {
         **metrics,
@@ -134,15 +134,28 @@ def _trained_on(
 
     Images are recognised by content, or by name in runs of older versions.
     """
-    path = pathlib.Path(model).expanduser().absolute()
-    run = next((folder for folder in (path, *path.parents[:3]) if (folder / "splits.json").is_file()), None)
-    splits = None if run is None else RunDirectory(run).read_splits()
-    if splits is None:
+    run = _run_of(model)
+    splits = run and run.read_splits()
+    if not splits:
         return None
     if "train_sha256" in splits:
         known = set(splits["train_sha256"])
         return sum(content in known for content in hash_starts(inspection, indices))
     return len({source.ids[index] for index in indices.tolist()} & set(splits["train"]))
+
+
+def _run_of(model: str | os.PathLike[str]) -> RunDirectory | None:
+    """Returns the run directory that a model is in, if it is in one."""
+    path = pathlib.Path(model).expanduser().absolute()
+    run = next((folder for folder in (path, *path.parents[:3]) if (folder / "splits.json").is_file()), None)
+    return RunDirectory(run) if run else None
+
+
+def _trained_splits(model: str | os.PathLike[str]) -> str:
+    """Returns the entries of a run's `splits.json` that it was trained on, in words."""
+    run = _run_of(model)
+    result = run and run.read_result()
+    return "train and validation" if result and result.refit else "train"
 
 
 @with_own_keras_settings

@@ -12,6 +12,9 @@ from tl_keras.probes.task_probe import Judged
 # Standard errors of the paired difference by which another alternative has to be better; docs/recipe.md compares 0, 1, 1.5 and 2.
 _CLEARLY = 1.0
 
+# Smallest difference that counts at all: scores are said to three digits.
+_VISIBLE = 5e-4
+
 
 @dataclasses.dataclass(frozen=True)
 class Alternative:
@@ -36,7 +39,7 @@ def choose(alternatives: Sequence[Alternative], *, clearly: float = _CLEARLY) ->
     """
     best = max(_of_all_images(alternatives), key=lambda each: each.probe.score)
     difference, error = _difference(best.probe, alternatives[0].probe)
-    return best if difference > clearly * error else alternatives[0]
+    return best if difference > max(clearly * error, _VISIBLE) else alternatives[0]
 
 
 def describe(alternatives: Sequence[Alternative], chosen: Alternative, *, measured: str) -> str:
@@ -58,7 +61,7 @@ def describe(alternatives: Sequence[Alternative], chosen: Alternative, *, measur
     difference, error = _difference(best.probe, prior.probe)
     if chosen is not prior:
         told = "clearly better" if difference > error else "better"
-    elif difference > 0:
+    elif difference > _VISIBLE:
         told = f"no clear gain, so {prior.name} stays, the best on most sets"
     else:
         told = f"no gain, so {prior.name} stays"

@@ -45,8 +45,10 @@ def load_predictor(path: str | os.PathLike[str]) -> Predictor:
             return ExportedPredictor(version)
     if path.suffix == ".keras":
         return KerasPredictor(load_model(path))
+    begun = (path / "config.json").is_file()
     raise BackboneError(
-        f"model: expected a run directory with model.keras, a .keras file or the directory of an export. Received: {path}."
+        f"model: expected a run directory with model.keras, a .keras file or the directory of an export. Received: {path}"
+        f"{', whose run has not ended. Give its command again: it goes on.' if begun else '. Check the path.'}"
     )
 
 

@@ -129,14 +129,12 @@ def _interval(
     logits: np.ndarray,
     out_of_fold: OutOfFold | None,
 ) -> tuple[float, float]:
-    """Returns the 95% interval of the score on some images; where they are in groups, these are right and wrong together."""
+    """Returns the 95% interval of the score on some images; those of a group, and copies, are right and wrong together."""
     if out_of_fold:
         return out_of_fold.interval
     task, order = packaged.task, evaluation_order(prepared.source, reported)
-    labels, groups = prepared.source.labels[order], prepared.source.groups
+    labels = prepared.source.labels[order]
     interval = task.interval(logits, labels)
-    if groups is None:
-        return interval
     return widened(task.score(logits, labels), interval, effect_of_groups(task, prepared.images, order, logits))
 
 
