@@ -75,10 +75,12 @@ def test_the_teacher_is_chosen_among_those_at_hand_and_stays(tmp_path, monkeypat
     assert (decided.model.method, decided.model.unfreeze) == ("feature_extraction", "")
     assert read_decisions(RunDirectory(tmp_path / "run"))[0].startswith("teacher MobileNetV2:embedded: ")
     splits = {"train": ["a"], "validation": ["b"], "test": []}
+    decided.model.resize = "original"  # as if the images had decided so
     begun = to_json(resolve(decided))
     RunDirectory(tmp_path / "run").begin(config=begun, data_hash="0", splits=splits, labels=("cat", "dog"))
     monkeypatch.setattr("tl_keras.advice.automatic.candidates_at_hand", lambda noun: ())
-    assert with_advised_method(config, tmp_path / "run").model.weights == "embedded"
+    again = with_advised_method(config, tmp_path / "run").model
+    assert (again.weights, again.resize) == ("embedded", "original")
 
 
 @pytest.mark.parametrize(("budget", "tried"), [(0.001, 1), pytest.param(120.0, 2, marks=pytest.mark.slow)])
@@ -93,6 +95,9 @@ def test_advice_and_training_stay_within_the_budget(tmp_path, monkeypatch, small
     said = capfd.readouterr().err
     assert said.count("scored ") == tried
     assert (f"not tried because of the budget: {small_teacher}" in said) == (tried == 1)
+    assert ("no run that was rehearsed fits the budget of 0 s; the shortest of them is taken, about" in said) == (
+        tried == 1
+    )
     if tried == 2:
         train_and_evaluate(decided, tmp_path / "run", models=models)
         assert time.perf_counter() - began < budget

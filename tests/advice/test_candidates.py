@@ -44,6 +44,6 @@ def test_teachers_of_installed_packages_are_here(monkeypatch, tmp_path):
     assert [each.name for each in candidates_at_hand()] == ["MobileNetV2:embedded", "EfficientNetLite0"]
 
 
-def test_downloaded_teachers_are_here_the_cheapest_first(shared_data):
+def test_downloaded_teachers_are_here_the_default_one_first_then_the_cheapest(shared_data):
     names = [candidate.name for candidate in candidates_at_hand() if "Lite" not in candidate.name]
-    assert names == ["MobileNetV2:embedded", "MobileNetV2:0.35", "MobileNet:0.25", "MobileNet:0.5", "MobileNetV2"]
+    assert names == ["MobileNetV2", "MobileNetV2:embedded", "MobileNetV2:0.35", "MobileNet:0.25", "MobileNet:0.5"]

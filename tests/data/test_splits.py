@@ -248,3 +248,13 @@ def test_without_images_to_validate_on_it_stops():
 def test_a_held_out_class_without_training_images_is_refused():
     with pytest.raises(DataError, match="Received 1 in validation or test only"):
         split(random_images([0, 0, 1, 1], splits=["train", "val", "test", "test"]))
+
+
+def test_a_finished_model_is_measured_on_what_it_has_not_seen_if_there_is_any():
+    source = digits_source()
+    splits = split_source(source, inspect_source(source), validation_fraction=0.2, test_fraction=0.2, seed=0)
+    assert splits.to_measure_on()[0] == "test" and splits.to_measure_on()[1] is splits.test
+    untested = dataclasses.replace(splits, test=splits.test[:0])
+    assert untested.to_measure_on() == ("validation", splits.validation)
+    of_folds = dataclasses.replace(untested, train=splits.validation)
+    assert of_folds.to_measure_on()[0] == "training"

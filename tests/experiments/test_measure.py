@@ -11,7 +11,7 @@ from tl_keras.data.folder import FolderSource
 from tl_keras.data.inspection import Reading, inspect_source
 from tl_keras.data.splits import split_source
 from tl_keras.errors import DataError
-from tl_keras.experiments.measure import _trained_on, as_text, evaluate_model
+from tl_keras.experiments.measure import _trained_on, as_text, evaluate_model, open_run
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.training.loop import train_and_evaluate
 
@@ -55,6 +55,26 @@ def test_images_are_known_by_content_whatever_their_names(photos, tmp_path):
         shutil.move(file, file.with_name(f"new_{file.name}"))
     renamed = FolderSource(str(photos))
     assert _trained_on(tmp_path / "run", renamed, inspect_source(renamed), np.arange(20)) == len(splits.train)
+
+
+def test_a_class_that_is_added_later_moves_no_label(photos, tmp_path):
+    begin(tmp_path / "run", photos)
+    (photos / "ant").mkdir()
+    shutil.copy(photos / "cat" / "0.png", photos / "ant" / "0.png")
+    _, source, splits = open_run(tmp_path / "run", source=FolderSource(str(photos)))
+    assert source.class_names == ("cat", "dog")
+    assert [source.class_names[source.labels[index]] for index in splits.train] == [
+        source.ids[index].split("/")[0] for index in splits.train
+    ]
+
+
+def test_an_image_of_the_run_under_a_class_that_it_lacks_is_named(photos, tmp_path):
+    begin(tmp_path / "run", photos)
+    source = FolderSource(str(photos))
+    source.class_names, source.labels = ("ant", "cat", "dog"), source.labels + 1
+    source.labels[3] = 0
+    with pytest.raises(DataError, match=r"classes of the run \(cat, dog\).*Received: cat/3.png of ant"):
+        open_run(tmp_path / "run", source=source)
 
 
 def test_a_model_without_its_run_says_nothing(photos, tmp_path):

@@ -9,6 +9,7 @@ from forked_commands import run_command
 import tl_keras
 from tl_keras.errors import ConfigError
 from tl_keras.experiments import shrinking, timing
+from tl_keras.experiments.folds import train_with_folds
 from tl_keras.experiments.shrinking import ShrinkRow, Shrunk, describe, formats_at_hand, shrink
 from tl_keras.reporting.run_report import write_report
 from tl_keras.runs.directory import RunDirectory
@@ -55,6 +56,17 @@ def test_result_and_report_have_the_table(run):
     page = write_report(workdir, source=source).read_text()
     assert "Answers changed" in page
     assert page.count("litert_int8") >= 2
+
+
+def test_where_folds_left_no_other_images_the_model_is_compared_with_itself(run, small_teacher, tmp_path):
+    source, _, _ = run
+    config = tl_keras.TransferConfig(export="none")
+    config.model.backbone, config.model.method = str(small_teacher), "feature_extraction"
+    config.training.epochs, config.data.test_fraction = 3, 0.0
+    train_with_folds(config, tmp_path / "run", folds=2, source=source)
+    found = shrink(tmp_path / "run", ["litert"], max_loss=0.2, source=source)
+    assert (found.split, found.images) == ("training", 60)
+    assert (found.rows[0].loss, found.rows[0].changed) == (0.0, 0)
 
 
 ROW = ShrinkRow("litert", "litert/1", 4.0, 2.0, 0.90, 0, 0.0, True)

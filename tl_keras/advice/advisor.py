@@ -30,8 +30,8 @@ from tl_keras.probes.alternatives import describe as describe_alternatives
 from tl_keras.training.image_remarks import say_once
 from tl_keras.training.model_cache import ModelCache
 
-# Part of the time for advice and training after which no further teacher is scored.
-_FOR_ADVICE = 0.3
+# Parts of the time for advice and training after which no further teacher is scored, and no further run rehearsed.
+_FOR_ADVICE, _FOR_REHEARSALS = 0.3, 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,8 +140,10 @@ def advise(
     recommendation, estimate = recommendations[0], None
     too_long: tuple[tuple[Option, float], ...] = ()
     if measure_time or budget_seconds:
-        deadline = began + budget_seconds if budget_seconds else math.inf
-        recommendation, estimate, too_long = _first_in_time(recommendations, sample, deadline)
+        deadline, latest = (
+            began + part * budget_seconds if budget_seconds else math.inf for part in (1, _FOR_REHEARSALS)
+        )
+        recommendation, estimate, too_long = _first_in_time(recommendations, sample, deadline, latest=latest)
     for reason in reasons:
         recommendation = recommendation.with_reason(reason)
     if try_recipes and not is_text and recommendation.option.method == "fine_tune":
@@ -189,9 +191,15 @@ def _require_advisable(config: TransferConfig, candidates: Sequence[Candidate]) 
 
 
 def _first_in_time(
-    recommendations: Sequence[Recommendation], sample: Sample, deadline: float
+    recommendations: Sequence[Recommendation], sample: Sample, deadline: float, *, latest: float
 ) -> tuple[Recommendation, TimeEstimate, tuple[tuple[Option, float], ...]]:
-    """Estimates one recommendation after the other until one fits the time or the time is over; else takes the shortest.
+    """Estimates one recommendation after the other until one fits the time; else takes the shortest of those that were estimated.
+
+    Args:
+      recommendations: Recommendations, the best first.
+      sample: Sample of the images.
+      deadline: Time at which the run has to be over, by `time.perf_counter`.
+      latest: Time after which no further one is estimated.
 
     Returns:
       The recommendation, its time, and the options that promise more but take too long, with their seconds.
@@ -201,7 +209,7 @@ def _first_in_time(
         estimate = estimate_time(recommendation.config, sample)
         rehearsed.append((recommendation, estimate))
         now = time.perf_counter()
-        if now + estimate.seconds <= deadline or now > deadline:
+        if now + estimate.seconds <= deadline or now > latest:
             break
     in_time = now + estimate.seconds <= deadline
     chosen = rehearsed[-1] if in_time else min(rehearsed, key=lambda pair: pair[1].seconds)

@@ -20,6 +20,7 @@ from tl_keras.runs.folds import read_begun_config
 from tl_keras.runs.reasons import write_decisions
 from tl_keras.training.model_cache import ModelCache
 from tl_keras.training.preparation import for_its_inputs
+from tl_keras.training.time_left import duration
 
 
 def with_decisions(
@@ -80,12 +81,12 @@ def with_advised_method(
         if choose_teacher:
             known = as_begun.model
             decided.model = Candidate(known.backbone, known.weights, known.alpha).choose(decided.model)
+        for name in ("resize", *OF_THE_MAP):
+            setattr(decided.model, name, getattr(as_begun.model, name))
         if not choose_method:
             return decided
         choose_cut(decided.model, as_begun.model.unfreeze)
-        decided.model.method, decided.model.resize = as_begun.model.method, as_begun.model.resize
-        for name in OF_THE_MAP:
-            setattr(decided.model, name, getattr(as_begun.model, name))
+        decided.model.method = as_begun.model.method
         return _with_recipe_of(as_begun, decided)
     noun = noun_of(config.data.source, SourceOptions.of(config))
     advice = advise(
@@ -109,6 +110,11 @@ def with_advised_method(
     low, high = recommendation.option.interval
     score = recommendation.option.teacher_scores.last.probe.score_name
     say(f"auto: {'; '.join(reasons)}; {score} to expect {low:.2f} to {high:.2f}")
+    if budget_seconds and advice.time and advice.seconds + advice.time.seconds > budget_seconds:
+        say(
+            f"auto: no run that was rehearsed fits the budget of {duration(budget_seconds)}; the shortest of them is taken, about "
+            f"{duration(advice.time.seconds)} after {duration(advice.seconds)} of advice"
+        )
     if advice.skipped:
         say(f"auto: not tried because of the budget: {', '.join(candidate.name for candidate in advice.skipped)}")
     decisions = [*reasons, *recommendation.measured]

@@ -56,8 +56,13 @@ def parse_candidate(text: str) -> Candidate:
     return Candidate(backbone, weights[0] if weights else "imagenet", alpha)
 
 
+_DEFAULT = Candidate("MobileNetV2")
+
+
 def candidates_at_hand(noun: str = "image") -> tuple[Candidate, ...]:
-    """Returns the teachers whose weights need no download, smallest first.
+    """Returns the teachers whose weights need no download: the default one, if it is here, and then the smallest first.
+
+    Where time is short, only the first ones are tried.
 
     Args:
       noun: Word for the data, `image` or `text`, whose teachers come in packages: one that is missing is an error when it is used.
@@ -75,8 +80,8 @@ def candidates_at_hand(noun: str = "image") -> tuple[Candidate, ...]:
             here = [a for a in widths if not weights.files or is_at_hand(weights.file_for(alpha=a, image_size=size))]
             for alpha in here:
                 candidate = Candidate(name, weights.name, 0.0 if alpha == weights.alpha else alpha)
-                found.append((spec.parameters * alpha * size**2, candidate))
-    return tuple(candidate for _, candidate in sorted(found, key=lambda pair: (pair[0], pair[1].name)))
+                found.append((candidate != _DEFAULT, spec.parameters * alpha * size**2, candidate.name, candidate))
+    return tuple(candidate for *_, candidate in sorted(found, key=lambda each: each[:3]))
 
 
 def preferred_candidate(noun: str = "image") -> Candidate:
@@ -87,5 +92,4 @@ def preferred_candidate(noun: str = "image") -> Candidate:
     """
     if noun == "text":
         return Candidate(TEXT_TEACHERS[0])
-    default = Candidate("MobileNetV2")
-    return default if default in candidates_at_hand() else Candidate("MobileNetV2", "embedded")
+    return _DEFAULT if _DEFAULT in candidates_at_hand() else Candidate("MobileNetV2", "embedded")

@@ -76,6 +76,15 @@ class Splits:
             **{name: [source.ids[index] for index in getattr(self, name)] for name in ("train", "validation", "test")},
         }
 
+    def to_measure_on(self) -> tuple[str, np.ndarray]:
+        """Returns the images on which a finished model is measured, int64 (k,), and their name: `test`, `validation` or `training`.
+
+        The final run of folds trains on all labelled images, its validation images among them.
+        """
+        if len(self.test):
+            return "test", self.test
+        return ("training" if np.array_equal(self.train, self.validation) else "validation"), self.validation
+
     def declared_in(self, source: Source) -> Source:
         """Returns the source with these splits as its declared ones; its other images are unused."""
         declaring = copy.copy(source)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import os
 import pathlib
@@ -104,7 +105,8 @@ def evaluate_model(
     score = in_words(predictor.task.score_name)
     trained_on = _trained_on(model, source, inspection, indices)
     seen = (
-        f"the run was trained on {trained_on} of {number_of(len(indices), 'image')}: on others its {score} is likely to be lower; "
+        f"the run was trained on {trained_on} of {number_of(len(indices), source.noun)}: on others "
+        f"its {score} is likely to be lower; "
         f"leave out those under {_trained_splits(model)} in its splits.json"
     )
     return {
@@ -204,7 +206,38 @@ def open_run(workdir: str | os.PathLike[str], *, source: Source | None = None) -
     config = from_json(begun["config"])
     if source is None:
         source = open_source(config.data.source, SourceOptions.of(config))
-    return config, source, Splits.from_json(splits, source)
+    found = Splits.from_json(splits, source)
+    return config, _with_names_of_run(source, tuple(begun.get("class_names", source.class_names)), found), found
+
+
+def _with_names_of_run(source: Source, names: tuple[str, ...], splits: Splits) -> Source:
+    """Returns a source with the names of classes that a run has, whatever was added to the data since.
+
+    Args:
+      source: The images, as the data name them today.
+      names: Names of the run.
+      splits: Splits of the run; images outside of them may have any class.
+
+    Raises:
+      DataError: An image of the splits has a class that the run lacks.
+    """
+    if source.class_names == names:
+        return source
+    renamed = copy.copy(source)
+    renamed.class_names = names
+    if source.labelling.kind != "class":
+        renamed.labels = source.labelling.in_order_of(source.labels, source.class_names, names)
+        return renamed
+    positions = {name: at for at, name in enumerate(names)}
+    moved = np.array([positions.get(name, -1) for name in source.class_names])[source.labels]
+    for index in np.concatenate([splits.train, splits.validation, splits.test]).tolist():
+        if moved[index] < 0:
+            raise DataError(
+                f"data: expected the classes of the run ({', '.join(names[:20])}) for its images. Received: {source.ids[index]} of "
+                f"{source.class_names[source.labels[index]]}. Give the images their labels of then, or train again."
+            )
+    renamed.labels = np.maximum(moved, 0)  # of a class that came later no image is in a split
+    return renamed
 
 
 @dataclasses.dataclass(frozen=True)

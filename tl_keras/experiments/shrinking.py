@@ -127,20 +127,24 @@ def shrink(
             f"shrink: expected an export that agrees with training. Received: none of {workdir}. See the lines before."
         )
     exported = {row["format"]: row for row in run.require_result().export}
-    indices = evaluation_order(images, splits.test if result.split == "test" else splits.validation)
+    split, measured = splits.to_measure_on()
+    indices = evaluation_order(images, measured)
     asks = {name: _open(run.path / exported[name]["path"], name, trained) for name in formats}
     pixels = images.images(
         indices, then=lambda element: trained.preprocess.evaluation_transform(images.decodable(element))
     )
-    logits = {"": run.read_logits(), **_answers(asks, pixels)}
+    # Those that folds left are out of fold, of other models.
+    own = trained.model.predict(pixels.batch(_BATCH), verbose=0) if split == "training" else run.read_logits()
+    logits = {"": own, **_answers(asks, pixels)}
     one = [next(iter(pixels.take(1))).numpy()]
     taken = milliseconds({name: functools.partial(ask, one, ("logits",)) for name, ask in asks.items()})
     labels, task = images.labels[indices], trained.task
+    of_model = task.score(own, labels)
     answers = {name: task.decide(each) for name, each in logits.items()}
     rows = []
     for name in formats:
         score = task.score(logits[name], labels)
-        loss = result.score - score
+        loss = of_model - score
         rows.append(
             ShrinkRow(
                 format=name,
@@ -156,8 +160,8 @@ def shrink(
     meeting = [row for row in rows if row.meets]
     found = Shrunk(
         score_name=result.score_name,
-        score=result.score,
-        split=result.split,
+        score=of_model,
+        split=split,
         images=len(indices),
         max_loss=max_loss,
         rows=tuple(rows),

@@ -70,7 +70,7 @@ class Audit:
     """All measurements of one run.
 
     Attributes:
-      split: Split of the images: `test`, or `validation` if there are no test images.
+      split: Split of the images: `test`, `validation` if there are no test images, or `training` if folds left no others.
       images: Number of images.
       seed: Seed of their choice, of noise and of the starts of attacks.
       accuracy: Accuracy on the unchanged images, 0 to 1.

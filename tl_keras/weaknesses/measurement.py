@@ -106,7 +106,8 @@ def audit_run(
 
     Args:
       workdir: Directory of the run.
-      images: Largest number of test images to use, each class in proportion; validation images if there is no test split.
+      images: Largest number of test images to use, each class in proportion; validation images if there is no test split,
+        and where folds left none, those that the model was trained on.
       with_teacher: Whether to measure the teacher too, with its own 1000 classes.
       source: The run's images if they are in memory. None means the source in the run's config.
 
@@ -206,8 +207,8 @@ def _draw(source: Source, splits: Splits, trained: TrainedModel, *, images: int,
 
 def _draw_rows(source: Source, splits: Splits, random: np.random.Generator, most: int) -> tuple[str, np.ndarray]:
     """Returns the name of the split that is measured, and at most `most` of it, int64, each class in proportion."""
-    split = "test" if len(splits.test) else "validation"
-    shuffled = random.permutation(getattr(splits, split))
+    split, rows = splits.to_measure_on()
+    shuffled = random.permutation(rows)
     strata = source.labelling.strata(source.labels)
     by_class = shuffled[np.argsort(strata[shuffled], kind="stable")]
     drawn = evaluation_order(source, evenly(by_class, most))
