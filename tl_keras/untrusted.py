@@ -29,14 +29,18 @@ _ALWAYS_ALLOWED_BYTES = 64 * 2**20
 _SPOOLED_BYTES = 256 * 2**20
 
 
-def parse_json(text: str | bytes) -> Any:
+def parse_json(text: str | bytes, *, at_most: int | None = MAX_JSON_BYTES) -> Any:
     """Returns the content of a JSON text.
 
+    Args:
+      text: The text.
+      at_most: Largest number of bytes, or of characters; None for any, as of the splits that a run of a million images has written.
+
     Raises:
-      ValueError: The text is not JSON in UTF-8, is longer than 32 MiB, or is nested more than 100 levels deep.
+      ValueError: The text is not JSON in UTF-8, is longer than that, or is nested more than 100 levels deep.
     """
-    if len(text) > MAX_JSON_BYTES:
-        raise ValueError(f"JSON of {_size(len(text))}, more than {_size(MAX_JSON_BYTES)}")
+    if at_most is not None and len(text) > at_most:
+        raise ValueError(f"JSON of {_size(len(text))}, more than {_size(at_most)}")
     try:
         values = json.loads(text)
     except RecursionError as error:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tl_keras.data.inspection import inspect_source
 from tl_keras.data.options import SourceOptions
 from tl_keras.data.tfrecord import TFRecordSource
 from tl_keras.errors import DataError
@@ -139,6 +140,20 @@ def test_other_features_are_named(tmp_path):
         writer.write(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
     with pytest.raises(DataError, match=r"Received: picture \(bytes_list\)"):
         TFRecordSource(f"{tmp_path}/a.tfrecord")
+
+
+def test_a_record_without_an_image_is_left_out_and_the_others_are_read(tmp_path):
+    png = tf.io.encode_png(np.zeros((4, 4, 3), np.uint8) + 7).numpy()
+    with tf.io.TFRecordWriter(f"{tmp_path}/a.tfrecord") as writer:
+        for number in range(12):
+            features = {"label": tf.train.Feature(int64_list=tf.train.Int64List(value=[number % 2]))}
+            if number != 5:
+                features["image"] = tf.train.Feature(bytes_list=tf.train.BytesList(value=[png]))
+            writer.write(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
+    source = TFRecordSource(f"{tmp_path}/a.tfrecord")
+    decodable = np.flatnonzero(inspect_source(source).decodable)
+    np.testing.assert_array_equal(decodable, np.delete(np.arange(12), 5))
+    assert len(images_of(source, decodable, shuffle_seed=tf.constant(1, tf.int64))) == 11
 
 
 def test_other_records_are_refused(tmp_path):

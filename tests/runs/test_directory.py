@@ -183,6 +183,14 @@ def test_what_a_killed_export_left_goes_with_its_empty_folder_and_that_of_a_livi
     assert not (tmp_path / "onnx").exists()
 
 
+def test_the_splits_of_a_million_images_are_read(tmp_path):
+    splits = {"train": [f"n0{number:07}/n0{number:07}_{number:06}.JPEG" for number in range(1_000_000)]}
+    run = RunDirectory(tmp_path)
+    run.begin(**{**BEGIN, "splits": {**splits, "validation": [], "test": []}})
+    assert (tmp_path / "splits.json").stat().st_size > 2**25
+    assert run.read_splits()["train"] == splits["train"]
+
+
 def test_removed_splits_and_labels_are_written_again(tmp_path):
     RunDirectory(tmp_path).begin(**BEGIN)
     for name in ("splits.json", "labels.txt"):

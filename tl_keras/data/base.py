@@ -276,6 +276,10 @@ class RecordSource(Source):
     def _stream(self, seed: tf.Tensor | None) -> tf.data.Dataset:
         """Returns all records as {"index", "image"}, in storage order or roughly mixed by a seed, int64 (2,)."""
 
+    def _read(self, record: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Returns a record of `_stream` as `images` yields it: only for one that is wanted, since another may be damaged."""
+        return record
+
     def images(
         self,
         indices: np.ndarray,
@@ -301,7 +305,7 @@ class RecordSource(Source):
             images = (
                 images.enumerate().filter(lambda position, _: tf.gather(wanted, position)).map(lambda _, image: image)
             )
-        return in_parallel(images, then) if then else images
+        return in_parallel(images, lambda record: then(self._read(record)) if then else self._read(record))
 
 
 def require_images(noun: str, *, command: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.console import first_line, number_of
-from tl_keras.data.base import RandomAccessSource, RecordSource, as_readable, encode_classes, in_parallel
+from tl_keras.data.base import RandomAccessSource, RecordSource, as_readable, encode_classes
 from tl_keras.data.groups import Groups
 from tl_keras.data.image_table import NAMES, plain_name
 from tl_keras.data.label_rows import encode_rows
@@ -152,10 +152,7 @@ class TFDataSource(RecordSource):
             )
         if spec[0].shape.rank == (4 if spec[0].dtype == tf.uint8 else 1):
             pairs = pairs.unbatch()
-        is_file = spec[0].dtype == tf.string
-        self._images = in_parallel(
-            pairs, lambda image, _: as_readable(image, cache=options.cache_folder) if is_file else image
-        )
+        self._images, self._cache_folder = pairs.map(lambda image, _: image), options.cache_folder
         labels, self._hashes = _read_twice(name, pairs)
         names = getattr(dataset, "class_names", None)  # set by keras.utils.image_dataset_from_directory
         if any(np.size(label) != 1 or np.asarray(label).dtype.kind == "f" for label in labels):
@@ -176,9 +173,15 @@ class TFDataSource(RecordSource):
     def _stream(self, seed: tf.Tensor | None) -> tf.data.Dataset:
         return self._images.enumerate().map(lambda index, image: {"index": index, "image": image})
 
+    def _read(self, record: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return {**record, "image": self._readable(record["image"])}
+
+    def _readable(self, image: tf.Tensor) -> tf.Tensor:
+        return as_readable(image, cache=self._cache_folder) if image.dtype == tf.string else image
+
     def encoded_image(self, index: int) -> bytes:
         """Implements `Source.encoded_image`."""
-        image = next(iter(self._images.skip(index)))
+        image = self._readable(next(iter(self._images.skip(index))))
         return (image if image.dtype == tf.string else tf.io.encode_png(image)).numpy()
 
     def contents_revision(self) -> str:

@@ -88,7 +88,7 @@ class TFRecordSource(RecordSource):
         def records_of(number: tf.Tensor) -> tf.data.Dataset:
             records = tf.data.TFRecordDataset(tf.gather(self._files, number), tf.gather(self._compressions, number))
             numbered = records.enumerate(start=tf.gather(first_index, number))
-            return numbered.map(without_autograph(lambda index, file: {"index": index, "image": self._image_of(file)}))
+            return numbered.map(without_autograph(lambda index, record: {"index": index, "image": record}))
 
         without_autograph = tf.autograph.experimental.do_not_convert
         return tf.data.Dataset.from_tensor_slices(numbers).interleave(
@@ -97,6 +97,9 @@ class TFRecordSource(RecordSource):
             num_parallel_calls=tf.data.AUTOTUNE,
             deterministic=True,
         )
+
+    def _read(self, record: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return {**record, "image": self._image_of(record["image"])}
 
     def encoded_image(self, index: int) -> bytes:
         """Implements `Source.encoded_image`."""

@@ -379,7 +379,7 @@ class RunDirectory:
         path = self.path / name
         with reading(path):
             try:
-                values = parse_json(path.read_text(encoding="utf-8"))
+                values = parse_json(path.read_text(encoding="utf-8"), at_most=None)
             except (FileNotFoundError, NotADirectoryError):
                 return None
             if not isinstance(values, dict) or (missing := _KEYS.get(name, set()) - values.keys()):
