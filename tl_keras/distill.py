@@ -36,6 +36,11 @@ def main(arguments: list[str]) -> None:
     config.distillation.teacher_run = _TEACHER_RUN.value
     config.distillation.unlabelled = _UNLABELLED.value or config.distillation.unlabelled
     run_flags.check_workdir(_WORKDIR.value)
+    if (pathlib.Path(_WORKDIR.value) / "config.json").exists():
+        raise ConfigError(
+            f"workdir: expected a directory for the runs of both students. Received: {_WORKDIR.value}, which is a run itself. "
+            "Use another --workdir."
+        )
     command_line.require_tensorflow(config.strategy, reading=_TEACHER_RUN.value)
     from tl_keras.experiments.teacher_comparison import distil, table, with_data_of
 

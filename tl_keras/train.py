@@ -84,7 +84,7 @@ def main(arguments: list[str]) -> None:
     run_flags.check_workdir(_WORKDIR.value)
     _check_combination()
     models, folds, watch = None, _FOLDS.value or 0, Stopwatch(began=command_line.BEGAN, part="importing")
-    budget = parse_budget(_BUDGET.value)
+    budget, trackers, repository = parse_budget(_BUDGET.value), _trackers(), _repository()
     if "auto" in (config.model.backbone, config.model.method, config.model.resize):
         command_line.require_tensorflow(config.strategy, reading=config.data.source)
         watch.start("advising")
@@ -93,7 +93,6 @@ def main(arguments: list[str]) -> None:
         models = ModelCache()  # the run continues with it
         config, folds = _decided(config, budget, models)
     validate(config)  # before TensorFlow is imported, which takes seconds
-    trackers, repository = _trackers(), _repository()
     if models is None:
         command_line.require_tensorflow(config.strategy, reading=config.data.source)
     if _COMPARE.value == "methods":
@@ -125,7 +124,7 @@ def _decided(config: TransferConfig, budget: float, models: ModelCache) -> tuple
 
 def _compare_methods(config: TransferConfig) -> None:
     """Trains by each of the three methods, prints them side by side, and writes their pages and exports."""
-    from tl_keras.experiments.comparison import compare, export_first_runs, method_variants, table
+    from tl_keras.experiments.comparison import compare, export_first_runs, method_variants, table, what_next
 
     variants = method_variants(config)
     rows = compare(variants, _WORKDIR.value, seeds=_SEEDS.value, folds=_FOLDS.value or 0)
@@ -136,6 +135,7 @@ def _compare_methods(config: TransferConfig) -> None:
         runs = [run for row in rows for run in row.workdirs]
         report_comparison(_WORKDIR.value, runs, in_full=[row.workdirs[0] for row in rows])
     export_first_runs(rows, variants)  # last, so that a model that cannot be exported leaves the table
+    print(what_next(rows))
 
 
 def _pass_on(trackers: tuple[str, ...], repository: str) -> None:

@@ -1,5 +1,6 @@
 """Tests of tl_keras.experiments.comparison."""
 
+import json
 import pathlib
 
 import numpy as np
@@ -7,7 +8,15 @@ import pytest
 from golden_results import golden_result
 
 from tl_keras.config import quick_start
-from tl_keras.experiments.comparison import Row, compare, cut_variants, directory_name, method_variants, table
+from tl_keras.experiments.comparison import (
+    Row,
+    compare,
+    cut_variants,
+    directory_name,
+    method_variants,
+    table,
+    what_next,
+)
 
 
 def a_row(name, validation, test=None):
@@ -67,6 +76,19 @@ def test_cuts_and_rates_are_crossed():
         "blocks:1 at 0.01",
     ]
     assert [variant.config.model.method for variant in variants] == ["feature_extraction"] * 2 + ["fine_tune"] * 2
+
+
+def test_the_end_says_which_run_is_best_which_is_exported_and_what_is_next(tmp_path):
+    rows = []
+    for name, score, export in (("fine_tune", 0.97, [{"path": "saved_model/1"}]), ("feature_extraction", 1.0, [])):
+        result = golden_result(validation_score=score, export=export)
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "result.json").write_text(json.dumps(result.to_json()))
+        rows.append(Row(name, (tmp_path / name,), np.array([score]), None, np.ones(1), 10, (result,)))
+    best, following = what_next(rows).splitlines()
+    assert best == "best by validation accuracy: feature_extraction, 1.0000; exported: fine_tune"
+    assert following.endswith(f"tl_keras.export --workdir={tmp_path}/feature_extraction --format=saved_model")
+    assert what_next(rows[:1]).splitlines()[1].endswith(f"tl_keras.predict --model={tmp_path}/fine_tune PHOTO")
 
 
 def test_a_name_becomes_a_directory_on_every_system():

@@ -12,8 +12,8 @@ from forked_commands import run_command, start_command
 from golden_results import golden_result
 
 from tl_keras.config import TransferConfig, quick_start
-from tl_keras.experiments.comparison import Row
-from tl_keras.experiments.sweep import Sweep, best, describe, sweep
+from tl_keras.experiments.comparison import Row, best
+from tl_keras.experiments.sweep import Sweep, describe, sweep
 from tl_keras.training.loop import train_and_evaluate
 
 FLAGS = [

@@ -238,3 +238,10 @@ def test_a_teacher_run_that_has_not_ended_is_refused_before_anything_is_read(fou
     for program in (distil, train_and_evaluate):
         with pytest.raises(ConfigError, match="whose run has not ended"):
             program(config, tmp_path / "small")
+
+
+def test_the_runs_of_students_are_not_put_into_a_run(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    process = run_command("distill", f"--teacher_run={tmp_path}", f"--workdir={tmp_path}")
+    assert (process.returncode, process.stderr.count("\n")) == (2, 1)
+    assert "which is a run itself. Use another --workdir." in process.stderr

@@ -76,6 +76,20 @@ def test_the_next_steps_name_weak_classes_and_commands_that_a_shell_takes():
     assert alone.text.endswith("(50% found).") and not alone.command
 
 
+def test_the_commands_decide_and_hold_out_as_the_run_did():
+    folds = {"number": 5, "accuracy": 0.9, "interval": [0.76, 0.97], "by_fold": [0.9] * 5, "images": 140}
+    run = a_run(folds=folds)
+    run.config.decision.positive, run.config.decision.min_recall = "cat", 0.95
+    commands = [step.command for step in next_steps(run, [], in_memory=False)]
+    sweep = next(command for command in commands if "tl_keras.sweep" in command)
+    assert "--positive=cat --min_recall=0.95 --folds=5 --workdir=" in sweep
+
+
+def test_classes_that_were_not_measured_come_first():
+    classes = [{"class": "cat", "recall": 0.5, "examples": 9}, {"class": "emu", "recall": None, "examples": 0}]
+    assert "found least: emu (none measured), cat (50% found)." in next_steps(a_run(), classes, in_memory=True)[0].text
+
+
 def test_a_run_that_took_a_finer_map_is_shown_how_larger_images_train():
     run = a_run()
     run.config.model.output_stride, run.config.model.pooling, run.config.model.image_size = 8, "max", 224

@@ -94,6 +94,13 @@ def test_what_is_no_model_is_refused_in_one_line(tmp_path, model):
     assert "\n" not in str(raised.value)
 
 
+def test_of_several_runs_one_is_to_be_named(tmp_path):
+    (tmp_path / "distilled" / "seed_0").mkdir(parents=True)
+    (tmp_path / "distilled" / "seed_0" / "model.keras").write_bytes(b"")
+    with pytest.raises(BackboneError, match=r"which holds 1 run\. Name one of them, such as .*distilled/seed_0\."):
+        load_predictor(tmp_path)
+
+
 @pytest.mark.parametrize("images", [["missing.jpg"], ["."]])
 def test_without_images_there_is_one_line(run, tmp_path, monkeypatch, images):
     monkeypatch.chdir(tmp_path)

@@ -170,6 +170,25 @@ def export_first_runs(rows: Sequence[Row], variants: Sequence[Variant]) -> None:
         export_finished(run, missing_exports(run, export_formats(variant.config.export)))
 
 
+def best(rows: Sequence[Row]) -> Row:
+    """Returns the row with the best mean validation score; of equal rows, the one that trains least."""
+    return max(rows, key=lambda row: (row.validation.mean(), -row.parameters_trained))
+
+
+def what_next(rows: Sequence[Row]) -> str:
+    """Returns which run is best, which are exported, and the command that goes on, in two lines."""
+    chosen = best(rows)
+    first = RunDirectory(chosen.workdirs[0])
+    exported = [row.name for row in rows if RunDirectory(row.workdirs[0]).require_result().export]
+    name = in_words(chosen.results[0].score_name)
+    export = f"python -m tl_keras.export --workdir={first.path} --format=saved_model"
+    predict = f"python -m tl_keras.predict --model={first.path} PHOTO"
+    return (
+        f"best by validation {name}: {chosen.name}, {chosen.validation.mean():.4f}; exported: {', '.join(exported) or 'none'}\n"
+        f"next: {predict if chosen.name in exported else export}"
+    )
+
+
 def directory_name(name: str) -> str:
     """Returns the name of a variant's directory."""
     return re.sub(r"[^\w.=-]+", "_", name)

@@ -12,7 +12,7 @@ import numpy as np
 
 from tl_keras.config import TransferConfig, export_formats
 from tl_keras.console import in_words
-from tl_keras.experiments.comparison import Row, compare, cut_variants, measured_on, table
+from tl_keras.experiments.comparison import Row, best, compare, cut_variants, measured_on, table
 from tl_keras.experiments.soup import make_soup
 from tl_keras.files import replacing
 from tl_keras.runs.directory import RunDirectory
@@ -99,11 +99,6 @@ def sweep(
     # Last, so that a model that cannot be exported leaves the table.
     export_finished(first, [name for name in formats if not newest_version(first / name)])
     return found
-
-
-def best(rows: Sequence[Row]) -> Row:
-    """Returns the row with the best mean validation score; of equal rows, the one that trains least."""
-    return max(rows, key=lambda row: (row.validation.mean(), -row.parameters_trained))
 
 
 def describe(found: Sweep) -> str:

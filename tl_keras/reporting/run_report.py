@@ -142,12 +142,16 @@ def _contents(run: FinishedRun, sections: Iterable[str], *, audited: bool) -> li
 
 def _in_python(run: FinishedRun) -> str:
     """Returns the lines of Python that repeat the training on images that no command can name."""
+    again = f"{run.path.name}_again"
+    train = f"tl_keras.train_and_evaluate(config, {again!r}"
+    if run.result.folds:
+        train = f"tl_keras.experiments.folds.train_with_folds(config, {again!r}, folds={run.result.folds['number']}"
     return "\n".join(
         [
-            "import json, pathlib, tl_keras",
+            f"import json, pathlib, tl_keras{'.experiments.folds' if run.result.folds else ''}",
             "from tl_keras.config import from_json",
             f"config = from_json(json.loads(pathlib.Path({str(run.path / 'config.json')!r}).read_text())['config'])",
-            f"tl_keras.train_and_evaluate(config, {f'{run.path.name}_again'!r}, source=source)",
+            f"{train}, source=source)",
         ]
     )
 
@@ -167,7 +171,8 @@ def _again(run: FinishedRun) -> str:
     exported = [row["format"] for row in run.result.export]
     formats = dict.fromkeys([*export_formats(run.config.export), *exported])
     config = dataclasses.replace(run.config, export=",".join(formats) or "none")
-    return train_command(config, f"{run.path.name}_again")
+    more = [f"--folds={run.result.folds['number']}"] if run.result.folds else []
+    return " ".join([train_command(config, f"{run.path.name}_again"), *more])
 
 
 def _sentence(run: FinishedRun, student: Student, *, learnt: str) -> str:
@@ -178,6 +183,8 @@ def _sentence(run: FinishedRun, student: Student, *, learnt: str) -> str:
         "feature_extraction": f"{teacher} got a new head, the rest stayed frozen",
         "fine_tune": f"{teacher} got a new head and was fine-tuned: {student.plan.describe()}",
     }[run.config.model.method]
+    if run.result.fine_tuning_undone:
+        done = f"{teacher} got a new head; fine-tuning made it worse and was undone"
     if run.config.distillation.teacher_run:
         done += f". It learnt the answers of {run.config.distillation.teacher_run}, a teacher run, beside the labels"
     inputs = run.result.inputs

@@ -9,7 +9,7 @@ from typing import Any
 
 from tl_keras.backbones.specs import backbone_spec, takes_texts
 from tl_keras.backbones.teacher_files import is_teacher_file
-from tl_keras.config import DataConfig, ModelConfig, TransferConfig
+from tl_keras.config import DataConfig, DecisionConfig, ModelConfig, TransferConfig
 from tl_keras.config.choices import label_kind_of
 from tl_keras.console import in_words
 from tl_keras.evaluation.folds import is_too_wide
@@ -80,12 +80,15 @@ def next_steps(run: FinishedRun, classes: list[dict[str, Any]], *, in_memory: bo
     """
     steps, config, result = [], run.config, run.result
     data = [] if in_memory else _data_flags(config)
-    as_trained = data and [*data, *_teacher_flags(config.model)]
-    weak = sorted(
-        (row for row in classes if row["examples"] and row["recall"] < _LOW_RECALL), key=lambda row: row["recall"]
-    )
+    as_trained = data and [*data, *_teacher_flags(config.model), *_decision_flags(config.decision)]
+    folds = [f"--folds={result.folds['number']}"] if result.folds else []
+    found = {row["class"]: row["recall"] if row["examples"] else -1.0 for row in classes}
+    weak = sorted((name for name in found if found[name] < _LOW_RECALL), key=lambda name: found[name])
     if weak:
-        names = ", ".join(f"{row['class']} ({row['recall']:.0%} found)" for row in weak[:_MOST_CLASSES])
+        names = ", ".join(
+            f"{name} ({'none measured' if found[name] < 0 else f'{found[name]:.0%} found'})"
+            for name in weak[:_MOST_CLASSES]
+        )
         text = f"Label more {result.inputs} of the classes that are found least: {names}."
         if config.model.max_tokens == 0 and label_kind_of(config.task) == "class" and not in_memory:
             text += " In a folder of images without labels, this finds those that are worth most:"
@@ -103,11 +106,13 @@ def next_steps(run: FinishedRun, classes: list[dict[str, Any]], *, in_memory: bo
     if data and result.method == "fine_tune" and config.model.output_stride and 0 < config.model.image_size < _LARGE:
         steps.append(_larger_images(run, as_trained))
     if data and result.method == "fine_tune":
-        steps.append(Step("Try other cuts and rates.", _command("sweep", *as_trained, f"--workdir={run.path}_sweep")))
+        steps.append(
+            Step("Try other cuts and rates.", _command("sweep", *as_trained, *folds, f"--workdir={run.path}_sweep"))
+        )
     elif data and result.method == "feature_extraction":
         step = Step(
             "Train the layers of the teacher too.",
-            _command("train", *as_trained, "--method=fine_tune", f"--workdir={run.path}_tuned"),
+            _command("train", *as_trained, "--method=fine_tune", *folds, f"--workdir={run.path}_tuned"),
         )
         steps.append(step)
     if data and config.model.max_tokens == 0:
@@ -132,6 +137,13 @@ def _data_flags(config: TransferConfig) -> list[str]:
     chosen = _chosen(config.data, _READING)
     task = {} if config.task == "auto" else {"task": config.task}
     return [f"--{name}={value}" for name, value in {"data": config.data.source, **chosen, **task}.items()]
+
+
+def _decision_flags(decision: DecisionConfig) -> list[str]:
+    """Returns the flags by which a run decides between classes, which have the names of the options."""
+    usual = DecisionConfig()
+    chosen = {field.name: getattr(decision, field.name) for field in dataclasses.fields(decision)}
+    return [f"--{name}={value}" for name, value in chosen.items() if value != getattr(usual, name)]
 
 
 def _teacher_flags(model: ModelConfig) -> list[str]:

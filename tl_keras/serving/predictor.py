@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.config import DEFAULT_MAX_PIXELS, DecisionConfig
+from tl_keras.console import number_of
 from tl_keras.data.base import untuned
 from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.errors import BackboneError, ConfigError, DataError
@@ -45,7 +46,12 @@ def load_predictor(path: str | os.PathLike[str]) -> Predictor:
             return ExportedPredictor(version)
     if path.suffix == ".keras":
         return KerasPredictor(load_model(path))
-    begun = (path / "config.json").is_file()
+    begun, inside = (path / "config.json").is_file(), sorted(path.glob("*/seed_*/model.keras"))
+    if inside:
+        raise BackboneError(
+            f"model: expected one run. Received: {path}, which holds {number_of(len(inside), 'run')}. Name one of them, such as "
+            f"{inside[0].parent}."
+        )
     raise BackboneError(
         f"model: expected a run directory with model.keras, a .keras file or the directory of an export. Received: {path}"
         f"{', whose run has not ended. Give its command again: it goes on.' if begun else '. Check the path.'}"
