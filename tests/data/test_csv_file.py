@@ -2,7 +2,7 @@
 
 import pytest
 
-from tl_keras.data.csv_file import read_csv
+from tl_keras.data.csv_file import csv_holds_texts, read_csv
 from tl_keras.errors import DataError
 
 
@@ -107,3 +107,14 @@ def test_lines_are_counted_with_the_comments(write):
     table = read_csv(write("# a\n\npath,label\na.jpg,cat\n\nb.jpg,dog\n"))
     assert list(table.lines) == [4, 6]
     assert table.notes == ("comments before the header, left out: 1 line",)
+
+
+@pytest.mark.parametrize("shift", range(3))
+def test_a_table_of_texts_is_known_wherever_its_beginning_is_cut(write, shift):
+    rows = "".join("x" * shift + "\u0449" * 100 + f",{number % 2}\n" for number in range(1000))
+    assert csv_holds_texts(write(("text,label\n" + rows).encode("utf-8-sig")), {})
+
+
+def test_a_long_text_is_a_cell(write):
+    table = read_csv(write("text,label\n" + "a" * 200_000 + ",long\nb,short\n"))
+    assert [len(row[0]) for row in table.rows] == [200_000, 1]

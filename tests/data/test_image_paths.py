@@ -82,6 +82,13 @@ def test_a_missing_image_is_one_line_with_a_remedy(found, ids, images_in, messag
         found(*ids, images_in=images_in)
 
 
+def test_an_exact_path_is_taken_whatever_a_file_in_a_folder_is_called(found, tmp_path):
+    (tmp_path / "im" / "thumbs").mkdir(parents=True)
+    for name in ("1.jpg", "thumbs/1.jpg"):
+        (tmp_path / "im" / name).touch()
+    assert found("1.jpg", images_in="im")[0] == ["im/1.jpg"]
+
+
 def test_an_id_that_fits_several_files_is_refused(found, tmp_path):
     (tmp_path / "other/a.jpg").touch()
     with pytest.raises(DataError, match="Received a, which fits several files"):

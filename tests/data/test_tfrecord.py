@@ -202,6 +202,9 @@ def test_a_feature_tells_groups(tmp_path):
                 }
                 writer.write(tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString())
 
+    with pytest.raises(DataError, match=r"expected the feature patient .*1 file without it"):
+        write("a.tfrecord", b"p1")
+        TFRecordSource(f"{tmp_path}/a.tfrecord", SourceOptions(columns="group=patient"))
     write("a.tfrecord", b"p1", b"p1", b"p2")
     write("b.tfrecord", b"p2")
     groups = TFRecordSource(f"{tmp_path}/*.tfrecord").groups

@@ -16,6 +16,9 @@ from tl_keras.data.image_table import NAMES, names_texts, plain_name
 from tl_keras.data.table import Table
 from tl_keras.errors import DataError
 
+# The library's own limit, 131,072 characters, is shorter than some texts.
+csv.field_size_limit(2**31 - 1)
+
 _START = 2**16  # bytes in which the header is
 _SEPARATORS = ",;\t|"
 # What to do with files of other kinds.
@@ -81,6 +84,8 @@ def csv_holds_texts(path: str, given: Mapping[str, str]) -> bool:
     try:
         with open(path, "rb") as file:
             start = file.read(_START)
+        if len(start) == _START and b"\0" not in start:  # the last character of UTF-8 may be cut
+            start = start.rpartition(b"\n")[0] or start
         text = _decode(f"csv:{path}", start)[0]
         _, skip = _separator(text, given)
         header = next(iter(text.splitlines()[skip:]), "")

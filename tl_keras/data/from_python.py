@@ -17,9 +17,6 @@ from tl_keras.data.options import NO_OPTIONS, SourceOptions
 from tl_keras.data.split_names import splits_of_names
 from tl_keras.errors import DataError, DependencyError
 
-# Assumed bytes per image, which decides how many are shuffled at a time, if no file tells.
-_USUAL_IMAGE_BYTES = 200_000
-
 
 class HuggingFaceSource(RandomAccessSource):
     """A dataset of Hugging Face's `datasets` with an image and a class label in each row.
@@ -153,7 +150,7 @@ class TFDataSource(RecordSource):
         if spec[0].shape.rank == (4 if spec[0].dtype == tf.uint8 else 1):
             pairs = pairs.unbatch()
         self._images, self._cache_folder = pairs.map(lambda image, _: image), options.cache_folder
-        labels, self._hashes = _read_twice(name, pairs)
+        labels, self._hashes, mean_image_bytes = _read_twice(name, pairs)
         names = getattr(dataset, "class_names", None)  # set by keras.utils.image_dataset_from_directory
         if any(np.size(label) != 1 or np.asarray(label).dtype.kind == "f" for label in labels):
             class_names, positions = encode_rows(name, labels, options.label_kind, names or ())
@@ -167,7 +164,7 @@ class TFDataSource(RecordSource):
             ids=[f"element:{number}" for number in range(len(labels))],
             labels=positions,
             declared_splits=np.full(len(labels), ""),
-            mean_image_bytes=_USUAL_IMAGE_BYTES,
+            mean_image_bytes=mean_image_bytes,
         )
 
     def _stream(self, seed: tf.Tensor | None) -> tf.data.Dataset:
@@ -189,22 +186,23 @@ class TFDataSource(RecordSource):
         return repr(self._hashes)
 
 
-def _read_twice(name: str, pairs: tf.data.Dataset) -> tuple[list[Any], list[int]]:
-    """Returns labels and hashes, after checking that a second reading gives the same images in the same order."""
+def _read_twice(name: str, pairs: tf.data.Dataset) -> tuple[list[Any], list[int], float]:
+    """Returns labels, hashes and the mean number of bytes of an image, after checking that a second reading gives the same."""
 
-    def fingerprint(image: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def fingerprint(image: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         contents = image if image.dtype == tf.string else tf.io.serialize_tensor(image)
-        return tf.strings.to_hash_bucket_fast(contents, 2**62), label
+        return tf.strings.to_hash_bucket_fast(contents, 2**62), label, tf.strings.length(contents)
 
     first, second = (list(pairs.map(fingerprint).as_numpy_iterator()) for _ in range(2))
     if not first:
         raise DataError(f"{name}: expected images. Received an empty dataset. Check how it is made.")
-    if [content for content, _ in first] != [content for content, _ in second]:
+    if [content for content, _, _ in first] != [content for content, _, _ in second]:
         raise DataError(
             f"{name}: expected the same images in the same order each time. Received others the second time. Leave out "
             "shuffle() and random changes; training shuffles and augments by itself."
         )
-    return [label for _, label in first], [int(content) for content, _ in first]
+    nbytes = float(np.mean([size for _, _, size in first]))
+    return [label for _, label, _ in first], [int(content) for content, _, _ in first], nbytes
 
 
 def _as_pair(element: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:

@@ -73,11 +73,12 @@ def _finder_below(table: Table, images_in: str) -> Callable[[str], str]:
     """Returns a function from a cell, a path below a folder or a file name, also without suffix, to the file."""
     if not os.path.isdir(images_in):
         raise DataError(f"images_in: expected a directory. Received: {images_in}, which is not one.")
-    files: dict[str, str | None] = {}
-    for path in read_tree(images_in)[0].all_images():
+    paths, files = read_tree(images_in)[0].all_images(), dict[str, str | None]()
+    for path in paths:
         name = path.rpartition("/")[2]
-        for key in {path, os.path.splitext(path)[0], name, os.path.splitext(name)[0]}:
+        for key in {os.path.splitext(path)[0], name, os.path.splitext(name)[0]}:
             files[key] = None if key in files else path
+    files.update(zip(paths, paths, strict=True))  # a path as it is fits one file, whatever another is called
 
     def find(cell: str) -> str:
         cell = cell.replace("\\", "/") if "/" not in cell else cell

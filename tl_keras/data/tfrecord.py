@@ -28,7 +28,8 @@ class TFRecordSource(RecordSource):
 
     For several labels, `label` has any number of positions or names, or a 1 or 0 for each label; for numbers it may be float.
 
-    A feature `group` (int64 or bytes), where every file has it, names the group that stays in one split.
+    A feature `group` (int64 or bytes), or another that the columns name, names the group that stays in one split where every
+    file has it.
 
     A file with a word such as train, val or test in its name declares that split. A `labels.txt` beside the files lists the
     names of classes, one per line; without it, a class is named by its label. Files may be compressed by GZIP or ZLIB.
@@ -51,7 +52,10 @@ class TFRecordSource(RecordSource):
         files = [file for file in files if splits[file] != "unused"]
         compressions = [_compression(file) for file in files]
         lists = options.label_kind in ("labels", "numbers")
-        columns = [_read_columns(file, kind, lists=lists) for file, kind in zip(files, compressions, strict=True)]
+        group = options.column_names.get("group", "group")
+        columns = [
+            _read_columns(file, kind, group=group, lists=lists) for file, kind in zip(files, compressions, strict=True)
+        ]
         labels_of_file = [each["label"] for each in columns]
         counts = [len(labels) for labels in labels_of_file]
         if not sum(counts):
@@ -128,12 +132,13 @@ def _compression(file: Path) -> str:
     return "ZLIB" if zlib_header and any(start[4:8]) else ""
 
 
-def _read_columns(file: Path, compression: str, *, lists: bool) -> dict[str, np.ndarray]:
+def _read_columns(file: Path, compression: str, *, group: str, lists: bool) -> dict[str, np.ndarray]:
     """Returns the labels of a file and, where it has them, the groups, each int64 or object (bytes) (n,).
 
     Args:
       file: The file.
       compression: Compression as `_compression` returns it.
+      group: Name of the feature with the group.
       lists: Whether an image has any number of labels, which are then arrays.
     """
     records = tf.data.TFRecordDataset(os.fsencode(file), compression)
@@ -141,7 +146,7 @@ def _read_columns(file: Path, compression: str, *, lists: bool) -> dict[str, np.
         first = next(iter(records), None)
         if first is None:
             return {"label": np.array([], np.int64)}
-        types = _types(file, first.numpy(), lists=lists)
+        types = _types(file, first.numpy(), group=group, lists=lists)
         features = {name: tf.io.FixedLenFeature([], kind) for name, kind in types.items()}
         if lists:
             features["label"] = tf.io.RaggedFeature(types["label"])
@@ -161,11 +166,20 @@ def _read_columns(file: Path, compression: str, *, lists: bool) -> dict[str, np.
 
 def _groups(columns: list[dict[str, np.ndarray]], options: SourceOptions) -> Groups | None:
     """Returns the groups that the feature `group` tells, if all files have it and the user does not name another way."""
-    if options.group_by or options.column_names.get("group") == "none" or not all("group" in each for each in columns):
+    asked = options.column_names.get("group", "")
+    feature = asked or "group"
+    if options.group_by or asked == "none":
         return None
-    values = [value for each in columns for value in each["group"].tolist()]
+    if lacking := [each for each in columns if feature not in each]:
+        if asked:
+            raise DataError(
+                f"tfrecord: expected the feature {asked} (int64 or bytes) in all files, as --columns=group={asked} says. Received: "
+                f"{number_of(len(lacking), 'file')} without it. Leave it out, or write it."
+            )
+        return None
+    values = [value for each in columns for value in each[feature].tolist()]
     names = [os.fsdecode(value) if isinstance(value, bytes) else str(value) for value in values]
-    return Groups.of_column("the feature group", names)
+    return Groups.of_column(f"the feature {feature}", names)
 
 
 def _as_objects(rows: np.ndarray) -> np.ndarray:
@@ -176,8 +190,8 @@ def _as_objects(rows: np.ndarray) -> np.ndarray:
     return objects
 
 
-def _types(file: Path, record: bytes, *, lists: bool) -> dict[str, tf.DType]:
-    """Returns the type of `label`, and of `group` if there is one, after checking the features."""
+def _types(file: Path, record: bytes, *, group: str, lists: bool) -> dict[str, tf.DType]:
+    """Returns the type of `label`, and of the feature with the group if there is one, after checking the features."""
     try:
         features = tf.train.Example.FromString(record).features.feature
     except Exception as error:  # protobuf's DecodeError, whose module depends on its version
@@ -192,4 +206,4 @@ def _types(file: Path, record: bytes, *, lists: bool) -> dict[str, tf.DType]:
             f"tfrecord:{file}: expected the features image (bytes) and label (int64 or bytes). Received: {received}. "
             "Write the files with these two names."
         )
-    return {name: types[kinds[name]] for name in ("label", "group") if kinds.get(name) in types}
+    return {name: types[kinds[name]] for name in ("label", group) if kinds.get(name) in types}

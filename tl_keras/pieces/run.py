@@ -109,7 +109,7 @@ class Run:
         Args:
           data: Images as `tl_keras.load_data` takes or returns them.
         """
-        return evaluate_model(self.workdir, as_data(data).images.source)
+        return evaluate_model(self.workdir, data.images.source if isinstance(data, LabelledData) else data)
 
     def report(self) -> pathlib.Path:
         """Writes the page of the run, and returns its path."""
