@@ -31,6 +31,17 @@ def test_the_summary_says_what_the_score_is_to_be_compared_with():
     )
 
 
+def test_the_summary_of_numbers_has_the_error_of_the_median():
+    row = {"column": "age", "mean_absolute_error": 5.0, "interval": [4.5, 6.0], "median_baseline_error": 4.0}
+    result = golden_result(interval=[0.1, 0.2], baseline_score=None, score_name="r2", measures={"columns": [row]})
+    assert "; age (mean error 5, the median's 4)" in call_of_command("train", "summary", result, "run1")
+
+
+def test_another_score_than_accuracy_is_compared_with_one_answer_for_all():
+    result = golden_result(interval=[0.5, 0.9], baseline_score=0.2, score_name="mean_average_precision")
+    assert "; one answer for all 0.2000" in call_of_command("train", "summary", result, "run1")
+
+
 def test_the_head_of_folds_is_not_compared_since_it_was_measured_on_other_images():
     folds = {"number": 5, "accuracy": 0.9, "interval": [0.8, 0.95], "by_fold": [0.9] * 5, "images": 140}
     result = golden_result(interval=[0.8, 0.95], head_validation_score=0.75, folds=folds)

@@ -31,6 +31,8 @@ from tl_keras.runs.stopwatch import Stopwatch
 if TYPE_CHECKING:
     from tl_keras.training.model_cache import ModelCache
 
+_MOST_NUMBERS = 3  # whose errors the end of a run names
+
 _CONFIG = run_flags.define()
 _WORKDIR = flags.DEFINE_string("workdir", "tl_keras_run", "The run directory, which is written and resumed.")
 _COMPARE = flags.DEFINE_enum(
@@ -247,7 +249,12 @@ def _compared(result: RunResult) -> str:
         low, high = result.interval
         facts.append(f"95% interval of the {result.split} {result.inputs} {low:.3f} to {high:.3f}")
     if result.baseline_score is not None:
-        facts.append(f"always the most frequent class {result.baseline_score:.4f}")
+        one_answer = "always the most frequent class" if result.score_name == "accuracy" else "one answer for all"
+        facts.append(f"{one_answer} {result.baseline_score:.4f}")
+    if result.measures:
+        from tl_keras.evaluation.beside_median import errors_beside_median
+
+        facts += [each.describe() for each in errors_beside_median(result.measures)[:_MOST_NUMBERS]]
     if result.head_validation_score is not None and not result.folds:  # whose head was measured on other images
         facts.append(f"the head alone, validation {result.head_validation_score:.4f}")
     few = ""

@@ -38,6 +38,7 @@ def a_run(**changes) -> FinishedRun:
             "Clearly better than one answer for all, whose accuracy is 50.0%; fine-tuning raised validation from 85.0%",
         ),
         ({"baseline_score": 0.85}, "Not clearly better than one answer for all"),
+        ({"baseline_score": 0.98}, "Clearly worse than one answer for all, whose accuracy is 98.0%"),
         ({"head_validation_score": 0.9}, "fine-tuning gained nothing on validation over the head alone, 90.0%"),
         (
             {"head_validation_score": 0.95},
@@ -52,6 +53,25 @@ def test_the_verdict_compares_with_one_answer_and_with_the_head(changes, said):
 
 def test_a_run_without_anything_to_compare_with_has_no_verdict():
     assert verdict(a_run(baseline_score=None, head_validation_score=None)) == ""
+
+
+def column(name, error, interval):
+    return {"column": name, "mean_absolute_error": error, "interval": interval, "median_baseline_error": 9.0}
+
+
+def test_numbers_are_compared_with_the_median_the_worst_first():
+    columns = [column("age", 4.0, [3.0, 5.0]), column("size", 12.0, [10.0, 14.0]), column("mass", 8.0, [7.0, 10.0])]
+    run = a_run(baseline_score=None, head_validation_score=None, score_name="r2", measures={"columns": columns})
+    assert verdict(run) == (
+        "Clearly worse than the median for all: size (mean error 12, the median's 9); not clearly better than the median for all: "
+        "mass (mean error 8, the median's 9); clearly better than the median for all: age (mean error 4, the median's 9)."
+    )
+
+
+def test_of_many_numbers_some_are_named():
+    columns = [column(str(number), 4.0, [3.0, 5.0]) for number in range(10)]
+    run = a_run(baseline_score=None, head_validation_score=None, score_name="r2", measures={"columns": columns})
+    assert verdict(run).endswith("and 7 more.")
 
 
 def test_the_head_of_folds_was_measured_on_other_images_and_is_not_compared():

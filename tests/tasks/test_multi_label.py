@@ -110,3 +110,11 @@ def test_labels_that_the_mean_leaves_out_are_named():
         "the mean average precision is that of 1 of 3 labels: all measured images have, or all lack, b, c"
     ]
     assert task.remarks(task.measures(scores[:, :1], labels[:, :1], ("a",))) == []
+
+
+def test_one_answer_for_all_ranks_nothing_and_has_the_part_of_the_images_with_a_label_as_its_precision():
+    labels = np.array([[1, 1, 0], [0, 1, -1], [0, 1, 1], [0, 1, 0]])
+    assert MultiLabel().baseline_score(labels, labels) == pytest.approx(
+        (1 / 4 + 1 / 3) / 2
+    )  # the second has nothing to rank
+    assert MultiLabel().baseline_score(labels, labels[:, 1:2]) is None

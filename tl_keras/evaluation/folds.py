@@ -24,7 +24,7 @@ _RESAMPLES = 200
 
 
 def fold_interval(
-    score: float, interval: tuple[float, float], *, folds: int, design_effect: float = 1.0
+    score: float, interval: tuple[float, float], *, folds: int, design_effect: float = 1.0, most: float = 1.0
 ) -> tuple[float, float]:
     """Returns the 95% interval of an out-of-fold score.
 
@@ -38,20 +38,22 @@ def fold_interval(
       interval: 95% interval of the same score if the answers were independent.
       folds: Number of folds, at least 2.
       design_effect: Factor of the variance because images of a group are alike, from `design_effect`.
+      most: Largest possible score; an error has none.
     """
-    return widened(score, interval, (1 + folds / (folds - 1)) * design_effect)
+    return widened(score, interval, (1 + folds / (folds - 1)) * design_effect, most=most)
 
 
-def widened(score: float, interval: tuple[float, float], factor: float) -> tuple[float, float]:
-    """Returns an interval whose variance is multiplied by a factor; it leaves 0 to 1 no further than it did.
+def widened(score: float, interval: tuple[float, float], factor: float, *, most: float = 1.0) -> tuple[float, float]:
+    """Returns an interval whose variance is multiplied by a factor; it leaves 0 to `most` no further than it did.
 
     Args:
       score: Score that it is around.
       interval: Its ends.
       factor: Factor of the variance, at least 1.
+      most: Largest possible score.
     """
     low, high = (score + math.sqrt(factor) * (end - score) for end in interval)
-    return max(low, min(0.0, interval[0])), min(high, max(1.0, interval[1]))
+    return max(low, min(0.0, interval[0])), min(high, max(most, interval[1]))
 
 
 def design_effect(score_of: Callable[[np.ndarray], float], group: np.ndarray) -> float:

@@ -89,7 +89,7 @@ def number_metrics(
             {
                 "column": name,
                 "mean_absolute_error": float(errors.mean()) if len(errors) else None,
-                "interval": _interval_of_mean(errors),
+                "interval": interval_of_mean(errors),
                 "root_mean_squared_error": float(np.sqrt(np.mean(errors**2))) if len(errors) else None,
                 "r2": r_squared(true[:, np.newaxis], answer[:, np.newaxis]) if len(errors) else None,
                 "spearman": float(spearmanr(true, answer).statistic) if varies else None,
@@ -103,8 +103,12 @@ def number_metrics(
     return {"examples": len(values), "r2": float(np.mean(measured)) if measured else 0.0, "columns": rows}
 
 
-def _interval_of_mean(errors: np.ndarray) -> list[float] | None:
-    """Returns the 95% interval of a mean, by the bootstrap (Efron and Tibshirani 1993, section 13.3)."""
+def interval_of_mean(errors: np.ndarray) -> list[float] | None:
+    """Returns the 95% interval of a mean, by the bootstrap (Efron and Tibshirani 1993, section 13.3); None without errors.
+
+    Args:
+      errors: float (n,).
+    """
     if not len(errors):
         return None
     means = [errors[drawn].mean() for drawn in resamples(len(errors), np.random.default_rng(0))]

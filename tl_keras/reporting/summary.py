@@ -12,12 +12,14 @@ from tl_keras.backbones.teacher_files import is_teacher_file
 from tl_keras.config import DataConfig, DecisionConfig, ModelConfig, TransferConfig
 from tl_keras.config.choices import label_kind_of
 from tl_keras.console import in_words
+from tl_keras.evaluation.beside_median import errors_beside_median
 from tl_keras.evaluation.folds import is_too_wide
 from tl_keras.reporting.finished_run import FinishedRun
 from tl_keras.reporting.page import score_text
 
 # Classes that are named for more labels, and the recall below which one is.
 _MOST_CLASSES = 3
+_MOST_NUMBERS = 3
 _LOW_RECALL = 0.8
 _LABELLED_BY = {"class": "label is", "order": "grade is", "labels": "labels are", "numbers": "numbers are"}
 
@@ -44,12 +46,7 @@ class Step:
 def verdict(run: FinishedRun) -> str:
     """Returns a sentence on what the score is worth."""
     result = run.result
-    name, (low, _) = in_words(result.score_name), run.interval
-    parts = []
-    if result.baseline_score is not None:
-        baseline = score_text(result.baseline_score, run)
-        better = "Clearly better than" if low > result.baseline_score else "Not clearly better than"
-        parts.append(f"{better} one answer for all, whose {name} is {baseline}")
+    parts = _against_one_answer(run)
     if result.head_validation_score is not None and not result.folds:  # whose head was measured on other images
         gain = result.validation_score - result.head_validation_score
         head = score_text(result.head_validation_score, run)
@@ -68,6 +65,27 @@ def verdict(run: FinishedRun) -> str:
         return ""
     text = "; ".join(parts)
     return f"{text[0].upper()}{text[1:]}."
+
+
+def _against_one_answer(run: FinishedRun) -> list[str]:
+    """Returns what the run is worth beside one answer for all images: by its score, or by errors beside those of the median."""
+    result, (low, high) = run.result, run.interval
+    baseline = result.baseline_score
+    if baseline is not None:
+        than = _judged(low > baseline, high < baseline)
+        return [f"{than} one answer for all, whose {in_words(result.score_name)} is {score_text(baseline, run)}"]
+    folds = result.folds["number"] if result.folds and run.split == "validation" else 0
+    errors = errors_beside_median(result.measures, folds=folds)
+    errors.sort(key=lambda each: (not each.is_worse, each.is_better))
+    groups: dict[str, list[str]] = {}
+    for each in errors[:_MOST_NUMBERS]:
+        groups.setdefault(_judged(each.is_better, each.is_worse), []).append(each.describe())
+    parts = [f"{than} the median for all: {', '.join(found)}" for than, found in groups.items()]
+    return [*parts, f"and {len(errors) - _MOST_NUMBERS} more"] if len(errors) > _MOST_NUMBERS else parts
+
+
+def _judged(better: bool, worse: bool) -> str:
+    return "clearly better than" if better else "clearly worse than" if worse else "not clearly better than"
 
 
 def next_steps(run: FinishedRun, classes: list[dict[str, Any]], *, in_memory: bool) -> list[Step]:

@@ -223,8 +223,8 @@ class RunResult(Record):
       loss: The same as `validation_loss`; the name that scripts look for.
       test_score: Score on the test images; None if there are none or they were not measured.
       test_loss: Loss on the test images, or None.
-      baseline_score: Score on the same images of one answer for all, the most frequent class of the training images; None if
-        the task has no such answer.
+      baseline_score: Score on the same images of one answer for all, such as the most frequent class of the training images;
+        None if the task has no such answer, or compares errors instead, which are in `measures`.
       head_validation_score: Score of the head alone on the validation images, before fine-tuning; None without fine-tuning.
       interval: Both ends of the 95% interval of `score`; None in files of earlier versions, whose score is an accuracy.
       method: `replicate`, `feature_extraction` or `fine_tune`.

@@ -159,6 +159,12 @@ class MultiLabel(Task):
         """Returns the 95% interval of the mean average precision, by the bootstrap over images."""
         return mean_average_precision_interval(labels, logits)
 
+    def baseline_score(self, train_labels: np.ndarray, labels: np.ndarray) -> float | None:
+        """Returns the mean average precision of equal answers for all images: the mean part of the images that have a label."""
+        known, has = labels != UNKNOWN, labels == 1
+        ranked = has.any(axis=0) & (labels == 0).any(axis=0)
+        return float((has.sum(axis=0) / known.sum(axis=0).clip(1))[ranked].mean()) if ranked.any() else None
+
     def evidence(self, logits: Any, answers: Any) -> Any:
         """Returns the sum of the logits of the labels that are found."""
         return keras.ops.sum(logits * keras.ops.cast(answers, logits.dtype), axis=-1)
