@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tl_keras.data.arrays import ArraySource
+from tl_keras.reporting.page import render
 from tl_keras.reporting.run_report import TITLES
 from tl_keras.reporting.sections import SECTIONS, ReportedPredictions
 from tl_keras.tasks.base import task_named
@@ -44,3 +45,22 @@ def test_calibration_compares_before_and_after_the_temperature(answers):
     assert facts["temperature"] == 2.0
     assert facts["likelihoods"][0] != facts["likelihoods"][1]
     np.testing.assert_allclose(answers.scores.sum(axis=1), 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("off", "said"),
+    [
+        ([0] * 27 + [1] * 8, "27 are right, 8 are off by 1."),
+        ([0, 2], "1 is right, 1 is off by 2."),
+        ([1, 1], "2 are off by 1."),
+    ],
+)
+def test_grades_that_no_image_is_off_by_are_left_out_without_their_comma(off, said):
+    labels, names = np.zeros(len(off), np.int64), ("none", "mild", "severe", "ruined")
+    source = ArraySource(np.zeros((len(off), 8, 8, 3), np.uint8), np.arange(len(off)) % 2)
+    source.class_names = names
+    task = task_named("ordinal").with_labels(np.arange(4))
+    logits = np.where(np.array(off)[:, None] > np.arange(3), 9.0, -9.0).astype(np.float32)
+    answers = ReportedPredictions(source, "test", np.arange(len(off)), labels, logits, 1.0, task)
+    page = render("sections/grades.html", facts=SECTIONS["grades"](None, answers))
+    assert said in " ".join(page.split())

@@ -208,8 +208,14 @@ def _example(
 
 
 def _grades(student: Student, answers: ReportedPredictions) -> dict[str, Any]:
-    """Returns the errors in grades."""
-    return {"measures": answers.task.measures(answers.scores, answers.labels, answers.source.class_names)}
+    """Returns the errors in grades, and how many answers are right or off by how many grades, in words."""
+    measures = answers.task.measures(answers.scores, answers.labels, answers.source.class_names)
+    counts = [
+        f"{count:,} {'is' if count == 1 else 'are'} {f'off by {grades}' if grades else 'right'}"
+        for grades, count in enumerate(measures["off_by"])
+        if count
+    ]
+    return {"measures": measures, "counts": counts}
 
 
 # Facts of each part by its name, for the template `run.html`.
