@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tl_keras.console import Level, printable, say, show_details
+from tl_keras.console import Level, in_words, number_of, printable, say, show_details
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,13 @@ def test_in_a_notebook_progress_is_not_shown_as_an_error(monkeypatch, capsys):
     say("reading 5 images")
     assert capsys.readouterr().out == "reading 5 images\n"
     assert sys.stderr.getvalue() == ""
+
+
+def test_one_is_singular_and_a_score_has_its_sign():
+    assert [number_of(count, "test image") for count in (0, 1, 1200)] == [
+        "0 test images",
+        "1 test image",
+        "1200 test images",
+    ]
+    assert in_words("r2") == "R²"
+    assert in_words("mean_average_precision") == "mean average precision"

@@ -42,6 +42,17 @@ def test_another_score_than_accuracy_is_compared_with_one_answer_for_all():
     assert "; one answer for all 0.2000" in call_of_command("train", "summary", result, "run1")
 
 
+def test_a_score_that_one_image_cannot_tell_has_no_number():
+    images = {"train": 6, "validation": 1, "test": 1}
+    result = golden_result(
+        score_name="r2", test_score=0.0, validation_score=0.0, interval=[0.0, 1.0], baseline_score=None, images=images
+    )
+    lines = call_of_command("train", "summary", result, "run1").splitlines()
+    assert lines[0].startswith("R²: test cannot be told, validation cannot be told  (kept")
+    assert lines[1].startswith("  1 test image tells next to nothing of the R²")
+    assert "interval" not in " ".join(lines)
+
+
 def test_the_head_of_folds_is_not_compared_since_it_was_measured_on_other_images():
     folds = {"number": 5, "accuracy": 0.9, "interval": [0.8, 0.95], "by_fold": [0.9] * 5, "images": 140}
     result = golden_result(interval=[0.8, 0.95], head_validation_score=0.75, folds=folds)

@@ -68,8 +68,8 @@ def number_of(count: int, noun: str) -> str:
 
 
 def in_words(name: str) -> str:
-    """Returns a name of an option or a key, such as `balanced_accuracy`, in words."""
-    return name.replace("_", " ")
+    """Returns a name of an option or a key, such as `balanced_accuracy`, in words, or with its sign: `r2` is R²."""
+    return "R²" if name == "r2" else name.replace("_", " ")
 
 
 def printable(name: object) -> str:

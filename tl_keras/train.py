@@ -25,6 +25,7 @@ from tl_keras import command_line, run_flags
 from tl_keras.config import TransferConfig, parse_budget, validate
 from tl_keras.console import in_words
 from tl_keras.errors import ConfigError, if_stopped
+from tl_keras.evaluation.told import is_told
 from tl_keras.runs.records import RunResult
 from tl_keras.runs.stopwatch import Stopwatch
 
@@ -211,8 +212,8 @@ def _write_report(workdir: str | os.PathLike[str]) -> None:
 
 def summary(result: RunResult, workdir: str) -> str:
     """Returns the result of a finished run, in a few lines."""
-    test = "" if result.test_score is None else f"test {result.test_score:.4f}, "
-    measured = f"validation {result.validation_score:.4f}"
+    test = "" if result.test_score is None else f"test {_told(result, 'test', result.test_score)}, "
+    measured = f"validation {_told(result, 'validation', result.validation_score)}"
     if result.folds:
         low, high = result.folds["interval"]
         measured = f"out of {result.folds['number']} folds {result.validation_score:.4f} (95% interval {low:.3f} to {high:.3f})"
@@ -236,6 +237,11 @@ def summary(result: RunResult, workdir: str) -> str:
     )
 
 
+def _told(result: RunResult, split: str, score: float) -> str:
+    """Returns the score of a split, unless its images cannot tell it."""
+    return f"{score:.4f}" if is_told(result, split) else "cannot be told"
+
+
 def _remarks(result: RunResult) -> str:
     """Returns what the task and pseudo-labels say beside the score, a line each."""
     given = [result.pseudo_labels["says"]] if result.pseudo_labels else []
@@ -245,7 +251,7 @@ def _remarks(result: RunResult) -> str:
 def _compared(result: RunResult) -> str:
     """Returns a line on what the score of a result is to be compared with, and one if it was measured on few images."""
     facts = []
-    if result.interval:
+    if result.interval and is_told(result, result.split):
         low, high = result.interval
         facts.append(f"95% interval of the {result.split} {result.inputs} {low:.3f} to {high:.3f}")
     if result.baseline_score is not None:

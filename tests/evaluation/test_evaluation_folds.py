@@ -63,3 +63,5 @@ def test_folds_are_advised_where_a_split_decides_nothing(images, advised):
 def test_an_interval_without_a_lower_end_is_put_in_words():
     said = advice_on_folds((-26145.0, 1.0), images=2, split="test", score_name="R²")
     assert said.startswith("2 test images tell next to nothing of the R²: --folds=5")
+    said = advice_on_folds((0.0, 1.0), images=1, split="test", score_name="R²", inputs="texts")
+    assert said.startswith("1 test text tells next to nothing of the R²: --folds=5") and "all labelled texts" in said

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import r2_score
 
-from tl_keras.evaluation.numbers import half_widths, number_metrics, r_squared, shares_that_held
+from tl_keras.evaluation.numbers import half_widths, number_metrics, promised_part, r_squared, shares_that_held
 
 RANDOM = np.random.default_rng(0)
 VALUES = RANDOM.normal(50, 10, (400, 2))
@@ -38,6 +38,19 @@ def test_the_rank_is_that_of_the_definition():
 
 def test_few_images_give_the_largest_error():
     assert half_widths(np.array([[1.0], [5.0]]), np.zeros((2, 1))) == [5]
+
+
+@pytest.mark.parametrize(("images", "part"), [(1, 0.5), (8, 8 / 9), (9, 0.9), (200, 0.9)])
+def test_fewer_than_nine_images_promise_less(images, part):
+    assert promised_part(images) == pytest.approx(part)
+
+
+def test_one_image_tells_neither_r_squared_nor_an_interval():
+    one = number_metrics(VALUES[:1], PREDICTED[:1], widths=np.ones(2), medians=np.zeros(2), names=("a", "b"))
+    assert [(row["r2"], row["interval"]) for row in one["columns"]] == [(None, None)] * 2
+    assert one["r2"] == r_squared(VALUES[:1], PREDICTED[:1]) == 0
+    five = number_metrics(VALUES[:5], PREDICTED[:5], widths=np.ones(2), medians=np.zeros(2), names=("a", "b"))
+    assert five["columns"][0]["interval"] and five["columns"][0]["r2"] is not None
 
 
 def test_measures_are_in_the_unit_of_the_number_beside_the_baseline():

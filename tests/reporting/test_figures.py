@@ -71,7 +71,7 @@ def test_frozen_and_trained_blocks_are_told_apart():
     svg = figures.network(ROWS).svg
     assert svg.count(">frozen<") == 1
     assert svg.count(">trained, rate times 0.005<") == 1
-    assert "1 parts are frozen, 2 are trained, from block 1 to head" in figures.network(ROWS).description
+    assert "1 part is frozen, 2 are trained, from block 1 to head" in figures.network(ROWS).description
 
 
 def test_two_figures_share_no_name():

@@ -40,6 +40,16 @@ def test_that_all_labelled_images_have_trained_is_said(tmp_path):
     assert "Training" in text and "began again on all 120 labelled images." in text
 
 
+def test_a_score_that_one_image_cannot_tell_has_no_number_and_numbers_are_no_classes(tmp_path):
+    (tmp_path / "labels.txt").write_text("temp_c\n")
+    config, images = TransferConfig(), {"train": 6, "validation": 1, "test": 1}
+    config.task = "regression"
+    alone = dataclasses.replace(golden_result(), score_name="r2", test_score=0.0, interval=[0.0, 1.0], images=images)
+    text = card(FinishedRun(tmp_path, config, alone, {}))
+    assert "| R² on 1 test image |" in text and "| cannot be told | - |" in text
+    assert "It tells 1 number: temp_c." in text
+
+
 def test_a_teacher_run_is_named(tmp_path):
     (tmp_path / "labels.txt").write_text("cat\ndog\n")
     config = TransferConfig()

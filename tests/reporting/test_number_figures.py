@@ -10,7 +10,7 @@ PREDICTED = VALUES + np.where(VALUES > 50, -10, 1)
 
 
 def test_predictions_are_drawn_with_their_band():
-    picture = predicted_against_measured(VALUES, PREDICTED, half_width=5, name="age & size")
+    picture = predicted_against_measured(VALUES, PREDICTED, half_width=5, promised=0.9, name="age & size")
     assert "50% lie inside the band" in picture.description
     assert "age &amp; size, measured" in picture.svg
 

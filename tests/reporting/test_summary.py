@@ -168,3 +168,13 @@ def test_images_in_memory_have_no_command():
 
 def test_the_snippet_opens_the_run():
     assert "tl_keras.Run('run1')" in snippet(a_run())
+
+
+def test_one_image_measures_roughly():
+    run = a_run(images={"train": 5, "validation": 1, "test": 0}, interval=[0.0, 1.0])
+    assert any(step.text.startswith("1 image measures roughly: ") for step in next_steps(run, [], in_memory=False))
+
+
+def test_a_score_that_validation_cannot_tell_is_compared_with_no_head():
+    run = a_run(score_name="r2", baseline_score=None, images={"train": 6, "validation": 1, "test": 0})
+    assert verdict(run) == ""

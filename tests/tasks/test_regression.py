@@ -86,3 +86,17 @@ def test_predictions_that_tell_nothing_become_the_median_and_it_is_said():
     assert task.score(noise, LABELS[:60]) > -0.1
     (remark,) = task.remarks(task.measures(served, LABELS[:60], ("cells", "others")))
     assert remark.startswith("cells: predictions of the validation images were no better than the median")
+
+
+def test_what_so_few_validation_images_cannot_promise_is_said():
+    few = TASK.with_predictions(TASK.targets(tf.constant(LABELS[:4]), 2).numpy(), LABELS[:4])
+    assert Regression().with_facts(json.loads(json.dumps(few.facts()))) == few
+    lines = few.describe(few.measures(LABELS[:1] + 1, LABELS[:1], ("a", "b")))
+    assert lines[0] == "R² cannot be told"
+    assert "80% within" in lines[1]
+    assert lines[-1] == (
+        "the validation images are too few for intervals that hold 90% of the numbers: these are their largest errors, and promise "
+        "80%"
+    )
+    enough = TASK.with_predictions(TASK.targets(tf.constant(LABELS), 2).numpy(), LABELS)
+    assert "promise" not in " ".join(enough.describe(enough.measures(LABELS + 1, LABELS, ("a", "b"))))

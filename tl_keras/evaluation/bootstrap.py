@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 # Resamples of fewer images than these are too much alike to tell anything.
-_FEWEST = 5
+FEWEST = 5
 
 # More change the ends of an interval by less than their rounding.
 _RESAMPLES = 1000
@@ -40,7 +40,7 @@ def bootstrap_interval(
             for drawn, image, other, count in zip(draws, answered, right, times, strict=True)
         ]
     low, high = np.quantile(scores, (0.025, 0.975))
-    return (float(low), float(high)) if len(labels) >= _FEWEST else (min(float(low), 0.0), 1.0)
+    return (float(low), float(high)) if len(labels) >= FEWEST else (min(float(low), 0.0), 1.0)
 
 
 def resamples(images: int, random: np.random.Generator) -> Iterator[np.ndarray]:

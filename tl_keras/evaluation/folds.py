@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from tl_keras.console import number_of
 from tl_keras.evaluation.metrics import accuracy_interval
 
 # Half width of an interval from which on the images that were held out do not tell one model from another: models that are worth
@@ -119,12 +120,9 @@ def advice_on_folds(
     if not is_too_wide(interval):
         return ""
     half = (interval[1] - interval[0]) / 2
-    told = (
-        f"tell the {score_name} to ±{half:.2f} only"
-        if half < _TELLS_NOTHING
-        else f"tell next to nothing of the {score_name}"
-    )
+    told = f"the {score_name} to ±{half:.2f} only" if half < _TELLS_NOTHING else f"next to nothing of the {score_name}"
+    tell = "tells" if images == 1 else "tell"
     return (
-        f"{images} {split} {inputs} {told}: --folds=5, with another --workdir, measures it on "
+        f"{number_of(images, f'{split} {inputs[:-1]}')} {tell} {told}: --folds=5, with another --workdir, measures it on "
         f"all labelled {inputs} and trains the final model on all of them"
     )

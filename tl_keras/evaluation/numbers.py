@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from scipy.stats import spearmanr
 
-from tl_keras.evaluation.bootstrap import resamples
+from tl_keras.evaluation.bootstrap import FEWEST, resamples
 
 # Part of the images whose number lies in its interval.
 COVERAGE = 0.9
@@ -29,6 +29,20 @@ def half_widths(values: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     errors = np.sort(np.abs(values - predicted), axis=0)
     rank = min(len(errors), math.ceil(COVERAGE * (len(errors) + 1)))
     return errors[rank - 1]
+
+
+def promised_part(images: int) -> float:
+    """Returns the part of further images whose number lies in its interval as `half_widths` promises it: 0.9, or less.
+
+    Args:
+      images: Number of images that the half widths are of, at least 1.
+    """
+    return min(COVERAGE, images / (images + 1))
+
+
+def promised_by(measures: Mapping[str, Any]) -> float:
+    """Returns the smallest `promised_part` that the columns of a task's measures name; 0.9 in those of earlier versions."""
+    return min((row.get("promised", COVERAGE) for row in measures["columns"]), default=COVERAGE)
 
 
 def shares_that_held(values: np.ndarray, predicted: np.ndarray, medians: np.ndarray) -> np.ndarray:
@@ -75,8 +89,9 @@ def number_metrics(
 
     Returns:
       `examples`; `r2`, the mean over the columns; and `columns`, which has for each its `column`; `mean_absolute_error` with its
-      95% `interval`; `root_mean_squared_error`; `r2`; `spearman` (None where either does not vary); `median_baseline_error`, the
-      mean absolute error of answering the training images' median; `half_width` of the 90% interval, and `coverage`, the part
+      95% `interval` (None of fewer than five images); `root_mean_squared_error`; `r2` (None where the numbers do not vary, which
+      counts as 0 in the mean); `spearman` (None where either does not vary); `median_baseline_error`, the
+      mean absolute error of answering the training images' median; `half_width` of the interval, and `coverage`, the part
       of the numbers inside it; and `examples`.
     """
     rows: list[dict[str, Any]] = []
@@ -84,32 +99,32 @@ def number_metrics(
         known = ~np.isnan(values[:, number])
         true, answer = values[known, number], predicted[known, number]
         errors = np.abs(true - answer)
-        varies = len(true) > 1 and np.ptp(true) > 0 and np.ptp(answer) > 0
+        varies = len(true) > 1 and np.ptp(true) > 0
         rows.append(
             {
                 "column": name,
                 "mean_absolute_error": float(errors.mean()) if len(errors) else None,
                 "interval": interval_of_mean(errors),
                 "root_mean_squared_error": float(np.sqrt(np.mean(errors**2))) if len(errors) else None,
-                "r2": r_squared(true[:, np.newaxis], answer[:, np.newaxis]) if len(errors) else None,
-                "spearman": float(spearmanr(true, answer).statistic) if varies else None,
+                "r2": r_squared(true[:, np.newaxis], answer[:, np.newaxis]) if varies else None,
+                "spearman": float(spearmanr(true, answer).statistic) if varies and np.ptp(answer) > 0 else None,
                 "median_baseline_error": float(np.abs(true - medians[number]).mean()) if len(errors) else None,
                 "half_width": float(widths[number]),
                 "coverage": float(np.mean(errors <= widths[number])) if len(errors) else None,
                 "examples": int(known.sum()),
             }
         )
-    measured = [row["r2"] for row in rows if row["r2"] is not None]
+    measured = [row["r2"] or 0.0 for row in rows if row["examples"]]
     return {"examples": len(values), "r2": float(np.mean(measured)) if measured else 0.0, "columns": rows}
 
 
 def interval_of_mean(errors: np.ndarray) -> list[float] | None:
-    """Returns the 95% interval of a mean, by the bootstrap (Efron and Tibshirani 1993, section 13.3); None without errors.
+    """Returns the 95% interval of a mean, by the bootstrap (Efron and Tibshirani 1993, section 13.3); None of too few to tell it.
 
     Args:
       errors: float (n,).
     """
-    if not len(errors):
+    if len(errors) < FEWEST:
         return None
     means = [errors[drawn].mean() for drawn in resamples(len(errors), np.random.default_rng(0))]
     return [float(limit) for limit in np.quantile(means, (0.025, 0.975))]

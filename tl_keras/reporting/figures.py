@@ -130,9 +130,11 @@ def network(rows: Sequence[dict[str, Any]]) -> Picture:
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
         axes.set_yticks(places, [_short(row["name"]) for row in rows])
     trained = [row for row in rows if row["rate"]]
+    frozen = len(rows) - len(trained)
     return Picture(
         drawing.svg,
-        f"The network from input to output: {len(rows) - len(trained)} parts are frozen, {len(trained)} are trained, from "
+        f"The network from input to output: {number_of(frozen, 'part')} {'is' if frozen == 1 else 'are'} frozen, {len(trained)} "
+        f"{'is' if len(trained) == 1 else 'are'} trained, from "
         f"{trained[0]['name']} to {trained[-1]['name']}.",
     )
 
@@ -160,7 +162,8 @@ def confusion(matrix: np.ndarray, names: Sequence[str]) -> Picture:
                     axes.text(column, row, str(count), ha="center", va="center")
     right = int(matrix.trace())
     return Picture(
-        drawing.svg, f"Confusion matrix of {len(names)} classes: {right} of {int(matrix.sum())} images on the diagonal."
+        drawing.svg,
+        f"Confusion matrix of {len(names)} classes: {right} of {number_of(int(matrix.sum()), 'image')} on the diagonal.",
     )
 
 

@@ -8,13 +8,18 @@ import pathlib
 from typing import Any
 
 from tl_keras.backbones.hugging_face import repository_of
-from tl_keras.console import in_words, printable
+from tl_keras.config.choices import label_kind_of
+from tl_keras.console import in_words, number_of, printable
+from tl_keras.evaluation.told import is_told
 from tl_keras.files import replacing
 from tl_keras.reporting.finished_run import FinishedRun, read_run
 from tl_keras.reporting.page import score_text
 from tl_keras.reporting.summary import snippet, verdict
 
 CARD = "README.md"
+
+# What a label is, by its kind.
+_LABELS = {"class": "class", "order": "grade", "labels": "label", "numbers": "number"}
 
 
 def write_model_card(workdir: str | os.PathLike[str]) -> pathlib.Path:
@@ -37,7 +42,9 @@ def write_model_card(workdir: str | os.PathLike[str]) -> pathlib.Path:
 def card(run: FinishedRun) -> str:
     """Returns the text of a run's model card: metadata in YAML, then what a reader asks first."""
     result, name = run.result, in_words(run.result.score_name)
-    low, high = run.interval
+    low, high = (score_text(end, run) for end in run.interval)
+    told = is_told(result, run.split)
+    score, interval = (score_text(result.score, run), f"{low} to {high}") if told else ("cannot be told", "-")
     labels = (run.path / "labels.txt").read_text(encoding="utf-8").splitlines()
     shown = ", ".join(labels[:20]) + (f" and {len(labels) - 20} more" if len(labels) > 20 else "")
     images = ", ".join(f"{count} {split}" for split, count in result.images.items())
@@ -53,11 +60,11 @@ def card(run: FinishedRun) -> str:
 # {printable(run.name)}
 
 {result.backbone} with weights {result.weights}, by {result.method}, trained with tl_keras and Keras.{beside}
-It tells {len(labels)} classes: {shown}.
+It tells {number_of(len(labels), _LABELS[label_kind_of(run.config.task)])}: {shown}.
 
-| {name} on {run.images} {run.split} {result.inputs} | 95% interval | one answer for all |
+| {name} on {number_of(run.images, f"{run.split} {result.inputs[:-1]}")} | 95% interval | one answer for all |
 |---|---|---|
-| {score_text(result.score, run)} | {score_text(low, run)} to {score_text(high, run)} | {_baseline(run)} |
+| {score} | {interval} | {_baseline(run)} |
 
 {verdict(run)}
 

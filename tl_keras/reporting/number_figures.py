@@ -7,13 +7,16 @@ import numpy as np
 from tl_keras.reporting.figures import BLUE, GREY, ORANGE, Picture, drawing_of
 
 
-def predicted_against_measured(values: np.ndarray, predicted: np.ndarray, *, half_width: float, name: str) -> Picture:
-    """Draws predictions over the measured numbers, and the band of the 90% interval.
+def predicted_against_measured(
+    values: np.ndarray, predicted: np.ndarray, *, half_width: float, promised: float, name: str
+) -> Picture:
+    """Draws predictions over the measured numbers, and the band of their interval.
 
     Args:
       values: float (n,), measured.
       predicted: float (n,).
       half_width: Half width of the interval.
+      promised: Part of the numbers that the interval is to hold.
       name: Name of the number.
     """
     ends = np.array([min(values.min(), predicted.min()), max(values.max(), predicted.max())])
@@ -26,7 +29,7 @@ def predicted_against_measured(values: np.ndarray, predicted: np.ndarray, *, hal
     inside = float(np.mean(np.abs(values - predicted) <= half_width))
     return Picture(
         drawing.svg,
-        f"Predictions of {name} over what was measured; {inside:.0%} lie inside the band of the 90% interval.",
+        f"Predictions of {name} over what was measured; {inside:.0%} lie inside the band of the {promised:.0%} interval.",
     )
 
 

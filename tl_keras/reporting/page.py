@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
+from tl_keras.console import number_of
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -20,8 +22,17 @@ _ENVIRONMENT = jinja2.Environment(
     lstrip_blocks=True,
 )
 _ENVIRONMENT.filters["percent"] = lambda part: "-" if part is None else f"{part:.1%}"
+_ENVIRONMENT.filters["whole_percent"] = lambda part: f"{part:.0%}"
 _ENVIRONMENT.filters["figure"] = lambda value: "-" if value is None else f"{value:.3g}"
 _ENVIRONMENT.filters["grouped"] = lambda number: f"{number:,}"
+
+
+def counted(count: int, noun: str) -> str:
+    """Returns a number of things, such as "1 image" or "1,200 images"."""
+    return f"{count:,} {number_of(count, noun).partition(' ')[2]}"
+
+
+_ENVIRONMENT.filters["counted"] = counted
 
 
 def score_text(score: float, run: FinishedRun) -> str:

@@ -16,13 +16,14 @@ from tl_keras.data.pipeline import evaluation_order
 from tl_keras.data.sources import Source
 from tl_keras.data.splits import Splits
 from tl_keras.distribution.keras_settings import with_own_keras_settings
+from tl_keras.evaluation.told import is_told
 from tl_keras.experiments.measure import open_run
 from tl_keras.files import replacing
 from tl_keras.reporting import figures
 from tl_keras.reporting.augmented import augmented_samples
 from tl_keras.reporting.comparison_report import comparison_facts
 from tl_keras.reporting.finished_run import FinishedRun, read_run
-from tl_keras.reporting.page import render, score_text
+from tl_keras.reporting.page import counted, render, score_text
 from tl_keras.reporting.sections import SECTIONS, ReportedPredictions
 from tl_keras.reporting.summary import next_steps, snippet, verdict
 from tl_keras.runs.directory import RunDirectory
@@ -197,10 +198,13 @@ def _sentence(run: FinishedRun, student: Student, *, learnt: str) -> str:
             f"{high}); these are the validation figures below{_test(run)}."
         )
     refit = run.result.refit
-    trained_on = f"all {refit['images']:,} labelled" if refit else f"{run.result.images['train']:,}"
+    trained_on = (
+        f"all {refit['images']:,} labelled {inputs}" if refit else counted(run.result.images["train"], inputs[:-1])
+    )
+    score = f"is {score_text(run.result.score, run)}" if is_told(run.result, run.split) else "cannot be told"
     return (
-        f"{done}. Trained on {trained_on} {inputs} of {learnt} from {run.config.data.source}, its "
-        f"{in_words(run.result.score_name)} on {run.images:,} {run.split} {inputs} is {score_text(run.result.score, run)}."
+        f"{done}. Trained on {trained_on} of {learnt} from {run.config.data.source}, its {in_words(run.result.score_name)} on "
+        f"{counted(run.images, f'{run.split} {inputs[:-1]}')} {score}."
     )
 
 
@@ -209,7 +213,7 @@ def _test(run: FinishedRun) -> str:
     if run.result.test_score is None:
         return ""
     score = score_text(run.result.test_score, run)
-    return f"; on {run.result.images['test']:,} test {run.result.inputs}, which no fold has seen, it is {score}"
+    return f"; on {counted(run.result.images['test'], f'test {run.result.inputs[:-1]}')}, which no fold has seen, it is {score}"
 
 
 def _weaknesses(run: FinishedRun, task: Task) -> dict[str, Any]:
@@ -246,6 +250,7 @@ def _time(run: FinishedRun) -> dict[str, Any]:
     return {
         "time_spent": figures.time_spent(run.result.seconds),
         "score_name": score_name,
+        "told": {split: is_told(run.result, split) for split in dict.fromkeys((run.split, "validation"))},
         "reached": reached[-1],
         "reached_cost": run.result.time_to_score[-1].get("cost"),
         "export_command": shlex.join(

@@ -11,9 +11,10 @@ from tl_keras.backbones.specs import backbone_spec, takes_texts
 from tl_keras.backbones.teacher_files import is_teacher_file
 from tl_keras.config import DataConfig, DecisionConfig, ModelConfig, TransferConfig
 from tl_keras.config.choices import label_kind_of
-from tl_keras.console import in_words
+from tl_keras.console import in_words, number_of
 from tl_keras.evaluation.beside_median import errors_beside_median
 from tl_keras.evaluation.folds import is_too_wide
+from tl_keras.evaluation.told import is_told
 from tl_keras.reporting.finished_run import FinishedRun
 from tl_keras.reporting.page import score_text
 
@@ -47,7 +48,8 @@ def verdict(run: FinishedRun) -> str:
     """Returns a sentence on what the score is worth."""
     result = run.result
     parts = _against_one_answer(run)
-    if result.head_validation_score is not None and not result.folds:  # whose head was measured on other images
+    head_is_told = is_told(result, "validation") and not result.folds  # whose head was measured on other images
+    if result.head_validation_score is not None and head_is_told:
         gain = result.validation_score - result.head_validation_score
         head = score_text(result.head_validation_score, run)
         if result.fine_tuning_undone:
@@ -118,7 +120,9 @@ def next_steps(run: FinishedRun, classes: list[dict[str, Any]], *, in_memory: bo
         steps.append(Step(f"Look at images whose {labelled} likely wrong.", _command("inspect", *data)))
     distilled = bool(config.distillation.teacher_run)  # which folds refuse
     if not (result.folds or distilled) and data and is_too_wide(run.interval):
-        text = f"{run.images} {result.inputs} measure roughly: have each labelled one predicted by a model that has not seen it."
+        measure = "measures" if run.images == 1 else "measure"
+        measured = number_of(run.images, result.inputs[:-1])
+        text = f"{measured} {measure} roughly: have each labelled one predicted by a model that has not seen it."
         method = [] if result.method == TransferConfig().model.method else [f"--method={result.method}"]
         steps.append(Step(text, _command("train", *as_trained, *method, "--folds=5", f"--workdir={run.path}_folds")))
     if data and result.method == "fine_tune" and config.model.output_stride and 0 < config.model.image_size < _LARGE:

@@ -15,7 +15,15 @@ from tl_keras.config.choices import LabelKind, LossName
 from tl_keras.console import printable
 from tl_keras.evaluation.calibration import Calibration
 from tl_keras.evaluation.highest_score import HighestScore, error_of_r2
-from tl_keras.evaluation.numbers import COVERAGE, half_widths, number_metrics, r_squared, shares_that_held
+from tl_keras.evaluation.numbers import (
+    COVERAGE,
+    half_widths,
+    number_metrics,
+    promised_by,
+    promised_part,
+    r_squared,
+    shares_that_held,
+)
 from tl_keras.evaluation.selection import EpochScore, EpochSelection
 from tl_keras.tasks.base import LossFn, Task, register_task
 from tl_keras.tasks.loss_recipe import LossRecipe
@@ -45,6 +53,8 @@ class Regression(Task):
       shares: Part, 0 to 1, of a prediction's distance from the median that is answered, for each column; empty before
         `with_predictions`.
       half_widths: Half width of the 90% interval of each column; empty before `with_predictions`.
+      promised: Part of further images whose number the interval of each column is to hold: 0.9, or less of fewer than nine
+        validation images; empty before `with_predictions`.
       edges: Nine numbers that part the validation predictions of the first column into tenths.
     """
 
@@ -53,6 +63,7 @@ class Regression(Task):
     medians: tuple[float, ...] = ()
     shares: tuple[float, ...] = ()
     half_widths: tuple[float, ...] = ()
+    promised: tuple[float, ...] = ()
     edges: tuple[float, ...] = ()
 
     name: ClassVar[str] = "regression"
@@ -77,7 +88,8 @@ class Regression(Task):
         task = dataclasses.replace(self, shares=tuple(shares.tolist()))
         predicted = task._in_units(logits)
         edges = tuple(np.quantile(predicted[:, 0], _TENTHS).tolist())
-        return dataclasses.replace(task, half_widths=tuple(half_widths(labels, predicted).tolist()), edges=edges)
+        widths, promised = tuple(half_widths(labels, predicted).tolist()), promised_part(len(labels))
+        return dataclasses.replace(task, half_widths=widths, promised=(promised,) * len(widths), edges=edges)
 
     def converted(self, logits: np.ndarray, trained: Task) -> np.ndarray:
         """Returns logits of the same numbers, by this task's means and deviations."""
@@ -90,7 +102,7 @@ class Regression(Task):
 
     def with_facts(self, facts: dict[str, Any]) -> Regression:
         """Returns the task with what `facts` returned."""
-        names = [field.name for field in dataclasses.fields(self)]  # earlier versions had no shares
+        names = [field.name for field in dataclasses.fields(self)]  # earlier versions had fewer
         return Regression(**{name: tuple(map(float, facts.get(name, ()))) for name in names})
 
     def outputs(self, class_names: Sequence[str]) -> int:
@@ -193,8 +205,9 @@ class Regression(Task):
         """Returns `number_metrics`."""
         widths, medians = np.array(self.half_widths), np.array(self.medians)
         measures = number_metrics(labels, probabilities, widths=widths, medians=medians, names=class_names)
-        for row, share in zip(measures["columns"], self.shares, strict=False):  # models of earlier versions have none
-            row["share"] = share
+        for name, values in (("share", self.shares), ("promised", self.promised)):
+            for row, value in zip(measures["columns"], values, strict=False):  # models of earlier versions have none
+                row[name] = value
         return measures
 
     def result_measures(
@@ -212,10 +225,12 @@ class Regression(Task):
             "root mean square",
             "R²",
             "Spearman",
-            f"{COVERAGE:.0%} within",
+            f"{promised_by(measures):.0%} within",
             "coverage",
         )
-        lines = [f"R² {measures['r2']:.4f}", f"{'column':<{width}}" + "".join(f"{head:>18}" for head in heads)]
+        told = any(row["r2"] is not None for row in measures["columns"])
+        first = f"R² {measures['r2']:.4f}" if told else "R² cannot be told"
+        lines = [first, f"{'column':<{width}}" + "".join(f"{head:>18}" for head in heads)]
         for row in measures["columns"]:
             cells = [
                 "-" if row[key] is None else f"{row[key]:.4g}"
@@ -226,13 +241,19 @@ class Regression(Task):
         return [*lines, *self.remarks(measures)]
 
     def remarks(self, measures: Mapping[str, Any]) -> list[str]:
-        """Returns a sentence for each column whose predictions did not hold on validation."""
-        return [
+        """Returns a sentence for each column whose predictions did not hold on validation, and one if intervals promise less."""
+        promised = promised_by(measures)
+        few = (
+            f"the validation images are too few for intervals that hold {COVERAGE:.0%} of the numbers: these are their largest "
+            f"errors, and promise {promised:.0%}"
+        )
+        at_the_median = [
             f"{printable(row['column'])}: predictions of the validation images were no better than the median, which is answered "
             "for every image"
             for row in measures["columns"]
             if row.get("share") == 0
         ]
+        return [*at_the_median, few] if promised < COVERAGE else at_the_median
 
     def rows(self, probabilities: np.ndarray, class_names: Sequence[str], *, top_k: int) -> list[dict[str, Any]]:
         """Returns for each image `values`, a list with the `column`, `value`, `low` and `high` of each number."""
