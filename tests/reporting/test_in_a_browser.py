@@ -3,7 +3,14 @@
 import os
 import pathlib
 
+import numpy as np
 import pytest
+
+from tl_keras.data.arrays import ArraySource
+from tl_keras.reporting.label_sections import labels_facts
+from tl_keras.reporting.page import render
+from tl_keras.reporting.reported_predictions import ReportedPredictions
+from tl_keras.tasks.multi_label import MultiLabel
 
 pytest.importorskip("playwright.sync_api", reason="pip install playwright")
 
@@ -51,3 +58,37 @@ def test_a_click_on_a_cell_of_the_confusion_matrix_shows_its_images(compared, br
     cell.click()
     opened = page.locator(".cell:target")
     assert 1 <= opened.locator("img").count() <= wrong and opened.locator("img").first.is_visible()
+
+
+@pytest.fixture(scope="module")
+def labels_page(tmp_path_factory):
+    """The part of a page on labels with long names, within what all pages share."""
+    labels = np.random.default_rng(0).integers(0, 2, (40, 7))
+    source = ArraySource(np.zeros((40, 8, 8, 3), np.uint8), np.arange(40) % 2)
+    source.class_names, source.labels = tuple(f"label {name}" for name in "abcdefg"), labels
+    task = MultiLabel(count=7, temperatures=(1.0,) * 7, thresholds=(0.5,) * 7)
+    logits = np.random.default_rng(1).normal(size=(40, 7)).astype(np.float32)
+    facts = labels_facts(None, ReportedPredictions(source, "test", np.arange(40), labels, logits, 1.0, task))
+    base, section = render("base.html"), render("sections/labels.html", facts=facts)
+    path = tmp_path_factory.mktemp("labels") / "page.html"
+    path.write_text(base.replace("</main>", f"{section}</main>"))
+    return path
+
+
+@pytest.mark.parametrize("width", [1024, 1200, 1920])
+def test_the_table_of_labels_fits_beside_nothing(labels_page, browser, width):
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    page.goto(labels_page.as_uri())
+    assert page.evaluate(
+        "[...document.querySelectorAll('.wide')].map((each) => each.scrollWidth - each.clientWidth)"
+    ) == [0]
+
+
+def test_a_caption_is_no_wider_than_what_shows_its_table(labels_page, browser):
+    page = browser.new_page(viewport={"width": 375, "height": 800})
+    page.goto(labels_page.as_uri())
+    assert page.evaluate("document.querySelector('.wide').scrollWidth > document.querySelector('.wide').clientWidth")
+    assert page.evaluate("document.querySelector('caption').offsetWidth <= document.querySelector('.wide').clientWidth")
+    page.set_viewport_size({"width": 1200, "height": 800})
+    page.evaluate("document.querySelector('.wide').style.width = '300px'")  # as in a column
+    assert page.evaluate("document.querySelector('caption').offsetWidth <= 300")
