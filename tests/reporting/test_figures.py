@@ -1,11 +1,13 @@
 """Tests of tl_keras.reporting.figures: every drawing is well-formed SVG that stands alone."""
 
+import dataclasses
 import xml.etree.ElementTree
 
 import numpy as np
 import pytest
 from golden_results import golden_epochs
 
+from tl_keras.console import in_words
 from tl_keras.evaluation.calibration import reliability
 from tl_keras.reporting import figures
 
@@ -60,6 +62,26 @@ def test_a_drawing_is_well_formed_and_takes_the_colour_of_the_page(picture):
     assert "currentColor" in picture.svg
     assert "#010203" not in picture.svg
     assert picture.description.endswith(".")
+
+
+@pytest.mark.parametrize("name", ["mean_average_precision", "quadratic_weighted_kappa"])
+def test_the_title_of_an_axis_is_no_longer_than_the_axis(name):
+    epochs, words = [dataclasses.replace(epoch, score_name=name) for epoch in EPOCHS], in_words(name)
+    for picture in (
+        figures.score_by_time([(1.0, 0.5)], name=words, seconds=3.0),
+        figures.validation_curves(["a", "b"], [epochs, epochs], name=words),
+        figures.curves(epochs, kept_epoch=1),
+    ):
+        root = xml.etree.ElementTree.fromstring(picture.svg)
+        turned = [each for each in root.iter("{http://www.w3.org/2000/svg}text") if "rotate(-90" in str(each.attrib)]
+        inches = (
+            float(root.get("height").removesuffix("pt")) / 72 / (2 if "loss" in {each.text for each in turned} else 1)
+        )
+        lines = [each.text for each in turned]
+        assert words.split()[-1] in lines[-1]
+        assert max(map(len, lines)) <= 11 * (
+            inches - 0.3
+        )  # a letter takes about a twelfth of an inch, below is the axis of x
 
 
 def test_text_stays_text():

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import io
 import re
+import textwrap
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -29,6 +30,7 @@ _INK = "#010203"
 # Width in inches: at 96 pixels per inch, the figure's text keeps 10 pixels on a phone of 360.
 _WIDTH = 5.0
 _LONGEST_NAME = 20
+_LETTERS_PER_INCH = 12
 
 # Number of classes above which counts and names of a confusion matrix overlap.
 _MOST_COUNTED = 15
@@ -84,7 +86,7 @@ def curves(epochs: Sequence[EpochRecord], *, kept_epoch: int) -> Picture:
                 name = "validation" if prefix else "training"
                 values = [getattr(epoch, prefix + quantity) for epoch in epochs]
                 each.plot(numbers, values, style, color=color, label=name, marker="o" if len(epochs) == 1 else "")
-            each.set_ylabel(score if quantity == "score" else quantity)
+            each.set_ylabel(_wrapped(score, inches=1.8) if quantity == "score" else quantity)
             each.axvline(kept_epoch, color=GREY, linestyle=":")
             for start in starts[1:]:
                 each.axvline(numbers[start] - 0.5, color=GREY, linewidth=0.8)
@@ -215,7 +217,7 @@ def score_by_time(reached: Sequence[tuple[float, float]], *, name: str, seconds:
         axes = drawing.figure.subplots()
         axes.step([*times, seconds], [*scores, scores[-1]], where="post", color=BLUE)
         axes.plot(times, scores, "o", color=BLUE)
-        axes.set(xlabel="seconds since the run began", ylabel=f"best validation {name}")
+        axes.set(xlabel="seconds since the run began", ylabel=_wrapped(f"best validation {name}", inches=2.0))
         axes.set_xlim(left=0)
     return Picture(
         drawing.svg, f"The best validation {name}, {scores[-1]:.3f}, was reached after {times[-1]:.1f} seconds."
@@ -260,7 +262,7 @@ def validation_curves(names: Sequence[str], runs: Sequence[Sequence[EpochRecord]
             label = _short(names[place]) if named else ("the others" if place == 2 else None)
             numbers, scores = [epoch.epoch for epoch in runs[place]], [epoch.validation_score for epoch in runs[place]]
             axes.plot(numbers, scores, style, color=color, label=label, marker="o" if len(numbers) == 1 else "")
-        axes.set(xlabel="epoch", ylabel=f"validation {name}")
+        axes.set(xlabel="epoch", ylabel=_wrapped(f"validation {name}", inches=2.6))
         lines, labels = axes.get_legend_handles_labels()
         axes.legend(lines[::-1], labels[::-1])
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -372,6 +374,11 @@ def drawing_of(name: str, height: float) -> Iterator[_Drawing]:
     svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)  # would apply to the whole page
     svg = re.sub(r' id="[\w.]+_\d+"', "", svg)  # ids are the same in every figure
     drawing.svg = Markup(svg)  # matplotlib has escaped the text in it
+
+
+def _wrapped(title: str, *, inches: float) -> str:
+    """Returns the title of an axis in lines that are no longer than the axis."""
+    return textwrap.fill(title, int(_LETTERS_PER_INCH * inches), break_long_words=False)
 
 
 def _short(name: str) -> str:
