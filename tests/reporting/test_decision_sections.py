@@ -22,3 +22,16 @@ def test_refused_images_have_a_column_of_their_own():
     }
     assert len(facts["curves"]) == 2
     assert "90.0% of the images are answered" in facts["lines"][-1]
+
+
+def test_a_point_is_spoken_of_where_one_is_drawn():
+    labels = np.arange(10) % 2
+    source = ArraySource(np.zeros((10, 8, 8, 3), np.uint8), labels, class_names=("cat", "dog"))
+    logits = np.eye(2, dtype=np.float32)[labels] * 4
+    for threshold, said in (
+        (0.5, "; the point is what was chosen on validation."),
+        (1.0, "; what was chosen on validation has no point, "),
+    ):
+        task = SingleLabel(decision=Decision(positive=1, threshold=threshold))
+        facts = decision_facts(None, ReportedPredictions(source, "test", np.arange(10), labels, logits, 1.0, task))
+        assert said in facts["curves"][0].description

@@ -58,12 +58,18 @@ def _curves(measures: dict[str, Any]) -> list[Picture]:
 
 
 def _curve(curve: list[list[float]], point: tuple[Any, Any], *, x: str, y: str, what: str) -> Picture:
-    """Draws a curve, and the point on it that was chosen."""
+    """Draws a curve, and the point on it that was chosen; none where there is nothing to count."""
+    drawn = None not in point
     places, heights = np.array(curve).T
     with drawing_of("curve", 3.2) as drawing:
         axes = drawing.figure.subplots()
         axes.plot(places, heights, color=BLUE)
-        if None not in point:
+        if drawn:
             axes.plot(*point, "o", color=GREY)
         axes.set(xlabel=x, ylabel=y, xlim=(0, 1.02), ylim=(0, 1.02))
-    return Picture(drawing.svg, f"{what}; the point is what was chosen on validation.")
+    said = (
+        "the point is what was chosen on validation"
+        if drawn
+        else "what was chosen on validation has no point, since there is nothing to count"
+    )
+    return Picture(drawing.svg, f"{what}; {said}.")
