@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tl_keras.console import Level, in_words, number_of, printable, say, show_details
+from tl_keras.console import Level, in_words, number_of, part_in_digits, printable, say, show_details
 
 
 @pytest.mark.parametrize(
@@ -71,3 +71,19 @@ def test_one_is_singular_and_a_score_has_its_sign():
     ]
     assert in_words("r2") == "R²"
     assert in_words("mean_average_precision") == "mean average precision"
+
+
+@pytest.mark.parametrize(
+    ("part", "shown"),
+    [
+        (0.5, "0.5000"),
+        (0.9207220077514648, "0.9207"),
+        (0.9999560117721558, "0.99996"),
+        (0.9999999403953552, "0.9999999"),
+        (0.00004, "0.00004"),
+        (1.0, "1.0000"),
+        (0.0, "0.0000"),
+    ],
+)
+def test_a_part_that_is_not_the_whole_does_not_look_like_it(part, shown):
+    assert part_in_digits(part) == shown

@@ -67,6 +67,18 @@ def number_of(count: int, noun: str) -> str:
     return f"{count} {noun if count == 1 else noun + ('es' if noun.endswith('s') else 's')}"
 
 
+def part_in_digits(part: float, digits: int = 4) -> str:
+    """Returns a part of a whole, 0 to 1, with more digits where fewer would make nothing or the whole of it.
+
+    Args:
+      part: The part, such as a threshold of a probability.
+      digits: Digits behind the point, as a rule.
+    """
+    while 0 < part < 1 and float(f"{part:.{digits}f}") in (0.0, 1.0):
+        digits += 1
+    return f"{part:.{digits}f}"
+
+
 def in_words(name: str) -> str:
     """Returns a name of an option or a key, such as `balanced_accuracy`, in words, or with its sign: `r2` is R²."""
     return "R²" if name == "r2" else name.replace("_", " ")

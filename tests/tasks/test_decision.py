@@ -127,3 +127,9 @@ def test_it_goes_from_training_to_export_and_report(small_teacher, tmp_path):
     page = tl_keras.write_report(tmp_path / "run", source=source).read_text()
     assert '<h2 id="decision">Decision</h2>' in page
     assert "Precision by recall" in page
+
+
+def test_a_threshold_near_one_is_not_rounded_to_it():
+    decision = Decision(positive=1, threshold=0.9999560117721558, refuse_below=0.9999665021896362)
+    said = " ".join(decision_lines(decision.measures(PROBABILITIES, np.array([0, 1, 2]), NAMES)))
+    assert "dog from 0.99996 on" in said and "refused below 0.99997" in said

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
-from tl_keras.console import number_of
+from tl_keras.console import number_of, part_in_digits
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +22,7 @@ _ENVIRONMENT = jinja2.Environment(
     lstrip_blocks=True,
 )
 _ENVIRONMENT.filters["percent"] = lambda part: "-" if part is None else f"{part:.1%}"
+_ENVIRONMENT.filters["threshold"] = lambda part: part_in_digits(part, 3)
 _ENVIRONMENT.filters["whole_percent"] = lambda part: f"{part:.0%}"
 _ENVIRONMENT.filters["figure"] = lambda value: "-" if value is None else f"{value:.3g}"
 _ENVIRONMENT.filters["grouped"] = lambda number: f"{number:,}"

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tl_keras.config import DecisionConfig
 from tl_keras.config.costs import read_costs
+from tl_keras.console import part_in_digits
 from tl_keras.errors import ConfigError, nearest
 from tl_keras.evaluation.decisions import (
     choose_threshold,
@@ -166,7 +167,9 @@ def decision_lines(measures: Mapping[str, Any]) -> list[str]:
             for name in ("precision", "recall")
             if positive[name] is not None
         )
-        lines.append(f"{positive['class']} from {positive['threshold']:.4f} on: {figures or 'none found'}{asked}")
+        lines.append(
+            f"{positive['class']} from {part_in_digits(positive['threshold'])} on: {figures or 'none found'}{asked}"
+        )
     if costs := measures.get("costs"):
         lines.append(
             f"mean cost {costs['mean_cost']:.4f}; of the most probable class {costs['mean_cost_of_the_likeliest']:.4f}, of one "
@@ -177,8 +180,8 @@ def decision_lines(measures: Mapping[str, Any]) -> list[str]:
         accuracy = "-" if refusal["accuracy"] is None else f"{refusal['accuracy']:.4f}"
         asked = f", asked for {refusal['asked']:g}" if refusal["asked"] else ""
         lines.append(
-            f"refused below {refusal['below']:.4f}: {refusal['coverage']:.1%} of the images are answered, accuracy of these "
-            f"{accuracy}{asked}"
+            f"refused below {part_in_digits(refusal['below'])}: {refusal['coverage']:.1%} of the images are answered, accuracy of "
+            f"these {accuracy}{asked}"
         )
     if measures["unreached"]:
         lines.append(

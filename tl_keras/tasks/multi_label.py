@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.config.choices import LabelKind, LossName
-from tl_keras.console import printable
+from tl_keras.console import part_in_digits, printable
 from tl_keras.data.labelling import shown
 from tl_keras.evaluation.average_precision import (
     UNKNOWN,
@@ -261,7 +261,7 @@ class MultiLabel(Task):
             )
             lines.append(
                 f"{printable(row['label']):<{width}} {average:>18} {precision:>10} {recall:>8} {f1:>8} "
-                f"{row['threshold']:>10.4f} {row['examples']:>8}"
+                f"{part_in_digits(row['threshold']):>10} {row['examples']:>8}"
             )
         return lines
 
