@@ -1,5 +1,6 @@
 """Tests of tl_keras.train, the command; `tests/training/test_loop.py` and `test_run_end.py` train by it."""
 
+import dataclasses
 import pathlib
 import re
 import sys
@@ -57,6 +58,14 @@ def test_the_head_of_folds_is_not_compared_since_it_was_measured_on_other_images
     folds = {"number": 5, "accuracy": 0.9, "interval": [0.8, 0.95], "by_fold": [0.9] * 5, "images": 140}
     result = golden_result(interval=[0.8, 0.95], head_validation_score=0.75, folds=folds)
     assert "the head alone" not in call_of_command("train", "summary", result, "run1")
+
+
+def test_the_interval_of_folds_is_said_once():
+    folds = {"number": 5, "accuracy": 0.9, "interval": [0.8, 0.95], "by_fold": [0.9] * 5, "images": 140}
+    of_folds = golden_result(interval=[0.8, 0.95], baseline_score=0.5, folds=folds, test_score=None)
+    assert call_of_command("train", "summary", of_folds, "run1").count("95% interval") == 1
+    of_test = dataclasses.replace(of_folds, interval=[0.7, 0.9], test_score=0.8)
+    assert "95% interval of the test images 0.700" in call_of_command("train", "summary", of_test, "run1")
 
 
 def test_of_another_task_the_summary_names_the_score():

@@ -251,7 +251,8 @@ def _remarks(result: RunResult) -> str:
 def _compared(result: RunResult) -> str:
     """Returns a line on what the score of a result is to be compared with, and one if it was measured on few images."""
     facts = []
-    if result.interval and is_told(result, result.split):
+    of_folds = result.folds and result.split == "validation"  # whose interval stands behind their score
+    if result.interval and is_told(result, result.split) and not of_folds:
         low, high = result.interval
         facts.append(f"95% interval of the {result.split} {result.inputs} {low:.3f} to {high:.3f}")
     if result.baseline_score is not None:

@@ -50,6 +50,15 @@ def test_a_score_that_one_image_cannot_tell_has_no_number_and_numbers_are_no_cla
     assert "It tells 1 number: temp_c." in text
 
 
+def test_the_card_of_folds_does_not_count_the_same_images_twice(tmp_path):
+    (tmp_path / "labels.txt").write_text("cat\ndog\n")
+    folds = {"number": 5, "accuracy": 0.9, "interval": [0.8, 0.95], "by_fold": [0.9] * 5, "images": 140}
+    images = {"train": 140, "validation": 140, "test": 0}
+    of_folds = dataclasses.replace(golden_result(), folds=folds, images=images, test_score=None)
+    text = card(FinishedRun(tmp_path, TransferConfig(), of_folds, {}))
+    assert ": 140 train, all of which 5 folds have measured, 0 test." in text
+
+
 def test_a_teacher_run_is_named(tmp_path):
     (tmp_path / "labels.txt").write_text("cat\ndog\n")
     config = TransferConfig()

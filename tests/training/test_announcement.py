@@ -26,6 +26,7 @@ def said(small_teacher):
         head_epochs=2,
         epochs=3,
         refit_on=0,
+        folds=False,
     ):
         config = TransferConfig(export="none", precision=precision)
         config.model.backbone, config.model.method, config.model.unfreeze = str(small_teacher), method, unfreeze
@@ -35,7 +36,8 @@ def said(small_teacher):
             learning_rate,
         )
         config.data.augmentation = "none"
-        return announcement(prepare(decide(config, source=source), models, source=source), refit_on=refit_on)
+        prepared = prepare(decide(config, source=source), models, source=source)
+        return announcement(prepared, refit_on=refit_on, measured_by_folds=folds)
 
     return said
 
@@ -50,6 +52,12 @@ def test_teacher_method_phases_images_and_device_are_said(said):
         "images: 18 train, 2 validation, 4 test. Device: " in text
         or "images: 16 train, 4 validation, 4 test. Device: " in text
     )
+
+
+def test_that_the_folds_measured_the_images_that_all_train_is_said(said):
+    text = said(folds=True)
+    assert " train, all of which the folds have measured, 4 test. Device: " in text
+    assert "validation," not in text
 
 
 def test_where_the_head_trains_longer_than_epochs_asks_for_it_is_said(said):

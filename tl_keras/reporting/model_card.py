@@ -47,7 +47,10 @@ def card(run: FinishedRun) -> str:
     score, interval = (score_text(result.score, run), f"{low} to {high}") if told else ("cannot be told", "-")
     labels = (run.path / "labels.txt").read_text(encoding="utf-8").splitlines()
     shown = ", ".join(labels[:20]) + (f" and {len(labels) - 20} more" if len(labels) > 20 else "")
-    images = ", ".join(f"{count} {split}" for split, count in result.images.items())
+    counts = {split: f"{count} {split}" for split, count in result.images.items()}
+    if result.folds:  # the same images
+        counts["validation"] = f"all of which {result.folds['number']} folds have measured"
+    images = ", ".join(counts.values())
     again = (
         f" Then training began again on all {result.refit['images']} labelled {result.inputs}." if result.refit else ""
     )

@@ -16,12 +16,13 @@ _REASONS = {
 }
 
 
-def announcement(prepared: PreparedRun, *, refit_on: int = 0) -> str:
+def announcement(prepared: PreparedRun, *, refit_on: int = 0, measured_by_folds: bool = False) -> str:
     """Returns what the run is going to do and why: a line for teacher and method, phases, images, and each caution.
 
     Args:
       prepared: The run.
       refit_on: Number of images on which training begins again in the end, or 0.
+      measured_by_folds: Whether the images that train are those of validation too, because the models of folds have measured them.
     """
     config, teacher, splits = prepared.config, prepared.student.teacher, prepared.splits
     hardware, method = prepared.hardware, config.model.method
@@ -30,10 +31,11 @@ def announcement(prepared: PreparedRun, *, refit_on: int = 0) -> str:
         f"{phase.plan.describe()}."
         for phase in prepared.phases
     )
+    measured = "all of which the folds have measured" if measured_by_folds else f"{len(splits.validation)} validation"
     lines = [
         f"teacher {teacher.describe()}, {_input_of(teacher.preprocess)}; method {method}: {_REASONS[method]}.",
         f"{steps[0].upper()}{steps[1:]}",
-        f"{prepared.source.noun}s: {len(prepared.images.labelled)} train, {len(splits.validation)} validation, "
+        f"{prepared.source.noun}s: {len(prepared.images.labelled)} train, {measured}, "
         f"{len(splits.test)} test. Device: {hardware.description}, because {hardware.reason}.",
         *([_refit(prepared, refit_on)] if refit_on else []),
         *_distillation(prepared),

@@ -164,7 +164,7 @@ def _train(
     )
     add_decisions(run, prepared.reasons)
     on_all = 0 if out_of_fold or not measure_test else images_of_refit(prepared)
-    say(announcement(prepared, refit_on=on_all))
+    say(announcement(prepared, refit_on=on_all, measured_by_folds=out_of_fold is not None))
     say(freeze_table(prepared), Level.DETAIL)
     teacher_weights = fingerprint(prepared.student.backbone)
     inputs = open_inputs(prepared)
