@@ -12,6 +12,7 @@ import pytest
 from forked_commands import run_command
 
 from tl_keras.config import quick_start
+from tl_keras.data.arrays import ArraySource
 from tl_keras.errors import DataError
 from tl_keras.reporting.run_report import write_report
 from tl_keras.serving.export import export_run
@@ -26,6 +27,7 @@ class Page(html.parser.HTMLParser):
     def __init__(self, text):
         super().__init__()
         self.elements, self.texts, self.commands, self.open = [], [], [], []
+        self.headings, self.contents = [], []
         self.feed(text)
         self.close()
 
@@ -44,6 +46,10 @@ class Page(html.parser.HTMLParser):
 
     def handle_data(self, data):
         self.texts.append(data)
+        if self.open[-1:] == ["h2"]:
+            self.headings.append(data)
+        if self.open[-3:] == ["ul", "li", "a"]:
+            self.contents.append(data)
         if "pre" in self.open:
             self.commands[-1] += data
 
@@ -155,6 +161,40 @@ def test_a_page_of_an_earlier_version_says_what_reading_finds_today(compared, tm
     assert result.pop("remarks") is not None
     (workdir / "result.json").write_text(json.dumps(result))
     assert "By class" in write_report(workdir).read_text()
+
+
+@pytest.fixture(scope="module")
+def numbers(small_teacher, tmp_path_factory):
+    """The text of a page of a run on one number, whose name is in lower case, and its elements."""
+    workdir, random = tmp_path_factory.mktemp("numbers") / "run", np.random.default_rng(0)
+    values = random.integers(0, 200, 40)
+    pixels = np.repeat(values, 16 * 16 * 3).reshape(40, 16, 16, 3).astype(np.uint8)
+    source = ArraySource(pixels, values.astype(np.float64)[:, None], class_names=("temp_c",))
+    source.notes = [*source.notes, "temp_c: 0 to 199, median 100", "numbers from the column temp_c"]
+    config = quick_start()
+    config.task, config.export = "regression", "none"
+    config.model.backbone, config.model.weights = str(small_teacher), "imagenet"
+    config.model.method, config.training.epochs = "feature_extraction", 1
+    train_and_evaluate(config, workdir, source=source)
+    page = Page(write_report(workdir, source=source).read_text())
+    return " ".join("".join(page.texts).split()), page
+
+
+def test_a_number_keeps_its_name_where_a_sentence_begins_with_it(numbers):
+    assert "temp_c: 0 to 199, median 100." in numbers[0] and "Temp_c" not in numbers[0]
+    assert "Numbers from the column temp_c." in numbers[0]
+
+
+def test_numbers_have_no_classes_and_one_name_for_their_score(numbers):
+    assert "Images by split" in numbers[0] and "by class" not in numbers[0]
+    assert "R²" in numbers[0] and not re.search(r"\b[Rr]2\b", numbers[0])
+    assert "the median for all: temp_c (mean error" in numbers[0]
+
+
+def test_a_link_of_the_contents_has_the_name_of_its_heading(page, numbers):
+    for each in (page, numbers[1]):
+        assert each.contents
+        assert [title for title in each.contents if title not in each.headings] == []
 
 
 def test_without_an_audit_it_says_how_to_make_one(page, in_memory):

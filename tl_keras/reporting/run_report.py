@@ -11,7 +11,7 @@ from typing import Any
 
 from tl_keras.builder import Student, choose_backbone, plan_student
 from tl_keras.config import export_formats, train_command
-from tl_keras.console import in_words
+from tl_keras.console import in_words, printable
 from tl_keras.data.pipeline import evaluation_order
 from tl_keras.data.sources import Source
 from tl_keras.data.splits import Splits
@@ -45,6 +45,9 @@ TITLES = {
     "labels": "By label",
     "numbers": "By number",
 }
+
+# By what the images of each split are counted, for each kind of labels.
+_COUNTED_BY = {"class": "class", "labels": "label", "numbers": ""}
 
 _ENDING = ("<!-- ending -->", "<!-- /ending -->")  # enclose the parts that `refresh_ending` rewrites
 
@@ -99,6 +102,7 @@ def write_report(
         sections=sections,
         **_training(run, student, phases),
         counts=splits.counts(source),
+        counted_by=_COUNTED_BY[source.labelling.kind],
         findings=_findings(run, source, said=remarks),
         samples=augmented_samples(config, source, splits.train, student.preprocess),
         **weaknesses,
@@ -122,9 +126,17 @@ def _remarks(run: FinishedRun, source: Source, splits: Splits) -> list[str]:
 
 
 def _findings(run: FinishedRun, source: Source, *, said: list[str]) -> list[str]:
-    """Returns what the run said of its images before training, such as files that were left out, but for what is `said` above."""
+    """Returns what the run said of its images before training, but for what is `said` above, as beginnings of sentences.
+
+    Those that begin with the name of a class or a number leave it as it is.
+    """
     found = source.notes if run.result.remarks is None else run.result.remarks  # a run of an earlier version has none
-    return [remark for remark in found if remark not in said]
+    names = tuple(f"{printable(name)}: " for name in source.class_names)
+    return [
+        remark if remark.startswith(names) else f"{remark[0].upper()}{remark[1:]}"
+        for remark in found
+        if remark not in said
+    ]
 
 
 def _contents(run: FinishedRun, sections: Iterable[str], *, audited: bool) -> list[tuple[str, str]]:
