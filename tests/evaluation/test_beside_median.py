@@ -16,6 +16,11 @@ def test_an_interval_decides_whether_an_error_is_clearly_another_than_that_of_th
     assert found.describe() == "temp_c (mean error 4, the median's 9)"
 
 
+def test_the_interval_of_too_few_images_that_earlier_versions_wrote_decides_nothing():
+    (found,) = errors_beside_median({"columns": [{**a_column([4.0, 4.0]), "examples": 1}]})
+    assert found.interval is None and not found.is_better
+
+
 def test_folds_widen_the_interval():
     assert errors_beside_median({"columns": [a_column([1.0, 8.0])]})[0].is_better
     assert not errors_beside_median({"columns": [a_column([1.0, 8.0])]}, folds=5)[0].is_better

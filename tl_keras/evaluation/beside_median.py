@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tl_keras.console import printable
+from tl_keras.evaluation.bootstrap import FEWEST
 from tl_keras.evaluation.folds import fold_interval
 from tl_keras.evaluation.numbers import interval_of_mean
 
@@ -19,7 +20,7 @@ class BesideMedian:
     """A mean absolute error beside that of the median.
 
     Attributes:
-      name: What is missed: the name of a column of numbers, or `grades`.
+      name: Name of what is missed, a column of numbers or `grades`.
       error: Mean absolute error of the predictions, in the unit of the number.
       interval: Both ends of its 95% interval; None for too few images.
       of_median: Mean absolute error of answering the median for all images.
@@ -54,7 +55,12 @@ def errors_beside_median(measures: Mapping[str, Any] | None, *, folds: int = 0) 
     """
     measures = measures or {}
     rows = [
-        (row["column"], row["mean_absolute_error"], row["interval"], row["median_baseline_error"])
+        (
+            row["column"],
+            row["mean_absolute_error"],
+            row["interval"] if row.get("examples", FEWEST) >= FEWEST else None,  # earlier versions wrote one of fewer
+            row["median_baseline_error"],
+        )
         for row in measures.get("columns", [])
         if row.get("median_baseline_error") is not None
     ]
