@@ -17,7 +17,7 @@ from tests.data.files_of_every_kind import (
     encoded,
     turned,
 )
-from tl_keras.data.decoding import KnownFile, decode_image
+from tl_keras.data.decoding import KnownFile, decode_image, small_jpeg
 from tl_keras.data.image_header import read_image_size
 from tl_keras.errors import DataError
 
@@ -174,3 +174,13 @@ def test_eagerly_in_a_pipeline_and_in_an_export_the_pixels_are_the_same(kind, tm
     eager = decode_image(file)
     np.testing.assert_array_equal(next(iter(tf.data.Dataset.from_tensors(file).map(decode_image))), eager)
     np.testing.assert_array_equal(tf.saved_model.load(tmp_path).serve(file), eager)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "expected"),
+    [(20, 9000, (1, 84)), (9000, 20, (84, 1)), (100, 250, (34, 84)), (4, 3, (84, 63))],
+)
+def test_a_small_picture_keeps_the_aspect_and_at_least_a_pixel_of_each_side(height, width, expected):
+    picture = tf.io.decode_jpeg(small_jpeg(np.full((height, width, 3), 90, np.uint8), 84))
+    assert picture.shape == (*expected, 3)
+    assert abs(int(picture[0, 0, 0]) - 90) <= 2

@@ -210,7 +210,10 @@ def small_jpeg(pixels: tf.Tensor, side: int) -> bytes:
 
     Args:
       pixels: (height, width, 3), RGB, 0 to 255, any dtype.
-      side: Longest side of the picture in pixels; the aspect is kept.
+      side: Longest side of the picture in pixels; the aspect is kept, as far as a side of one pixel allows.
     """
-    small = tf.image.resize(pixels, (side, side), preserve_aspect_ratio=True, antialias=True)
+    # By hand, because `preserve_aspect_ratio` makes of 9,000 x 20 pixels a side of none.
+    height, width = pixels.shape[:2]
+    target = [max(1, round(length * side / max(height, width))) for length in (height, width)]
+    small = tf.image.resize(pixels, target, antialias=True)
     return tf.io.encode_jpeg(tf.cast(tf.clip_by_value(small, 0, 255), tf.uint8), quality=_JPEG_QUALITY).numpy()
