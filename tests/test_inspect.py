@@ -39,5 +39,5 @@ def test_it_leaves_a_page_json_and_splits(tmp_path):
     assert "cat/0.png" in process.stdout
     values = json.loads((tmp_path / "report" / "inspection.json").read_text())
     assert values["problems"][0]["cases"] == [{"images": ["cat/0.png"], "remark": ""}]
-    assert "cat/0.png" in (tmp_path / "report" / "inspection.html").read_text()
+    assert "cat/<wbr>0.png" in (tmp_path / "report" / "inspection.html").read_text()
     assert len((tmp_path / "clean.csv").read_text().splitlines()) == 24

@@ -8,7 +8,7 @@ import pytest
 
 from tl_keras.data.arrays import ArraySource
 from tl_keras.reporting.label_sections import labels_facts
-from tl_keras.reporting.page import render
+from tl_keras.reporting.page import jpeg_uri, render
 from tl_keras.reporting.reported_predictions import ReportedPredictions
 from tl_keras.tasks.multi_label import MultiLabel
 
@@ -21,6 +21,18 @@ LOOKS = {"desktop": (1280, "light"), "phone": (375, "light"), "dark": (1280, "da
 CUT = """() => [...document.querySelectorAll("main *:not(svg *)")].filter((each) => !each.closest(".wide")
   && (each.scrollWidth > each.clientWidth + 1 && each.clientWidth || each.getBoundingClientRect().right > innerWidth))
   .map((each) => each.outerHTML.slice(0, 80))"""
+
+# The lines of the text of each element that a selector finds, as they are drawn.
+LINES = """(selector) => [...document.querySelectorAll(selector)].map((each) => {
+  const lines = new Map(), nodes = document.createTreeWalker(each, NodeFilter.SHOW_TEXT), range = document.createRange();
+  while (nodes.nextNode()) for (let at = 0; at < nodes.currentNode.data.length; at++) {
+    range.setStart(nodes.currentNode, at);
+    range.setEnd(nodes.currentNode, at + 1);
+    const top = Math.round(range.getBoundingClientRect().top);
+    lines.set(top, (lines.get(top) ?? "") + range.toString());
+  }
+  return [...lines.values()].map((line) => line.trim()).filter(Boolean);
+})"""
 
 
 @pytest.mark.parametrize("look", ["desktop", "phone"])
@@ -92,3 +104,22 @@ def test_a_caption_is_no_wider_than_what_shows_its_table(labels_page, browser):
     page.set_viewport_size({"width": 1200, "height": 800})
     page.evaluate("document.querySelector('.wide').style.width = '300px'")  # as in a column
     assert page.evaluate("document.querySelector('caption').offsetWidth <= 300")
+
+
+def test_captions_break_between_words_and_between_the_parts_of_a_path(browser):
+    picture = jpeg_uri(np.full((60, 84, 3), 90, np.uint8), 84)
+    case = {
+        "ids": ["test/sunflower/63.jpg"],
+        "remark": "",
+        "pictures": [picture],
+        "texts": [],
+        "alike": [{"id": name, "label": name, "picture": picture} for name in ("dandelion", "Gänseblümchen weiß")],
+    }
+    section = {"kind": "label", "meaning": "look", "count": 1, "cases": [case]}
+    page = browser.new_page(viewport={"width": 375, "height": 800})
+    page.set_content(render("data.html", name="photos", facts=[], classes=[], sections=[section], table=None))
+    # As narrow as beside the confusion matrix of a run's report.
+    page.evaluate("document.querySelector('.cases').parentElement.classList.add('cell')")
+    assert page.evaluate(LINES, ".alike > span") == [["dandelion"], ["Gänseblümchen", "weiß"]]
+    assert page.evaluate(LINES, ".cases figcaption") == [["test/sunflower/", "63.jpg"]]
+    assert page.evaluate(CUT) == []

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import re
 from typing import TYPE_CHECKING, Any
 
 import jinja2
+from markupsafe import Markup
 
 from tl_keras.console import number_of, part_in_digits
 
@@ -41,7 +43,13 @@ def score_text(score: float, run: FinishedRun) -> str:
     return f"{score:.1%}" if run.result.score_name == "accuracy" else f"{score:.3f}"
 
 
+def breakable(name: str) -> Markup:
+    """Returns a name as HTML in which lines may break after each /, _ and -, so that `63.jpg` of `test/rose/63.jpg` stays whole."""
+    return Markup("<wbr>").join(re.split("(?<=[/_-])", name))
+
+
 _ENVIRONMENT.filters["score"] = score_text
+_ENVIRONMENT.filters["breakable"] = breakable
 
 
 def render(template: str, **values: Any) -> str:
