@@ -18,7 +18,7 @@ from tl_keras.reporting.run_report import write_report
 from tl_keras.serving.export import export_run
 from tl_keras.training.loop import train_and_evaluate
 
-VOID = ("meta", "link", "img", "br")  # elements that are never closed
+VOID = ("meta", "link", "img", "br", "wbr")  # elements that are never closed
 
 
 class Page(html.parser.HTMLParser):
