@@ -1,6 +1,7 @@
 """Tests of tl_keras.advice.leak: groups that nobody has declared are found where they make an accuracy too high, and only there."""
 
 import csv
+import dataclasses
 import json
 
 import numpy as np
@@ -24,12 +25,12 @@ def _planted():
     return features.astype(np.float32), objects, classes
 
 
-def _files(names, labels):
+def _files(names, labels, classes=3):
     return FileSource(
         paths=[f"/photos/{name}".encode() for name in names],
         ids=names,
         name="photos",
-        class_names=("a", "b", "c"),
+        class_names=tuple("abcdefghij"[:classes]),
         labels=labels,
         declared_splits=np.full(len(names), ""),
     )
@@ -77,6 +78,28 @@ def test_names_and_neighbours_that_mean_nothing_raise_no_alarm():
     features = (random.normal(size=(CLASSES, 64))[labels] + 2 * random.normal(size=(300, 64))).astype(np.float32)
     series = [f"{c}/roll{n // 10}_{n % 10}.jpg" for n, c in enumerate(labels)]
     assert _find(_files(series, labels), features) is None
+
+
+def test_what_most_names_begin_with_and_a_few_large_groups_raise_no_alarm():
+    random, classes, labels = np.random.default_rng(2), 10, np.arange(200) % 10
+    centres = random.normal(size=(classes, 64))
+    features = (centres[labels] + 2.5 * random.normal(size=(200, 64))).astype(np.float32)
+    numbers = random.permutation(200).tolist()
+    phone = [
+        f"{c}/{'IMG' if number > 50 else f'foto{number}'}-WA{number:04}.jpg"
+        for number, c in zip(numbers, labels, strict=True)
+    ]
+    rolls = [f"{c}/{'abcd'[n // 61]}{n // 4 if n >= 183 else ''}_{n}.jpg" for n, c in zip(numbers, labels, strict=True)]
+    assert _find(_files(phone, labels, classes), features) is None
+    assert _find(_files(rolls, labels, classes), features) is None
+
+
+def test_of_intervals_that_overlap_widely_none_is_said_to_be_too_high():
+    features, _, classes = _planted()
+    leak = _find(ArraySource(np.zeros((len(classes), 4, 4), np.uint8), classes), features)
+    assert "without them is too high: " in leak.says
+    unsure = dataclasses.replace(leak, ungrouped=(0.863, 0.770, 0.930), grouped=(0.806, 0.562, 0.999))
+    assert "without them may be too high, and these are too few to tell by how much: " in unsure.says
 
 
 def test_a_partition_is_measured_once(monkeypatch):

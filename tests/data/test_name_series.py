@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tl_keras.data.groups import names_found
-from tl_keras.data.name_series import series_in_names, warning_of_series
+from tl_keras.data.name_series import are_groups, series_in_names, warning_of_series
 
 # A pattern of names, of object and copy; the numbers of both; the flag in the warning, or nothing.
 NAMES = {
@@ -34,3 +34,17 @@ def test_all_that_names_may_tell_is_proposed_from_the_smallest_groups_on():
     assert [len(groups) for groups in found] == [40, 8]
     for groups in found:  # the flag finds what is proposed
         assert groups.names.tolist() == names_found(ids, groups.by.partition("=")[2])
+
+
+@pytest.mark.parametrize("usual", ["IMG-2023{n:04}-WA{n:04}.jpg", "Bild {n} ä.png", "2023 Mai/Bild {n} ä.png"])
+def test_what_most_names_begin_with_is_no_series_beside_a_few_other_names(usual):
+    ids = [f"c{c}/{usual.format(n=40 * c + n)}" for c in range(4) for n in range(36)]
+    ids += [f"c{c}/{name}0.jpg" for c in range(4) for name in ("bild", "foto", "neu", "download")]
+    assert series_in_names(ids, np.array([int(each[1]) for each in ids])) == []
+
+
+def test_a_partition_into_one_large_group_and_some_small_ones_is_none():
+    strata = np.arange(120) % 2
+    few_large = np.repeat([0, 1, 2, 3], [34, 34, 34, 18])
+    one_large = np.concatenate([np.zeros(60, int), 1 + np.arange(60) // 6])
+    assert [are_groups(each, strata) for each in (few_large, one_large)] == [True, False]

@@ -120,3 +120,9 @@ def test_few_images_are_dealt_into_folds_several_times_and_their_probabilities_a
 
 def test_the_standard_error_is_never_zero():
     assert Probe(np.eye(2), np.array([0, 1])).standard_error > 0.1
+
+
+def test_folds_may_be_as_large_as_those_of_other_groups():
+    folds = fold_of_each(np.arange(100) % 2, np.arange(100), seed=0, parts=[0.3, 0.3, 0.2, 0.1, 0.1])
+    assert np.bincount(folds).tolist() == [30, 30, 20, 10, 10]
+    assert np.bincount(folds[1::2]).tolist() == [15, 15, 10, 5, 5]

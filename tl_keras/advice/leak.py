@@ -13,6 +13,7 @@ import pathlib
 from typing import Any
 
 import numpy as np
+import scipy.stats
 
 from tl_keras.advice.data_table import can_be_written, write_table
 from tl_keras.advice.near_copies import copies_by_features
@@ -25,13 +26,16 @@ from tl_keras.data.name_series import are_groups, partition_of, quoted, series_i
 from tl_keras.data.sources import Source
 from tl_keras.evaluation.folds import design_effect, fold_interval
 from tl_keras.evaluation.metrics import accuracy_interval
-from tl_keras.probes.transferability import FOLDS, linear_probe, ridge_probe
+from tl_keras.probes.transferability import FOLDS, fold_of_each, linear_probe, ridge_probe
 
 # Number of images that are measured, whole groups of them; more make the measure surer than the decision needs.
 _MOST_IMAGES = 2_000
 
-# Standard errors of the difference, and the difference itself, from which on groups are said to matter.
+# Standard errors of the difference of many groups, and the difference itself, from which on groups are said to matter.
 _CLEARLY, _MUCH = 3.0, 0.02
+
+# Part of the images in a fold from which on its images are judged by a model of clearly fewer than those of even folds are.
+_LARGE_FOLD = 0.25
 
 # What the table of groups is called in the directory of the report.
 TABLE = "groups.csv"
@@ -77,9 +81,14 @@ class Leak:
         remedy = "give them to training as tl_keras.ArraySource(groups=...) does; inspection.json has the group of each"
         if self.of_files:
             remedy = f"train with {self.flag or f'--data=csv:DIR/{TABLE}, which --out=DIR writes'}"
+        is_too_high = (
+            "is too high"
+            if self.grouped[0] < self.ungrouped[1] or self.ungrouped[0] > self.grouped[2]
+            else "may be too high, and these are too few to tell by how much"
+        )
         return (
             f"{of}: a linear probe's {self.score_name} out of fold is {before} if they are spread over the folds, and {after} on "
-            f"groups that it has not seen. What is measured without them is too high: {remedy}"
+            f"groups that it has not seen. What is measured without them {is_too_high}: {remedy}"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -103,7 +112,8 @@ def find_leak(
     """Returns groups that make an accuracy too high if they are not kept whole, or what declared groups do; None for none.
 
     Groups of names come before those of times, and these before near-copies, because a flag tells them; each is taken if a linear
-    probe's score falls clearly once they are kept whole too: by three standard errors of the paired difference, and two points.
+    probe's score falls clearly once they are kept whole too: by three standard errors of the paired difference, and two points. Of
+    few groups it takes more standard errors; and where groups make the folds uneven, both scores are measured on such folds.
 
     Args:
       source: The images.
@@ -129,7 +139,8 @@ def find_leak(
         if joined.max() == group.max() or not are_groups(joined, strata):
             continue
         rows = _some_whole_groups(joined, seed)
-        if _clearly_lower(measure.quality(rows, group), measure.quality(rows, joined), joined[rows]):
+        before, after = measure.qualities(rows, group, joined)
+        if _clearly_lower(before, after, joined[rows]):
             by_itself = joined.max() == _joined(alone, proposed).max()  # it tells all that was taken before as well
             taken = [(by, flag)] if by_itself else [*taken, (by, "")]
             group = joined
@@ -172,6 +183,10 @@ def write_groups(source: Source, leak: Leak, path: pathlib.Path) -> None:
     write_table(source, path, np.arange(len(source)), columns)
 
 
+# Part of the images in each fold, or None for folds of about one size.
+_Parts = tuple[float, ...] | None
+
+
 @dataclasses.dataclass(frozen=True)
 class _Measure:
     """Out-of-fold scores of images by a linear probe, each partition measured once."""
@@ -180,25 +195,33 @@ class _Measure:
     indices: np.ndarray
     features: np.ndarray
     seed: int
-    measured: dict[tuple[bytes, bytes], np.ndarray] = dataclasses.field(default_factory=dict)
+    measured: dict[tuple[bytes, bytes, _Parts], np.ndarray] = dataclasses.field(default_factory=dict)
 
-    def quality(self, rows: np.ndarray, group: np.ndarray) -> np.ndarray:
+    def qualities(self, rows: np.ndarray, finer: np.ndarray, coarser: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns how well each image is predicted with two partitions, float64 (k,), by models of about equally many images."""
+        strata = self.source.labelling.strata(self.source.labels[self.indices[rows]])
+        sizes = np.bincount(fold_of_each(strata, coarser[rows], seed=self.seed), minlength=FOLDS) / len(rows)
+        parts = tuple(sizes.tolist()) if sizes.max() > _LARGE_FOLD else None
+        return self._quality(rows, finer, parts), self._quality(rows, coarser, None)
+
+    def _quality(self, rows: np.ndarray, group: np.ndarray, parts: _Parts) -> np.ndarray:
         """Returns how well each image is predicted, float64 (k,); the mean is the score."""
-        key = rows.tobytes(), group[rows].tobytes()
+        key = rows.tobytes(), group[rows].tobytes(), parts
         if key not in self.measured:
-            self.measured[key] = self._measure(rows, group)
+            self.measured[key] = self._measure(rows, group, parts)
         return self.measured[key]
 
-    def _measure(self, rows: np.ndarray, group: np.ndarray) -> np.ndarray:
+    def _measure(self, rows: np.ndarray, group: np.ndarray, parts: _Parts) -> np.ndarray:
         labels = self.source.labels[self.indices[rows]]
         kind, classes = self.source.labelling.kind, len(self.source.class_names)
         features, groups = self.features[rows], group[rows]
         if kind == "class":
-            return linear_probe(features, labels, classes=classes, groups=groups, seed=self.seed).right.astype(float)
+            probe = linear_probe(features, labels, classes=classes, groups=groups, seed=self.seed, parts=parts)
+            return probe.right.astype(float)
         strata = self.source.labelling.strata(labels)
         known = labels != UNKNOWN if kind == "labels" else np.isfinite(labels)
         values = np.where(known, labels, 0).astype(np.float64)
-        predicted = ridge_probe(features, values, strata=strata, groups=groups, seed=self.seed)
+        predicted = ridge_probe(features, values, strata=strata, groups=groups, seed=self.seed, parts=parts)
         if kind == "labels":
             return ((predicted > 0.5) == (values > 0.5)).mean(axis=1, where=known)
         return 1 - ((predicted - values) ** 2 / np.maximum(values.var(axis=0), 1e-12)).mean(axis=1)
@@ -216,13 +239,14 @@ class _Measure:
     ) -> Leak:
         """Returns the leak of a partition."""
         counts = np.bincount(group)
+        before, after = self.qualities(rows, alone, group)
         return Leak(
             by=by,
             flag=flag,
             names=names,
             number=int(np.sum(counts > 1)),
-            ungrouped=_with_interval(self.quality(rows, alone), alone[rows]),
-            grouped=_with_interval(self.quality(rows, group), group[rows]),
+            ungrouped=_with_interval(before, alone[rows]),
+            grouped=_with_interval(after, group[rows]),
             score_name={"class": "accuracy", "labels": "part of right answers", "numbers": "R²"}[
                 self.source.labelling.kind
             ],
@@ -268,12 +292,20 @@ def _some_whole_groups(group: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _clearly_lower(before: np.ndarray, after: np.ndarray, group: np.ndarray) -> bool:
-    """Returns whether a score falls clearly, the images of a group taken as one answer."""
+    """Returns whether a score falls clearly, the images of a group taken as one answer.
+
+    As clearly as by three standard errors that are known: those of few groups are not, as Student's distribution says.
+    """
     difference = before - after
     mean = float(difference.mean())
     sums = np.bincount(np.unique(group, return_inverse=True)[1], difference - mean)
+    # As many groups of one size would have as large a standard error (Kish 1965, "Survey Sampling").
+    groups = len(difference) ** 2 / (np.unique(group, return_counts=True)[1] ** 2).sum()
+    if groups <= 1:
+        return False
     error = float(np.sqrt((sums**2).sum())) / len(difference)
-    return mean > max(_MUCH, _CLEARLY * error)
+    clearly = float(scipy.stats.t.isf(scipy.stats.norm.sf(_CLEARLY), groups - 1))
+    return mean > max(_MUCH, clearly * error)
 
 
 def _with_interval(quality: np.ndarray, group: np.ndarray) -> tuple[float, float, float]:

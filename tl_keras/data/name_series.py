@@ -25,9 +25,13 @@ _PATTERNS = (
     rf"(?:^|/)([^/_ ()-]+){_BETWEEN}[^/]*$",
 )
 
-# Part of the images that must be in groups of at least two for these to be groups, and groups of the median class.
+# Part of the images that must be in groups of at least two for these to be groups, and such groups of the median class.
 _FEWEST_IN_GROUPS = 0.2
 _FEWEST_GROUPS_OF_A_CLASS = 3
+
+# Part of the images from which on a group is what names begin with, such as IMG, not a patient. With more in one of five folds, its
+# images are judged by a model of less than two thirds of the others, and nothing can be measured. Of batches of boards one is 0.28.
+_LARGEST_GROUP = 1 / 3
 
 # The same for a warning, for which nothing is measured: most images, in groups of three on average.
 _MOST_IN_GROUPS = 0.8
@@ -41,16 +45,21 @@ _DATE = re.compile(r"(?:19|20)\d{2}[01]\d[0-3]\d|(?:19|20)\d{2}-[01]\d-[0-3]\d")
 
 
 def are_groups(group: np.ndarray, strata: np.ndarray) -> bool:
-    """Returns whether a partition of images can be one into patients, objects or videos: not a class each, not an image each.
+    """Returns whether a partition of images can be one into patients, objects or videos.
+
+    It cannot if there is a group for each class, or for nearly each image, or if most images are in one group.
 
     Args:
       group: Group of each image, int64 (n,).
       strata: Stratum of each image, int64 (n,), such as its class.
     """
     sizes = np.bincount(group)[group]
-    classes = np.unique(np.stack([strata, group]), axis=1)[0]
-    of_each_class = np.bincount(classes)[np.unique(strata)]
-    return bool(np.mean(sizes > 1) >= _FEWEST_IN_GROUPS and np.median(of_each_class) >= _FEWEST_GROUPS_OF_A_CLASS)
+    several = sizes > 1
+    if several.mean() < _FEWEST_IN_GROUPS or sizes.max() > _LARGEST_GROUP * len(group):
+        return False
+    classes = np.unique(np.stack([strata[several], group[several]]), axis=1)[0]
+    of_each_class = np.bincount(classes, minlength=strata.max() + 1)[np.unique(strata)]
+    return bool(np.median(of_each_class) >= _FEWEST_GROUPS_OF_A_CLASS)
 
 
 def series_in_names(ids: Sequence[str], strata: np.ndarray) -> list[Groups]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 from sklearn.covariance import ledoit_wolf_shrinkage
@@ -103,7 +104,14 @@ class Probe:
 
 
 def linear_probe(
-    features: Vectors, labels: np.ndarray, *, classes: int, groups: np.ndarray, seed: int, repeats: int = 1
+    features: Vectors,
+    labels: np.ndarray,
+    *,
+    classes: int,
+    groups: np.ndarray,
+    seed: int,
+    repeats: int = 1,
+    parts: Sequence[float] | None = None,
 ) -> Probe:
     """Fits a linear classifier to four fifths of the images, or 20,000 of them, and predicts the rest, five times.
 
@@ -114,11 +122,13 @@ def linear_probe(
       groups: int64 (n,); images of a group, such as copies of each other, are in one fold.
       seed: Seed of the folds.
       repeats: Number of deals of the images into folds; the probabilities are means over them.
+      parts: Part of the images in each fold, as in `fold_of_each`.
     """
     scaled = along_components(features)
-    found = [
-        _out_of_fold(scaled, labels, classes=classes, groups=groups, seed=seed + repeat) for repeat in range(repeats)
-    ]
+    found = []
+    for each in range(seed, seed + repeats):
+        folds = fold_of_each(labels, groups, seed=each, parts=parts)
+        found.append(_out_of_fold(scaled, labels, folds, classes=classes, seed=each))
     return Probe(np.mean(found, axis=0), labels)
 
 
@@ -130,9 +140,8 @@ def repeats_for(images: int) -> int:
     return min(max(_FEW // max(images, 1), 1), _MOST_REPEATS)
 
 
-def _out_of_fold(scaled: np.ndarray, labels: np.ndarray, *, classes: int, groups: np.ndarray, seed: int) -> np.ndarray:
+def _out_of_fold(scaled: np.ndarray, labels: np.ndarray, folds: np.ndarray, *, classes: int, seed: int) -> np.ndarray:
     """Returns the probabilities of one deal into folds, float64 (n, classes)."""
-    folds = fold_of_each(labels, groups, seed=seed)
     probabilities: np.ndarray = np.zeros((len(labels), classes))
     for fold in np.unique(folds):
         asked, shown = folds == fold, folds != fold
@@ -164,7 +173,13 @@ def fit_classifier(scaled: np.ndarray, labels: np.ndarray, weights: np.ndarray |
 
 
 def ridge_probe(
-    features: Vectors, values: np.ndarray, *, strata: np.ndarray, groups: np.ndarray, seed: int
+    features: Vectors,
+    values: np.ndarray,
+    *,
+    strata: np.ndarray,
+    groups: np.ndarray,
+    seed: int,
+    parts: Sequence[float] | None = None,
 ) -> np.ndarray:
     """Fits a ridge regression to four fifths of the images, or 20,000 of them, and predicts the numbers of the rest, five times.
 
@@ -174,12 +189,13 @@ def ridge_probe(
       strata: int64 (n,); the folds have equal parts of each.
       groups: int64 (n,); images of a group, such as copies of each other, are in one fold.
       seed: Seed of the folds.
+      parts: Part of the images in each fold, as in `fold_of_each`.
 
     Returns:
       Predictions, float64 (n, columns), each by a regression that has seen neither the image nor a copy of it.
     """
     scaled, predicted = along_components(features), np.zeros(values.shape)
-    folds = fold_of_each(strata, groups, seed=seed)
+    folds = fold_of_each(strata, groups, seed=seed, parts=parts)
     for fold in np.unique(folds):
         asked, fitted_to = folds == fold, np.flatnonzero(folds != fold)
         if len(fitted_to) > _PROBE_IMAGES:
@@ -212,12 +228,21 @@ def draw(indices: np.ndarray, labels: np.ndarray, *, images: int, of_each_class:
     return np.sort(np.concatenate(drawn))
 
 
-def fold_of_each(labels: np.ndarray, groups: np.ndarray, *, seed: int) -> np.ndarray:
-    """Returns the fold of each image, int64 (n,), 0 to 4: classes are spread evenly, a group is in one fold."""
+def fold_of_each(
+    labels: np.ndarray, groups: np.ndarray, *, seed: int, parts: Sequence[float] | None = None
+) -> np.ndarray:
+    """Returns the fold of each image, int64 (n,), 0 to 4: classes are spread evenly, a group is in one fold.
+
+    Args:
+      labels: int64 (n,), classes or strata.
+      groups: int64 (n,).
+      seed: Seed of the deal.
+      parts: Part of the images for each fold; they add up to 1. None means folds of about one size.
+    """
     random = np.random.default_rng(seed)
     _, first, group = np.unique(groups, return_index=True, return_inverse=True)
-    if len(first) < len(labels):
-        return deal(group, labels, [1 / FOLDS] * FOLDS, seed=seed)
+    if parts or len(first) < len(labels):
+        return deal(group, labels, parts or [1 / FOLDS] * FOLDS, seed=seed)
     fold_of_group: np.ndarray = np.zeros(len(first), np.int64)
     start = 0
     for label in np.unique(labels[first]):
