@@ -27,6 +27,13 @@ def test_names_tell_groups(ids, group_by, expected):
     assert groups_by_name("photos", ids, group_by).names.tolist() == expected
 
 
+def test_an_image_directly_in_its_class_folder_is_alone():
+    ids = ["train/a/1.jpg", "train/a/b/2.jpg", "test/b/b/3.jpg", "b/4.jpg", "5.jpg"]
+    assert groups_by_name("photos", ids, "folder", ["a", "b"]).names.tolist() == ["", "b", "b", "", ""]
+    with pytest.raises(DataError, match="expected groups of images by --group_by=folder"):
+        groups_by_name("photos", ["a/1.jpg", "a/2.jpg", "b/3.jpg"], "folder", ["a", "b"])
+
+
 def test_an_expression_that_finds_nothing_is_refused():
     with pytest.raises(DataError, match=r"the first name is a/1.jpg. Write an expression"):
         groups_by_name("photos", ["a/1.jpg", "a/2.jpg"], "patient")

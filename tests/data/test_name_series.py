@@ -48,3 +48,14 @@ def test_a_partition_into_one_large_group_and_some_small_ones_is_none():
     few_large = np.repeat([0, 1, 2, 3], [34, 34, 34, 18])
     one_large = np.concatenate([np.zeros(60, int), 1 + np.arange(60) // 6])
     assert [are_groups(each, strata) for each in (few_large, one_large)] == [True, False]
+
+
+def test_a_class_folder_is_no_series_and_the_largest_series_is_named():
+    sizes = [3, 7, 4, 6, 5, 5, 5, 5]
+    ids = [f"{'ab'[p % 2]}/visit{p}/{n}.jpg" for p, size in enumerate(sizes) for n in range(size)]
+    ids += [f"{label}/{n}.jpg" for label in "ab" for n in range(4)]
+    strata = np.array(["ab".index(each[0]) for each in ids])
+    (said,) = warning_of_series(ids, strata, ["a", "b"])
+    assert "names look like 8 series, such as visit1. " in said and "--group_by='visit[0-9]+'" in said
+    (groups,) = series_in_names([each.replace("visit1/", "other/") for each in ids], strata, ["a", "b"])
+    assert groups.by == "--group_by=folder" and set(groups.names[-8:]) == {""}

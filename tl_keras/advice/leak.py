@@ -18,11 +18,11 @@ import scipy.stats
 from tl_keras.advice.data_table import can_be_written, write_table
 from tl_keras.advice.near_copies import copies_by_features
 from tl_keras.advice.photo_times import photos_of_one_moment
-from tl_keras.console import number_of, printable
+from tl_keras.console import number_of
 from tl_keras.data.base import FileSource
 from tl_keras.data.groups import Groups, units
 from tl_keras.data.labelling import UNKNOWN
-from tl_keras.data.name_series import are_groups, partition_of, quoted, series_in_names
+from tl_keras.data.name_series import are_groups, example_of, partition_of, quoted, series_in_names
 from tl_keras.data.sources import Source
 from tl_keras.evaluation.folds import design_effect, fold_interval
 from tl_keras.evaluation.metrics import accuracy_interval
@@ -264,18 +264,14 @@ def _proposals(
     if isinstance(source, FileSource):
         ids = [source.ids[index] for index in indices.tolist()]
         found += [
-            (f"names such as {_example(each)}", each.by, partition_of(each.names))
-            for each in series_in_names(ids, strata)
+            (f"names such as {example_of(each)}", each.by, partition_of(each.names))
+            for each in series_in_names(ids, strata, source.class_names)
         ]
         moments = photos_of_one_moment([source.path(index) for index in indices.tolist()])
         found += [("time and camera", "", each) for each in moments]
     if source.noun == "image":  # two sentences may mean nearly the same and still be two
         near = _joined(copies_by_features(features, strata), near)
     return [*found, ("near-copies", "", near)]
-
-
-def _example(groups: Groups) -> str:
-    return printable(groups.names[groups.names != ""][0])
 
 
 def _joined(one: np.ndarray, other: np.ndarray) -> np.ndarray:

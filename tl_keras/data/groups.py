@@ -52,7 +52,7 @@ class Groups:
         return f"groups from {self.by}: {len(self)}, each in one split as a whole{beside}"
 
 
-def groups_by_name(source: str, ids: Sequence[str], group_by: str) -> Groups:
+def groups_by_name(source: str, ids: Sequence[str], group_by: str, class_names: Sequence[str] = ()) -> Groups:
     """Returns the groups that the names of images tell.
 
     Args:
@@ -60,11 +60,12 @@ def groups_by_name(source: str, ids: Sequence[str], group_by: str) -> Groups:
       ids: Names of the images.
       group_by: `folder` for the name of the folder that an image is in, or a regular expression that is searched for in each
         name: its bracketed parts, or else the whole match, name the group.
+      class_names: Names of the classes; an image directly in a folder of such a name is alone.
 
     Raises:
       DataError: No two images share a group.
     """
-    found = Groups.of_column(f"--group_by={group_by}", names_found(ids, group_by))
+    found = Groups.of_column(f"--group_by={group_by}", names_found(ids, group_by, class_names))
     if found is None:
         raise DataError(
             f"{source}: expected groups of images by --group_by={group_by}. Received none with two images; the first name is "
@@ -73,12 +74,19 @@ def groups_by_name(source: str, ids: Sequence[str], group_by: str) -> Groups:
     return found
 
 
-def names_found(ids: Sequence[str], group_by: str) -> list[str]:
-    """Returns what `--group_by` finds in each name, empty where it finds nothing."""
+def names_found(ids: Sequence[str], group_by: str, class_names: Sequence[str] = ()) -> list[str]:
+    """Returns what `--group_by` finds in each name, empty where it finds nothing; see `groups_by_name`."""
     if group_by == "folder":
-        return [posixpath.basename(posixpath.dirname(image_id)) for image_id in ids]
+        classes = set(class_names)
+        return [_folder_of(posixpath.dirname(image_id).split("/"), classes) for image_id in ids]
     matches = [re.search(group_by, image_id) for image_id in ids]
     return ["/".join(filter(None, match.groups())) or match[0] if match else "" for match in matches]
+
+
+def _folder_of(folders: list[str], classes: set[str]) -> str:
+    """Returns the last of an image's folders, or nothing if it is that of the class: the first that is named as a class is."""
+    of_class = next((at for at, folder in enumerate(folders) if folder in classes), -1)
+    return "" if of_class == len(folders) - 1 else folders[-1]
 
 
 def units(contents: np.ndarray, groups: np.ndarray | None) -> np.ndarray:

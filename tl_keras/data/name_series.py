@@ -62,25 +62,26 @@ def are_groups(group: np.ndarray, strata: np.ndarray) -> bool:
     return bool(np.median(of_each_class) >= _FEWEST_GROUPS_OF_A_CLASS)
 
 
-def series_in_names(ids: Sequence[str], strata: np.ndarray) -> list[Groups]:
+def series_in_names(ids: Sequence[str], strata: np.ndarray, class_names: Sequence[str] = ()) -> list[Groups]:
     """Returns the ways in which names may tell groups, each with its `--group_by`, from the smallest groups to the largest.
 
     Args:
       ids: Names of the images.
       strata: Stratum of each image, int64 (n,), such as its class.
+      class_names: Names of the classes, whose folders are no groups.
     """
     rows = _neighbours(len(ids))
     some = [ids[row] for row in rows.tolist()]
     found: list[tuple[int, str]] = []
     partitions: list[np.ndarray] = []
     for expression in (*_PATTERNS, "folder"):
-        names = np.array(names_found(some, expression))
+        names = np.array(names_found(some, expression, class_names))
         partition = partition_of(names)
         known = any(np.array_equal(partition, each) for each in partitions)
         if not known and are_groups(partition, strata[rows]):
             found.append((int(partition.max()), _simplest(some, expression, names, partition)))
             partitions.append(partition)
-    return [groups_by_name("names", ids, expression) for _, expression in sorted(found, reverse=True)]
+    return [groups_by_name("names", ids, expression, class_names) for _, expression in sorted(found, reverse=True)]
 
 
 def _neighbours(number: int) -> np.ndarray:
@@ -98,24 +99,31 @@ def partition_of(names: np.ndarray) -> np.ndarray:
     return np.argsort(np.argsort(first))[group]
 
 
-def warning_of_series(ids: Sequence[str], strata: np.ndarray) -> list[str]:
+def warning_of_series(ids: Sequence[str], strata: np.ndarray, class_names: Sequence[str] = ()) -> list[str]:
     """Returns a sentence if most names belong to series that should stay in one split, found in the names alone.
 
     Args:
       ids: Names of the images.
       strata: Stratum of each image, int64 (n,), such as its class.
+      class_names: Names of the classes, whose folders are no series.
     """
-    for groups in reversed(series_in_names(ids, strata)):
+    for groups in reversed(series_in_names(ids, strata, class_names)):
         sizes = np.unique(groups.names[groups.names != ""], return_counts=True)[1]
         in_series = sizes[sizes >= _FEWEST_OF_A_SERIES]
         dated = np.mean([bool(_DATE.search(name)) for name in groups.names.tolist()])
         if in_series.sum() >= _MOST_IN_GROUPS * len(ids) and dated < 0.5:
-            first = printable(groups.names[groups.names != ""][0])
             return [
-                f"names look like {len(sizes)} series, such as {first}. If each shows one object, patient or video, the accuracy "
-                f"is too high unless {quoted(groups.by)} keeps it in one split; python -m tl_keras.inspect measures by how much"
+                f"names look like {len(sizes)} series, such as {example_of(groups)}. If each shows one object, patient or video, "
+                f"the accuracy is too high unless {quoted(groups.by)} keeps it in one split; python -m tl_keras.inspect measures "
+                "by how much"
             ]
     return []
+
+
+def example_of(groups: Groups) -> str:
+    """Returns the name of the largest group, as a terminal may show it."""
+    names, sizes = np.unique(groups.names[groups.names != ""], return_counts=True)
+    return printable(names[sizes.argmax()])
 
 
 def quoted(flag: str) -> str:

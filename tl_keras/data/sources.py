@@ -60,7 +60,7 @@ def _grouped(source: Source, group_by: str) -> Source:
     if not group_by or (source.groups and source.groups.by == f"the column {group_by}"):
         return source
     grouped = copy.copy(source)
-    grouped.groups = groups_by_name(source.name, source.ids, group_by)
+    grouped.groups = groups_by_name(source.name, source.ids, group_by, source.class_names)
     return grouped
 
 

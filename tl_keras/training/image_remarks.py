@@ -53,4 +53,4 @@ def _group_remarks(source: Source) -> list[str]:
         return [source.groups.describe()]
     if not isinstance(source, FileSource):
         return []
-    return warning_of_series(source.ids, source.labelling.strata(source.labels))
+    return warning_of_series(source.ids, source.labelling.strata(source.labels), source.class_names)
