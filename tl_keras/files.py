@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from tl_keras.errors import ConfigError, DependencyError, WorkdirError
 
@@ -29,17 +29,21 @@ _NOT_ALLOWED = {
 
 
 @contextlib.contextmanager
-def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
+def replacing(path: pathlib.Path, *, option: str = "workdir") -> Iterator[pathlib.Path]:
     """Yields a path beside `path` for writing a file or a directory, then moves the result into place.
 
     The old content of `path` stays until the new one is complete and on disk; after an error nothing new remains.
+
+    Args:
+      path: File or directory to write.
+      option: Option that chose it, for the message.
 
     Raises:
       WorkdirError: The disk is full, or the place is not writable.
     """
     temporary = path.with_name(f".{os.getpid()}.{path.name}")  # keeps the suffix, which Keras checks
     try:
-        with writing(path):
+        with writing(path, option=option):
             yield temporary
             if temporary.is_dir() and path.exists():  # a directory cannot replace another one atomically
                 older = temporary.with_name(f"{temporary.name}.older")
@@ -90,6 +94,39 @@ def require_suffix(path: pathlib.Path, suffixes: Sequence[str]) -> None:
         raise ConfigError(f"out: expected a name that ends in {known}. Received: {path}.")
     if path.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
         raise DependencyError("out: expected the package pyarrow for Parquet. Run: pip install 'tl_keras[tables]'")
+
+
+def require_writable(folder: pathlib.Path, *, option: str = "workdir") -> None:
+    """Raises a WorkdirError that names an option unless its directory, or the nearest parent that exists, can be written."""
+    existing = folder
+    while not os.path.lexists(existing) and existing != existing.parent:
+        existing = existing.parent
+    if not existing.is_dir():
+        raise WorkdirError(
+            f"{option}: expected a directory. Received: {folder}, but {existing} is a file. Use another --{option}."
+        )
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise WorkdirError(
+            f"{option}: expected a directory that can be written. Received: {folder}. Use another --{option}."
+        )
+
+
+def write_texts(folder: pathlib.Path, texts: Mapping[str, str], *, option: str) -> None:
+    """Writes text files into a directory, which is made, each completely or not at all.
+
+    Args:
+      folder: Directory.
+      texts: What is to be written, by the name of its file.
+      option: Option that chose the directory.
+
+    Raises:
+      WorkdirError: The disk is full, or the place is not writable.
+    """
+    with writing(folder, option=option):
+        folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        with replacing(folder / name, option=option) as temporary:
+            temporary.write_text(text, encoding="utf-8")
 
 
 def remove(path: pathlib.Path) -> None:

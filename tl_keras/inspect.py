@@ -20,6 +20,7 @@ from absl import flags
 
 from tl_keras import beam_flags, command_line, source_flags
 from tl_keras.errors import ConfigError, if_stopped
+from tl_keras.files import require_writable, write_texts
 
 if TYPE_CHECKING:
     from tl_keras.data.sources import Source
@@ -54,6 +55,9 @@ def main(arguments: list[str]) -> None:
         raise ConfigError("serve: expected --out=DIRECTORY, where labels.csv is written. Received: no --out. Name one.")
     config = source_flags.config_from_flags()
     beam = beam_flags.beam_options()
+    out = pathlib.Path(_OUT.value).expanduser() if _OUT.value else None
+    if out:
+        require_writable(out, option="out")
     command_line.require_tensorflow(reading=flags.FLAGS.data)
     from tl_keras.advice.candidates import parse_candidate, preferred_candidate
     from tl_keras.advice.data_page import page
@@ -62,12 +66,8 @@ def main(arguments: list[str]) -> None:
     from tl_keras.advice.leak import TABLE, write_groups
     from tl_keras.data.options import SourceOptions
     from tl_keras.data.sources import open_source
-    from tl_keras.runs.directory import RunDirectory
 
     source = open_source(config.data.source, SourceOptions.of(config))
-    out = RunDirectory(_OUT.value) if _OUT.value else None
-    if out:
-        out.check_writable()
     teacher = parse_candidate(_TEACHER.value) if _TEACHER.value else preferred_candidate(source.noun)
     if beam is not None:
         from tl_keras.advice.beam_index import embed_with_beam
@@ -76,12 +76,11 @@ def main(arguments: list[str]) -> None:
     report = inspect_closely(source, teacher, config)
     print(describe(report))
     if out:
-        out.path.mkdir(parents=True, exist_ok=True)
-        out.write_text("inspection.json", json.dumps(report.to_json(), indent=1) + "\n")
-        out.write_text("inspection.html", page(report))
-        print(f"wrote: {out.path}/inspection.html, {out.path}/inspection.json")
+        found = json.dumps(report.to_json(), indent=1) + "\n"
+        write_texts(out, {"inspection.json": found, "inspection.html": page(report)}, option="out")
+        print(f"wrote: {out}/inspection.html, {out}/inspection.json")
         if report.leak and not report.leak.declared and can_be_written(source):
-            table = out.path / TABLE
+            table = out / TABLE
             write_groups(source, report.leak, table)
             print(f"wrote: {table}; python -m tl_keras.train --data=csv:{table}{_flags(source, config.task)}")
     if _WRITE_SPLITS.value:
@@ -91,7 +90,7 @@ def main(arguments: list[str]) -> None:
         kept = f"{len(splits.train)} train, {len(splits.validation)} validation, {len(splits.test)} test"
         print(f"wrote: {path} ({kept}); python -m tl_keras.train --data=csv:{path}{_flags(source, config.task)}")
     if out and _SERVE.value:
-        _serve(out.path / "inspection.html", out.path / "labels.csv")
+        _serve(out / "inspection.html", out / "labels.csv")
 
 
 @if_stopped("what was saved is in labels.csv")

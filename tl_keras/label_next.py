@@ -17,6 +17,7 @@ from absl import flags
 
 from tl_keras import command_line, source_flags
 from tl_keras.errors import ConfigError
+from tl_keras.files import require_writable, write_texts
 
 source_flags.define("backbone", "weights", "cache_dir", "max_pixels", "seed")
 _WORKDIR = flags.DEFINE_string("workdir", "", "A finished run, whose student says what it is unsure of; none at first.")
@@ -32,20 +33,19 @@ def main(arguments: list[str]) -> None:
     if _WORKDIR.value and flags.FLAGS["backbone"].present:
         raise ConfigError("backbone: expected none beside --workdir, whose own is used. Leave one of the two out.")
     config = source_flags.config_from_flags()
+    out = pathlib.Path(_OUT.value).expanduser()
+    require_writable(out, option="out")
     command_line.require_tensorflow(reading=flags.FLAGS.data)
     from tl_keras.advice.candidates import preferred_candidate
     from tl_keras.config import resolve
     from tl_keras.labels.label_page import facts, page
     from tl_keras.labels.next_labels import plan_labels
-    from tl_keras.runs.directory import RunDirectory
 
     if not _WORKDIR.value:
         if not flags.FLAGS["backbone"].present:
             config.model = preferred_candidate().choose(config.model)
         config.model.method = "feature_extraction"  # whose view of an image training will use first
         config = resolve(config)
-    out = RunDirectory(_OUT.value)
-    out.check_writable()
     plan = plan_labels(config, workdir=_WORKDIR.value, count=_COUNT.value)
     written = page(plan, classes=tuple(_CLASSES.value))
     for row in plan.chosen.tolist():
@@ -54,10 +54,9 @@ def main(arguments: list[str]) -> None:
     print("\n".join(f"- {fact}" for fact in facts(plan)))
     for each in plan.classes:
         print(f"  {each.name}: {each.labelled} labelled; the run takes {each.chosen} of those chosen for it")
-    out.path.mkdir(parents=True, exist_ok=True)
-    out.write_text("label_next.json", json.dumps(plan.to_json(), indent=1) + "\n")
-    out.write_text("label_next.html", written)
-    print(f"wrote: {pathlib.Path(_OUT.value) / 'label_next.html'}, {pathlib.Path(_OUT.value) / 'label_next.json'}")
+    said = json.dumps(plan.to_json(), indent=1) + "\n"
+    write_texts(out, {"label_next.json": said, "label_next.html": written}, option="out")
+    print(f"wrote: {out / 'label_next.html'}, {out / 'label_next.json'}")
 
 
 if __name__ == "__main__":

@@ -197,7 +197,7 @@ def write_splits(report: DataReport, splits: Splits, path: pathlib.Path) -> None
         names[getattr(splits, split)] = split
     order = np.concatenate([splits.train, splits.validation, splits.test])
     groups = {} if report.leak is None else {"group": report.leak.names}
-    write_table(source, path, order, {"split": names, **groups})
+    write_table(source, path, order, {"split": names, **groups}, option="write_splits")
 
 
 def describe(report: DataReport, *, shown: int = 30) -> str:

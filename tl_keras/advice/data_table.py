@@ -21,7 +21,9 @@ def can_be_written(source: Source) -> bool:
     return isinstance(source, FileSource) or source.noun == "text"
 
 
-def write_table(source: Source, path: pathlib.Path, indices: np.ndarray, columns: Mapping[str, np.ndarray]) -> None:
+def write_table(
+    source: Source, path: pathlib.Path, indices: np.ndarray, columns: Mapping[str, np.ndarray], *, option: str
+) -> None:
     """Writes images or texts as a CSV file that `--data=csv:PATH` reads; paths of images are relative to it.
 
     Args:
@@ -29,6 +31,7 @@ def write_table(source: Source, path: pathlib.Path, indices: np.ndarray, columns
       path: File to write.
       indices: Images to write, int64 (k,), in this order.
       columns: More columns by their name, each str (n,), of all images of the source.
+      option: Option that chose the file.
 
     Raises:
       WorkdirError: The place is not writable.
@@ -45,5 +48,5 @@ def write_table(source: Source, path: pathlib.Path, indices: np.ndarray, columns
             shown = text_of(source, index)
         cells = source.labelling.cells(source.labels[index], source.class_names)
         rows.writerow([shown, *cells, *(column[index] for column in columns.values())])
-    with replacing(path) as temporary:
+    with replacing(path, option=option) as temporary:
         temporary.write_text(text.getvalue(), encoding="utf-8", errors="surrogateescape")

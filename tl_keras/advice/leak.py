@@ -180,7 +180,7 @@ def write_groups(source: Source, leak: Leak, path: pathlib.Path) -> None:
     pairs = np.unique(np.stack([leak.names[rows], splits[rows]], axis=1), axis=0)
     whole = len(np.unique(pairs[:, 0])) == len(pairs)
     columns = {"group": leak.names, **({"split": splits} if whole and np.any(splits != "") else {})}
-    write_table(source, path, np.arange(len(source)), columns)
+    write_table(source, path, np.arange(len(source)), columns, option="out")
 
 
 # Part of the images in each fold, or None for folds of about one size.

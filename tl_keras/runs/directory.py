@@ -34,7 +34,7 @@ import numpy as np
 from tl_keras.config import EXPORTS, TransferConfig, differences, from_json, to_json, with_epochs
 from tl_keras.console import printable, say
 from tl_keras.errors import WorkdirError
-from tl_keras.files import reading, remove, replacing, writing
+from tl_keras.files import reading, remove, replacing, require_writable, writing
 from tl_keras.runs.identity import affects_result
 from tl_keras.runs.records import EpochRecord, Record, RunResult, SoupResult
 from tl_keras.untrusted import parse_json
@@ -142,17 +142,7 @@ class RunDirectory:
 
     def check_writable(self) -> None:
         """Raises a WorkdirError unless the directory, or the nearest parent that exists, can be written."""
-        existing = self.path
-        while not os.path.lexists(existing) and existing != existing.parent:
-            existing = existing.parent
-        if not existing.is_dir():
-            raise WorkdirError(
-                f"workdir: expected a directory. Received: {self.path}, but {existing} is a file. Use another --workdir."
-            )
-        if not os.access(existing, os.W_OK | os.X_OK):
-            raise WorkdirError(
-                f"workdir: expected a directory that can be written. Received: {self.path}. Use another --workdir."
-            )
+        require_writable(self.path)
 
     def read_config(self) -> dict[str, Any] | None:
         """Returns the content of `config.json` as `begin` wrote it, or None if no run has begun here."""
