@@ -10,7 +10,8 @@ from PIL import Image
 
 from tl_keras.advice.candidates import Candidate
 from tl_keras.advice.data_page import page
-from tl_keras.advice.data_report import clean_splits, describe, inspect_closely, write_splits
+from tl_keras.advice.data_report import clean_splits, describe, inspect_closely, suspect_labels, write_splits
+from tl_keras.advice.label_checks import LabelCheck
 from tl_keras.advice.suspects import label_suspects
 from tl_keras.advice.teacher_scores import pooled_features
 from tl_keras.config import TransferConfig
@@ -89,6 +90,21 @@ def test_the_page_shows_every_problem_and_loads_nothing(report):
 def test_the_report_in_words_and_in_json_names_the_same(report, faults):
     text, values = describe(report, shown=1000), json.dumps(report.to_json())
     assert all(image_id in text and image_id in values for image_id in faults.truncated | faults.renamed)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (0, "worth a look, though probably none is mislabelled"),
+        (2, "about 2 of them at most are errors"),
+        (48, "each may be an error"),
+        (None, "many are hard images with a right one: look"),
+    ],
+)
+def test_no_more_labels_are_said_to_be_wrong_than_are_doubted(wrong, says):
+    source = ArraySource(np.zeros((9, 4, 4), np.uint8), np.arange(9) % 3)
+    check = LabelCheck(0.5, "", tuple((row, "looks like 1") for row in range(3)), wrong)
+    assert says in suspect_labels(source, np.arange(9), check).meaning
 
 
 @pytest.fixture

@@ -122,7 +122,7 @@ def inspect_closely(source: Source, candidate: Candidate, config: TransferConfig
     problems = (
         _undecodable(inspection, source.noun),
         *_copies(source, copies),
-        _labels(source, indices, check),
+        suspect_labels(source, indices, check),
         _outliers(source, indices, features, seed=config.seed),
         _few(source, indices),
         *checks.problems(copies),
@@ -265,14 +265,27 @@ def _copies(source: Source, copies: np.ndarray) -> Iterator[Problem]:
         yield Problem(kind, meaning, tuple(cases[name]), ("",) * len(cases[name]))
 
 
-def _labels(source: Source, indices: np.ndarray, check: LabelCheck) -> Problem:
-    expected = f"many are hard {source.noun}s with a right one"
-    if check.expected_errors is not None:
-        # The estimate counts hard images too where the model is weak, see `expected_errors`.
-        expected = f"about {check.expected_errors} of them at most are errors, the likeliest first, the others hard {source.noun}s"
+def suspect_labels(source: Source, indices: np.ndarray, check: LabelCheck) -> Problem:
+    """Returns the labels that a check doubts, and how many of them are wrong at most.
+
+    Args:
+      source: The images.
+      indices: Images that were checked, int64 (n,).
+      check: What was found.
+    """
+    # The estimate counts hard images too where the model is weak, and others than the suspects, see `expected_errors`.
+    wrong, hard = check.expected_errors, f"hard {source.noun}s"
+    if wrong == 0:
+        expected = f"worth a look, though probably none is mislabelled: they are {hard}"
+    elif wrong is None:
+        expected = f"many are {hard} with a right one: look"
+    elif wrong < len(check.suspects):
+        expected = f"about {wrong} of them at most are errors, the likeliest first, the others {hard}: look"
+    else:
+        expected = f"each may be an error, the likeliest first, or a {hard[:-1]}: look"
     return single(
         "label",
-        f"likely a wrong label, by a model that has not seen the {source.noun}; {expected}: look",
+        f"{'perhaps' if wrong == 0 else 'likely'} a wrong label, by a model that has not seen the {source.noun}; {expected}",
         [source.ids[indices[row]] for row, _ in check.suspects],
         [remark for _, remark in check.suspects],
     )
