@@ -50,3 +50,23 @@ def test_it_leaves_a_page_json_and_splits(tmp_path):
     assert values["problems"][0]["cases"] == [{"images": ["cat/0.png"], "remark": ""}]
     assert "cat/<wbr>0.png" in (tmp_path / "report" / "inspection.html").read_text()
     assert len((tmp_path / "clean.csv").read_text().splitlines()) == 24
+
+
+def test_the_table_of_groups_is_named_where_it_lies(tmp_path):
+    random = np.random.default_rng(0)
+    for scene in range(50):
+        blocks = random.integers(0, 256, (4, 4, 3)).repeat(16, axis=0).repeat(16, axis=1)
+        for _ in range(6):
+            path = tmp_path / "photos" / ("cat" if scene % 2 else "dog") / f"{random.integers(2**40):x}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            noisy = np.clip(blocks + random.normal(0, 2, (64, 64, 3)), 0, 255)
+            Image.fromarray(noisy.astype(np.uint8)).save(path)
+    table = tmp_path / "my report" / "groups.csv"
+    process = run_command(
+        "inspect", f"--data={tmp_path / 'photos'}", f"--out={table.parent}", "--teacher=MobileNetV2:embedded"
+    )
+    assert process.returncode == 0, process.stderr
+    assert f"is too high: train with --data='csv:{table}'\n" in process.stdout
+    values = json.loads((table.parent / "inspection.json").read_text())
+    assert values["groups"]["says"].endswith(f"train with --data='csv:{table}'")
+    assert len(table.read_text().splitlines()) == 301

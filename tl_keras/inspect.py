@@ -64,6 +64,7 @@ def main(arguments: list[str]) -> None:
     from tl_keras.advice.data_report import clean_splits, describe, inspect_closely, write_splits
     from tl_keras.advice.data_table import can_be_written
     from tl_keras.advice.leak import TABLE, write_groups
+    from tl_keras.data.name_series import quoted
     from tl_keras.data.options import SourceOptions
     from tl_keras.data.sources import open_source
 
@@ -74,21 +75,26 @@ def main(arguments: list[str]) -> None:
 
         embed_with_beam(dataclasses.replace(config, model=teacher.choose(config.model)), options=beam)
     report = inspect_closely(source, teacher, config)
+    if out and report.leak:
+        report = dataclasses.replace(report, leak=dataclasses.replace(report.leak, table=str(out / TABLE)))
     print(describe(report))
     if out:
         found = json.dumps(report.to_json(), indent=1) + "\n"
         write_texts(out, {"inspection.json": found, "inspection.html": page(report)}, option="out")
         print(f"wrote: {out}/inspection.html, {out}/inspection.json")
         if report.leak and not report.leak.declared and can_be_written(source):
-            table = out / TABLE
+            table = pathlib.Path(report.leak.table)
             write_groups(source, report.leak, table)
-            print(f"wrote: {table}; python -m tl_keras.train --data=csv:{table}{_flags(source, config.task)}")
+            print(
+                f"wrote: {table}; python -m tl_keras.train {quoted(f'--data=csv:{table}')}{_flags(source, config.task)}"
+            )
     if _WRITE_SPLITS.value:
         path = pathlib.Path(_WRITE_SPLITS.value)
         splits = clean_splits(report, config)
         write_splits(report, splits, path)
         kept = f"{len(splits.train)} train, {len(splits.validation)} validation, {len(splits.test)} test"
-        print(f"wrote: {path} ({kept}); python -m tl_keras.train --data=csv:{path}{_flags(source, config.task)}")
+        read = quoted(f"--data=csv:{path}")
+        print(f"wrote: {path} ({kept}); python -m tl_keras.train {read}{_flags(source, config.task)}")
     if out and _SERVE.value:
         _serve(out / "inspection.html", out / "labels.csv")
 

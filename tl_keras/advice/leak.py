@@ -56,6 +56,7 @@ class Leak:
       declared: Whether the source declares the groups.
       of_files: Whether the images are files, which a table can name.
       noun: Word for what is grouped, `image` or `text`.
+      table: Path of the table of groups, where one is written.
     """
 
     by: str
@@ -68,6 +69,7 @@ class Leak:
     declared: bool
     of_files: bool
     noun: str = "image"
+    table: str = ""
 
     @property
     def says(self) -> str:
@@ -80,7 +82,10 @@ class Leak:
             return f"{of}: a linear probe's {self.score_name} out of fold is {after} with groups kept whole, {before} without"
         remedy = "give them to training as tl_keras.ArraySource(groups=...) does; inspection.json has the group of each"
         if self.of_files:
-            remedy = f"train with {self.flag or f'--data=csv:DIR/{TABLE}, which --out=DIR writes'}"
+            table = (
+                quoted(f"--data=csv:{self.table}") if self.table else f"--data=csv:DIR/{TABLE}, which --out=DIR writes"
+            )
+            remedy = f"train with {self.flag or table}"
         is_too_high = (
             "is too high"
             if self.grouped[0] < self.ungrouped[1] or self.ungrouped[0] > self.grouped[2]
