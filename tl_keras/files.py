@@ -116,7 +116,7 @@ def write_texts(folder: pathlib.Path, texts: Mapping[str, str], *, option: str) 
 
     Args:
       folder: Directory.
-      texts: What is to be written, by the name of its file.
+      texts: Contents of the files, by their names.
       option: Option that chose the directory.
 
     Raises:

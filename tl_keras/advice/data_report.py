@@ -271,7 +271,7 @@ def suspect_labels(source: Source, indices: np.ndarray, check: LabelCheck) -> Pr
     Args:
       source: The images.
       indices: Images that were checked, int64 (n,).
-      check: What was found.
+      check: Doubts that simple models have about the labels.
     """
     # The estimate counts hard images too where the model is weak, and others than the suspects, see `expected_errors`.
     wrong, hard = check.expected_errors, f"hard {source.noun}s"
