@@ -1,6 +1,7 @@
 """Tests of tl_keras.inspect, the command; what it finds is in `tests/advice/test_data_report.py`."""
 
 import json
+import shlex
 
 import numpy as np
 from forked_commands import run_command
@@ -41,15 +42,24 @@ def test_it_leaves_a_page_json_and_splits(tmp_path):
         "inspect",
         f"--data={tmp_path / 'photos'}",
         f"--out={tmp_path / 'report'}",
-        f"--write_splits={tmp_path / 'clean.csv'}",
+        f"--write_splits={tmp_path / 'my clean.csv'}",
+        "--task=ordinal",
+        "--class_order=dog,cat",
         "--teacher=MobileNetV2:embedded",
     )
     assert process.returncode == 0, process.stderr
     assert "cat/0.png" in process.stdout
+    command = process.stdout.splitlines()[-1].partition("; ")[2]
+    assert shlex.split(command)[3:] == [
+        f"--data=csv:{tmp_path / 'my clean.csv'}",
+        "--task=ordinal",
+        "--columns=label=label",
+        "--class_order=dog,cat",
+    ]
     values = json.loads((tmp_path / "report" / "inspection.json").read_text())
     assert values["problems"][0]["cases"] == [{"images": ["cat/0.png"], "remark": ""}]
     assert "cat/<wbr>0.png" in (tmp_path / "report" / "inspection.html").read_text()
-    assert len((tmp_path / "clean.csv").read_text().splitlines()) == 24
+    assert len((tmp_path / "my clean.csv").read_text().splitlines()) == 24
 
 
 def test_the_table_of_groups_is_named_where_it_lies(tmp_path):

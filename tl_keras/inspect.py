@@ -14,16 +14,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
-from typing import TYPE_CHECKING
 
 from absl import flags
 
 from tl_keras import beam_flags, command_line, source_flags
 from tl_keras.errors import ConfigError, if_stopped
 from tl_keras.files import require_writable, write_texts
-
-if TYPE_CHECKING:
-    from tl_keras.data.sources import Source
 
 source_flags.define("cache_dir", "max_pixels", "seed")
 _OUT = flags.DEFINE_string(
@@ -62,9 +58,8 @@ def main(arguments: list[str]) -> None:
     from tl_keras.advice.candidates import parse_candidate, preferred_candidate
     from tl_keras.advice.data_page import page
     from tl_keras.advice.data_report import clean_splits, describe, inspect_closely, write_splits
-    from tl_keras.advice.data_table import can_be_written
+    from tl_keras.advice.data_table import can_be_written, training_command
     from tl_keras.advice.leak import TABLE, write_groups
-    from tl_keras.data.name_series import quoted
     from tl_keras.data.options import SourceOptions
     from tl_keras.data.sources import open_source
 
@@ -85,16 +80,13 @@ def main(arguments: list[str]) -> None:
         if report.leak and not report.leak.declared and can_be_written(source):
             table = pathlib.Path(report.leak.table)
             write_groups(source, report.leak, table)
-            print(
-                f"wrote: {table}; python -m tl_keras.train {quoted(f'--data=csv:{table}')}{_flags(source, config.task)}"
-            )
+            print(f"wrote: {table}; {training_command(table, source, config)}")
     if _WRITE_SPLITS.value:
         path = pathlib.Path(_WRITE_SPLITS.value)
         splits = clean_splits(report, config)
         write_splits(report, splits, path)
         kept = f"{len(splits.train)} train, {len(splits.validation)} validation, {len(splits.test)} test"
-        read = quoted(f"--data=csv:{path}")
-        print(f"wrote: {path} ({kept}); python -m tl_keras.train {read}{_flags(source, config.task)}")
+        print(f"wrote: {path} ({kept}); {training_command(path, source, config)}")
     if out and _SERVE.value:
         _serve(out / "inspection.html", out / "labels.csv")
 
@@ -107,12 +99,6 @@ def _serve(page: pathlib.Path, table: pathlib.Path) -> None:
     with CorrectionServer(page.read_text(encoding="utf-8"), table, port=_PORT.value) as server:
         print(f"open {server.address}; it saves {table}; Ctrl-C ends it", flush=True)
         server.serve_forever()
-
-
-def _flags(source: Source, task: str) -> str:
-    """Returns the flags by which the written table is read as the source was."""
-    columns = "+".join(source.labelling.columns(source.class_names))
-    return "" if task == "auto" else f" --task={task} --columns=label={columns}"
 
 
 if __name__ == "__main__":

@@ -6,10 +6,12 @@ import csv
 import io
 import os
 import pathlib
+import shlex
 from collections.abc import Mapping
 
 import numpy as np
 
+from tl_keras.config import TransferConfig
 from tl_keras.data.base import FileSource
 from tl_keras.data.sources import Source
 from tl_keras.data.text_lines import text_of
@@ -50,3 +52,21 @@ def write_table(
         rows.writerow([shown, *cells, *(column[index] for column in columns.values())])
     with replacing(path, option=option) as temporary:
         temporary.write_text(text.getvalue(), encoding="utf-8", errors="surrogateescape")
+
+
+def training_command(path: pathlib.Path | str, source: Source | None, config: TransferConfig, *more: str) -> str:
+    """Returns the command that trains on a table, as a shell takes it; the table is read as its source was.
+
+    Args:
+      path: The table, whose columns of labels are those that `write_table` writes.
+      source: The source of its images or texts; None for one class each in the column label.
+      config: Config by which the source was read.
+      *more: Further flags.
+    """
+    flags = [f"--data=csv:{path}"]
+    if config.task != "auto":
+        columns = source.labelling.columns(source.class_names) if source else ["label"]
+        flags += [f"--task={config.task}", f"--columns=label={'+'.join(columns)}"]
+    if config.data.class_order:
+        flags.append(f"--class_order={config.data.class_order}")
+    return shlex.join(["python", "-m", "tl_keras.train", *flags, *more])
