@@ -75,7 +75,7 @@ def main(arguments: list[str]) -> None:
     print(describe(report))
     if out:
         found = json.dumps(report.to_json(), indent=1) + "\n"
-        write_texts(out, {"inspection.json": found, "inspection.html": page(report)}, option="out")
+        write_texts(out, {"inspection.json": found, "inspection.html": page(report, config)}, option="out")
         print(f"wrote: {out}/inspection.html, {out}/inspection.json")
         if report.leak and not report.leak.declared and can_be_written(source):
             table = pathlib.Path(report.leak.table)

@@ -1,6 +1,8 @@
 """Tests of tl_keras.advice.corrections: the page in a browser, and the table that it saves."""
 
 import csv
+import dataclasses
+import shlex
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import tl_keras
 from tl_keras.advice.corrections import correctable
 from tl_keras.advice.data_page import page
 from tl_keras.advice.data_report import DataReport
+from tl_keras.advice.leak import Leak
 from tl_keras.advice.problems import Problem
 from tl_keras.data.arrays import ArraySource
 from tl_keras.data.inspection import inspect_source
@@ -60,6 +63,47 @@ def test_two_images_are_relabelled_and_one_deleted_by_click_and_key_and_the_tabl
     config.model.backbone, config.model.method = str(small_teacher), "feature_extraction"
     config.training.epochs = 1
     assert sum(tl_keras.train_and_evaluate(config, tmp_path / "corrected").images.values()) == 31
+
+
+def _saved(report, browser, folder, config=None):
+    """Returns the path of the table that the page saves as it is, and the command that the page offers."""
+    (folder / "page.html").write_text(page(report, config))
+    opened = browser.new_page()
+    opened.goto((folder / "page.html").as_uri())
+    with opened.expect_download() as download:
+        opened.click("#save")
+    download.value.save_as(folder / "labels.csv")
+    return folder / "labels.csv", opened.locator("pre.command").text_content()
+
+
+def test_groups_stay_together_in_the_corrected_table(photos, browser, tmp_path):
+    files = sorted(photos.rglob("*.png"))
+    rows = [[str(path), path.parent.name, f"patient {number // 4}"] for number, path in enumerate(files)]
+    with (tmp_path / "table.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["path", "label", "patient"], *rows])
+    config = tl_keras.TransferConfig(task="ordinal")
+    config.data.class_order = "dog,a b"
+    source = open_source(f"csv:{tmp_path / 'table.csv'}")
+    report = DataReport(source, inspect_source(source), "MobileNetV2", 0.9, "a probe", (), np.arange(32))
+    table, command = _saved(report, browser, tmp_path, config)
+    assert open_source(f"csv:{table}").groups.names.tolist() == [group for _, _, group in rows]
+    assert shlex.split(command)[4:7] == [
+        "--task=ordinal",
+        "--columns=label=label",
+        f"--class_order={config.data.class_order}",
+    ]
+
+
+@pytest.mark.parametrize("declared", ["", "train"])
+def test_groups_that_were_found_stay_together_unless_splits_are_declared(photos, browser, tmp_path, declared):
+    source = open_source(str(photos))
+    source.declared_splits = np.full(32, declared)
+    names = np.array([f"group{number // 4}" for number in range(32)])
+    leak = Leak("names", "", names, 8, (0.9, 0.8, 1.0), (0.5, 0.4, 0.6), "accuracy", False, True)
+    report = DataReport(source, inspect_source(source), "MobileNetV2", 0.9, "a probe", (), np.arange(32))
+    table, _ = _saved(dataclasses.replace(report, leak=leak), browser, tmp_path)
+    groups = open_source(f"csv:{table}").groups
+    assert groups is None if declared else groups.names.tolist() == names.tolist()
 
 
 def test_what_is_in_memory_cannot_be_corrected_in_a_table():

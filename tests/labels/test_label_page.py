@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import tl_keras as tl
+from tl_keras.data.groups import Groups
 from tl_keras.data.sources import open_source
 from tl_keras.data.unlabelled import without_labels
 from tl_keras.errors import DataError
@@ -61,6 +62,22 @@ def test_ten_images_are_labelled_by_keys_and_a_run_is_trained_on_the_table(plan,
     config = copy.deepcopy(labelling.config)
     config.data.source, config.training.epochs = f"csv:{tmp_path / 'labels.csv'}", 1
     assert sum(tl.train_and_evaluate(config, tmp_path / "next").images.values()) == 46
+
+
+def test_the_table_keeps_the_groups_of_the_run_and_is_read_as_its_images_were(plan, browser, tmp_path):
+    grouped = copy.deepcopy(plan)
+    source = grouped.gathered.labelled.source
+    source.groups = Groups("the column house", np.array([f"house {number // 4}" for number in range(len(source))]))
+    grouped.gathered.run.task = "single_label"
+    (tmp_path / "page.html").write_text(page(grouped))
+    opened = browser.new_page()
+    opened.goto((tmp_path / "page.html").as_uri())
+    assert "--task=single_label --columns=label=label" in opened.locator("pre.command").text_content()
+    opened.keyboard.press("1")
+    with opened.expect_download() as download:
+        opened.click("#save")
+    download.value.save_as(tmp_path / "labels.csv")
+    assert open_source(f"csv:{tmp_path / 'labels.csv'}").groups.names.tolist() == [*source.groups.names.tolist(), ""]
 
 
 def test_images_that_no_table_can_name_are_refused(plan):

@@ -21,23 +21,22 @@ def correctable(source: Source) -> dict[str, Any] | None:
       source: The images or texts; those with one class each can be corrected, images if they are files.
 
     Returns:
-      `names` of the classes, `columns` of the CSV, its `rows` of absolute paths or texts, labels and declared splits, and
-      `positions`, the row of each image by its id.
+      `names` of the classes, `columns` of the CSV, its `rows` of absolute paths or texts, labels, declared splits and groups,
+      and `positions`, the row of each image by its id.
     """
     if not can_be_written(source) or source.labelling.kind != "class" or len(source) > _MOST_IMAGES:
         return None
-    has_splits = any(source.declared_splits.tolist())
+    more = {
+        **({"split": source.declared_splits.tolist()} if any(source.declared_splits.tolist()) else {}),
+        **({"group": source.groups.names.tolist()} if source.groups else {}),
+    }
     rows = [
-        [
-            _shown(source, index),
-            source.class_names[label],
-            *([str(source.declared_splits[index])] if has_splits else []),
-        ]
+        [_shown(source, index), source.class_names[label], *(column[index] for column in more.values())]
         for index, label in enumerate(source.labels.tolist())
     ]
     return {
         "names": list(source.class_names),
-        "columns": ["text" if source.noun == "text" else "path", "label", *(["split"] if has_splits else [])],
+        "columns": ["text" if source.noun == "text" else "path", "label", *more],
         "rows": rows,
         "positions": {image_id: index for index, image_id in enumerate(source.ids)},
     }

@@ -9,7 +9,10 @@ import tensorflow as tf
 
 from tl_keras.advice.corrections import correctable
 from tl_keras.advice.data_report import DataReport
+from tl_keras.advice.data_table import training_command
+from tl_keras.advice.leak import with_groups
 from tl_keras.advice.problems import Problem
+from tl_keras.config import TransferConfig
 from tl_keras.data.base import Source
 from tl_keras.data.decoding import decode_image
 from tl_keras.data.inspection import Inspection
@@ -29,8 +32,14 @@ _CHARACTERS = 300
 _CLASSES = 40
 
 
-def page(report: DataReport) -> str:
-    """Returns the page; text that comes from the data is escaped."""
+def page(report: DataReport, config: TransferConfig | None = None) -> str:
+    """Returns the page; text that comes from the data is escaped.
+
+    Args:
+      report: Findings on the images or texts.
+      config: Config by which the source was read; None for the defaults.
+    """
+    source = report.source
     positions = {image_id: index for index, image_id in enumerate(report.source.ids)}
     return render(
         "data.html",
@@ -44,7 +53,9 @@ def page(report: DataReport) -> str:
         classes=_classes(report, positions),
         more_classes=max(0, len(report.source.class_names) - _CLASSES),
         sections=[_section(problem, report, positions) for problem in report.problems],
-        table=correctable(report.source),
+        # Found groups may be divided by declared splits, which stay.
+        table=correctable(source if np.any(source.declared_splits != "") else with_groups(source, report.leak)),
+        then=training_command("labels.csv", source, config or TransferConfig(), "--workdir=corrected"),
     )
 
 

@@ -60,6 +60,7 @@ class Gathered:
       copies: Number of unlabelled images left out because they are copies of another.
       known: Number of unlabelled images left out because they, or copies of them, are labelled.
       outliers: Positions of the outliers among the unlabelled images, the farthest first, int64 (k,).
+      run: Config by which the labelled images were read; None for a backbone.
     """
 
     embedder: Embedder
@@ -69,6 +70,7 @@ class Gathered:
     copies: int
     known: int
     outliers: np.ndarray
+    run: TransferConfig | None = None
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -99,7 +101,7 @@ def gather_for_run(workdir: str | os.PathLike[str], config: TransferConfig) -> G
       DataError: The run is not of one class per image, or images cannot be read.
     """
     embedder = embedder_of_run(workdir)
-    _, source, splits = open_run(workdir)
+    read_by, source, splits = open_run(workdir)
     if source.labelling.kind != "class":
         raise DataError(
             f"label_next: expected a run of one class per image. Received: {workdir}, of another task. Leave --workdir out and "
@@ -108,7 +110,7 @@ def gather_for_run(workdir: str | os.PathLike[str], config: TransferConfig) -> G
     inspection = inspect_as(source, config)
     indices = np.sort(np.concatenate([splits.train, splits.validation, splits.test]))
     labelled = embedded(embedder, source, inspection, indices[inspection.decodable[indices]], config)
-    return gather(embedder, config.data.source, config, labelled)
+    return dataclasses.replace(gather(embedder, config.data.source, config, labelled), run=read_by)
 
 
 def gather_for_backbone(config: TransferConfig) -> Gathered:

@@ -9,6 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.advice.corrections import correctable
+from tl_keras.advice.data_table import training_command
+from tl_keras.config import TransferConfig
 from tl_keras.console import number_of
 from tl_keras.data.base import FileSource, Source
 from tl_keras.data.decoding import decode_image
@@ -43,7 +45,7 @@ def page(plan: LabelPlan, *, classes: tuple[str, ...] = ()) -> str:
         name=images.source.name,
         facts=facts(plan),
         classes=plan.classes,
-        then="python -m tl_keras.train --data=csv:labels.csv --workdir=next_run",
+        then=_then(plan),
         chosen=[_case(plan, images.source, row) for row in plan.chosen.tolist()],
         outliers=[_case(plan, images.source, row) for row in plan.outliers.tolist()],
         outlier_count=len(plan.gathered.outliers),
@@ -88,6 +90,13 @@ def _table(plan: LabelPlan) -> dict[str, Any]:
     if known is None:
         return {"columns": ["path", "label"], "rows": []}
     return {"columns": known["columns"], "rows": known["rows"]}
+
+
+def _then(plan: LabelPlan) -> str:
+    """Returns the command that trains on the table, which is read as the images of the run were."""
+    gathered = plan.gathered
+    source = gathered.labelled.source if gathered.labelled else None
+    return training_command("labels.csv", source, gathered.run or TransferConfig(), "--workdir=next_run")
 
 
 def _case(plan: LabelPlan, source: FileSource, row: int) -> dict[str, Any]:
