@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import os
 import shlex
 
 import numpy as np
@@ -104,6 +105,18 @@ def test_groups_that_were_found_stay_together_unless_splits_are_declared(photos,
     table, _ = _saved(dataclasses.replace(report, leak=leak), browser, tmp_path)
     groups = open_source(f"csv:{table}").groups
     assert groups is None if declared else groups.names.tolist() == names.tolist()
+
+
+def test_an_image_whose_name_is_not_utf_8_has_its_name_in_the_corrected_table(photos, browser, tmp_path):
+    (photos / "dog" / "0.png").rename(photos / "dog" / "caf\udce9 \N{DOG FACE}.png")
+    source = open_source(str(photos))
+    problems = (Problem("label", "likely wrong", (("dog/caf\udce9 \N{DOG FACE}.png",),), ("",)),)
+    report = DataReport(source, inspect_source(source), "MobileNetV2", 0.9, "a probe", problems, np.arange(32))
+    table, _ = _saved(report, browser, tmp_path)
+    assert "dog/caf\\udce9 \N{DOG FACE}.png<br>" in (tmp_path / "page.html").read_text()
+    assert os.fsencode("dog/caf\udce9 \N{DOG FACE}.png,dog\n") in table.read_bytes()
+    read = open_source(f"csv:{table}")
+    assert {read.path(index) for index in range(32)} == {str(path) for path in photos.rglob("*.png")}
 
 
 def test_what_is_in_memory_cannot_be_corrected_in_a_table():

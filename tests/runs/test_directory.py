@@ -299,3 +299,8 @@ def test_a_revision_is_remembered_beside_that_of_the_config(tmp_path):
     assert not run.knows_revision("a") and not run.knows_revision(None)
     run.remember_revision("a")
     assert run.knows_revision("a") and not run.knows_revision("b") and not run.knows_revision(None)
+
+
+def test_a_table_has_the_bytes_of_a_name_that_is_not_utf_8(tmp_path):
+    RunDirectory(tmp_path).write_text("out_of_fold.csv", "image,label\ncaf\udce9.png,cat\n")
+    assert (tmp_path / "out_of_fold.csv").read_bytes() == b"image,label\ncaf\xe9.png,cat\n"

@@ -57,9 +57,10 @@ def render(template: str, **values: Any) -> str:
 
     Args:
       template: Name of a file in `templates/`.
-      values: Values that the template uses; all text in them is escaped.
+      values: Values that the template uses; all text in them is escaped, and so are the bytes of names that are not UTF-8.
     """
-    return _ENVIRONMENT.get_template(template).render(values)
+    text = _ENVIRONMENT.get_template(template).render(values)
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def jpeg_uri(pixels: np.ndarray, side: int) -> str:

@@ -356,9 +356,9 @@ class RunDirectory:
         self.write_text(name, json.dumps(values, indent=1) + "\n")
 
     def write_text(self, name: str, text: str) -> None:
-        """Writes a text file in the directory, completely or not at all."""
+        """Writes a text file in the directory, completely or not at all; names that are not UTF-8 as the bytes they are."""
         with replacing(self.path / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+            temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
 
     def _read_record(self, name: str, record: type[_RecordT]) -> _RecordT | None:
         values = self._read_json(name)
