@@ -126,7 +126,7 @@ def write_texts(folder: pathlib.Path, texts: Mapping[str, str], *, option: str) 
         folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         with replacing(folder / name, option=option) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+            temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
 def remove(path: pathlib.Path) -> None:

@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from tl_keras.advice.leak import find_leak, with_groups, write_groups
 from tl_keras.data.arrays import ArraySource
 from tl_keras.data.base import FileSource
+from tl_keras.data.labelling import UNKNOWN
 from tl_keras.probes.transferability import linear_probe
 
 OBJECTS, COPIES, CLASSES = 45, 6, 3
@@ -124,3 +125,12 @@ def test_declared_groups_are_measured_and_others_than_files_get_the_groups_of_ea
     unknown = _find(ArraySource(pixels, classes), features)
     assert unknown.number == OBJECTS and "ArraySource(groups=...)" in unknown.says
     assert len(set(unknown.to_json()["of_each_image"])) == OBJECTS
+
+
+def test_images_of_which_no_label_is_known_are_not_measured():
+    features, objects, _ = _planted()
+    labels = np.stack([objects % 2, objects // 2 % 2], axis=1)
+    labels[:3], labels[3, 0] = UNKNOWN, UNKNOWN
+    source = ArraySource(np.zeros((len(objects), 4, 4), np.uint8), labels, groups=objects, class_names=("cat", "dog"))
+    leak = _find(source, features)
+    assert json.dumps(leak.to_json(), allow_nan=False) and 0.4 < leak.grouped[0] < leak.ungrouped[0] <= 1

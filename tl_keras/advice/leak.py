@@ -133,7 +133,7 @@ def find_leak(
     alone = units(contents, None)
     if source.groups is not None:
         declared = units(contents, source.groups.names[indices])
-        rows = _some_whole_groups(declared, seed)
+        rows = measure.drawn(declared)
         return measure.leak(
             rows, alone, declared, by=source.groups.by, flag="", names=source.groups.names, declared=True
         )
@@ -143,7 +143,7 @@ def find_leak(
         joined = _joined(group, proposed)
         if joined.max() == group.max() or not are_groups(joined, strata):
             continue
-        rows = _some_whole_groups(joined, seed)
+        rows = measure.drawn(joined)
         before, after = measure.qualities(rows, group, joined)
         if _clearly_lower(before, after, joined[rows]):
             by_itself = joined.max() == _joined(alone, proposed).max()  # it tells all that was taken before as well
@@ -154,7 +154,7 @@ def find_leak(
     names: np.ndarray = np.full(len(source), "", "U24")
     names[indices] = np.where(np.bincount(group)[group] > 1, np.char.add("group", group.astype(str)), "")
     return measure.leak(
-        _some_whole_groups(group, seed),
+        measure.drawn(group),
         alone,
         group,
         by=" and ".join(dict.fromkeys(by for by, _ in taken)),
@@ -202,6 +202,11 @@ class _Measure:
     seed: int
     measured: dict[tuple[bytes, bytes, _Parts], np.ndarray] = dataclasses.field(default_factory=dict)
 
+    def drawn(self, group: np.ndarray) -> np.ndarray:
+        """Returns images of which something is known, of whole groups drawn at random, at most some 2,000, int64, ascending."""
+        known = np.flatnonzero(self._told(self.source.labels[self.indices]).reshape(len(self.indices), -1).any(axis=1))
+        return known[_some_whole_groups(np.unique(group[known], return_inverse=True)[1], self.seed)]
+
     def qualities(self, rows: np.ndarray, finer: np.ndarray, coarser: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns how well each image is predicted with two partitions, float64 (k,), by models of about equally many images."""
         strata = self.source.labelling.strata(self.source.labels[self.indices[rows]])
@@ -224,12 +229,16 @@ class _Measure:
             probe = linear_probe(features, labels, classes=classes, groups=groups, seed=self.seed, parts=parts)
             return probe.right.astype(float)
         strata = self.source.labelling.strata(labels)
-        known = labels != UNKNOWN if kind == "labels" else np.isfinite(labels)
+        known = self._told(labels)
         values = np.where(known, labels, 0).astype(np.float64)
         predicted = ridge_probe(features, values, strata=strata, groups=groups, seed=self.seed, parts=parts)
         if kind == "labels":
             return ((predicted > 0.5) == (values > 0.5)).mean(axis=1, where=known)
         return 1 - ((predicted - values) ** 2 / np.maximum(values.var(axis=0), 1e-12)).mean(axis=1)
+
+    def _told(self, labels: np.ndarray) -> np.ndarray:
+        """Returns which labels or numbers are known, in the shape of the labels."""
+        return np.isfinite(labels) if self.source.labelling.kind == "numbers" else labels != UNKNOWN
 
     def leak(
         self,
