@@ -1,5 +1,7 @@
 """Tests of tl_keras.advice.text_problems: faults planted in sentences are found, by a small teacher."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,7 @@ from tl_keras.advice.candidates import Candidate
 from tl_keras.advice.corrections import correctable
 from tl_keras.advice.data_page import page
 from tl_keras.advice.data_report import clean_splits, describe, inspect_closely, write_splits
-from tl_keras.advice.text_problems import _letters, _script
+from tl_keras.advice.text_problems import TextChecks, _letters, _script
 from tl_keras.config import TransferConfig
 from tl_keras.data.sources import open_source
 
@@ -87,3 +89,17 @@ def test_letters_and_scripts():
     assert _letters("  What's Ünder; the SEA?") == "what s under the sea"
     assert [_script(text) for text in ("ß and ok", "Ελλάδα x", "12 !", "中文")] == ["latin", "greek", "", "cjk"]
     assert np.array_equal(_letters("?!"), "?!")
+
+
+def test_one_long_text_takes_memory_for_itself_alone(tmp_path):
+    texts = [*(f"Where is river {number} ?" for number in range(1000)), "far " * 30_000, "Where is river 7"]
+    (tmp_path / "texts.csv").write_text("text,label\n" + "".join(f"{text},{len(text) % 2}\n" for text in texts))
+    source = open_source(f"csv:{tmp_path / 'texts.csv'}")
+    teacher = Candidate(str(write_tiny_bert(tmp_path / "bert")))
+    checks = TextChecks(source, np.arange(len(source)), teacher, TransferConfig())
+    tracemalloc.start()
+    copies = checks.near_copies()
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert copies[-1] == 7 and copies[-2] == 1000
+    assert most < 100_000_000

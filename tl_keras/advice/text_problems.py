@@ -58,12 +58,13 @@ class TextChecks:
     def near_copies(self) -> np.ndarray:
         """Implements `Checks.near_copies`: texts that differ in case, accents and punctuation, or in a few letters of many."""
         letters = [_letters(text) for text in self._texts]
-        _, first, same = np.unique(np.array(letters), return_index=True, return_inverse=True)
-        compared = np.array([row for row in sorted(first.tolist()) if len(letters[row].split()) >= _FEWEST_WORDS], int)
-        pairs = [np.stack([np.arange(len(letters)), first[same]], axis=1)]
+        rows: dict[str, int] = {}  # an array of the letters would give each text the room of the longest
+        first = np.array([rows.setdefault(text, row) for row, text in enumerate(letters)], np.int64)
+        compared = np.array([row for text, row in rows.items() if len(text.split()) >= _FEWEST_WORDS], np.int64)
+        pairs = [np.stack([np.arange(len(letters)), first], axis=1)]
         if len(compared) > 1:
             pairs += [compared[near] for near in _near([letters[row] for row in compared.tolist()])]
-        return smallest_of_component(first[same], np.concatenate(pairs))
+        return smallest_of_component(first, np.concatenate(pairs))
 
     def problems(self, copies: np.ndarray) -> Iterator[Problem]:
         """Implements `Checks.problems`."""
