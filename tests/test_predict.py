@@ -1,5 +1,7 @@
 """Tests of what tl_keras.predict prints."""
 
+from forked_commands import run_command
+
 from tl_keras.predict import as_text, errors_by_reason
 
 CAT = {"file": "a.jpg", "top_k": [{"label": "cat", "score": 0.75}, {"label": "dog", "score": 0.25}]}
@@ -23,3 +25,12 @@ def test_of_grades_the_median_is_the_answer():
 def test_what_is_not_answered_is_counted_by_reason():
     assert errors_by_reason([CAT, BROKEN]) == "1 of 2 files not answered; damaged: 1, the first is long_name.jpg"
     assert errors_by_reason([CAT]) == ""
+
+
+def test_a_file_of_texts_is_not_answered_into_a_file(tmp_path):
+    (tmp_path / "questions.txt").write_text("What is a caldera?\n")
+    process = run_command(
+        "predict", "--model=run", f"--texts={tmp_path / 'questions.txt'}", f"--out={tmp_path / 'a.csv'}"
+    )
+    assert process.returncode == 2
+    assert process.stderr.splitlines()[-1].startswith("error: texts: expected --texts=FILE without --out")

@@ -56,6 +56,11 @@ def main(arguments: list[str]) -> int:
         raise ConfigError(
             "flags: expected --model=RUN_DIRECTORY and image files or directories. Use --help to see the flags."
         )
+    if _TEXTS.value and _OUT.value:
+        raise ConfigError(
+            f"texts: expected --texts=FILE without --out, which holds answers for images. Received: --out={_OUT.value}. Leave "
+            "--out out, and the rows are printed."
+        )
     if _TEXTS.value:
         from tl_keras.data.text_lines import read_texts
 
@@ -93,12 +98,13 @@ def _write(
     arguments: list[str], model: pathlib.Path, out: pathlib.Path, decision: DecisionConfig, beam: list[str] | None
 ) -> int:
     """Writes a row for each image to a file; returns 2 if a file is not an image."""
-    from tl_keras.serving.bulk import Parts, Settings, predict_to_file, require_format
+    from tl_keras.serving.bulk import Parts, Settings, predict_to_file, require_format, require_model_of_images
     from tl_keras.serving.image_inputs import image_inputs
     from tl_keras.serving.predictor import load_predictor, with_decision, with_views
 
     require_format(out)
     predictor = with_decision(with_views(load_predictor(model), _VIEWS.value), decision)
+    require_model_of_images(predictor)
     files, notes = list_images(arguments)
     for note in notes:
         print(f"images: {note}", file=sys.stderr)

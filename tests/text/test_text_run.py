@@ -8,7 +8,7 @@ import urllib.parse
 import numpy as np
 import pytest
 import tensorflow as tf
-from forked_commands import FORKED, call_of_command
+from forked_commands import FORKED, call_of_command, run_command
 
 import tl_keras
 from tests.text.tiny_bert import write_tiny_bert
@@ -115,6 +115,12 @@ def test_texts_are_predicted_from_the_run_and_its_export(finished, of):
     assert [row["label"] for row in rows[:2]] == ["place", "animal"]
     assert rows[0]["text"] == "where is the lake?"
     assert [len(row["top_k"]) for row in rows] == [2, 2, 2]
+
+
+def test_texts_are_not_answered_into_a_file(finished, tmp_path):
+    process = run_command("predict", f"--model={finished[0]}", f"--out={tmp_path / 'a.csv'}", "where is the lake?")
+    assert process.returncode == 2
+    assert process.stderr.splitlines()[-1].startswith("error: out: expected a model of images. Received: one of texts.")
 
 
 def test_a_model_is_evaluated_on_texts(finished, questions):

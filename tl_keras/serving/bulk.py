@@ -123,6 +123,18 @@ def require_format(path: pathlib.Path) -> None:
     require_suffix(path, SUFFIXES)
 
 
+def require_model_of_images(predictor: Predictor) -> None:
+    """Raises an error where a model answers for texts, whose rows are not written to a file.
+
+    Raises:
+      DataError: The model is one of texts.
+    """
+    if predictor.takes_texts:
+        raise DataError(
+            "out: expected a model of images. Received: one of texts. Leave --out out, and its rows are printed."
+        )
+
+
 @with_own_keras_settings
 def predict_to_file(
     predictor: Predictor,
@@ -147,10 +159,7 @@ def predict_to_file(
       DataError: The model is one of texts.
       WorkdirError: The place is not writable, or the disk is full.
     """
-    if predictor.takes_texts:
-        raise DataError(
-            "out: expected a model of images. Received: one of texts. Leave --out out, and its rows are printed."
-        )
+    require_model_of_images(predictor)
     about = {
         "of": _identity(model, inputs),
         "classes": list(predictor.class_names),
