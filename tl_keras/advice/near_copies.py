@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+
+from tl_keras.advice.suspects import smallest_of_component
 
 # Cosine of two centred features from which on images may show one object. Of ten copies of a flower, cropped to 70% to 90% of each
 # side, turned by up to 10 degrees and in another light, 95 in 100 have another at 0.80 and more (MobileNetV2); of 550 different
@@ -15,8 +15,9 @@ _ALIKE = 0.7
 # alike, up to 0.88.
 _BEYOND_OTHER_CLASSES, _MARGIN = 0.99, 0.05
 
-# Number of images that are compared with all others to find that percentile, and rows of a block of pairs.
-_ASKED, _BLOCK = 1_000, 512
+# Number of images that are compared with all others to find that percentile, and of pairs that are compared at a time, in
+# blocks of a few rows at least.
+_ASKED, _PAIRS, _FEWEST_ROWS = 1_000, 1_000_000, 64
 
 
 def copies_by_features(features: np.ndarray, strata: np.ndarray) -> np.ndarray:
@@ -29,17 +30,21 @@ def copies_by_features(features: np.ndarray, strata: np.ndarray) -> np.ndarray:
     centred = features - features.mean(axis=0)
     unit = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), np.finfo(np.float32).tiny)
     limit = max(_ALIKE, _reached_by_others(unit, strata) + _MARGIN)
-    rows, columns = [], []
+    number = np.arange(len(unit))
     for stratum in np.unique(strata):
         members = np.flatnonzero(strata == stratum)
-        for start in range(0, len(members), _BLOCK):
-            block = members[start : start + _BLOCK]
-            near, other = np.nonzero(unit[block] @ unit[members].T >= limit)
-            rows.append(block[near])
-            columns.append(members[other])
-    edges = (np.concatenate(rows), np.concatenate(columns))
-    linked = coo_array((np.ones(len(edges[0]), bool), edges), shape=(len(unit), len(unit)))
-    return connected_components(linked, directed=False)[1].astype(np.int64)
+        number[members] = members[_linked(unit[members], limit)]
+    return np.unique(number, return_inverse=True)[1].astype(np.int64)
+
+
+def _linked(unit: np.ndarray, limit: float) -> np.ndarray:
+    """Returns for each vector of length 1 the first that it is linked to, int64 (n,), with one block of pairs in memory."""
+    number, rows = np.arange(len(unit)), max(_FEWEST_ROWS, _PAIRS // len(unit))
+    for start in range(0, len(unit), rows):
+        near, other = np.nonzero(unit[start : start + rows] @ unit[start:].T >= limit)
+        apart = number[start + near] != number[start + other]
+        number = smallest_of_component(number, start + np.stack([near[apart], other[apart]], axis=1))
+    return number
 
 
 def _reached_by_others(unit: np.ndarray, strata: np.ndarray) -> float:
