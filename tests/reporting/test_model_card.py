@@ -77,3 +77,44 @@ def test_the_hub_reads_it(text):
     hub = pytest.importorskip("huggingface_hub", reason="pip install huggingface_hub")
     (read,) = hub.ModelCard(text, ignore_metadata_errors=False).data.eval_results
     assert (read.task_type, read.metric_type, read.metric_value) == ("image-classification", "accuracy", 0.75)
+
+
+@pytest.mark.parametrize(
+    ("task", "names", "told", "tag"),
+    [
+        ("regression", ["value"], "It gives 1 number: value.", None),
+        (
+            "multi_label",
+            ["cat", "dog", "hat"],
+            "It says which of 3 labels an image has: cat, dog, hat.",
+            "classification",
+        ),
+        ("ordinal", ["low", "high"], "It tells 2 grades, the lowest first: low, high.", "classification"),
+    ],
+)
+def test_what_it_tells_is_said_in_the_words_of_its_task(tmp_path, task, names, told, tag):
+    (tmp_path / "labels.txt").write_text("".join(f"{name}\n" for name in names))
+    text = card(FinishedRun(tmp_path, TransferConfig(task=task), golden_result(), {}))
+    assert told in text
+    assert ("standardised numbers" in text) == (task == "regression")
+    metadata = yaml.safe_load(text.split("---\n", 2)[1])
+    assert metadata.get("pipeline_tag") == (tag and f"image-{tag}")
+    assert metadata["model-index"][0]["results"][0]["task"]["type"] == f"image-{tag or 'regression'}"
+
+
+def test_a_score_of_folds_is_out_of_fold(tmp_path):
+    (tmp_path / "labels.txt").write_text("cat\ndog\n")
+    folds = {"number": 5, "accuracy": 0.8, "interval": [0.7, 0.9], "by_fold": [0.8] * 5, "images": 120}
+    images = {"train": 120, "validation": 120, "test": 0}
+    result = golden_result(validation_score=0.8, test_score=None, folds=folds, images=images)
+    text = card(FinishedRun(tmp_path, TransferConfig(), result, {}))
+    assert "| accuracy out of fold on 120 labelled images |" in text
+    assert (
+        "Out of fold, each answered by a model that had not seen it, their accuracy is 80.0% (95% interval 70.0% to"
+        in text
+    )
+    assert (
+        "all 120 labelled ones, in 5 folds.\n" in text and "validation images" not in text and "120 train" not in text
+    )
+    (measured,) = yaml.safe_load(text.split("---\n", 2)[1])["model-index"][0]["results"]
+    assert measured["dataset"]["split"] == "out of fold"

@@ -25,7 +25,7 @@ from tl_keras.reporting.comparison_report import comparison_facts
 from tl_keras.reporting.finished_run import FinishedRun, read_run
 from tl_keras.reporting.page import counted, render, score_text
 from tl_keras.reporting.sections import SECTIONS, ReportedPredictions
-from tl_keras.reporting.summary import next_steps, snippet, verdict
+from tl_keras.reporting.summary import next_steps, out_of_fold, snippet, verdict
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.runs.reasons import read_decisions
 from tl_keras.serving.model_file import load_model
@@ -202,12 +202,9 @@ def _sentence(run: FinishedRun, student: Student, *, learnt: str) -> str:
         done += f". It learnt the answers of {run.config.distillation.teacher_run}, a teacher run, beside the labels"
     inputs = run.result.inputs
     if folds := run.result.folds:
-        low, high = (score_text(end, run) for end in folds["interval"])
-        name = in_words(run.result.score_name)
         return (
-            f"{done}. Trained on all {folds['images']:,} labelled {inputs} of {learnt}. Out of fold, each answered by a model "
-            f"that had not seen it, their {name} is {score_text(run.result.validation_score, run)} (95% interval {low} to "
-            f"{high}); these are the validation figures below{_test(run)}."
+            f"{done}. Trained on all {folds['images']:,} labelled {inputs} of {learnt}. {out_of_fold(run)}; these are the "
+            f"validation figures below{_test(run)}."
         )
     refit = run.result.refit
     trained_on = (

@@ -90,6 +90,16 @@ def _judged(better: bool, worse: bool) -> str:
     return "clearly better than" if better else "clearly worse than" if worse else "not clearly better than"
 
 
+def out_of_fold(run: FinishedRun) -> str:
+    """Returns what the folds of a run say of all its labelled images, as a sentence without its end."""
+    assert run.result.folds
+    low, high = (score_text(end, run) for end in run.result.folds["interval"])
+    return (
+        f"Out of fold, each answered by a model that had not seen it, their {in_words(run.result.score_name)} is "
+        f"{score_text(run.result.validation_score, run)} (95% interval {low} to {high})"
+    )
+
+
 def next_steps(run: FinishedRun, classes: list[dict[str, Any]], *, in_memory: bool) -> list[Step]:
     """Returns what to do next, the most useful first.
 
