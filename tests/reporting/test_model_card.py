@@ -47,7 +47,7 @@ def test_a_score_that_one_image_cannot_tell_has_no_number_and_numbers_are_no_cla
     alone = dataclasses.replace(golden_result(), score_name="r2", test_score=0.0, interval=[0.0, 1.0], images=images)
     text = card(FinishedRun(tmp_path, config, alone, {}))
     assert "| R² on 1 test image |" in text and "| cannot be told | - |" in text
-    assert "It tells 1 number: temp_c." in text
+    assert "It gives 1 number: temp_c." in text
 
 
 def test_the_card_of_folds_does_not_count_the_same_images_twice(tmp_path):
@@ -56,7 +56,7 @@ def test_the_card_of_folds_does_not_count_the_same_images_twice(tmp_path):
     images = {"train": 140, "validation": 140, "test": 0}
     of_folds = dataclasses.replace(golden_result(), folds=folds, images=images, test_score=None)
     text = card(FinishedRun(tmp_path, TransferConfig(), of_folds, {}))
-    assert ": 140 train, all of which 5 folds have measured, 0 test." in text
+    assert ": all 140 labelled ones, in 5 folds." in text
 
 
 def test_a_teacher_run_is_named(tmp_path):
