@@ -1,6 +1,7 @@
 """Tests of tl_keras.data.conversion, on real files of every kind that it converts."""
 
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -58,6 +59,56 @@ def test_heic_is_converted():
 def test_sixteen_bits_stay_sixteen():
     with Image.open(io.BytesIO(conversion.to_png(encoded(DEEP, "TIFF")))) as png:
         np.testing.assert_array_equal(png, DEEP)
+
+
+def values(numbers, tiff_type):
+    """Returns a TIFF file without compression of a row of numbers, of a NumPy type such as >u2."""
+    stored = np.array(numbers, tiff_type)
+    order = ">" if stored.dtype.byteorder == ">" else "<"
+    data, form = stored.tobytes(), {"u": 1, "i": 2, "f": 3}[stored.dtype.kind]
+    # Width, height, bits, no compression, black is zero, where the row is, channels, rows, bytes, kind of the numbers.
+    tags = {
+        256: len(numbers),
+        257: 1,
+        258: 8 * stored.itemsize,
+        259: 1,
+        262: 1,
+        273: 134,
+        277: 1,
+        278: 1,
+        279: len(data),
+        339: form,
+    }
+    entries = b"".join(struct.pack(order + "HHII", tag, 4, 1, value) for tag, value in tags.items())
+    head = (b"MM" if order == ">" else b"II") + struct.pack(order + "HI", 42, 8)
+    return head + struct.pack(order + "H", len(tags)) + entries + bytes(4) + data
+
+
+@pytest.mark.parametrize("tiff_type", ["<u2", ">u2", "<i4", ">i4"])
+def test_sixteen_bits_in_any_order_of_bytes_are_kept(tiff_type):
+    with Image.open(io.BytesIO(conversion.to_png(values([0, 7, 300, 65535], tiff_type)))) as png:
+        assert np.asarray(png).tolist() == [[0, 7, 300, 65535]]
+
+
+OUTSIDE = {
+    "fractions": (values([0, 0.5, 1], "<f4"), "of decimal numbers"),
+    "negative numbers": (values([-5, 0, 9], "<i2"), "of values outside 0 to 65,535"),
+    "32 bits": (values([0, 1, 70_000], ">i4"), "of values outside 0 to 65,535"),
+}
+
+
+@pytest.mark.parametrize(("file", "reason"), OUTSIDE.values(), ids=OUTSIDE)
+def test_values_that_no_picture_has_are_left_out_with_the_reason(file, reason, tmp_path):
+    for number in range(4):
+        place = tmp_path / f"class{number % 2}"
+        place.mkdir(exist_ok=True)
+        RGB.rotate(90 * number).save(place / f"{number}.png")
+    (tmp_path / "class0" / "odd.tif").write_bytes(file)
+    inspection = inspect_source(FolderSource(str(tmp_path), cache_folder=str(tmp_path / "cache")))
+    (sentence,) = inspection.left_out()
+    assert (
+        sentence == f"1 image is {reason}, which are to be saved as 8 or 16 bits first, and is left out: class0/odd.tif"
+    )
 
 
 def test_a_converted_file_is_made_once_and_found_by_its_content(tmp_path, monkeypatch):

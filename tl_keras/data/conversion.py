@@ -14,7 +14,7 @@ import importlib.util
 import io
 import pathlib
 import tempfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from tl_keras.console import say
 from tl_keras.data import file_kinds
@@ -27,6 +27,19 @@ if TYPE_CHECKING:
 REMEDY = "pip install 'tl_keras[formats]'"
 # Modes that are kept: PNG has them, and 16 bits stay 16.
 _MODES = ("1", "L", "LA", "RGB", "RGBA", "I;16")
+_REMEDY_OF_VALUES = "which are to be saved as 8 or 16 bits first"
+# To be raised when a file becomes another PNG than before, since what is in the cache is not made again.
+_FORMAT = 2
+
+
+class _ValuesError(DataError):
+    """A whole file whose values no picture has, with words that complete "12 images are ..."."""
+
+    def __init__(self, received: str, reason: str):
+        super().__init__(
+            f"image: expected whole numbers from 0 to 65,535. Received: {received}. Save them as 8 or 16 bits."
+        )
+        self.reason = f"{reason}, {_REMEDY_OF_VALUES}"
 
 
 def can_convert() -> bool:
@@ -49,7 +62,7 @@ def readable(contents: bytes, cache: str = "") -> bytes:
     """
     if not kind_of(contents):
         return contents
-    made = cache_folder(cache) / "converted" / f"{hashlib.sha256(contents).hexdigest()}.png"
+    made = cache_folder(cache) / "converted" / f"{hashlib.sha256(contents).hexdigest()}-{_FORMAT}.png"
     with contextlib.suppress(OSError):
         return made.read_bytes()
     try:
@@ -69,11 +82,22 @@ def readable(contents: bytes, cache: str = "") -> bytes:
 _say_once = functools.cache(say)
 
 
+def reason_not_to_convert(contents: bytes) -> str:
+    """Returns words that complete "12 images are ..." for a whole file whose values no picture has; empty for others."""
+    try:
+        to_png(contents)
+    except _ValuesError as error:
+        return error.reason
+    except DataError:
+        pass
+    return ""
+
+
 def to_png(contents: bytes) -> bytes:
     """Converts a file of any type that Pillow or pillow-heif reads to an upright PNG of its first page or frame.
 
     Raises:
-      DataError: The file cannot be read.
+      DataError: The file cannot be read, or has other values than whole numbers from 0 to 65,535.
     """
     import pillow_heif
     from PIL import Image
@@ -90,17 +114,32 @@ def png_of(image: Image.Image) -> bytes:
     """Returns a Pillow image as an upright PNG.
 
     Raises:
-      DataError: The image belongs to a file that cannot be read.
+      DataError: The image belongs to a file that cannot be read, or has other values than whole numbers from 0 to 65,535.
     """
     from PIL import ImageOps
 
     try:
         image = ImageOps.exif_transpose(image)
         if image.mode not in _MODES:
-            deep = image.mode.startswith("I")
-            image = image.convert("I;16" if deep else "RGBA" if "transparency" in image.info else "RGB")
+            deep = image.mode[0] in "IF"
+            image = _deep(image) if deep else image.convert("RGBA" if "transparency" in image.info else "RGB")
         png = io.BytesIO()
         image.save(png, "PNG", exif=b"", icc_profile=None)
     except OSError as error:
         raise DataError(f"image: expected a file that Pillow reads. Received: a damaged one ({error}).") from error
     return png.getvalue()
+
+
+def _deep(image: Image.Image) -> Image.Image:
+    """Returns an image of numbers of any length and order of bytes in 16 bits.
+
+    Raises:
+      DataError: They are no whole numbers from 0 to 65,535.
+    """
+    if image.mode == "F":
+        raise _ValuesError("decimal numbers", "of decimal numbers")
+    whole = image.convert("I")  # straight to 16 bits, Pillow cuts those of the other order of bytes to 8
+    lowest, highest = cast("tuple[int, int]", whole.getextrema())
+    if lowest < 0 or highest > 65_535:
+        raise _ValuesError(f"{lowest} to {highest}", "of values outside 0 to 65,535")
+    return whole.convert("I;16")

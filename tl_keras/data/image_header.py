@@ -108,7 +108,8 @@ def reason_not_to_decode(file: bytes, *, max_pixels: int) -> str:
     try:
         read_image_size(file, max_pixels=max_pixels)
     except ImageFileError as error:
-        return error.reason
+        is_converted = conversion.kind_of(file) and conversion.can_convert()
+        return error.reason or (conversion.reason_not_to_convert(file) if is_converted else "")
     return ""
 
 

@@ -21,7 +21,7 @@ from tl_keras.files import remove, replacing
 from tl_keras.untrusted import check_npz
 
 # To be raised when more or other facts are read of an image.
-_FORMAT = 2
+_FORMAT = 3
 # Kind of what is no file: pixels, texts, and images that are not decoded.
 NO_FILE = -1
 
