@@ -111,6 +111,24 @@ def test_values_that_no_picture_has_are_left_out_with_the_reason(file, reason, t
     )
 
 
+def damaged_avifs():
+    """Yields AVIF files with one byte changed, from the place on where the pixels begin."""
+    whole = encoded(SMOOTH_RGB, "AVIF")
+    for place in range(whole.index(b"mdat") + 4, len(whole), 40):
+        yield whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :]
+
+
+def test_whatever_the_decoder_of_a_damaged_file_raises_it_is_left_out(tmp_path):
+    for number, contents in enumerate(damaged_avifs()):
+        place = tmp_path / "photos" / f"class{number % 2}"
+        place.mkdir(parents=True, exist_ok=True)
+        (place / f"{number}.avif").write_bytes(contents)
+        RGB.save(place / f"{number}.png")
+    inspection = inspect_source(FolderSource(str(tmp_path / "photos"), cache_folder=str(tmp_path / "cache")))
+    assert inspection.undecodable
+    assert all(name.endswith(".avif") for name in inspection.undecodable)
+
+
 def test_a_converted_file_is_made_once_and_found_by_its_content(tmp_path, monkeypatch):
     made = conversion.readable(KINDS["tif"], str(tmp_path))
     monkeypatch.setattr(conversion, "to_png", None)  # not called again

@@ -106,7 +106,9 @@ def to_png(contents: bytes) -> bytes:
     try:
         with Image.open(io.BytesIO(contents)) as opened:
             return png_of(opened)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except DataError:
+        raise
+    except Exception as error:  # each of Pillow's decoders raises errors of its own
         raise DataError(f"image: expected a file that Pillow reads. Received: a damaged one ({error}).") from error
 
 
@@ -125,7 +127,9 @@ def png_of(image: Image.Image) -> bytes:
             image = _deep(image) if deep else image.convert("RGBA" if "transparency" in image.info else "RGB")
         png = io.BytesIO()
         image.save(png, "PNG", exif=b"", icc_profile=None)
-    except OSError as error:
+    except DataError:
+        raise
+    except Exception as error:  # as in `to_png`, since Pillow decodes a file as late as here
         raise DataError(f"image: expected a file that Pillow reads. Received: a damaged one ({error}).") from error
     return png.getvalue()
 

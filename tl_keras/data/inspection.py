@@ -299,7 +299,7 @@ def _content_hash(image: bytes | np.ndarray) -> str:
 def _hash_if_readable(source: Source, index: int) -> str:
     try:
         return _content_hash(source.encoded_image(index))
-    except tf.errors.OpError:
+    except (tf.errors.OpError, OSError):  # also of what is read in Python
         return ""
 
 
