@@ -144,6 +144,19 @@ REFUSED_ARRAYS = {
         {"x_train": zeros(1), "y_train": [0], "x_val": zeros(1), "y_val": [0], "x_dev": zeros(1), "y_dev": [0]},
         "one pair of arrays for validation",
     ),
+    "other labels than images, as many in all": (
+        {"x_train": zeros(3), "y_train": [0, 1], "x_test": zeros(2), "y_test": [[0], [1], [0]]},
+        "as many labels as images in each split. Received train 3 images and 2 labels, test 2 images and 3 labels",
+    ),
+    "rows beside integers": (
+        {"x_train": zeros(2), "y_train": np.eye(2), "x_test": zeros(1), "y_test": [0]},
+        r"labels of one kind.*train float64 \(2, 2\), test int64 \(1,\)",
+    ),
+    "names beside integers": (
+        {"x_train": zeros(2), "y_train": ["a", "b"], "x_test": zeros(1), "y_test": [0]},
+        r"labels of one kind.*train <U1 \(2,\), test int64 \(1,\)",
+    ),
+    "a number for all": ({"x_train": zeros(1), "y_train": 0}, "Received train 1 image and no list of labels"),
 }
 
 

@@ -27,6 +27,8 @@ _ARRAY_NAMES = {
     "images": re.compile("(?:x|images)_(.+)|(.+)_(?:x|images)", re.IGNORECASE),
     "labels": re.compile("(?:y|labels)_(.+)|(.+)_(?:y|labels)", re.IGNORECASE),
 }
+# What numpy's kinds of numbers and texts have in common as labels.
+_KIND_OF_LABELS = {"b": "integers", "i": "integers", "u": "integers", "U": "names", "S": "names"}
 
 
 class ArraySource(RandomAccessSource):
@@ -150,10 +152,12 @@ def npz_source(path: str, options: SourceOptions = NO_OPTIONS) -> ArraySource:
             f"{name}: expected images of one size and number of channels. Received {received}. Resize them, or write "
             "them as files, which may differ in size."
         )
-    labels = [arrays[parts[split][1]] for split in parts]
+    columns = {split: arrays[parts[split][1]] for split in parts}
+    labels = {split: column[:, 0] if column.shape[1:] == (1,) else column for split, column in columns.items()}
+    _require_pairs(name, dict(zip(parts, images, strict=True)), labels)
     source = ArraySource(
         np.concatenate(images),
-        np.concatenate([column[:, 0] if column.ndim == 2 and column.shape[1] == 1 else column for column in labels]),
+        np.concatenate(list(labels.values())),
         splits=[split for split, part in zip(parts, images, strict=True) for _ in range(len(part))],
         name=name,
     )
@@ -193,6 +197,27 @@ def _pairs_of_splits(
         )
     unused = sorted(set(arrays) - {key for keys in parts.values() for key in keys})
     return parts, [f"arrays left out: {', '.join(unused)}"] if unused else []
+
+
+def _require_pairs(name: str, images: dict[str, np.ndarray], labels: dict[str, np.ndarray]) -> None:
+    """Raises a DataError unless every split has a label for each image, and all labels are of one kind."""
+    lengths = {split: (array.shape[:1], labels[split].shape[:1]) for split, array in images.items()}
+    wrong = {split: both for split, both in lengths.items() if both[0] != both[1]}
+    if wrong:
+        received = ", ".join(
+            f"{split} {number_of(count[0], 'image') if count else 'no list of images'} and "
+            f"{number_of(others[0], 'label') if others else 'no list of labels'}"
+            for split, (count, others) in wrong.items()
+        )
+        raise DataError(
+            f"{name}: expected as many labels as images in each split. Received {received}. Write the pairs that belong together."
+        )
+    kinds = {(array.shape[1:], _KIND_OF_LABELS.get(array.dtype.kind, array.dtype.kind)) for array in labels.values()}
+    if len(kinds) > 1:
+        received = ", ".join(f"{split} {array.dtype} {array.shape}" for split, array in labels.items())
+        raise DataError(
+            f"{name}: expected labels of one kind in all splits. Received {received}. Write all as integers, as names or as rows."
+        )
 
 
 def _require_pixels(name: str, images: np.ndarray) -> None:
