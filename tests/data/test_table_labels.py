@@ -111,6 +111,12 @@ REFUSED = {
         "line 2: .*without its unit.*31 y, and no number in 2 other rows",
     ),
     "infinite": ("image,age\na,31\nb,inf", ["age"], "numbers", "line 3: expected a number.*Received: inf"),
+    "two columns of a name": (
+        "image,x,x,y\na,1,0,1\nb,0,1,0",
+        [],
+        "labels",
+        "expected each column once. Received x 2 times",
+    ),
     "no column of numbers": ("image,age,name\na,31,x", [], "numbers", "these are numbers: age.*--columns=label=age"),
 }
 

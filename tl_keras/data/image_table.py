@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tl_keras.config.choices import LabelKind
@@ -156,7 +156,7 @@ def choose_columns(
             f"{table.name}: expected the header path,label[,split] or columns that mean these. Received "
             f"{','.join(table.columns) or 'an empty file'}. Name the columns: --columns={example}; or add the header."
         )
-    _require_unique(table, chosen.values())
+    table.require_unique(chosen.values())
     unusual = [f"{what} from {chosen[what]}" for what in needed if plain_name(chosen[what]) != NAMES[what][0]]
     unusual = [note for note in unusual if note.split()[0] not in given]
     notes = [f"columns: {', '.join(unusual)}"] if unusual else []
@@ -181,14 +181,6 @@ def names_texts(columns: Sequence[str], given: Mapping[str, str]) -> bool:
     texts, labels = ({plain_name(given.get(what, ""))} - {""} or set(NAMES[what]) for what in ("text", "label"))
     files = set(NAMES["image"]) - set(_IDS)
     return bool(names & texts) and ("text" in given or (bool(names & labels) and not names & files))
-
-
-def _require_unique(table: Table, columns: Iterable[str]) -> None:
-    for name in columns:
-        if table.columns.count(name) > 1:
-            raise DataError(
-                f"{table.name}: expected each column once. Received {name} {table.columns.count(name)} times. Rename or remove one."
-            )
 
 
 def named_columns(table: Table, given: Mapping[str, str]) -> dict[str, str]:
@@ -231,6 +223,7 @@ def read_splits(table: Table, chosen: dict[str, str], options: SourceOptions) ->
         column = next((name for name in table.columns if name not in used and _holds_splits(table, name)), None)
     if column is None:
         return [""] * len(table.rows), notes
+    table.require_unique([column])
     cells = table.column(column)
     names = list(dict.fromkeys(cell for cell in cells if cell))
     meant = splits_of_names(names, given)

@@ -22,11 +22,12 @@ def with_label_column(table: Table, others: Iterable[str]) -> tuple[Table, list[
       others: Columns that hold something else, such as the image.
 
     Raises:
-      DataError: A row has no 1, or several: then an image has several labels.
+      DataError: A row has no 1, or several: then an image has several labels; or two of these columns have one name.
     """
     names = [name for name in table.columns if name not in set(others) and _is_yes_or_no(table.column(name))]
     if len(names) < 2:
         return table, []
+    table.require_unique(names)
     columns = [[cell.lower() in _YES for cell in table.column(name)] for name in names]
     labels = []
     for line, row in zip(table.lines, zip(*columns, strict=True), strict=True):

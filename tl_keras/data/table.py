@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+from tl_keras.errors import DataError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,3 +34,12 @@ class Table:
         """Returns the cells of a column."""
         position = self.columns.index(name)
         return [row[position] for row in self.rows]
+
+    def require_unique(self, columns: Iterable[str]) -> None:
+        """Raises a DataError if one of some names belongs to several columns, of which `column` would return the first."""
+        for name in columns:
+            if self.columns.count(name) > 1:
+                raise DataError(
+                    f"{self.name}: expected each column once. Received {name} {self.columns.count(name)} times. Rename or "
+                    "remove one."
+                )

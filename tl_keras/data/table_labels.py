@@ -140,6 +140,7 @@ def _separator(cells: Sequence[str]) -> str:
 
 def _marked(table: Table, columns: Sequence[str]) -> TableLabels:
     """Reads columns of 0 and 1; what is neither is not known, and so is an empty cell in a column that has a 0."""
+    table.require_unique(columns)
     marks = []
     for name in columns:
         cells = [cell.lower() for cell in table.column(name)]
