@@ -31,6 +31,11 @@ def test_what_the_user_says_comes_first():
     }
 
 
+@pytest.mark.parametrize("meaning", ["unused", "train", "validation"])
+def test_what_the_user_says_of_an_evaluation_counts_in_any_case(meaning):
+    assert splits_of_names(["Train", "Val", "Eval"], {"eval": meaning})["Eval"] == meaning
+
+
 def test_a_name_that_means_nothing_is_refused():
     with pytest.raises(DataError, match=r"a.csv line 3: expected a split.* Received: tset"):
         parse_split("tset", where="a.csv line 3")

@@ -37,8 +37,9 @@ def splits_of_names(names: Iterable[str], given: Mapping[str, str]) -> dict[str,
       given: Meanings from the user, which take precedence.
     """
     names = list(names)
-    found = {name: given.get(name) or given.get(name.lower()) or split_of_name(name) for name in names}
-    evaluations = {name for name in names if name not in given and _EVALUATION.fullmatch(_joined(name))}
+    said = {name: given.get(name) or given.get(name.lower()) for name in names}
+    found = {name: said[name] or split_of_name(name) for name in names}
+    evaluations = {name for name in names if not said[name] and _EVALUATION.fullmatch(_joined(name))}
     others = {split for name, split in found.items() if name not in evaluations}
     if "validation" in others and "test" not in others:
         found |= dict.fromkeys(evaluations, "test")
