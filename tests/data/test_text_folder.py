@@ -35,6 +35,45 @@ def test_folders_of_splits_hold_the_classes(tmp_path):
     assert "texts in folders that are to be left out, left out: 4" in source.notes
 
 
+def test_a_folder_without_texts_beside_those_of_splits_changes_nothing(tmp_path):
+    files = {f"{split}/{path}": content for split in ("train", "test") for path, content in FILES.items()}
+    (tmp_path / "empty").mkdir()
+    source = open_source(write(tmp_path, files | {"figures/plot.png": b""}))
+    assert source.class_names == ("neg", "pos")
+    assert sorted(set(source.declared_splits)) == ["test", "train"]
+
+
+def test_another_folder_of_texts_beside_those_of_splits_is_refused_until_the_user_says_what_it_is(tmp_path):
+    files = {f"{split}/{path}": content for split in ("train", "test", "extra") for path, content in FILES.items()}
+    name = write(tmp_path, files)
+    with pytest.raises(
+        DataError, match=r"Received both: test, train beside extra.*--config\.data\.splits=extra=unused"
+    ):
+        open_source(name)
+    assert open_source(name, SourceOptions(splits="extra=unused")).class_names == ("neg", "pos")
+    assert open_source(name, SourceOptions(splits="none")).class_names == ("extra", "test", "train")
+
+
+def test_a_test_without_train_is_refused(tmp_path):
+    files = {f"{split}/{path}": content for split in ("val", "test") for path, content in FILES.items()}
+    with pytest.raises(DataError, match="expected a train folder beside test"):
+        open_source(write(tmp_path, files))
+
+
+def test_a_class_that_is_named_as_a_split_stays_a_class(tmp_path):
+    assert open_source(write(tmp_path, FILES | {"train/1.txt": "leaves at nine"})).class_names == (
+        "neg",
+        "pos",
+        "train",
+    )
+
+
+def test_a_class_may_be_left_out(tmp_path):
+    source = open_source(write(tmp_path, FILES | {"odd/1.txt": "x"}), SourceOptions(splits="odd=unused"))
+    assert source.class_names == ("neg", "pos")
+    assert "texts in folders that are to be left out, left out: 1" in source.notes
+
+
 @pytest.mark.parametrize(
     ("files", "received"), [({"a.txt": "x"}, "1 text in no class folder"), ({"c/a.md": "x"}, "no such")]
 )

@@ -14,6 +14,7 @@ from tl_keras.errors import DataError
 
 SUFFIX = ".txt"
 _MOST_BYTES = 2**20  # far more than any teacher reads of a text
+_NAMES_SHOWN = 10
 _LOOSE = "texts in no class folder"
 _TEXTS = FileKind(by_name=lambda name: name.lower().endswith(SUFFIX), by_content=lambda path: False)
 
@@ -30,18 +31,18 @@ def read_text_folder(directory: str, splits: Mapping[str, str] | None = None) ->
       A table with the columns text, label and split, and the path of each text below the folder.
 
     Raises:
-      DataError: There are no texts in class folders.
+      DataError: There are no texts in class folders, or some folders are splits and others are not.
     """
     tree, others = read_tree(directory, kind=_TEXTS)
     left_out = Counter({"other files": total} if (total := others.other_files.total()) else {})
     others.other_files.clear()  # whose note is of images
-    top = [folder.name for folder in tree.folders]
-    meant = {} if splits == {} else splits_of_names(top, splits or {})
-    are_splits = any(meant.values()) and all(meant.values()) and "train" in meant.values()
+    source = f"txt:{directory}"
+    meant = {} if splits == {} else _meanings(source, [folder.name for folder in tree.filled], splits or {})
     rows, paths = [], []
     for name in sorted(tree.all_images()):
         path, parts = Path(directory, name), name.split("/")
-        split, inner = (meant[parts[0]], parts[1:]) if are_splits and len(parts) > 1 else ("", parts)
+        split = meant.get(parts[0], "") if len(parts) > 1 else ""
+        inner = parts[1:] if split else parts
         if path.stat().st_size > _MOST_BYTES:
             left_out[f"files of more than {_MOST_BYTES:,} bytes"] += 1
         elif split == "unused":
@@ -51,7 +52,6 @@ def read_text_folder(directory: str, splits: Mapping[str, str] | None = None) ->
         else:
             rows.append([path.read_text(encoding="utf-8-sig", errors="replace").strip(), inner[0], split])
             paths.append(name)
-    source = f"txt:{directory}"
     if not rows:
         received = f"{number_of(left_out[_LOOSE], 'text')} in no class folder" if left_out[_LOOSE] else "no such file"
         raise DataError(
@@ -62,3 +62,32 @@ def read_text_folder(directory: str, splits: Mapping[str, str] | None = None) ->
     return Table(
         source, ["text", "label", "split"], rows, range(1, len(rows) + 1), directory, notes=tuple(notes)
     ), paths
+
+
+def _meanings(source: str, names: list[str], given: Mapping[str, str]) -> dict[str, str]:
+    """Returns the meanings of the folders that hold texts and are splits or are to be left out; other folders are classes.
+
+    Raises:
+      DataError: Folders of texts beside the splits are none, or there is no train folder among them.
+    """
+    meant = splits_of_names(names, given)
+    unused = {name: split for name, split in meant.items() if split == "unused"}
+    used = {name: split for name, split in meant.items() if split not in ("", "unused")}
+    unknown = [name for name in names if not meant[name]]
+    asked = any(given.get(name) or given.get(name.lower()) for name in used)
+    if unknown and (asked or len(set(used.values())) > 1):
+        known, others = (", ".join(some[:_NAMES_SHOWN]) for some in (list(used), unknown))
+        raise DataError(
+            f"{source}: expected class folders, or train, val and test folders of them. Received both: {known} beside {others}. "
+            "Move the others away, or say what they are: "
+            f"--config.data.splits={','.join(f'{name}=unused' for name in unknown[:_NAMES_SHOWN])}."
+        )
+    if unknown or not used:  # one name of a split among others is a class
+        return unused
+    if "train" not in used.values():
+        first = next(iter(used))
+        raise DataError(
+            f"{source}: expected a train folder beside {first}. Received none. To use the classes inside, name "
+            f"{source}/{first} itself."
+        )
+    return meant
