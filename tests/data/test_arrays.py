@@ -38,6 +38,13 @@ def test_splits_are_declared():
     assert splits.tolist() == ["train", "train", "validation", "validation", "test", ""]
 
 
+@pytest.mark.parametrize("missing", [None, float("nan"), ""])
+def test_a_missing_group_is_none(missing):
+    assert ArraySource(IMAGES, LABELS, groups=["a", "a", missing, missing, "b", "b"]).groups.names.tolist() == [
+        *("a", "a", "", "", "b", "b")
+    ]
+
+
 def test_pixels_are_read_as_given():
     elements = list(ArraySource(IMAGES, LABELS).images(np.array([4, 1])))
     assert [int(element["index"]) for element in elements] == [1, 4]

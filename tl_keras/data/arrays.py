@@ -74,7 +74,7 @@ class ArraySource(RandomAccessSource):
         if label_column.ndim == 2 and label_column.shape[1] == 1:  # as CIFAR's labels are stored
             label_column = label_column[:, 0]
         splits = [""] * len(images) if splits is None else splits
-        group_column = [""] * len(images) if groups is None else [str(group) for group in groups]
+        group_column = [""] * len(images) if groups is None else groups
         for what, column in (("labels", label_column), ("splits", splits), ("groups", group_column)):
             shape = np.shape(column)
             if shape[:1] != (len(images),) or len(shape) > (2 if what == "labels" else 1):

@@ -248,7 +248,7 @@ def _groups(parts: list[Any], options: SourceOptions) -> Groups | None:
             f"datasets.Dataset: expected a column {column}. Received {', '.join(parts[0].features)}. "
             "Name it: --columns=group=COLUMN; or leave that out."
         )
-    return Groups.of_column(f"the column {column}", [str(value) for rows in parts for value in rows[column]])
+    return Groups.of_column(f"the column {column}", [value for rows in parts for value in rows[column]])
 
 
 def _inner(feature: Any) -> Any:

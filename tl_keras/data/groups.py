@@ -7,13 +7,15 @@ import hashlib
 import itertools
 import posixpath
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from tl_keras.console import number_of, printable
+from tl_keras.data.class_names import is_missing
 from tl_keras.errors import DataError
 
 # Rounds in which every unit may move once; it takes two or three until none wants to.
@@ -36,9 +38,9 @@ class Groups:
     names: np.ndarray
 
     @classmethod
-    def of_column(cls, by: str, names: Sequence[str]) -> Groups | None:
-        """Returns the groups of a column, or None if no group has two images."""
-        column = np.array(names, dtype=str)
+    def of_column(cls, by: str, names: Iterable[Any]) -> Groups | None:
+        """Returns the groups of a column, or None if no group has two images; what is empty or missing is no group."""
+        column = np.array(["" if is_missing(name) else str(name) for name in names], dtype=str)
         _, counts = np.unique(column[column != ""], return_counts=True)
         return cls(by, column) if np.any(counts > 1) else None
 
