@@ -55,7 +55,7 @@ class HuggingFaceSource(RandomAccessSource):
             )
         # Files stay as they are stored, and are decoded like all others.
         self._rows = {part: rows.cast_column(image, datasets.Image(decode=False)) for part, rows in used.items()}
-        self._column = image
+        self._column, self._cache_folder = image, options.cache_folder
         self._starts = np.cumsum([0, *(len(rows) for rows in used.values())])
         class_names, positions = _labels(name, [(rows.features[label], rows[label]) for rows in used.values()], options)
         super().__init__(
@@ -68,8 +68,8 @@ class HuggingFaceSource(RandomAccessSource):
             notes=[f"splits left out: {', '.join(left)}"] if left else [],
         )
 
-    def encoded_image(self, index: int) -> bytes:
-        """Implements `Source.encoded_image`."""
+    def _stored_image(self, index: int) -> bytes:
+        """Returns an image as the dataset has it."""
         number = int(np.searchsorted(self._starts, index, side="right")) - 1
         part = list(self._rows)[number]
         stored = self._rows[part][int(index - self._starts[number])][self._column]
@@ -83,11 +83,16 @@ class HuggingFaceSource(RandomAccessSource):
     def contents_revision(self) -> str | None:
         """Implements `Source.contents_revision` by the fingerprint under which the library caches its results."""
         fingerprints = [getattr(rows, "_fingerprint", "") for rows in self._rows.values()]
+    def encoded_image(self, index: int) -> bytes:
+        """Implements `Source.encoded_image`."""
+        return self.read(tf.constant(index, tf.int64)).numpy()
+
         return " ".join(fingerprints) if all(fingerprints) else None
 
     def read(self, index: tf.Tensor) -> tf.Tensor:
         """Implements `RandomAccessSource.read`."""
-        return tf.ensure_shape(tf.numpy_function(self.encoded_image, [index], tf.string), ())
+        file = tf.ensure_shape(tf.numpy_function(self._stored_image, [index], tf.string), ())
+        return as_readable(file, cache=self._cache_folder) if self.may_need_conversion else file
 
 
 def hugging_face_source(path: str, options: SourceOptions = NO_OPTIONS) -> HuggingFaceSource:
