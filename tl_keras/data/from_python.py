@@ -145,7 +145,8 @@ class TFDataSource(RecordSource):
             raise DataError(
                 f"{name}: expected a dataset that ends. Received one that repeats for ever. Leave out repeat()."
             )
-        pairs = dataset.map(_as_pair) if isinstance(dataset.element_spec, dict) else dataset
+        are_named = isinstance(dataset.element_spec, dict) and {"image", "label"} <= dataset.element_spec.keys()
+        pairs = dataset.map(_as_pair) if are_named else dataset
         spec = pairs.element_spec
         if not (isinstance(spec, tuple) and len(spec) == 2 and spec[0].dtype in (tf.uint8, tf.string)):
             raise DataError(
