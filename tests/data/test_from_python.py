@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tl_keras.data.inspection import inspect_source
 from tl_keras.data.options import SourceOptions
 from tl_keras.data.sources import open_source
 from tl_keras.errors import DataError
@@ -72,6 +73,68 @@ def test_its_column_of_patients_tells_groups(hugging_face):
         open_source(patients, SourceOptions(columns="group=house"))
 
 
+def splits(**parts):
+    """Returns splits of a dataset of Hugging Face."""
+    return pytest.importorskip("datasets").DatasetDict(parts)
+
+
+def rows(names, labels, kind=None):
+    """Returns a dataset of Hugging Face, of images of one colour, whose labels have names; `kind` makes lists of them."""
+    datasets = pytest.importorskip("datasets")
+    label = datasets.ClassLabel(names=names) if names else datasets.Value("int64")
+    features = datasets.Features({"image": datasets.Image(), "label": kind(label) if kind else label})
+    file = tf.io.encode_png(np.zeros((4, 4, 3), np.uint8)).numpy()
+    images = [{"bytes": file, "path": None} for _ in labels]
+    return datasets.Dataset.from_dict({"image": images, "label": labels}, features=features)
+
+
+def test_each_split_has_the_names_of_its_own_classes():
+    source = open_source(splits(train=rows(["cat", "dog"], [0, 0, 1]), test=rows(["dog", "cat"], [0, 1])))
+    assert [source.class_names[label] for label in source.labels] == ["cat", "cat", "dog", "dog", "cat"]
+
+
+def test_each_split_has_the_names_of_its_own_labels():
+    datasets = pytest.importorskip("datasets")
+    parts = splits(
+        train=rows(["cat", "dog"], [[0], [0, 1], []], datasets.Sequence),
+        test=rows(["dog", "cat"], [[0]], datasets.Sequence),
+    )
+    source = open_source(parts, SourceOptions(task="multi_label"))
+    assert (source.class_names, source.labels.tolist()) == (("cat", "dog"), [[1, 0], [1, 1], [0, 0], [0, 1]])
+
+
+def test_names_in_one_split_only_are_refused():
+    with pytest.raises(DataError, match=r"names of classes in all splits or in none\. Received none in test"):
+        open_source(splits(train=rows(["cat", "dog"], [0, 1]), test=rows([], [0])))
+
+
+def test_a_row_without_a_label_is_refused_and_a_split_without_any_is_left_out():
+    with pytest.raises(DataError, match=r"expected a label in each row\. Received none in train:1, and in 1 more"):
+        open_source(splits(train=rows(["cat", "dog"], [0, None, 1, None])))
+    source = open_source(splits(train=rows(["cat", "dog"], [0, 1]), test=rows(["cat", "dog"], [None, None])))
+    assert source.notes == ("splits left out: test (it has images without a label)",)
+
+
+def test_a_missing_group_is_none(hugging_face):
+    patients = hugging_face.add_column("patient", ["a", None, None, "a"] + list("bbccddee"))
+    assert open_source(patients).groups.names.tolist() == ["a", "", "", "a"] + list("bbccddee")
+
+
+def test_its_files_are_converted(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    image = pytest.importorskip("PIL.Image")
+    pytest.importorskip("pillow_heif", reason="pip install 'tl_keras[formats]'")
+    picture = np.random.default_rng(0).integers(0, 256, (9, 8, 3), np.uint8)
+    image.fromarray(picture).save(tmp_path / "a.tif")
+    features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=["cat", "dog"])})
+    given = {"image": [str(tmp_path / "a.tif")] * 4, "label": [0, 1, 0, 1]}
+    source = open_source(
+        datasets.Dataset.from_dict(given, features=features), SourceOptions(cache_folder=str(tmp_path / "cache"))
+    )
+    assert inspect_source(source).decodable.all()
+    np.testing.assert_array_equal(tf.io.decode_png(source.encoded_image(0)), picture)
+
+
 def test_a_column_that_is_absent_is_named(hugging_face):
     with pytest.raises(DataError, match=r"expected a column colour. Received picture, kind"):
         open_source(hugging_face, SourceOptions(columns="label=colour"))
@@ -118,6 +181,7 @@ REFUSED = {
     "shuffled": (lambda: slices().shuffle(12), "others the second time. Leave out shuffle"),
     "repeated": (lambda: slices().repeat(), "Leave out repeat"),
     "floats": (lambda: slices().map(lambda i, x: (tf.cast(i, tf.float32), x)), "expected elements .image, label."),
+    "no label": (lambda: slices().map(lambda i, x: {"image": i, "class": x}), "expected elements .image, label."),
     "nothing": (lambda: slices().take(0), "Received an empty dataset"),
 }
 

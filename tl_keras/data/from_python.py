@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tl_keras.console import first_line, number_of
 from tl_keras.data.base import RandomAccessSource, RecordSource, as_readable, encode_classes
+from tl_keras.data.class_names import is_missing
 from tl_keras.data.groups import Groups
 from tl_keras.data.image_table import NAMES, plain_name
 from tl_keras.data.label_rows import encode_rows
@@ -46,7 +47,7 @@ class HuggingFaceSource(RandomAccessSource):
         if not used:
             raise DataError(f"{name}: expected rows with images. Received none. Choose another dataset.")
         image, label = (_column(name, next(iter(used.values())), what, options) for what in ("image", "label"))
-        unlabelled = [part for part, rows in used.items() if -1 in rows[label]]
+        unlabelled = [part for part, rows in used.items() if _has_no_labels(name, part, label, list(rows[label]))]
         left += [f"{part} (it has images without a label)" for part in unlabelled]
         used = {part: rows for part, rows in used.items() if part not in unlabelled}
         if not used:
@@ -57,7 +58,9 @@ class HuggingFaceSource(RandomAccessSource):
         self._rows = {part: rows.cast_column(image, datasets.Image(decode=False)) for part, rows in used.items()}
         self._column, self._cache_folder = image, options.cache_folder
         self._starts = np.cumsum([0, *(len(rows) for rows in used.values())])
-        class_names, positions = _labels(name, [(rows.features[label], rows[label]) for rows in used.values()], options)
+        class_names, positions = _labels(
+            name, {part: (rows.features[label], rows[label]) for part, rows in used.items()}, options
+        )
         super().__init__(
             name=name,
             class_names=class_names,
@@ -80,13 +83,13 @@ class HuggingFaceSource(RandomAccessSource):
         with open(stored["path"], "rb") as file:
             return file.read()
 
-    def contents_revision(self) -> str | None:
-        """Implements `Source.contents_revision` by the fingerprint under which the library caches its results."""
-        fingerprints = [getattr(rows, "_fingerprint", "") for rows in self._rows.values()]
     def encoded_image(self, index: int) -> bytes:
         """Implements `Source.encoded_image`."""
         return self.read(tf.constant(index, tf.int64)).numpy()
 
+    def contents_revision(self) -> str | None:
+        """Implements `Source.contents_revision` by the fingerprint under which the library caches its results."""
+        fingerprints = [getattr(rows, "_fingerprint", "") for rows in self._rows.values()]
         return " ".join(fingerprints) if all(fingerprints) else None
 
     def read(self, index: tf.Tensor) -> tf.Tensor:
@@ -262,10 +265,49 @@ def _inner(feature: Any) -> Any:
     return getattr(feature, "feature", feature[0] if isinstance(feature, list) else feature)
 
 
-def _labels(name: str, columns: list[tuple[Any, Any]], options: SourceOptions) -> tuple[tuple[str, ...], np.ndarray]:
-    """Returns names and labels of the columns of all splits, each with its feature."""
-    rows = [value for _, values in columns for value in values]
-    names = getattr(_inner(columns[0][0]), "names", None)
-    if any(isinstance(value, list) for value in rows):
-        return encode_rows(name, [[] if value is None else value for value in rows], options.label_kind, names or ())
-    return encode_classes([names[value] if names and value >= 0 else str(value) for value in rows])
+def _has_no_labels(name: str, part: str, column: str, labels: list[Any]) -> bool:
+    """Returns whether a split comes without its labels, which are then -1 or missing.
+
+    Raises:
+      DataError: Some labels of the split are missing and others are not.
+    """
+    if any(isinstance(label, list) for label in labels):
+        return False  # a missing list is an image with none of the labels
+    missing = [number for number, label in enumerate(labels) if is_missing(label)]
+    if missing and len(missing) < len(labels):
+        more = f", and in {len(missing) - 1} more" if missing[1:] else ""
+        raise DataError(
+            f"{name}: expected a label in each row. Received none in {part or 'row'}:{missing[0]}{more}. Leave such rows out: "
+            f"dataset.filter(lambda row: row[{column!r}] is not None)."
+        )
+    return bool(missing) or -1 in labels
+
+
+def _labels(
+    name: str, columns: dict[str, tuple[Any, Any]], options: SourceOptions
+) -> tuple[tuple[str, ...], np.ndarray]:
+    """Returns names and labels of the columns of all splits, each with its feature.
+
+    Raises:
+      DataError: Some splits name their classes and others do not.
+    """
+    names_of = {part: tuple(getattr(_inner(feature), "names", None) or ()) for part, (feature, _) in columns.items()}
+    names = tuple(dict.fromkeys(each for names in names_of.values() for each in names))
+    if names and (without := [part for part, own in names_of.items() if not own]):
+        raise DataError(
+            f"{name}: expected names of classes in all splits or in none. Received none in {', '.join(without)}. Cast the column "
+            "to the same ClassLabel in all."
+        )
+    rows = [(names_of[part], value) for part, (_, values) in columns.items() for value in values]
+    if not any(isinstance(value, list) for _, value in rows):
+        return encode_classes([_named(value, own) for own, value in rows])
+    lists = [(own, [] if value is None else value) for own, value in rows]
+    if len(set(names_of.values())) > 1:
+        return encode_rows(
+            name, [[_named(each, own) for each in value] for own, value in lists], options.label_kind, names
+        )
+    return encode_rows(name, [value for _, value in lists], options.label_kind, names)
+
+
+def _named(value: Any, names: tuple[str, ...]) -> str:
+    return names[value] if names and value >= 0 else str(value)
