@@ -63,6 +63,18 @@ def test_files_declare_splits_and_a_table_names_classes(tmp_path, write_tar):
     assert len(WebDatasetSource(pattern, SourceOptions(splits="val-000.tar=unused"))) == 4
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_the_table_of_classes_may_begin_with_a_mark(tmp_path, write_tar, encoding):
+    (tmp_path / "labels.txt").write_text("Kätzchen\ndog\n", encoding=encoding)
+    assert WebDatasetSource(write_tar("a.tar", examples(0, 4))).class_names == ("Kätzchen", "dog")
+
+
+def test_a_table_of_classes_that_is_not_in_utf_8_is_one_line(tmp_path, write_tar):
+    (tmp_path / "labels.txt").write_text("dog\nKätzchen\n", encoding="cp1252")
+    with pytest.raises(DataError, match=r"labels.txt line 2: expected names in UTF-8"):
+        WebDatasetSource(write_tar("a.tar", examples(0, 4)))
+
+
 def test_other_files_of_an_example_are_counted_and_folders_belong_to_its_name(write_tar):
     files = {"x/1.png": 1, "x/1.cls": b"red\n", "x/1.seg.png": 2, "y/1.png": 3, "y/1.cls": b"blue", "y/1.json": b"{}"}
     source = WebDatasetSource(write_tar("a.tar", files))

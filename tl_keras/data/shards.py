@@ -65,10 +65,21 @@ def name_classes(name: str, names_file: Path, labels: np.ndarray) -> tuple[tuple
 
 
 def read_names(names_file: Path) -> tuple[str, ...]:
-    """Returns the names in a file, one per line; none if there is no such file."""
+    """Returns the names in a file, one per line; none if there is no such file.
+
+    Raises:
+      DataError: The file is not in UTF-8.
+    """
     if not names_file.is_file():
         return ()
-    return tuple(line.strip() for line in names_file.read_text("utf-8").split("\n") if line.strip())
+    raw = names_file.read_bytes()
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{names_file} line {raw.count(10, 0, error.start) + 1}: expected names in UTF-8. Received other bytes. Save it so."
+        ) from error
+    return tuple(line.strip() for line in text.split("\n") if line.strip())
 
 
 def ids_of_files(files: Sequence[Path], keys_of_file: Iterable[Iterable[object]]) -> list[str]:
