@@ -75,6 +75,12 @@ def test_a_table_of_classes_that_is_not_in_utf_8_is_one_line(tmp_path, write_tar
         WebDatasetSource(write_tar("a.tar", examples(0, 4)))
 
 
+def test_long_numbers_are_names_of_classes(write_tar):
+    files = examples(0, 4) | {"0001.cls": b"12345678901234567890", "0003.cls": b"12345678901234567890"}
+    source = WebDatasetSource(write_tar("a.tar", files))
+    assert source.class_names == ("0", "12345678901234567890") and source.labels.tolist() == [0, 1, 0, 1]
+
+
 def test_other_files_of_an_example_are_counted_and_folders_belong_to_its_name(write_tar):
     files = {"x/1.png": 1, "x/1.cls": b"red\n", "x/1.seg.png": 2, "y/1.png": 3, "y/1.cls": b"blue", "y/1.json": b"{}"}
     source = WebDatasetSource(write_tar("a.tar", files))

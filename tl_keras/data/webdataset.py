@@ -23,6 +23,7 @@ from tl_keras.errors import DataError
 # Suffix of the file with an example's class, and the most bytes that a name of a class takes.
 _LABEL, _MOST_LABEL_BYTES = "cls", 1000
 
+_MOST_DIGITS = 18  # which int64 holds
 _BETWEEN_LABELS = re.compile("[;|,\n]")
 
 
@@ -162,5 +163,5 @@ def _classes(
     if several:
         lists = [[part.strip() for part in _BETWEEN_LABELS.split(text) if part.strip()] for text in texts]
         return encode_rows(name, lists, "labels", read_names(names_file))
-    are_numbers = all(text.isdecimal() for text in texts)
+    are_numbers = all(text.isdecimal() and len(text) <= _MOST_DIGITS for text in texts)
     return name_classes(name, names_file, np.array(texts, np.int64 if are_numbers else str))
