@@ -81,6 +81,21 @@ def test_long_numbers_are_names_of_classes(write_tar):
     assert source.class_names == ("0", "12345678901234567890") and source.labels.tolist() == [0, 1, 0, 1]
 
 
+def test_links_and_classes_without_an_image_are_counted(tmp_path, write_tar):
+    pattern = write_tar("a.tar", examples(0, 4) | {"lone.cls": b"1", "folder/lone.cls": b"1"})
+    with tarfile.open(tmp_path / "a.tar", "a") as archive:
+        for name, kind in (("copy.png", tarfile.LNKTYPE), ("link.png", tarfile.SYMTYPE), ("folder", tarfile.DIRTYPE)):
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, "0000.png" if kind != tarfile.DIRTYPE else ""
+            archive.addfile(member)
+    source = WebDatasetSource(pattern)
+    assert len(source) == 4
+    assert source.notes == (
+        "links and devices in the tar file, left out: 2, the first is a.tar:copy.png",
+        "classes without an image, left out: 2, the first is a.tar:lone",
+    )
+
+
 def test_other_files_of_an_example_are_counted_and_folders_belong_to_its_name(write_tar):
     files = {"x/1.png": 1, "x/1.cls": b"red\n", "x/1.seg.png": 2, "y/1.png": 3, "y/1.cls": b"blue", "y/1.json": b"{}"}
     source = WebDatasetSource(write_tar("a.tar", files))
@@ -91,7 +106,7 @@ def test_other_files_of_an_example_are_counted_and_folders_belong_to_its_name(wr
 
 REFUSED = {
     "no file": ({}, "", "a pattern that no file fits"),
-    "no image": ({"1.cls": b"0"}, "w", r"Received none\. Write them as KEY\.jpg and KEY\.cls"),
+    "no image": ({"1.cls": b"0"}, "w", r"Received none \(classes without an image.*: 1.*\)\. Write them as KEY\.jpg"),
     "no class": ({"1.png": 1, "1.cls": b"0", "2.png": 2}, "w", r"Received none for a\.tar:2\. Add it"),
     "compressed": ({"1.png": 1, "1.cls": b"0"}, "w:gz", "expected a tar file that is not compressed"),
 }

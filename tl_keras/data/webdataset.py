@@ -126,9 +126,11 @@ def _places_in(file: Path, left_out: LeftOut) -> list[_Place]:
                 folder, _, name = member.name.rpartition("/")
                 stem, _, suffix = name.partition(".")
                 key = f"{folder}/{stem}" if folder else stem
-                if not member.isfile() or member.issparse():
+                if member.isdir():
                     continue
-                if is_image(f"x.{suffix}") and "." not in suffix and key not in found:
+                if not member.isfile() or member.issparse():
+                    left_out.add("links and devices in the tar file", f"{file.name}:{member.name}")
+                elif is_image(f"x.{suffix}") and "." not in suffix and key not in found:
                     found[key] = (member.offset_data, member.size)
                 elif is_image(f"x.{suffix}") and "." not in suffix:
                     left_out.add("second images of one example", f"{file.name}:{member.name}")
@@ -142,6 +144,8 @@ def _places_in(file: Path, left_out: LeftOut) -> list[_Place]:
             f"webdataset:{file}: expected a tar file that is not compressed. Received one that cannot be read ({error!s:.100}). "
             "Unpack its compression, or write it again."
         ) from error
+    for key in [key for key in labels if key not in found]:
+        left_out.add("classes without an image", f"{file.name}:{key}")
     return [_Place(key, offset, size, labels.get(key)) for key, (offset, size) in found.items()]
 
 
