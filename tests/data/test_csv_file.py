@@ -58,6 +58,7 @@ DIALECTS = {
     ),
     "comments above Excel's line": ("# a\nsep=;\npath;label\na.jpg;cat\n", ["a.jpg", "cat"], "comments before"),
     "a file that begins with #": ("path,label\n#a.jpg,cat\n", ["#a.jpg", "cat"], ""),
+    "no header, a long name": (f"{'a' * 300}.jpg,cat\n", [f"{'a' * 300}.jpg", "cat"], ""),
     "no header": ("a.jpg,cat|dog|emu\n", ["a.jpg", "cat|dog|emu"], ""),
 }
 
@@ -92,6 +93,10 @@ REFUSED = {
 def test_what_cannot_be_read_is_named(write, contents, message):
     with pytest.raises(DataError, match=message):
         read_csv(write(contents))
+
+
+def test_a_long_first_cell_that_names_no_image_is_a_name_of_a_column(write):
+    assert read_csv(write(f"{'a' * 300},b\nc,d\n")).columns == ["a" * 300, "b"]
 
 
 def test_an_empty_file_has_no_columns(write):

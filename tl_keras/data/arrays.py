@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import zipfile
 import zlib
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -130,7 +130,7 @@ def npz_source(path: str, options: SourceOptions = NO_OPTIONS) -> ArraySource:
       DataError: The file is missing or is not an .npz file, lacks an array, or holds something other than images and labels.
     """
     name = f"npz:{path}"
-    if not Path(path).is_file():
+    if not os.path.isfile(path):
         raise DataError(f"{name}: expected an .npz file. Received a path without such a file. Check the path.")
     if not zipfile.is_zipfile(path):
         raise DataError(f"{name}: expected an .npz file. Received another or a damaged one. Write it with numpy.savez.")

@@ -164,7 +164,7 @@ def _cells(line: str, given: Mapping[str, str]) -> tuple[str, list[str]]:
 
 
 def _names_image(cell: str, folder: Path) -> bool:
-    return is_image(cell) or (folder / cell).is_file()
+    return is_image(cell) or os.path.isfile(folder / cell)  # which takes any cell
 
 
 def _is_header(cells: list[str], given: Mapping[str, str] | None = None) -> bool:

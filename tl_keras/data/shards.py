@@ -18,7 +18,7 @@ from tl_keras.errors import DataError
 
 def matching_files(pattern: str) -> list[Path]:
     """Returns the files that match a pattern; brackets that belong to a name need no escape."""
-    if Path(pattern).is_file():
+    if os.path.isfile(pattern):
         return [Path(pattern)]
     for written in (pattern, pattern.replace("[", "[[]")):
         files = [Path(file) for file in sorted(glob.glob(written, recursive=True)) if Path(file).is_file()]
