@@ -98,6 +98,7 @@ def test_an_archive_made_to_fill_a_disk_is_refused(tmp_path, monkeypatch):
 DAMAGED = {
     "cut off": ("a.tar.gz", lambda contents: contents[: len(contents) // 2]),
     "no archive": ("a.zip", lambda contents: b"hello"),
+    "a name that is not UTF-8": ("a.zip", lambda contents: contents.replace("é.jpg".encode(), b"\xff\xff.jpg")),
     "a wrong byte": ("a.zip", lambda contents: contents.replace(b"a.jpga", b"a.jpgz")),
 }
 
@@ -105,11 +106,19 @@ DAMAGED = {
 @pytest.mark.parametrize(("name", "damage"), DAMAGED.values(), ids=DAMAGED)
 def test_a_damaged_archive_is_one_line(tmp_path, name, damage):
     path = tmp_path / name
-    WRITERS[name](path, {**FILES, "large.jpg": os.urandom(10_000)})
+    WRITERS[name](path, {**FILES, "é.jpg": b"d", "large.jpg": os.urandom(10_000)})
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(DataError, match="Received a damaged, encrypted or unknown one"):
         unpack(str(path), str(tmp_path / "cache"))
     assert not os.listdir(tmp_path / "cache" / "unpacked")
+
+
+def test_files_that_were_unpacked_and_have_lost_their_notes_are_refused(tmp_path):
+    write_zip(tmp_path / "a.zip", FILES)
+    folder, _ = unpack(str(tmp_path / "a.zip"), str(tmp_path / "cache"))
+    (pathlib.Path(folder).parent / "notes.json").unlink()
+    with pytest.raises(DataError, match=r"expected notes\.json beside the files.* Remove .*unpacked"):
+        unpack(str(tmp_path / "a.zip"), str(tmp_path / "cache"))
 
 
 @pytest.mark.parametrize("kind", ["a.zip", "a.tar"])

@@ -43,6 +43,7 @@ _DAMAGED = (
     EOFError,
     NotImplementedError,
     RuntimeError,
+    ValueError,  # a name in other bytes than it says
 )
 
 
@@ -57,7 +58,8 @@ def unpack(path: str, cache: str) -> tuple[str, tuple[str, ...]]:
       The directory with its files, and notes on the entries that were left out.
 
     Raises:
-      DataError: The archive is damaged or encrypted, names files outside itself, or unpacks to too much.
+      DataError: The archive is damaged or encrypted, names files outside itself, or unpacks to too much; or what was unpacked
+        before is not whole.
     """
     status = os.stat(path)
     key = f"{os.path.abspath(path)}\n{status.st_size}\n{status.st_mtime_ns}"
@@ -67,6 +69,11 @@ def unpack(path: str, cache: str) -> tuple[str, tuple[str, ...]]:
         / "unpacked"
         / f"{stem}-{hashlib.sha256(key.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}"
     )
+    if folder.is_dir() and not (folder / "notes.json").is_file():
+        raise DataError(
+            f"{path}: expected notes.json beside the files that were unpacked from it. Received none, so more may be missing. "
+            f"Remove {folder}, and it is unpacked again."
+        )
     if not (folder / "notes.json").is_file():
         say(f"{path}: unpacking into {folder}, where the images stay until you remove them")
         try:
