@@ -40,6 +40,17 @@ def test_a_data_frame_and_a_parquet_file_are_tables(files, tmp_path):
     assert again.encoded_image(3) == pathlib.Path(files[3]).read_bytes()
 
 
+def test_a_missing_value_of_any_kind_is_an_empty_cell(files):
+    pandas = pytest.importorskip("pandas")
+    houses = pandas.array([1, None, 1, None, 2, 2] * 2, dtype="Int64")
+    frame = pandas.DataFrame(
+        {"path": files, "label": ["cat", "dog"] * 6, "split": [None, float("nan")] * 6, "house": houses}
+    )
+    source = open_source(frame, SourceOptions(columns="group=house"))
+    assert source.groups.names.tolist() == ["1", "", "1", "", "2", "2"] * 2
+    assert set(source.declared_splits) == {""}
+
+
 def test_what_is_no_parquet_file_of_paths_is_one_line(tmp_path):
     pandas = pytest.importorskip("pandas")
     (tmp_path / "damaged.parquet").write_bytes(b"PAR1 and no more")

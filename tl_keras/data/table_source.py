@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tl_keras.data.base import FileSource, Source, encode_classes
+from tl_keras.data.class_names import is_missing
 from tl_keras.data.csv_file import csv_holds_texts, read_csv
 from tl_keras.data.image_table import list_table, names_texts
 from tl_keras.data.options import NO_OPTIONS, SourceOptions
@@ -125,6 +126,6 @@ def noun_of(name: str, options: SourceOptions = NO_OPTIONS) -> str:
 def _as_cell(value: Any) -> str:
     if isinstance(value, (list, tuple, set, np.ndarray)):
         return ";".join(map(str, value))
-    if value is None or value != value:  # NaN stands for an empty cell
+    if is_missing(value):
         return ""
     return str(value).strip()
