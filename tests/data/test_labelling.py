@@ -1,5 +1,7 @@
 """Tests of tl_keras.data.labelling: what is done with labels of any kind before anything is learnt."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -68,6 +70,18 @@ def test_an_image_whose_labels_are_not_all_known_is_not_said_to_have_none():
 def test_findings_name_labels_that_imply_each_other():
     labels = np.array([[1, 1, 0]] * 6 + [[0, 1, 1]] * 3 + [[0, 0, 1]] * 3)
     assert "labels that imply each other: ant implies bee" in list(labelling_of(labels).findings(NAMES, labels))
+
+
+def test_labels_that_imply_each_other_are_found_soon_among_many():
+    labels = (np.random.default_rng(0).random((20_000, 200)) < 0.05).astype(np.int64)
+    labels[:, 7] |= labels[:, 3]
+    labels[:2, 5] = -1
+    names = [str(label) for label in range(200)]
+    begun = time.process_time()
+    assert "labels that imply each other: 3 implies 7" in list(labelling_of(labels).findings(names, labels))
+    assert (
+        time.process_time() - begun < 5
+    )  # with a product of whole numbers, for which there is no fast library, over 10
 
 
 def test_findings_name_a_number_far_from_all_others():
