@@ -23,6 +23,11 @@ def test_each_folder_is_a_class(tmp_path):
     assert source.ids == ["neg/3.txt", "neg/4.txt", "pos/1.txt", "pos/deep/2.TXT"]
     assert source.labels.tolist() == [0, 0, 1, 1]
     assert source.encoded_image(2).decode() == "good ☕"
+    assert source.encoded_image(0).decode() == "bad ÿ"
+    assert (
+        "texts that are not UTF-8, read as cp1252: 1, the first is neg/3.txt; save them so if words look wrong"
+        in source.notes
+    )
     for left_out in ("other files", "files of more than 1,048,576 bytes", "texts in no class folder"):
         assert f"{left_out}, left out: 1" in source.notes
 

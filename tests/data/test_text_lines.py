@@ -15,6 +15,20 @@ def test_texts_are_read_in_order(tmp_path, name, content):
     assert read_texts(tmp_path / name) == ["Who?", "What, then?"]
 
 
+@pytest.mark.parametrize("name", ["a.txt", "a.csv"])
+def test_what_is_not_in_utf_8_is_read_as_western_windows_and_said(tmp_path, name, capsys):
+    (tmp_path / name).write_bytes("text\nvoilà\n".encode("cp1252"))
+    assert read_texts(tmp_path / name)[-1] == "voilà"
+    assert "read as cp1252" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-8-sig"])
+def test_other_encodings_of_unicode_are_read(tmp_path, encoding, capsys):
+    (tmp_path / "a.txt").write_bytes("Who?\nWhat, then?\n".encode(encoding))
+    assert read_texts(tmp_path / "a.txt") == ["Who?", "What, then?"]
+    assert not capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("name", "content"), [("a.txt", " \n"), ("a.csv", "id,photo\n1,a.jpg\n"), ("none.txt", None)])
 def test_a_file_without_texts_is_one_line(tmp_path, name, content):
     if content is not None:

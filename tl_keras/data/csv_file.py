@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import os
@@ -14,6 +13,7 @@ from tl_keras.data.file_kinds import kind_of
 from tl_keras.data.image_files import is_image
 from tl_keras.data.image_table import NAMES, names_texts, plain_name
 from tl_keras.data.table import Table
+from tl_keras.data.text_encoding import decode_as_western, marked_encoding, unmarked_utf_16
 from tl_keras.errors import DataError
 
 # The library's own limit, 131,072 characters, is shorter than some texts.
@@ -31,14 +31,6 @@ _REMEDIES = {
     "Git LFS": "Fetch the table with `git lfs pull`.",
     "PDF": "Save the table as CSV.",
 }
-# Encodings with their byte-order marks; the longer marks first, since one begins with another.
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 
 
 def read_csv(path: str, given: Mapping[str, str] | None = None) -> Table:
@@ -96,7 +88,7 @@ def csv_holds_texts(path: str, given: Mapping[str, str]) -> bool:
 
 def _decode(name: str, raw: bytes) -> tuple[str, str, tuple[str, ...]]:
     """Returns the text, its encoding, and a remark if the encoding had to be guessed."""
-    encoding = next((encoding for mark, encoding in _MARKS if raw.startswith(mark)), "")
+    encoding = marked_encoding(raw)
     if not encoding and (kind := kind_of(raw)) in _REMEDIES:
         raise DataError(f"{name}: expected a text file. Received a file of the kind {kind}. {_REMEDIES[kind]}")
     if not encoding and b"\0" in raw:
@@ -111,12 +103,7 @@ def _decode(name: str, raw: bytes) -> tuple[str, str, tuple[str, ...]]:
                 f"{error.start}). Save it as UTF-8."
             ) from error
         line = raw.count(b"\n", 0, error.start) + 1
-    for encoding in ("cp1252", "latin-1"):  # the first leaves five bytes undefined
-        try:
-            text = raw.decode(encoding)
-            break
-        except UnicodeDecodeError:
-            continue
+    text, encoding = decode_as_western(raw)
     return (
         text,
         encoding,
@@ -127,15 +114,13 @@ def _decode(name: str, raw: bytes) -> tuple[str, str, tuple[str, ...]]:
 
 
 def _utf_16_of(name: str, raw: bytes) -> str:
-    """Returns the order of the bytes of a UTF-16 file without a mark, of whose first characters most are of ASCII.
+    """Returns the order of the bytes of a UTF-16 file without a mark; see `unmarked_utf_16`.
 
     Raises:
       DataError: The file is not in UTF-16.
     """
-    start = raw[:4096]
-    for encoding, high in (("utf-16-le", start[1::2]), ("utf-16-be", start[::2])):
-        if high.count(0) > len(high) / 2 and start.count(0) == high.count(0):
-            return encoding
+    if encoding := unmarked_utf_16(raw):
+        return encoding
     raise DataError(
         f"{name} line {raw.count(10, 0, raw.index(0)) + 1}: expected text. Received a NUL byte, as in a damaged or binary file. "
         "Save the table as CSV in UTF-8."

@@ -10,6 +10,7 @@ from tl_keras.console import number_of
 from tl_keras.data.image_files import FileKind, read_tree
 from tl_keras.data.split_names import splits_of_names
 from tl_keras.data.table import Table
+from tl_keras.data.text_encoding import decode_text
 from tl_keras.errors import DataError
 
 SUFFIX = ".txt"
@@ -39,6 +40,7 @@ def read_text_folder(directory: str, splits: Mapping[str, str] | None = None) ->
     source = f"txt:{directory}"
     meant = {} if splits == {} else _meanings(source, [folder.name for folder in tree.filled], splits or {})
     rows, paths = [], []
+    guessed: dict[str, list[str]] = {}
     for name in sorted(tree.all_images()):
         path, parts = Path(directory, name), name.split("/")
         split = meant.get(parts[0], "") if len(parts) > 1 else ""
@@ -50,7 +52,10 @@ def read_text_folder(directory: str, splits: Mapping[str, str] | None = None) ->
         elif len(inner) < 2:
             left_out[_LOOSE] += 1
         else:
-            rows.append([path.read_text(encoding="utf-8-sig", errors="replace").strip(), inner[0], split])
+            text, read_as = decode_text(path.read_bytes())
+            if read_as:
+                guessed.setdefault(read_as, []).append(name)
+            rows.append([text.strip(), inner[0], split])
             paths.append(name)
     if not rows:
         received = f"{number_of(left_out[_LOOSE], 'text')} in no class folder" if left_out[_LOOSE] else "no such file"
@@ -58,7 +63,12 @@ def read_text_folder(directory: str, splits: Mapping[str, str] | None = None) ->
             f"{source}: expected texts in class folders, {directory}/CLASS/*{SUFFIX}. Received {received}. Put the texts of each "
             "class into a folder of its name, or use a table: csv:FILE with the columns text and label."
         )
-    notes = [*(f"{reason}, left out: {count}" for reason, count in left_out.items()), *others.notes()]
+    notes = [f"{reason}, left out: {count}" for reason, count in left_out.items()]
+    notes += [
+        f"texts that are not UTF-8, read as {read_as}: {len(names)}, the first is {names[0]}; save them so if words look wrong"
+        for read_as, names in guessed.items()
+    ]
+    notes += others.notes()
     return Table(
         source, ["text", "label", "split"], rows, range(1, len(rows) + 1), directory, notes=tuple(notes)
     ), paths

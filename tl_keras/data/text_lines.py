@@ -6,8 +6,10 @@ import os
 import pathlib
 from typing import TYPE_CHECKING
 
+from tl_keras.console import say
 from tl_keras.data.csv_file import read_csv
 from tl_keras.data.image_table import choose_columns
+from tl_keras.data.text_encoding import decode_text
 from tl_keras.errors import DataError
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ def read_texts(path: str | os.PathLike[str]) -> list[str]:
     """Returns the texts of a file in order, without empty lines of a text file.
 
     Args:
-      path: A .txt file in UTF-8 with a text per line, or a CSV file with a column of texts, as `csv:FILE` has it.
+      path: A .txt file, preferably in UTF-8, with a text per line, or a CSV file with a column of texts, as `csv:FILE` has it.
 
     Raises:
       DataError: The file cannot be read, or has no text.
@@ -33,14 +35,17 @@ def read_texts(path: str | os.PathLike[str]) -> list[str]:
     name = str(path).removeprefix("csv:")
     try:
         if pathlib.Path(name).suffix.lower() in _LINES:
-            content = pathlib.Path(name).read_text(encoding="utf-8-sig", errors="replace")
+            content, read_as = decode_text(pathlib.Path(name).read_bytes())
+            notes = [f"not UTF-8, read as {read_as}; save it as UTF-8 if words look wrong"] if read_as else []
             texts = [line for line in content.splitlines() if line.strip()]
         else:
             table = read_csv(name)
             chosen, _ = choose_columns(table, {}, needed=("text",))
-            texts = table.column(chosen["text"])
+            texts, notes = table.column(chosen["text"]), list(table.notes)
     except OSError as error:
         raise DataError(f"texts: expected a file that can be read. Received: {name} ({error.strerror}).") from error
+    for note in notes:
+        say(f"{name}: {note}")
     if not texts:
         raise DataError(f"texts: expected a text per line of {name}. Received: none.")
     return texts
