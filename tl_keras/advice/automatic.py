@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from tl_keras.advice.advisor import advise
+from tl_keras.advice.advisor import Advice, advise
 from tl_keras.advice.candidates import Candidate, candidates_at_hand
 from tl_keras.advice.trials import recipes_for
 from tl_keras.advice.view import with_measured_view
@@ -110,13 +110,7 @@ def with_advised_method(
     low, high = recommendation.option.interval
     score = recommendation.option.teacher_scores.last.probe.score_name
     say(f"auto: {'; '.join(reasons)}; {score} to expect {low:.2f} to {high:.2f}")
-    if budget_seconds and advice.time and advice.seconds + advice.time.seconds > budget_seconds:
-        say(
-            f"auto: no run that was rehearsed fits the budget of {duration(budget_seconds)}; the shortest of them is taken, about "
-            f"{duration(advice.time.seconds)} after {duration(advice.seconds)} of advice"
-        )
-    if advice.skipped:
-        say(f"auto: not tried because of the budget: {', '.join(candidate.name for candidate in advice.skipped)}")
+    _say_what_the_budget_left_out(advice, budget_seconds)
     decisions = [*reasons, *recommendation.measured]
     for reason in recommendation.measured:
         say(f"auto: {reason}")
@@ -125,6 +119,17 @@ def with_advised_method(
         return decided
     choose_cut(decided.model, recommendation.config.model.unfreeze)
     return _with_recipe_of(recommendation.config, decided)
+
+
+def _say_what_the_budget_left_out(advice: Advice, budget_seconds: float) -> None:
+    """Says if no run fits the budget, and which teachers were not tried."""
+    if budget_seconds and advice.time and advice.seconds + advice.time.seconds > budget_seconds:
+        say(
+            f"auto: no run that was rehearsed fits the budget of {duration(budget_seconds)}; the shortest of them is taken, about "
+            f"{duration(advice.time.seconds)} after {duration(advice.seconds)} of advice"
+        )
+    if advice.skipped:
+        say(f"auto: not tried because of the budget: {', '.join(candidate.name for candidate in advice.skipped)}")
 
 
 def _named_teacher(config: TransferConfig) -> Candidate:
