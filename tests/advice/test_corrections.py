@@ -113,7 +113,7 @@ def test_an_image_whose_name_is_not_utf_8_has_its_name_in_the_corrected_table(ph
     problems = (Problem("label", "likely wrong", (("dog/caf\udce9 \N{DOG FACE}.png",),), ("",)),)
     report = DataReport(source, inspect_source(source), "MobileNetV2", 0.9, "a probe", problems, np.arange(32))
     table, _ = _saved(report, browser, tmp_path)
-    assert "dog/caf\\udce9 \N{DOG FACE}.png<br>" in (tmp_path / "page.html").read_text()
+    assert "dog/<wbr>caf\\udce9 \N{DOG FACE}.png<br>" in (tmp_path / "page.html").read_text()
     assert os.fsencode("dog/caf\udce9 \N{DOG FACE}.png,dog\n") in table.read_bytes()
     read = open_source(f"csv:{table}")
     assert {read.path(index) for index in range(32)} == {str(path) for path in photos.rglob("*.png")}

@@ -27,8 +27,9 @@ def decision_facts(student: Student, answers: ReportedPredictions) -> dict[str, 
     matrix = confusion_matrix(answers.labels, np.where(refused, len(names), decided), labels=range(len(shown)))
     return {
         "lines": decision_lines(measures),
+        "noun": answers.source.noun,
         "confusion": _table(matrix[: len(names)], names, shown),
-        "curves": _curves(measures),
+        "curves": _curves(measures, noun=answers.source.noun),
     }
 
 
@@ -39,7 +40,7 @@ def _table(matrix: np.ndarray, rights: tuple[str, ...], answers: tuple[str, ...]
     return {"answers": answers, "rows": list(zip(rights, matrix.tolist(), strict=True))}
 
 
-def _curves(measures: dict[str, Any]) -> list[Picture]:
+def _curves(measures: dict[str, Any], *, noun: str) -> list[Picture]:
     """Returns the curve of precision by recall, and of accuracy by coverage, where they are about what was asked for."""
     pictures = []
     if positive := measures.get("positive"):
@@ -52,7 +53,9 @@ def _curves(measures: dict[str, Any]) -> list[Picture]:
         refusal = measures["refusal"]
         point = (refusal["coverage"], refusal["accuracy"])
         pictures.append(
-            _curve(refusal["curve"], point, x="images answered", y="accuracy", what="Accuracy by the images answered")
+            _curve(
+                refusal["curve"], point, x=f"{noun}s answered", y="accuracy", what=f"Accuracy by the {noun}s answered"
+            )
         )
     return pictures
 

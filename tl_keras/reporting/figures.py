@@ -141,12 +141,13 @@ def network(rows: Sequence[dict[str, Any]]) -> Picture:
     )
 
 
-def confusion(matrix: np.ndarray, names: Sequence[str]) -> Picture:
+def confusion(matrix: np.ndarray, names: Sequence[str], *, noun: str = "image") -> Picture:
     """Draws which classes are confused with which.
 
     Args:
       matrix: int64 (classes, classes), number of images by right class (rows) and predicted class (columns).
       names: Names of the classes.
+      noun: Word for what is counted: `image` or `text`.
     """
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     colours = np.zeros((*matrix.shape, 4))
@@ -165,7 +166,7 @@ def confusion(matrix: np.ndarray, names: Sequence[str]) -> Picture:
     right = int(matrix.trace())
     return Picture(
         drawing.svg,
-        f"Confusion matrix of {len(names)} classes: {right} of {number_of(int(matrix.sum()), 'image')} on the diagonal.",
+        f"Confusion matrix of {len(names)} classes: {right} of {number_of(int(matrix.sum()), noun)} on the diagonal.",
     )
 
 

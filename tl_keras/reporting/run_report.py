@@ -185,6 +185,8 @@ def _again(run: FinishedRun) -> str:
     formats = dict.fromkeys([*export_formats(run.config.export), *exported])
     config = dataclasses.replace(run.config, export=",".join(formats) or "none")
     more = [f"--folds={run.result.folds['number']}"] if run.result.folds else []
+    if given := run.result.pseudo_labels:
+        more.append(shlex.quote(f"--unlabelled={given['source']}"))
     return " ".join([train_command(config, f"{run.path.name}_again"), *more])
 
 

@@ -61,7 +61,7 @@ def _classes(student: Student, answers: ReportedPredictions) -> dict[str, Any]:
         "metrics": metrics,
         "unequal": hides_rare_classes(metrics),
         "names": names,
-        "confusion": figures.confusion(matrix, names) if drawn else None,
+        "confusion": figures.confusion(matrix, names, noun=answers.source.noun) if drawn else None,
         "precision_recall": precision_recall(answers.labels, answers.scores, names),
         "cells": [] if drawn else _cells(matrix, names),
         "errors": _errors(answers),
