@@ -51,8 +51,8 @@ def test_its_logits_are_the_average_of_the_folds(run, source):
     np.testing.assert_allclose(ensemble, np.mean(folds, axis=0), atol=1e-4)
 
 
-def test_features_that_are_centred_and_scaled_are_so_in_the_average(source):
-    model = ModelConfig(weights="embedded", method="feature_extraction", unfreeze="none", pooling="max")
+def test_features_that_are_centred_and_scaled_are_so_in_the_average(small_teacher):
+    model = ModelConfig(backbone=str(small_teacher), method="feature_extraction", unfreeze="none", pooling="max")
     students = [build_student(choose_backbone(model), model, num_classes=3, seed=seed) for seed in (0, 1)]
     pixels = np.random.default_rng(0).uniform(0, 255, (4, *students[0].preprocess.network_shape)).astype(np.float32)
     for student in students:
