@@ -116,7 +116,8 @@ def test_a_run_that_took_a_finer_map_is_shown_how_larger_images_train():
     (step,) = [each for each in next_steps(run, [], in_memory=False) if "Small things" in each.text]
     assert step.command == (
         "python -m tl_keras.train '--data=my photos/' --config.model.output_stride=8 --config.model.pooling=max --image_size=448 "
-        "--batch_size=8 --config.training.fine_tune_learning_rate_factor=0.1 --workdir=run1_larger"
+        "--batch_size=8 --config.training.fine_tune_learning_rate_factor=0.1 --config.data.horizontal_flip=on "
+        "--config.data.quarter_turns=on --workdir=run1_larger"
     )
     run.config.model.image_size = 448
     assert not any("Small things" in each.text for each in next_steps(run, [], in_memory=False))
