@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from forked_commands import run_command
 
 PACKAGE = pathlib.Path(__file__).resolve().parent.parent / "tl_keras"
 # Every module that can be run, whether a table of ours names it or not.
@@ -112,6 +113,16 @@ def test_what_is_read_is_said_before_tensorflow_is_imported(tmp_path, arguments)
     command, *flags = (each.replace("photos", f"{tmp_path}/photos") for each in arguments)
     done = run("-m", f"tl_keras.{command}", *flags, PYTHONPATH=f"{tmp_path}{os.pathsep}{PACKAGE.parent}")
     assert (done.returncode, done.stderr) == (7, f"reading {tmp_path}/photos\n")
+
+
+@pytest.mark.parametrize("command", ["inspect", "label_next"])
+def test_a_place_that_cannot_be_written_is_named_by_its_flag_before_images_are_read(command, tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "file").write_text("")
+    process = run_command(command, f"--data={tmp_path / 'photos'}", f"--out={tmp_path / 'file' / 'report'}")
+    assert process.returncode == 2
+    assert process.stderr.splitlines()[-1].startswith("error: out: expected a directory. Received:")
+    assert process.stderr.splitlines()[-1].endswith("Use another --out.")
 
 
 @pytest.mark.parametrize("command", ["train", "sweep"])

@@ -21,15 +21,6 @@ def test_to_serve_the_page_it_needs_a_directory():
     assert process.stderr.splitlines()[-1].startswith("error: serve: expected --out=DIRECTORY")
 
 
-def test_a_place_that_cannot_be_written_is_named_by_its_flag_before_images_are_read(tmp_path):
-    (tmp_path / "photos").mkdir()
-    (tmp_path / "file").write_text("")
-    process = run_command("inspect", f"--data={tmp_path / 'photos'}", f"--out={tmp_path / 'file' / 'report'}")
-    assert process.returncode == 2
-    assert process.stderr.splitlines()[-1].startswith("error: out: expected a directory. Received:")
-    assert process.stderr.splitlines()[-1].endswith("Use another --out.")
-
-
 def test_it_leaves_a_page_json_and_splits(tmp_path):
     random = np.random.default_rng(0)
     for label in ("cat", "dog"):

@@ -21,15 +21,6 @@ def test_bad_flags_are_one_line(arguments, message, tmp_path, monkeypatch):
     assert process.stderr.splitlines()[-1].startswith(f"error: {message}")
 
 
-def test_a_place_that_cannot_be_written_is_named_by_its_flag_before_images_are_read(tmp_path):
-    (tmp_path / "photos").mkdir()
-    (tmp_path / "file").write_text("")
-    process = run_command("label_next", f"--data={tmp_path / 'photos'}", f"--out={tmp_path / 'file' / 'labels'}")
-    assert process.returncode == 2
-    assert process.stderr.splitlines()[-1].startswith("error: out: expected a directory. Received:")
-    assert process.stderr.splitlines()[-1].endswith("Use another --out.")
-
-
 def test_the_first_labels_of_a_flat_folder(small_teacher, tmp_path):
     random = np.random.default_rng(0)
     for number in range(20):

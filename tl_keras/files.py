@@ -111,6 +111,16 @@ def require_writable(folder: pathlib.Path, *, option: str = "workdir") -> None:
         )
 
 
+def write_text(path: pathlib.Path, text: str, *, option: str = "workdir") -> None:
+    """Writes a text file, completely or not at all; names that are not UTF-8 as the bytes they are.
+
+    Raises:
+      WorkdirError: The disk is full, or the place is not writable.
+    """
+    with replacing(path, option=option) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
+
+
 def write_texts(folder: pathlib.Path, texts: Mapping[str, str], *, option: str) -> None:
     """Writes text files into a directory, which is made, each completely or not at all.
 
@@ -125,8 +135,7 @@ def write_texts(folder: pathlib.Path, texts: Mapping[str, str], *, option: str) 
     with writing(folder, option=option):
         folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
-        with replacing(folder / name, option=option) as temporary:
-            temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
+        write_text(folder / name, text, option=option)
 
 
 def remove(path: pathlib.Path) -> None:

@@ -46,10 +46,13 @@ def make_soup(
         return finished if finished.validation_score > max(scores.values()) else None
     runs.sort(key=lambda run: scores[run.path], reverse=True)
     # The layers below the first that any run has trained are the same in all runs.
-    opened = load_run(runs[0].path, models)
-    first = {path: _first_trained(opened, result) for path, result in results.items()}
-    deepest = min(runs, key=lambda run: first[run.path])
-    most = opened if first[deepest.path] == first[runs[0].path] else load_run(deepest.path, models)
+    # As a rule the run that trains most trains the first; with `regex:` cuts it may be another.
+    trains_most = max(results, key=lambda path: results[path].parameters_trained)
+    most = load_run(trains_most, models)
+    first = {path: _first_trained(most, result) for path, result in results.items()}
+    deepest = min(first, key=lambda path: first[path])
+    if first[deepest] < first[trains_most]:
+        most = load_run(deepest, models)
     student, source, splits = most.prepared.student, most.prepared.source, most.prepared.splits
 
     best_run = scores[runs[0].path]

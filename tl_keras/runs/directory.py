@@ -34,7 +34,7 @@ import numpy as np
 from tl_keras.config import EXPORTS, TransferConfig, differences, from_json, to_json, with_epochs
 from tl_keras.console import printable, say
 from tl_keras.errors import WorkdirError
-from tl_keras.files import reading, remove, replacing, require_writable, writing
+from tl_keras.files import reading, remove, require_writable, write_text, writing
 from tl_keras.runs.identity import affects_result
 from tl_keras.runs.records import EpochRecord, Record, RunResult, SoupResult
 from tl_keras.untrusted import parse_json
@@ -356,9 +356,8 @@ class RunDirectory:
         self.write_text(name, json.dumps(values, indent=1) + "\n")
 
     def write_text(self, name: str, text: str) -> None:
-        """Writes a text file in the directory, completely or not at all; names that are not UTF-8 as the bytes they are."""
-        with replacing(self.path / name) as temporary:
-            temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
+        """Writes a text file in the directory, as `tl_keras.files.write_text` does."""
+        write_text(self.path / name, text)
 
     def _read_record(self, name: str, record: type[_RecordT]) -> _RecordT | None:
         values = self._read_json(name)
