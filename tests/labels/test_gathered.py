@@ -1,6 +1,8 @@
 """Tests of tl_keras.labels.gathered."""
 
 import copy
+import json
+import shutil
 import types
 
 import numpy as np
@@ -20,6 +22,16 @@ def test_a_run_gathers_new_images_without_copies_and_what_it_knows(labelling):
     rows = tl.Run(labelling.run).predict([labelling.unlabelled / each for each in ids])
     np.testing.assert_allclose(found.probabilities.max(axis=1), [row["score"] for row in rows], atol=1e-3)
     np.testing.assert_allclose(found.probabilities.sum(axis=1), 1, rtol=1e-4)
+
+
+def test_images_that_are_trained_on_and_validated_on_count_once(labelling, tmp_path):
+    run = tmp_path / "run"  # as the final run of folds leaves it
+    shutil.copytree(labelling.run, run)
+    splits = json.loads((run / "splits.json").read_text())
+    labelled = sorted(splits["train"] + splits["validation"])
+    (run / "splits.json").write_text(json.dumps(splits | {"train": labelled, "validation": labelled}))
+    found = gather_for_run(run, labelling.config)
+    assert len(found.labelled.indices) == len(np.unique(found.labelled.indices)) == len(labelled) + len(splits["test"])
 
 
 def test_what_is_unlike_the_rest_is_apart():

@@ -108,7 +108,9 @@ def gather_for_run(workdir: str | os.PathLike[str], config: TransferConfig) -> G
             "give --backbone to choose by coverage alone."
         )
     inspection = inspect_as(source, config)
-    indices = np.sort(np.concatenate([splits.train, splits.validation, splits.test]))
+    indices = np.unique(
+        np.concatenate([splits.train, splits.validation, splits.test])
+    )  # after folds, train is validation too
     labelled = embedded(embedder, source, inspection, indices[inspection.decodable[indices]], config)
     return dataclasses.replace(gather(embedder, config.data.source, config, labelled), run=read_by)
 
