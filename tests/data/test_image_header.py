@@ -187,6 +187,19 @@ def test_a_jpeg_without_its_end_is_damaged_and_one_with_more_behind_is_not():
     assert read_image_size(file + b"of the maker").width == 37
 
 
+def test_the_film_behind_a_moving_photo_has_no_scans():
+    film = b"\xff\xda" * (MAX_SCANS + 1)
+    assert read_image_size(encoded("JPEG", progressive=True) + film).scans == 10
+    assert reason_not_to_decode(encoded("JPEG") + film, max_pixels=10**6) == ""
+
+
+def test_no_comment_hides_scans_behind_it():
+    comment = b"\xff\xfe\0\4\xff\xd9"
+    file = with_scans(MAX_SCANS + 1)
+    first = file.index(b"\xff\xda")
+    assert reason_not_to_decode(file[:first] + comment + file[first:], max_pixels=10**6).startswith("in progressive")
+
+
 @pytest.mark.parametrize(
     "file",
     [

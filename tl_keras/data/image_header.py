@@ -26,6 +26,9 @@ _JPEG_ALONE = {0x01, *range(0xD0, 0xD8)}
 # Bytes that are not markers between segments: a stuffed zero, a second start, an end. Decoders differ on what follows.
 _JPEG_MISPLACED = {0x00, 0xD8, 0xD9}
 _FILL_BYTES = re.compile(rb"\xff+")
+# The next marker behind compressed data, in which FF is followed by a stuffed zero or begins a restart.
+_NEXT_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)
+_JPEG_SCAN, _JPEG_END = 0xDA, 0xD9
 # An ICC profile has at most 255 segments, and XMP can have as many; a walk of this length takes a millisecond.
 _MAX_SEGMENTS = 5000
 # GIF89a's first byte of a block. Writers fill every sub-block, which holds 255 bytes, except the last.
@@ -142,7 +145,7 @@ def _read_size(file: bytes) -> ImageSize:
 
 
 def _jpeg_size(file: bytes) -> ImageSize:
-    """Reads segment after segment up to the frame header, then counts scans and looks for the end."""
+    """Reads segment after segment up to the frame header, then counts scans up to the end."""
     position = 2
     for _ in range(_MAX_SEGMENTS):
         if not (fill := _FILL_BYTES.match(file, position)):
@@ -153,16 +156,28 @@ def _jpeg_size(file: bytes) -> ImageSize:
             break
         if marker in _JPEG_FRAMES:
             height, width = struct.unpack_from(">HH", file, position + 5)
-            # Within compressed data, a byte FF is followed by 00, so nothing there looks like a marker.
-            first_scan = file.find(b"\xff\xda", position)
-            if first_scan < 0 or file.find(b"\xff\xd9", first_scan) < 0:
-                raise ImageFileError(
-                    "image: expected a whole file. Received: a JPEG without an end. Copy or send it again."
-                )
-            scans = file.count(b"\xff\xda", position)
-            return ImageSize(height, width, height * width, scans)
+            return ImageSize(height, width, height * width, _scans_from(file, position))
         position += 2 if marker in _JPEG_ALONE else 2 + struct.unpack_from(">H", file, position + 2)[0]
     raise ImageFileError("image: expected a JPEG file. Received: a damaged one.")
+
+
+def _scans_from(file: bytes, position: int) -> int:
+    """Returns the number of a JPEG's scans from its frame header to its end, behind which a phone may keep a film."""
+    scans = 0
+    for _ in range(_MAX_SEGMENTS):
+        found = _NEXT_MARKER.search(file, position)
+        marker = found and file[found.end() - 1]
+        if not found or (marker == _JPEG_END and not scans):
+            raise ImageFileError(
+                "image: expected a whole file. Received: a JPEG without an end. Copy or send it again."
+            )
+        if marker == _JPEG_END:
+            return scans
+        scans += marker == _JPEG_SCAN
+        position = found.end()
+        if marker not in _JPEG_ALONE | _JPEG_MISPLACED:
+            position += struct.unpack_from(">H", file, position)[0]
+    return _MAX_SEGMENTS  # far more than are decoded
 
 
 def _gif_size(file: bytes) -> ImageSize:
