@@ -55,6 +55,18 @@ def test_lists_as_pandas_writes_them_are_lists():
         read_labels(table_with(["['a', 'b']", "[x y]"]), ["labels"], "labels", others=["image"])
 
 
+def test_lists_as_numpy_writes_them_are_lists():
+    cells = ["['open' 'short']", "['short'\n \"it's\"]", "['open']"]
+    read = read_labels(table_with(cells), ["labels"], "labels", others=["image"])
+    assert (read.names, read.rows) == (("it's", "open", "short"), [[0, 1, 1], [1, 0, 1], [0, 1, 0]])
+
+
+@pytest.mark.parametrize("cells", [["", ""], ["[]", ""]])
+def test_a_column_without_any_label_is_refused(cells):
+    with pytest.raises(DataError, match=r"expected labels in the column labels\. Received none in 2 rows"):
+        read_labels(table_with(cells), ["labels"], "labels", others=["image"])
+
+
 def test_columns_that_look_like_labels_are_not_passed_over_in_silence():
     table = table_of("image,x,typo,never,age,note\na,1,1,0,31,\nb,0,l,0,40,1\nc,1,0,0,22,fine\nd,0,1,0,1,ok")
     read = read_labels(table, [], "labels", others=["image"])

@@ -19,6 +19,8 @@ _NOT_KNOWN = {"-1", "-1.0", "?", "nan", "na", "n/a", "unknown"}
 _MARKS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "-1": -1, "-1.0": -1, "False": 0, "True": 1}
 SEPARATORS = (";", "|", ",", " + ")
 _UNKNOWN = -1
+# What stands between two names in a list of NumPy, which writes no commas: ['cat' 'dog'].
+_BETWEEN_NAMES = re.compile(r"""(['"])\s+(?=['"])""")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,19 +95,24 @@ def _listed(table: Table, column: str) -> TableLabels:
         separator = _separator(cells)
         found = [[part.strip() for part in cell.split(separator)] if separator else [cell] for cell in cells]
         said = f"separated by {separator!r}" if separator else "one in each row at most"
+    names = tuple(sorted({part for parts in found for part in parts if part}))
+    if not names:
+        raise DataError(
+            f"{table.name}: expected labels in the column {column}. Received none in {number_of(len(cells), 'row')}. Fill it "
+            "in, or name another: --columns=label=COLUMN."
+        )
     if {len(parts) for parts in found} != {1} and all(part in _MARKS for parts in found for part in parts):
         return _in_cells(table, column, found)
-    names = tuple(sorted({part for parts in found for part in parts if part}))
     rows = [[int(name in parts) for name in names] for parts in map(set, found)]
     return TableLabels(names, rows, (column,), (f"labels from the column {column}, {said}: {', '.join(names[:20])}",))
 
 
 def _written_as_lists(table: Table, column: str) -> list[list[str]]:
-    """Reads cells such as `['cat', 'dog']`; an empty cell is an empty list."""
+    """Reads cells such as `['cat', 'dog']`, or `['cat' 'dog']` as NumPy writes it; an empty cell is an empty list."""
     found = []
     for line, cell in zip(table.lines, table.column(column), strict=True):
         try:
-            parts = ast.literal_eval(cell) if cell else []
+            parts = ast.literal_eval(_BETWEEN_NAMES.sub(r"\1, ", cell)) if cell else []
         except (SyntaxError, ValueError) as error:
             raise DataError(
                 f"{table.name} line {line}: expected a list such as ['cat', 'dog'] in the column {column}, as in other lines. "
