@@ -87,6 +87,23 @@ def test_links_are_left_out_and_counted(tmp_path):
     )
 
 
+def test_names_that_macos_wrote_are_read_as_it_wrote_them(tmp_path):
+    write_zip(tmp_path / "a.zip", {"Käfer/a.jpg": b"a", "b.jpg": b"b"})
+    contents = bytearray((tmp_path / "a.zip").read_bytes())
+    for header, flags in ((b"PK\3\4", 7), (b"PK\1\2", 9)):  # macOS leaves out the flag that says UTF-8
+        contents[contents.index(header) + flags] = 0
+    (tmp_path / "a.zip").write_bytes(contents)
+    folder, _ = unpack(str(tmp_path / "a.zip"), str(tmp_path / "cache"))
+    assert sorted(os.listdir(folder)) == ["Käfer", "b.jpg"]
+
+
+def test_empty_files_count_as_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(archive, "_MOST_FILES", 2)
+    write_zip(tmp_path / "a.zip", {f"{number}.jpg": b"" for number in range(3)})
+    with pytest.raises(DataError, match="Received more"):
+        unpack(str(tmp_path / "a.zip"), str(tmp_path / "cache"))
+
+
 def test_an_archive_made_to_fill_a_disk_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(archive, "_ALWAYS_ALLOWED_BYTES", 2**20)
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as opened:

@@ -35,6 +35,7 @@ _ALWAYS_ALLOWED_BYTES = 2**30
 _LEFT_FREE_BYTES = 2**30
 _LONGEST_PATH = 1024
 _CHUNK = 2**20
+_IS_UTF_8 = 0x800  # the flag of an entry of a zip file (APPNOTE.TXT 4.4.4)
 _DAMAGED = (
     zipfile.BadZipFile,
     tarfile.TarError,
@@ -124,12 +125,18 @@ def require_safe_name(archive: str, name: str) -> str:
 
 def _unpack_into(folder: Path, path: str, size: int, left_out: LeftOut) -> None:
     free = shutil.disk_usage(folder.parent).free - _LEFT_FREE_BYTES
-    limit = min(free, max(_ALWAYS_ALLOWED_BYTES, _MOST_TIMES_LARGER * size))
+    limit = max(0, min(free, max(_ALWAYS_ALLOWED_BYTES, _MOST_TIMES_LARGER * size)))
+    too_much = DataError(
+        f"{path}: expected at most {limit / 2**30:.1f} GiB in {_MOST_FILES:,} files when unpacked, by its size and the room on the "
+        "disk. Received more. Unpack it yourself and name the directory."
+    )
     folder.mkdir()
     written = count = 0
     for name, contents in _entries(path, left_out):
         target = folder / require_safe_name(path, name)
         count += 1
+        if count > _MOST_FILES:
+            raise too_much
         for above in target.relative_to(folder).parents:
             if (folder / above).is_file():  # a folder may hold images, a file of its name without suffix hardly does
                 left_out.add("files of a name that the archive has twice", str(above))
@@ -141,11 +148,8 @@ def _unpack_into(folder: Path, path: str, size: int, left_out: LeftOut) -> None:
         with target.open("xb") as file:
             while chunk := contents.read(_CHUNK):
                 written += len(chunk)
-                if written > limit or count > _MOST_FILES:
-                    raise DataError(
-                        f"{path}: expected at most {limit / 2**30:.1f} GiB in {_MOST_FILES:,} files when unpacked, by its size and "
-                        "the room on the disk. Received more. Unpack it yourself and name the directory."
-                    )
+                if written > limit:
+                    raise too_much
                 file.write(chunk)
 
 
@@ -155,10 +159,10 @@ def _entries(path: str, left_out: LeftOut) -> Iterator[tuple[str, IO[bytes]]]:
         with zipfile.ZipFile(path) as archive:
             for entry in archive.infolist():
                 if entry.external_attr >> 28 == 0o12:
-                    left_out.add("links in the archive", entry.filename)
+                    left_out.add("links in the archive", _name_in_zip(entry))
                 elif not entry.is_dir():
                     with archive.open(entry) as contents:
-                        yield entry.filename, contents
+                        yield _name_in_zip(entry), contents
         return
     with tarfile.open(path, "r|*") as stream:
         for member in stream:
@@ -167,3 +171,13 @@ def _entries(path: str, left_out: LeftOut) -> Iterator[tuple[str, IO[bytes]]]:
                 yield member.name, file
             elif not member.isdir():
                 left_out.add("links and devices in the archive", member.name)
+
+
+def _name_in_zip(entry: zipfile.ZipInfo) -> str:
+    """Returns the name of an entry: macOS writes UTF-8 without the flag that says so, which `zipfile` reads as code page 437."""
+    if entry.flag_bits & _IS_UTF_8:
+        return entry.filename
+    try:
+        return entry.filename.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return entry.filename
