@@ -15,6 +15,11 @@ def test_texts_are_read_in_order(tmp_path, name, content):
     assert read_texts(tmp_path / name) == ["Who?", "What, then?"]
 
 
+def test_a_line_ends_where_a_line_ends_and_at_no_other_separator(tmp_path):
+    (tmp_path / "a.txt").write_bytes("one\u2028text\r\nan\x0cother\x85\rlast".encode())
+    assert read_texts(tmp_path / "a.txt") == ["one\u2028text", "an\x0cother\x85", "last"]
+
+
 @pytest.mark.parametrize("name", ["a.txt", "a.csv"])
 def test_what_is_not_in_utf_8_is_read_as_western_windows_and_said(tmp_path, name, capsys):
     (tmp_path / name).write_bytes("text\nvoilà\n".encode("cp1252"))

@@ -37,7 +37,7 @@ def read_texts(path: str | os.PathLike[str]) -> list[str]:
         if pathlib.Path(name).suffix.lower() in _LINES:
             content, read_as = decode_text(pathlib.Path(name).read_bytes())
             notes = [f"not UTF-8, read as {read_as}; save it as UTF-8 if words look wrong"] if read_as else []
-            texts = [line for line in content.splitlines() if line.strip()]
+            texts = [line for line in content.split("\n") if line.strip()]
         else:
             table = read_csv(name)
             chosen, _ = choose_columns(table, {}, needed=("text",))
