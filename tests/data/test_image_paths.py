@@ -1,6 +1,7 @@
 """Tests of tl_keras.data.image_paths: another way to write an image's name is one more line of a table."""
 
 import os
+import unicodedata
 
 import pytest
 
@@ -39,6 +40,16 @@ IDS = {
 @pytest.mark.parametrize(("image_id", "images_in"), IDS.values(), ids=IDS)
 def test_images_are_found(found, image_id, images_in):
     assert found(image_id, images_in=images_in) == (["images/a.jpg"], [])
+
+
+@pytest.mark.parametrize("on_disk", ["NFC", "NFD"])
+@pytest.mark.parametrize(("image_id", "images_in"), [("birds/jäger.jpg", ""), ("jäger", "."), ("birds/jäger", "")])
+def test_an_accent_is_found_however_unicode_composes_it(found, tmp_path, on_disk, image_id, images_in):
+    name = unicodedata.normalize(on_disk, "birds/jäger.jpg")
+    (tmp_path / "birds").mkdir()
+    (tmp_path / name).touch()
+    for form in ("NFC", "NFD"):
+        assert found(unicodedata.normalize(form, image_id), images_in=images_in) == ([name], [])
 
 
 # Paths of another computer, where images are, and the remark.

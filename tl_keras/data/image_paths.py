@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 
 from tl_keras.data.image_files import IMAGE_SUFFIXES, read_tree
@@ -60,11 +61,10 @@ def _finder_beside(table: Table) -> Callable[[str], str]:
     """Returns a function from a cell to the file that it names, relative to the table's folder; empty if it is missing."""
 
     def find(cell: str) -> str:
-        for written in dict.fromkeys((cell, cell.replace("\\", "/"), _as_stored(cell, table.encoding))):
-            path = os.path.join(table.folder, written)
-            if os.path.isfile(path):
-                return path
-        return next(filter(os.path.isfile, _with_suffixes(os.path.join(table.folder, cell))), "")
+        spellings = dict.fromkeys((*_spellings(cell, table.encoding), cell.replace("\\", "/")))
+        paths = [os.path.join(table.folder, written) for written in spellings]
+        candidates = itertools.chain(paths, *map(_with_suffixes, paths))
+        return next(filter(os.path.isfile, candidates), "")
 
     return find
 
@@ -82,7 +82,7 @@ def _finder_below(table: Table, images_in: str) -> Callable[[str], str]:
 
     def find(cell: str) -> str:
         cell = cell.replace("\\", "/") if "/" not in cell else cell
-        for key in dict.fromkeys((cell, _as_stored(cell, table.encoding))):
+        for key in _spellings(cell, table.encoding):
             if key in files:
                 if files[key] is None:
                     raise DataError(
@@ -107,9 +107,12 @@ def _without_shared_folders(ids: Sequence[str]) -> Iterator[tuple[str, list[str]
         yield f"first folders {folders}" if folders else "first /", ["/".join(each[count:]) for each in parts]
 
 
-def _as_stored(cell: str, encoding: str) -> str:
-    """Returns a name as the file system has it, for a name written in the table's encoding."""
-    return cell if encoding == "utf-8" or cell.isascii() else os.fsdecode(cell.encode(encoding, "replace"))
+def _spellings(cell: str, encoding: str) -> dict[str, None]:
+    """Returns a name as it is written, in the bytes of the table's encoding, and with its accents composed or apart (macOS)."""
+    if cell.isascii():
+        return {cell: None}
+    stored = cell if encoding == "utf-8" else os.fsdecode(cell.encode(encoding, "replace"))
+    return dict.fromkeys((cell, stored, unicodedata.normalize("NFC", cell), unicodedata.normalize("NFD", cell)))
 
 
 def _with_suffixes(path: str) -> Iterator[str]:
