@@ -63,6 +63,30 @@ def test_elements_that_are_small_are_shuffled_in_large_blocks():
     assert len({int(element["index"]) // 150 for element in first}) > 5
 
 
+def test_only_its_images_are_read_and_as_they_are_stored(hugging_face):
+    given = hugging_face.add_column("mask", [{"path": "/there/is/none.png", "bytes": None}] * 12)
+    given = given.cast_column("mask", hugging_face.features["picture"]).with_transform(
+        lambda rows: {"x": [0] * len(rows)}
+    )
+    source = open_source(given, SourceOptions(columns="image=picture"))
+    assert source.class_names == ("cat", "dog")
+    assert source.encoded_image(3) == open_source(hugging_face).encoded_image(3)
+
+
+def test_a_split_without_the_column_of_labels_is_left_out_and_one_without_images_refused(hugging_face):
+    source = open_source(splits(train=hugging_face, test=hugging_face.remove_columns("kind")))
+    assert source.notes == ("splits left out: test (it has images without a label)",)
+    with pytest.raises(DataError, match=r"expected a column picture in each split\. Received none in test"):
+        open_source(splits(train=hugging_face, test=hugging_face.rename_column("picture", "image")))
+
+
+def test_a_stream_of_rows_is_refused(hugging_face):
+    for stream in (hugging_face.to_iterable_dataset(), {"train": hugging_face.to_iterable_dataset()}):
+        given = pytest.importorskip("datasets").IterableDatasetDict(stream) if isinstance(stream, dict) else stream
+        with pytest.raises(DataError, match=r"Received a stream, IterableDataset\. Load it without streaming=True"):
+            open_source(given)
+
+
 def test_its_column_of_patients_tells_groups(hugging_face):
     patients = hugging_face.add_column("Patient ID", [number // 3 for number in range(12)])
     groups = open_source(patients).groups
@@ -71,6 +95,12 @@ def test_its_column_of_patients_tells_groups(hugging_face):
     assert open_source(patients, SourceOptions(group_by="Patient ID")).groups.by == "the column Patient ID"
     with pytest.raises(DataError, match=r"expected a column house. Received picture, kind, Patient ID"):
         open_source(patients, SourceOptions(columns="group=house"))
+
+
+def test_a_column_that_tells_no_groups_is_not_looked_for_in_names(hugging_face):
+    patients = hugging_face.add_column("row", list(range(12)))
+    with pytest.raises(DataError, match=r"by --group_by=row, a column\. Received none with two images"):
+        open_source(patients, SourceOptions(group_by="row"))
 
 
 def splits(**parts):

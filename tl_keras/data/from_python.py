@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import tensorflow as tf
 from tl_keras.console import first_line, number_of
 from tl_keras.data.base import RandomAccessSource, RecordSource, as_readable, encode_classes
 from tl_keras.data.class_names import is_missing
-from tl_keras.data.groups import Groups
+from tl_keras.data.groups import Groups, groups_of_column
 from tl_keras.data.image_table import NAMES, plain_name
 from tl_keras.data.label_rows import encode_rows
 from tl_keras.data.options import NO_OPTIONS, SourceOptions
@@ -35,6 +36,7 @@ class HuggingFaceSource(RandomAccessSource):
         import datasets
 
         parts = dict(dataset) if isinstance(dataset, dict) else {"": dataset}
+        _require_stored(name, parts.values())
         meant = splits_of_names([part for part in parts if part], options.meanings) | {"": ""}
         unknown = [part for part in parts if part and not meant[part]]
         if unknown:
@@ -42,20 +44,27 @@ class HuggingFaceSource(RandomAccessSource):
                 f"{name}: expected splits train, validation and test. Received {', '.join(unknown)}. Say what they mean: "
                 f"--splits={','.join(f'{part}=unused' for part in unknown)}."
             )
-        used = {part: rows for part, rows in parts.items() if meant[part] != "unused" and len(rows)}
+        # Rows as they are stored, whatever a format or a transform makes of them.
+        used = {part: rows.with_format(None) for part, rows in parts.items() if meant[part] != "unused" and len(rows)}
         left = [f"{part} ({number_of(len(parts[part]), 'image')})" for part in parts if part not in used]
         if not used:
             raise DataError(f"{name}: expected rows with images. Received none. Choose another dataset.")
         image, label = (_column(name, next(iter(used.values())), what, options) for what in ("image", "label"))
-        unlabelled = [part for part, rows in used.items() if _has_no_labels(name, part, label, list(rows[label]))]
+        if lacking := [part for part, rows in used.items() if image not in rows.features]:
+            raise DataError(
+                f"{name}: expected a column {image} in each split. Received none in {', '.join(lacking)}. Rename it, or leave the "
+                f"split out: --splits={lacking[0]}=unused."
+            )
+        unlabelled = [part for part, rows in used.items() if _has_no_labels(name, part, label, rows)]
         left += [f"{part} (it has images without a label)" for part in unlabelled]
         used = {part: rows for part, rows in used.items() if part not in unlabelled}
         if not used:
             raise DataError(
                 f"{name}: expected labelled images. Received images without a label. Choose another dataset."
             )
-        # Files stay as they are stored, and are decoded like all others.
-        self._rows = {part: rows.cast_column(image, datasets.Image(decode=False)) for part, rows in used.items()}
+        # Files stay as they are stored, and are decoded like all others; other columns, such as masks, are not read with them.
+        as_stored = datasets.Image(decode=False)
+        self._rows = {part: rows.select_columns(image).cast_column(image, as_stored) for part, rows in used.items()}
         self._column, self._cache_folder = image, options.cache_folder
         self._starts = np.cumsum([0, *(len(rows) for rows in used.values())])
         class_names, positions = _labels(
@@ -67,7 +76,7 @@ class HuggingFaceSource(RandomAccessSource):
             ids=[f"{part or 'row'}:{number}" for part, rows in used.items() for number in range(len(rows))],
             labels=positions,
             declared_splits=np.repeat([meant[part] for part in used], [len(rows) for rows in used.values()]),
-            groups=_groups(list(used.values()), options),
+            groups=_groups(name, list(used.values()), options),
             notes=[f"splits left out: {', '.join(left)}"] if left else [],
         )
 
@@ -225,6 +234,17 @@ def _label_text(label: Any) -> str:
     return text.decode("utf-8", "surrogateescape") if isinstance(text, bytes) else str(int(text))
 
 
+def _require_stored(name: str, parts: Iterable[Any]) -> None:
+    """Raises a DataError if rows come in a stream, of which no image can be read by its number."""
+    import datasets
+
+    if stream := next((rows for rows in parts if not isinstance(rows, datasets.Dataset)), None):
+        raise DataError(
+            f"{name}: expected rows on disk or in memory. Received a stream, {type(stream).__name__}. Load it without "
+            "streaming=True."
+        )
+
+
 def _column(name: str, rows: Any, what: str, options: SourceOptions) -> str:
     import datasets
 
@@ -244,7 +264,7 @@ def _column(name: str, rows: Any, what: str, options: SourceOptions) -> str:
     )
 
 
-def _groups(parts: list[Any], options: SourceOptions) -> Groups | None:
+def _groups(name: str, parts: list[Any], options: SourceOptions) -> Groups | None:
     """Returns the groups in a column of a usual name, such as patient, or of the name that the user gives."""
     by_name = options.group_by in parts[0].features
     asked = options.group_by if by_name else options.column_names.get("group", "")
@@ -254,10 +274,11 @@ def _groups(parts: list[Any], options: SourceOptions) -> Groups | None:
         return None
     if any(column not in rows.features for rows in parts):
         raise DataError(
-            f"datasets.Dataset: expected a column {column}. Received {', '.join(parts[0].features)}. "
+            f"{name}: expected a column {column}. Received {', '.join(parts[0].features)}. "
             "Name it: --columns=group=COLUMN; or leave that out."
         )
-    return Groups.of_column(f"the column {column}", [value for rows in parts for value in rows[column]])
+    members = (value for rows in parts for value in rows[column])
+    return groups_of_column(name, column, members, group_by=options.group_by)
 
 
 def _inner(feature: Any) -> Any:
@@ -265,12 +286,15 @@ def _inner(feature: Any) -> Any:
     return getattr(feature, "feature", feature[0] if isinstance(feature, list) else feature)
 
 
-def _has_no_labels(name: str, part: str, column: str, labels: list[Any]) -> bool:
-    """Returns whether a split comes without its labels, which are then -1 or missing.
+def _has_no_labels(name: str, part: str, column: str, rows: Any) -> bool:
+    """Returns whether a split comes without its labels, which are then -1 or missing, or their column is.
 
     Raises:
       DataError: Some labels of the split are missing and others are not.
     """
+    if column not in rows.features:
+        return True
+    labels = list(rows[column])
     if any(isinstance(label, list) for label in labels):
         return False  # a missing list is an image with none of the labels
     missing = [number for number, label in enumerate(labels) if is_missing(label)]

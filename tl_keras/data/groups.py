@@ -54,6 +54,27 @@ class Groups:
         return f"groups from {self.by}: {len(self)}, each in one split as a whole{beside}"
 
 
+def groups_of_column(source: str, column: str, names: Iterable[Any], *, group_by: str) -> Groups | None:
+    """Returns the groups in a column of a source, or None if no two images share one.
+
+    Args:
+      source: Name of the source, for the message.
+      column: Name of the column.
+      names: Its content, one for each image.
+      group_by: Value of `--group_by`, which may name the column.
+
+    Raises:
+      DataError: No two images share a group, and the user names the column: it would otherwise be looked for in the images' names.
+    """
+    groups = Groups.of_column(f"the column {column}", names)
+    if groups is None and group_by == column:
+        raise DataError(
+            f"{source}: expected groups of images by --group_by={column}, a column. Received none with two images. Leave "
+            "--group_by out, or name another column."
+        )
+    return groups
+
+
 def groups_by_name(source: str, ids: Sequence[str], group_by: str, class_names: Sequence[str] = ()) -> Groups:
     """Returns the groups that the names of images tell.
 
