@@ -145,6 +145,12 @@ def test_what_is_not_certain_is_refused(listed, text, options, message):
         listed(text, **options)
 
 
+@pytest.mark.parametrize("options", [{"group_by": "images"}, {"group_by": "images", "task": "multi_label"}])
+def test_a_column_that_tells_no_groups_is_not_looked_for_in_paths(listed, options):
+    with pytest.raises(DataError, match=r"by --group_by=images, a column\. Received none with two images"):
+        listed("path,label,images\nimages/a.jpg,x,1\nimages/b.jpg,y,2\n", **options)
+
+
 def test_a_column_of_groups_is_found(listed):
     rows = "path,label,KIND\nimages/a.jpg,x,7\nimages/b.jpg,y,7\nimages/c.jpg,y,\n"
     groups = listed(rows.replace("KIND", "patient_id")).groups

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tl_keras.config.choices import LabelKind
-from tl_keras.data.groups import Groups
+from tl_keras.data.groups import Groups, groups_of_column
 from tl_keras.data.image_paths import find_images, folder_with, identity
 from tl_keras.data.one_hot import with_label_column
 from tl_keras.data.options import SourceOptions
@@ -103,7 +103,8 @@ def list_table(table: Table, options: SourceOptions) -> TableListing:
     ids, paths, labels, splits = ([column[index] for index in kept] for column in (ids, paths, labels, splits))
     groups = None
     if by_column:
-        groups = Groups.of_column(f"the column {chosen['group']}", [group_of[index] for index in kept])
+        members = [group_of[index] for index in kept]
+        groups = groups_of_column(table.name, chosen["group"], members, group_by=options.group_by)
     return TableListing(ids, paths, labels, splits, groups, [*table.notes, *notes, *more], names)
 
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tl_keras.console import number_of
 from tl_keras.data.base import RandomAccessSource, encode_classes
-from tl_keras.data.groups import Groups
+from tl_keras.data.groups import groups_of_column
 from tl_keras.data.image_table import labelled, read_splits
 from tl_keras.data.options import SourceOptions
 from tl_keras.data.order import on_host
@@ -52,7 +52,8 @@ class TextTableSource(RandomAccessSource):
         groups = None
         if "group" in chosen and options.group_by in ("", chosen["group"]):
             of = table.column(chosen["group"])
-            groups = Groups.of_column(f"the column {chosen['group']}", [of[index] for index in kept])
+            members = [of[index] for index in kept]
+            groups = groups_of_column(table.name, chosen["group"], members, group_by=options.group_by)
         super().__init__(
             name=table.name,
             class_names=class_names,
