@@ -51,6 +51,21 @@ def test_a_missing_value_of_any_kind_is_an_empty_cell(files):
     assert set(source.declared_splits) == {""}
 
 
+def test_a_table_without_rows_is_refused(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    for column in ("path", "text"):
+        empty = pandas.DataFrame({column: [], "label": []})
+        empty.to_parquet(tmp_path / "empty.parquet")
+        for source in (empty, f"parquet:{tmp_path}/empty.parquet"):
+            with pytest.raises(DataError, match=r"expected rows\. Received the columns .*,label only"):
+                open_source(source)
+
+
+def test_a_column_of_pandas_is_no_table(files):
+    with pytest.raises(DataError, match="Received Series"):
+        open_source(pytest.importorskip("pandas").Series(files))
+
+
 def test_what_is_no_parquet_file_of_paths_is_one_line(tmp_path):
     pandas = pytest.importorskip("pandas")
     (tmp_path / "damaged.parquet").write_bytes(b"PAR1 and no more")

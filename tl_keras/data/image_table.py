@@ -118,6 +118,10 @@ def labelled(
       options: Names of its columns, and the kind of labels.
       what: Word for what is labelled: `image` or `text`.
     """
+    if table.columns and not table.rows:
+        raise DataError(
+            f"{table.name}: expected rows. Received the columns {','.join(table.columns)} only. Add a row for each {what}."
+        )
     given = options.column_names
     if options.group_by in table.columns:
         given = {**given, "group": options.group_by}

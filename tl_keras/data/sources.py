@@ -113,7 +113,7 @@ def _open_named(source: str | os.PathLike[str], options: SourceOptions) -> Sourc
 
 def _open_object(source: Any, options: SourceOptions) -> Source:
     module = type(source).__module__.partition(".")[0]
-    if module == "pandas":
+    if module == "pandas" and hasattr(source, "columns"):
         return data_frame_source(source, options)
     if module == "datasets":
         return HuggingFaceSource(source, options)
