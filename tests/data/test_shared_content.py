@@ -1,6 +1,7 @@
 """Tests of tl_keras.data.shared_content: one content under several classes is one image with several labels."""
 
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -27,6 +28,13 @@ def folder(tmp_path):
     (tmp_path / "train" / "elk").mkdir()
     shutil.copy(tmp_path / "train" / "cat" / "1.jpg", tmp_path / "train" / "elk" / "copy.jpg")
     return tmp_path
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a file that nobody can read")
+def test_a_file_that_cannot_be_read_is_an_image_of_its_own(folder):
+    (folder / "train" / "dog" / "empty.jpg").touch()
+    (folder / "train" / "dog" / "unread.jpg").symlink_to("/proc/self/mem")
+    assert {"train/dog/empty.jpg", "train/dog/unread.jpg"} < set(open_source(str(folder), SEVERAL).ids)
 
 
 def test_links_and_copies_are_one_image_with_the_label_of_each(folder):

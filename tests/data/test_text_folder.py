@@ -1,5 +1,7 @@
 """Texts in class folders are read with their splits, and what is left out is counted."""
 
+import sys
+
 import pytest
 
 from tl_keras.data.sources import SourceOptions, open_source
@@ -30,6 +32,13 @@ def test_each_folder_is_a_class(tmp_path):
     )
     for left_out in ("other files", "files of more than 1,048,576 bytes", "texts in no class folder"):
         assert f"{left_out}, left out: 1" in source.notes
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a file that nobody can read")
+def test_a_text_that_cannot_be_read_is_left_out_and_counted(tmp_path):
+    name = write(tmp_path, FILES)
+    (tmp_path / "pos" / "unread.txt").symlink_to("/proc/self/mem")
+    assert "texts that cannot be read, left out: 1" in open_source(name).notes
 
 
 def test_folders_of_splits_hold_the_classes(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import hashlib
@@ -63,7 +64,8 @@ def _contents(paths: list[str]) -> list[str]:
     hashes: dict[str, str] = {}
     for path, (file, size) in zip(paths, files, strict=True):
         if sizes[size] > 1 and size >= 0 and file not in hashes:
-            hashes[file] = _hash(path)
+            with contextlib.suppress(OSError):  # as above
+                hashes[file] = _hash(path)
     return [hashes.get(file, file) for file, _ in files]
 
 

@@ -45,14 +45,16 @@ def read_text_folder(directory: str, splits: Mapping[str, str] | None = None) ->
         path, parts = Path(directory, name), name.split("/")
         split = meant.get(parts[0], "") if len(parts) > 1 else ""
         inner = parts[1:] if split else parts
-        if path.stat().st_size > _MOST_BYTES:
-            left_out[f"files of more than {_MOST_BYTES:,} bytes"] += 1
-        elif split == "unused":
+        if split == "unused":
             left_out["texts in folders that are to be left out"] += 1
         elif len(inner) < 2:
             left_out[_LOOSE] += 1
+        elif (content := _start_of(path)) is None:
+            left_out["texts that cannot be read"] += 1
+        elif len(content) > _MOST_BYTES:
+            left_out[f"files of more than {_MOST_BYTES:,} bytes"] += 1
         else:
-            text, read_as = decode_text(path.read_bytes())
+            text, read_as = decode_text(content)
             if read_as:
                 guessed.setdefault(read_as, []).append(name)
             rows.append([text.strip(), inner[0], split])
@@ -72,6 +74,15 @@ def read_text_folder(directory: str, splits: Mapping[str, str] | None = None) ->
     return Table(
         source, ["text", "label", "split"], rows, range(1, len(rows) + 1), directory, notes=tuple(notes)
     ), paths
+
+
+def _start_of(path: Path) -> bytes | None:
+    """Returns a file, or a byte more of it than is read; None if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(_MOST_BYTES + 1)
+    except OSError:
+        return None
 
 
 def _meanings(source: str, names: list[str], given: Mapping[str, str]) -> dict[str, str]:
