@@ -49,6 +49,7 @@ REFUSED = {
     "csv:~/none.csv": "expected a csv file",
     "csv:https://x.org/a.csv": "expected a file on this machine",
     "~/a.csv": "Received a file. Use csv:",
+    "a" * 300: r"does not exist",
     "~/fotos": r"does not exist\. Did you mean photos\?",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import importlib.util
 import os
@@ -103,9 +104,11 @@ def _require_scheme(name: str, scheme: str) -> str:
 
 
 def _require_directory(root: Path) -> None:
-    if root.is_dir():
+    if os.path.isdir(
+        root
+    ):  # pathlib's own question raises an error for a name that is too long, or may not be asked for
         return
-    if root.exists():
+    if os.path.exists(root):
         kinds = {
             ".csv": "csv",
             ".tsv": "csv",
@@ -121,7 +124,9 @@ def _require_directory(root: Path) -> None:
         elif root.suffix.lower() in (".xlsx", ".xls", ".ods"):
             remedy = "Save the table as CSV, and use csv:FILE."
         raise DataError(f"{root}: expected a directory of class folders. Received a file. {remedy}")
-    siblings = [path.name for path in root.parent.iterdir() if path.is_dir()] if root.parent.is_dir() else []
+    siblings = []
+    with contextlib.suppress(OSError), os.scandir(root.parent) as entries:
+        siblings = [entry.name for entry in entries if entry.is_dir()]
     raise DataError(
         f"{root}: expected {EXPECTED_SOURCE}. Received a path that does not exist. {nearest(root.name, siblings)}Check the path."
     )
