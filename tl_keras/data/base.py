@@ -14,6 +14,7 @@ import copy
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -32,6 +33,9 @@ from tl_keras.errors import DataError
 # Bytes of a shuffled stream of records that are held in memory; reading ahead doubles them.
 _BLOCK_BYTES = 128 * 2**20
 _MAX_BLOCK_IMAGES = 16_384
+
+# A label that is an integer, of as many digits as Python reads.
+_INTEGER = re.compile(r"-?\d{1,4300}")
 
 # Number of images read and decoded at a time: while half of them wait for the disk, the others keep all processors busy.
 _CALLS = 2 * (os.cpu_count() or 1)
@@ -382,7 +386,7 @@ def encode_classes(labels: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray]:
             f"labels: expected text without NUL characters. Received: {printable(with_nul)}. Rename that class."
         )
     names, positions = np.unique(np.array(labels, str), return_inverse=True)
-    if all(name.lstrip("-").isdecimal() for name in names):
+    if all(_INTEGER.fullmatch(name) for name in names):
         order = np.argsort([int(name) for name in names], kind="stable")
         names, positions = names[order], np.argsort(order)[positions]
     return tuple(names.tolist()), positions.astype(np.int64)
