@@ -26,8 +26,9 @@ def test_classes_called_by_numbers_are_numbers():
 def test_what_is_of_another_kind_names_its_task():
     with pytest.raises(DataError, match=r"Received several labels\. Use --task=multi_label"):
         as_kind("s", NAMES, SEVERAL, "class")
-    with pytest.raises(DataError, match=r"expected numbers\. Received classes such as 'ant'"):
-        as_kind("s", NAMES, CLASSES, "numbers")
+    for name in ("ant", "inf", "nan"):
+        with pytest.raises(DataError, match=rf"expected numbers\. Received classes such as '{name}'"):
+            as_kind("s", ("1", "2,5", name), CLASSES, "numbers")
 
 
 def test_a_declared_order_moves_the_labels():

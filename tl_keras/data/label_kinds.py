@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 
@@ -42,18 +43,26 @@ def as_kind(
     if found.kind == "labels" and kind == "class" and ((labels == 1).sum(axis=1) == 1).all():
         return tuple(class_names), labels.argmax(axis=1)  # one-hot rows
     if found.kind == "class":
-        try:
-            values = np.array([float(each.replace(",", ".")) for each in class_names])
-        except ValueError as error:
+        values = np.array([_number(each) for each in class_names])
+        if not np.isfinite(values).all():
+            other = class_names[int(np.argmin(np.isfinite(values)))]
             raise DataError(
-                f"{name}: expected numbers. Received classes such as {class_names[0]!r}. Leave --task=regression out, or give "
-                "numbers: --columns=label=COLUMN."
-            ) from error
+                f"{name}: expected numbers. Received classes such as {other!r}. Leave --task=regression out, or give numbers: "
+                "--columns=label=COLUMN."
+            )
         return ("value",), values[labels][:, np.newaxis]
     task = {"labels": "multi_label", "numbers": "regression"}[found.kind]
     raise DataError(
         f"{name}: expected {_KINDS[kind]} per image. Received {_KINDS[found.kind]}. Use --task={task}, or other labels."
     )
+
+
+def _number(class_name: str) -> float:
+    """Returns the number that a class is called by, which may have a decimal comma; not a number for any other name."""
+    try:
+        return float(class_name.replace(",", "."))
+    except ValueError:
+        return math.nan
 
 
 def in_declared_order(
