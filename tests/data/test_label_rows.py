@@ -144,6 +144,17 @@ def test_several_labels_are_no_class_and_name_their_task(tmp_path, make):
         open_source(make(tmp_path, MARKS.tolist()), SourceOptions(task="single_label"))
 
 
+def test_lists_without_any_label_are_refused():
+    with pytest.raises(DataError, match=r"expected labels\. Received none in 2 lists"):
+        encode_rows("s", [[], []], "labels")
+
+
+def test_of_numbers_the_wrong_one_is_shown():
+    for rows, shown in (([[1.5], [np.nan]], "nan"), ([[1.5], [2.5, 3.5]], r"2\.5, 3\.5"), ([[1.5], ["x"]], "'x'")):
+        with pytest.raises(DataError, match=rf"Received others, such as \[{shown}\]"):
+            encode_rows("s", rows, "numbers")
+
+
 def test_rows_with_one_label_each_are_classes():
     source = open_source(ArraySource(IMAGES, np.eye(4, 3, dtype=np.int64)[[0, 2, 1, 0]], class_names=NAMES))
     assert source.labels.tolist() == [0, 2, 1, 0]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tl_keras.config.choices import LabelKind
+from tl_keras.console import number_of
 from tl_keras.data.labelling import UNKNOWN
 from tl_keras.errors import DataError
 
@@ -33,8 +34,10 @@ def encode_rows(
     vectors = _vectors(rows)
     if kind == "numbers":
         if vectors is None or not np.isfinite(vectors).all():
+            other = next((row for row in rows if not _are_numbers(row, np.size(rows[0]))), rows[0])
             raise DataError(
-                f"{name}: expected the same count of numbers for each image. Received others, such as {_shown(rows)}. Correct them."
+                f"{name}: expected the same count of numbers for each image. Received others, such as "
+                f"{np.ravel(other).tolist()!s:.60}. Correct them."
             )
         return _require_names(name, names or _numbered(vectors.shape[1], "value"), vectors), vectors
     if vectors is not None and are_marks(vectors):
@@ -75,6 +78,10 @@ def _listed(name: str, lists: list[list[str]], names: Sequence[str]) -> tuple[tu
             "the labels."
         )
     known = tuple(names or sorted(found, key=_by_number(found)))
+    if not known:
+        raise DataError(
+            f"{name}: expected labels. Received none in {number_of(len(lists), 'list')}. Add images that have one."
+        )
     columns = {each: column for column, each in enumerate(known)}
     matrix = np.zeros((len(lists), len(known)), np.int64)
     for row, texts in enumerate(lists):
@@ -102,5 +109,7 @@ def _text(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value).strip()
 
 
-def _shown(rows: Sequence[Any]) -> str:
-    return f"{np.ravel(rows[0]).tolist()!s:.60}"
+def _are_numbers(row: Any, count: int) -> bool:
+    """Returns whether a row has so many numbers."""
+    values = np.ravel(row)
+    return len(values) == count and values.dtype.kind in "biuf" and bool(np.isfinite(values).all())
