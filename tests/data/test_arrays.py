@@ -33,6 +33,11 @@ def test_string_labels_take_the_order_of_class_names():
     assert ArraySource(IMAGES, list("bababa"), class_names=["b", "a"]).labels.tolist() == [0, 1, 0, 1, 0, 1]
 
 
+def test_a_missing_split_is_none():
+    source = ArraySource(IMAGES, LABELS, splits=["train", "val", None, float("nan"), "", "train"])
+    assert source.declared_splits.tolist() == ["train", "validation", "", "", "", "train"]
+
+
 def test_splits_are_declared():
     splits = ArraySource(IMAGES, LABELS, splits=["train", "train", "val", "val", "test", ""]).declared_splits
     assert splits.tolist() == ["train", "train", "validation", "validation", "test", ""]
@@ -82,6 +87,8 @@ def test_the_encoded_image_holds_the_same_pixels():
             "a name for each of 3 columns of labels. Received 2",
         ),
         (IMAGES, np.float32([*LABELS[:5], np.nan]), {}, "same count of numbers"),
+        (IMAGES, np.array(["a", "b", None] * 2, object), {}, r"names of classes\. Received None among them"),
+        (IMAGES, np.array(["a", "b", 3] * 2, object), {}, r"names of classes\. Received 3 among them"),
     ],
 )
 def test_mistakes_are_named(images, labels, options, message):
@@ -163,6 +170,7 @@ REFUSED_ARRAYS = {
         {"x_train": zeros(2), "y_train": ["a", "b"], "x_test": zeros(1), "y_test": [0]},
         r"labels of one kind.*train <U1 \(2,\), test int64 \(1,\)",
     ),
+    "one number instead of images": ({"x_train": np.uint8(1), "y_train": 0}, "Received train no list of images"),
     "a number for all": ({"x_train": zeros(1), "y_train": 0}, "Received train 1 image and no list of labels"),
 }
 

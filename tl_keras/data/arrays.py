@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from tl_keras.console import number_of
 from tl_keras.data.base import RandomAccessSource, encode_classes
+from tl_keras.data.class_names import is_missing
 from tl_keras.data.groups import Groups
 from tl_keras.data.label_rows import are_marks, encode_rows
 from tl_keras.data.options import NO_OPTIONS, SourceOptions
@@ -90,7 +91,9 @@ class ArraySource(RandomAccessSource):
             class_names=known_names,
             ids=[f"array:{position}" for position in range(len(images))],
             labels=positions,
-            declared_splits=np.array([parse_split(split, where=f"{name}: splits") for split in splits]),
+            declared_splits=np.array(
+                ["" if is_missing(split) else parse_split(split, where=f"{name}: splits") for split in splits]
+            ),
             groups=Groups.of_column("groups", group_column),
         )
         self._pixels = on_host(images if images.ndim == 4 else images[..., np.newaxis])
@@ -202,7 +205,7 @@ def _pairs_of_splits(
 def _require_pairs(name: str, images: dict[str, np.ndarray], labels: dict[str, np.ndarray]) -> None:
     """Raises a DataError unless every split has a label for each image, and all labels are of one kind."""
     lengths = {split: (array.shape[:1], labels[split].shape[:1]) for split, array in images.items()}
-    wrong = {split: both for split, both in lengths.items() if both[0] != both[1]}
+    wrong = {split: both for split, both in lengths.items() if both[0] != both[1] or not both[0]}
     if wrong:
         received = ", ".join(
             f"{split} {number_of(count[0], 'image') if count else 'no list of images'} and "
@@ -252,6 +255,8 @@ def _encode_labels(
 ) -> tuple[Sequence[str], np.ndarray]:
     if labels.dtype.kind == "S":
         labels = np.char.decode(labels, "utf-8", "surrogateescape")  # the source then refuses such names
+    if other := [label for label in labels.tolist() if not isinstance(label, str)] if labels.dtype.kind == "O" else []:
+        raise DataError(f"{name}: expected names of classes. Received {other[0]} among them. Leave such images out.")
     if labels.dtype.kind in "UO":
         found, positions = encode_classes(labels.tolist())
         if class_names is None:
