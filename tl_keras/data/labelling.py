@@ -193,13 +193,13 @@ class SeveralLabels(Labelling):
         any label are dealt last.
         """
         has, strata = labels == 1, np.full(len(labels), labels.shape[1], np.int64)
-        left = has.any(axis=1)
+        left, counts = has.any(axis=1), has.sum(axis=0)
         while left.any():
-            counts = has[left].sum(axis=0)
             rarest = int(np.argmin(np.where(counts > 0, counts, len(labels) + 1)))
             dealt = left & has[:, rarest]
             strata[dealt] = rarest
             left &= ~dealt
+            counts -= has[dealt].sum(axis=0)
         return strata
 
     def not_trained(self, held_out: np.ndarray, train: np.ndarray) -> np.ndarray:
