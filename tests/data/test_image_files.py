@@ -5,6 +5,7 @@ import os
 import pytest
 
 from tests.data.files_of_every_kind import RGB, encoded
+from tl_keras.data import conversion
 from tl_keras.data.image_files import IMAGE_SUFFIXES, list_images, read_tree
 
 
@@ -139,3 +140,12 @@ def test_files_and_folders_are_listed_once(tmp_path, make):
     files, notes = list_images([tmp_path / "in", odd, tmp_path / "in" / "a.jpg"])
     assert files == [str(tmp_path / "in/a.jpg"), str(odd)]
     assert notes == [f"{tmp_path}/in: hidden images, left out: 1, the first is .b.jpg"]
+
+
+def test_the_extra_is_looked_for_once_however_many_files_it_converts(make, tmp_path, monkeypatch):
+    for number in range(20):
+        make(f"cat/{number}.tif")
+    asked = []
+    monkeypatch.setattr(conversion, "can_convert", lambda: asked.append(1) or True)
+    assert read_tree(str(tmp_path))[0].count == 20
+    assert len(asked) == 1  # each time takes as long as reading a small folder

@@ -25,9 +25,14 @@ _FOLDERS_OF_PROGRAMS = re.compile(
 
 
 def is_image(name: str) -> bool:
-    """Returns whether a file's name has the suffix of an image."""
-    suffix = suffix_of(name)
-    return suffix in IMAGE_SUFFIXES or (suffix in _CONVERTED and conversion.can_convert())
+    """Returns whether a file's name has the suffix of an image; for many names see `image_test`."""
+    return image_test()(name)
+
+
+def image_test() -> Callable[[str], bool]:
+    """Returns `is_image` for many names: whether the extra `formats` is installed, which takes long to find out, is asked once."""
+    suffixes = frozenset(IMAGE_SUFFIXES) | (_CONVERTED if conversion.can_convert() else frozenset())
+    return lambda name: suffix_of(name) in suffixes
 
 
 class LeftOut:
@@ -115,7 +120,7 @@ def read_tree(root: str, *, kind: FileKind | None = None) -> tuple[Folder, LeftO
       The folder, and what was left out: hidden files and folders, folders that other programs create, links that lead
       nowhere or back, entries that are neither file nor folder, and entries without permission.
     """
-    kind = kind or _IMAGES
+    kind = kind or FileKind(image_test(), _begins_as_image)
     left_out, top = LeftOut(), Folder("")
     for link in _read_below(root, top, left_out, kind, seen=None):
         seen = set(_identities_above(os.path.join(root, link.path)))
@@ -241,16 +246,13 @@ class FileKind:
     by_content: Callable[[str], bool]
 
 
-_IMAGES = FileKind(is_image, _begins_as_image)
-
-
 def _images_below(folder: os.DirEntry[str]) -> tuple[int, str]:
     """Returns the number of images in a folder at any depth, and the path of one of them."""
-    count, first = 0, ""
+    count, first, test = 0, "", image_test()
     if folder.is_symlink():
         return count, first
     for parent, _, names in os.walk(folder.path):
-        for name in filter(is_image, names):
+        for name in filter(test, names):
             count += 1
             first = first or os.path.join(folder.name, os.path.relpath(parent, folder.path), name).replace("/./", "/")
     return count, first

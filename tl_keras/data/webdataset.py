@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.data.base import RandomAccessSource, as_readable
-from tl_keras.data.image_files import LeftOut, is_image
+from tl_keras.data.image_files import LeftOut, image_test
 from tl_keras.data.label_rows import encode_rows
 from tl_keras.data.options import NO_OPTIONS, SourceOptions
 from tl_keras.data.order import on_host
@@ -119,6 +119,7 @@ def _places_in(file: Path, left_out: LeftOut) -> list[_Place]:
     """Returns where the images of a tar file are; an example's name is that of its files up to the first dot."""
     found: dict[str, tuple[int, int]] = {}
     labels: dict[str, str] = {}
+    is_image = image_test()
     try:
         with tarfile.open(file, "r:") as archive:
             for member in archive:
