@@ -69,6 +69,16 @@ def test_where_folds_left_no_other_images_the_model_is_compared_with_itself(run,
     assert (found.rows[0].loss, found.rows[0].changed) == (0.0, 0)
 
 
+def test_a_run_whose_test_images_were_not_measured_is_compared_with_itself_on_them(run, small_teacher, tmp_path):
+    source, _, _ = run
+    config = tl_keras.TransferConfig(export="none")
+    config.model.backbone, config.model.method = str(small_teacher), "feature_extraction"
+    config.training.epochs = 3
+    tl_keras.train_and_evaluate(config, tmp_path / "run", source=source, measure_test=False)  # as a sweep does
+    found = shrink(tmp_path / "run", ["litert"], max_loss=0.2, source=source)
+    assert (found.split, found.rows[0].loss, found.rows[0].changed) == ("test", 0.0, 0)
+
+
 ROW = ShrinkRow("litert", "litert/1", 4.0, 2.0, 0.90, 0, 0.0, True)
 INT8 = ShrinkRow("litert_int8", "litert_int8/1", 1.0, 1.0, 0.80, 9, 0.1, False)
 

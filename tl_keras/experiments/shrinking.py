@@ -133,8 +133,8 @@ def shrink(
     pixels = images.images(
         indices, then=lambda element: trained.preprocess.evaluation_transform(images.decodable(element))
     )
-    # Those that folds left are out of fold, of other models.
-    own = trained.model.predict(pixels.batch(_BATCH), verbose=0) if split == "training" else run.read_logits()
+    # The run's own logits may be of other images (a sweep measures no test images), or of other models (out of fold).
+    own = trained.model.predict(pixels.batch(_BATCH), verbose=0)
     logits = {"": own, **_answers(asks, pixels)}
     one = [next(iter(pixels.take(1))).numpy()]
     taken = milliseconds({name: functools.partial(ask, one, ("logits",)) for name, ask in asks.items()})
