@@ -50,3 +50,17 @@ def test_unknown_labels_are_not_judged():
     labels = planted(SEVERAL, -1)
     check = check_labels(source_of(labels, ("a", "b")), np.arange(120), FEATURES, groups=np.arange(120), seed=0)
     assert not any(row == 7 and " a" in said for row, said in check.suspects)
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_class_of_one_group_is_not_doubted(several):
+    random, rows = np.random.default_rng(0), np.arange(120)
+    classes = rows // 40
+    features = (3 * np.eye(3)[classes] + 0.3 * random.normal(size=(120, 3))).astype(np.float32)
+    groups = np.where(classes == 2, 1000, rows)  # no model is asked about this class that was shown it
+    labels, names = (np.eye(3, dtype=np.int64)[classes] if several else classes), ("a", "b", "c")
+    check = check_labels(source_of(labels, names), rows, features, groups=groups, seed=0)
+    assert not [said for _, said in check.suspects if said.startswith("labelled c")]
+    if not several:
+        assert (check.suspects, check.expected_errors) == ((), 0)
+        assert check.says.endswith("cannot judge those of c, whose images all belong together")

@@ -8,7 +8,7 @@ import pytest
 from tl_keras.advice.candidates import Candidate, parse_candidate
 from tl_keras.advice.recommendation import options_of, ranked
 from tl_keras.advice.teacher_scores import Depth, TeacherScores
-from tl_keras.probes.transferability import Probe
+from tl_keras.probes.probe import Probe
 
 LABELS = np.arange(200) % 10
 CUTS = ("blocks:8", "blocks:4", "blocks:2", "none")

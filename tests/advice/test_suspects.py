@@ -1,12 +1,11 @@
 """Tests of tl_keras.advice.suspects."""
 
-import types
-
 import numpy as np
 
 from tl_keras.advice import suspects
 from tl_keras.advice.suspects import expected_errors, far_away, label_suspects, members_of_each, near_copies
 from tl_keras.advice.thumbnails import unit_vectors
+from tl_keras.probes.probe import Probe
 
 
 def test_copies_share_the_number_of_the_first():
@@ -27,18 +26,15 @@ def test_uniform_images_are_no_copies():
 def test_the_least_likely_label_comes_first():
     probabilities = np.array([[0.9, 0.1], [0.6, 0.4], [0.8, 0.2], [0.1, 0.9]])
     labels = np.array([0, 1, 1, 1])
-    probe = types.SimpleNamespace(
-        probabilities=probabilities, labels=labels, right=probabilities.argmax(axis=1) == labels
-    )
-    assert label_suspects(probe).tolist() == [2, 1]
+    assert label_suspects(Probe(probabilities, labels)).tolist() == [2, 1]
+    assert label_suspects(Probe(probabilities, labels, np.array([2]))).tolist() == [1]
 
 
 def test_an_error_is_expected_where_another_class_is_as_likely_as_among_its_own_images():
     probabilities = np.array([[0.9, 0.1], [0.7, 0.3], [0.45, 0.55], [0.2, 0.8], [0.1, 0.9], [0.95, 0.05]])
     labels = np.array([0, 0, 0, 1, 1, 1])
-    probe = types.SimpleNamespace(probabilities=probabilities, labels=labels)
     # The third is likelier of the other class, but less likely than that class is on average (0.58); the last is sure.
-    assert expected_errors(probe) == 1
+    assert expected_errors(Probe(probabilities, labels)) == 1
 
 
 def test_an_outlier_is_far_from_the_rest_and_the_farthest_comes_first():

@@ -7,7 +7,7 @@ from tl_keras.advice.teacher_scores import draw_sample
 from tl_keras.advice.trials import Recipe, measure_recipes, race, recipes_for, those_that_differ
 from tl_keras.config import TransferConfig, resolve
 from tl_keras.config.options import set_value
-from tl_keras.probes.transferability import Probe
+from tl_keras.probes.probe import Probe
 from tl_keras.training.model_cache import ModelCache
 
 

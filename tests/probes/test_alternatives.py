@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tl_keras.probes.alternatives import Alternative, choose, describe
-from tl_keras.probes.transferability import Probe
+from tl_keras.probes.probe import Probe
 
 
 def _view(name, *, right, of=100, shift=0):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tl_keras.probes.alternatives import Alternative, choose, describe
+from tl_keras.probes.probe import Probe
 from tl_keras.probes.task_probe import TaskProbe, probe
-from tl_keras.probes.transferability import Probe
 from tl_keras.tasks.base import task_named
 
 RANDOM = np.random.default_rng(0)

@@ -5,7 +5,6 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from tl_keras.probes.transferability import (
-    Probe,
     fold_of_each,
     h_score,
     leep,
@@ -116,10 +115,6 @@ def test_few_images_are_dealt_into_folds_several_times_and_their_probabilities_a
     assert np.abs(each[0] - each[1]).max() > 0.01
     np.testing.assert_allclose(probabilities(5, 3), np.mean(each, axis=0))
     assert [repeats_for(images) for images in (0, 40, 250, 340, 501, 1000, 5000)] == [4, 4, 4, 2, 1, 1, 1]
-
-
-def test_the_standard_error_is_never_zero():
-    assert Probe(np.eye(2), np.array([0, 1])).standard_error > 0.1
 
 
 def test_folds_may_be_as_large_as_those_of_other_groups():

@@ -9,7 +9,7 @@ import numpy as np
 
 from tl_keras.advice.suspects import expected_errors, far_away, label_suspects
 from tl_keras.config.choices import LabelKind
-from tl_keras.data.labelling import UNKNOWN
+from tl_keras.data.labelling import UNKNOWN, shown
 from tl_keras.data.sources import Source
 from tl_keras.evaluation.numbers import r_squared
 from tl_keras.probes.transferability import linear_probe, ridge_probe
@@ -62,6 +62,8 @@ def _one_class(source: Source, indices: np.ndarray, features: np.ndarray, groups
         for row in label_suspects(probe).tolist()
     )
     says = f"a linear probe gets {probe.accuracy:.3f} of the labels right"
+    if alone := [names[label] for label in np.unique(probe.labels[~probe.shown]).tolist()]:
+        says += f", and cannot judge those of {shown(alone)}, whose {source.noun}s all belong together"
     return LabelCheck(probe.accuracy, says, suspects, expected_errors(probe))
 
 
@@ -77,7 +79,7 @@ def _several_labels(
         probe = linear_probe(features[known], column[known], classes=2, groups=groups[known], seed=seed)
         own = probe.probabilities[np.arange(len(known)), probe.labels]
         right.append(probe.right)
-        for row in np.flatnonzero(own < _DOUBTED).tolist():
+        for row in np.flatnonzero(probe.shown & (own < _DOUBTED)).tolist():
             said = (
                 f"labelled {name}, looks without it" if column[known[row]] else f"without {name}, looks as if it had it"
             )

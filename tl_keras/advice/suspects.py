@@ -9,7 +9,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from tl_keras.probes.transferability import Probe
+from tl_keras.probes.probe import Probe
 from tl_keras.probes.vectors import BLOCK, Vectors, blocks
 from tl_keras.serving.outlier import fit_outlier_model
 
@@ -129,10 +129,10 @@ def label_suspects(probe: Probe) -> np.ndarray:
     several folds, a second round without the suspects or features of more depths add less than half an image.
 
     Args:
-      probe: Out-of-fold predictions for all images.
+      probe: Out-of-fold predictions for all images; those whose class was not shown are no suspects.
     """
     own = probe.probabilities[np.arange(len(probe.labels)), probe.labels]
-    suspects = np.flatnonzero(~probe.right)
+    suspects = np.flatnonzero(probe.shown & ~probe.right)
     return suspects[np.argsort(own[suspects], kind="stable")]
 
 
@@ -145,15 +145,14 @@ def expected_errors(probe: Probe) -> int:
     (`benchmarks/label_errors.py`). Of a weak probe it counts hard images as errors.
 
     Args:
-      probe: Out-of-fold predictions for all images.
+      probe: Out-of-fold predictions for all images; those whose class was not shown do not count.
     """
-    rows = np.arange(len(probe.labels))
-    own = probe.probabilities[rows, probe.labels]
-    classes = probe.probabilities.shape[1]
-    images = np.maximum(np.bincount(probe.labels, minlength=classes), 1)
-    mean = np.bincount(probe.labels, weights=own, minlength=classes) / images
-    confident = np.where(probe.probabilities >= mean, probe.probabilities, -1.0)
-    return int(((confident.max(axis=1) >= 0) & (confident.argmax(axis=1) != probe.labels)).sum())
+    shown, classes = probe.shown, probe.probabilities.shape[1]
+    own = probe.probabilities[np.arange(len(probe.labels)), probe.labels]
+    images = np.bincount(probe.labels[shown], minlength=classes)
+    mean = np.bincount(probe.labels[shown], weights=own[shown], minlength=classes) / np.maximum(images, 1)
+    confident = np.where((probe.probabilities >= mean) & (images > 0), probe.probabilities, -1.0)
+    return int((shown & (confident.max(axis=1) >= 0) & (confident.argmax(axis=1) != probe.labels)).sum())
 
 
 def far_away(distances: np.ndarray) -> np.ndarray:

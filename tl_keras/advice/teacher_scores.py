@@ -17,9 +17,9 @@ from tl_keras.data.groups import units
 from tl_keras.data.inspection import Inspection
 from tl_keras.data.sources import Source
 from tl_keras.data.splits import Splits
+from tl_keras.probes.probe import Probe
 from tl_keras.probes.task_probe import TaskProbe, probe
 from tl_keras.probes.transferability import (
-    Probe,
     draw,
     h_score,
     leep,

@@ -24,8 +24,9 @@ from tl_keras.data.decoded import held_decoded
 from tl_keras.data.pipeline import evaluation_order
 from tl_keras.experiments.folds import fold_of_each
 from tl_keras.probes.alternatives import Alternative
+from tl_keras.probes.probe import Probe
 from tl_keras.probes.task_probe import TaskProbe
-from tl_keras.probes.transferability import Probe, draw
+from tl_keras.probes.transferability import draw
 from tl_keras.runs.records import Progress
 from tl_keras.training.checkpoints import values_of
 from tl_keras.training.decided_by_images import decided_alike

@@ -12,7 +12,8 @@ import numpy as np
 from tl_keras.config.choices import LabelKind
 from tl_keras.console import in_words
 from tl_keras.data.labelling import UNKNOWN, labelling_of
-from tl_keras.probes.transferability import Probe, linear_probe, repeats_for, ridge_probe
+from tl_keras.probes.probe import Probe
+from tl_keras.probes.transferability import linear_probe, repeats_for, ridge_probe
 from tl_keras.tasks.base import Task
 
 # Number of parts that are left out in turn to find the error of a score; more change it by less than a tenth.

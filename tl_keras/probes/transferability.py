@@ -5,7 +5,6 @@ Features are those of frozen layers, one row per image; the scores are published
 
 from __future__ import annotations
 
-import dataclasses
 import warnings
 from collections.abc import Sequence
 
@@ -15,6 +14,7 @@ from sklearn.linear_model import LogisticRegression, RidgeCV
 from threadpoolctl import threadpool_limits
 
 from tl_keras.data.groups import deal
+from tl_keras.probes.probe import Probe
 from tl_keras.probes.vectors import BLOCK, COMPONENTS, Vectors, principal_components
 
 # Number of folds of the linear probe; each classifier is fitted to 80% of the images.
@@ -46,63 +46,6 @@ _LOGME_STEPS = 11
 _LOGME_TOLERANCE = 1e-3
 
 
-@dataclasses.dataclass(frozen=True)
-class Probe:
-    """Out-of-fold predictions of a linear classifier on features.
-
-    Attributes:
-      probabilities: float64 (n, classes); each row by a classifier that has seen neither the image nor a copy of it.
-      labels: int64 (n,).
-    """
-
-    probabilities: np.ndarray
-    labels: np.ndarray
-
-    @property
-    def accuracy(self) -> float:
-        """Returns the accuracy of the predictions, 0 to 1."""
-        return float(self.right.mean())
-
-    score_name = "accuracy"
-
-    @property
-    def score(self) -> float:
-        """Returns the accuracy; see `tl_keras.probes.task_probe.Judged`."""
-        return self.accuracy
-
-    @property
-    def right(self) -> np.ndarray:
-        """Returns which predictions are right, bool (n,)."""
-        return self.probabilities.argmax(axis=1) == self.labels
-
-    @property
-    def values(self) -> np.ndarray:
-        """Returns 1 for right predictions and 0 for wrong ones, float64 (n,)."""
-        return self.right.astype(np.float64)
-
-    @property
-    def degrees(self) -> np.ndarray:
-        """Returns how right each answer is, float64 (n,): the probability of the right class, 0 to 1."""
-        return self.probabilities[np.arange(len(self.labels)), self.labels]
-
-    @property
-    def standard_error(self) -> float:
-        """Returns the accuracy's standard error, a binomial's with one more of each answer (Agresti and Coull 1998), never 0."""
-        images = len(self.labels) + 2
-        share = (self.right.sum() + 1) / images
-        return float(np.sqrt(share * (1 - share) / images))
-
-    def in_sentence(self, scores: str) -> str:
-        """Returns scores as the object of a sentence, "0.9 right"."""
-        return f"{scores} right"
-
-    def with_more(self, other: Probe) -> Probe:
-        """Returns the predictions of these images followed by those of others."""
-        return Probe(
-            np.concatenate([self.probabilities, other.probabilities]), np.concatenate([self.labels, other.labels])
-        )
-
-
 def linear_probe(
     features: Vectors,
     labels: np.ndarray,
@@ -125,11 +68,13 @@ def linear_probe(
       parts: Part of the images in each fold, as in `fold_of_each`.
     """
     scaled = along_components(features)
-    found = []
+    found, shown = [], np.zeros(len(labels), bool)
     for each in range(seed, seed + repeats):
         folds = fold_of_each(labels, groups, seed=each, parts=parts)
         found.append(_out_of_fold(scaled, labels, folds, classes=classes, seed=each))
-    return Probe(np.mean(found, axis=0), labels)
+        class_of_fold = np.unique(np.stack([labels, folds]), axis=1)[0]
+        shown |= np.bincount(class_of_fold)[labels] > 1
+    return Probe(np.mean(found, axis=0), labels, np.flatnonzero(~shown))
 
 
 def repeats_for(images: int) -> int:
