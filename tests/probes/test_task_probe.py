@@ -62,3 +62,20 @@ def test_of_an_accuracy_the_values_are_right_and_wrong():
     np.testing.assert_allclose(by_task.values, plain.values, atol=1e-9)
     both = by_task.with_more(by_task)
     assert (len(both.labels), both.score) == (180, by_task.score)
+
+
+@pytest.mark.parametrize("number", [40, 150])
+def test_the_error_of_groups_is_that_of_resampled_groups(number):
+    random = np.random.default_rng(0)
+    groups = np.repeat(np.arange(number), random.integers(2, 7, number))
+    numbers = random.normal(size=(len(groups), 1))
+    logits = (numbers + random.normal(size=(number, 1))[groups]).astype(np.float32)
+    task = task_named("regression").with_labels(numbers)
+    judged = TaskProbe(task, logits, numbers, groups)
+    members, scores = [np.flatnonzero(groups == each) for each in range(number)], []
+    for _ in range(300):
+        drawn = np.concatenate([members[each] for each in random.integers(0, number, number)])
+        scores.append(task.score(logits[drawn], numbers[drawn]))
+    assert judged.standard_error == pytest.approx(np.std(scores), rel=0.3)
+    assert judged.values.mean() == pytest.approx(judged.score)
+    assert judged.standard_error > 1.3 * TaskProbe(task, logits, numbers).standard_error

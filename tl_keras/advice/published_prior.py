@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from tl_keras.probes.probe import covariance_of_means
+
 # With fewer teachers, a line through them has no residuals to speak of.
 _FEWEST = 4
 
@@ -23,7 +25,9 @@ def prior_counts(top1: np.ndarray) -> bool:
     return len(np.unique(top1[top1 > 0])) >= _FEWEST
 
 
-def expected_accuracies(values: np.ndarray, degrees: np.ndarray, top1: np.ndarray) -> np.ndarray:
+def expected_accuracies(
+    values: np.ndarray, degrees: np.ndarray, top1: np.ndarray, *, clusters: np.ndarray | None = None
+) -> np.ndarray:
     """Returns the accuracies, or other scores, to expect of teachers, in the order of how right the answers of their probes were.
 
     The mean probability of the right class errs less than the part of the answers that are right, which throws away how near each
@@ -34,22 +38,23 @@ def expected_accuracies(values: np.ndarray, degrees: np.ndarray, top1: np.ndarra
       values: Contribution of each image to the score, such as 1 for a right answer, float (teachers, images).
       degrees: Degree to which each answer was right, such as the probability of the right class, float (teachers, images).
       top1: See `combined_accuracies`.
+      clusters: See `combined_accuracies`.
 
     Returns:
       float64 (teachers,), at most 1; the means of the values where there are fewer than three teachers, or where the line falls.
     """
     measured, certain = values.mean(axis=1), degrees.mean(axis=1)
     if np.array_equal(values, degrees):
-        return combined_accuracies(values, top1)
+        return combined_accuracies(values, top1, clusters=clusters)
     if len(np.unique(certain)) < _FEWEST_FOR_SCALE:
         return measured
     slope, start = np.polyfit(certain, measured, 1)
     if slope <= 0:
         return measured
-    return np.minimum(start + slope * combined_accuracies(degrees, top1), 1)
+    return np.minimum(start + slope * combined_accuracies(degrees, top1, clusters=clusters), 1)
 
 
-def combined_accuracies(right: np.ndarray, top1: np.ndarray) -> np.ndarray:
+def combined_accuracies(right: np.ndarray, top1: np.ndarray, *, clusters: np.ndarray | None = None) -> np.ndarray:
     """Returns accuracies that lie between those measured and a line through them along the published ones.
 
     This is the model of Fay and Herriot (1979, "Estimates of income for small places"): measured accuracies have errors of known
@@ -60,6 +65,7 @@ def combined_accuracies(right: np.ndarray, top1: np.ndarray) -> np.ndarray:
     Args:
       right: Answers that were right, bool (teachers, images), or how right they were, 0 to 1, float.
       top1: Published accuracy of each teacher, 0 to 1, float (teachers,); 0 for one that has none, which keeps what is measured.
+      clusters: int64 (images,), the same number for images whose answers vary together; None where each is alone.
 
     Returns:
       float64 (teachers,), 0 to 1; as measured where fewer than four have a published accuracy.
@@ -70,7 +76,8 @@ def combined_accuracies(right: np.ndarray, top1: np.ndarray) -> np.ndarray:
         return measured
     accuracies = measured[published]
     line = np.stack([np.ones(len(published)), top1[published]], axis=1)
-    covariance = np.atleast_2d(np.cov(right[published].astype(float))) / right.shape[1]
+    together = np.arange(right.shape[1]) if clusters is None else clusters
+    covariance = covariance_of_means(right[published].astype(float), together)
     likelihoods, means = [], []
     for deviation in _DEVIATIONS:
         inverse = np.linalg.inv(deviation**2 * np.eye(len(published)) + covariance)

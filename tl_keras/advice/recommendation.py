@@ -26,6 +26,7 @@ from tl_keras.config import (
     with_epochs,
 )
 from tl_keras.data.labelling import labelling_of
+from tl_keras.probes.probe import error_of_mean
 from tl_keras.probes.task_probe import Judged
 from tl_keras.training.preparation import for_its_inputs
 
@@ -199,19 +200,24 @@ def _corrections(teacher_scores: Sequence[TeacherScores], published: np.ndarray)
     values, degrees = (
         np.stack([getattr(each.last.probe, name) for each in teacher_scores]) for name in ("values", "degrees")
     )
-    return expected_accuracies(values, degrees, published) - values.mean(axis=1)
+    together = teacher_scores[0].last.probe.clusters
+    return expected_accuracies(values, degrees, published, clusters=together) - values.mean(axis=1)
 
 
 def _is_saturated(teacher_scores: TeacherScores) -> bool:
     """Returns whether the unchanged features leave too few errors to show an effect of fine-tuning."""
-    probe = teacher_scores.last.probe
+    probe = dataclasses.replace(
+        teacher_scores.last.probe, groups=None
+    )  # errors are few or not, whomever they belong to
     return probe.score + probe.standard_error >= _NOTHING_TO_GAIN
 
 
 def _error_of_difference(one: Option, other: Option) -> float:
     """Returns the standard error of the difference between two teachers' probes on the same images; 0 for the same teacher."""
-    difference = one.teacher_scores.last.probe.values - other.teacher_scores.last.probe.values
-    return float(difference.std() / np.sqrt(len(difference)))
+    if one.teacher_scores is other.teacher_scores:
+        return 0.0
+    ours, theirs = (each.teacher_scores.last.probe for each in (one, other))
+    return error_of_mean(ours.values - theirs.values, ours.clusters)
 
 
 def recommend(option: Option, options: Sequence[Option], config: TransferConfig, sample: Sample) -> Recommendation:

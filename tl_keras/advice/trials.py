@@ -170,6 +170,7 @@ class _Halves:
         )
         self._images, self._drawn = dataclasses.replace(images, source=source), drawn
         self._half = fold_of_each(images, folds=2, seed=config.seed)
+        self._group = sample.groups[np.searchsorted(sample.indices, drawn)]
         self._heads: dict[tuple[Any, ...], list[np.ndarray]] = {}
 
     def ask(self, recipe: Recipe, half: int) -> Probe | TaskProbe:
@@ -185,11 +186,12 @@ class _Halves:
         for phase, of_phase in zip(prepared.phases[1:], inputs[1:], strict=True):
             train_unwatched(prepared, phase, of_phase, Progress())
         _, logits = inputs[-1].predict_fn()(asked)
-        labels = self._images.source.labels[evaluation_order(self._images.source, asked)]
+        order = evaluation_order(self._images.source, asked)
+        labels, groups = self._images.source.labels[order], self._group[np.searchsorted(self._drawn, order)]
         if self._sample.of_classes:
-            return Probe(softmax(logits.astype(np.float64), axis=1), labels)
+            return Probe(softmax(logits.astype(np.float64), axis=1), labels, groups=groups)
         task = self._sample.task
-        return TaskProbe(task, task.converted(logits, prepared.task), labels)
+        return TaskProbe(task, task.converted(logits, prepared.task), labels, groups)
 
     def _train_head(self, prepared: PreparedRun, inputs: PhaseInputs, half: int) -> None:
         """Trains the head on the frozen teacher, once for all recipes that show the images alike and have the same rate for it."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-import numpy as np
-
+from tl_keras.probes.probe import error_of_mean
 from tl_keras.probes.task_probe import Judged
 
 # Standard errors of the paired difference by which another alternative has to be better; docs/recipe.md compares 0, 1, 1.5 and 2.
@@ -80,4 +79,4 @@ def _difference(one: Judged, other: Judged) -> tuple[float, float]:
     """Returns the difference of two scores on the same images, and its standard error."""
     images = min(len(one.labels), len(other.labels))
     values = one.values[:images] - other.values[:images]
-    return float(values.mean()), float(values.std() / np.sqrt(images))
+    return float(values.mean()), error_of_mean(values, one.clusters[:images])

@@ -12,7 +12,7 @@ import numpy as np
 from tl_keras.config.choices import LabelKind
 from tl_keras.console import in_words
 from tl_keras.data.labelling import UNKNOWN, labelling_of
-from tl_keras.probes.probe import Probe
+from tl_keras.probes.probe import Probe, error_of_mean, joined_groups
 from tl_keras.probes.transferability import linear_probe, repeats_for, ridge_probe
 from tl_keras.tasks.base import Task
 
@@ -44,6 +44,10 @@ class Judged(Protocol):
         """Returns what each image adds to the score, float64 (n,), whose mean is the score."""
 
     @property
+    def clusters(self) -> np.ndarray:
+        """Returns a number for each image, int64 (n,), the same for those whose values vary together."""
+
+    @property
     def degrees(self) -> np.ndarray:
         """Returns how right each answer is, float64 (n,), by whose mean teachers are ordered."""
 
@@ -62,11 +66,13 @@ class TaskProbe:
       task: Task that scores them.
       logits: Answers as the task's logits, float32 (n, outputs).
       labels: Labels of the images, as the source has them.
+      groups: int64 (n,), the same number for images that belong together; None where each is alone.
     """
 
     task: Task
     logits: np.ndarray
     labels: np.ndarray
+    groups: np.ndarray | None = None
 
     @property
     def score_name(self) -> str:
@@ -83,19 +89,26 @@ class TaskProbe:
         return self.task.score(self.logits, self.labels)
 
     @functools.cached_property
+    def clusters(self) -> np.ndarray:
+        """Returns the part of each image, int64 (n,): whole groups, several together where there are more than 100."""
+        groups = np.arange(len(self.labels)) if self.groups is None else self.groups
+        return np.unique(groups, return_inverse=True)[1] % _PARTS
+
+    @functools.cached_property
     def values(self) -> np.ndarray:
         """Returns the jackknife's pseudo-values, float64 (n,) (Tukey 1958); of an accuracy they are 1 for right and 0 for wrong.
 
-        Above 100 images, parts of them are left out together, and each image has the value of its part, as far from the mean as
-        that of single images would be.
+        Parts are left out in turn, and each image has the value of its part; of parts of different sizes they are those of Busing
+        et al. 1999, "Delete-m jackknife for unequal m".
         """
-        images = len(self.labels)
-        parts = min(_PARTS, images)
-        part = np.arange(images) % parts
-        without = [self.task.score(self.logits[part != left], self.labels[part != left]) for left in range(parts)]
-        pseudo = parts * self.score - (parts - 1) * np.array(without)
-        spread = pseudo[part] * np.sqrt(images / parts)
-        return self.score + spread - spread.mean()
+        part, images = self.clusters, len(self.labels)
+        sizes = np.bincount(part)
+        if len(sizes) < 2:
+            return np.full(images, self.score)
+        kept = [part != left for left in range(len(sizes))]
+        without = np.array([self.task.score(self.logits[rows], self.labels[rows]) for rows in kept])
+        pseudo = (images * self.score - (images - sizes) * without) / sizes
+        return self.score + pseudo[part] - sizes @ pseudo / images
 
     @property
     def degrees(self) -> np.ndarray:
@@ -105,12 +118,12 @@ class TaskProbe:
     @property
     def standard_error(self) -> float:
         """Returns the jackknife's standard error."""
-        return float(self.values.std() / np.sqrt(len(self.labels)))
+        return error_of_mean(self.values, self.clusters)
 
     def with_more(self, other: TaskProbe) -> TaskProbe:
         """Returns the answers for these images followed by those for others."""
         logits, labels = (np.concatenate([getattr(self, name), getattr(other, name)]) for name in ("logits", "labels"))
-        return dataclasses.replace(self, logits=logits, labels=labels)
+        return dataclasses.replace(self, logits=logits, labels=labels, groups=joined_groups(self.groups, other.groups))
 
 
 def probe(
@@ -130,7 +143,7 @@ def probe(
     if kind == "class" and task.label_kind == "class":
         repeats = repeats_for(len(labels))
         return linear_probe(features, labels, classes=classes, groups=groups, seed=seed, repeats=repeats)
-    return TaskProbe(task, task.logits_of(_ANSWERS[kind](features, labels, classes, groups, seed)), labels)
+    return TaskProbe(task, task.logits_of(_ANSWERS[kind](features, labels, classes, groups, seed)), labels, groups)
 
 
 def _of_classes(features: np.ndarray, labels: np.ndarray, classes: int, groups: np.ndarray, seed: int) -> np.ndarray:

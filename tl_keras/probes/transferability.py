@@ -74,7 +74,7 @@ def linear_probe(
         found.append(_out_of_fold(scaled, labels, folds, classes=classes, seed=each))
         class_of_fold = np.unique(np.stack([labels, folds]), axis=1)[0]
         shown |= np.bincount(class_of_fold)[labels] > 1
-    return Probe(np.mean(found, axis=0), labels, np.flatnonzero(~shown))
+    return Probe(np.mean(found, axis=0), labels, np.flatnonzero(~shown), groups)
 
 
 def repeats_for(images: int) -> int:
