@@ -13,6 +13,7 @@ from tl_keras.probes.transferability import (
     nce,
     nearest_neighbour_accuracy,
     repeats_for,
+    ridge_probe,
 )
 
 
@@ -121,3 +122,15 @@ def test_folds_may_be_as_large_as_those_of_other_groups():
     folds = fold_of_each(np.arange(100) % 2, np.arange(100), seed=0, parts=[0.3, 0.3, 0.2, 0.1, 0.1])
     assert np.bincount(folds).tolist() == [30, 30, 20, 10, 10]
     assert np.bincount(folds[1::2]).tolist() == [15, 15, 10, 5, 5]
+
+
+def test_a_number_is_predicted_alike_beside_another_of_a_larger_unit():
+    random = np.random.default_rng(0)
+    features = random.normal(size=(150, 60)).astype(np.float32)
+    told, noise = features @ random.normal(size=60), 1000 * random.normal(size=150)
+    both, alone = (
+        ridge_probe(features, values, strata=np.zeros(150, int), groups=np.arange(150), seed=0)[:, 0]
+        for values in (np.stack([told, noise], axis=1), told[:, np.newaxis])
+    )
+    np.testing.assert_allclose(both, alone, atol=1e-4)
+    assert np.corrcoef(both, told)[0, 1] > 0.95

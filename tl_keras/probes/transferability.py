@@ -146,7 +146,8 @@ def ridge_probe(
         if len(fitted_to) > _PROBE_IMAGES:
             fitted_to = draw(fitted_to, strata, images=_PROBE_IMAGES, of_each_class=_FEWEST_OF_A_CLASS, seed=seed)
         with threadpool_limits(1):
-            fitted = RidgeCV(alphas=np.logspace(-2, 4, 13)).fit(scaled[fitted_to], values[fitted_to])
+            ridge = RidgeCV(alphas=np.logspace(-2, 4, 13), alpha_per_target=True)  # columns have units of their own
+            fitted = ridge.fit(scaled[fitted_to], values[fitted_to])
         predicted[asked] = fitted.predict(scaled[asked]).reshape(-1, values.shape[1])
     return predicted
 
