@@ -71,6 +71,13 @@ def test_groups_are_dealt_as_evenly_as_scikit_learn_deals_them(groups, images, c
     assert all(len(set(ours[unit == each])) == 1 for each in range(unit.max() + 1))
 
 
+@pytest.mark.parametrize(("classes", "of_each"), [(2, 3), (10, 2), (20, 4), (3, 2)])
+def test_few_units_of_many_classes_are_in_all_folds(classes, of_each):
+    labels = np.arange(classes * of_each) % classes
+    dealt = np.bincount(deal(np.arange(len(labels)), labels, [0.2] * 5, seed=0), minlength=5)
+    assert np.ptp(dealt) <= 1
+
+
 def _images(labels, groups, **options):
     pixels = np.random.default_rng(0).integers(0, 256, (len(labels), 4, 4), np.uint8)
     return ArraySource(pixels, labels, groups=groups, **options)

@@ -137,9 +137,10 @@ def deal(
 ) -> np.ndarray:
     """Deals units to splits, so that each split has its fraction of every class as nearly as whole units allow.
 
-    The units, the larger ones first, each go where the counts of their classes then fit best; then units move while that helps.
-    Units of about the same size come in an order that the seed decides. scikit-learn's `StratifiedGroupKFold` deals in the same
-    way but knows splits of equal size only, and moves nothing afterwards.
+    The units, the larger ones first, each go where the counts of their classes then fit best, of splits that fit alike to the one
+    that lacks most images; then units move while that helps. So splits of equal fractions, where there are as many units, all get
+    one. Units of about the same size come in an order that the seed decides. scikit-learn's `StratifiedGroupKFold` deals in the
+    same way but knows splits of equal size only, and moves nothing afterwards.
 
     Args:
       unit: int64 (n,), from `units`.
@@ -159,6 +160,8 @@ def deal(
     order = np.lexsort((np.random.default_rng(seed).permutation(number), -np.floor(np.log2(size)))).tolist()
     splits = [
         _Split(
+            images=0,
+            target=fraction * len(labels),
             filled=[0] * classes,
             targets=[fraction * images for images in total],
             missing=(_MISSING if position else _MISSING_FROM_FIRST) if first_has_all else 0.0,
@@ -172,7 +175,7 @@ def deal(
             before, content = split_of[one], contents[one]
             if before >= 0:
                 splits[before].add(content, -1)
-            costs = [split.cost_of(content, total) for split in splits]
+            costs = [(split.cost_of(content, total), split.images - split.target) for split in splits]
             best = costs.index(min(costs))
             splits[best].add(content, 1)
             split_of[one] = best
@@ -194,10 +197,12 @@ def _contents(unit: np.ndarray, labels: np.ndarray, number: int, classes: int) -
     return [rows[start:end] for start, end in itertools.pairwise(ends)]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class _Split:
-    """What a split has and should have of each class, and what a missing class costs, in images of that class."""
+    """What a split has and should have, in all and of each class, and what a missing class costs, in images of that class."""
 
+    images: int
+    target: float
     filled: list[int]
     targets: list[float]
     missing: float
@@ -206,6 +211,7 @@ class _Split:
         """Puts a unit into the split, or with -1 takes it out."""
         for label, count in content:
             self.filled[label] += sign * count
+            self.images += sign * count
 
     def cost_of(self, content: _Content, total: list[int]) -> float:
         """Returns by how much a unit more would change the cost: squares of what is missing, relative to what there should be."""
