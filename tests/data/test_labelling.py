@@ -58,6 +58,21 @@ def test_a_label_that_training_lacks_is_named():
     np.testing.assert_array_equal(labelling_of(train).not_trained(held_out, train), [1])
 
 
+@pytest.mark.parametrize(
+    ("labels", "contradict"),
+    [
+        (np.array([1, 1]), False),
+        (np.array([1, 2]), True),
+        (np.array([[1, -1, 0], [1, 0, -1]]), False),  # each tells what the other does not
+        (np.array([[1, -1, 0], [0, 0, -1]]), True),
+        (np.array([[1.5], [1.5]]), False),
+        (np.array([[1.5], [2.5]]), True),
+    ],
+)
+def test_copies_contradict_each_other_by_what_is_known_of_both(labels, contradict):
+    assert labelling_of(labels).contradict(labels) == contradict
+
+
 def test_findings_name_labels_that_teach_nothing():
     labels = np.zeros((20, 3), np.int64)
     labels[:, 0] = 1

@@ -156,8 +156,9 @@ def _checks(
 def clean_splits(report: DataReport, config: TransferConfig) -> Splits:
     """Returns splits without undecodable files and with one image of each set of copies.
 
-    Of several copies, the one in test is kept, else the one in validation, else the first; if they have two labels, none is
-    kept. Splits declared by the source are kept; otherwise they are drawn class by class. Suspect labels are left to a person.
+    Of several copies, the one in test is kept, else the one in validation, else the first; if their labels contradict each other,
+    none is kept. Splits declared by the source are kept; otherwise they are drawn class by class. Suspect labels are left to a
+    person.
 
     Raises:
       DataError: No image remains for training or for validation.
@@ -167,7 +168,7 @@ def clean_splits(report: DataReport, config: TransferConfig) -> Splits:
     for copies in members_of_each(report.copies):
         members = copies[kept[copies]].tolist()
         kept[members] = False
-        if len(np.unique(source.labels[members], axis=0)) == 1:
+        if not source.labelling.contradict(source.labels[members]):
             kept[min(members, key=lambda index: (order.get(str(source.declared_splits[index]), 2), index))] = True
     # Declared splits stay, whatever they divide: the report says so.
     return split_source(
@@ -244,7 +245,7 @@ def _copies(source: Source, copies: np.ndarray) -> Iterator[Problem]:
     for members in members_of_each(copies):
         ids = tuple(source.ids[index] for index in members.tolist())
         across = len(np.unique(source.declared_splits[members])) > 1
-        disagree = len(np.unique(source.labels[members], axis=0)) > 1
+        disagree = source.labelling.contradict(source.labels[members])
         if disagree:
             cases["labels"].append(ids)
         if across:

@@ -57,6 +57,10 @@ class Labelling(abc.ABC):
     def strata(self, labels: np.ndarray) -> np.ndarray:
         """Returns the stratum of each image, int64 (n,); splits take the same share of each."""
 
+    def contradict(self, labels: np.ndarray) -> bool:
+        """Returns whether the labels of copies of one image cannot all be right."""
+        return len(np.unique(labels, axis=0)) > 1
+
     @abc.abstractmethod
     def not_trained(self, held_out: np.ndarray, train: np.ndarray) -> np.ndarray:
         """Returns the positions of classes, int64 (k,), that held-out images have and training images lack.
@@ -201,6 +205,10 @@ class SeveralLabels(Labelling):
             left &= ~dealt
             counts -= has[dealt].sum(axis=0)
         return strata
+
+    def contradict(self, labels: np.ndarray) -> bool:
+        """Implements `Labelling.contradict`: one has a label that another lacks; what is not known contradicts nothing."""
+        return bool(_occurs_and_lacks(labels).any())
 
     def not_trained(self, held_out: np.ndarray, train: np.ndarray) -> np.ndarray:
         """Implements `Labelling.not_trained`."""
