@@ -134,3 +134,11 @@ def test_images_of_which_no_label_is_known_are_not_measured():
     source = ArraySource(np.zeros((len(objects), 4, 4), np.uint8), labels, groups=objects, class_names=("cat", "dog"))
     leak = _find(source, features)
     assert json.dumps(leak.to_json(), allow_nan=False) and 0.4 < leak.grouped[0] < leak.ungrouped[0] <= 1
+
+
+def test_labels_that_are_mostly_unknown_are_learnt_from_the_images_of_which_they_are_known():
+    features, objects, _ = _planted()
+    labels = np.stack([objects % 2, objects // 2 % 2], axis=1)
+    labels[np.random.default_rng(0).random(labels.shape) < 0.7] = UNKNOWN
+    source = ArraySource(np.zeros((len(objects), 4, 4), np.uint8), labels, groups=objects, class_names=("cat", "dog"))
+    assert _find(source, features).ungrouped[0] > 0.9

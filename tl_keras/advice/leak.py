@@ -26,7 +26,7 @@ from tl_keras.data.name_series import are_groups, example_of, partition_of, quot
 from tl_keras.data.sources import Source
 from tl_keras.evaluation.folds import design_effect, fold_interval
 from tl_keras.evaluation.metrics import accuracy_interval
-from tl_keras.probes.transferability import FOLDS, fold_of_each, linear_probe, ridge_probe
+from tl_keras.probes.transferability import FOLDS, along_components, fold_of_each, linear_probe, ridge_probe
 
 # Number of images that are measured, whole groups of them; more make the measure surer than the decision needs.
 _MOST_IMAGES = 2_000
@@ -229,12 +229,30 @@ class _Measure:
             probe = linear_probe(features, labels, classes=classes, groups=groups, seed=self.seed, parts=parts)
             return probe.right.astype(float)
         strata = self.source.labelling.strata(labels)
-        known = self._told(labels)
-        values = np.where(known, labels, 0).astype(np.float64)
-        predicted = ridge_probe(features, values, strata=strata, groups=groups, seed=self.seed, parts=parts)
         if kind == "labels":
-            return ((predicted > 0.5) == (values > 0.5)).mean(axis=1, where=known)
-        return 1 - ((predicted - values) ** 2 / np.maximum(values.var(axis=0), 1e-12)).mean(axis=1)
+            return self._of_labels(along_components(features), labels, strata, groups, parts)
+        predicted = ridge_probe(features, labels, strata=strata, groups=groups, seed=self.seed, parts=parts)
+        return 1 - ((predicted - labels) ** 2 / np.maximum(labels.var(axis=0), 1e-12)).mean(axis=1)
+
+    def _of_labels(
+        self, features: np.ndarray, labels: np.ndarray, strata: np.ndarray, groups: np.ndarray, parts: _Parts
+    ) -> np.ndarray:
+        """Returns the part of each image's known labels that is told rightly, float64 (k,), by regressions on known labels."""
+        known = self._told(labels)
+        predicted = np.broadcast_to((labels == 1).sum(axis=0) / np.maximum(known.sum(axis=0), 1), labels.shape).copy()
+        patterns, pattern = np.unique(known, axis=1, return_inverse=True)
+        for each, rows in enumerate(patterns.T):  # labels that are known of the same images are told together
+            columns = np.flatnonzero(pattern == each)
+            if len(np.unique(groups[rows])) > 1:
+                predicted[np.ix_(rows, columns)] = ridge_probe(
+                    features[rows],
+                    labels[np.ix_(rows, columns)].astype(np.float64),
+                    strata=strata[rows],
+                    groups=groups[rows],
+                    seed=self.seed,
+                    parts=parts,
+                )
+        return ((predicted > 0.5) == (labels == 1)).mean(axis=1, where=known)
 
     def _told(self, labels: np.ndarray) -> np.ndarray:
         """Returns which labels or numbers are known, in the shape of the labels."""
