@@ -25,6 +25,11 @@ def test_a_rule_gives(name, expected):
     assert OF[name].apply(TEXT, 1, np.random.default_rng(0)) == expected
 
 
+@pytest.mark.parametrize("text", ["I can't see it.", "I can\u2019t see it."])
+def test_what_is_negated_already_is_left(text):
+    assert OF["negation"].apply(text, 1, np.random.default_rng(0)) == text
+
+
 @pytest.mark.parametrize("name", ["letters exchanged", "keys beside the right ones"])
 def test_typing_errors_keep_length_and_short_words_and_grow(name):
     counts = []

@@ -49,7 +49,9 @@ _SHORT = {
     "i have": "i've",
     "i will": "i'll",
 }
-_VERBS = r"\b(is|are|was|were|can|could|will|would|should|do|does|did|has|have)\b(?! not\b)"
+_VERBS = (
+    r"\b(is|are|was|were|can|could|will|would|should|do|does|did|has|have)\b(?!['\u2019]| not\b)"  # can't is negated
+)
 
 
 @dataclasses.dataclass(frozen=True)
