@@ -12,6 +12,7 @@ import tl_keras
 from tl_keras.backbones.teacher_files import EXAMPLE
 from tl_keras.errors import BackboneError, ConfigError
 from tl_keras.experiments import timing
+from tl_keras.experiments.folds import train_with_folds
 from tl_keras.experiments.pruning import Pruned, describe_pruned, prune
 from tl_keras.runs.directory import RunDirectory
 
@@ -60,6 +61,29 @@ def test_what_cannot_be_pruned_is_one_line(found, name, part, error, said):
     with pytest.raises(error, match=said):
         prune(folder / "run", folder / name, part=part, source=source)
     assert not (folder / "other").exists()
+
+
+def _run(found, workdir, train, **options):
+    """Trains on the images and the teacher of the run, and returns them with a pruned run beside."""
+    source, folder, _ = found
+    config = tl_keras.TransferConfig(export="none")
+    config.model.backbone, config.model.method = str(folder / "teacher.keras"), "feature_extraction"
+    config.training.epochs = 2
+    train(config, workdir, source=source, **options)
+    return prune(workdir, workdir.with_name("small"), part=0.5, epochs=1, source=source)
+
+
+def test_a_run_that_has_not_measured_its_test_images_is_compared_on_those_of_validation(found, tmp_path, monkeypatch):
+    monkeypatch.setattr(timing, "_SECONDS_A_TURN", 0.001)
+    pruned = _run(found, tmp_path / "run", tl_keras.train_and_evaluate, measure_test=False)
+    assert pruned.split == "validation"
+    assert pruned.scores[1] == RunDirectory(pruned.workdir).require_result().validation_score
+
+
+def test_a_run_whose_folds_left_no_image_is_refused_before_anything_is_trained(found, tmp_path):
+    with pytest.raises(ConfigError, match="holds images back"):
+        _run(found, tmp_path / "run", train_with_folds, folds=2)
+    assert not (tmp_path / "small").exists()
 
 
 def test_what_loses_too_much_says_so():

@@ -18,7 +18,6 @@ from tl_keras.experiments.measure import open_run
 from tl_keras.experiments.timing import call_on_one_image, milliseconds
 from tl_keras.files import replacing
 from tl_keras.runs.directory import RunDirectory
-from tl_keras.runs.records import RunResult
 from tl_keras.serving.model_file import TrainedModel, load_model
 from tl_keras.training.loop import train_and_evaluate
 
@@ -73,7 +72,7 @@ def prune(
       source: The run's images if they are in memory. None means the source in the run's config.
 
     Raises:
-      ConfigError: The part is none, or the pruned run has the directory of the run.
+      ConfigError: The part is none, the pruned run has the directory of the run, or the run holds no image back.
       BackboneError: The network has no channels that can be removed.
       DataError: The images can no longer be read, or are texts.
     """
@@ -83,20 +82,29 @@ def prune(
     if run.path.resolve() == small.path.resolve():
         raise ConfigError(f"pruned_workdir: expected another directory than the run's. Received: {pruned_workdir}.")
     result = run.require_result()
-    _, images, _ = open_run(workdir, source=source)
+    _, images, splits = open_run(workdir, source=source)
     require_images(images.noun, command="shrink --prune")
+    if splits.to_measure_on()[0] == "training":
+        raise ConfigError(
+            f"prune: expected a run that holds images back, by which both are measured. Received: {workdir}, of folds, "
+            "which has trained on all. Train one without --folds, or declare a test split."
+        )
     trained = load_model(run.model)
     of = result.hashes["student_weights"][:8]  # another run may have left its own here
     file = small.path / f"backbone_{of}_without_{part:g}.keras"
     if not file.is_file():
         _write_pruned(trained, file, part=part, name=str(workdir))
-    finished = train_and_evaluate(_config_of(run, file, epochs=epochs), small.path, source=source)
+    # A run of a sweep has not measured its test images.
+    measure_test = result.split == "test"
+    config = _config_of(run, file, epochs=epochs)
+    finished = train_and_evaluate(config, small.path, source=source, measure_test=measure_test)
+    _require_same_images(run, small, result.split)
     models = [trained.model, load_model(small.model).model]
     taken = milliseconds({str(which): call_on_one_image(model) for which, model in enumerate(models)})
     return Pruned(
         score_name=result.score_name,
         split=result.split,
-        scores=(result.score, _same_split(result, finished).score),
+        scores=(result.score, finished.score),
         parameters=(models[0].count_params(), models[1].count_params()),
         milliseconds=(taken["0"], taken["1"]),
         max_loss=max_loss,
@@ -166,10 +174,11 @@ def _config_of(run: RunDirectory, file: pathlib.Path, *, epochs: int) -> Transfe
     return config
 
 
-def _same_split(result: RunResult, finished: RunResult) -> RunResult:
-    """Returns the result of the pruned run, which was measured on the images of the run."""
-    if (result.split, result.images) != (finished.split, finished.images):
+def _require_same_images(run: RunDirectory, small: RunDirectory, split: str) -> None:
+    """Raises a ConfigError unless the pruned run was measured on the images of the run."""
+    ours, theirs = ((each.read_splits() or {}).get(split, []) for each in (run, small))
+    if sorted(ours) != sorted(theirs):
         raise ConfigError(
-            f"prune: expected the images of the run, {result.images}. Received: {finished.images}. Train the run on them again."
+            f"prune: expected the {split} images of the run, {len(ours)}. Received: {len(theirs)}, or others. Train the run "
+            "on them again."
         )
-    return finished
