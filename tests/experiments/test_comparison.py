@@ -1,5 +1,6 @@
 """Tests of tl_keras.experiments.comparison."""
 
+import dataclasses
 import json
 import pathlib
 
@@ -8,6 +9,7 @@ import pytest
 from golden_results import golden_result
 
 from tl_keras.config import quick_start
+from tl_keras.errors import ConfigError
 from tl_keras.experiments.comparison import (
     Row,
     compare,
@@ -50,6 +52,19 @@ def test_the_table_has_a_row_a_variant_with_its_spread():
         *["0.250", "±", "0.000", "2.0*", "12,345"],  # the second run reached 0.75 after the first was over
     ]
     assert lines[-1].startswith("* accuracy still rose")
+
+
+def test_where_a_run_had_no_score_when_the_fastest_was_over_there_is_a_dash():
+    row = a_row("fine_tune", [0.5, 0.7])
+    slow = dataclasses.replace(row.results[1], time_to_score=[{"seconds": 2.0, "validation_accuracy": 0.4}])
+    shown = table((dataclasses.replace(row, results=(row.results[0], slow)),), heading="method").splitlines()[1]
+    assert shown.split() == ["fine_tune", "0.600", "±", "0.141", "-", "2.0", "12,345"]
+
+
+def test_two_variants_in_one_directory_are_refused_before_anything_is_trained(tmp_path):
+    variants = cut_variants(quick_start(), unfreeze=["regex:block_1[0-9]", "regex:block_1(0-9)"])
+    with pytest.raises(ConfigError, match=r"both in regex_block_1_0-9_\. Leave one"):
+        compare(variants, tmp_path, seeds=1)
 
 
 def test_without_test_accuracies_there_is_no_column_for_them():

@@ -134,9 +134,14 @@ def compare(
 
     Returns:
       Rows, one per variant, in their order.
+
+    Raises:
+      ConfigError: Several processes train, or two variants have the same directory.
+      TransferError: A run failed.
     """
     if read_cluster():
         raise ConfigError("compare: expected one process. Received: TF_CONFIG with several workers. Unset it.")
+    _require_directories_of_their_own(variants)
     folders = [pathlib.Path(workdir) / directory_name(variant.name) for variant in variants]
     arguments = [
         _Runs(to_json(variant.config), folder, seeds, folds, measure_test, optimize_graphs)
@@ -157,6 +162,19 @@ def compare(
     return tuple(
         _row(variant.name, folder, each) for variant, folder, each in zip(variants, folders, results, strict=True)
     )
+
+
+def _require_directories_of_their_own(variants: Sequence[Variant]) -> None:
+    """Raises a ConfigError if two variants would train in the same directory."""
+    names: dict[str, str] = {}
+    for variant in variants:
+        folder = directory_name(variant.name)
+        if folder in names:
+            raise ConfigError(
+                f"compare: expected variants whose directories differ. Received: {names[folder]} and {variant.name}, both in "
+                f"{folder}. Leave one of them out, or write it in another way."
+            )
+        names[folder] = variant.name
 
 
 def export_first_runs(rows: Sequence[Row], variants: Sequence[Variant]) -> None:
@@ -183,8 +201,9 @@ def what_next(rows: Sequence[Row]) -> str:
     name = in_words(chosen.results[0].score_name)
     export = f"python -m tl_keras.export --workdir={first.path} --format=saved_model"
     predict = f"python -m tl_keras.predict --model={first.path} PHOTO"
+    judged = f"{measured_on(rows)} {name}"
     return (
-        f"best by validation {name}: {chosen.name}, {chosen.validation.mean():.4f}; exported: {', '.join(exported) or 'none'}\n"
+        f"best by {judged}: {chosen.name}, {chosen.validation.mean():.4f}; exported: {', '.join(exported) or 'none'}\n"
         f"next: {predict if chosen.name in exported else export}"
     )
 
@@ -234,8 +253,8 @@ def _train_seeds_logged(runs: _Runs) -> list[RunResult]:
 def table(rows: Sequence[Row], *, heading: str) -> str:
     """Returns the comparison as text: scores (mean and standard deviation over seeds), seconds, parameters.
 
-    Time budgets are shown too: the validation score that each variant had reached when the fastest one ended, and a star
-    if the score was still rising at the end of the run.
+    Time budgets are shown too: the validation score that each variant had reached when the fastest one ended, a dash if
+    a seed had none by then, and a star if the score was still rising at the end of the run.
     """
     score = in_words(rows[0].results[0].score_name)
     test = [row for row in rows if row.test is not None]
@@ -249,7 +268,8 @@ def table(rows: Sequence[Row], *, heading: str) -> str:
         + f"{'seconds':>10}{'parameters trained':>20}"
     ]
     for row in rows:
-        by_then = np.array([score_by(result, budget) or 0.0 for result in row.results])
+        reached = [score_by(result, budget) for result in row.results]
+        by_then = np.array([np.nan if score is None else score for score in reached])
         measured = [row.validation, *([row.test] if test else []), by_then]
         scores = "".join(f"{'' if values is None else _spread(values):>{wide}}" for values in measured)
         rising = "*" if any(still_rising(result) for result in row.results) else ""
@@ -269,6 +289,9 @@ def measured_on(rows: Sequence[Row]) -> str:
 
 
 def _spread(values: np.ndarray) -> str:
+    """Returns mean and standard deviation over seeds; a dash if a seed has no value yet."""
+    if np.isnan(values).any():
+        return "-"
     return f"{values.mean():.3f}" + (f" ± {values.std(ddof=1):.3f}" if len(values) > 1 else "")
 
 
