@@ -168,7 +168,8 @@ def train_with_folds(
     add_decisions(run, reasons)
     found = train_folds(decided, images, fold, run, models)
     write_predictions(found, run, task)
-    say(f"folds: {describe(found)}; now all {number_of(len(fold), 'labelled image')} train the final model")
+    labelled = number_of(len(fold), f"labelled {images.source.noun}")
+    say(f"folds: {describe(found)}; now all {labelled} train the final model")
     result = train_and_evaluate(
         decided_alike(config, decided),
         workdir,
@@ -201,10 +202,11 @@ def fold_of_each(images: RunImages, *, folds: int, seed: int) -> np.ndarray:
     order = np.argsort(contents, kind="stable")
     unit = units(contents[order], source.groups.names[labelled][order] if source.groups else None)
     number = int(unit.max()) + 1
-    what = "groups" if source.groups else "different images"
+    what = "groups" if source.groups else f"different {source.noun}s"
     if number < folds:
+        remedy = f"Use --folds={number}" if number > 1 else f"Add {source.noun}s of others, or leave --folds out"
         raise DataError(
-            f"{source.name}: expected at least {folds} {what}, one for each fold. Received {number}. Use --folds={max(number, 2)}."
+            f"{source.name}: expected at least {folds} {what}, one for each fold. Received {number}. {remedy}."
         )
     strata = source.labelling.strata(source.labels)
     fold: np.ndarray = np.empty(len(labelled), np.int64)
@@ -215,7 +217,7 @@ def fold_of_each(images: RunImages, *, folds: int, seed: int) -> np.ndarray:
             names = ", ".join(source.class_names[label] for label in missing.tolist())
             raise DataError(
                 f"{source.name}: expected at least two {what} of every class, so that a fold that holds one out has another to "
-                f"train on. Received one of {names}. Add images, or leave --folds out."
+                f"train on. Received one of {names}. Add {source.noun}s, or leave --folds out."
             )
     return fold
 
@@ -260,8 +262,8 @@ def train_folds(
     logits: np.ndarray = np.zeros((len(labelled), task.outputs(source.class_names)), np.float32)
     histories, planned, scores, validation_images = [], [], [], 0
     for each in range(number):
-        say(f"fold {each + 1} of {number}: {int(np.sum(fold == each))} images are held out")
         held_out = labelled[fold == each]
+        say(f"fold {each + 1} of {number} holds out {number_of(len(held_out), source.noun)}")
         declaring = _holding_out(source, labelled, held_out)
         models.keep_images(declaring, images.inspection, SourceOptions.of(config), Reading.of(config))
         run = run_of_fold(of, each)
