@@ -17,7 +17,7 @@ def student():
     return build_student(choose_backbone(config), config, num_classes=2)
 
 
-def fit(student, fault=lambda backbone: None):
+def fit(student, fault=lambda backbone: None, *, resumed=False):
     """Trains two steps under the plan, with a fault, and returns the proofs."""
     student.plan.apply(student.backbone)
     fault(student.backbone)
@@ -26,7 +26,7 @@ def fit(student, fault=lambda backbone: None):
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     student.model.compile("adam", loss, jit_compile=False, run_eagerly=True)
     images = np.random.default_rng(0).uniform(0, 255, (4, 32, 32, 3)).astype("float32")
-    proof = FreezeCheck("head", student, student.plan, proofs=proofs)
+    proof = FreezeCheck("head", student, student.plan, proofs=proofs, resumed=resumed)
     student.model.fit(images, np.array([0, 1, 0, 1]), batch_size=2, verbose=0, callbacks=[proof])
     return proofs
 
@@ -66,3 +66,19 @@ def test_a_layer_that_should_train_and_does_not_stops_the_run(student):
         match=r"expected every trained weight to move.*Conv_1/kernel unmoved\. The teacher has random weights .*--method=replicate",
     ):
         fit(student, fault)
+
+
+def test_a_phase_that_is_resumed_may_end_with_steps_too_small_to_move_a_weight(student):
+    def at_the_end_of_its_schedule(backbone):
+        backbone.get_layer("Conv_1").trainable = False
+
+    (proof,) = fit(student, at_the_end_of_its_schedule, resumed=True)
+    assert proof["trained_moved"] == 6
+
+
+def test_a_frozen_weight_that_moves_stops_a_phase_that_is_resumed(student):
+    def fault(backbone):
+        backbone.get_layer("block_1_expand").trainable = True
+
+    with pytest.raises(TrainingError, match=r"block_1_expand/kernel changed"):
+        fit(student, fault, resumed=True)

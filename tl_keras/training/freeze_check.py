@@ -19,7 +19,8 @@ class FreezeCheck(keras.callbacks.Callback):
     """Stops the run unless the freeze plan holds.
 
     Frozen weights are checked after the first step and at the end, trained ones after each step until all have changed.
-    Since stochastic depth may skip a block in a step, they have the first epoch to do so.
+    Since stochastic depth may skip a block in a step, they have the first epoch to do so. At the end of a schedule steps are too
+    small to change some of them, so a phase that is resumed is not asked again.
 
     Args:
       phase: Name of the phase.
@@ -27,12 +28,16 @@ class FreezeCheck(keras.callbacks.Callback):
       plan: Plan to check against; `trainable` is not used, since it may be what is wrong.
       proofs: List that receives the findings at the end of the phase: its name, and the numbers of weight tensors that were
         frozen and stayed bit-identical, and that were trained and changed.
+      resumed: Whether epochs of the phase are done, in which all trained weights have changed.
     """
 
-    def __init__(self, phase: str, student: Student, plan: FreezePlan, *, proofs: list[dict[str, Any]]):
+    def __init__(
+        self, phase: str, student: Student, plan: FreezePlan, *, proofs: list[dict[str, Any]], resumed: bool = False
+    ):
         super().__init__()
         self._phase = phase
         self._proofs = proofs
+        self._resumed = resumed
         # Random convolutions under a BatchNorm frozen at mean 0 and variance 1: MobileNetV2's features are at most 3e-12, and
         # gradients below 1e-12 are lost in rounding.
         is_random = student.teacher.weights == "none" and not plan.train_batch_norm
@@ -50,7 +55,7 @@ class FreezeCheck(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Any = None) -> None:
         self._before = digests(self._frozen)
-        self._still = {i: _digest(weight) for i, weight in enumerate(self._trained)}
+        self._still = {} if self._resumed else {i: _digest(weight) for i, weight in enumerate(self._trained)}
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self._steps += 1

@@ -375,7 +375,9 @@ class _PhaseRunner:
                 else []
             ),
             StopOnNonFiniteLoss(phase.name),
-            FreezeCheck(phase.name, self._prepared.student, phase.plan, proofs=progress.proofs),
+            FreezeCheck(
+                phase.name, prepared.student, phase.plan, proofs=progress.proofs, resumed=progress.phase_epochs > 0
+            ),
             *prepared.own_parts.callbacks,  # before the record, which sees that one of them has stopped the phase
             record,  # before the line that says an epoch is over
             ProgressBar(
