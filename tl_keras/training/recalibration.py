@@ -15,6 +15,8 @@ _BATCHES = 100
 def recalibrate(trainer: keras.Model, plan: FreezePlan, backbone: keras.Model, batches: tf.data.Dataset) -> None:
     """Sets each BatchNorm in the layers that a plan trains to the mean of its batch statistics over the new images.
 
+    Each image counts alike: a last batch of one image has no more weight than an image of a full batch.
+
     Args:
       trainer: Model over the student's layers.
       plan: Layers that train; their BatchNorm is frozen again afterwards.
@@ -26,13 +28,13 @@ def recalibrate(trainer: keras.Model, plan: FreezePlan, backbone: keras.Model, b
     statistics = [statistic for layer in layers for statistic in (layer.moving_mean, layer.moving_variance)]
     for layer in layers:
         layer.trainable, layer.momentum = True, 0.0  # makes a statistic that of the last batch alone
-    means, count = [np.zeros(statistic.shape) for statistic in statistics], 0
-    for inputs, _ in batches.take(_BATCHES):
+    totals, count = [np.zeros(statistic.shape) for statistic in statistics], 0
+    for inputs, labels in batches.take(_BATCHES):
         trainer(inputs, training=True)
-        count += 1
-        for mean, statistic in zip(means, statistics, strict=True):
-            mean += keras.ops.convert_to_numpy(statistic)
+        count += len(labels)
+        for total, statistic in zip(totals, statistics, strict=True):
+            total += len(labels) * keras.ops.convert_to_numpy(statistic)
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.trainable, layer.momentum = False, momentum
-    for statistic, mean in zip(statistics, means, strict=True):
-        statistic.assign(mean / count)
+    for statistic, total in zip(statistics, totals, strict=True):
+        statistic.assign(total / count)
