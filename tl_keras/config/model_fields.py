@@ -101,7 +101,7 @@ class ModelConfig(Locked):
     batch_norm: BatchNormPolicy = option(
         "freeze",
         "BatchNorm of the layers that fine_tune trains: freeze keeps its statistics, train updates them, recalibrate "
-        "measures them again at the end.",
+        "measures them again on the new images, before these layers train.",
         flag="batch_norm",
     )
     output_stride: int = option(

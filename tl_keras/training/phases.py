@@ -20,8 +20,7 @@ class Phase:
       plan: Layers of the backbone that train; the head always does.
       epochs: Number of passes over the training images.
       rate_factor: Peak of the schedule, as a part of the run's learning rate.
-      recalibrate: Whether the statistics of BatchNorm are estimated again before the phase, in the layers that it is the
-        first to train.
+      recalibrate: Whether the statistics of BatchNorm are estimated again before the phase, in the layers that it trains.
     """
 
     name: str
