@@ -1,5 +1,6 @@
 """Tests of tl_keras.training.phase_runner: where training begins, and what it leaves."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -11,6 +12,7 @@ from tl_keras.runs.stopwatch import Stopwatch
 from tl_keras.training.checkpoints import values_of
 from tl_keras.training.inputs import open_inputs
 from tl_keras.training.model_cache import ModelCache
+from tl_keras.training.own_parts import NO_PARTS, OwnParts
 from tl_keras.training.phase_runner import checkpoint_of, run_phases
 from tl_keras.training.preparation import decide, prepare
 
@@ -21,12 +23,13 @@ def train(small_teacher):
     images = np.random.default_rng(0).integers(0, 256, (24, 16, 16, 3), np.uint8)
     source = ArraySource(images, np.arange(24) % 2)
 
-    def train(workdir, *, models=None, seed=0, begin=True):
+    def train(workdir, *, models=None, seed=0, begin=True, own_parts=NO_PARTS):
         config = TransferConfig(export="none", seed=seed)
         config.model.backbone, config.model.method, config.model.unfreeze = str(small_teacher), "fine_tune", "all"
         config.training.epochs, config.training.head_epochs, config.cache.enabled = 2, 1, False
-        config.data.augmentation = "none"
-        prepared = prepare(decide(config, source=source), models or ModelCache(), source=source)
+        config.data.augmentation = "own" if own_parts.augmentation else "none"
+        config = decide(config, source=source)
+        prepared = prepare(config, models or ModelCache(), source=source, own_parts=own_parts)
         run = RunDirectory(workdir)
         saved = checkpoint_of(prepared, run)
         if begin:
@@ -69,6 +72,13 @@ def test_a_head_of_the_same_recipe_is_not_trained_twice(train, tmp_path, capsys)
     assert [epoch.loss for epoch in other.history] == [epoch.loss for epoch in first.history]
     for one, two in zip(weights, same, strict=True):
         np.testing.assert_array_equal(one, two)
+
+
+def test_a_head_is_trained_with_the_callbacks_and_the_augmentation_of_its_own_run(train, tmp_path, capsys):
+    models, own_parts = ModelCache(), OwnParts((keras.callbacks.Callback(),), lambda image, seed: 255 - image)
+    train(tmp_path / "one", models=models, own_parts=own_parts)
+    train(tmp_path / "other", models=models, own_parts=own_parts)
+    assert "as another run has trained it" not in capsys.readouterr().err
 
 
 def test_the_checkpoint_of_another_run_is_refused(train, tmp_path):

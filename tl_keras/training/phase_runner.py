@@ -123,7 +123,7 @@ def run_phases(
         runner.run(progress, variables, kept, values=values)
         restore(run.checkpoint, variables, kept)
         progress.seconds = stopwatch.seconds()
-        if position == 0 and len(phases) > 1:
+        if position == 0 and len(phases) > 1 and prepared.shares_head:
             models.keep_head(student, prepared.head_recipe(), progress)
         values = None
     return progress
@@ -138,7 +138,7 @@ def _start(
         stopwatch.add(saved.progress.seconds or {"preparing": saved.progress.preparing_seconds})
     if saved:
         return _Start(saved.progress, saved.progress.phase, saved.kept, saved.values)
-    if shared := prepared.models.take_head(prepared.student, prepared.head_recipe()):
+    if prepared.shares_head and (shared := prepared.models.take_head(prepared.student, prepared.head_recipe())):
         head = prepared.phases[0].name
         say(f"head: as another run has trained it in {number_of(len(shared.history), 'epoch')}")
         stopwatch.add({head: shared.seconds.get(head, 0.0)})

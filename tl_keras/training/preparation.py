@@ -155,6 +155,11 @@ class PreparedRun:
         vars(run)["task"] = self.task
         return run
 
+    @property
+    def shares_head(self) -> bool:
+        """Returns whether `head_recipe` decides the head; no recipe names what callbacks and augmentation of a program do."""
+        return not (self.own_parts.callbacks or self.own_parts.augmentation)
+
     def head_recipe(self) -> str:
         """Returns everything that decides the head after the first of several phases, which excludes the later cut."""
         config, splits = to_json(self.config), self.identity["splits"]
