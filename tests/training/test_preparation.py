@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tl_keras.backbones.weights import fingerprint
 from tl_keras.config import TransferConfig, from_json, to_json
 from tl_keras.data.arrays import ArraySource
 from tl_keras.errors import BackboneError, ConfigError
@@ -53,6 +54,15 @@ def test_what_was_decided_is_decided_again(config, models, source):
     assert to_json(again.config) == to_json(once.config)
     assert again.identity == once.identity
     assert again.student.model is once.student.model
+
+
+def test_random_weights_are_the_same_whether_the_images_decide_or_the_config_does(config, source):
+    config.model.method, config.data.augmentation = "replicate", "light"
+    decided = prepare(decide(config, source=source), ModelCache(), source=source)
+    assert "the teacher's features" in decided.reasons[0]
+    again = prepare(decide(decided.config), ModelCache(), images=decided.images)
+    assert not again.reasons
+    assert fingerprint(again.student.model) == fingerprint(decided.student.model)
 
 
 def test_the_splits_that_a_run_was_begun_with_stay(config, models, source, tmp_path):

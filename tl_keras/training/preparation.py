@@ -337,6 +337,7 @@ def prepare(
     _require_same_work(distributor, config, images.inspection, run)
     task = task_named(config.task).with_decision(config.decision, images.source.class_names)  # refused before training
     outputs = task.outputs(images.source.class_names)
+    keras.utils.set_random_seed(config.seed)  # again, because networks that decide by the images have drawn numbers
     student = models.student(teacher, config.model, num_classes=outputs, seed=config.seed, distributor=distributor)
     if task.starts_from_zero:
         zero_logits(student.head)
