@@ -103,6 +103,12 @@ class Student:
         """Sets the initial weights of the head from a seed; layers of the user's own keep those that they have initialized."""
         initialize_head(self.head[-1:] if config.head_layers else self.head, seed=seed)
 
+    def initialize_noise(self, *, seed: int) -> None:
+        """Sets the state of the backbone's dropout and stochastic depth from a seed, whenever the backbone was built."""
+        states = [variable for variable in self.backbone.variables if variable.name == "seed_generator_state"]
+        for position, state in enumerate(states, start=len(self.head)):  # after those of the head
+            state.assign([seed, position])
+
     def start_from(self, earlier: keras.Model, *, class_names: Sequence[str], earlier_names: Sequence[str]) -> None:
         """Takes over the weights of an earlier student of the same shape; logits of classes that it lacks keep theirs.
 

@@ -1,6 +1,7 @@
 """Tests of tl_keras.training.model_cache: what is made once, and that runs do not see what others did."""
 
 import dataclasses
+import shutil
 
 import keras
 import numpy as np
@@ -97,6 +98,20 @@ def test_seeds_share_a_network_and_differ_in_the_head(a_student):
     assert other.model is one.model
     assert not np.array_equal(weights(other)[-2], kernel)
     assert np.array_equal(weights(a_student(seed=0))[-2], kernel)
+
+
+def test_dropout_of_the_teacher_follows_from_the_seed_whatever_ran_before(a_student, small_teacher, tmp_path):
+    teacher = keras.models.load_model(small_teacher)
+    keras.Model(teacher.input, keras.layers.Dropout(0.5)(teacher.output)).save(tmp_path / "teacher.keras")
+    shutil.copy(small_teacher.with_suffix(".preprocess.json"), tmp_path)
+
+    def noise(seed, cache):
+        backbone = a_student(seed=seed, cache=cache, backbone=str(tmp_path / "teacher.keras")).backbone
+        return values_of([variable for variable in backbone.variables if "seed" in variable.name])
+
+    shared = ModelCache()
+    assert not same(noise(0, shared), noise(1, shared))
+    assert same(noise(1, shared), noise(1, ModelCache()))
 
 
 def test_replicate_draws_every_weight_by_the_seed(a_student):

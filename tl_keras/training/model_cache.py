@@ -169,6 +169,7 @@ class ModelCache:
         else:
             network.restore_teacher_values()
         network.student.initialize_head(config, seed=seed)
+        network.student.initialize_noise(seed=seed)
         initialize_lora(network.student.backbone, seed=seed)
         return dataclasses.replace(network.student, plan=plan_student(teacher, network.student.backbone, config))
 
