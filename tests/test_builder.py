@@ -108,6 +108,17 @@ def test_replicate_has_a_batch_norm_momentum_for_short_training():
     assert momenta == {0.9}
 
 
+def test_replicate_has_this_momentum_in_layers_inside_of_layers_too(tmp_path):
+    block = keras.Sequential([keras.layers.Conv2D(4, 3), keras.layers.BatchNormalization(momentum=0.999)])
+    images = keras.Input((8, 8, 3))
+    keras.Model(images, keras.layers.ReLU()(block(images))).save(tmp_path / "teacher.keras")
+    preprocess = dataclasses.replace(EXAMPLE, image_size=8)
+    (tmp_path / "teacher.preprocess.json").write_text(json.dumps(preprocess.to_json()))
+    config = ModelConfig(backbone=str(tmp_path / "teacher.keras"), method="replicate", unfreeze="all")
+    (block,) = build_student(choose_backbone(config), config, num_classes=3).backbone.layers[1:-1]
+    assert block.layers[-1].momentum == 0.9
+
+
 @pytest.mark.parametrize("nested", [False, True])
 def test_replicate_draws_a_file_by_the_seed_of_the_run_whatever_seeds_the_file_has(tmp_path, nested):
     def seeded(inputs):

@@ -35,13 +35,13 @@ from tl_keras.config import DEFAULT_RESIZE, DEFAULT_SIGNIFICANT_BITS, ModelConfi
 from tl_keras.errors import BackboneError
 from tl_keras.freezing import FreezePlan, plan_freezing
 from tl_keras.heads import apply_head, initialize_head, layers_from_json
+from tl_keras.keras_internals import all_layers
 from tl_keras.lora import enable_lora, initialize_lora, is_lora
 
 if TYPE_CHECKING:
     from tl_keras.text.teachers import TextTeacher
 
 _PUBLISHED = "published"  # the weights of a teacher of texts
-
 # Keras's MobileNetV2 has 0.999, chosen for ImageNet's million steps. After a few hundred steps from random weights its
 # moving statistics are still the initial ones, and evaluation is at chance. 0.9 is PyTorch's default for every network.
 _BATCH_NORM_MOMENTUM_FROM_SCRATCH = 0.9
@@ -248,7 +248,7 @@ def build_student(teacher: TeacherChoice, config: ModelConfig, *, num_classes: i
     replicate = config.method == "replicate"
     backbone = build_backbone(teacher) if replicate else load_backbone(teacher)
     if replicate:
-        for layer in backbone.layers:
+        for layer in all_layers(backbone):
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.momentum = min(layer.momentum, _BATCH_NORM_MOMENTUM_FROM_SCRATCH)
     if config.lora_rank:
