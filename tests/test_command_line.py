@@ -52,6 +52,8 @@ def test_help_lists_the_flags_and_imports_neither_tensorflow_nor_keras(command):
         (["--backbone=MobilNetV2"], "Did you mean MobileNetV2"),
         (["--method=finetune"], "Did you mean fine_tune"),
         (["--seeds=0"], "seeds"),
+        (["--seeds=3"], "expected --compare=methods beside it"),
+        (["--budget=10min"], "expected --backbone=auto or --method=auto"),
     ],
 )
 def test_a_wrong_flag_is_one_line_and_status_2(tmp_path, arguments, message):

@@ -85,7 +85,7 @@ def main(arguments: list[str]) -> None:
         raise ConfigError(f"flags: expected --name=value. Received: {' '.join(arguments)}. Use --help to see them.")
     config = run_flags.config_from(_CONFIG)
     run_flags.check_workdir(_WORKDIR.value)
-    _check_combination()
+    _check_combination(config)
     models, folds, watch = None, _FOLDS.value or 0, Stopwatch(began=command_line.BEGAN, part="importing")
     budget, trackers, repository = parse_budget(_BUDGET.value), _trackers(), _repository()
     if "auto" in (config.model.backbone, config.model.method, config.model.resize):
@@ -153,9 +153,19 @@ def _pass_on(trackers: tuple[str, ...], repository: str) -> None:
         print(f"pushed: {push(_WORKDIR.value, repository)}")
 
 
-def _check_combination() -> None:
-    """Raises a ConfigError if flags ask for two kinds of runs at once."""
+def _check_combination(config: TransferConfig) -> None:
+    """Raises a ConfigError if flags ask for two kinds of runs at once, or one of them lacks what it belongs to."""
     run_flags.check_folds(_FOLDS.value)
+    if _SEEDS.value > 1 and not _COMPARE.value:
+        raise ConfigError(
+            f"seeds: expected --compare=methods beside it. Received: --seeds={_SEEDS.value} alone. Add --compare=methods, or use "
+            "--seed=1 for one run with another seed."
+        )
+    if _BUDGET.value and "auto" not in (config.model.backbone, config.model.method):
+        raise ConfigError(
+            f"budget: expected --backbone=auto or --method=auto, which choose within it. Received: --budget={_BUDGET.value} "
+            "without either. Add --method=auto, or leave --budget out: nothing else is cut short by it."
+        )
     if _ENSEMBLE.value and (_COMPARE.value or not _FOLDS.value):
         raise ConfigError(
             "ensemble: expected --folds, in a run that compares nothing. Received: --ensemble. Add --folds=5."
