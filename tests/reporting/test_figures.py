@@ -19,15 +19,6 @@ ROWS = [
 ]
 PROBABILITIES = np.random.default_rng(0).dirichlet(np.ones(3), 50)
 BINS = reliability(PROBABILITIES, np.zeros(50, np.int64))
-LEFT = {"strength": 1.0, "accuracy": 0.5, "interval": (0.4, 0.6), "unchanged": 0.6}
-AUDIT = {
-    "accuracy": 0.7,
-    "interval": (0.6, 0.8),
-    "chance": 0.1,
-    "conditions": [{**LEFT, "name": name, "teacher_unchanged": 0.3} for name in ("blur", "FGSM", "PGD")],
-    "mimicry": [{"depth": "block 3", "is_cut": True, "taken": 0.5, "interval": (0.4, 0.6), "teacher_taken": 0.2}],
-}
-
 DRAWN = {
     "one epoch": lambda: figures.curves(EPOCHS[:1], kept_epoch=1),
     "two phases": lambda: figures.curves(EPOCHS, kept_epoch=4),
@@ -37,11 +28,6 @@ DRAWN = {
     "many classes": lambda: figures.confusion(np.eye(200, dtype=np.int64), [str(i) for i in range(200)]),
     "a class without images": lambda: figures.confusion(np.array([[3, 1], [0, 0]]), ["a", "b"]),
     "calibration": lambda: figures.calibration(BINS, BINS),
-    "under strain": lambda: figures.under_strain(AUDIT),
-    "under strain, without a teacher": lambda: figures.under_strain(
-        {**AUDIT, "conditions": [{**row, "teacher_unchanged": None} for row in AUDIT["conditions"]]}
-    ),
-    "mimicry": lambda: figures.mimicry(AUDIT),
     "time": lambda: figures.time_spent({"preparing": 1.0, "head": 2.0}),
     "reached": lambda: figures.score_by_time([(1.0, 0.5)], name="accuracy", seconds=3.0),
     "validation curves": lambda: figures.validation_curves(
@@ -84,6 +70,47 @@ def test_the_title_of_an_axis_is_no_longer_than_the_axis(name):
         )  # a letter takes about a twelfth of an inch, below is the axis of x
 
 
+def texts_of(picture):
+    """Returns the texts of a drawing as (words, place from the left, place from the top) in points."""
+    root = xml.etree.ElementTree.fromstring(picture.svg)
+    found = []
+    for each in root.iter("{http://www.w3.org/2000/svg}text"):
+        if "rotate(-90" not in str(each.attrib):
+            found.append((each.text, float(each.get("x", 0)), float(each.get("y", 0))))
+    return found
+
+
+def test_a_title_below_a_short_axis_is_broken_into_lines():
+    names = [f"experiments_on_flowers_{number}" for number in (1, 2)]  # which leave little of the width to the axis
+    picture = figures.scores(names, [0.3, 0.5], [(0.2, 0.9)] * 2, name="quadratic weighted kappa")
+    texts = [text for text, _, _ in texts_of(picture)]
+    assert "quadratic weighted kappa, with its 95% interval" not in texts
+    assert "quadratic weighted kappa, with its" in texts and "95% interval" in texts
+
+
+def test_names_that_begin_alike_stay_different():
+    names = [f"fine-tuning from:block_{number}_expand" for number in (10, 13)]
+    svg = figures.time_spent(dict.fromkeys(names, 2.0)).svg
+    assert ">fine-tunin…10_expand<" in svg and ">fine-tunin…13_expand<" in svg
+    svg = figures.time_spent(
+        {"a" * 30 + "b" * 30: 1.0, "a" * 31 + "b" * 29: 2.0}
+    ).svg  # even alike ones have bars of their own
+    assert svg.count("aaaaaaaaaa…bbbbbbbbb") == 2
+
+
+def test_a_run_whose_name_begins_with_an_underscore_is_in_the_legend():
+    assert "_first" in figures.validation_curves(["_first", "second"], [EPOCHS, EPOCHS], name="accuracy").svg
+
+
+def test_names_of_phases_do_not_overlap():
+    names = ["head", "fine-tuning blocks:1", "fine-tuning blocks:2", "fine-tuning blocks:4"]
+    epochs = [dataclasses.replace(EPOCHS[0], epoch=number + 1, phase=names[number // 2]) for number in range(8)]
+    places = {text: (x, y) for text, x, y in texts_of(figures.curves(epochs, kept_epoch=2)) if text in names}
+    assert set(places) == set(names)
+    for (_, (x, y)), (_, (next_x, next_y)) in zip(list(places.items())[1:], list(places.items())[2:], strict=False):
+        assert y != next_y or next_x - x > 100  # points, of twenty letters
+
+
 def test_text_stays_text():
     assert ">block 1<" in DRAWN["network"]().svg
     assert "$5 &amp; $6" in DRAWN["few classes"]().svg
@@ -106,8 +133,6 @@ def test_two_figures_share_no_name():
             "calibration",
             "time",
             "reached",
-            "under strain",
-            "mimicry",
         )
     ]
     assert sum(map(len, names)) == len(set().union(*names))

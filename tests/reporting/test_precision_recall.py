@@ -26,3 +26,9 @@ def test_the_best_and_the_worst_are_named_and_the_names_are_escaped():
     assert "highest for <cat>, 1.000, lowest for dog" in picture.description
     assert "&lt;cat&gt;: 1.000" in picture.svg and "<cat>" not in picture.svg
     assert precision_recall(LABELS[:0], scores[:0], ["cat", "dog"]) is None
+
+
+def test_long_names_are_shortened_in_the_legend_and_one_with_an_underscore_is_in_it():
+    picture = precision_recall(LABELS, SCORES, ["_background", "a class whose name would reach beyond the drawing"])
+    assert "_background: 0.833" in picture.svg
+    assert ">a class wh…e drawing: 0.833<" in picture.svg

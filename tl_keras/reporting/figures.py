@@ -29,8 +29,11 @@ _INK = "#010203"
 
 # Width in inches: at 96 pixels per inch, the figure's text keeps 10 pixels on a phone of 360.
 _WIDTH = 5.0
+_WIDTH_OF_AXES = 3.8  # at least, of curves
 _LONGEST_NAME = 20
-_LETTERS_PER_INCH = 12
+_LETTERS_PER_INCH = 11
+_FEWEST_LETTERS = 10  # of a line
+_LINE = 13  # points from one line to the next
 
 # Number of classes above which counts and names of a confusion matrix overlap.
 _MOST_COUNTED = 15
@@ -86,13 +89,19 @@ def curves(epochs: Sequence[EpochRecord], *, kept_epoch: int) -> Picture:
                 name = "validation" if prefix else "training"
                 values = [getattr(epoch, prefix + quantity) for epoch in epochs]
                 each.plot(numbers, values, style, color=color, label=name, marker="o" if len(epochs) == 1 else "")
-            each.set_ylabel(_wrapped(score, inches=1.8) if quantity == "score" else quantity)
+            each.set_ylabel(score if quantity == "score" else quantity)
             each.axvline(kept_epoch, color=GREY, linestyle=":")
             for start in starts[1:]:
                 each.axvline(numbers[start] - 0.5, color=GREY, linewidth=0.8)
-        for start in starts:
+        for start, line in zip(starts, _lines([(start / len(phases), phases[start]) for start in starts]), strict=True):
             axes[0].annotate(
-                phases[start], (numbers[start] - 0.4, 1.0), xycoords=("data", "axes fraction"), va="bottom", fontsize=10
+                phases[start],
+                (numbers[start] - 0.4, 1.0),
+                (0, _LINE * line),
+                xycoords=("data", "axes fraction"),
+                textcoords="offset points",
+                va="bottom",
+                fontsize=10,
             )
         axes[1].set_xlim(0.5, len(epochs) + 0.5)
         axes[1].set_xlabel("epoch (dotted: the one that was kept)")
@@ -130,7 +139,7 @@ def network(rows: Sequence[dict[str, Any]]) -> Picture:
             )
         axes.set(xscale="log", xlabel="parameters", ylim=(len(rows) - 0.4, -0.6))
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-        axes.set_yticks(places, [_short(row["name"]) for row in rows])
+        axes.set_yticks(places, [short(row["name"]) for row in rows])
     trained = [row for row in rows if row["rate"]]
     frozen = len(rows) - len(trained)
     return Picture(
@@ -157,8 +166,8 @@ def confusion(matrix: np.ndarray, names: Sequence[str], *, noun: str = "image") 
         axes.imshow(colours, interpolation="none")
         axes.set(xlabel="answer", ylabel="right class")
         if len(names) <= _MOST_NAMED:
-            axes.set_xticks(range(len(names)), map(_short, names), rotation=90)
-            axes.set_yticks(range(len(names)), map(_short, names))
+            axes.set_xticks(range(len(names)), map(short, names), rotation=90)
+            axes.set_yticks(range(len(names)), map(short, names))
         if len(names) <= _MOST_COUNTED:
             for (row, column), count in np.ndenumerate(matrix):
                 if count:
@@ -196,8 +205,10 @@ def time_spent(seconds: dict[str, float]) -> Picture:
     """Draws the seconds of each phase."""
     with drawing_of("time", 0.8 + 0.3 * len(seconds)) as drawing:
         axes = drawing.figure.subplots()
-        bars = axes.barh(list(map(_short, seconds)), list(seconds.values()), color=BLUE)
+        places = range(len(seconds))  # by numbers, since shortened names may be equal
+        bars = axes.barh(places, list(seconds.values()), color=BLUE)
         axes.bar_label(bars, fmt="%.1f s", padding=3)
+        axes.set_yticks(places, map(short, seconds))
         axes.invert_yaxis()
         axes.margins(x=0.15)
         axes.set_xlabel("seconds")
@@ -218,7 +229,7 @@ def score_by_time(reached: Sequence[tuple[float, float]], *, name: str, seconds:
         axes = drawing.figure.subplots()
         axes.step([*times, seconds], [*scores, scores[-1]], where="post", color=BLUE)
         axes.plot(times, scores, "o", color=BLUE)
-        axes.set(xlabel="seconds since the run began", ylabel=_wrapped(f"best validation {name}", inches=2.0))
+        axes.set(xlabel="seconds since the run began", ylabel=f"best validation {name}")
         axes.set_xlim(left=0)
     return Picture(
         drawing.svg, f"The best validation {name}, {scores[-1]:.3f}, was reached after {times[-1]:.1f} seconds."
@@ -241,7 +252,7 @@ def scores(
         axes = drawing.figure.subplots()
         places = np.arange(len(names))
         axes.errorbar(values, places, xerr=(values - lows, highs - values), fmt="o", color=BLUE, capsize=3)
-        axes.set_yticks(places, map(_short, names))
+        axes.set_yticks(places, map(short, names))
         axes.set(xlabel=f"{name}, with its 95% interval", ylim=(len(names) - 0.5, -0.5))
     listed = ", ".join(f"{run} {value:.3f}" for run, value in zip(names, values, strict=True))
     return Picture(drawing.svg, f"{name.capitalize()}: {listed}.")
@@ -260,77 +271,15 @@ def validation_curves(names: Sequence[str], runs: Sequence[Sequence[EpochRecord]
         for place in reversed(range(len(runs))):  # so that the best lies on top
             color, style = ((BLUE, "-"), (ORANGE, "--"), (GREY, ":"))[min(place, 2)]
             named = place < 2 or len(runs) == 3
-            label = _short(names[place]) if named else ("the others" if place == 2 else None)
+            label = in_legend(names[place]) if named else ("the others" if place == 2 else None)
             numbers, scores = [epoch.epoch for epoch in runs[place]], [epoch.validation_score for epoch in runs[place]]
             axes.plot(numbers, scores, style, color=color, label=label, marker="o" if len(numbers) == 1 else "")
-        axes.set(xlabel="epoch", ylabel=_wrapped(f"validation {name}", inches=2.6))
+        axes.set(xlabel="epoch", ylabel=f"validation {name}")
         lines, labels = axes.get_legend_handles_labels()
         axes.legend(lines[::-1], labels[::-1])
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     ends = ", ".join(f"{run} {epochs[-1].validation_score:.3f}" for run, epochs in zip(names, runs, strict=True))
     return Picture(drawing.svg, f"Validation {name} by epoch; at the end: {ends}.")
-
-
-def under_strain(audit: dict[str, Any]) -> Picture:
-    """Draws the accuracy that the student keeps, and the answers that it and its teacher keep, by strength of the change.
-
-    Args:
-      audit: Content of `audit.json`.
-    """
-    score = in_words(audit.get("score_name", "accuracy"))
-    rows_of: dict[str, list[dict[str, Any]]] = {}
-    for row in audit["conditions"]:
-        rows_of.setdefault(row["name"], []).append(row)
-    with drawing_of("strain", 1.7 * -(-len(rows_of) // 2)) as drawing:
-        panels = drawing.figure.subplots(-(-len(rows_of) // 2), 2, sharey=True).flat
-        for (name, rows), axes in zip(rows_of.items(), panels, strict=False):
-            places = range(len(rows) + 1)
-            left = [audit["accuracy"], *(row["accuracy"] for row in rows)]
-            lows, highs = np.array([audit["interval"], *(row["interval"] for row in rows)]).T
-            axes.errorbar(
-                places, left, yerr=(left - lows, highs - left), color=BLUE, marker="o", capsize=2, label=score
-            )
-            axes.plot(places, [1, *(row["unchanged"] for row in rows)], ":", color=BLUE, label="answers unchanged")
-            if rows[0]["teacher_unchanged"] is not None:
-                theirs = [1, *(row["teacher_unchanged"] for row in rows)]
-                axes.plot(places, theirs, "--", color=ORANGE, label="the teacher's unchanged")
-            axes.set_xticks(places, ["0", *(f"{row['strength']:g}" for row in rows)])
-            axes.set(title=name, ylim=(-0.05, 1.05))
-            lines = axes.get_legend_handles_labels()
-        for axes in panels:  # the panels that are not used
-            axes.set_axis_off()
-        drawing.figure.legend(*lines, loc="outside upper center", ncols=3)
-    last = {name: rows[-1]["accuracy"] for name, rows in rows_of.items()}
-    listed = ", ".join(f"{name} {accuracy:.3f}" for name, accuracy in last.items())
-    return Picture(
-        drawing.svg,
-        f"{score[0].upper()}{score[1:]} {audit['accuracy']:.3f} on the images as they are; at the largest strength: {listed}.",
-    )
-
-
-def mimicry(audit: dict[str, Any]) -> Picture:
-    """Draws how often the attack with only the public teacher succeeds, by the depth at which features are matched.
-
-    Args:
-      audit: Content of `audit.json`, with such an attack.
-    """
-    rows = audit["mimicry"]
-    taken = np.array([row["taken"] for row in rows])
-    lows, highs = np.array([row["interval"] for row in rows]).T
-    with drawing_of("mimicry", 1.2 + 0.3 * len(rows)) as drawing:
-        axes = drawing.figure.subplots()
-        places = np.arange(len(rows))
-        axes.errorbar(
-            taken, places, xerr=(taken - lows, highs - taken), fmt="o", color=BLUE, capsize=3, label="student"
-        )
-        if rows[0]["teacher_taken"] is not None:
-            axes.plot([row["teacher_taken"] for row in rows], places, "s", color=ORANGE, label="teacher")
-        axes.axvline(audit["chance"], color=GREY, linestyle=":", label="without attack")
-        axes.set_yticks(places, [_short(row["depth"]) + (" (cut)" if row["is_cut"] else "") for row in rows])
-        axes.set(xlabel="part answered as the target is", xlim=(-0.02, 1.02), ylim=(len(rows) - 0.5, -0.5))
-        drawing.figure.legend(loc="outside upper center", ncols=3)
-    listed = ", ".join(f"{row['depth']} {row['taken']:.3f}" for row in rows)
-    return Picture(drawing.svg, f"Part of the images answered as their target is, by the depth of the match: {listed}.")
 
 
 def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
@@ -368,6 +317,7 @@ def drawing_of(name: str, height: float) -> Iterator[_Drawing]:
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         drawing = _Drawing(Figure(figsize=(_WIDTH, height), layout="constrained"))
         yield drawing
+        _wrap_titles_of_axes(drawing.figure)
         file = io.StringIO()
         drawing.figure.savefig(file, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     svg = file.getvalue()
@@ -377,10 +327,37 @@ def drawing_of(name: str, height: float) -> Iterator[_Drawing]:
     drawing.svg = Markup(svg)  # matplotlib has escaped the text in it
 
 
-def _wrapped(title: str, *, inches: float) -> str:
-    """Returns the title of an axis in lines that are no longer than the axis."""
-    return textwrap.fill(title, int(_LETTERS_PER_INCH * inches), break_long_words=False)
+def short(name: str) -> str:
+    """Returns a name of at most 20 letters; of a longer one both ends, since names of a kind often begin alike."""
+    half = _LONGEST_NAME // 2
+    return name if len(name) <= _LONGEST_NAME else f"{name[:half]}…{name[1 - half :]}"
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+def in_legend(name: str) -> str:
+    """Returns a name for a legend, which would leave out one that begins with _: there a joiner without width comes first."""
+    return short(name) if not name.startswith("_") else f"\u2060{short(name)}"
+
+
+def _lines(texts: Sequence[tuple[float, str]]) -> list[int]:
+    """Returns for each text the line, 0 the lowest, on which it overlaps none before it.
+
+    Args:
+      texts: Texts from left to right, each with its place, 0 to 1, as a part of the width.
+    """
+    ends: list[float] = []
+    lines = []
+    for place, text in texts:
+        line = next((number for number, end in enumerate(ends) if end <= place), len(ends))
+        ends[line : line + 1] = [place + (len(text) + 1) / (_LETTERS_PER_INCH * _WIDTH_OF_AXES)]
+        lines.append(line)
+    return lines
+
+
+def _wrap_titles_of_axes(figure: Figure) -> None:
+    """Breaks the titles of axes into lines that are no longer than the axis: what reaches beyond the drawing is cut off."""
+    figure.draw_without_rendering()  # places the axes
+    for axes in figure.axes:
+        size = axes.get_window_extent().transformed(figure.dpi_scale_trans.inverted())
+        for axis, inches in ((axes.xaxis, size.width), (axes.yaxis, size.height)):
+            letters = max(_FEWEST_LETTERS, int(_LETTERS_PER_INCH * inches))
+            axis.set_label_text(textwrap.fill(axis.get_label_text(), letters))

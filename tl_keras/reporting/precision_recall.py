@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
-from tl_keras.reporting.figures import BLUE, GREY, ORANGE, Picture, drawing_of
+from tl_keras.reporting.figures import BLUE, GREY, ORANGE, Picture, drawing_of, in_legend
 
 # Number of classes above which a line for each is a grey cloud.
 _MOST_LINES = 40
@@ -45,7 +45,7 @@ def precision_recall(labels: np.ndarray, scores: np.ndarray, names: Sequence[str
         for number in others:
             axes.plot(*_curve(labels == number, scores[:, number]), color=GREY, linewidth=0.7)
         for number, value, color, style in ((best, highest, BLUE, "-"), (worst, lowest, ORANGE, "--")):
-            label = f"{names[number]}: {value:.3f}"
+            label = f"{in_legend(names[number])}: {value:.3f}"
             axes.plot(*_curve(labels == number, scores[:, number]), style, color=color, label=label)
             if best == worst:
                 break

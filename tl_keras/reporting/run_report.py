@@ -20,6 +20,7 @@ from tl_keras.evaluation.told import is_told
 from tl_keras.experiments.measure import open_run
 from tl_keras.files import replacing
 from tl_keras.reporting import figures
+from tl_keras.reporting.audit_figures import mimicry, under_strain
 from tl_keras.reporting.augmented import augmented_samples
 from tl_keras.reporting.comparison_report import comparison_facts
 from tl_keras.reporting.finished_run import FinishedRun, read_run
@@ -237,8 +238,8 @@ def _weaknesses(run: FinishedRun, task: Task) -> dict[str, Any]:
     return {
         "audit": audit,
         "audit_score": in_words(audit.get("score_name", "accuracy")),
-        "under_strain": figures.under_strain(audit),
-        "mimicry": figures.mimicry(audit) if audit["mimicry"] else None,
+        "under_strain": under_strain(audit),
+        "mimicry": mimicry(audit) if audit["mimicry"] else None,
     }
 
 
