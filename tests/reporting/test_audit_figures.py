@@ -39,3 +39,8 @@ def test_two_figures_share_no_name():
         for draw in (DRAWN["under strain"], DRAWN["mimicry"])
     ]
     assert not names[0] & names[1]
+
+
+def test_a_score_below_0_lies_inside_the_axes():
+    rows = [{**row, "accuracy": -1.5, "interval": (-2.5, -0.5)} for row in AUDIT["conditions"]]
+    assert "\N{MINUS SIGN}2" in under_strain({**AUDIT, "score_name": "r2", "conditions": rows}).svg  # a tick

@@ -164,8 +164,8 @@ def test_a_page_of_an_earlier_version_says_what_reading_finds_today(compared, tm
 
 
 @pytest.fixture(scope="module")
-def numbers(small_teacher, tmp_path_factory):
-    """The text of a page of a run on one number, whose name is in lower case, and its elements."""
+def numbers(small_teacher, audit, tmp_path_factory):
+    """The text of a page of a run on one number, whose name is in lower case, with an audit, and its elements."""
     workdir, random = tmp_path_factory.mktemp("numbers") / "run", np.random.default_rng(0)
     values = random.integers(0, 200, 40)
     pixels = np.repeat(values, 16 * 16 * 3).reshape(40, 16, 16, 3).astype(np.uint8)
@@ -176,6 +176,8 @@ def numbers(small_teacher, tmp_path_factory):
     config.model.backbone, config.model.weights = str(small_teacher), "imagenet"
     config.model.method, config.training.epochs = "feature_extraction", 1
     train_and_evaluate(config, workdir, source=source)
+    under_strain = [{**row, "accuracy": -1.5, "interval": (-2.25, -0.5)} for row in audit["conditions"]]
+    (workdir / "audit.json").write_text(json.dumps({**audit, "score_name": "r2", "conditions": under_strain}))
     page = Page(write_report(workdir, source=source).read_text())
     return " ".join("".join(page.texts).split()), page
 
@@ -189,6 +191,10 @@ def test_numbers_have_no_classes_and_one_name_for_their_score(numbers):
     assert "Images by split" in numbers[0] and "by class" not in numbers[0]
     assert "R²" in numbers[0] and not re.search(r"\b[Rr]2\b", numbers[0])
     assert "the median for all: temp_c (mean error" in numbers[0]
+
+
+def test_a_score_that_is_no_part_of_a_whole_is_not_in_percent_where_it_was_audited(numbers):
+    assert "-1.500" in numbers[0] and "-2.250 to -0.500" in numbers[0] and "-150.0%" not in numbers[0]
 
 
 def test_a_link_of_the_contents_has_the_name_of_its_heading(page, numbers):

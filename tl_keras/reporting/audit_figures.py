@@ -20,6 +20,9 @@ def under_strain(audit: dict[str, Any]) -> Picture:
     rows_of: dict[str, list[dict[str, Any]]] = {}
     for row in audit["conditions"]:
         rows_of.setdefault(row["name"], []).append(row)
+    lowest = min(
+        0.0, audit["interval"][0], *(row["interval"][0] for row in audit["conditions"])
+    )  # R² and kappa fall below 0
     with drawing_of("strain", 1.7 * -(-len(rows_of) // 2)) as drawing:
         panels = drawing.figure.subplots(-(-len(rows_of) // 2), 2, sharey=True).flat
         for (name, rows), axes in zip(rows_of.items(), panels, strict=False):
@@ -34,7 +37,7 @@ def under_strain(audit: dict[str, Any]) -> Picture:
                 theirs = [1, *(row["teacher_unchanged"] for row in rows)]
                 axes.plot(places, theirs, "--", color=ORANGE, label="the teacher's unchanged")
             axes.set_xticks(places, ["0", *(f"{row['strength']:g}" for row in rows)])
-            axes.set(title=name, ylim=(-0.05, 1.05))
+            axes.set(title=name, ylim=(lowest - 0.05, 1.05))
             lines = axes.get_legend_handles_labels()
         for axes in panels:  # the panels that are not used
             axes.set_axis_off()
