@@ -48,6 +48,21 @@ def test_splits_are_read(text, splits):
         (config.parse_columns, "imag=id", r"columns: expected one of .*Did you mean image\?"),
         (config.export_formats, "litert,onxx", r"export: expected one of .*Did you mean onnx\?"),
         (config.export_formats, "", "export: expected one of"),
+        (
+            config.parse_columns,
+            "label=open,label=short",
+            r"columns: .* once. Received: label twice. .* label=COLUMN\+COLUMN",
+        ),
+        (config.parse_splits, "Old=train,old=test", "splits: expected each name once. Received: old twice"),
+        *(
+            (config.parse_optimizer, f'{{"class_name": "SGD", "config": {of}}}', "optimizer: expected a JSON object")
+            for of in ("[1]", '{"learning_rate": true}', '{"learning_rate": {"config": [2]}}')
+        ),
+        (
+            config.parse_optimizer,
+            '{"class_name": "SGD", "config": {"learning_rate": {"config": {"values": 3}}}}',
+            "optimizer: expected a JSON object",
+        ),
     ],
 )
 def test_what_is_not_of_the_language_is_one_line(parse, text, message):
@@ -56,7 +71,7 @@ def test_what_is_not_of_the_language_is_one_line(parse, text, message):
 
 
 def test_formats_are_read_once_each():
-    assert config.export_formats("onnx,litert,onnx") == ("onnx", "litert")
+    assert config.export_formats("onnx,litert,onnx") == config.export_formats("onnx, litert") == ("onnx", "litert")
     assert config.export_formats("none") == ()
 
 

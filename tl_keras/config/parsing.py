@@ -23,12 +23,13 @@ def parse_splits(text: str) -> dict[str, str] | None:
     if text in ("", "none"):
         return None if not text else {}
     short = {"val": "validation", "valid": "validation"}
-    meanings = {
-        name.lower(): short.get(split, split) for name, split in _pairs("splits", text, "fold_1=train,fold_2=test")
-    }
-    for split in meanings.values():
+    pairs = [
+        (name.lower(), short.get(split, split)) for name, split in _pairs("splits", text, "fold_1=train,fold_2=test")
+    ]
+    for _, split in pairs:
         _require_one_of("splits", split, get_args(SplitMeaning))
-    return meanings
+    _require_once("splits", [name for name, _ in pairs], "Give each name one split.")
+    return dict(pairs)
 
 
 def parse_columns(text: str) -> dict[str, str]:
@@ -37,10 +38,13 @@ def parse_columns(text: str) -> dict[str, str]:
     Raises:
       ConfigError: It is not of the form WHAT=COLUMN,WHAT=COLUMN.
     """
-    names = dict(_pairs("columns", text, "image=id,label=breed")) if text else {}
-    for what in names:
+    pairs = _pairs("columns", text, "image=id,label=breed") if text else []
+    for what, _ in pairs:
         _require_one_of("columns", what, get_args(Column))
-    return names
+    _require_once(
+        "columns", [what for what, _ in pairs], "Several columns of labels or numbers are label=COLUMN+COLUMN."
+    )
+    return dict(pairs)
 
 
 def parse_group_by(text: str) -> str:
@@ -90,11 +94,18 @@ def parse_optimizer(text: str) -> dict[str, Any]:
 
 def rate_of_optimizer(optimizer: dict[str, Any]) -> float:
     """Returns the learning rate with which an optimizer or its schedule begins, or 0 if its config does not tell."""
-    rate = (optimizer.get("config") or {}).get("learning_rate", 0)
+    rate = _config_of(optimizer).get("learning_rate", 0)
     if isinstance(rate, dict):
-        schedule = rate.get("config") or {}
-        rate = schedule.get("initial_learning_rate") or (schedule.get("values") or [0])[0]
-    return float(rate) if isinstance(rate, (int, float)) else 0.0
+        schedule = _config_of(rate)
+        values = schedule.get("values")
+        rate = schedule.get("initial_learning_rate") or (values[0] if isinstance(values, list) and values else 0)
+    return float(rate) if isinstance(rate, (int, float)) and not isinstance(rate, bool) else 0.0
+
+
+def _config_of(serialized: dict[str, Any]) -> dict[str, Any]:
+    """Returns the config of what Keras has serialized; empty where it has none."""
+    config = serialized.get("config")
+    return config if isinstance(config, dict) else {}
 
 
 def _json(text: str) -> Any:
@@ -118,7 +129,7 @@ def export_formats(export: str) -> tuple[str, ...]:
     Raises:
       ConfigError: One of them is unknown.
     """
-    formats = () if export == "none" else tuple(dict.fromkeys(export.split(",")))
+    formats = () if export == "none" else tuple(dict.fromkeys(name.strip() for name in export.split(",")))
     for name in formats:
         _require_one_of("export", name, EXPORTS)
     return formats
@@ -149,6 +160,11 @@ def parse_schedule(schedule: str, epochs: int) -> list[tuple[str, int]]:
         parse_unfreeze(stage)
     lengths = [end - start for start, end in zip(starts, [*starts[1:], epochs], strict=True)]
     return [(pair[0], length) for pair, length in zip(pairs, lengths, strict=True)]
+
+
+def _require_once(name: str, keys: list[str], remedy: str) -> None:
+    if twice := next((key for number, key in enumerate(keys) if key in keys[:number]), None):
+        raise ConfigError(f"{name}: expected each name once. Received: {twice} twice. {remedy}")
 
 
 def _require_one_of(name: str, value: str, known: tuple[str, ...]) -> None:
