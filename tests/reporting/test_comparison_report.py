@@ -1,5 +1,6 @@
 """Tests of tl_keras.reporting.comparison_report, by the command."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -10,6 +11,7 @@ import pytest
 
 from tl_keras.errors import DataError
 from tl_keras.reporting.comparison_report import write_comparison
+from tl_keras.reporting.finished_run import read_run
 
 
 def test_runs_are_compared_without_tensorflow(compared, tmp_path):
@@ -64,4 +66,18 @@ def test_a_directory_without_a_run_is_one_line(compared, tmp_path):
     with pytest.raises(DataError, match="finished run") as raised:
         write_comparison([compared[0] / "long" / "seed_0", tmp_path], tmp_path / "two.html")
     assert "\n" not in str(raised.value)
+    assert not (tmp_path / "two.html").exists()
+
+
+def test_scores_of_different_tasks_and_a_run_named_twice_are_not_compared(compared, tmp_path):
+    run = compared[0] / "long" / "seed_0"
+    other = shutil.copytree(compared[0] / "short" / "seed_0", tmp_path / "other")
+    result = dataclasses.replace(read_run(other).result, score_name="mean_average_precision")
+    (other / "result.json").write_text(json.dumps(result.to_json()))
+    with pytest.raises(
+        DataError, match=r"the same score. Received: .* with accuracy and .* with mean average precision"
+    ):
+        write_comparison([run, other], tmp_path / "two.html")
+    with pytest.raises(DataError, match=r"different runs. Received: .*seed_0 twice"):
+        write_comparison([run, f"{run}/"], tmp_path / "two.html")
     assert not (tmp_path / "two.html").exists()

@@ -14,6 +14,7 @@ import numpy as np
 
 from tl_keras.config import TransferConfig, flatten, options_of, to_json
 from tl_keras.console import in_words
+from tl_keras.errors import DataError
 from tl_keras.evaluation.budget import equal_time, score_by, still_rising
 from tl_keras.evaluation.paired import Paired, mean_and_interval, paired_test
 from tl_keras.files import replacing
@@ -42,14 +43,33 @@ def write_comparison(workdirs: Sequence[str | os.PathLike[str]], out: str | os.P
       The path of the page.
 
     Raises:
-      DataError: A directory holds no finished run.
+      DataError: A directory holds no finished run, is named twice, or has another score than the first.
       WorkdirError: The disk is full, or the place is not writable.
     """
-    path = pathlib.Path(out)
-    facts = comparison_facts([read_run(workdir) for workdir in workdirs], page=path)
+    path, runs = pathlib.Path(out), [read_run(workdir) for workdir in workdirs]
+    _require_comparable(runs)
+    facts = comparison_facts(runs, page=path)
     with replacing(path) as temporary:
         temporary.write_text(render("comparison.html", comparison=facts, sweep=_sweep(path.parent)), encoding="utf-8")
     return path
+
+
+def _require_comparable(runs: Sequence[FinishedRun]) -> None:
+    """Raises a DataError for runs that say nothing about each other.
+
+    Raises:
+      DataError: Two have different scores, or are the same.
+    """
+    places = [run.path.resolve() for run in runs]
+    if twice := next((run.path for number, run in enumerate(runs) if places[number] in places[:number]), None):
+        raise DataError(f"report: expected different runs. Received: {twice} twice. Leave one out.")
+    first = runs[0]
+    for run in runs:
+        if run.result.score_name != first.result.score_name:
+            raise DataError(
+                f"report: expected runs with the same score. Received: {first.path} with {in_words(first.result.score_name)} and "
+                f"{run.path} with {in_words(run.result.score_name)}. Compare the runs of each task by themselves."
+            )
 
 
 def comparison_facts(runs: Sequence[FinishedRun], *, page: pathlib.Path) -> dict[str, Any]:
