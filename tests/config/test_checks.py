@@ -6,6 +6,7 @@ from tl_keras import config
 from tl_keras.config import DataConfig, DistillationConfig, ModelConfig, TrainingConfig, TransferConfig
 from tl_keras.errors import ConfigError, TransferError
 
+DENSE = '[{"class_name": "Dense"}]'
 SGD = '{"class_name": "SGD", "config": {"learning_rate": 0.5}}'
 
 
@@ -33,6 +34,23 @@ def a_config(**changes) -> TransferConfig:
         ({"training": TrainingConfig(optimizer='{"class_name": "SGD", "config": {}}')}, "optimizer"),
         ({"training": TrainingConfig(optimizer=SGD, learning_rate=0.1)}, "learning_rate"),
         ({"training": TrainingConfig(optimizer=SGD, layer_decay=0.5)}, "layer_decay"),
+        ({"training": TrainingConfig(optimizer=SGD, weight_decay=0.5)}, "weight_decay: expected no options of AdamW"),
+        (
+            {"training": TrainingConfig(optimizer=SGD, warmup_fraction=0.5)},
+            "warmup_fraction: expected no options of AdamW",
+        ),
+        ({"model": ModelConfig(head_units=64)}, r"head_units: .*Received: head linear\. Use --head=mlp"),
+        ({"model": ModelConfig(head_layers=DENSE, head="mlp")}, "head: expected none beside head_layers"),
+        ({"model": ModelConfig(head_layers=DENSE, head_units=64)}, "head_units: expected none beside head_layers"),
+        ({"model": ModelConfig(head_layers=DENSE, dropout=0.5)}, "dropout: expected none beside head_layers"),
+        (
+            {"data": DataConfig(source="photos/", class_order="a,b")},
+            "class_order: .* Received: task auto. Use --task=ordinal",
+        ),
+        (
+            {"task": "regression", "training": TrainingConfig(label_smoothing=0.1)},
+            "label_smoothing: expected 0 for task regression",
+        ),
         ({"training": TrainingConfig(global_batch_size=0)}, "batch_size"),
         ({"training": TrainingConfig(learning_rate=float("nan"))}, "learning_rate"),
         ({"training": TrainingConfig(fine_tune_learning_rate_factor=0.5)}, "fine_tune_learning_rate_factor"),

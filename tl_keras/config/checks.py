@@ -41,6 +41,8 @@ def validate(config: TransferConfig) -> None:
         _check_backbone,
         _check_view,
         _check_cut,
+        _check_head,
+        _check_class_order,
         _check_schedule,
         _check_decision,
         _check_loss,
@@ -155,9 +157,39 @@ def _check_loss(config: TransferConfig) -> None:
             f"{chosen[0]}: expected one remedy for rare classes, since two would count them double. Received: "
             f"{' and '.join(chosen)}. Leave one out."
         )
+    if training.label_smoothing and kind == "numbers":
+        raise ConfigError(
+            f"label_smoothing: expected 0 for task {config.task}. Received: {training.label_smoothing:g}. Numbers have no classes; "
+            "leave it out."
+        )
     if chosen and kind == "numbers":
         raise ConfigError(
             f"{chosen[0]}: expected none for task {config.task}. Received: balanced. Numbers have no classes; leave it out."
+        )
+
+
+def _check_head(config: TransferConfig) -> None:
+    """Raises a ConfigError for an option of the head that another option leaves without effect."""
+    model, usual = config.model, type(config.model)()
+    if model.head_layers:
+        chosen = {"head": model.head != usual.head, "head_units": model.head_units != usual.head_units}
+        chosen["dropout"] = model.dropout not in (0, usual.dropout)
+        if names := [name for name, is_chosen in chosen.items() if is_chosen]:
+            raise ConfigError(
+                f"{names[0]}: expected none beside head_layers, which stand in place of head and dropout. Received: "
+                f"{getattr(model, names[0])}. Leave {names[0]} out, or add such a layer to head_layers."
+            )
+    elif model.head != "mlp" and model.head_units != usual.head_units:
+        raise ConfigError(
+            f"head_units: expected beside head mlp, whose hidden layer it is of. Received: head {model.head}. Use --head=mlp."
+        )
+
+
+def _check_class_order(config: TransferConfig) -> None:
+    if config.data.class_order and label_kind_of(config.task) != "order":
+        raise ConfigError(
+            f"class_order: expected for task ordinal, whose classes have an order. Received: task {config.task}. Use "
+            "--task=ordinal, or leave class_order out."
         )
 
 
@@ -200,9 +232,11 @@ def _check_optimizer(config: TransferConfig) -> None:
     training = config.training
     if not training.optimizer:
         return
-    rate = rate_of_optimizer(parse_optimizer(training.optimizer))
+    rate, usual = rate_of_optimizer(parse_optimizer(training.optimizer)), type(training)()
     chosen = {
         "learning_rate": training.find_learning_rate or training.learning_rate not in (0, rate),
+        "warmup_fraction": training.warmup_fraction not in (0, usual.warmup_fraction),
+        "weight_decay": training.weight_decay not in (0, usual.weight_decay),
         "layer_decay": training.layer_decay != 1,
         "teacher_decay": training.teacher_decay != 0,
         "ema_momentum": training.ema_momentum != 0,
