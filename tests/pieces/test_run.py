@@ -60,6 +60,24 @@ def test_it_goes_on_with_a_new_class_and_the_head_keeps_what_it_knows(run, photo
     assert seen <= set(splits["train_sha256"])  # nothing that it was trained on is measured
 
 
+def test_its_config_names_the_images_it_went_on_with_as_they_were_read(run, photos, tmp_path):
+    folder = photos("blue", "red")
+    rows = [f"{path},{path.parent.name},{path.parent.name[0]}\n" for path in sorted(pathlib.Path(folder).rglob("*.*"))]
+    (tmp_path / "table.csv").write_text("".join(["path,colour,letter\n", *rows]))
+    data = tl.load_data(f"csv:{tmp_path / 'table.csv'}", columns="image=path,label=colour", seed=1)
+    more = run.resume(1, data=data, workdir=tmp_path / "more")
+    assert more._config().data.columns == "image=path,label=colour"
+    assert more._config().data.augmentation == run._config().data.augmentation
+    assert len(tl.Run(tmp_path / "more")._data_again(more._config()).splits.train)  # by config.json alone
+
+
+def test_epochs_and_formats_that_are_none_are_one_line(run):
+    with pytest.raises(tl.TransferError, match="epochs: expected at least 1 more"):
+        run.resume(0)
+    with pytest.raises(tl.TransferError, match=r"export: expected one of .* Received: tflite\."):
+        run.export("tflite")
+
+
 def test_a_name_that_is_taken_gets_a_number(tmp_path):
     assert unused_directory(str(tmp_path / "run")) == str(tmp_path / "run")
     (tmp_path / "run").mkdir()

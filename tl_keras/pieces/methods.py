@@ -9,20 +9,19 @@ from typing import Any
 
 import keras
 
-from tl_keras.config import Method, ModelConfig, TransferConfig, from_json, set_value, to_json
+from tl_keras.config import Method, ModelConfig, from_json, set_value, to_json
 from tl_keras.console import say
 from tl_keras.heads import layers_to_json
 from tl_keras.pieces.labelled_data import as_data
-from tl_keras.pieces.options import set_options
+from tl_keras.pieces.options import VIEWS, options_of_views, set_options
 from tl_keras.pieces.run import Run, unused_directory
 from tl_keras.training.loop import train_and_evaluate
 from tl_keras.training.optimizers import optimizer_to_json
 from tl_keras.training.own_parts import Augment, OwnParts
 
-_VIEWS = ("augmented_views", "horizontal_flip", "quarter_turns", "mixup", "cutmix")
 _OTHERS = (
     *("seed", "strategy", "replicas", "precision", "price_per_hour", "export"),
-    *(f"data.{name}" for name in ("train_examples_per_class", *_VIEWS)),
+    *(f"data.{name}" for name in ("train_examples_per_class", *VIEWS)),
 )
 
 Callbacks = Iterable[keras.callbacks.Callback]
@@ -238,7 +237,7 @@ def _train(
         say(f"workdir: {workdir}")
     split_alike = (config.seed, config.data) == (
         data.config.seed,
-        dataclasses.replace(data.config.data, **_views(config)),
+        dataclasses.replace(data.config.data, **options_of_views(config)),
     )
     train_and_evaluate(
         config,
@@ -249,8 +248,3 @@ def _train(
         own_parts=OwnParts(tuple(callbacks), function),
     )
     return Run(workdir, data=data)
-
-
-def _views(config: TransferConfig) -> dict[str, Any]:
-    """Returns the options of images that decide how they are shown, and not which there are."""
-    return {name: getattr(config.data, name) for name in ("augmentation", *_VIEWS)}

@@ -8,6 +8,14 @@ from typing import Any
 from tl_keras.config import TransferConfig, check_options, options_of, set_value
 from tl_keras.errors import ConfigError, nearest
 
+# Options of images that decide how they are shown in training, and not which there are, beside `augmentation`.
+VIEWS = ("min_crop_area", "augmented_views", "horizontal_flip", "quarter_turns", "mixup", "cutmix")
+
+
+def options_of_views(config: TransferConfig) -> dict[str, Any]:
+    """Returns the options of images that decide how they are shown, with their values."""
+    return {name: getattr(config.data, name) for name in ("augmentation", *VIEWS)}
+
 
 def set_options(
     config: TransferConfig,

@@ -13,12 +13,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from tl_keras.config import TransferConfig, from_json
+from tl_keras.config import TransferConfig, export_formats, from_json
 from tl_keras.console import in_words, number_of, say
 from tl_keras.data.splits import hash_starts
-from tl_keras.errors import DataError
+from tl_keras.errors import ConfigError, DataError
 from tl_keras.experiments.measure import evaluate_model
 from tl_keras.pieces.labelled_data import LabelledData, as_data
+from tl_keras.pieces.options import options_of_views
 from tl_keras.reporting.run_report import write_report
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.runs.records import RunResult
@@ -122,11 +123,11 @@ class Run:
           formats: Names such as `saved_model`, `litert`, `litert_int8`, `onnx`; the first alone if none is given.
 
         Raises:
+          ConfigError: There is no such format.
           ExportError: An exported model does not agree; nothing of it remains.
         """
-        rows = export_run(
-            self._directory, formats or ("saved_model",), source=self._data.source if self._data else None
-        )
+        chosen = export_formats(",".join(formats) or "saved_model")
+        rows = export_run(self._directory, chosen, source=self._data.source if self._data else None)
         return [self.workdir / row["path"] for row in rows]
 
     def resume(
@@ -152,12 +153,15 @@ class Run:
 
         Raises:
           DataError: The images of this run were in memory and are not given.
-          ConfigError: This run augmented by a function of the program.
+          ConfigError: This run augmented by a function of the program, or `epochs` is below 1.
         """
+        if epochs < 1:
+            raise ConfigError(f"epochs: expected at least 1 more. Received: {epochs}. Use run.resume(epochs=1).")
         config = self._config()
         data = self._data_again(config) if data is None else as_data(data)
         images = self._still_unseen(data.images)
-        config.data.source, config.task = data.config.data.source, data.config.task
+        config.data = dataclasses.replace(data.config.data, **options_of_views(config))
+        config.task, config.seed = data.config.task, data.config.seed
         config.model.start_from = str(self._directory.model.resolve())
         config.training.epochs, config.export = epochs, "none"
         if config.model.method == "fine_tune" and set(images.source.class_names) <= set(self.class_names):
