@@ -44,6 +44,7 @@ class ServedModel:
     Attributes:
       number: Number of the version.
       takes: Name of its input: `image_bytes` or `text`.
+      class_names: Names of the classes, in the order of the outputs.
       task: Task that made its answers.
       watch: Statistics of its answers, compared with those of validation.
       metadata: Its signatures in the format of TensorFlow Serving's REST API.
@@ -67,7 +68,8 @@ class ServedModel:
             facts = json.loads((version / "assets.extra" / FACTS).read_text(encoding="utf-8"))
             self.task = task_of(facts)
             self.identity = {"view": facts["preprocess"], "weights": facts.get("weights_sha256", "")}
-            answers = self.task.answer_names(facts["class_names"])
+            self.class_names: tuple[str, ...] = tuple(facts["class_names"])
+            answers = self.task.answer_names(self.class_names)
             (self.takes,) = self._loaded.signatures["serving_default"].structured_input_signature[1]
             noun = "text" if self.takes == "text" else "image"
             self.watch = Watch(answers, np.array(facts["validation_answers"], np.int64), noun)
@@ -88,7 +90,7 @@ class ServedModel:
                 views=facts.get("test_time_augmentation", "none"),
                 preprocess=self._preprocess,
                 task=self.task,
-                class_names=tuple(facts["class_names"]),
+                class_names=self.class_names,
             )
 
     def ask(self, signature: str, images: Sequence[bytes]) -> list[dict[str, Any]]:

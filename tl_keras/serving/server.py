@@ -32,6 +32,7 @@ from tl_keras.serving.batching import MicroBatcher, OverloadError, fastest_batch
 from tl_keras.serving.export import newest_version
 from tl_keras.serving.look_alikes import LookAlikes
 from tl_keras.serving.newer_versions import NewerVersions
+from tl_keras.serving.page import POLICY, page_of
 from tl_keras.serving.predict_requests import PredictRequest, read_predict_request
 from tl_keras.serving.served_model import SIGNATURES, ServedModel, exempt_from_collection
 from tl_keras.serving.server_counters import CONTENT_TYPE, ServerCounters
@@ -51,8 +52,6 @@ _SHORT = 2**20
 _MOST_WAIT = 0.8
 _MOST_AT_A_TIME = 64
 _SECONDS_BETWEEN_LOOKS = 2.0
-# The page loads nothing from other hosts, and its photo stays between the browser and this server.
-_PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src 'self' blob:"
 # Numbers of look-alikes of a photo: unless it is asked for, and at most.
 _LOOK_ALIKES, _MOST_LOOK_ALIKES = 12, 100
 
@@ -155,8 +154,6 @@ class _Server:
         self._name, self._limits = name, limits
         self._load, self._model, self._look_alikes = load, model, look_alikes
         self._newer = NewerVersions(saved_model, beside=beside, ready=self._ready)
-        page = pathlib.Path(__file__).with_name("page.html").read_text(encoding="utf-8")
-        self._page = page.replace("{{name}}", name).replace("{{tabs}}", "" if look_alikes else "hidden")
         self._counters = ServerCounters()
         self._batchers: dict[tuple[str, bool], MicroBatcher] = {}
         self._answering: list[asyncio.Task[None]] = []
@@ -215,7 +212,9 @@ class _Server:
 
     async def page(self, request: Request) -> Response:
         """Returns the page for people."""
-        return HTMLResponse(self._page, headers={"Content-Security-Policy": _PAGE_POLICY})
+        model, look_alikes = self._model, self._look_alikes is not None
+        page = page_of(self._name, takes=model.takes, class_names=model.class_names, look_alikes=look_alikes)
+        return HTMLResponse(page, headers={"Content-Security-Policy": POLICY})
 
     async def health(self, request: Request) -> Response:
         """Returns whether requests are answered."""
