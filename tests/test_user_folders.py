@@ -5,6 +5,7 @@ import pathlib
 
 import pytest
 
+from tl_keras.runs.directory import RunDirectory
 from tl_keras.user_folders import cache_folder, keras_home
 
 # A folder of the kernel's in which nothing can be made, a device in the place of a folder, and a home that nobody has.
@@ -39,3 +40,7 @@ def test_keras_has_its_own(tmp_path, monkeypatch):
     assert keras_home() == tmp_path / ".keras"
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "x"))
     assert keras_home() == tmp_path / "x"
+
+
+def test_a_run_may_be_named_by_a_home_that_nobody_has():
+    assert str(RunDirectory("~nobody_of_that_name/run1").path) == "~nobody_of_that_name/run1"

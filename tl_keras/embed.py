@@ -12,7 +12,6 @@ without labels: copies, clusters with the names that the network has for them, a
 
 from __future__ import annotations
 
-import pathlib
 import sys
 
 from absl import flags
@@ -20,6 +19,7 @@ from absl import flags
 from tl_keras import beam_flags, command_line, source_flags
 from tl_keras.console import number_of
 from tl_keras.errors import ConfigError
+from tl_keras.user_folders import expanded
 
 source_flags.define(
     "cache_dir", "max_pixels", "backbone", "weights", "alpha", "image_size", "resize", "seed", "inference_engine"
@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> None:
     if _PAGE.value and not _PAGE.value.endswith(".html"):
         raise ConfigError(f"page: expected a name that ends in .html. Received: {_PAGE.value}.")
     config = source_flags.config_from_flags()
-    out = pathlib.Path(_OUT.value)
+    out = expanded(_OUT.value)
     if _OUT.value:
         from tl_keras.search.index import require_index_name
 
@@ -67,7 +67,7 @@ def main(arguments: list[str]) -> None:
     if _PAGE.value:
         from tl_keras.advice.first_look import look_at, write_look
 
-        page = pathlib.Path(_PAGE.value)
+        page = expanded(_PAGE.value)
         table = write_look(look_at(images, config, clusters=_CLUSTERS.value), page)
         print(f"wrote: {page}, {table}")
 

@@ -20,6 +20,7 @@ from absl import flags
 from tl_keras import beam_flags, command_line, source_flags
 from tl_keras.errors import ConfigError, if_stopped
 from tl_keras.files import require_writable, write_texts
+from tl_keras.user_folders import expanded
 
 source_flags.define("cache_dir", "max_pixels", "seed")
 _OUT = flags.DEFINE_string(
@@ -51,7 +52,7 @@ def main(arguments: list[str]) -> None:
         raise ConfigError("serve: expected --out=DIRECTORY, where labels.csv is written. Received: no --out. Name one.")
     config = source_flags.config_from_flags()
     beam = beam_flags.beam_options()
-    out = pathlib.Path(_OUT.value).expanduser() if _OUT.value else None
+    out = expanded(_OUT.value) if _OUT.value else None
     if out:
         require_writable(out, option="out")
     command_line.require_tensorflow(reading=flags.FLAGS.data)
@@ -82,7 +83,7 @@ def main(arguments: list[str]) -> None:
             write_groups(source, report.leak, table)
             print(f"wrote: {table}; {training_command(table, source, config)}")
     if _WRITE_SPLITS.value:
-        path = pathlib.Path(_WRITE_SPLITS.value)
+        path = expanded(_WRITE_SPLITS.value)
         splits = clean_splits(report, config)
         write_splits(report, splits, path)
         kept = f"{len(splits.train)} train, {len(splits.validation)} validation, {len(splits.test)} test"

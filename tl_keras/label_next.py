@@ -11,13 +11,13 @@ keys and clicks, and label_next/label_next.json. The page saves labels.csv, the 
 from __future__ import annotations
 
 import json
-import pathlib
 
 from absl import flags
 
 from tl_keras import command_line, source_flags
 from tl_keras.errors import ConfigError
 from tl_keras.files import require_writable, write_texts
+from tl_keras.user_folders import expanded
 
 source_flags.define("backbone", "weights", "cache_dir", "max_pixels", "seed")
 _WORKDIR = flags.DEFINE_string("workdir", "", "A finished run, whose student says what it is unsure of; none at first.")
@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> None:
     if _WORKDIR.value and flags.FLAGS["backbone"].present:
         raise ConfigError("backbone: expected none beside --workdir, whose own is used. Leave one of the two out.")
     config = source_flags.config_from_flags()
-    out = pathlib.Path(_OUT.value).expanduser()
+    out = expanded(_OUT.value)
     require_writable(out, option="out")
     command_line.require_tensorflow(reading=flags.FLAGS.data)
     from tl_keras.advice.candidates import preferred_candidate

@@ -25,6 +25,7 @@ from tl_keras.config import ANSWERED_VIEWS, DEFAULT_MAX_PIXELS, DecisionConfig, 
 from tl_keras.console import number_of, printable
 from tl_keras.data.image_files import list_images
 from tl_keras.errors import ConfigError
+from tl_keras.user_folders import expanded
 
 _MODEL = flags.DEFINE_string("model", None, "A run directory, a .keras file or the directory of an export.")
 _FORMAT = flags.DEFINE_enum("format", "table", ["table", "jsonl"], "A table, or one JSON object per line.")
@@ -74,7 +75,7 @@ def main(arguments: list[str]) -> int:
     from tl_keras.serving.predictor import predict_images
 
     if _OUT.value:
-        return _write(arguments, pathlib.Path(_MODEL.value), pathlib.Path(_OUT.value), config.decision, beam)
+        return _write(arguments, expanded(_MODEL.value), expanded(_OUT.value), config.decision, beam)
     files, notes = ([], []) if _TEXTS.value else list_images(arguments)
     for note in notes:
         print(f"images: {note}", file=sys.stderr)

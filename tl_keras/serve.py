@@ -27,6 +27,7 @@ from tl_keras import command_line
 from tl_keras.config import DEFAULT_MAX_PIXELS
 from tl_keras.console import say
 from tl_keras.errors import ConfigError, DependencyError
+from tl_keras.user_folders import expanded
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -93,7 +94,7 @@ def main(arguments: list[str]) -> int:
 
     application = functools.partial(
         _application,
-        pathlib.Path(_WORKDIR.value, "saved_model"),
+        expanded(_WORKDIR.value) / "saved_model",
         {
             "body_bytes": int(_MAX_BODY.value * 1e6),
             "image_pixels": _MAX_PIXELS.value,
@@ -103,7 +104,7 @@ def main(arguments: list[str]) -> int:
         },
         name=_NAME.value,
         token=_token(),
-        index=pathlib.Path(_INDEX.value) if _INDEX.value else None,
+        index=expanded(_INDEX.value) if _INDEX.value else None,
         runtime=_RUNTIME.value,
     )
     listening = _bound(_HOST.value, _PORT.value)  # before the model is read, which takes seconds
@@ -162,7 +163,7 @@ def _token() -> str:
     if not _TOKEN_FILE.value:
         return ""
     try:
-        token = pathlib.Path(_TOKEN_FILE.value).read_text(encoding="ascii").strip()
+        token = expanded(_TOKEN_FILE.value).read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         token = ""
         reason = getattr(error, "strerror", "") or "other characters than ASCII"

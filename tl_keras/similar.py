@@ -10,7 +10,6 @@ nearest by cosine are found exactly among up to a million images, and by FAISS (
 from __future__ import annotations
 
 import json
-import pathlib
 import sys
 from typing import Any
 
@@ -19,6 +18,7 @@ from absl import flags
 from tl_keras import command_line
 from tl_keras.console import printable
 from tl_keras.errors import ConfigError
+from tl_keras.user_folders import expanded
 
 _QUERY = flags.DEFINE_multi_string("query", [], "Image to find others for, or a directory of them; may be given again.")
 _INDEX = flags.DEFINE_string("index", "", "File that python -m tl_keras.embed has written.")
@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> None:
     from tl_keras.search.index import read_index
     from tl_keras.search.nearest import Nearest
 
-    index = read_index(pathlib.Path(_INDEX.value))
+    index = read_index(expanded(_INDEX.value))
     command_line.require_tensorflow()
     from tl_keras.advice.image_index import embedder_for
     from tl_keras.serving.image_inputs import image_inputs

@@ -23,13 +23,13 @@ def cache_folder(chosen: str = "") -> pathlib.Path:
       chosen: Value of `--cache_dir`; empty for the user's cache.
     """
     if chosen:
-        return _expanded(chosen)
-    return _writable_or_temporary(_expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "tl_keras")
+        return expanded(chosen)
+    return _writable_or_temporary(expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "tl_keras")
 
 
 def keras_home() -> pathlib.Path:
     """Returns the directory in which Keras looks for weights and settings; it need not exist."""
-    return _expanded(os.environ.get("KERAS_HOME") or "~/.keras")
+    return expanded(os.environ.get("KERAS_HOME") or "~/.keras")
 
 
 def temporary_folder(prefix: str) -> pathlib.Path:
@@ -39,8 +39,11 @@ def temporary_folder(prefix: str) -> pathlib.Path:
     return pathlib.Path(folder.name)
 
 
-def _expanded(path: str) -> pathlib.Path:
-    """Returns a path with `~` replaced by the home, if there is one; pathlib would raise an error if not."""
+def expanded(path: str | os.PathLike[str]) -> pathlib.Path:
+    """Returns a path with `~` replaced by the home, if there is one; pathlib would raise an error if not.
+
+    Every path of a command goes through it, since no shell expands the one in `--workdir=~/run1`.
+    """
     return pathlib.Path(os.path.expanduser(path))  # noqa: PTH111
 
 

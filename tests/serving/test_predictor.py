@@ -10,6 +10,7 @@ from forked_commands import run_command
 from tests.data.files_of_every_kind import as_pillow_reads, turned
 from tl_keras.errors import BackboneError, DataError
 from tl_keras.predict import as_text, errors_by_reason
+from tl_keras.serving.monitoring import compare_images
 from tl_keras.serving.predictor import load_predictor, predict_images
 
 
@@ -92,6 +93,17 @@ def test_what_is_no_model_is_refused_in_one_line(tmp_path, model):
     with pytest.raises(BackboneError, match="model: expected") as raised:
         load_predictor(tmp_path / model)
     assert "\n" not in str(raised.value)
+
+
+def test_a_model_may_be_named_by_the_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "run1").mkdir()
+    (tmp_path / "run1" / "model.keras").write_text("no model")
+    for read in (load_predictor, lambda workdir: compare_images(workdir, "photos")):
+        with pytest.raises(
+            BackboneError, match=rf"expected a \.keras file that can be read. Received: {tmp_path}/run1"
+        ):
+            read("~/run1")
 
 
 def test_of_several_runs_one_is_to_be_named(tmp_path):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import math
 import os
-import pathlib
 from collections.abc import Sequence
 
 from tl_keras.errors import ConfigError
+from tl_keras.user_folders import expanded
 
 
 def read_costs(path: str | os.PathLike[str], class_names: Sequence[str]) -> tuple[tuple[float, ...], ...]:
@@ -23,7 +23,7 @@ def read_costs(path: str | os.PathLike[str], class_names: Sequence[str]) -> tupl
       ConfigError: The file cannot be read, its classes are others, or a cell is no number.
     """
     try:
-        text = pathlib.Path(path).expanduser().read_text(encoding="utf-8-sig")
+        text = expanded(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
             f"costs: expected a CSV file. Received: {path}, which cannot be read ({type(error).__name__}). "

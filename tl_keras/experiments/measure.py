@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import dataclasses
 import os
-import pathlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,6 +30,7 @@ from tl_keras.serving.answering_models import Predictor
 from tl_keras.serving.predictor import load_predictor, with_decision, with_views
 from tl_keras.serving.view_averaging import VIEWS_IN_WORDS
 from tl_keras.tasks.base import task_named
+from tl_keras.user_folders import expanded
 
 # Level of the test, as for every interval of this project.
 _SURE = 0.05
@@ -148,7 +148,7 @@ def _trained_on(
 
 def _run_of(model: str | os.PathLike[str]) -> RunDirectory | None:
     """Returns the run directory that a model is in, if it is in one."""
-    path = pathlib.Path(model).expanduser().absolute()
+    path = expanded(model).absolute()
     run = next((folder for folder in (path, *path.parents[:3]) if (folder / "splits.json").is_file()), None)
     return RunDirectory(run) if run else None
 

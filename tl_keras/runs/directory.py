@@ -38,6 +38,7 @@ from tl_keras.files import reading, remove, require_writable, write_text, writin
 from tl_keras.runs.identity import affects_result
 from tl_keras.runs.records import EpochRecord, Record, RunResult, SoupResult
 from tl_keras.untrusted import parse_json
+from tl_keras.user_folders import expanded
 
 # Keys that the files must have for those who read them.
 _KEYS = {
@@ -56,7 +57,7 @@ class RunDirectory:
     """
 
     def __init__(self, path: str | os.PathLike[str]):
-        self.path = pathlib.Path(path).expanduser()  # no shell expands the one in --workdir=~/x
+        self.path = expanded(path)
         self.checkpoints = self.path / "checkpoints"
         self.checkpoint = self.checkpoints / "last.npz"
         self.logs = self.path / "logs"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import pathlib
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -28,6 +27,7 @@ from tl_keras.serving.image_inputs import encoded_images, image_inputs
 from tl_keras.serving.model_file import TrainedModel, load_model
 from tl_keras.serving.refusals import refusals
 from tl_keras.serving.student_statistics import StudentStatistics, with_features
+from tl_keras.user_folders import expanded
 
 _SIGNIFICANCE = 0.01
 _EXPECTED_OUTLIERS = 0.05  # the threshold keeps 95% of the images that it was fitted to
@@ -190,7 +190,7 @@ def compare_images(
       BackboneError: The run directory has no model.
       DataError: No image can be decoded, or no text be read.
     """
-    trained = load_model(pathlib.Path(workdir, "model.keras"))
+    trained = load_model(expanded(workdir) / "model.keras")
     noun = "image" if trained.preprocess.image_size else "text"
     inputs, number, left_out = (_images if noun == "image" else _texts)(folder, trained)
     statistics = trained.statistics
@@ -224,7 +224,7 @@ def _images(
     folder: str | os.PathLike[str], trained: TrainedModel
 ) -> tuple[tf.data.Dataset, int, list[tuple[str, str]]]:
     """Returns the network's inputs, their number, and the images that are left out, each with the reason."""
-    files = image_inputs(folder)
+    files = image_inputs(expanded(folder))
     refused = refusals(files)
     readable = [file for file, refusal in zip(files, refused, strict=True) if not refusal]
     left_out = [(file.name, refusal.reason) for file, refusal in zip(files, refused, strict=True) if refusal]

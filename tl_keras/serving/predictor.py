@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import os
-import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
@@ -22,6 +21,7 @@ from tl_keras.serving.formats import FACTS
 from tl_keras.serving.image_inputs import ImageInput, encoded_image, encoded_images, image_inputs, places_of
 from tl_keras.serving.model_file import load_model
 from tl_keras.serving.refusals import DAMAGED, Refusal, header_error, refusals
+from tl_keras.user_folders import expanded
 
 # Number of batches that are decoded at a time.
 _BATCHES_AT_A_TIME = os.cpu_count() or 1
@@ -35,7 +35,7 @@ def load_predictor(path: str | os.PathLike[str]) -> Predictor:
       BackboneError: There is none of them at `path`, or it cannot be read.
       DependencyError: The runtime of an export is not installed.
     """
-    path = pathlib.Path(path)
+    path = expanded(path)
     if (path / "model.keras").is_file():
         return KerasPredictor(load_model(path / "model.keras"))
     if path.is_dir():
