@@ -45,3 +45,42 @@ def test_what_is_none_of_these_is_refused(body, content_type):
 
 def test_a_text_is_never_taken_for_a_photo():
     assert read(b'{"instances": ["<svg"]}', takes="text").images == [b"<svg"]
+
+
+@pytest.mark.parametrize(
+    ("body", "received"),
+    [
+        (b"", "an empty body"),
+        (b"photo", "something else, which is no JSON"),
+        (b"[" * 100_000, "something else, which is no JSON"),
+        (b'["instances"]', "JSON that is a list"),
+        (b"3", "JSON that is a number"),
+        (b'{"instances": [], "inputs": []}', "both"),
+        (b"{}", "neither"),
+        (b'{"instances": []}', "a list of 0 in place of a list of 1 to 64 images"),
+        (b'{"inputs": {"b64": "YQ=="}}', "an object in place of a list of 1 to 64 images"),
+        (b'{"instances": [{"b64": "YQ=="}, "YQ=="]}', 'a text without "b64", number 2 of 2'),
+        (b'{"instances": [{"b64": 3}]}', 'an object without "b64", number 1 of 1'),
+        (b'{"instances": [{"b64": "*"}]}', "other characters than those of base64, number 1 of 1"),
+        ('{"instances": [{"b64": "é"}]}'.encode(), "other characters than those of base64, number 1 of 1"),
+    ],
+)
+def test_what_was_received_is_said_in_words(body, received):
+    with pytest.raises(HTTPException) as refused:
+        read(body)
+    assert refused.value.detail.endswith(f", or the bytes of an image file. Received {received}.")
+
+
+def test_a_number_in_place_of_a_text_is_said():
+    with pytest.raises(HTTPException, match="Received a number in place of a text, number 1 of 1") as refused:
+        read(b'{"instances": [3]}', takes="text")
+    assert refused.value.status_code == 400
+
+
+def test_base64_may_have_line_breaks_and_the_kind_of_a_form_capitals():
+    assert read(b'{"instances": [{"b64": "Y\\nQ==\\n"}]}').images == [b"a"]
+    assert read(FILE + b"--y--\r\n", FORM.replace("multipart", "Multipart")).images == [PNG]
+
+
+def test_an_empty_name_of_a_signature_is_the_first():
+    assert read(JSON[:-1] + b', "signature_name": ""}').signature == "serving_default"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import dataclasses
 import json
 from typing import Any
@@ -48,7 +47,7 @@ async def read_predict_request(request: Request, body: bytes, takes: str) -> Pre
       HTTPException: 400, if it is none of these.
     """
     if takes != "text":
-        if request.headers.get("content-type", "").startswith("multipart/form-data"):
+        if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
             return PredictRequest(SIGNATURES[0], _checked(await _files(request, body)), True)
         if kind_of(body):
             return PredictRequest(SIGNATURES[0], [body], True)
@@ -79,32 +78,61 @@ def _json_request(body: bytes, takes: str) -> PredictRequest:
     Raises:
       HTTPException: 400, if the request does not follow TensorFlow Serving's REST API.
     """
-    each = '"..."' if takes == "text" else '{"b64": "..."}'
-    expected = f'{{"instances": [{each}]}} or {{"inputs": [{each}]}}'
     try:
         request = json.loads(body)
-        by_row = "instances" in request
-        if by_row == ("inputs" in request):
-            raise ValueError("neither or both of instances and inputs")
-        given = request["instances"] if by_row else request["inputs"]
-        if not by_row and isinstance(given, dict) and set(given) == {takes}:
-            given = given[takes]
-        if not isinstance(given, list) or not 1 <= len(given) <= _MAX_INSTANCES:
-            raise ValueError(f"expected a list of 1 to {_MAX_INSTANCES} {'texts' if takes == 'text' else 'images'}")
-        values = [row.get(takes, row) if isinstance(row, dict) else row for row in given]
-        images = [
-            value.encode("utf-8", "replace") if takes == "text" else base64.b64decode(value["b64"], validate=True)
-            for value in values
-        ]
-    except (AttributeError, KeyError, TypeError, ValueError, RecursionError, binascii.Error) as error:
-        reason = f"{type(error).__name__}: {error}"
-        or_a_file = "" if takes == "text" else ", or the bytes of an image file"
-        raise HTTPException(
-            400, f"request: expected {expected}{or_a_file}. Received something else ({reason[:200]})."
-        ) from error
-    signature = request.get("signature_name", SIGNATURES[0])
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(takes, "something else, which is no JSON" if body else "an empty body") from error
+    if not isinstance(request, dict):
+        raise _unreadable(takes, f"JSON that is {_kind(request)}")
+    by_row = "instances" in request
+    if by_row == ("inputs" in request):
+        raise _unreadable(takes, "both" if by_row else "neither")
+    given = request["instances"] if by_row else request["inputs"]
+    if not by_row and isinstance(given, dict) and set(given) == {takes}:
+        given = given[takes]
+    if not isinstance(given, list) or not 1 <= len(given) <= _MAX_INSTANCES:
+        found = f"a list of {len(given)}" if isinstance(given, list) else _kind(given)
+        raise _unreadable(
+            takes, f"{found} in place of a list of 1 to {_MAX_INSTANCES} {'texts' if takes == 'text' else 'images'}"
+        )
+    read = _text if takes == "text" else _file
+    values = [row.get(takes, row) if isinstance(row, dict) else row for row in given]
+    images = [read(value, f"number {number} of {len(given)}") for number, value in enumerate(values, start=1)]
+    signature = request.get("signature_name") or SIGNATURES[0]  # an empty one is the first, as in TensorFlow Serving
     if signature not in SIGNATURES:
         raise HTTPException(
             400, f"signature_name: expected one of {', '.join(SIGNATURES)}. Received: {signature!s:.50}."
         )
     return PredictRequest(signature, images, by_row)
+
+
+def _text(value: Any, which: str) -> bytes:
+    if not isinstance(value, str):
+        raise _unreadable("text", f"{_kind(value)} in place of a text, {which}")
+    return value.encode("utf-8", "replace")
+
+
+def _file(value: Any, which: str) -> bytes:
+    """Returns the file that TensorFlow Serving's JSON object of base64 holds, which may have line breaks."""
+    encoded = value.get("b64") if isinstance(value, dict) else None
+    if not isinstance(encoded, str):
+        raise _unreadable("image_bytes", f'{_kind(value)} without "b64", {which}')
+    try:
+        return base64.b64decode("".join(encoded.split()), validate=True)
+    except ValueError as error:
+        raise _unreadable("image_bytes", f"other characters than those of base64, {which}") from error
+
+
+def _kind(value: Any) -> str:
+    """Returns what a JSON value is, in words."""
+    kinds = {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "null"}
+    return kinds.get(type(value), "a number")
+
+
+def _unreadable(takes: str, received: str) -> HTTPException:
+    each = '"..."' if takes == "text" else '{"b64": "..."}'
+    or_a_file = "" if takes == "text" else ", or the bytes of an image file"
+    return HTTPException(
+        400,
+        f'request: expected {{"instances": [{each}]}} or {{"inputs": [{each}]}}{or_a_file}. Received {received}.',
+    )
