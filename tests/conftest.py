@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import shutil
+import sys
 import tempfile
 import threading
 from collections.abc import Callable
@@ -126,6 +127,35 @@ def served():
             thread.join()
 
     return served
+
+
+@pytest.fixture(scope="session")
+def _fork_server():
+    from forked_runtimes import ForkServer
+
+    server = ForkServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _saved_models_are_asked_in_forks(_fork_server):
+    """Has the exports of a module whose tests export proven in a process that is forked instead of started."""
+    export = sys.modules.get("tl_keras.serving.export")
+    if export is None:
+        yield
+        return
+
+    class ForkedProcess(export.FreshProcess):
+        def __init__(self, runtime, *, output_name="probabilities"):
+            if runtime == "saved_model":
+                self._process = _fork_server.fork(runtime, output_name)
+            else:
+                super().__init__(runtime, output_name=output_name)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export, "FreshProcess", ForkedProcess)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

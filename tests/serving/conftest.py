@@ -1,4 +1,4 @@
-"""One run directory for all tests of serving: the embedded teacher under an untrained head, on scikit-learn's digits."""
+"""One run directory for all tests of serving: a teacher of two convolutions under an untrained head, on scikit-learn's digits."""
 
 import shutil
 
@@ -34,9 +34,25 @@ def source():
 
 
 @pytest.fixture(scope="session")
-def run(made_once, source):
+def run(made_once, source, small_teacher):
     """A run directory with model.keras, proof.npz and saved_model/1, and images/ with ten PNG files."""
-    return RunDirectory(made_once("served", lambda path: make_run(path, source)))
+
+    def make(path):
+        config = quick_start()
+        config.model.backbone, config.model.weights = str(small_teacher), "imagenet"
+        run = make_run(path, source, config)
+        export_run(run, ("saved_model",))
+        (run.path / "images").mkdir()
+        for index in range(10):
+            (run.path / "images" / f"{index}.png").write_bytes(source.encoded_image(index * 12))
+
+    return RunDirectory(made_once("served", make))
+
+
+@pytest.fixture(scope="session")
+def embedded(source, tmp_path_factory):
+    """A run directory with the embedded teacher, of whose convolutions every second is depthwise, and without an export."""
+    return make_run(tmp_path_factory.mktemp("embedded") / "run", source, quick_start())
 
 
 @pytest.fixture(scope="session")
@@ -58,8 +74,9 @@ def predicted(run):
     return predict_images(run.path, [run.path / "images"], top_k=3)
 
 
-def make_run(path, source):
-    config = resolve(quick_start())
+def make_run(path, source, config):
+    """Makes a run directory with model.keras and proof.npz."""
+    config = resolve(config)
     student = build_student(choose_backbone(config.model), config.model, num_classes=3)
     inspection = inspect_source(source)
     splits = split_source(source, inspection, validation_fraction=0.3, test_fraction=0.1, seed=0)
@@ -78,7 +95,4 @@ def make_run(path, source):
         predict=make_predict_fn(student, source, global_batch_size=32),
         task=SINGLE_LABEL,
     )
-    export_run(run, ("saved_model",))
-    (run.path / "images").mkdir()
-    for index in range(10):
-        (run.path / "images" / f"{index}.png").write_bytes(source.encoded_image(index * 12))
+    return run

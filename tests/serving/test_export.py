@@ -1,4 +1,4 @@
-"""Tests of tl_keras.serving.export: signatures, versions, and the proof; on one student with the embedded teacher."""
+"""Tests of tl_keras.serving.export: signatures, versions, and the proof; on one student with a teacher of two convolutions."""
 
 import json
 import re
@@ -84,7 +84,7 @@ def test_the_features_are_those_that_the_outlier_score_was_fitted_on(loaded, run
     assert list(loaded.signatures["logits"](image_bytes=files)) == ["logits"]
     features = loaded.signatures["features"](image_bytes=files)["features"]
     outlier = loaded.signatures["serving_default"](image_bytes=files)["outlier"]
-    assert features.shape == (4, 1280)
+    assert features.shape == (4, 16)
     np.testing.assert_allclose(load_model(run.model).statistics.outliers.score(features), outlier, rtol=1e-3)
 
 
@@ -110,7 +110,7 @@ def test_the_facts_go_with_the_export(run, source):
     assert tuple(facts["class_names"]) == source.class_names
     lines = (folder / "labels.txt").read_text(encoding="utf-8").splitlines()
     assert lines == [r" fünf\n\x85\u2028\x1b[31m ", "seven", "three"]
-    assert facts["preprocess"]["image_size"] == 32
+    assert facts["preprocess"]["image_size"] == 16
     assert {"JPEG", "PNG", "BMP", "GIF"} <= set(facts["image_formats"])
     assert (facts["max_pixels"], facts["max_jpeg_scans"]) == (50_000_000, 100)
     assert facts["temperature"] == load_model(run.model).statistics.temperature

@@ -11,8 +11,8 @@ from tl_keras.serving.model_file import load_model
 
 
 @pytest.fixture(scope="module")
-def trained(run):
-    return load_model(run.model)
+def trained(embedded):
+    return load_model(embedded.model)
 
 
 @pytest.fixture(scope="module")

@@ -84,7 +84,7 @@ def test_an_index_of_another_network_is_refused_before_anything_is_served(run, i
     other = LookAlikes(index).index
     about = {**other.about, "identity": {**other.about["identity"], "weights": "other"}}
     write_index(
-        tmp_path / "other.npz", [other.features], dimension=1280, names=other.names, sizes=other.sizes, about=about
+        tmp_path / "other.npz", [other.features], dimension=16, names=other.names, sizes=other.sizes, about=about
     )
     with pytest.raises(DataError, match="Received: version 1 of the model, which has another weights"):
         make_app(run.path / "saved_model", name="digits", limits=Limits(), index=tmp_path / "other.npz")
