@@ -1,6 +1,7 @@
 """Whatever form an image comes in, its answer is that of the file."""
 
 import io
+import os
 
 import numpy as np
 import pytest
@@ -74,6 +75,21 @@ def test_a_folder_among_others_is_its_images_and_each_file_comes_once(run, file)
     assert names[0] == str(file)
     assert len(names) == 11
     assert names[-1] == "images[2]"
+
+
+def test_a_file_that_is_given_twice_has_two_places(file):
+    assert [image.name for image in image_inputs([file, b"a", str(file)])] == [str(file), "images[1]", str(file)]
+
+
+@pytest.mark.parametrize("column", [np.array, lambda paths: np.array(paths, object)])
+def test_a_column_of_paths_is_a_list(file, column):
+    assert [image.name for image in image_inputs(column([str(file)] * 2))] == [str(file)] * 2
+
+
+def test_a_name_that_is_not_utf_8_is_read(file, tmp_path):
+    (tmp_path / os.fsdecode(b"caf\xe9.png")).write_bytes(file.read_bytes())
+    (contents,) = encoded_images(image_inputs(tmp_path)).as_numpy_iterator()
+    assert contents == file.read_bytes()
 
 
 def test_a_pillow_photo_is_turned_as_its_file_is():

@@ -37,7 +37,9 @@ class ImageInput:
 
 
 def image_inputs(images: Any) -> list[ImageInput]:
-    """Returns the caller's images in encoded form, each file once, with directories replaced by the images below them.
+    """Returns the caller's images in encoded form, in order, with directories replaced by the images below them.
+
+    A file is taken as often as it is named; images of a directory that were given before are not repeated.
 
     Args:
       images: See `tl_keras.serving.predictor.predict_images`.
@@ -45,17 +47,19 @@ def image_inputs(images: Any) -> list[ImageInput]:
     Raises:
       DataError: A path does not exist, an array is not an image, an item has another type, or there are no images.
     """
-    inputs: dict[str, ImageInput] = {}
+    inputs: list[ImageInput] = []
+    files: set[str] = set()
     for position, image in enumerate(_listed(images)):
         if isinstance(image, (str, os.PathLike)):
-            files, _ = list_images([image])
-            inputs.update({file: ImageInput(file) for file in files})
+            given, _ = list_images([image])
+            named = given == [os.fspath(image)]
+            inputs += [ImageInput(file) for file in given if named or file not in files]
+            files.update(given)
         else:
             name = f"images[{position}]"
-            inputs[name] = ImageInput(name, _encoded(image, name))
-    found = list(inputs.values())
-    _require_images(found)
-    return found
+            inputs.append(ImageInput(name, _encoded(image, name)))
+    _require_images(inputs)
+    return inputs
 
 
 def encoded_images(inputs: Iterable[ImageInput]) -> tf.data.Dataset:
@@ -65,7 +69,9 @@ def encoded_images(inputs: Iterable[ImageInput]) -> tf.data.Dataset:
 
 def places_of(inputs: Iterable[ImageInput]) -> tf.data.Dataset:
     """Returns for each image the path of its file, empty if it has none, and its contents, both string ()."""
-    paths = [image.name if image.contents is None else "" for image in inputs]
+    paths = [
+        os.fsencode(image.name) if image.contents is None else b"" for image in inputs
+    ]  # of any bytes, as files have them
     return tf.data.Dataset.from_tensor_slices((paths, [image.contents or b"" for image in inputs]))
 
 
@@ -79,7 +85,8 @@ def _listed(images: Any) -> Iterable[Any]:
         return [images]
     if hasattr(images, "__array__"):
         array = np.asarray(images)
-        return array if array.ndim == 4 else [array]
+        is_list = array.ndim == 4 or (array.ndim == 1 and array.dtype.kind in "OU")  # images, or a column of a table
+        return array if is_list else [array]
     if isinstance(images, Iterable):
         return images
     raise DataError(f"images: expected {_EXPECTED}. Received: {type(images).__name__}.")
