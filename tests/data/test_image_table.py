@@ -151,6 +151,11 @@ def test_a_column_that_tells_no_groups_is_not_looked_for_in_paths(listed, option
         listed("path,label,images\nimages/a.jpg,x,1\nimages/b.jpg,y,2\n", **options)
 
 
+def test_a_column_without_a_name_tells_no_groups(listed):
+    rows = ",path,label\n0,images/a.jpg,x\n0,images/b.jpg,y\n1,images/c.jpg,y\n"  # pandas' index, of two tables joined
+    assert listed(rows).groups is None
+
+
 def test_a_column_of_groups_is_found(listed):
     rows = "path,label,KIND\nimages/a.jpg,x,7\nimages/b.jpg,y,7\nimages/c.jpg,y,\n"
     groups = listed(rows.replace("KIND", "patient_id")).groups

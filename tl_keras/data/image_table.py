@@ -123,7 +123,7 @@ def labelled(
             f"{table.name}: expected rows. Received the columns {','.join(table.columns)} only. Add a row for each {what}."
         )
     given = options.column_names
-    if options.group_by in table.columns:
+    if options.group_by and options.group_by in table.columns:
         given = {**given, "group": options.group_by}
     if options.label_kind in ("class", "order"):
         one_hot: list[str] = []
