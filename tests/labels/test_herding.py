@@ -1,9 +1,18 @@
 """Tests of tl_keras.labels.herding."""
 
+import time
+
 import numpy as np
 import pytest
 
-from tl_keras.labels.herding import choose_images, lie_apart, margin_uncertainty, order_of_worth
+from tl_keras.labels.herding import (
+    _gaussian,
+    _kernel_width,
+    choose_images,
+    lie_apart,
+    margin_uncertainty,
+    order_of_worth,
+)
 from tl_keras.probes.vectors import directions
 
 
@@ -42,6 +51,21 @@ def test_an_image_is_chosen_once_where_all_are_wanted_or_nothing_is_uncertain(cl
     vectors, _ = clusters
     assert sorted(chosen(vectors[:40], 40)) == list(range(40))
     assert len(set(chosen(vectors, 20, uncertainty=np.zeros(300)))) == 20
+
+
+def test_thousands_are_chosen_soon_and_each_adds_most(clusters):
+    vectors = directions(np.random.default_rng(0).normal(size=(2000, 40)).astype(np.float32), np.zeros(40, np.float32))
+    begun = time.process_time()
+    order = order_of_worth(vectors, covered=vectors)
+    assert time.process_time() - begun < 3  # 20 s where all images are asked for each that is chosen
+    assert sorted(order.tolist()) == list(range(2000))
+    few, _ = clusters
+    kernel = _gaussian(few, few, _kernel_width(few))
+    best = np.zeros(len(few), np.float32)
+    for one in order_of_worth(few, covered=few)[:50]:
+        gains = np.maximum(kernel - best[:, np.newaxis], 0).sum(axis=0)
+        assert gains[one] > gains.max() - 1e-3
+        best = np.maximum(best, kernel[:, one])
 
 
 def test_more_images_than_are_compared_are_drawn_from(clusters, monkeypatch):
