@@ -34,6 +34,7 @@ DIALECTS = {
         "not UTF-8 (line 2): read as latin-1",
     ),
     "semicolons": ("path;label\na.jpg;cat\n", ["a.jpg", "cat"], ""),
+    "spaces before quotes": ('path, label\na.jpg, "cat, dog"\n', ["a.jpg", "cat, dog"], ""),
     "tabs": ("path\tlabel\na.jpg\tcat, dog\n", ["a.jpg", "cat, dog"], ""),
     "bars": ("path|label\na.jpg|cat\n", ["a.jpg", "cat"], ""),
     "Excel's first line": ("sep=;\npath;label\na.jpg;cat\n", ["a.jpg", "cat"], ""),

@@ -141,7 +141,10 @@ def _separator(text: str, given: Mapping[str, str]) -> tuple[str, int]:
 
 def _cells(line: str, given: Mapping[str, str]) -> tuple[str, list[str]]:
     """Returns the separator of a line's cells, spaces where there is no other, and the cells."""
-    cells = {separator: next(csv.reader([line], delimiter=separator), []) for separator in (*_SEPARATORS, " ")}
+    cells = {
+        separator: next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
+        for separator in (*_SEPARATORS, " ")
+    }
     known = [separator for separator in cells if _is_header(cells[separator], given)]
     several = [separator for separator in cells if len(cells[separator]) > 1]
     separator = (known or several or [","])[0]
@@ -163,7 +166,7 @@ def _is_header(cells: list[str], given: Mapping[str, str] | None = None) -> bool
 
 def _read_rows(name: str, text: str, separator: str, given: Mapping[str, str]) -> Iterator[tuple[int, list[str]]]:
     """Yields the line number and the stripped cells of every row; those of a table of texts may go over several lines."""
-    table = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    table = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
     line, of_texts = 1, False
     while True:
         try:
