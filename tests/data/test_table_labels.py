@@ -61,6 +61,14 @@ def test_lists_as_numpy_writes_them_are_lists():
     assert (read.names, read.rows) == (("it's", "open", "short"), [[0, 1, 1], [1, 0, 1], [0, 1, 0]])
 
 
+def test_tuples_and_sets_as_python_writes_them_are_lists():
+    for cells in (["('open', 'short')", "('open',)", "()"], ["{'short', 'open'}", "{'open'}", "set()"]):
+        read = read_labels(table_with(cells), ["labels"], "labels", others=["image"])
+        assert (read.names, read.rows) == (("open", "short"), [[1, 1], [1, 0], [0, 0]])
+    named = read_labels(table_with(["(left) x;y", "(left) x"]), ["labels"], "labels", others=["image"])
+    assert named.names == ("(left) x", "y")
+
+
 @pytest.mark.parametrize("cells", [["", ""], ["[]", ""]])
 def test_a_column_without_any_label_is_refused(cells):
     with pytest.raises(DataError, match=r"expected labels in the column labels\. Received none in 2 rows"):

@@ -19,6 +19,8 @@ _NOT_KNOWN = {"-1", "-1.0", "?", "nan", "na", "n/a", "unknown"}
 _MARKS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "-1": -1, "-1.0": -1, "False": 0, "True": 1}
 SEPARATORS = (";", "|", ",", " + ")
 _UNKNOWN = -1
+# Tuples and sets as Python writes them.
+_TUPLE_OR_SET = re.compile(r"""[({]\s*['"].*[)}]|\(\)|set\(\)""", re.DOTALL)
 # What stands between two names in a list of NumPy, which writes no commas: ['cat' 'dog'].
 _BETWEEN_NAMES = re.compile(r"""(['"])\s+(?=['"])""")
 
@@ -89,7 +91,9 @@ def label_columns(given: Mapping[str, str], columns: Sequence[str]) -> list[str]
 def _listed(table: Table, column: str) -> TableLabels:
     """Reads cells such as `cat;dog`; an empty cell is an image with none of the labels."""
     cells = table.column(column)
-    if any(cells) and all(cell[:1] in ("", "[") for cell in cells):  # as pandas writes a column of lists
+    if any(cells) and all(
+        cell[:1] in ("", "[") or _TUPLE_OR_SET.fullmatch(cell) for cell in cells
+    ):  # as pandas writes lists
         found, said = _written_as_lists(table, column), "written as lists"
     else:
         separator = _separator(cells)
@@ -108,7 +112,7 @@ def _listed(table: Table, column: str) -> TableLabels:
 
 
 def _written_as_lists(table: Table, column: str) -> list[list[str]]:
-    """Reads cells such as `['cat', 'dog']`, or `['cat' 'dog']` as NumPy writes it; an empty cell is an empty list."""
+    """Reads cells such as `['cat', 'dog']`, tuples, sets, or `['cat' 'dog']` as NumPy writes it; an empty cell is an empty list."""
     found = []
     for line, cell in zip(table.lines, table.column(column), strict=True):
         try:
