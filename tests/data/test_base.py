@@ -107,3 +107,8 @@ def test_a_revision_is_the_same_until_an_image_a_class_or_a_split_changes(folder
 
 def test_every_source_has_a_revision(source):
     assert source.revision()
+
+
+def test_a_class_that_is_named_twice_is_refused():
+    with pytest.raises(DataError, match=r"arrays: expected each name of a class once\. Received crane twice"):
+        ArraySource(np.zeros((3, 4, 4), np.uint8), [0, 1, 2], class_names=["crane", "cat", "crane"])

@@ -76,6 +76,7 @@ class Source(abc.ABC):
         self.name = name
         self.class_names = tuple(class_names)
         _require_utf_8(name, self.class_names)
+        _require_once(name, self.class_names)
         self.ids = ids
         self.labels: np.ndarray = labels.astype(np.float64 if labels.dtype.kind == "f" else np.int64)
         self.declared_splits = declared_splits
@@ -373,6 +374,15 @@ def _require_utf_8(source: str, class_names: Iterable[str]) -> None:
             raise DataError(
                 f"{printable(source)}: expected names of classes in UTF-8. Received: {printable(name)}. Rename that class."
             ) from error
+
+
+def _require_once(source: str, class_names: Sequence[str]) -> None:
+    """Raises a DataError if two classes have one name, by which results tell them apart."""
+    if len(set(class_names)) < len(class_names):
+        twice = next(name for name in class_names if class_names.count(name) > 1)
+        raise DataError(
+            f"{printable(source)}: expected each name of a class once. Received {printable(twice)} twice. Rename one of them."
+        )
 
 
 def encode_classes(labels: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray]:
