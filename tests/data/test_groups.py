@@ -128,3 +128,8 @@ def test_a_flag_and_a_source_from_python_tell_groups():
     with pytest.raises(TransferError, match="one entry of groups per image"):
         _images([0, 1], ["a"])
     assert Groups.of_column("x", ["1", "2"]) is None
+
+
+def test_a_group_named_as_programs_write_a_missing_one_is_pointed_out():
+    groups = Groups.of_column("the column patient", ["7", "7", "NA", "NA", "NA", ""])
+    assert groups.describe().endswith("; one of them is named NA, as programs write a missing group, with 3 images")

@@ -15,7 +15,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from tl_keras.console import number_of, printable
-from tl_keras.data.class_names import is_missing
+from tl_keras.data.class_names import as_missing, is_missing
 from tl_keras.errors import DataError
 
 # Rounds in which every unit may move once; it takes two or three until none wants to.
@@ -51,6 +51,9 @@ class Groups:
         """Returns a sentence for the user."""
         alone = int(np.sum(self.names == ""))
         beside = f"; {number_of(alone, 'image')} of no group, each taken as one of its own" if alone else ""
+        for name in as_missing(np.unique(self.names[self.names != ""]).tolist()):
+            images = number_of(int(np.sum(self.names == name)), "image")
+            beside += f"; one of them is named {name}, as programs write a missing group, with {images}"
         return f"groups from {self.by}: {len(self)}, each in one split as a whole{beside}"
 
 
