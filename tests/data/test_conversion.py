@@ -200,6 +200,11 @@ def test_in_records_and_datasets_they_are_converted_too(tmp_path):
         np.testing.assert_array_equal(decode_image(tf.constant(source.encoded_image(0))), RGB)
 
 
+def test_what_is_too_large_to_convert_is_said(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    assert reason_not_to_decode(KINDS["tif"], max_pixels=10**9) == "too large to convert, over 20 pixels"
+
+
 def test_without_the_extra_the_files_are_counted_with_the_remedy(tmp_path, monkeypatch):
     monkeypatch.setattr(conversion, "can_convert", lambda: False)
     for name in ("a", "b"):

@@ -27,19 +27,24 @@ if TYPE_CHECKING:
 REMEDY = "pip install 'tl_keras[formats]'"
 # Modes that are kept: PNG has them, and 16 bits stay 16.
 _MODES = ("1", "L", "LA", "RGB", "RGBA", "I;16")
-_REMEDY_OF_VALUES = "which are to be saved as 8 or 16 bits first"
 # To be raised when a file becomes another PNG than before, since what is in the cache is not made again.
 _FORMAT = 2
 
 
-class _ValuesError(DataError):
-    """A whole file whose values no picture has, with words that complete "12 images are ..."."""
+class _NotConvertedError(DataError):
+    """A whole file that is not converted, with words that complete "12 images are ..."."""
 
-    def __init__(self, received: str, reason: str):
-        super().__init__(
-            f"image: expected whole numbers from 0 to 65,535. Received: {received}. Save them as 8 or 16 bits."
-        )
-        self.reason = f"{reason}, {_REMEDY_OF_VALUES}"
+    def __init__(self, message: str, reason: str):
+        super().__init__(message)
+        self.reason = reason
+
+
+def _values_error(received: str, reason: str) -> _NotConvertedError:
+    """Returns the error for values that no picture has."""
+    return _NotConvertedError(
+        f"image: expected whole numbers from 0 to 65,535. Received: {received}. Save them as 8 or 16 bits.",
+        f"{reason}, which are to be saved as 8 or 16 bits first",
+    )
 
 
 def can_convert() -> bool:
@@ -83,10 +88,10 @@ _say_once = functools.cache(say)
 
 
 def reason_not_to_convert(contents: bytes) -> str:
-    """Returns words that complete "12 images are ..." for a whole file whose values no picture has; empty for others."""
+    """Returns words that complete "12 images are ..." for a whole file that is not converted; empty for a damaged one."""
     try:
         to_png(contents)
-    except _ValuesError as error:
+    except _NotConvertedError as error:
         return error.reason
     except DataError:
         pass
@@ -108,6 +113,12 @@ def to_png(contents: bytes) -> bytes:
             return png_of(opened)
     except DataError:
         raise
+    except Image.DecompressionBombError as error:
+        most = 2 * cast(int, Image.MAX_IMAGE_PIXELS)
+        raise _NotConvertedError(
+            f"image: expected at most {most:,} pixels. Received: more. Save it smaller.",
+            f"too large to convert, over {most:,} pixels",
+        ) from error
     except Exception as error:  # each of Pillow's decoders raises errors of its own
         raise DataError(f"image: expected a file that Pillow reads. Received: a damaged one ({error}).") from error
 
@@ -141,9 +152,9 @@ def _deep(image: Image.Image) -> Image.Image:
       DataError: They are no whole numbers from 0 to 65,535.
     """
     if image.mode == "F":
-        raise _ValuesError("decimal numbers", "of decimal numbers")
+        raise _values_error("decimal numbers", "of decimal numbers")
     whole = image.convert("I")  # straight to 16 bits, Pillow cuts those of the other order of bytes to 8
     lowest, highest = cast("tuple[int, int]", whole.getextrema())
     if lowest < 0 or highest > 65_535:
-        raise _ValuesError(f"{lowest} to {highest}", "of values outside 0 to 65,535")
+        raise _values_error(f"{lowest} to {highest}", "of values outside 0 to 65,535")
     return whole.convert("I;16")
