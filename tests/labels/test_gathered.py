@@ -34,6 +34,16 @@ def test_images_that_are_trained_on_and_validated_on_count_once(labelling, tmp_p
     assert len(found.labelled.indices) == len(np.unique(found.labelled.indices)) == len(labelled) + len(splits["test"])
 
 
+def test_images_are_read_as_the_run_read_them(labelling, tmp_path):
+    shutil.copytree(labelling.run, tmp_path / "run")
+    begun = json.loads((tmp_path / "run" / "config.json").read_text())
+    begun["config"]["model"]["significant_bits"], begun["config"]["data"]["max_pixels"] = 12, 40 * 40
+    (tmp_path / "run" / "config.json").write_text(json.dumps(begun))
+    found = gather_for_run(tmp_path / "run", labelling.config)
+    assert found.config.model.significant_bits == 12 and found.config.data.max_pixels == 1600
+    assert found.config.data.source == labelling.config.data.source
+
+
 def test_what_is_unlike_the_rest_is_apart():
     features = np.abs(np.random.default_rng(0).normal(size=(200, 40))).astype(np.float32)
     features[7] = np.eye(40)[3]

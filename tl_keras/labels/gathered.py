@@ -94,7 +94,7 @@ def gather_for_run(workdir: str | os.PathLike[str], config: TransferConfig) -> G
 
     Args:
       workdir: Directory of the run.
-      config: Config that names the unlabelled images as its data, and the cache.
+      config: Config that names the unlabelled images as its data, and the cache; they are read as the run's are.
 
     Raises:
       WorkdirError: It holds no finished run.
@@ -107,6 +107,9 @@ def gather_for_run(workdir: str | os.PathLike[str], config: TransferConfig) -> G
             f"label_next: expected a run of one class per image. Received: {workdir}, of another task. Leave --workdir out and "
             "give --backbone to choose by coverage alone."
         )
+    config = dataclasses.replace(
+        config, model=read_by.model, data=dataclasses.replace(config.data, max_pixels=read_by.data.max_pixels)
+    )
     inspection = inspect_as(source, config)
     indices = np.unique(
         np.concatenate([splits.train, splits.validation, splits.test])
