@@ -75,6 +75,21 @@ def test_a_table_of_classes_that_is_not_in_utf_8_is_one_line(tmp_path, write_tar
         WebDatasetSource(write_tar("a.tar", examples(0, 4)))
 
 
+def test_a_gap_in_the_table_of_classes_is_refused(tmp_path, write_tar):
+    (tmp_path / "labels.txt").write_text("cat\n\ndog\n\n")
+    with pytest.raises(DataError, match=r"labels\.txt line 2: expected a name in each line\. Received an empty one"):
+        open_source(f"webdataset:{write_tar('a.tar', examples(0, 4))}")
+    (tmp_path / "labels.txt").write_text("cat\ndog\n\n")
+    assert open_source(f"webdataset:{tmp_path}/a.tar").class_names == ("cat", "dog")
+
+
+def test_what_macos_adds_is_counted_in_one_line_and_a_mark_is_no_part_of_a_class(write_tar):
+    files = {f"._{name}": b"" for name in examples(0, 4)} | examples(0, 4) | {"0003.cls": b"\xef\xbb\xbf1"}
+    source = open_source(f"webdataset:{write_tar('a.tar', files)}")
+    assert source.class_names == ("0", "1")
+    assert source.notes == ("hidden files in the tar file, left out: 8, the first is a.tar:._0000.png",)
+
+
 def test_long_numbers_are_names_of_classes(write_tar):
     files = examples(0, 4) | {"0001.cls": b"12345678901234567890", "0003.cls": b"12345678901234567890"}
     source = WebDatasetSource(write_tar("a.tar", files))

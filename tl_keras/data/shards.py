@@ -68,7 +68,7 @@ def read_names(names_file: Path) -> tuple[str, ...]:
     """Returns the names in a file, one per line; none if there is no such file.
 
     Raises:
-      DataError: The file is not in UTF-8.
+      DataError: The file is not in UTF-8, or has an empty line between names, whose classes it would move.
     """
     if not names_file.is_file():
         return ()
@@ -79,7 +79,13 @@ def read_names(names_file: Path) -> tuple[str, ...]:
         raise DataError(
             f"{names_file} line {raw.count(10, 0, error.start) + 1}: expected names in UTF-8. Received other bytes. Save it so."
         ) from error
-    return tuple(line.strip() for line in text.split("\n") if line.strip())
+    names = [line.strip() for line in text.rstrip().split("\n")] if text.strip() else []
+    if "" in names:
+        raise DataError(
+            f"{names_file} line {names.index('') + 1}: expected a name in each line. Received an empty one. Remove it, or name the "
+            "class."
+        )
+    return tuple(names)
 
 
 def ids_of_files(files: Sequence[Path], keys_of_file: Iterable[Iterable[object]]) -> list[str]:

@@ -129,7 +129,9 @@ def _places_in(file: Path, left_out: LeftOut) -> list[_Place]:
                 key = f"{folder}/{stem}" if folder else stem
                 if member.isdir():
                     continue
-                if not member.isfile() or member.issparse():
+                if name.startswith("."):  # as macOS adds to each file
+                    left_out.add("hidden files in the tar file", f"{file.name}:{member.name}")
+                elif not member.isfile() or member.issparse():
                     left_out.add("links and devices in the tar file", f"{file.name}:{member.name}")
                 elif is_image(f"x.{suffix}") and "." not in suffix and key not in found:
                     found[key] = (member.offset_data, member.size)
@@ -137,7 +139,7 @@ def _places_in(file: Path, left_out: LeftOut) -> list[_Place]:
                     left_out.add("second images of one example", f"{file.name}:{member.name}")
                 elif suffix.lower() == _LABEL and member.size <= _MOST_LABEL_BYTES:
                     content = archive.extractfile(member)
-                    labels[key] = content.read().decode("utf-8", "replace").strip() if content else ""
+                    labels[key] = content.read().decode("utf-8-sig", "replace").strip() if content else ""
                 else:
                     left_out.other_files[f".{suffix}"] += 1
     except (tarfile.TarError, EOFError, OSError) as error:
