@@ -144,6 +144,11 @@ def test_several_labels_are_no_class_and_name_their_task(tmp_path, make):
         open_source(make(tmp_path, MARKS.tolist()), SourceOptions(task="single_label"))
 
 
+def test_what_fills_up_a_list_is_no_label():
+    names, matrix = encode_rows("s", np.array([[b"x", b"y"], [b"y", b""]]), "labels")
+    assert (names, matrix.tolist()) == (("x", "y"), [[1, 1], [0, 1]])
+
+
 def test_lists_without_any_label_are_refused():
     with pytest.raises(DataError, match=r"expected labels\. Received none in 2 lists"):
         encode_rows("s", [[], []], "labels")

@@ -43,7 +43,10 @@ def encode_rows(
     if vectors is not None and are_marks(vectors):
         marks = np.where(np.isnan(vectors), UNKNOWN, vectors).astype(np.int64)
         return _require_names(name, names or _numbered(marks.shape[1], ""), marks), marks
-    return _listed(name, [[_text(value) for value in np.ravel(row).tolist()] for row in rows], names)
+    lists = ((_text(value) for value in np.ravel(row).tolist()) for row in rows)
+    return _listed(
+        name, [[text for text in texts if text] for texts in lists], names
+    )  # shorter lists are filled with empty texts
 
 
 def are_marks(vectors: np.ndarray) -> bool:
