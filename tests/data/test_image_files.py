@@ -142,6 +142,18 @@ def test_files_and_folders_are_listed_once(tmp_path, make):
     assert notes == [f"{tmp_path}/in: hidden images, left out: 1, the first is .b.jpg"]
 
 
+def test_suffixes_of_each_file_do_not_fill_the_screen(make, tmp_path):
+    for number in range(30):
+        make(f"cat/a.x{number}")
+        make(f"cat/b.jpg_{number}")
+    make("cat/c.txt")
+    make("cat/d.txt")
+    files, may_be_images = read_tree(str(tmp_path))[1].notes()
+    assert files.startswith("other files, left alone: 2 .txt, 1 .")
+    assert files.endswith(" and 51 of 51 other suffixes") and files.count(",") == 10
+    assert "and 20 more are not read" in may_be_images
+
+
 def test_the_extra_is_looked_for_once_however_many_files_it_converts(make, tmp_path, monkeypatch):
     for number in range(20):
         make(f"cat/{number}.tif")

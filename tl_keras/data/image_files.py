@@ -17,6 +17,9 @@ from tl_keras.data.file_kinds import CONVERTED_SUFFIXES, SUFFIXES, UNREAD_SUFFIX
 IMAGE_SUFFIXES = tuple(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
 _CONVERTED = frozenset(suffix for suffixes in CONVERTED_SUFFIXES.values() for suffix in suffixes)
 
+# Suffixes that are named in a note; what follows the last dot can be another text in each file's name.
+_SUFFIXES_SHOWN = 10
+
 # Folders that programs create beside photos: thumbnails of a NAS, macOS's resource forks, trash, what repairs of a disk found.
 _FOLDERS_OF_PROGRAMS = re.compile(
     r"@eadir|__macosx|[#@]recycle|#snapshot|\$recycle\.bin|recycler|lost\+found|lost\.dir|found\.\d{3}|system volume information",
@@ -58,7 +61,9 @@ class LeftOut:
             suffixes = ", ".join(sorted(_CONVERTED & set(self.other_files)))
             notes.insert(0, f"some of these are images: {suffixes} are read after {conversion.REMEDY}")
         if unread := sorted(filter(_may_be_image, self.other_files)):
-            notes.insert(0, f"{', '.join(unread)} are not read; where they are images, save them as .jpg or .png")
+            more = len(unread) - _SUFFIXES_SHOWN
+            which = ", ".join(unread[:_SUFFIXES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+            notes.insert(0, f"{which} are not read; where they are images, save them as .jpg or .png")
         return [f"other files, left alone: {counted(self.other_files)}", *notes] if self.other_files else notes
 
 
@@ -152,8 +157,11 @@ def list_images(paths: Iterable[str | os.PathLike[str]]) -> tuple[list[str], lis
 
 
 def counted(files: Counter[str]) -> str:
-    """Returns "2 .webp, 1 .txt" for numbers of files by suffix."""
-    return ", ".join(f"{count} {suffix}" for suffix, count in files.most_common())
+    """Returns "2 .webp, 1 .txt" for numbers of files by suffix, the most frequent ones."""
+    most = files.most_common(_SUFFIXES_SHOWN)
+    rest = files.total() - sum(count for _, count in most)
+    others = f" and {rest} of {len(files) - len(most)} other suffixes" if rest else ""
+    return ", ".join(f"{count} {suffix}" for suffix, count in most) + others
 
 
 def _read_below(
