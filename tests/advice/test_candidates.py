@@ -7,7 +7,10 @@ from tl_keras.config import ModelConfig
 from tl_keras.errors import ConfigError
 
 
-@pytest.mark.parametrize("text", ["MobileNetV2", "MobileNet:0.25", "MobileNetV2:embedded", "MobileNet:none:0.5"])
+@pytest.mark.parametrize(
+    "text",
+    ["MobileNetV2", "MobileNet:0.25", "MobileNetV2:embedded", "MobileNet:none:0.5", "hf://me/a", "hf://me/a:none"],
+)
 def test_a_name_is_read_as_it_is_written(text):
     assert parse_candidate(text).name == text
 

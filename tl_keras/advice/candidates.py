@@ -42,7 +42,9 @@ def parse_candidate(text: str) -> Candidate:
     Raises:
       ConfigError: It has more than three parts, or the last of three is not a number.
     """
-    backbone, *rest = text.split(":")
+    scheme, separator, rest_of_text = text.rpartition("://")  # as in hf://USER/NAME
+    backbone, *rest = rest_of_text.split(":")
+    backbone = f"{scheme}{separator}{backbone}"
     *weights, last = rest or [""]
     try:
         alpha = float(last)
