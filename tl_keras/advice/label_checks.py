@@ -12,7 +12,7 @@ from tl_keras.config.choices import LabelKind
 from tl_keras.data.labelling import UNKNOWN, shown
 from tl_keras.data.sources import Source
 from tl_keras.evaluation.numbers import r_squared
-from tl_keras.probes.transferability import linear_probe, ridge_probe
+from tl_keras.probes.transferability import along_components, linear_probe, ridge_probe
 
 # Out-of-fold probability of what a label says, below which the label is shown to a person.
 _DOUBTED = 0.2
@@ -72,11 +72,12 @@ def _several_labels(
 ) -> LabelCheck:
     found: list[tuple[float, int, str]] = []
     right: list[np.ndarray] = []
+    scaled = along_components(features)  # once, which takes longer than a classifier
     for name, column in zip(source.class_names, source.labels[indices].T, strict=True):
         known = np.flatnonzero(column != UNKNOWN)
         if len(np.unique(column[known])) < 2:
             continue
-        probe = linear_probe(features[known], column[known], classes=2, groups=groups[known], seed=seed)
+        probe = linear_probe(scaled[known], column[known], classes=2, groups=groups[known], seed=seed)
         own = probe.probabilities[np.arange(len(known)), probe.labels]
         right.append(probe.right)
         for row in np.flatnonzero(probe.shown & (own < _DOUBTED)).tolist():

@@ -13,7 +13,7 @@ from tl_keras.config.choices import LabelKind
 from tl_keras.console import in_words
 from tl_keras.data.labelling import UNKNOWN, labelling_of
 from tl_keras.probes.probe import Probe, error_of_mean, joined_groups
-from tl_keras.probes.transferability import linear_probe, repeats_for, ridge_probe
+from tl_keras.probes.transferability import along_components, linear_probe, repeats_for, ridge_probe
 from tl_keras.tasks.base import Task
 
 # Number of parts that are left out in turn to find the error of a score; more change it by less than a tenth.
@@ -152,13 +152,13 @@ def _of_classes(features: np.ndarray, labels: np.ndarray, classes: int, groups: 
 
 def _of_labels(features: np.ndarray, labels: np.ndarray, classes: int, groups: np.ndarray, seed: int) -> np.ndarray:
     """Returns the probability of each label; of images of which it is not known, and labels that do not vary, its frequency."""
-    answers = np.empty(labels.shape)
+    answers, scaled = np.empty(labels.shape), along_components(features)  # once, which takes longer than a classifier
     for label in range(classes):
         column = labels[:, label]
         known = column != UNKNOWN
         answers[:, label] = (column == 1).sum() / max(known.sum(), 1)
         if len(np.unique(column[known])) == 2:
-            found = linear_probe(features[known], column[known], classes=2, groups=groups[known], seed=seed)
+            found = linear_probe(scaled[known], column[known], classes=2, groups=groups[known], seed=seed)
             answers[known, label] = found.probabilities[:, 1]
     return answers
 
