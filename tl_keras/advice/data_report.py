@@ -125,7 +125,7 @@ def inspect_closely(source: Source, candidate: Candidate, config: TransferConfig
         suspect_labels(source, indices, check),
         _outliers(source, indices, features, seed=config.seed),
         _few(source, indices),
-        *checks.problems(copies),
+        *checks.problems(together),
     )
     return DataReport(
         source=source,

@@ -16,6 +16,7 @@ from tl_keras.data.base import FileSource
 from tl_keras.data.file_kinds import CONVERTED_SUFFIXES, SUFFIXES, kind_of_file, suffix_of
 from tl_keras.data.inspection import Inspection
 from tl_keras.data.sources import Source
+from tl_keras.probes.probe import error_of_mean
 from tl_keras.probes.transferability import FOLDS, fold_of_each
 
 # Ratio of sides above which a teacher's centre crop keeps less than a third of the image.
@@ -49,12 +50,12 @@ class ImageChecks:
         """Implements `Checks.near_copies`: images whose small grey pictures correlate."""
         return copies_by_thumbnails([(self._source, self._inspection, self._indices)], self.config)
 
-    def problems(self, copies: np.ndarray) -> Iterator[Problem]:
+    def problems(self, together: np.ndarray) -> Iterator[Problem]:
         """Implements `Checks.problems`."""
         source, indices, seed = self._source, self._indices, self.config.seed
         yield _wrong_extensions(source, indices)
         yield _odd_shapes(source, self._inspection, indices)
-        yield _size_tells_class(source, self._inspection, indices, copies, seed=seed)
+        yield _size_tells_class(source, self._inspection, indices, together, seed=seed)
         yield _series_in_two_splits(source, indices)
 
 
@@ -91,12 +92,15 @@ def _odd_shapes(source: Source, inspection: Inspection, indices: np.ndarray) -> 
 
 
 def _size_tells_class(
-    source: Source, inspection: Inspection, indices: np.ndarray, copies: np.ndarray, *, seed: int
+    source: Source, inspection: Inspection, indices: np.ndarray, together: np.ndarray, *, seed: int
 ) -> Problem:
-    """Returns a problem if height and width alone tell the classes apart, which a network can learn instead of the content."""
+    """Returns a problem if height and width alone tell the classes apart, which a network can learn instead of the content.
+
+    Groups and copies are asked about as a whole: a camera has one size, and tells the class of its own photos.
+    """
     labels = source.labelling.strata(source.labels[indices])
     sizes = np.stack([inspection.heights[indices], inspection.widths[indices]], axis=1)
-    folds = fold_of_each(labels, copies[indices], seed=seed)
+    folds = fold_of_each(labels, together, seed=seed)
     right: np.ndarray = np.zeros(len(labels), bool)
     for fold in range(FOLDS):
         asked = folds == fold
@@ -104,7 +108,8 @@ def _size_tells_class(
             tree = DecisionTreeClassifier(max_leaf_nodes=_LEAVES, random_state=seed).fit(sizes[~asked], labels[~asked])
             right[asked] = tree.predict(sizes[asked]) == labels[asked]
     chance = np.bincount(labels).max() / len(labels)
-    leaks = right.mean() - chance > _CLEARLY_ABOVE_CHANCE * np.sqrt(chance * (1 - chance) / len(labels))
+    error = max(np.sqrt(chance * (1 - chance) / len(labels)), error_of_mean(right, together))
+    leaks = right.mean() - chance > _CLEARLY_ABOVE_CHANCE * error
     remark = f"height and width alone get {right.mean():.2f} right, the commonest class {chance:.2f}"
     meaning = "the size of an image gives its class away: resize them alike before the network learns it"
     return Problem("leak by size", meaning, ((),) if leaks else (), (remark,) if leaks else ())

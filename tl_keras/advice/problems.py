@@ -42,11 +42,11 @@ class Checks(Protocol):
     def near_copies(self) -> np.ndarray:
         """Returns a number for each that can be read, int64 (n,), that of the first which is exactly or nearly the same."""
 
-    def problems(self, copies: np.ndarray) -> Iterator[Problem]:
+    def problems(self, together: np.ndarray) -> Iterator[Problem]:
         """Yields the problems of this kind of data, those without a case too.
 
         Args:
-          copies: int64 (all,), the same number for copies of each other.
+          together: int64 (n,), the same number for copies of each other, and for those of a group.
         """
 
 

@@ -66,7 +66,7 @@ class TextChecks:
             pairs += [compared[near] for near in _near([letters[row] for row in compared.tolist()])]
         return smallest_of_component(first, np.concatenate(pairs))
 
-    def problems(self, copies: np.ndarray) -> Iterator[Problem]:
+    def problems(self, together: np.ndarray) -> Iterator[Problem]:
         """Implements `Checks.problems`."""
         yield self._other_scripts()
         yield self._cut()
