@@ -4,7 +4,7 @@ import pytest
 
 from tl_keras.builder import build_student, choose_backbone
 from tl_keras.config import DataConfig, ModelConfig, TrainingConfig, TransferConfig, resolve
-from tl_keras.errors import ConfigError
+from tl_keras.errors import BackboneError, ConfigError
 from tl_keras.training.phases import epochs_of_phases, plan_phases
 
 
@@ -43,6 +43,15 @@ def test_a_schedule_unfreezes_block_by_block():
     assert (first.name, first.epochs) == ("fine-tuning blocks:1", 4)
     assert (second.name, second.epochs) == ("fine-tuning blocks:3", 2)
     assert head.plan.trained < first.plan.trained < second.plan.trained
+
+
+def test_a_cut_of_which_nothing_would_train_is_refused():
+    with pytest.raises(
+        BackboneError, match=r"regex:_BN\$, which names nothing but BatchNorm, which --batch_norm=freeze keeps"
+    ):
+        phases(method="fine_tune", unfreeze="regex:_BN$")
+    for batch_norm in ("train", "recalibrate"):
+        assert phases(method="fine_tune", unfreeze="regex:_BN$", batch_norm=batch_norm)[1].plan.trained
 
 
 @pytest.mark.parametrize(

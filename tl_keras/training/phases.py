@@ -6,6 +6,7 @@ import dataclasses
 
 from tl_keras.builder import Student, plan_student
 from tl_keras.config import TransferConfig, parse_schedule, with_epochs
+from tl_keras.errors import BackboneError
 from tl_keras.freezing import FreezePlan
 
 _HEAD = "head"
@@ -37,7 +38,7 @@ def plan_phases(config: TransferConfig, student: Student, *, images: int) -> tup
     (Kumar et al. 2022, "Fine-tuning can distort pretrained features").
 
     Raises:
-      BackboneError: A stage of the schedule names no layer.
+      BackboneError: A stage of the schedule names no layer, or layers of which nothing trains.
     """
     config = with_epochs(config, images=images)
     lengths = epochs_of_phases(config)
@@ -50,9 +51,26 @@ def plan_phases(config: TransferConfig, student: Student, *, images: int) -> tup
     else:
         cuts = [cut for cut, _ in parse_schedule(config.model.unfreeze_schedule, config.training.epochs)]
         plans = [plan_student(student.teacher, student.backbone, config.model, unfreeze=cut) for cut in cuts]
+    for plan in plans:
+        _require_training(plan, student, recalibrated=recalibrate)
     return head, *(
         Phase(name, plan, epochs, factor, recalibrate)
         for (name, epochs), plan in zip(lengths.items(), plans, strict=True)
+    )
+
+
+def _require_training(plan: FreezePlan, student: Student, *, recalibrated: bool) -> None:
+    """Raises a BackboneError if a plan names layers but nothing of them trains, unless their statistics are estimated again."""
+    backbone = student.backbone
+    if not plan.trained or plan.trained_weights(backbone) or (recalibrated and plan.frozen_batch_norms(backbone)):
+        return
+    if plan.lora_rank:
+        named, remedy = "layers without matrices of lora_rank", "Leave lora_rank out"
+    else:
+        named, remedy = "BatchNorm, which --batch_norm=freeze keeps", "Use --batch_norm=train"
+    raise BackboneError(
+        f"unfreeze: expected layers of which something trains. Received: {plan.unfreeze}, which names nothing but {named}. "
+        f"{remedy}, or name other layers."
     )
 
 
