@@ -27,6 +27,7 @@ def said(small_teacher):
         epochs=3,
         refit_on=0,
         folds=False,
+        find_learning_rate=False,
     ):
         config = TransferConfig(export="none", precision=precision)
         config.model.backbone, config.model.method, config.model.unfreeze = str(small_teacher), method, unfreeze
@@ -35,7 +36,7 @@ def said(small_teacher):
             head_epochs,
             learning_rate,
         )
-        config.data.augmentation = "none"
+        config.data.augmentation, config.training.find_learning_rate = "none", find_learning_rate
         prepared = prepare(decide(config, source=source), models, source=source)
         return announcement(prepared, refit_on=refit_on, measured_by_folds=folds)
 
@@ -52,6 +53,12 @@ def test_teacher_method_phases_images_and_device_are_said(said):
         "images: 18 train, 2 validation, 4 test. Device: " in text
         or "images: 16 train, 4 validation, 4 test. Device: " in text
     )
+
+
+def test_a_rate_that_is_found_later_is_not_said_before(said):
+    text = said(method="fine_tune", unfreeze="layers:2", find_learning_rate=True)
+    assert "Head: 2 epochs at the rate that a range test finds, all 2 blocks frozen." in text
+    assert "Then fine-tuning: 3 epochs at 0.03 of that rate, " in text
 
 
 def test_that_the_folds_measured_the_images_that_all_train_is_said(said):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from tl_keras.backbones.preprocessing import Preprocess
+from tl_keras.config import TrainingConfig
 from tl_keras.console import number_of
+from tl_keras.training.phases import Phase
 from tl_keras.training.preparation import PreparedRun
 
 # AdamW at 1e-3 took fine-tuned students of ten photos per class from 0.69 to 0.53, at 3e-4 to 0.71 (benchmarks/DIARY.md).
@@ -27,7 +29,7 @@ def announcement(prepared: PreparedRun, *, refit_on: int = 0, measured_by_folds:
     config, teacher, splits = prepared.config, prepared.student.teacher, prepared.splits
     hardware, method = prepared.hardware, config.model.method
     steps = " Then ".join(
-        f"{phase.name}: {number_of(phase.epochs, 'epoch')} at {config.training.learning_rate * phase.rate_factor:.2g}, "
+        f"{phase.name}: {number_of(phase.epochs, 'epoch')} at {_rate_in_words(config.training, phase)}, "
         f"{phase.plan.describe()}."
         for phase in prepared.phases
     )
@@ -43,6 +45,13 @@ def announcement(prepared: PreparedRun, *, refit_on: int = 0, measured_by_folds:
         *_cautions(prepared),
     ]
     return "\n".join(lines)
+
+
+def _rate_in_words(training: TrainingConfig, phase: Phase) -> str:
+    """Returns the peak rate of a phase, which is not known yet if a range test is going to find it."""
+    if not training.find_learning_rate:
+        return f"{training.learning_rate * phase.rate_factor:.2g}"
+    return "the rate that a range test finds" if phase.rate_factor == 1 else f"{phase.rate_factor:.2g} of that rate"
 
 
 def _refit(prepared: PreparedRun, images: int) -> str:
@@ -99,7 +108,8 @@ def _cautions(prepared: PreparedRun) -> list[str]:
     if student.plan.note:
         cautions.append(f"{student.plan.note}.")
     rate = config.training.learning_rate * prepared.phases[-1].rate_factor
-    if method == "fine_tune" and rate > 1.01 * _SAFE_RATE and not random_weights:
+    is_known = not config.training.find_learning_rate
+    if method == "fine_tune" and is_known and rate > 1.01 * _SAFE_RATE and not random_weights:
         cautions.append(
             f"learning rate: {rate:.2g} may erase what the teacher has learnt; 1e-5 to {_SAFE_RATE:g} is safe "
             "for pre-trained layers (--learning_rate, --config.training.fine_tune_learning_rate_factor)."
