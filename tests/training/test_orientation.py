@@ -62,6 +62,17 @@ def test_the_teacher_tells_whether_grey_grains_may_be_mirrored(a_run):
     assert reasons[0].startswith("mirrored in training: a linear classifier of the teacher's features is right on ")
 
 
+def test_weights_that_replicate_does_without_are_not_downloaded(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    config = TransferConfig(export="none")
+    config.model.method, config.data.augmentation = "replicate", "light"
+    source = ArraySource(np.random.default_rng(0).integers(0, 256, (60, 32, 32, 3), np.uint8), np.arange(60) % 2)
+    config = decide(config, source=source)
+    data, (reason,) = decide_orientation(config, read_images(config, ModelCache(), source=source), ModelCache())
+    assert data.horizontal_flip == "on"
+    assert reason.startswith("colour images are mirrored in training: thumbnails cannot tell")
+
+
 def test_what_is_chosen_is_not_measured(a_run):
     config, images = a_run(coloured_noise(), horizontal_flip="off", quarter_turns="off")
     images = dataclasses.replace(images, source=None)

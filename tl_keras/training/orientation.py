@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
+from tl_keras.builder import choose_backbone
 from tl_keras.config import DataConfig, TransferConfig
 from tl_keras.config.choices import OnOffAuto
 from tl_keras.data.mirroring import measure_mirroring
@@ -16,6 +17,7 @@ from tl_keras.data.thumbnail_classifier import draw_thumbnails
 from tl_keras.data.turning import TURNS, measure_turning
 from tl_keras.training.embedding import Embedder, embedder_of_backbone
 from tl_keras.training.model_cache import ModelCache
+from tl_keras.training.published_weights import is_trained_and_at_hand
 from tl_keras.training.run_images import RunImages
 
 _BATCH = 20
@@ -50,7 +52,11 @@ def _measured(config: TransferConfig, images: RunImages) -> tuple[OnOffAuto, OnO
     thumbnails = draw_thumbnails(images.source, images.splits.train, seed=config.seed)
     features_of = _FeaturesOfVersions(config, images)
     if flip == "auto":
-        mirroring = measure_mirroring(thumbnails, lambda indices: features_of(indices, _PLAIN_AND_MIRRORED))
+        # `replicate` does without the teacher's weights, which are then not downloaded for this alone.
+        is_asked = is_trained_and_at_hand(choose_backbone(config.model))
+        mirroring = measure_mirroring(
+            thumbnails, (lambda indices: features_of(indices, _PLAIN_AND_MIRRORED)) if is_asked else None
+        )
         flip = "on" if mirroring.allowed else "off"
         reasons.append(mirroring.describe())
     if turns == "auto":
