@@ -135,6 +135,13 @@ def test_what_is_being_filled_is_not_removed(cache):
     assert rows.folder.is_dir()
 
 
+def test_what_a_kill_left_half_removed_is_removed_by_the_next(cache):
+    rows, _ = filled(cache, "a")
+    rows.folder.rename(cache.folder / ".removed_by_a_process_that_was_killed")
+    assert cache.make_room(1, needed=1, keep=rows) == ""
+    assert [path.name for path in cache.folder.iterdir()] == ["lock"]
+
+
 def test_an_open_reader_survives_the_removal(cache):
     rows, values = filled(cache, "a")
     reader = rows.reader()

@@ -35,6 +35,7 @@ from tl_keras.files import writing
 
 # Names of the folders of kinds; unpacked archives, converted and fetched images may be beside them and in use.
 _KIND = 32 * "[0-9a-f]"
+_REMOVED = ".removed_"  # beginning of the names of those that are being removed
 _KEY_BYTES = 32
 _KEY = np.dtype(f"V{_KEY_BYTES}")
 _RECORD = np.dtype([("key", _KEY), ("crc", "<u4")])
@@ -114,6 +115,8 @@ class FeatureCache:
         if (self.folder / "lock").is_dir():
             raise WorkdirError(f"cache: expected a file in {self.folder / 'lock'}. Received: a directory. Remove it.")
         with _lock(self.folder / "lock"):  # keeps other processes from removing what is measured here
+            for left in self.folder.glob(f"{_REMOVED}*"):  # by a process that was killed while it removed them
+                shutil.rmtree(left, ignore_errors=True)
             sizes = {path: _size(path) for path in self.folder.glob(_KIND) if path.is_dir()}
             free = shutil.disk_usage(self.folder).free
             room = min(self.limit_gib * 2**30 - sum(sizes.values()), free)
@@ -301,7 +304,7 @@ def _remove_unless_locked(folder: pathlib.Path) -> bool:
         with (folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # The whole folder goes at once, so that nobody adds rows to a half-removed kind.
-            removed = folder.rename(tempfile.mkdtemp(dir=folder.parent))
+            removed = folder.rename(tempfile.mkdtemp(dir=folder.parent, prefix=_REMOVED))
             shutil.rmtree(removed, ignore_errors=True)
             return True
     except OSError:
