@@ -2,8 +2,10 @@
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
+from tl_keras.errors import TrainingError
 from tl_keras.training.optimizers import TransferAdam, VariableTreatment
 from tl_keras.training.rate_finder import find_learning_rate
 
@@ -32,3 +34,8 @@ def test_the_model_is_left_as_it_was():
     find_learning_rate(model, batches)
     for old, new in zip(before, [*model.variables, *model.optimizer.variables], strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+def test_a_loss_that_is_not_finite_from_the_start_is_one_line():
+    with pytest.raises(TrainingError, match="expected a finite number at the first step of the range test"):
+        find_learning_rate(*a_trainer(np.inf))

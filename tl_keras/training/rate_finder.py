@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from tl_keras.distribution.distributor import settle
+from tl_keras.errors import TrainingError
 from tl_keras.training.checkpoints import values_of
 
 # Rates from one at which nothing is learnt to one at which training breaks.
@@ -30,6 +31,9 @@ def find_learning_rate(trainer: keras.Model, batches: Any) -> float:
 
     Returns:
       A peak rate for the schedule, from 1e-6 to 0.1.
+
+    Raises:
+      TrainingError: The loss is not finite before any weight has changed.
     """
     variables = [*trainer.variables, *trainer.optimizer.variables]
     before = values_of(variables)
@@ -39,6 +43,11 @@ def find_learning_rate(trainer: keras.Model, batches: Any) -> float:
     trainer.fit(batches, steps_per_epoch=_STEPS, shuffle=False, verbose=0, callbacks=[test])
     for variable, value in zip(variables, before, strict=True):
         variable.assign(value)
+    if not test.losses:
+        raise TrainingError(
+            "loss: expected a finite number at the first step of the range test. Received: another, before any weight has changed. "
+            "The teacher's weights or its preprocessing do not fit: use another --backbone or --weights."
+        )
     losses = np.convolve(np.pad(test.losses, 2, mode="edge"), np.full(5, 0.2), mode="valid")
     return float(rates[int(np.argmin(losses))] / _BELOW_LOWEST_LOSS)
 
