@@ -48,6 +48,7 @@ def test_a_score_that_one_image_cannot_tell_has_no_number_and_numbers_are_no_cla
     text = card(FinishedRun(tmp_path, config, alone, {}))
     assert "| R² on 1 test image |" in text and "| cannot be told | - |" in text
     assert "It gives 1 number: temp_c." in text
+    assert "model-index" not in text  # by which the Hub would show the number
 
 
 def test_the_card_of_folds_does_not_count_the_same_images_twice(tmp_path):

@@ -151,11 +151,13 @@ def _metadata(run: FinishedRun) -> str:
         },
         "metrics": [metric],
     }
+    index = {"name": printable(run.name), "results": [measured]}
     values: dict[str, Any] = {
         "library_name": "keras",
         **({} if of_numbers else {"pipeline_tag": task}),  # the Hub has none for numbers
         "tags": ["tl_keras", "transfer-learning", run.result.backbone],
         **({"base_model": begun} if (begun := repository_of(run.config.model.backbone)) else {}),
-        "model-index": [{"name": printable(run.name), "results": [measured]}],
+        # A score that cannot be told is a number that says nothing.
+        **({"model-index": [index]} if is_told(run.result, run.split) else {}),
     }
     return "".join(f"{key}: {json.dumps(value)}\n" for key, value in values.items())
