@@ -4,6 +4,7 @@ import numpy as np
 
 from tl_keras.data.arrays import ArraySource
 from tl_keras.reporting.label_sections import labels_facts
+from tl_keras.reporting.page import render
 from tl_keras.reporting.reported_predictions import ReportedPredictions
 from tl_keras.tasks.multi_label import MultiLabel
 
@@ -19,3 +20,6 @@ def test_labels_that_are_taken_for_each_other_and_that_come_together():
     assert facts["together"] == [("ant", "cat", 2)]
     assert [row["label"] for row in facts["measures"]["labels"]] == ["ant", "bee", "cat"]
     assert "ant" in facts["precisions"].svg
+    page = " ".join(render("sections/labels.html", facts={**facts, "noun": "text"}).split())
+    assert "ant is missed, and bee is found although it is not there: 1" in page
+    assert "ant and cat: 2 texts" in page and "texts that have the label" in page and "image" not in page.lower()

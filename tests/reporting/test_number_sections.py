@@ -35,6 +35,12 @@ def test_a_number_that_too_few_images_measure_has_no_interval():
     assert "<td>-</td>" in render("sections/numbers.html", facts=facts)
 
 
+def test_a_page_of_texts_speaks_of_texts():
+    facts = facts_of(np.random.default_rng(0).normal(50, 10, (30, 2)), validation=30)
+    page = render("sections/numbers.html", facts={**facts, "noun": "text"})
+    assert "the median of the training texts" in page and "image" not in page
+
+
 def test_each_number_has_its_measures_and_two_figures():
     labels = np.random.default_rng(0).normal(50, 10, (30, 2))
     source = ArraySource(np.zeros((30, 8, 8, 3), np.uint8), np.arange(30) % 2)

@@ -64,3 +64,4 @@ def test_grades_that_no_image_is_off_by_are_left_out_without_their_comma(off, sa
     answers = ReportedPredictions(source, "test", np.arange(len(off)), labels, logits, 1.0, task)
     page = render("sections/grades.html", facts=SECTIONS["grades"](None, answers))
     assert said in " ".join(page.split())
+    assert "the median of these images would miss" in " ".join(page.split())

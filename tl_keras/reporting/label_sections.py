@@ -23,6 +23,7 @@ def labels_facts(student: Student, answers: ReportedPredictions) -> dict[str, An
     together = has.astype(np.int64).T @ has
     return {
         "measures": measures,
+        "noun": answers.source.noun,
         "precisions": figures.scores(
             [row["label"] for row in measured],
             [row["average_precision"] for row in measured],

@@ -54,5 +54,6 @@ def errors_by_tenth(values: np.ndarray, predicted: np.ndarray, *, name: str) -> 
         axes.set(xlabel=f"{name}, measured: mean of each tenth", ylabel="predicted - measured")
     lean = ", ".join(f"{np.median(error):+.3g}" for error in errors)
     return Picture(
-        drawing.svg, f"Median error of {name} in each tenth of the images, from the smallest to the largest: {lean}."
+        drawing.svg,
+        f"Median error of {name} in each tenth of the measured numbers, from the smallest to the largest: {lean}.",
     )

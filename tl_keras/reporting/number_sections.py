@@ -20,6 +20,7 @@ def numbers_facts(student: Student, answers: ReportedPredictions) -> dict[str, A
     drawn = list(enumerate(measures["columns"]))[:_MOST_DRAWN]
     return {
         "measures": measures,
+        "noun": answers.source.noun,
         "promised": promised,
         "few": promised < COVERAGE,
         "figures": [

@@ -215,7 +215,7 @@ def _grades(student: Student, answers: ReportedPredictions) -> dict[str, Any]:
         for grades, count in enumerate(measures["off_by"])
         if count
     ]
-    return {"measures": measures, "counts": counts}
+    return {"measures": measures, "counts": counts, "noun": answers.source.noun}
 
 
 # Facts of each part by its name, for the template `run.html`.
