@@ -24,6 +24,8 @@ def test_any_model_is_computed_once(model, photos, monkeypatch):
         len(data.splits.validation),
         len(data.splits.test),
     ]
+    with pytest.raises(tl.TransferError, match=r"split: expected one of train, .* Received: val\."):
+        found.of("val")
     monkeypatch.setattr(FeatureStore, "_fill", lambda *_, **__: pytest.fail("computed again"))
     assert np.array_equal(tl.features(model, data).values, found.values)
 

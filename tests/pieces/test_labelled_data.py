@@ -19,6 +19,8 @@ def test_a_folder_is_split_counted_and_shown(photos):
     titles = [axes.get_title() for axes in data.show(4).axes]
     assert titles == ["blue", "red", "blue", "red"]
     assert "<td>4</td>" in data._repr_html_()
+    with pytest.raises(tl.TransferError, match="images: expected 1 or more to show"):
+        data.show(0)
 
 
 @pytest.mark.parametrize(

@@ -71,9 +71,11 @@ def test_its_config_names_the_images_it_went_on_with_as_they_were_read(run, phot
     assert len(tl.Run(tmp_path / "more")._data_again(more._config()).splits.train)  # by config.json alone
 
 
-def test_epochs_and_formats_that_are_none_are_one_line(run):
+def test_numbers_and_formats_that_are_none_are_one_line(run):
     with pytest.raises(tl.TransferError, match="epochs: expected at least 1 more"):
         run.resume(0)
+    with pytest.raises(tl.TransferError, match="top_k: expected 1 or more"):
+        run.predict("photo.jpg", top_k=0)
     with pytest.raises(tl.TransferError, match=r"export: expected one of .* Received: tflite\."):
         run.export("tflite")
 

@@ -3,8 +3,11 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import tl_keras as tl
+
+IN_TF_DATA = tf.data.Dataset.from_tensors(tf.zeros((4, 8, 8, 3), tf.uint8))
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +74,14 @@ def test_images_are_made_ready_from_a_split_and_from_a_dataset(student, photos):
         (lambda model, data: tl.preprocess(model, data, "trian"), r"split: expected one that has images \(train, "),
         (lambda model, data: tl.preprocess(model, [1, 2]), "dataset: expected images of tl_keras.load_data"),
         (lambda model, data: tl.preprocess(model.get_layer("backbone"), data), "expected a model of tl_keras.build"),
+        (lambda model, data: tl.preprocess(model, IN_TF_DATA, "train"), "for a split, augmentation or epochs"),
+        (
+            lambda model, data: tl.preprocess(model, IN_TF_DATA, augmentation="light"),
+            "for a split, augmentation or epochs",
+        ),
+        (lambda model, data: tl.preprocess(model, data, "train", batch_size=0), "batch_size: expected 1 or more"),
+        (lambda model, data: tl.preprocess(model, data, "train", epochs=0), "epochs: expected 1 or more"),
+        (lambda model, data: tl.build("MobileNetV2", 0), "classes: expected 1 or more"),
         (lambda model, data: tl.freeze(model, "blocks:99"), r"unfreeze: expected blocks:N with N from 1 to"),
         (lambda model, data: tl.build("MobileNetV9", 2), "Did you mean MobileNetV"),
         (lambda model, data: tl.build("MobileNetV2", 2, droput=0.1), "Did you mean dropout"),

@@ -13,8 +13,9 @@ import numpy as np
 from tl_keras.backbones.preprocessing import INSIDE_THE_MODEL, Preprocess, PreprocessSpec
 from tl_keras.config import CacheConfig
 from tl_keras.data.pipeline import evaluation_batches, labels_of
+from tl_keras.data.splits import SPLITS
 from tl_keras.distribution.keras_settings import with_own_keras_settings
-from tl_keras.errors import BackboneError
+from tl_keras.errors import BackboneError, ConfigError, nearest
 from tl_keras.pieces.labelled_data import LabelledData, as_data
 from tl_keras.pieces.students import known_preprocess
 from tl_keras.training.feature_cache import FeatureCache
@@ -24,6 +25,7 @@ from tl_keras.training.versions import versions
 from tl_keras.user_folders import cache_folder
 
 _BATCH = 32
+_SPLITS = (*SPLITS, "unused")
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -52,7 +54,18 @@ class Features:
     splits: np.ndarray
 
     def of(self, split: str) -> tuple[np.ndarray, np.ndarray]:
-        """Returns values and labels of the images of one split, for any classifier."""
+        """Returns values and labels of the images of one split, for any classifier.
+
+        Args:
+          split: `train`, `validation`, `test` or `unused`.
+
+        Raises:
+          ConfigError: It is another name.
+        """
+        if split not in _SPLITS:
+            raise ConfigError(
+                f"split: expected one of {', '.join(_SPLITS)}. Received: {split}. {nearest(split, _SPLITS)}".strip()
+            )
         chosen = self.splits == split
         return self.values[chosen], self.labels[chosen]
 
@@ -164,6 +177,6 @@ def _whole_image(model: keras.Model) -> PreprocessSpec:
 
 def _split_of_each(data: LabelledData) -> np.ndarray:
     split: np.ndarray = np.full(len(data), "unused", "U10")
-    for name in ("train", "validation", "test"):
+    for name in SPLITS:
         split[getattr(data.splits, name)] = name
     return split

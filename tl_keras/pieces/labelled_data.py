@@ -15,7 +15,7 @@ from tl_keras.data.arrays import ArraySource
 from tl_keras.data.decoding import decode_image
 from tl_keras.data.sources import Source, SourceOptions, open_source
 from tl_keras.data.splits import SPLITS, Splits
-from tl_keras.errors import DataError
+from tl_keras.errors import ConfigError, DataError
 from tl_keras.pieces.options import set_options
 from tl_keras.training.model_cache import ModelCache
 from tl_keras.training.preparation import RunImages, read_images
@@ -150,8 +150,11 @@ class LabelledData:
           images: Number of images, at least 1.
 
         Raises:
+          ConfigError: The number is below 1.
           DataError: They are texts.
         """
+        if images < 1:
+            raise ConfigError(f"images: expected 1 or more to show. Received: {images}. Use data.show(16).")
         from matplotlib.figure import Figure
 
         source = self.images.source

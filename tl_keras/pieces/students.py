@@ -19,7 +19,7 @@ from tl_keras.config import TransferConfig, choose_cut, resolve
 from tl_keras.data.base import in_parallel
 from tl_keras.data.pipeline import evaluation_batches, labels_of, training_batches
 from tl_keras.distribution.keras_settings import with_own_keras_settings
-from tl_keras.errors import BackboneError, DataError
+from tl_keras.errors import BackboneError, ConfigError, DataError
 from tl_keras.freezing import FreezePlan, plan_freezing
 from tl_keras.heads import layers_to_json
 from tl_keras.pieces.labelled_data import LabelledData
@@ -27,6 +27,8 @@ from tl_keras.pieces.methods import Layers
 from tl_keras.pieces.options import set_options
 from tl_keras.training.freeze_check import digests, require_unchanged
 from tl_keras.training.transforms import training_transform
+
+_USUAL = {"batch_size": 32, "epochs": 1}
 
 _STUDENTS: weakref.WeakKeyDictionary[keras.Model, Student] = weakref.WeakKeyDictionary()
 
@@ -65,8 +67,12 @@ def build(
 
     Raises:
       BackboneError: The backbone is unknown, its weights cannot be loaded, or `unfreeze` names no layer.
-      ConfigError: An option is unknown.
+      ConfigError: An option is unknown, or there is no class.
     """
+    if classes < 1:
+        raise ConfigError(
+            f"classes: expected 1 or more, the number of logits. Received: {classes}. Use len(data.class_names)."
+        )
     config = TransferConfig(seed=seed)
     config.data.source = "a program"
     choose_cut(config.model, unfreeze)
@@ -86,12 +92,12 @@ def preprocess(
     dataset: Any,
     split: str = "",
     *,
-    batch_size: int = 32,
+    batch_size: int = _USUAL["batch_size"],
     augmentation: str = "none",
     horizontal_flip: bool = False,
     quarter_turns: bool = False,
     min_crop_area: float = 0.0,
-    epochs: int = 1,
+    epochs: int = _USUAL["epochs"],
     seed: int = 0,
 ) -> tf.data.Dataset:
     """Returns batches of images as a student takes them, with their labels.
@@ -128,9 +134,18 @@ def preprocess(
 
     Raises:
       DataError: There is no such split, or the dataset holds something else.
+      ConfigError: A number is out of its range, or a `tf.data.Dataset`, which is neither split nor augmented here, is to be.
     """
     spec = preprocess_of(student)
+    for name, number in (("batch_size", batch_size), ("epochs", epochs)):
+        if number < 1:
+            raise ConfigError(f"{name}: expected 1 or more. Received: {number}. Leave it out for {_USUAL[name]}.")
     if not isinstance(dataset, LabelledData):
+        if split or augmentation != "none" or epochs != 1:
+            raise ConfigError(
+                "preprocess: expected images of tl_keras.load_data for a split, augmentation or epochs. Received: "
+                f"{type(dataset).__name__}. Use tl_keras.load_data(images), or leave them out."
+            )
         return _of_dataset(dataset, spec, batch_size=batch_size)
     images = dataset.images
     splits = {name: getattr(images.splits, name) for name in ("train", "validation", "test")}

@@ -147,8 +147,12 @@ def predict_images(
 
     Raises:
       BackboneError: The model cannot be read.
+      ConfigError: `top_k` or `batch_size` is below 1.
       DataError: A path does not exist, an item is not an image, or there are no images.
     """
+    for name, number in (("top_k", top_k), ("batch_size", batch_size)):
+        if number < 1:
+            raise ConfigError(f"{name}: expected 1 or more. Received: {number}. Leave it out for the usual number.")
     predictor = model if isinstance(model, Predictor) else load_predictor(model)
     predictor = with_decision(with_views(predictor, views), decision)
     if predictor.takes_texts:
