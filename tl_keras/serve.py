@@ -116,15 +116,18 @@ def main(arguments: list[str]) -> int:
         "http": ImpatientProtocol,
         "timeout_keep_alive": math.ceil(_TIMEOUT.value),
     }
+    host = f"[{_HOST.value}]" if ":" in _HOST.value else _HOST.value
+    address = f"http://{host}:{_PORT.value}/"
     if _WORKERS.value > 1:
         from tl_keras.serving.worker_processes import serve_in_processes
 
-        say(f"http://{_HOST.value}:{_PORT.value}/ answers in {_WORKERS.value} processes; Ctrl-C stops them")
+        say(f"{address} is going to answer in {_WORKERS.value} processes; Ctrl-C stops them")
         return serve_in_processes(application, _WORKERS.value, listening, **options)
     import uvicorn
 
-    server = uvicorn.Server(uvicorn.Config(application(), **options))
-    say(f"http://{_HOST.value}:{_PORT.value}/ answers; Ctrl-C stops it")
+    from tl_keras.serving.announced_server import AnnouncedServer
+
+    server = AnnouncedServer(uvicorn.Config(application(), **options), address)
     with contextlib.suppress(KeyboardInterrupt):
         server.run([listening])
     return 0
