@@ -64,18 +64,19 @@ def test_a_photo_finds_itself_and_pictures_come_from_the_folder_alone(run, index
                 ("/v1/similar", photo, b""),
                 ("/v1/similar", photo, b"count=2"),
                 ("/v1/similar", photo, b"count=0"),
+                ("/v1/similar", photo, b"count=" + b"9" * 5000),
             ]
             answers = [await ask(app, path, body=body, query=query) for path, body, query in requests]
-            pictures = [await ask(app, f"/v1/similar/{row}.jpg") for row in (4, 10, 99)]
+            pictures = [await ask(app, f"/v1/similar/{row}.jpg") for row in (4, 10, 99, "9" * 5000)]
             return answers, pictures, await ask(app, "/v1/similar", body=b"\xff\xd8\xff\xe0 no image")
 
     answers, pictures, broken = asyncio.run(asked())
-    assert [status for status, _ in answers] == [200, 200, 400]
+    assert [status for status, _ in answers] == [200, 200, 400, 400]
     (found,) = json.loads(answers[0][1])["similar"]
     assert (found[0]["name"], len(found)) == ("4.png", 11)
     assert found[0]["cosine"] == pytest.approx(1, abs=1e-4)
     assert len(json.loads(answers[1][1])["similar"][0]) == 2
-    assert [status for status, _ in pictures] == [200, 404, 404]
+    assert [status for status, _ in pictures] == [200, 404, 404, 404]
     assert PIL.Image.open(io.BytesIO(pictures[0][1])).format == "JPEG"
     assert broken[0] == 400
 

@@ -313,8 +313,9 @@ def test_a_new_version_takes_over_without_an_error_and_a_damaged_one_once_it_is_
     assert not gc.get_freeze_count()
 
 
-def test_predict_is_asked_by_post(server):
-    status, answer = ask(server[0], PREDICT)
+@pytest.mark.parametrize("path", [PREDICT, "/v1/models/digits/versions/1:predict"])
+def test_predict_is_asked_by_post(server, path):
+    status, answer = ask(server[0], path)
     assert status == 405
     assert json.loads(answer)["error"] == "request: expected POST. Received: GET."
 

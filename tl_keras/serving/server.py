@@ -13,6 +13,7 @@ import functools
 import gc
 import math
 import pathlib
+import re
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -127,7 +128,7 @@ def make_app(
         server.require_index_of_model()
         routes += [
             Route("/v1/similar", server.similar, methods=["POST"]),
-            Route("/v1/similar/{row:int}.jpg", server.picture),
+            Route("/v1/similar/{row}.jpg", server.picture),
         ]
     return Starlette(
         routes=routes,
@@ -275,7 +276,7 @@ class _Server:
         """Answers with the images of the index that are nearest to each of a request, which is written as for `predict`."""
         assert self._look_alikes is not None
         count = request.query_params.get("count", str(_LOOK_ALIKES))
-        if not count.isdecimal() or not 1 <= int(count) <= _MOST_LOOK_ALIKES:
+        if count not in map(str, range(1, _MOST_LOOK_ALIKES + 1)):
             raise HTTPException(400, f"count: expected 1 to {_MOST_LOOK_ALIKES}. Received: {count:.20}.")
         asked = await read_predict_request(request, await self._body(request), self._model.takes)
         try:
@@ -291,7 +292,7 @@ class _Server:
         """Returns a small picture of an image of the index."""
         assert self._look_alikes is not None
         try:
-            jpeg = await asyncio.to_thread(self._look_alikes.picture, request.path_params["row"])
+            jpeg = await asyncio.to_thread(self._look_alikes.picture, _row(request.path_params["row"]))
         except DataError as error:
             raise HTTPException(404, str(error)) from error
         return Response(jpeg, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
@@ -371,13 +372,18 @@ class _Server:
     def _require_known(self, request: Request) -> None:
         known = str(self._model.number)
         name, version = request.path_params["name"], request.path_params.get("version", known)
-        if name.endswith(":predict") and request.method != "POST":
+        if request.url.path.endswith(":predict") and request.method != "POST":
             raise HTTPException(405, f"request: expected POST. Received: {request.method}.", {"Allow": "POST"})
         if (name, version) != (self._name, known):
             raise HTTPException(
                 404,
                 f"Servable not found for request: Specific({name:.50}, {version:.50}); there is {self._name}, {known}.",
             )
+
+
+def _row(text: str) -> int:
+    """Returns the row that a path names; -1, which no index has, where it is none."""
+    return int(text) if re.fullmatch("[0-9]{1,18}", text) else -1
 
 
 async def _error(request: Request, error: Exception) -> Response:
