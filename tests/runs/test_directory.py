@@ -165,6 +165,23 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path):
     RunDirectory(tmp_path).lock()
 
 
+def test_a_full_disk_is_said_by_the_lock_after_what_was_left_is_removed(tmp_path):
+    (tmp_path / f".{NOBODY}.model.keras").write_text("half a model")
+    code = """
+import resource, signal, sys
+from tl_keras.errors import WorkdirError
+from tl_keras.runs.directory import RunDirectory
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # as on a full disk, no byte can be written
+try:
+    RunDirectory(sys.argv[1]).lock()
+except WorkdirError as error:
+    sys.exit("the disk is full" not in str(error))
+"""
+    assert subprocess.run([sys.executable, "-c", code, tmp_path], check=False).returncode == 0
+    assert [file.name for file in tmp_path.iterdir()] == [".lock"]
+
+
 def test_where_files_cannot_be_locked_a_run_goes_on_and_says_so(tmp_path, monkeypatch, capsys):
     def no_locks(file, operation):
         raise OSError(errno.ENOLCK, "No locks available")

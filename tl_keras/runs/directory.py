@@ -75,7 +75,7 @@ class RunDirectory:
         If the directory does not exist yet, `begin` locks it later. Files left half-written by killed processes are removed.
 
         Raises:
-          WorkdirError: Another process has locked it.
+          WorkdirError: Another process has locked it, or the disk is full.
         """
         if self._unlock is not None or not self.path.is_dir():
             return
@@ -95,9 +95,10 @@ class RunDirectory:
             ) from error
         except OSError:  # some network file systems have no locks
             say(f"{self.path}: no locks on this file system; start one run at a time here")
-        os.truncate(lock, 0)
-        os.write(lock, str(os.getpid()).encode())
-        self._remove_leftovers()
+        self._remove_leftovers()  # first, since a full disk may be full of them
+        with writing(self.path / ".lock"):
+            os.truncate(lock, 0)
+            os.write(lock, str(os.getpid()).encode())
 
     def release(self) -> None:
         """Lets other processes write here again."""
