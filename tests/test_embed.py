@@ -18,6 +18,12 @@ from PIL import Image
             ["--data=.", "--out=f.npz", "--workdir=run1", "--backbone=MobileNetV2"],
             "flags: expected --workdir or --backbone",
         ),
+        (["--data=.", "--out=f.npz", "--workdir=run1", "--image_size=64"], "flags: expected --workdir or --image_size"),
+        (
+            ["--data=.", "--out=/dev/null/f.npz"],
+            "out: expected a directory. Received: /dev/null, but /dev/null is a file",
+        ),
+        (["--data=.", "--page=/dev/null/a.html"], "page: expected a directory. Received: /dev/null"),
         (["--data=no_folder", "--out=f.npz"], "no_folder"),
     ],
 )

@@ -19,11 +19,11 @@ from absl import flags
 from tl_keras import beam_flags, command_line, source_flags
 from tl_keras.console import number_of
 from tl_keras.errors import ConfigError
+from tl_keras.files import require_writable
 from tl_keras.user_folders import expanded
 
-source_flags.define(
-    "cache_dir", "max_pixels", "backbone", "weights", "alpha", "image_size", "resize", "seed", "inference_engine"
-)
+_OF_A_BACKBONE = ("backbone", "weights", "alpha", "image_size", "resize")
+source_flags.define("cache_dir", "max_pixels", *_OF_A_BACKBONE, "seed", "inference_engine")
 beam_flags.define()
 _WORKDIR = flags.DEFINE_string("workdir", "", "The run directory whose model embeds; by default a backbone does.")
 _OUT = flags.DEFINE_string("out", "", "File to write: .npz or .parquet.")
@@ -35,8 +35,9 @@ def main(arguments: list[str]) -> None:
     """Prints what was written on stdout, and what was left out on stderr."""
     if arguments or not flags.FLAGS.data or not (_OUT.value or _PAGE.value):
         raise ConfigError("flags: expected --data=SOURCE and --out=FILE or --page=FILE. Use --help to see the flags.")
-    if _WORKDIR.value and flags.FLAGS["backbone"].present:
-        raise ConfigError("flags: expected --workdir or --backbone. Received: both. A run has its own backbone.")
+    given = [name for name in _OF_A_BACKBONE if flags.FLAGS[name].present]
+    if _WORKDIR.value and given:
+        raise ConfigError(f"flags: expected --workdir or --{given[0]}. Received: both. A run has its own backbone.")
     if _PAGE.value and not _PAGE.value.endswith(".html"):
         raise ConfigError(f"page: expected a name that ends in .html. Received: {_PAGE.value}.")
     config = source_flags.config_from_flags()
@@ -45,6 +46,9 @@ def main(arguments: list[str]) -> None:
         from tl_keras.search.index import require_index_name
 
         require_index_name(out)
+    for option, path in (("out", _OUT.value), ("page", _PAGE.value)):
+        if path:
+            require_writable(expanded(path).parent, option=option)
     beam = beam_flags.beam_options()
     command_line.require_tensorflow(reading=flags.FLAGS.data)
     from tl_keras.advice.image_index import chosen_embedder, index_images, remarks, usual_backbone, write_images

@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from tl_keras.errors import ConfigError, DataError, DependencyError
+from tl_keras.errors import ConfigError, DataError, DependencyError, WorkdirError
 from tl_keras.search.index import read_index, require_index_name, write_index
 
 ABOUT = {
@@ -95,3 +95,11 @@ def test_a_name_says_the_format(monkeypatch):
     with pytest.raises(DependencyError, match="pyarrow"):
         require_index_name(pathlib.Path("features.parquet"))
     require_index_name(pathlib.Path("features.npz"))
+
+
+def test_a_place_that_cannot_be_made_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(WorkdirError, match=r"out: cannot write .*f\.npz"):
+        write_index(
+            tmp_path / "file" / "f.npz", [], dimension=4, names=[], sizes=np.zeros((0, 2), np.int64), about=ABOUT
+        )

@@ -16,7 +16,7 @@ from tl_keras.advice.suspects import members_of_each, unlike_all_others
 from tl_keras.advice.thumbnails import copies_by_thumbnails
 from tl_keras.config import TransferConfig
 from tl_keras.console import number_of
-from tl_keras.files import replacing
+from tl_keras.files import replacing, write_text, writing
 from tl_keras.reporting.page import render
 
 # Images shown of each cluster, and sets of copies and outliers shown; the table has all.
@@ -76,9 +76,9 @@ def write_look(look: FirstLook, page: pathlib.Path) -> pathlib.Path:
     Raises:
       WorkdirError: The place is not writable.
     """
-    page.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(page) as temporary:
-        temporary.write_text(_page(look), encoding="utf-8")
+    with writing(page, option="page"):
+        page.parent.mkdir(parents=True, exist_ok=True)
+    write_text(page, _page(look), option="page")
     names = look.images.names
     cluster, copy_of = [0] * len(names), [""] * len(names)
     for number, members in enumerate(look.clusters):
@@ -90,7 +90,7 @@ def write_look(look: FirstLook, page: pathlib.Path) -> pathlib.Path:
     far = set(look.outliers.tolist())
     table = page.with_suffix(".csv")
     with (
-        replacing(table) as temporary,
+        replacing(table, option="page") as temporary,
         temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
     ):
         writer = csv.writer(file, lineterminator="\n")

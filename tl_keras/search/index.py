@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tl_keras.errors import DataError
-from tl_keras.files import replacing, require_suffix
+from tl_keras.files import replacing, require_suffix, writing
 from tl_keras.untrusted import check_npz, parse_json
 
 SUFFIXES = (".npz", ".parquet")
@@ -105,8 +105,9 @@ def write_index(
       WorkdirError: The place is not writable, or the disk is full.
     """
     write = _write_npz if path.suffix == ".npz" else _write_parquet
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as temporary:
+    with writing(path, option="out"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path, option="out") as temporary:
         write(temporary, blocks, dimension, names, sizes, json.dumps(about))
 
 
