@@ -55,6 +55,11 @@ def main(arguments: list[str]) -> None:
     from tl_keras.data.options import SourceOptions
     from tl_keras.data.unlabelled import open_unlabelled
 
+    page = expanded(_PAGE.value)
+    if _PAGE.value:
+        from tl_keras.advice.first_look import look_at, table_beside, write_look
+
+        table_beside(page)
     if not flags.FLAGS["backbone"].present:
         config.model = usual_backbone(config.model)
     source = open_unlabelled(config.data.source, SourceOptions.of(config))
@@ -69,9 +74,6 @@ def main(arguments: list[str]) -> None:
         write_images(images, out, workdir=_WORKDIR.value, config=config.model)
         print(f"wrote: {out}, features of {number_of(len(images.indices), 'image')} by {images.embedder.name}")
     if _PAGE.value:
-        from tl_keras.advice.first_look import look_at, write_look
-
-        page = expanded(_PAGE.value)
         table = write_look(look_at(images, config, clusters=_CLUSTERS.value), page)
         print(f"wrote: {page}, {table}")
 

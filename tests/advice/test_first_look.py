@@ -5,9 +5,10 @@ import shutil
 
 import pytest
 
-from tl_keras.advice.first_look import look_at, write_look
+from tl_keras.advice.first_look import look_at, table_beside, write_look
 from tl_keras.advice.image_index import chosen_embedder, index_images
 from tl_keras.data.unlabelled import open_unlabelled
+from tl_keras.errors import ConfigError
 
 AWKWARD = "<script>alert(1)</script>\udce9.png"  # whose name is not UTF-8
 
@@ -38,6 +39,17 @@ def test_the_table_has_cluster_and_copies_of_every_image(written):
     ]
     assert all(row["name"].endswith("%") for row in rows)  # the run names them by its own classes
     assert [len(members) for members in look.clusters] == [13, 12]
+
+
+def test_a_table_of_another_kind_beside_the_page_is_not_replaced(written, tmp_path):
+    look, page, table = written
+    (tmp_path / "labels.csv").write_text("path,label\n0.png,cat\n")
+    with pytest.raises(ConfigError, match=r"labels\.csv, which would be replaced"):
+        write_look(look, tmp_path / "labels.html")
+    assert (tmp_path / "labels.csv").read_text() == "path,label\n0.png,cat\n" and not (
+        tmp_path / "labels.html"
+    ).exists()
+    assert table_beside(page) == table
 
 
 def test_the_page_needs_nothing_else_and_fits_a_phone(written, browser):

@@ -16,11 +16,14 @@ from tl_keras.advice.suspects import members_of_each, unlike_all_others
 from tl_keras.advice.thumbnails import copies_by_thumbnails
 from tl_keras.config import TransferConfig
 from tl_keras.console import number_of
-from tl_keras.files import replacing, write_text, writing
+from tl_keras.errors import ConfigError
+from tl_keras.files import reading, replacing, write_text, writing
 from tl_keras.reporting.page import render
 
 # Images shown of each cluster, and sets of copies and outliers shown; the table has all.
 _SHOWN_OF_A_CLUSTER, _SHOWN, _IMAGES_OF_A_CASE = 12, 30, 6
+
+_COLUMNS = ["image", "cluster", "name", "copy_of", "outlier"]
 
 # Number of images from which on some can be unlike all others.
 _FEWEST_FOR_OUTLIERS = 10
@@ -68,14 +71,34 @@ def look_at(images: IndexedImages, config: TransferConfig, *, clusters: int = 0)
     )
 
 
+def table_beside(page: pathlib.Path) -> pathlib.Path:
+    """Returns the path of the table beside a page.
+
+    Raises:
+      ConfigError: A file is there that is no such table, and would be lost.
+    """
+    table = page.with_suffix(".csv")
+    if table.exists():
+        with reading(table), table.open(encoding="utf-8", errors="replace") as file:
+            is_ours = file.readline().strip() == ",".join(_COLUMNS)
+        if not is_ours:
+            raise ConfigError(
+                f"page: expected a name beside which there is no other table. Received: {page}, beside {table}, which would be "
+                "replaced. Use another --page."
+            )
+    return table
+
+
 def write_look(look: FirstLook, page: pathlib.Path) -> pathlib.Path:
     """Writes the page, and a table of all images beside it, whose path is returned.
 
     The table has the columns image, cluster (from 1), name of the cluster, copy_of (the first of its copies) and outlier (1 or 0).
 
     Raises:
+      ConfigError: See `table_beside`.
       WorkdirError: The place is not writable.
     """
+    table = table_beside(page)
     with writing(page, option="page"):
         page.parent.mkdir(parents=True, exist_ok=True)
     write_text(page, _page(look), option="page")
@@ -88,13 +111,12 @@ def write_look(look: FirstLook, page: pathlib.Path) -> pathlib.Path:
         for row in others:
             copy_of[row] = names[first]
     far = set(look.outliers.tolist())
-    table = page.with_suffix(".csv")
     with (
         replacing(table, option="page") as temporary,
         temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
     ):
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["image", "cluster", "name", "copy_of", "outlier"])
+        writer.writerow(_COLUMNS)
         for row, name in enumerate(names):
             number = cluster[row]
             writer.writerow([name, number + 1, look.names[number], copy_of[row], int(row in far)])
