@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tl_keras.console import Level, in_words, number_of, part_in_digits, printable, say, show_details
+from tl_keras.console import Level, in_digits, in_words, number_of, part_in_digits, printable, say, show_details
 
 
 @pytest.mark.parametrize(
@@ -87,3 +87,19 @@ def test_one_is_singular_and_a_score_has_its_sign():
 )
 def test_a_part_that_is_not_the_whole_does_not_look_like_it(part, shown):
     assert part_in_digits(part) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (2.676, "2.68"),
+        (0.000123456, "0.000123"),
+        (999.4, "999"),
+        (999.6, "1,000"),
+        (-1234.5, "-1,234"),
+        (250_000.0, "250,000"),
+        (3.1e12, "3.1e+12"),
+    ],
+)
+def test_a_large_number_is_whole_and_a_small_one_has_three_digits(value, shown):
+    assert in_digits(value) == shown

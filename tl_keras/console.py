@@ -79,6 +79,16 @@ def part_in_digits(part: float, digits: int = 4) -> str:
     return f"{part:.{digits}f}"
 
 
+def in_digits(value: float, digits: int = 3) -> str:
+    """Returns a number with so many digits that count, such as "2.68", and a large one whole: "250,000", not "2.5e+05".
+
+    Args:
+      value: The number.
+      digits: Digits that count.
+    """
+    return f"{value:,.0f}" if 10**digits - 0.5 <= abs(value) < 1e9 else f"{value:.{digits}g}"
+
+
 def in_words(name: str) -> str:
     """Returns a name of an option or a key, such as `balanced_accuracy`, in words, or with its sign: `r2` is R²."""
     return "R²" if name == "r2" else name.replace("_", " ")

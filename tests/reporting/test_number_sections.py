@@ -35,6 +35,13 @@ def test_a_number_that_too_few_images_measure_has_no_interval():
     assert "<td>-</td>" in render("sections/numbers.html", facts=facts)
 
 
+def test_large_numbers_have_no_exponent():
+    page = render(
+        "sections/numbers.html", facts=facts_of(np.random.default_rng(0).normal(5e5, 1e5, (30, 2)), validation=9)
+    )
+    assert "e+0" not in page.partition("<svg")[0]
+
+
 def test_a_page_of_texts_speaks_of_texts():
     facts = facts_of(np.random.default_rng(0).normal(50, 10, (30, 2)), validation=30)
     page = render("sections/numbers.html", facts={**facts, "noun": "text"})

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tl_keras.console import printable
+from tl_keras.console import in_digits, printable
 from tl_keras.evaluation.bootstrap import FEWEST
 from tl_keras.evaluation.folds import fold_interval
 from tl_keras.evaluation.numbers import interval_of_mean
@@ -43,7 +43,7 @@ class BesideMedian:
 
     def describe(self) -> str:
         """Returns both errors, with what is missed."""
-        return f"{printable(self.name)} (mean error {self.error:.3g}, the median's {self.of_median:.3g})"
+        return f"{printable(self.name)} (mean error {in_digits(self.error)}, the median's {in_digits(self.of_median)})"
 
 
 def errors_beside_median(measures: Mapping[str, Any] | None, *, folds: int = 0) -> list[BesideMedian]:

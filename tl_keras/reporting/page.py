@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 from markupsafe import Markup
 
-from tl_keras.console import number_of, part_in_digits
+from tl_keras.console import in_digits, number_of, part_in_digits
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,7 +26,7 @@ _ENVIRONMENT = jinja2.Environment(
 _ENVIRONMENT.filters["percent"] = lambda part: "-" if part is None else f"{part:.1%}"
 _ENVIRONMENT.filters["threshold"] = lambda part: part_in_digits(part, 3)
 _ENVIRONMENT.filters["whole_percent"] = lambda part: f"{part:.0%}"
-_ENVIRONMENT.filters["figure"] = lambda value: "-" if value is None else f"{value:.3g}"
+_ENVIRONMENT.filters["figure"] = lambda value: "-" if value is None else in_digits(value)
 _ENVIRONMENT.filters["grouped"] = lambda number: f"{number:,}"
 
 

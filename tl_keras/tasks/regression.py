@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.config.choices import LabelKind, LossName
-from tl_keras.console import printable
+from tl_keras.console import in_digits, printable
 from tl_keras.evaluation.calibration import Calibration
 from tl_keras.evaluation.highest_score import HighestScore, error_of_r2
 from tl_keras.evaluation.numbers import (
@@ -233,10 +233,13 @@ class Regression(Task):
         lines = [first, f"{'column':<{width}}" + "".join(f"{head:>18}" for head in heads)]
         for row in measures["columns"]:
             cells = [
-                "-" if row[key] is None else f"{row[key]:.4g}"
+                "-" if row[key] is None else in_digits(row[key], 4)
                 for key in ("mean_absolute_error", "median_baseline_error", "root_mean_squared_error", "r2", "spearman")
             ]
-            cells += [f"± {row['half_width']:.4g}", "-" if row["coverage"] is None else f"{row['coverage']:.3f}"]
+            cells += [
+                f"± {in_digits(row['half_width'], 4)}",
+                "-" if row["coverage"] is None else f"{row['coverage']:.3f}",
+            ]
             lines.append(f"{printable(row['column']):<{width}}" + "".join(f"{cell:>18}" for cell in cells))
         return [*lines, *self.remarks(measures)]
 
