@@ -46,6 +46,7 @@ from tl_keras.config.quick_start_config import quick_start
 from tl_keras.config.resolving import epochs_for, resolve, with_epochs
 from tl_keras.config.serialization import differences, flatten, from_json, to_json, train_command
 from tl_keras.config.training_fields import TrainingConfig
+from tl_keras.config.unused import unused_options
 
 __all__ = [
     "ANSWERED_VIEWS",
@@ -93,6 +94,7 @@ __all__ = [
     "set_value",
     "to_json",
     "train_command",
+    "unused_options",
     "validate",
     "value_of",
     "with_epochs",

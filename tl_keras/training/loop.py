@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tl_keras.backbones.weights import fingerprint
-from tl_keras.config import TransferConfig, export_formats, to_json
+from tl_keras.config import TransferConfig, export_formats, to_json, unused_options
 from tl_keras.console import Level, say
 from tl_keras.data.pipeline import evaluation_order
 from tl_keras.data.sources import Source, SourceOptions, open_source
@@ -98,7 +98,7 @@ def train_and_evaluate(
     watch.start("preparing")
     if source is not None:
         source = open_source(source, SourceOptions.of(config))
-    config = decide(config, source=source, run=run)
+    config = _decided(config, models, source=source, run=run)
     own_parts.check(config.data.augmentation)
     formats = export_formats(config.export)
     require_converters(formats)
@@ -140,6 +140,14 @@ def train_and_evaluate(
             f"training is finished and its result is in {run.path}; the same command reports and exports it"
         ):
             return _report_and_export(run, trained, formats, source=source, watch=watch, before_export=before_export)
+
+
+def _decided(config: TransferConfig, models: ModelCache, *, source: Any, run: RunDirectory) -> TransferConfig:
+    """Returns what `decide` makes of a config, after saying once which of its options do nothing."""
+    decided = decide(config, source=source, run=run)
+    for sentence in unused_options(config):
+        models.once(("option", sentence), functools.partial(say, sentence))
+    return decided
 
 
 def _train(
