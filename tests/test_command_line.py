@@ -66,6 +66,19 @@ def test_a_wrong_flag_is_one_line_and_status_2(tmp_path, arguments, message):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_recipe_behind_a_space_is_the_only_one_of_distill(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    options = [
+        "--config",
+        str(PACKAGE.parent / "configs" / "digits.py"),
+        "--config.training.epochs=7",
+        "--teacher_run=run",
+        f"--workdir={tmp_path}",
+    ]
+    done = run("-m", "tl_keras.distill", *options)
+    assert done.stderr.startswith("error: workdir: expected a directory for the runs of both students")
+
+
 def test_a_command_imports_no_package_that_keras_can_do_without_and_has_it_later():
     code = (
         "import sys; from tl_keras import command_line; command_line.require_tensorflow()\n"

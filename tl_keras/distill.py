@@ -11,8 +11,8 @@ alone/seed_N and distilled/seed_N, of which the latter is exported, and the tabl
 
 from __future__ import annotations
 
+import functools
 import pathlib
-import sys
 
 from absl import flags
 
@@ -57,12 +57,5 @@ def main(arguments: list[str]) -> None:
     print(f"the distilled student: {chosen}")
 
 
-def prepare_arguments() -> None:
-    """Inserts the recipe of the defaults if the user names none."""
-    if not any(argument.lstrip("-").startswith("config=") for argument in sys.argv[1:]):
-        sys.argv.insert(1, f"--config={pathlib.Path(run_flags.__file__).parent / 'recipes' / 'default.py'}")
-    run_flags.prepare_arguments()
-
-
 if __name__ == "__main__":
-    command_line.run(main, usage=__doc__, prepare=prepare_arguments)
+    command_line.run(main, usage=__doc__, prepare=functools.partial(run_flags.prepare_arguments, "default.py"))

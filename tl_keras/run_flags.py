@@ -84,8 +84,11 @@ def check_workdir(workdir: str) -> None:
     RunDirectory(workdir).check_writable()
 
 
-def prepare_arguments() -> None:
+def prepare_arguments(recipe: str = "") -> None:
     """Inserts a recipe if the user names none: the defaults if --data is given, else the quick start.
+
+    Args:
+      recipe: File name of another one, for a command that has its data from elsewhere.
 
     Raises:
       ConfigError: A field that is to be set is not there.
@@ -95,7 +98,7 @@ def prepare_arguments() -> None:
         if name.startswith("config."):
             _require_field(name.removeprefix("config."))
     if "config" not in names:
-        recipe = "default.py" if names & {"data", "config.data.source"} else "quick_start.py"
+        recipe = recipe or ("default.py" if names & {"data", "config.data.source"} else "quick_start.py")
         sys.argv.insert(1, f"--config={_RECIPES / recipe}")  # in place: ml_collections reads its overrides there
 
 
