@@ -72,15 +72,21 @@ def main(arguments: list[str]) -> int:
     config = TransferConfig()
     option_flags.apply(config)
     command_line.require_tensorflow()
-    from tl_keras.serving.predictor import predict_images
+    from tl_keras.serving.predictor import load_predictor, predict_images
 
     if _OUT.value:
         return _write(arguments, expanded(_MODEL.value), expanded(_OUT.value), config.decision, beam)
-    files, notes = ([], []) if _TEXTS.value else list_images(arguments)
+    predictor = load_predictor(_MODEL.value)
+    if _TEXTS.value and not predictor.takes_texts:
+        raise ConfigError(
+            f"texts: expected a model of texts. Received: --texts={_TEXTS.value}, and a model of images. Name image files or "
+            "directories."
+        )
+    files, notes = ([], []) if predictor.takes_texts else list_images(arguments)  # a text may have the name of a folder
     for note in notes:
         print(f"images: {note}", file=sys.stderr)
     rows = predict_images(
-        _MODEL.value,
+        predictor,
         files or arguments,
         top_k=_TOP_K.value,
         batch_size=_BATCH_SIZE.value,

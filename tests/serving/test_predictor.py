@@ -106,6 +106,13 @@ def test_a_model_may_be_named_by_the_home(tmp_path, monkeypatch):
             read("~/run1")
 
 
+def test_texts_are_not_taken_for_files_by_a_model_of_images(run, tmp_path):
+    (tmp_path / "questions.txt").write_text("What is a caldera?\n")
+    process = run_command("predict", f"--model={run.path}", f"--texts={tmp_path / 'questions.txt'}")
+    assert process.returncode == 2
+    assert process.stderr.splitlines()[-1].startswith("error: texts: expected a model of texts. Received: --texts=")
+
+
 def test_of_several_runs_one_is_to_be_named(tmp_path):
     (tmp_path / "distilled" / "seed_0").mkdir(parents=True)
     (tmp_path / "distilled" / "seed_0" / "model.keras").write_bytes(b"")

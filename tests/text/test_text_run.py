@@ -16,6 +16,7 @@ from tl_keras.advice.advisor import advise, describe
 from tl_keras.advice.automatic import with_decisions
 from tl_keras.advice.candidates import Candidate
 from tl_keras.errors import DataError
+from tl_keras.experiments.measure import as_text
 from tl_keras.runs.directory import RunDirectory
 from tl_keras.serving.runtime_check import open_saved_model
 from tl_keras.text.tokenizing import TextPreprocess
@@ -117,6 +118,14 @@ def test_texts_are_predicted_from_the_run_and_its_export(finished, of):
     assert [len(row["top_k"]) for row in rows] == [2, 2, 2]
 
 
+def test_a_text_that_is_the_name_of_a_folder_is_a_text(finished, tmp_path, monkeypatch):
+    (tmp_path / "cat").mkdir()
+    (tmp_path / "cat" / "a.jpg").write_text("")
+    monkeypatch.chdir(tmp_path)
+    process = run_command("predict", f"--model={finished[0]}", "--format=jsonl", "cat", "cat")
+    assert [json.loads(line)["text"] for line in process.stdout.splitlines()] == ["cat", "cat"]
+
+
 def test_texts_are_not_answered_into_a_file(finished, tmp_path):
     process = run_command("predict", f"--model={finished[0]}", f"--out={tmp_path / 'a.csv'}", "where is the lake?")
     assert process.returncode == 2
@@ -125,7 +134,9 @@ def test_texts_are_not_answered_into_a_file(finished, tmp_path):
 
 def test_a_model_is_evaluated_on_texts(finished, questions):
     run, result = finished
-    assert tl_keras.evaluate_model(run, questions)["accuracy"] == pytest.approx(result.test_accuracy)
+    metrics = tl_keras.evaluate_model(run, questions)
+    assert metrics["accuracy"] == pytest.approx(result.test_accuracy)
+    assert "(24 texts, split test)" in as_text(metrics).splitlines()[0]
 
 
 @pytest.fixture(scope="module")

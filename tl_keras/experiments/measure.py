@@ -71,7 +71,8 @@ def evaluate_model(
       views: Test-time augmentation, as in `predict_images`; its measures are compared with those without.
 
     Returns:
-      The measures of the model's task, as a rule of `classification_metrics`, and `split`; with test-time augmentation its gain
+      The measures of the model's task, as a rule of `classification_metrics`; `split`; `noun`, the word for one input, `image` or
+      `text`; with test-time augmentation its gain
       under `test_time_augmentation`; `undecodable`, the number of images
       left out, and `left_out`, a sentence for each reason; `trained_on`, how many of the others the run was trained on, if its
       directory can tell; and `notes` on this and on everything else that was left out.
@@ -112,6 +113,7 @@ def evaluate_model(
     return {
         **metrics,
         "split": split or "all",
+        "noun": source.noun,
         "undecodable": list(inspection.undecodable),
         "left_out": inspection.left_out(),
         "trained_on": trained_on,
@@ -294,7 +296,7 @@ def as_text(metrics: dict[str, Any]) -> str:
     """Returns the measures as lines and a table."""
     task = task_named(metrics.get("task", "auto"))
     first, *others = task.describe(metrics)
-    first += f"  ({number_of(metrics['examples'], 'image')}, split {metrics['split']})"
+    first += f"  ({number_of(metrics['examples'], metrics['noun'])}, split {metrics['split']})"
     if gain := metrics.get("test_time_augmentation"):
         others.append(_gain_as_text(gain, metrics[task.score_name], in_words(task.score_name)))
     return "\n".join([first, *map(printable, metrics["left_out"]), *others])
