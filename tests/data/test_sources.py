@@ -4,7 +4,8 @@ import shutil
 
 import pytest
 
-from tl_keras.data.sources import SourceOptions, open_source
+from tl_keras.config import TransferConfig
+from tl_keras.data.sources import SourceOptions, open_source, open_source_of_run
 from tl_keras.errors import DataError
 
 
@@ -56,3 +57,11 @@ def test_digits_are_opened():
 def test_an_unknown_kind_offers_the_nearest():
     with pytest.raises(DataError, match=r"Received the kind tfrecords\. Did you mean tfrecord"):
         open_source("tfrecords:photos/*.tfrecord")
+
+
+def test_images_of_a_run_that_have_moved_are_said_to_be_those_of_the_run(tmp_path):
+    config = TransferConfig()
+    config.data.source = str(tmp_path / "moved")
+    with pytest.raises(DataError, match=r"workdir: expected the images of run1 at .*moved, where") as raised:
+        open_source_of_run(config, "run1")
+    assert "does not exist" in str(raised.value)

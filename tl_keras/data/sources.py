@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tl_keras.config import TransferConfig
 from tl_keras.data.archive import unpack
 from tl_keras.data.arrays import digits_source, npz_source
 from tl_keras.data.base import FileSource, Source
@@ -26,7 +27,7 @@ from tl_keras.data.webdataset import WebDatasetSource
 from tl_keras.data.wrong_task import require_single_labels
 from tl_keras.errors import DataError
 
-__all__ = ["NO_OPTIONS", "Source", "SourceOptions", "open_source"]
+__all__ = ["NO_OPTIONS", "Source", "SourceOptions", "open_source", "open_source_of_run"]
 
 
 def open_source(source: Any, options: SourceOptions = NO_OPTIONS) -> Source:
@@ -53,6 +54,25 @@ def open_source(source: Any, options: SourceOptions = NO_OPTIONS) -> Source:
         counts = np.bincount(opened.labels, minlength=len(opened.class_names))
         require_single_labels(opened.name, opened.class_names, counts.tolist())
     return _grouped(_with_labels_of(opened, options), options.group_by)
+
+
+def open_source_of_run(config: TransferConfig, workdir: str | os.PathLike[str]) -> Source:
+    """Lists the images of a run again, where its training has read them.
+
+    Args:
+      config: Config of the run.
+      workdir: Its directory, for the message.
+
+    Raises:
+      DataError: They can no longer be read there.
+    """
+    try:
+        return open_source(config.data.source, SourceOptions.of(config))
+    except DataError as error:
+        raise DataError(
+            f"workdir: expected the images of {os.fspath(workdir)} at {config.data.source}, where training read them. Received: "
+            f"{str(error).rstrip('.')}. Bring them back, or where that path is relative, run this in the directory of training."
+        ) from error
 
 
 def _grouped(source: Source, group_by: str) -> Source:

@@ -20,7 +20,7 @@ from tl_keras.config import (
 from tl_keras.console import in_words, number_of, printable
 from tl_keras.data.inspection import Inspection, Reading, inspect_source, sentences_of_left_out
 from tl_keras.data.pipeline import evaluation_order
-from tl_keras.data.sources import NO_OPTIONS, Source, SourceOptions, open_source
+from tl_keras.data.sources import NO_OPTIONS, Source, SourceOptions, open_source, open_source_of_run
 from tl_keras.data.splits import Splits, hash_starts
 from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.errors import DataError
@@ -207,7 +207,7 @@ def open_run(workdir: str | os.PathLike[str], *, source: Source | None = None) -
         )
     config = from_json(begun["config"])
     if source is None:
-        source = open_source(config.data.source, SourceOptions.of(config))
+        source = open_source_of_run(config, workdir)
     found = Splits.from_json(splits, source)
     return config, _with_names_of_run(source, tuple(begun.get("class_names", source.class_names)), found), found
 

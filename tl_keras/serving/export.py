@@ -26,7 +26,7 @@ from tl_keras.config import from_json
 from tl_keras.console import first_line, printable, say
 from tl_keras.data.decoding import READS_WEBP
 from tl_keras.data.image_header import MAX_SCANS
-from tl_keras.data.sources import Source, SourceOptions, open_source
+from tl_keras.data.sources import Source, open_source_of_run
 from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.errors import DataError, ExportError, TransferError, WorkdirError
 from tl_keras.files import replacing, writing
@@ -87,7 +87,7 @@ def export_run(
 
         def read_training_pixels() -> np.ndarray:
             config = from_json(begun["config"])
-            images = source or open_source(config.data.source, SourceOptions.of(config))
+            images = source or open_source_of_run(config, run.path)
             return _pixels_of(trained, images, splits["train"])
 
         rows = []
