@@ -1,14 +1,24 @@
 """Tests of tl_keras.serving.monitoring and the monitor command."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from forked_commands import run_command
 
+from tl_keras.errors import DataError
 from tl_keras.serving.model_file import load_model
-from tl_keras.serving.monitoring import Check, Watch, check_features, check_labels, check_outliers, verdict
+from tl_keras.serving.monitoring import (
+    Check,
+    Watch,
+    check_features,
+    check_labels,
+    check_outliers,
+    compare_images,
+    verdict,
+)
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +53,15 @@ def test_every_line_says_by_which_rule_and_the_verdict_follows_from_the_lines(na
     assert [check.state for check in checks] == states.split()
     assert verdict(checks).startswith(says)
     assert verdict(checks).startswith("keep") == all("within the limit" in check.describe() for check in checks)
+
+
+def test_images_may_be_as_large_as_in_training(run, tmp_path):
+    shutil.copytree(run.path, tmp_path / "run")
+    begun = json.loads((tmp_path / "run" / "config.json").read_text())
+    begun["config"]["data"]["max_pixels"] = 1
+    (tmp_path / "run" / "config.json").write_text(json.dumps(begun))
+    with pytest.raises(DataError, match="too large"):
+        compare_images(tmp_path / "run", run.path / "images")
 
 
 def test_shifted_features_are_a_change_and_the_known_ones_are_not(statistics):

@@ -17,12 +17,14 @@ import numpy as np
 import tensorflow as tf
 from scipy.stats import binomtest, chi2_contingency, ks_2samp
 
+from tl_keras.config import DEFAULT_MAX_PIXELS, from_json
 from tl_keras.console import number_of
 from tl_keras.data.base import in_parallel
 from tl_keras.data.inspection import sentences_of_left_out
 from tl_keras.data.text_lines import read_texts
 from tl_keras.distribution.keras_settings import with_own_keras_settings
 from tl_keras.errors import DataError
+from tl_keras.runs.directory import RunDirectory
 from tl_keras.serving.image_inputs import encoded_images, image_inputs
 from tl_keras.serving.model_file import TrainedModel, load_model
 from tl_keras.serving.refusals import refusals
@@ -190,9 +192,10 @@ def compare_images(
       BackboneError: The run directory has no model.
       DataError: No image can be decoded, or no text be read.
     """
-    trained = load_model(expanded(workdir) / "model.keras")
+    run = RunDirectory(workdir)
+    trained = load_model(run.model)
     noun = "image" if trained.preprocess.image_size else "text"
-    inputs, number, left_out = (_images if noun == "image" else _texts)(folder, trained)
+    inputs, number, left_out = _images(folder, trained, run) if noun == "image" else _texts(folder, trained)
     statistics = trained.statistics
     batches = inputs.batch(batch_size).map(trained.preprocess.without_padding)
     features, logits = with_features(trained.model).predict(batches, verbose=0)
@@ -221,11 +224,13 @@ def compare_images(
 
 
 def _images(
-    folder: str | os.PathLike[str], trained: TrainedModel
+    folder: str | os.PathLike[str], trained: TrainedModel, run: RunDirectory
 ) -> tuple[tf.data.Dataset, int, list[tuple[str, str]]]:
-    """Returns the network's inputs, their number, and the images that are left out, each with the reason."""
+    """Returns the network's inputs, their number, and the images that are left out, with reasons; of training's sizes."""
     files = image_inputs(expanded(folder))
-    refused = refusals(files)
+    begun = run.read_config()
+    max_pixels = from_json(begun["config"]).data.max_pixels if begun else DEFAULT_MAX_PIXELS
+    refused = refusals(files, max_pixels=max_pixels)
     readable = [file for file, refusal in zip(files, refused, strict=True) if not refusal]
     left_out = [(file.name, refusal.reason) for file, refusal in zip(files, refused, strict=True) if refusal]
     if not readable:
