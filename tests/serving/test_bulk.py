@@ -8,7 +8,7 @@ import pytest
 
 from tl_keras.errors import ConfigError
 from tl_keras.serving import bulk
-from tl_keras.serving.bulk import Parts, Settings, predict_to_file, require_format
+from tl_keras.serving.bulk import Parts, Settings, _write_parquet, predict_to_file, require_format
 from tl_keras.serving.image_inputs import image_inputs
 from tl_keras.serving.predictor import load_predictor
 
@@ -95,3 +95,13 @@ def test_what_other_settings_left_unfinished_is_not_gone_on_with(run, predictor,
 def test_a_name_of_no_known_format_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"ends in \.csv"):
         require_format(tmp_path / "answers.xlsx")
+
+
+def test_grades_and_refusals_have_their_types_in_parquet(tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pip install 'tl_keras[tables]'")
+    answered = {"file": "a.jpg", "score": 0.5, "grade": 1, "expected_grade": 1.5, "refused": False}
+    rows = [answered, {"file": "b.jpg", "error": "expected an image", "reason": ""}]
+    _write_parquet(iter(rows), [*answered, "error", "reason"], tmp_path / "a.parquet")
+    first, second = parquet.read_table(tmp_path / "a.parquet").to_pylist()
+    assert first == {**answered, "error": None, "reason": None}
+    assert second["grade"] is second["refused"] is None

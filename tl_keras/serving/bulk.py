@@ -249,19 +249,17 @@ def _write_parquet(rows: Iterator[dict[str, Any]], columns: list[str], out: path
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    numbers = ("score",)
-    schema = pa.schema([(name, pa.float64() if name in numbers else pa.string()) for name in columns])
+    kinds = {"score": pa.float64(), "expected_grade": pa.float64(), "grade": pa.int64(), "refused": pa.bool_()}
+    schema = pa.schema([(name, kinds.get(name, pa.string())) for name in columns])
     with pq.ParquetWriter(out, schema) as writer:
         while some := list(itertools.islice(rows, 10_000)):
             cells = [_cells(row) for row in some]
             arrays = [
-                pa.array([_typed(row.get(name), name in numbers) for row in cells], schema.field(name).type)
+                pa.array([_typed(row.get(name), name not in kinds) for row in cells], schema.field(name).type)
                 for name in columns
             ]
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
 
 
-def _typed(value: Any, is_number: bool) -> Any:
-    if value is None or is_number:
-        return value
-    return str(value).encode("utf-8", "replace").decode()
+def _typed(value: Any, is_text: bool) -> Any:
+    return str(value).encode("utf-8", "replace").decode() if is_text and value is not None else value
