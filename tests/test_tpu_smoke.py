@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from forked_commands import run_command
 from golden_results import golden_result
 
 from tl_keras.tpu_smoke import report
@@ -36,6 +37,6 @@ def test_a_loss_that_rises_is_not_well():
 
 
 def test_without_a_tpu_one_line_says_what_to_do():
-    done = subprocess.run([sys.executable, "-m", "tl_keras.tpu_smoke"], capture_output=True, text=True, check=False)
+    done = run_command("tpu_smoke")
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("error: strategy: expected a TPU")

@@ -3,10 +3,9 @@
 import copy
 import json
 import shlex
-import subprocess
-import sys
 
 import pytest
+from forked_commands import FORKED
 
 from tl_keras.advice.advisor import advise, describe
 from tl_keras.advice.candidates import Candidate, parse_candidate
@@ -40,24 +39,27 @@ def test_training_reads_the_features_that_the_advice_computed(advice, settings, 
 # What `train` makes of a command line, as JSON: its flags are of the process, so it is one of its own.
 READ_BACK = """
 import json, sys
+sys.argv = ["train", *arguments]
 from absl import flags
 from tl_keras import run_flags, train
 from tl_keras.config import to_json
 run_flags.prepare_arguments()
 flags.FLAGS(sys.argv)
-print(json.dumps(to_json(run_flags.config_from(train._CONFIG))))
+with open(file, "w") as written:
+    json.dump(to_json(run_flags.config_from(train._CONFIG)), written)
 """
 
 
-def test_the_command_trains_what_was_looked_at_field_by_field(advice, settings):
+def test_the_command_trains_what_was_looked_at_field_by_field(advice, settings, tmp_path):
     asked = copy.deepcopy(settings)
     asked.seed, asked.model.resize, asked.data.data_dir, asked.export = 7, "pad", "some place", "none"
     option = advice.recommendation.option
     recommended = recommend(option, advice.options, asked, draw_sample(settings, ModelCache()))
     python, dash_m, module, *flags = shlex.split(recommended.command)
     assert (python, dash_m, module) == ("python", "-m", "tl_keras.train")
-    read = subprocess.run([sys.executable, "-c", READ_BACK, *flags], capture_output=True, text=True, check=True)
-    trained = flatten(json.loads(read.stdout))
+    with FORKED.Pool(1) as pool:
+        pool.apply(exec, (READ_BACK, {"arguments": flags, "file": tmp_path / "config.json"}))
+    trained = flatten(json.loads((tmp_path / "config.json").read_text()))
     assert trained == flatten(to_json(recommended.config))
     for field in ("seed", "cache.folder", "data.validation_fraction", "data.test_fraction", "data.horizontal_flip"):
         assert trained[field] == flatten(to_json(asked))[field]

@@ -2,11 +2,10 @@
 
 import dataclasses
 import json
-import subprocess
-import sys
 
 import pytest
 import tensorflow as tf
+from forked_commands import FORKED
 
 from tl_keras.distribution.hardware import resolve_hardware, tpu_hint
 from tl_keras.errors import ConfigError, DependencyError
@@ -14,13 +13,14 @@ from tl_keras.errors import ConfigError, DependencyError
 without_gpu = pytest.mark.skipif(bool(tf.config.list_physical_devices("GPU")), reason="needs a machine without a GPU")
 
 
-def resolved_in_a_fresh_process(*arguments: str) -> dict:
+def resolved_in_a_fresh_process(strategy: str, **options: int) -> dict:
     """Returns the record: the devices of a process can be parted once only."""
-    code = (
-        "import json; from tl_keras.distribution.hardware import resolve_hardware\n"
-        f"print(json.dumps(resolve_hardware({', '.join(arguments)}).to_json()))"
-    )
-    return json.loads(subprocess.check_output([sys.executable, "-c", code], text=True))
+    with FORKED.Pool(1) as pool:
+        return pool.apply(record_of, (strategy,), options)
+
+
+def record_of(strategy: str, **options: int) -> dict:
+    return resolve_hardware(strategy, **options).to_json()
 
 
 def test_the_cpu_is_named():
@@ -76,7 +76,7 @@ def test_what_was_asked_for_and_is_not_there_is_one_line(strategy, message):
 
 @without_gpu
 def test_the_cpu_is_parted_among_replicas():
-    record = resolved_in_a_fresh_process("'mirrored'", "replicas=4")
+    record = resolved_in_a_fresh_process("mirrored", replicas=4)
     assert (record["strategy"], record["replicas"], record["device"]) == ("mirrored", 4, "cpu")
     assert record["devices"] == ["CPU:0", "CPU:1", "CPU:2", "CPU:3"]
     assert record["jit_compile"] == "off"
