@@ -39,7 +39,7 @@ def test_the_best_rival_is_asked_about_every_training_image_and_the_others_about
         assert sorted(measured.probe.labels) == sorted(sample.labels)
         assert np.allclose(measured.probe.probabilities.sum(axis=1), 1)
     assert len(slow.probe.labels) == len(alone.probe.labels) < 0.6 * len(sample.indices)
-    assert usual.probe.accuracy < best.probe.accuracy > 0.8
+    assert usual.probe.accuracy < best.probe.accuracy > 0.7
 
 
 RACES = {
