@@ -222,6 +222,19 @@ def test_few_examples_a_class_are_kept_for_training(digits):
     np.testing.assert_array_equal(few.validation, everything.validation)
 
 
+def test_few_examples_are_different_images_where_there_are_some():
+    source, seen = named_images([0] * 40 + [1] * 40, [*("copy" for _ in range(30)), *range(50)])
+    options = {"validation_fraction": 0.1, "test_fraction": 0.0, "train_examples_per_class": 5}
+    for seed in range(5):
+        train = split_source(source, seen, seed=seed, **options).train
+        assert len(train) == len(set(seen.sha256[train])) == 10
+
+
+def test_copies_are_said_to_be_the_reason_why_nothing_is_left_to_validate_on():
+    with pytest.raises(DataError, match=r"Received none among 6 images, of which 2 differ\. Add"):
+        split_named([0] * 3 + [1] * 3, list("aaabbb"))
+
+
 def test_the_record_names_every_image(folder):
     source = FolderSource(str(folder))
     splits = split(source, seed=3)

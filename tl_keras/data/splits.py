@@ -199,10 +199,12 @@ def split_source(
         )
     for split in ("train", "validation"):
         if not np.any(assigned == split):
+            different = len(np.unique(inspection.sha256[inspection.decodable]))
+            copies = f", of which {different} differ" if different < len(source) else ""
             in_groups = f" in {number_of(len(source.groups), 'group')}" if source.groups else ""
             raise DataError(
-                f"{source.name}: expected images for {split}. Received none among {number_of(len(source), 'image')}{in_groups}. "
-                f"Add images{' of other groups' if in_groups else ''}, or declare a {split} split."
+                f"{source.name}: expected images for {split}. Received none among {number_of(len(source), 'image')}{copies}"
+                f"{in_groups}. Add images{' of other groups' if in_groups else ''}, or declare a {split} split."
             )
     return Splits(
         train=np.flatnonzero(assigned == "train"),
@@ -305,13 +307,15 @@ def split_sizes(
 
 
 def _keep_few(assigned: np.ndarray, strata: np.ndarray, contents: np.ndarray, *, limit: int, seed: int) -> None:
-    """Leaves at most `limit` training images per class, in place."""
+    """Leaves at most `limit` training images per class, in place; copies of an image come after all others."""
     train = np.flatnonzero(assigned == "train")
     # Uses a salt of its own, since images next to the threshold of validation are no better than others.
     position = _position(contents[train], salt=f"{seed}:examples")
     for stratum in np.unique(strata[train]):
         members = strata[train] == stratum
-        order = train[members][np.argsort(position[members], kind="stable")]
+        is_copy: np.ndarray = np.ones(int(members.sum()), bool)
+        is_copy[np.unique(contents[train[members]], return_index=True)[1]] = False
+        order = train[members][np.lexsort((position[members], is_copy))]
         assigned[order[limit:]] = "unused"
 
 
