@@ -1,5 +1,7 @@
 """Tests of tl_keras.data.arrays."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -54,6 +56,15 @@ def test_pixels_are_read_as_given():
     elements = list(ArraySource(IMAGES, LABELS).images(np.array([4, 1])))
     assert [int(element["index"]) for element in elements] == [1, 4]
     np.testing.assert_array_equal(elements[1]["image"], IMAGES[4])
+
+
+def test_a_revision_copies_no_pixels():
+    source = ArraySource(np.zeros((40, 100, 100, 3), np.uint8), [0, 1] * 20)
+    source.contents_revision()
+    tracemalloc.start()
+    source.contents_revision()
+    assert tracemalloc.get_traced_memory()[1] < 100_000
+    tracemalloc.stop()
 
 
 def test_greyscale_gets_a_channel():
