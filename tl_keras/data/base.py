@@ -75,8 +75,7 @@ class Source(abc.ABC):
     ):
         self.name = name
         self.class_names = tuple(class_names)
-        _require_utf_8(name, self.class_names)
-        _require_once(name, self.class_names)
+        _require_names(name, self.class_names)
         self.ids = ids
         self.labels: np.ndarray = labels.astype(np.float64 if labels.dtype.kind == "f" else np.int64)
         self.declared_splits = declared_splits
@@ -363,8 +362,8 @@ def untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:
     return dataset.with_options(options)
 
 
-def _require_utf_8(source: str, class_names: Iterable[str]) -> None:
-    """Raises a DataError if the name of a class cannot be stored in JSON or in a TensorFlow graph."""
+def _require_names(source: str, class_names: Sequence[str]) -> None:
+    """Raises a DataError if the name of a class cannot be stored in JSON or in a TensorFlow graph, or is that of two."""
     for name in class_names:
         try:
             name.encode("utf-8")
@@ -372,10 +371,6 @@ def _require_utf_8(source: str, class_names: Iterable[str]) -> None:
             raise DataError(
                 f"{printable(source)}: expected names of classes in UTF-8. Received: {printable(name)}. Rename that class."
             ) from error
-
-
-def _require_once(source: str, class_names: Sequence[str]) -> None:
-    """Raises a DataError if two classes have one name, by which results tell them apart."""
     if len(set(class_names)) < len(class_names):
         twice = next(name for name in class_names if class_names.count(name) > 1)
         raise DataError(
