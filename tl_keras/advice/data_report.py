@@ -109,12 +109,12 @@ def inspect_closely(source: Source, candidate: Candidate, config: TransferConfig
       BackboneError: The teacher's weights cannot be loaded.
     """
     inspection = inspect_as(source, config)
-    indices = np.flatnonzero(inspection.decodable)
-    checks = _checks(source, inspection, indices, candidate, config)
+    known, indices = inspection.known(source), np.flatnonzero(inspection.decodable)
+    checks = _checks(known, inspection, indices, candidate, config)
     groups = checks.near_copies()
     copies = np.arange(len(source))
     copies[indices] = indices[groups]
-    features = pooled_rows(candidate, checks.config, source, inspection, indices)
+    features = pooled_rows(candidate, checks.config, known, inspection, indices)
     table = in_memory(features)
     leak = find_leak(source, indices, table, inspection.sha256[indices], near=groups, seed=config.seed)
     together = units(groups.astype(str), leak.names[indices] if leak else None)

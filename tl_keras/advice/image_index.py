@@ -71,7 +71,7 @@ def index_images(source: Source, embedder: Embedder, config: TransferConfig) -> 
     require_images(source.noun, command="embed")
     inspection = inspect_as(source, config)
     indices = np.flatnonzero(inspection.decodable)
-    features = embed(embedder, source, inspection, indices, config)
+    features = embed(embedder, inspection.known(source), inspection, indices, config)
     return IndexedImages(source, inspection, indices, features, embedder)
 
 

@@ -124,7 +124,7 @@ def _vectors(source: Source, indices: np.ndarray, config: TransferConfig) -> Ite
 
     def shrink(element: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         bits = config.model.significant_bits or DEFAULT_SIGNIFICANT_BITS
-        pixels = decode_image(element["image"], background=config.model.background, significant_bits=bits)
+        pixels = decode_image(source.decodable(element), background=config.model.background, significant_bits=bits)
         grey = tf.reduce_mean(tf.cast(pixels, tf.float32), axis=-1, keepdims=True)
         return element["index"], tf.image.resize(grey, (THUMBNAIL, THUMBNAIL), antialias=True)
 

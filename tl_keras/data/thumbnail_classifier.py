@@ -42,7 +42,7 @@ def draw_thumbnails(source: Source, indices: np.ndarray, *, seed: int) -> Thumbn
     drawn = np.random.default_rng(seed).permutation(np.sort(indices))[:_MOST_IMAGES]
 
     def shrink(element: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-        image = tf.image.resize(decode_image(element["image"]), (_SIDE, _SIDE), method="area")
+        image = tf.image.resize(decode_image(source.decodable(element)), (_SIDE, _SIDE), method="area")
         return element["index"], image / 255.0
 
     found = dict(source.images(drawn, then=shrink).as_numpy_iterator())

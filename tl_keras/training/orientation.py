@@ -87,7 +87,7 @@ class _FeaturesOfVersions:
         assert network is not None
 
         def prepared(element: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-            return element["index"], preprocess.evaluation_transform(preprocess.decode(element["image"]))
+            return element["index"], preprocess.evaluation_transform(self._source.decodable(element))
 
         found: dict[int, list[np.ndarray]] = {}
         for batch, inputs in self._source.images(indices, then=prepared).batch(_BATCH).as_numpy_iterator():
