@@ -244,10 +244,10 @@ def _seen_by_batch(source: Source, reading: Reading, missing: np.ndarray) -> Ite
     batches = source.images(missing).ignore_errors().batch(_BATCH).prefetch(1).as_numpy_iterator()
     with concurrent.futures.ThreadPoolExecutor(CALLS) as threads:
         for batch in batches:
-            found = list(threads.map(seen, batch["image"]))
-            if right := [position for position, each in enumerate(found) if each is not None]:
-                columns = zip(*(found[position] for position in right), strict=True)  # type: ignore[misc]
-                yield batch["index"][right], batch["image"][right], *map(np.stack, columns)
+            facts_at = {row: each for row, each in enumerate(threads.map(seen, batch["image"])) if each is not None}
+            if rows := list(facts_at):
+                columns = map(np.stack, zip(*facts_at.values(), strict=True))
+                yield batch["index"][rows], batch["image"][rows], *columns
 
 
 def _look_at_texts(source: Source) -> Looks:
