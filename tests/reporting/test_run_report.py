@@ -15,6 +15,7 @@ from tl_keras.config import quick_start
 from tl_keras.data.arrays import ArraySource
 from tl_keras.errors import DataError
 from tl_keras.reporting.run_report import write_report
+from tl_keras.runs.directory import RunDirectory
 from tl_keras.serving.export import export_run
 from tl_keras.training.loop import train_and_evaluate
 
@@ -236,8 +237,9 @@ def test_the_command_has_exactly_the_config_of_the_run(compared):
 
 def test_the_command_has_each_format_once_that_was_exported_later(compared, tmp_path):
     workdir = shutil.copytree(compared[0] / "long" / "seed_0", tmp_path / "run")
-    for _ in range(2):  # two versions
-        export_run(workdir, ["saved_model"])
+    (row,) = export_run(workdir, ["saved_model"])
+    shutil.copytree(workdir / "saved_model" / "1", workdir / "saved_model" / "2")  # two versions
+    RunDirectory(workdir).record_export({**row, "path": "saved_model/2"})
     (command,) = [each for each in Page(write_report(workdir).read_text()).commands if "run_again" in each]
     assert "--config.export=saved_model" in shlex.split(command)
 

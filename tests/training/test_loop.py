@@ -245,8 +245,8 @@ def test_where_an_export_fills_the_disk_the_run_is_finished_and_exported_later(t
         subprocess.run(["umount", tmp_path], check=True)
 
 
-# The head's phase takes some seconds, so that checkpoints are written in it.
-FINE_TUNE = ["--method=fine_tune", "--config.training.head_epochs=100", "--epochs=2", "--export=none", "--noreport"]
+FINE_TUNE = ["--method=fine_tune", "--config.training.head_epochs=20", "--epochs=2", "--export=none", "--noreport"]
+EACH_EPOCH = "from tl_keras.training import callbacks; callbacks._SECONDS_BETWEEN_CHECKPOINTS = 0.0"
 
 
 def epochs_done(workdir: pathlib.Path) -> int:
@@ -258,8 +258,8 @@ def test_a_run_killed_in_each_phase_ends_as_one_that_was_not(tmp_path, small_tea
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     options = [*FINE_TUNE, f"--backbone={small_teacher}"]
     assert run_command("train", f"--workdir={whole}", *options).returncode == 0
-    for epoch in (1, 101):  # in the head's phase, then in fine-tuning
-        process = start_command("train", f"--workdir={killed}", *options)
+    for epoch in (1, 21):  # in the head's phase, then in fine-tuning
+        process = start_command("train", f"--workdir={killed}", *options, before=EACH_EPOCH)
         while epochs_done(killed) < epoch or not RunDirectory(killed).checkpoint.exists():
             assert process.is_alive()
             time.sleep(0.02)
@@ -269,7 +269,7 @@ def test_a_run_killed_in_each_phase_ends_as_one_that_was_not(tmp_path, small_tea
     expected, found = (json.loads((path / "result.json").read_text()) for path in (whole, killed))
     for name in ("validation_accuracy", "test_accuracy", "validation_loss", "kept_epoch", "freeze_proof", "hashes"):
         assert found[name] == expected[name]
-    assert epochs_done(killed) == epochs_done(whole) == 102
+    assert epochs_done(killed) == epochs_done(whole) == 22
 
 
 @pytest.mark.parametrize(("epochs", "patience"), [(2, 0), (12, 1)])
@@ -284,8 +284,9 @@ def test_a_run_killed_before_its_last_proof_still_gives_it(tmp_path, models, mon
     assert [proof["phase"] for proof in result.freeze_proof] == ["head"]
 
 
-def test_digits_are_not_mirrored_unless_it_is_asked_for(tmp_path, models, capsys):
+def test_digits_are_not_mirrored_unless_it_is_asked_for(tmp_path, models, small_teacher, capsys):
     changes = {"data__augmentation": "light", "data__train_examples_per_class": 10, "export": "none"}
+    changes |= {"model__backbone": str(small_teacher), "model__weights": "imagenet"}
     config = a_config(**changes, data__horizontal_flip="auto", training__epochs=1)
     train_and_evaluate(config, tmp_path / "run", models=models)
     assert "not mirrored in training: a linear classifier" in capsys.readouterr().err
@@ -329,15 +330,15 @@ def test_every_regulariser_at_once(tmp_path, models):
 
 @pytest.mark.parametrize("method", ["feature_extraction", pytest.param("fine_tune", marks=pytest.mark.slow)])
 def test_a_part_of_a_teacher_with_the_largest_values_goes_from_training_into_the_export(tmp_path, models, method):
-    config = a_config(model__output_stride=8, model__pooling="max", model__image_size=64, model__method=method)
+    config = a_config(model__output_stride=8, model__pooling="max", model__image_size=32, model__method=method)
     config.export = "saved_model"
     train_and_evaluate(config, tmp_path / "run", models=models)  # an export that answers otherwise is an error
     model = load_model(tmp_path / "run" / "model.keras").model
-    assert model.get_layer("backbone").output_shape[1:3] == (8, 8)
+    assert model.get_layer("backbone").output_shape[1:3] == (4, 4)
     assert type(model.get_layer("features")).__name__ == "GlobalMaxPooling2D"
     assert abs(model.get_layer("scale").moving_mean.numpy()).min() > 0
     assert not model.get_layer("scale").trainable
     teacher = choose_backbone(ModelConfig(backbone=str(tmp_path / "run" / "model.keras")))
     assert teacher.spec.name == "model"  # part of MobileNetV2, so not known as MobileNetV2
-    assert load_backbone(teacher).output_shape[1:3] == (8, 8)
+    assert load_backbone(teacher).output_shape[1:3] == (4, 4)
     write_report(tmp_path / "run")
