@@ -143,8 +143,6 @@ TESTED_ELSEWHERE = {
     "backbones/hub_sizes.py": "backbones/test_hub.py",
     # The files of both kinds of records.
     "data/shards.py": "data/test_tfrecord.py",
-    # What an inspection finds out of each image.
-    "data/image_facts.py": "data/test_inspection.py",
     # The middleware of a server whose requests are tested with and without the secret.
     "serving/token_check.py": "serving/test_server.py",
     # Two lines each, which the command that reads recipes runs.

@@ -10,8 +10,7 @@ from PIL import Image
 from tests.data.files_of_every_kind import encoded, turned
 from tl_keras.data.arrays import ArraySource
 from tl_keras.data.folder import FolderSource
-from tl_keras.data.image_facts import facts_of_file
-from tl_keras.data.inspection import AS_USUAL, Reading, inspect_source
+from tl_keras.data.inspection import Reading, inspect_source
 from tl_keras.errors import DataError
 
 
@@ -25,13 +24,6 @@ def test_clean_data_have_no_findings(folder):
     assert inspection.findings == inspection.undecodable == ()
     assert set(inspection.heights) == {12}
     assert set(inspection.widths) == {16}
-
-
-def test_what_is_looked_for_is_compiled_once_for_all_sources(folder, tmp_path):
-    shutil.copytree(folder, tmp_path / "other")
-    for each in (folder, tmp_path / "other"):
-        assert len(inspect(each).sha256) == 40
-    assert facts_of_file(AS_USUAL.background, AS_USUAL.max_pixels).experimental_get_tracing_count() == 1
 
 
 def test_the_hash_is_that_of_the_file(folder):

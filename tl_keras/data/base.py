@@ -38,7 +38,7 @@ _MAX_BLOCK_IMAGES = 16_384
 _INTEGER = re.compile(r"-?\d{1,4300}")
 
 # Number of images read and decoded at a time: while half of them wait for the disk, the others keep all processors busy.
-CALLS = 2 * (os.cpu_count() or 1)
+_CALLS = 2 * (os.cpu_count() or 1)
 
 
 class Source(abc.ABC):
@@ -349,7 +349,9 @@ def in_parallel(dataset: tf.data.Dataset, function: Callable[..., Any]) -> tf.da
     The number of parallel calls is fixed: TensorFlow's own choice begins with few, and small sets are read before it has found
     more. AutoGraph is off: the function consists of TensorFlow operations, and finding that out takes AutoGraph a few seconds.
     """
-    return dataset.map(tf.autograph.experimental.do_not_convert(function), num_parallel_calls=CALLS, deterministic=True)
+    return dataset.map(
+        tf.autograph.experimental.do_not_convert(function), num_parallel_calls=_CALLS, deterministic=True
+    )
 
 
 def untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:

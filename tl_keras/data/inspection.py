@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
 import hashlib
 import pathlib
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,10 +14,12 @@ import tensorflow as tf
 
 from tl_keras.config import DEFAULT_MAX_PIXELS, TransferConfig
 from tl_keras.console import number_of
-from tl_keras.data.base import CALLS, Source
+from tl_keras.data.base import Source
 from tl_keras.data.class_names import alike, as_missing
-from tl_keras.data.image_facts import facts_of_file, facts_of_pixels
-from tl_keras.data.inspection_memory import InspectionMemory, Looks
+from tl_keras.data.decoding import decode_image, kind_of
+from tl_keras.data.exif import orientation_of, unsigned_bytes
+from tl_keras.data.image_header import reason_not_to_decode
+from tl_keras.data.inspection_memory import NO_FILE, InspectionMemory, Looks
 from tl_keras.data.labelling import shown
 from tl_keras.data.progress_bar import progress_bar
 from tl_keras.errors import DataError
@@ -28,6 +29,8 @@ from tl_keras.user_folders import cache_folder
 _BATCH = 64
 # Largest number of bad files that are named in result.json.
 _MOST_NAMES = 1000
+# Step of the rows and columns that are compared first.
+_STRIDE = 16
 _SEVERAL = " (where an image has several, use --task=multi_label)"
 # Largest number of bits of a camera or scanner that stores its values unscaled in 16 bits.
 _DEVICE_BITS = 14
@@ -209,10 +212,39 @@ def _look_at_all(source: Source, reading: Reading, memory: InspectionMemory | No
 
 def _look_at(source: Source, reading: Reading, looks: Looks, missing: np.ndarray, *, show_progress: bool) -> None:
     """Fills in the facts on some images."""
+
+    def reason(file: bytes) -> bytes:
+        return reason_not_to_decode(file, max_pixels=reading.max_pixels).encode()
+
+    def look(element: dict[str, tf.Tensor]) -> tuple[tf.Tensor, ...]:
+        image = element["image"]
+        if image.dtype != tf.string:
+            seen = _seen(decode_image(image, background=reading.background))
+            return (
+                element["index"],
+                image,
+                tf.constant(b""),
+                *seen,
+                tf.constant(NO_FILE),
+                tf.constant(1),
+                tf.constant(0),
+            )
+        reason_not_to = tf.ensure_shape(tf.numpy_function(reason, [image], tf.string, stateful=False), ())
+
+        def decoded() -> tuple[tf.Tensor, ...]:
+            seen = _seen(decode_image(image, background=reading.background))
+            return *seen, kind_of(image), orientation_of(image), _largest_deep_value(image)
+
+        def passed_over() -> tuple[tf.Tensor, ...]:
+            return tf.zeros(3, tf.int32), tf.constant(False), tf.constant(NO_FILE), tf.constant(1), tf.constant(0)
+
+        return element["index"], image, reason_not_to, *tf.cond(reason_not_to == b"", decoded, passed_over)
+
+    # An image that raises an error is skipped and recognised by its absence.
+    looked_at = source.images(missing, then=look).ignore_errors()
+    batches = looked_at.batch(_BATCH).prefetch(1).as_numpy_iterator()
     with progress_bar("inspecting the images", images=len(missing), shown=show_progress) as bar:
-        for indices, images, reasons, shapes, of_one_colour, kinds, orientations, deepest in _seen_by_batch(
-            source, reading, missing
-        ):
+        for indices, images, reasons, shapes, of_one_colour, kinds, orientations, deepest in batches:
             looks.hashes[indices] = [_content_hash(image) for image in images]
             looks.reasons[indices] = [text.decode() for text in reasons]
             looks.heights[indices], looks.widths[indices] = shapes[:, 0], shapes[:, 1]
@@ -221,33 +253,6 @@ def _look_at(source: Source, reading: Reading, looks: Looks, missing: np.ndarray
             bar.update(len(indices))
     for index in missing[looks.hashes[missing] == ""]:
         looks.hashes[index] = _hash_if_readable(source, int(index))
-
-
-def _seen_by_batch(source: Source, reading: Reading, missing: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
-    """Yields batches of some images: indices, contents, and what `_look_at` fills in; those that raise an error are passed over."""
-
-    def look(element: dict[str, tf.Tensor]) -> tuple[tf.Tensor, ...]:
-        return element["index"], element["image"], *facts_of_pixels(element["image"], reading.background)
-
-    if source.images(missing).element_spec["image"].dtype != tf.string:
-        yield from source.images(missing, then=look).ignore_errors().batch(_BATCH).prefetch(1).as_numpy_iterator()
-        return
-    facts = facts_of_file(reading.background, reading.max_pixels)
-
-    def seen(file: bytes) -> list[np.ndarray] | None:
-        try:
-            with tf.device("CPU:0"):
-                return [fact.numpy() for fact in facts(tf.constant(file))]
-        except tf.errors.OpError:
-            return None
-
-    batches = source.images(missing).ignore_errors().batch(_BATCH).prefetch(1).as_numpy_iterator()
-    with concurrent.futures.ThreadPoolExecutor(CALLS) as threads:
-        for batch in batches:
-            facts_at = {row: each for row, each in enumerate(threads.map(seen, batch["image"])) if each is not None}
-            if rows := list(facts_at):
-                columns = map(np.stack, zip(*facts_at.values(), strict=True))
-                yield batch["index"][rows], batch["image"][rows], *columns
 
 
 def _look_at_texts(source: Source) -> Looks:
@@ -264,6 +269,25 @@ def _look_at_texts(source: Source) -> Looks:
         looks.reasons[index] = "" if text.split() else "empty"
     looks.widths[:] = looks.heights > 0
     return looks
+
+
+def _seen(pixels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the shape of an image, and whether it has one colour only, which a few of its pixels nearly always refute."""
+    some = pixels[::_STRIDE, ::_STRIDE]
+    is_likely = tf.reduce_all(some == pixels[0, 0])
+    return tf.shape(pixels), tf.cond(
+        is_likely, lambda: tf.reduce_all(pixels == pixels[0, 0]), lambda: tf.constant(False)
+    )
+
+
+def _largest_deep_value(file: tf.Tensor) -> tf.Tensor:
+    """Returns the largest value of a 16-bit PNG file, int32 (); 0 for another file."""
+    is_deep = (tf.strings.substr(file, 0, 4) == b"\x89PNG") & (unsigned_bytes(file, 24, 1)[0] == 16)
+
+    def largest() -> tf.Tensor:
+        return tf.cast(tf.reduce_max(tf.io.decode_png(file, channels=3, dtype=tf.uint16)), tf.int32)
+
+    return tf.cond(is_deep, largest, lambda: tf.constant(0))
 
 
 def _content_hash(image: bytes | np.ndarray) -> str:
