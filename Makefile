@@ -13,6 +13,8 @@ PEERS = torch==2.13.0 timm==1.0.31
 # In CI a skipped test fails the run, unless it lacks a GPU, a TPU and the like (tests/no_skips.py).
 PYTEST = -m pytest -n auto --maxprocesses=4 --dist=loadfile $(if $(CI),--fail-on-skips)
 
+LONG_TOO = -m "not slow and not network"
+
 # Coverage is measured by sys.monitoring, which Python has from 3.12 on. Below, the tracer takes a third longer: only with COVERAGE=1.
 SYSMON = $(shell $(BIN)/python -c 'import sys; print("COVERAGE_CORE=sysmon" * (sys.version_info >= (3, 12)))')
 MEASURED = $(if $(SYSMON)$(COVERAGE),--cov=tl_keras --cov-report=term:skip-covered)
@@ -27,7 +29,7 @@ CI_EXTRAS_ALONE = keras-hub 'tensorflow-text>=2.21,<2.22' 'tensorflow-serving-ap
 # Where it is set, as in many images of containers, and uv has installed, every process compiles TensorFlow's Python again: 15 s.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo ci-extras test test-notebooks test-slow test-oldest test-keras-versions bench check format audit-packages docs gallery clean
+.PHONY: demo ci-extras test test-long test-notebooks test-slow test-oldest test-keras-versions bench check format audit-packages docs gallery clean
 
 demo: $(VENV)/installed  ## trains, compares the three methods and exports, with no download
 	$(BIN)/python -m tl_keras.demo --workdir=demo_run
@@ -39,8 +41,11 @@ ci-extras: $(VENV)/installed-ci  ## all that the tests can use, so that none is 
 	  { echo "error: Chromium is needed, and only root on Debian can install it here. Install it, so that chromium or google-chrome" \
 	    "is found."; exit 2; }
 
-test: $(VENV)/installed-dev  ## the default suite, offline
-	$(SYSMON) $(BIN)/python $(PYTEST) $(MEASURED)
+test: $(VENV)/installed-dev  ## the default suite, offline, in ten minutes on two cores; in CI the long tests too
+	$(SYSMON) $(BIN)/python $(PYTEST) $(MEASURED) $(if $(CI),$(LONG_TOO))
+
+test-long: $(VENV)/installed-dev  ## the tests that train, export and serve whole runs
+	$(BIN)/python $(PYTEST) -m "long and not slow and not network"
 
 test-notebooks: $(VENV)/installed-dev  ## the notebooks from top to bottom
 	$(BIN)/python $(PYTEST) -m slow tests/colab
@@ -50,7 +55,7 @@ test-slow: $(VENV)/installed-dev  ## every backbone, and what takes minutes
 
 test-oldest:  ## the default suite on the oldest supported TensorFlow and Keras
 	$(MAKE) VENV=.venv-oldest .venv-oldest/installed-oldest
-	.venv-oldest/bin/python $(PYTEST)
+	.venv-oldest/bin/python $(PYTEST) $(LONG_TOO)
 
 # The last patch of each minor version. EfficientNet is refused on 3.11, which does not load its weights.
 KERAS_VERSIONS ?= 3.10 3.11 3.12 3.13 3.14 3.15
