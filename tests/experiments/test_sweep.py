@@ -11,37 +11,48 @@ import pytest
 from forked_commands import run_command, start_command
 from golden_results import golden_result
 
-from tl_keras.config import TransferConfig, quick_start
+from tl_keras.config import TransferConfig
 from tl_keras.experiments.comparison import Row, best
 from tl_keras.experiments.sweep import Sweep, describe, sweep
 from tl_keras.training.loop import train_and_evaluate
 
-FLAGS = [
-    "--export=none",
-    "--unfreeze=none,blocks:1,blocks:2",
-    "--epochs=2",
-    "--config.training.head_epochs=2",
-    "--config.data.train_examples_per_class=5",
-]
-
-
-def a_config():
-    config = quick_start()
-    config.training.epochs = config.training.head_epochs = 2
-    config.data.train_examples_per_class = 5
-    return config
+CUTS = ("none", "layers:3", "layers:6")  # of the small teacher: the last convolution, or both
 
 
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory):
+def images(tmp_path_factory):
+    """A source of images of two classes, darker and brighter ones, a few of which are told wrong."""
+    random, labels = np.random.default_rng(0), np.arange(240) % 2
+    means = random.normal(80 + 90 * labels, 45)[:, None, None, None]
+    pixels = random.normal(means, 40, (240, 16, 16, 3)).clip(0, 255).astype(np.uint8)
+    file = tmp_path_factory.mktemp("images") / "images.npz"
+    np.savez(file, x_train=pixels[:160], y_train=labels[:160], x_test=pixels[160:], y_test=labels[160:])
+    return f"npz:{file}"
+
+
+@pytest.fixture(scope="module")
+def config_of(images, small_teacher):
+    def config_of():
+        config = TransferConfig()
+        config.data.source, config.model.backbone = images, str(small_teacher)
+        config.model.method = "fine_tune"
+        config.training.epochs = config.training.head_epochs = 4
+        config.training.learning_rate = 1e-2
+        return config
+
+    return config_of
+
+
+@pytest.fixture(scope="module")
+def swept(config_of, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("sweeps") / "sweep"
-    return workdir, sweep(a_config(), workdir, unfreeze=["none", "blocks:1", "blocks:2"])
+    return workdir, sweep(config_of(), workdir, unfreeze=CUTS)
 
 
 def test_it_leaves_a_table_a_plot_and_the_runs(swept):
     workdir, found = swept
-    assert {path.name for path in workdir.iterdir()} >= {"sweep.json", "sweep.txt", "sweep.png", "none", "blocks_1"}
-    assert [row.name for row in found.rows] == ["none", "blocks:1", "blocks:2"]
+    assert {path.name for path in workdir.iterdir()} >= {"sweep.json", "sweep.txt", "sweep.png", "none", "layers_3"}
+    assert [row.name for row in found.rows] == list(CUTS)
     parameters = [row.parameters_trained for row in found.rows]
     assert parameters == sorted(set(parameters))
 
@@ -65,10 +76,10 @@ def test_the_chosen_alone_is_exported(swept):
     assert list(workdir.glob("*/seed_*/saved_model/*")) == [found.chosen.workdirs[0] / "saved_model" / "1"]
 
 
-def test_a_run_of_the_sweep_is_what_train_makes_of_it(swept, tmp_path):
+def test_a_run_of_the_sweep_is_what_train_makes_of_it(swept, config_of, tmp_path):
     _, found = swept
-    config = a_config()
-    config.model.unfreeze, config.export = "blocks:1", "none"
+    config = config_of()
+    config.model.unfreeze, config.export = CUTS[1], "none"
     alone = train_and_evaluate(config, tmp_path / "alone")
     in_sweep = json.loads((found.rows[1].workdirs[0] / "result.json").read_text())
     assert alone.validation_accuracy == pytest.approx(in_sweep["validation_accuracy"], abs=1 / 187)
@@ -104,17 +115,20 @@ def test_the_sweep_chooses_so(swept):
 
 
 @pytest.mark.slow
-def test_a_sweep_killed_in_the_middle_ends_as_one_that_was_not(swept, tmp_path):
+def test_a_sweep_killed_in_the_middle_ends_as_one_that_was_not(swept, config_of, tmp_path):
     workdir, _ = swept
-    flags = [f"--workdir={tmp_path / 'killed'}", *FLAGS]
+    config = config_of()
+    flags = [f"--workdir={tmp_path / 'killed'}", "--export=none", f"--unfreeze={','.join(CUTS)}"]
+    flags += [f"--data={config.data.source}", f"--backbone={config.model.backbone}", "--learning_rate=0.01"]
+    flags += ["--epochs=4", "--config.training.head_epochs=4"]
     process = start_command("sweep", *flags)
-    while not (tmp_path / "killed" / "blocks_2" / "seed_0" / "result.json").exists():
+    while not (tmp_path / "killed" / "layers_6" / "seed_0" / "result.json").exists():
         assert process.is_alive()
         time.sleep(0.02)
     os.kill(process.pid, signal.SIGKILL)
     process.join()
     assert run_command("sweep", *flags).returncode == 0
-    for run in ("none", "blocks_1", "blocks_2"):
+    for run in ("none", "layers_3", "layers_6"):
         whole, killed = (
             json.loads((path / run / "seed_0" / "result.json").read_text()) for path in (workdir, tmp_path / "killed")
         )
