@@ -14,14 +14,13 @@ import re
 import shutil
 import socket
 import struct
-import subprocess
-import sys
 import time
 import weakref
 
 import numpy as np
 import PIL.Image
 import pytest
+from forked_commands import start_command
 
 pytest.importorskip("starlette", reason="pip install 'tl_keras[serve]'")
 from tl_keras.serving.served_model import ServedModel
@@ -37,18 +36,19 @@ def server(run):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     options = ["--name=digits", f"--port={port}", "--max_body_mb=2", "--timeout_seconds=2"]
-    with subprocess.Popen([sys.executable, "-m", "tl_keras.serve", f"--workdir={run.path}", *options]) as process:
-        try:
-            while True:
-                assert process.poll() is None
-                try:
-                    ask(port, "/healthz")
-                    break
-                except ConnectionRefusedError:
-                    time.sleep(0.1)
-            yield port, process.pid
-        finally:
-            process.terminate()
+    process = start_command("serve", f"--workdir={run.path}", *options)
+    try:
+        while True:
+            assert process.is_alive()
+            try:
+                ask(port, "/healthz")
+                break
+            except ConnectionRefusedError:
+                time.sleep(0.1)
+        yield port, process.pid
+    finally:
+        process.terminate()
+        process.join()
 
 
 def ask(port, path, body=None):
