@@ -168,16 +168,19 @@ def test_a_missing_folder_of_images_without_labels_is_said_before_anything_is_re
 def test_who_has_trained_on_validation_images_too_can_teach(found, small_teacher, tmp_path):
     """As a run of few images does by default: what is reported is measured on the test images."""
     folder, config, _ = found
-    big = a_config(small_teacher, data__source=str(folder / "photos"), training__refit="auto")
-    refitted = train_and_evaluate(big, tmp_path / "big")
+    models = ModelCache()
+    frozen = {"model__method": "feature_extraction", "training__refit": "auto"}
+    big = a_config(small_teacher, data__source=str(folder / "photos"), **frozen)
+    refitted = train_and_evaluate(big, tmp_path / "big", models=models)
     assert refitted.refit["images"] == refitted.images["train"] + refitted.images["validation"]
     config = from_json(to_json(config))
     config.distillation.teacher_run, config.distillation.unlabelled = str(tmp_path / "big"), ""
-    taught = train_and_evaluate(config, tmp_path / "small")
+    config.model.method = "feature_extraction"
+    taught = train_and_evaluate(config, tmp_path / "small", models=models)
     assert taught.images == refitted.images
     # Without images that have no label, mixtures of those that are trained on are learnt too.
     assert taught.distillation["unlabelled_images"] == 4 * taught.images["train"]
-    assert train_and_evaluate(config, tmp_path / "small") == dataclasses.replace(taught, resumed=True)
+    assert train_and_evaluate(config, tmp_path / "small", models=models) == dataclasses.replace(taught, resumed=True)
 
 
 @pytest.mark.parametrize(
