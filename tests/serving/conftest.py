@@ -52,7 +52,7 @@ def run(made_once, source, small_teacher):
 @pytest.fixture(scope="session")
 def embedded(source, tmp_path_factory):
     """A run directory with the embedded teacher, of whose convolutions every second is depthwise, and without an export."""
-    return make_run(tmp_path_factory.mktemp("embedded") / "run", source, quick_start())
+    return RunDirectory(make_run(tmp_path_factory.mktemp("embedded") / "run", source, quick_start()).path)
 
 
 @pytest.fixture(scope="session")

@@ -52,24 +52,24 @@ def test_an_activation_with_a_gradient_of_its_own_is_written(name, with_swish, t
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in FORMATS if name != "saved_model"])
-def test_a_format_answers_in_its_runtime_as_training_did(name, run, source):
+def test_a_format_answers_in_its_runtime_as_training_did(name, embedded, source):
     require(name)
-    (row,) = export_run(run.path, (name,), source=source)
+    (row,) = export_run(embedded.path, (name,), source=source)
     assert row["largest_logit_difference"] <= {
         "litert_float16": 0.02,
         "litert_dynamic_int8": 0.2,
         "litert_int8": 0.5,
     }.get(name, 1e-5)
     assert row["top_1_agreement"] >= (0.8 if name == "litert_int8" else 0.95)
-    assert (run.path / row["path"] / "labels.txt").is_file()
+    assert (embedded.path / row["path"] / "labels.txt").is_file()
 
 
 @pytest.mark.slow
-def test_fewer_bits_are_smaller_files(run):
+def test_fewer_bits_are_smaller_files(embedded):
     sizes = {
         name: (path / "model.tflite").stat().st_size
         for name in ("litert", "litert_float16", "litert_dynamic_int8", "litert_int8")
-        if (path := run.path / name / "1").is_dir()
+        if (path := embedded.path / name / "1").is_dir()
     }
     if len(sizes) < 4:
         pytest.skip("LiteRT's runtime is not installed: pip install 'tl_keras[litert]'")
