@@ -177,7 +177,7 @@ def _scans_from(file: bytes, position: int) -> int:
         position = found.end()
         if marker not in _JPEG_ALONE | _JPEG_MISPLACED:
             position += struct.unpack_from(">H", file, position)[0]
-    return _MAX_SEGMENTS  # far more than are decoded
+    return scans + file.count(b"\xff\xda", position)  # far more than are decoded
 
 
 def _gif_size(file: bytes) -> ImageSize:
