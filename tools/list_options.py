@@ -24,8 +24,8 @@ HEAD = """# Every option
 Written by `python tools/list_options.py` from the fields in `tl_keras/config/`; `--help` and the messages of errors are made from
 the same.
 
-`train`, `sweep`, `distill` and `tpu_check` take these options: each field as `--config.FIELD=VALUE`, those with a flag as `--FLAG=VALUE`
-too. A flag beats the recipe (`--config=FILE.py`), which beats the default. In Python they are the fields of a
+`train`, `sweep`, `distill` and `tpu_check` take these options: each field as `--config.FIELD=VALUE`, those with a flag as
+`--FLAG=VALUE` too. A flag beats the recipe (`--config=FILE.py`), which beats the default. In Python they are the fields of a
 `tl_keras.TransferConfig`, such as `config.training.epochs`. `config.json` in the run directory has the values that a run used,
 with those filled in that were left open.
 """
