@@ -5,7 +5,7 @@
 Accuracy: not measured, none cited; it depends on your images. `python -m tl_keras.advise --data=photos/` estimates it, and the
 time, before anything is trained.
 
-What is not named below has its default, described in `tl_keras/config.py`. People change most: `model.backbone`, `model.method`,
+What is not named below has its default, described in docs/options.md. People change most: `model.backbone`, `model.method`,
 `model.unfreeze`, `training.epochs`, and `data.horizontal_flip=off` where left and right differ, as in writing.
 """
 
