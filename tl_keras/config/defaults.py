@@ -19,7 +19,7 @@ DEFAULT_LEARNING_RATES: dict[Method, float] = {"replicate": 3e-3, "feature_extra
 NUMBERS_LEARNING_RATE, NUMBERS_FINE_TUNE_FACTOR = 1e-3, 0.1
 
 # BiT's rule trains 500 steps on fewer than 20,000 images (Kolesnikov et al. 2020, section 3.3). A head on cached features
-# does that in seconds; random weights need three times as many. Layers of the teacher move at a hundredth of its rate, and
+# does that in seconds; random weights need three times as many. Layers of the teacher move at a small part of its rate, and
 # fewer steps do; docs/benchmarks.md.
 FEWEST_STEPS = {"head": 500, "fine-tuning": 200, "all layers": 1500}
 
