@@ -1,6 +1,7 @@
 """Tests of tl_keras.option_flags, through the commands' own flags."""
 
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -26,6 +27,12 @@ def test_help_shows_the_description_the_default_and_the_values_of_every_option(h
     flag = f"--{'[no]' if option.type is bool else ''}{option.description.flag}"
     shown = f"{flag}: {option.description.text} (default: {option.default_as_text})"
     assert (shown if option.type in (bool, str) else f"{shown} ({option.values})") in help_of_train
+
+
+def test_a_message_names_an_option_by_its_flag_which_commands_without_a_config_have_too():
+    paths = "|".join(re.escape(option.path) for option in WITH_FLAGS)
+    package = [*(ROOT / "tl_keras").rglob("*.py"), *(ROOT / "tl_keras").rglob("*.html")]
+    assert not [found for path in package for found in re.findall(rf"--config\.(?:{paths})\b", path.read_text())]
 
 
 # What is wrong with an option is said alike, however it is given, and by every command that has it.

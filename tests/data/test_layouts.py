@@ -125,7 +125,7 @@ REFUSED = {
     "hidden alone": (["cat/.a.jpg"], r"no images \(hidden images, left out: 1"),
     "emu in test": (
         ["train/cat/a.jpg", "train/dog/a.jpg", "test/emu/a.jpg"],
-        r"Received emu in test only.*--config\.data\.splits=test=unused",
+        r"Received emu in test only.*--splits=test=unused",
     ),
     "unlabelled test images": ([*pairs("train"), "test/test/a.jpg"], "Received test in test only.*splits=test=unused"),
     "Cat and cat": (

@@ -60,9 +60,7 @@ def test_a_folder_without_texts_beside_those_of_splits_changes_nothing(tmp_path)
 def test_another_folder_of_texts_beside_those_of_splits_is_refused_until_the_user_says_what_it_is(tmp_path):
     files = {f"{split}/{path}": content for split in ("train", "test", "extra") for path, content in FILES.items()}
     name = write(tmp_path, files)
-    with pytest.raises(
-        DataError, match=r"Received both: test, train beside extra.*--config\.data\.splits=extra=unused"
-    ):
+    with pytest.raises(DataError, match=r"Received both: test, train beside extra.*--splits=extra=unused"):
         open_source(name)
     assert open_source(name, SourceOptions(splits="extra=unused")).class_names == ("neg", "pos")
     assert open_source(name, SourceOptions(splits="none")).class_names == ("extra", "test", "train")

@@ -150,7 +150,7 @@ def _choose_among(shown: str, top: Folder, given: Mapping[str, str], notes: list
         raise DataError(
             f"{shown}: expected folders whose names say which split they are. Received {_shown(unknown)}, which hold no "
             f"images themselves and share the names of their folders. Say what they are: {_flag(unknown, 'train')} "
-            "(or =validation, =test, =unused), or --config.data.splits=none where they are classes."
+            "(or =validation, =test, =unused), or --splits=none where they are classes."
         )
     return _classes_in_splits(shown, top, meant, notes)
 
@@ -174,7 +174,7 @@ def _require_no_set_inside(shown: str, top: Folder) -> None:
             raise DataError(
                 f"{shown}: expected one folder per class. Received {folder.path}, which holds folders named as those beside it "
                 f"({_shown(shared)}). Leave it out with {_flag([folder.name], 'unused')}, name {shown}/{folder.path} "
-                "where that is the set, or use --config.data.splits=none where it is a class."
+                "where that is the set, or use --splits=none where it is a class."
             )
 
 
@@ -276,7 +276,7 @@ def _require_given(shown: str, top: Folder, given: Mapping[str, str]) -> None:
     absent = [name for name in given if name.lower() not in names]
     if absent:
         raise DataError(
-            f"{shown}: expected the folders of --config.data.splits. Received {_shown(absent)}, beside the folders "
+            f"{shown}: expected the folders of --splits. Received {_shown(absent)}, beside the folders "
             f"{_shown([folder.name for folder in top.folders])}. Correct the names."
         )
 
@@ -314,7 +314,7 @@ def _require_training_images(shown: str, listing: Listing, layout: _Layout) -> N
 
 
 def _flag(names: list[str], split: str) -> str:
-    return f"--config.data.splits={','.join(f'{name}={split}' for name in names[:_NAMES_SHOWN])}"
+    return f"--splits={','.join(f'{name}={split}' for name in names[:_NAMES_SHOWN])}"
 
 
 def _shown(names: list[str]) -> str:

@@ -60,7 +60,7 @@ def parse_split(name: str, *, where: str) -> str:
     if name.strip() and not split:
         raise DataError(
             f"{where}: expected a split, such as train, val or test, or empty. Received: {name}. "
-            f"Say what it means: --config.data.splits={name}=train."
+            f"Say what it means: --splits={name}=train."
         )
     return split
 

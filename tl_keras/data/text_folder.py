@@ -101,7 +101,7 @@ def _meanings(source: str, names: list[str], given: Mapping[str, str]) -> dict[s
         raise DataError(
             f"{source}: expected class folders, or train, val and test folders of them. Received both: {known} beside {others}. "
             "Move the others away, or say what they are: "
-            f"--config.data.splits={','.join(f'{name}=unused' for name in unknown[:_NAMES_SHOWN])}."
+            f"--splits={','.join(f'{name}=unused' for name in unknown[:_NAMES_SHOWN])}."
         )
     if unknown or not used:  # one name of a split among others is a class
         return unused

@@ -116,7 +116,7 @@ class Audit:
         if worst.interval[1] >= self.accuracy:
             return f"photos corrupted at the middle severity cost no {in_words(self.score_name)} that so few images could show"
         remedy = (
-            "train with --config.data.augmentation=strong"
+            "train with --augmentation=strong"
             if worst.name in _IN_AUGMENTATION
             else "where photos in use have it, train on such photos, too"
         )
