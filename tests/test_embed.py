@@ -20,6 +20,10 @@ from PIL import Image
         ),
         (["--data=.", "--out=f.npz", "--workdir=run1", "--image_size=64"], "flags: expected --workdir or --image_size"),
         (
+            ["--data=.", "--out=f.npz", "--workdir=run1", "--significant_bits=12"],
+            "flags: expected --workdir or --signif",
+        ),
+        (
             ["--data=.", "--out=/dev/null/f.npz"],
             "out: expected a directory. Received: /dev/null, but /dev/null is a file",
         ),

@@ -64,6 +64,8 @@ REFUSED = [
     ),
     ("evaluate", "--max_pixels=0", "max_pixels: expected a whole number from 1 up. Received: 0."),
     ("advise", "--seed=-1", "seed: expected a whole number from 0 to 2147483647. Received: -1."),
+    ("inspect", "--significant_bits=7", "significant_bits: expected 0"),
+    ("advise", "--significant_bits=17", "significant_bits: expected 0"),
     ("inspect", "--columns=imag=id", "columns: expected one of image, text, label, split, group. Received: imag."),
 ]
 

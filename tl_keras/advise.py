@@ -18,7 +18,7 @@ from tl_keras.advice.candidates import parse_candidate
 from tl_keras.config import ModelConfig, parse_budget
 from tl_keras.errors import ConfigError
 
-source_flags.define("cache_dir", "seed")
+source_flags.define("cache_dir", "significant_bits", "seed")
 _CANDIDATES = flags.DEFINE_list("candidates", [], "Teachers to try, BACKBONE[:WEIGHTS][:ALPHA], comma-separated.")
 _BUDGET = flags.DEFINE_string("budget", "", "Time for advice and training together, such as 90s, 10min or 2h.")
 _JSON = flags.DEFINE_boolean("json", False, "Print JSON.")

@@ -22,7 +22,7 @@ from tl_keras.errors import ConfigError
 from tl_keras.files import require_writable
 from tl_keras.user_folders import expanded
 
-_OF_A_BACKBONE = ("backbone", "weights", "alpha", "image_size", "resize")
+_OF_A_BACKBONE = ("backbone", "weights", "alpha", "image_size", "resize", "significant_bits")
 source_flags.define("cache_dir", "max_pixels", *_OF_A_BACKBONE, "seed", "inference_engine")
 beam_flags.define()
 _WORKDIR = flags.DEFINE_string("workdir", "", "The run directory whose model embeds; by default a backbone does.")

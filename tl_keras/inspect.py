@@ -22,7 +22,7 @@ from tl_keras.errors import ConfigError, if_stopped
 from tl_keras.files import require_writable, write_texts
 from tl_keras.user_folders import expanded
 
-source_flags.define("cache_dir", "max_pixels", "seed")
+source_flags.define("cache_dir", "max_pixels", "significant_bits", "seed")
 _OUT = flags.DEFINE_string(
     "out", "", "Directory for inspection.json and inspection.html; by default nothing is written."
 )

@@ -19,7 +19,8 @@ from tl_keras.errors import ConfigError
 from tl_keras.files import require_writable, write_texts
 from tl_keras.user_folders import expanded
 
-source_flags.define("backbone", "weights", "cache_dir", "max_pixels", "seed")
+_OF_A_BACKBONE = ("backbone", "significant_bits")
+source_flags.define("weights", "cache_dir", "max_pixels", *_OF_A_BACKBONE, "seed")
 _WORKDIR = flags.DEFINE_string("workdir", "", "A finished run, whose student says what it is unsure of; none at first.")
 _COUNT = flags.DEFINE_integer("count", 50, "Number of images to label.", lower_bound=1)
 _CLASSES = flags.DEFINE_list("classes", [], "Names of classes that the page offers, beside those of the run.")
@@ -30,8 +31,9 @@ def main(arguments: list[str]) -> None:
     """Prints the images on stdout, and writes the page."""
     if arguments or not flags.FLAGS.data:
         raise ConfigError("flags: expected --data=FOLDER of unlabelled images. Use --help to see the flags.")
-    if _WORKDIR.value and flags.FLAGS["backbone"].present:
-        raise ConfigError("backbone: expected none beside --workdir, whose own is used. Leave one of the two out.")
+    given = [name for name in _OF_A_BACKBONE if flags.FLAGS[name].present]
+    if _WORKDIR.value and given:
+        raise ConfigError(f"{given[0]}: expected none beside --workdir, whose own is used. Leave one of the two out.")
     config = source_flags.config_from_flags()
     out = expanded(_OUT.value)
     require_writable(out, option="out")

@@ -201,7 +201,7 @@ def test_deep_greys_of_a_device_are_refused_with_their_count_until_the_user_says
     with pytest.raises(
         DataError,
         match=r"Received 3 whose largest value is 4,0\d\d, the first is cat/00.png. "
-        r"Use --config.model.significant_bits=12",
+        r"Use --significant_bits=12",
     ):
         inspect(folder)
     assert inspect_source(FolderSource(str(folder)), Reading(significant_bits=12)).decodable.all()

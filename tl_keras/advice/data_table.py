@@ -69,4 +69,6 @@ def training_command(path: pathlib.Path | str, source: Source | None, config: Tr
         flags += [f"--task={config.task}", f"--columns=label={'+'.join(columns)}"]
     if config.data.class_order:
         flags.append(f"--class_order={config.data.class_order}")
+    if config.model.significant_bits:
+        flags.append(f"--significant_bits={config.model.significant_bits}")
     return shlex.join(["python", "-m", "tl_keras.train", *flags, *more])

@@ -70,6 +70,7 @@ class ModelConfig(Locked):
     significant_bits: int = option(
         0,
         "Significant bits of 16-bit PNG files: 12 for many scanners.",
+        flag="significant_bits",
         zero=f"{DEFAULT_SIGNIFICANT_BITS}, refused where all files use fewer",
         within=Interval(8, 16),
     )

@@ -318,7 +318,7 @@ def _require_all_bits(source: Source, deepest: np.ndarray) -> None:
         deep = np.flatnonzero(deepest)
         raise DataError(
             f"{source.name}: expected 16-bit PNG files whose values reach up to 65,535. Received {len(deep)} whose largest "
-            f"value is {deepest.max():,}, the first is {source.ids[int(deep[0])]}. Use --config.model.significant_bits={bits}, "
+            f"value is {deepest.max():,}, the first is {source.ids[int(deep[0])]}. Use --significant_bits={bits}, "
             "or 16 where they are meant to be so dark."
         )
 
