@@ -39,7 +39,6 @@ def stop_in_code_that_catches_everything(number):
         signal.raise_signal(number)
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(("number", "raised"), [(signal.SIGTERM, Terminated), (signal.SIGINT, KeyboardInterrupt)])
 @pytest.mark.parametrize(
     "lose", [StopsInItsDestructor, stop_in_a_callback_from_native_code, stop_in_code_that_catches_everything]
@@ -49,6 +48,17 @@ def test_a_stop_that_a_library_loses_is_raised_again(lose, number, raised):
         lose(number)
         time.sleep(20)
     assert stop.type is raised
+
+
+def test_an_exception_that_is_no_stop_is_printed_as_ever(monkeypatch):
+    printed = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda lost: printed.append(lost.exc_type))
+    with stop_signals():
+        ctypes.CFUNCTYPE(None)(lambda: int("no number"))()
+    with pytest.raises(Terminated), stop_signals():
+        stop_in_a_callback_from_native_code(signal.SIGTERM)
+        time.sleep(20)
+    assert printed == [ValueError]
 
 
 def test_the_code_that_receives_a_stop_is_not_disturbed():
@@ -108,7 +118,9 @@ except KeyboardInterrupt:
 
 def test_the_handlers_of_before_are_back():
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)]
+    printer = sys.unraisablehook
     with stop_signals():
         assert signal.getsignal(signal.SIGTERM) is not before[0]
+    assert sys.unraisablehook is printer
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)] == before
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)

@@ -24,6 +24,7 @@ def stop_signals() -> Iterator[None]:
     Python raises in whatever the main thread runs at that moment. In a destructor, or in a callback from native code, it prints
     the exception and drops it, and the process would go on as if nobody had stopped it. So the exception is raised again until
     code receives it; while its handlers and `finally` blocks work it is not, and neither does a second SIGTERM disturb them.
+    Python's print of a dropped one, a traceback that looks like an error, is left out.
     Ctrl-C that the process ignores, as a background job of a shell does, stays ignored. Main thread only.
 
     Example:
@@ -52,6 +53,13 @@ def stop_signals() -> Iterator[None]:
         if number == signal.SIGINT or not _is_being_received():  # a second Ctrl-C is a person who does not want to wait
             raise asked[0]
 
+    print_lost = sys.unraisablehook
+
+    def print_unless_a_stop(lost: sys.UnraisableHookArgs) -> None:
+        if not issubclass(lost.exc_type, KeyboardInterrupt):
+            print_lost(lost)
+
+    sys.unraisablehook = print_unless_a_stop
     handlers = {number: signal.signal(number, stop) for number in (*raises, *_TIMER)}
     try:
         yield
@@ -62,6 +70,7 @@ def stop_signals() -> Iterator[None]:
             signal.signal(number, signal.SIG_IGN)
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(number, handlers[number])
+        sys.unraisablehook = print_lost
 
 
 def _raise_again_after(seconds: float) -> None:
