@@ -75,7 +75,11 @@ def test_dialects(write, contents, row, note):
 REFUSED = {
     "only a header": ("path,label\n", "Received the header only"),
     "a quote that stays open": ('path,label\na.jpg,x\na.jpg,"y\na.jpg,z\n', "line 3: expected a row of cells"),
-    "a quote over lines": ('path,label\na.jpg,"y\na.jpg,"\na.jpg,z\n', "line 2: .* closes in line 3"),
+    "a quote over lines": ('path,label\na.jpg,"y\na.jpg,"\na.jpg,z\n', r"line 2: .* closes in line 3.*inside cells\.$"),
+    "a quote over lines, perhaps of a text": (
+        'nr,Frage,Thema\n1,"what\nnow?",x\n',
+        r"line 2: .*inside cells; where it is a text to be classified, name its column: --columns=text=COLUMN,label=COLUMN\.$",
+    ),
     "text after a quote": ('path,label\na.jpg,"y" z\n', "line 2: expected a row of cells"),
     "a comma too many": ("path,label\na.jpg,cat, small\n", "line 2: expected 2 cells, as in the header. Received 3"),
     "NUL bytes at the end": (b"path,label\na.jpg,cat\n\0\0\0", r"line 3: expected text\. Received a NUL byte"),

@@ -99,6 +99,11 @@ def test_splits_are_noticed(listed, name, values, options, splits, note):
 
 REFUSED = {
     "no columns": ("file,kind\nimages/a.jpg,x\n", {}, "Name the columns: --columns=label=COLUMN"),
+    "no columns, perhaps of texts": (
+        "nr,Frage,Thema\n1,was?,x\n",
+        {},
+        "--columns=image=COLUMN,label=COLUMN, or of texts --columns=text=COLUMN,label=COLUMN; or add",
+    ),
     "a column that is not there": ("path,label\nimages/a.jpg,x\n", {"columns": "label=breed"}, "columns path, label"),
     "twice": (
         "id,label\nimages/a,x\nimages/b,x\nimages/a.jpg,y\n",

@@ -167,7 +167,7 @@ def _is_header(cells: list[str], given: Mapping[str, str] | None = None) -> bool
 def _read_rows(name: str, text: str, separator: str, given: Mapping[str, str]) -> Iterator[tuple[int, list[str]]]:
     """Yields the line number and the stripped cells of every row; those of a table of texts may go over several lines."""
     table = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
-    line, of_texts = 1, False
+    line, of_texts, of_images = 1, False, False
     while True:
         try:
             cells = next(table, None)
@@ -179,10 +179,12 @@ def _read_rows(name: str, text: str, separator: str, given: Mapping[str, str]) -
         if cells is None:
             return
         of_texts = of_texts or names_texts(cells, given)
+        of_images = of_images or _is_header(cells, given)
         if not of_texts and any("\n" in cell or "\r" in cell for cell in cells):
+            texts = "; where it is a text to be classified, name its column: --columns=text=COLUMN,label=COLUMN"
             raise DataError(
                 f"{name} line {line}: expected every row in one line. Received a quote that opens there and closes in line "
-                f"{table.line_num}. Close it, or remove the line breaks inside cells."
+                f"{table.line_num}. Close it, or remove the line breaks inside cells{'' if of_images else texts}."
             )
         yield line, [cell.strip() for cell in cells]
         line = table.line_num + 1

@@ -157,6 +157,8 @@ def choose_columns(
     missing = [what for what in needed if what not in chosen]
     if missing:
         example = ",".join(f"{what}=COLUMN" for what in missing)
+        if "image" in missing and "image" not in given:
+            example += f", or of texts --columns={example.replace('image', 'text')}"
         raise DataError(
             f"{table.name}: expected the header path,label[,split] or columns that mean these. Received "
             f"{','.join(table.columns) or 'an empty file'}. Name the columns: --columns={example}; or add the header."
