@@ -44,6 +44,10 @@ REFUSED = {
         r"line 3: expected a 1 .*cat, dog.*Received none, in 1 row\.",
     ),
     "one column": ("image,cat\na.png,1\nb.png,0", "expected the header path,label"),
+    "what is not known": (
+        "image,cat,dog\na.png,1,?\nb.png,0,1",
+        r"Received the columns cat, dog of 0, 1 and what is not known. .*--task=multi_label; .*--columns=label=COLUMN",
+    ),
     "numbers": ("image,cat,dog\na.png,1,0\nb.png,0,2", "expected the header path,label"),
 }
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from tl_keras.console import number_of
 from tl_keras.data.table import Table
+from tl_keras.data.table_labels import marked_columns
 from tl_keras.errors import DataError
 
 # The name of the column that replaces them, and the ways of writing a cell.
@@ -14,7 +15,7 @@ LABEL = "label"
 _YES, _NO = {"1", "1.0", "true"}, {"0", "0.0", "false", ""}
 
 
-def with_label_column(table: Table, others: Iterable[str]) -> tuple[Table, list[str]]:
+def with_label_column(table: Table, others: Collection[str]) -> tuple[Table, list[str]]:
     """Returns the table with a column of labels made of its columns of 0 and 1, if it has several, and a note.
 
     Args:
@@ -22,10 +23,17 @@ def with_label_column(table: Table, others: Iterable[str]) -> tuple[Table, list[
       others: Columns that hold something else, such as the image.
 
     Raises:
-      DataError: A row has no 1, or several: then an image has several labels; or two of these columns have one name.
+      DataError: A row has no 1, or several: then an image has several labels; cells say that something is not known; or two
+        of these columns have one name.
     """
     names = [name for name in table.columns if name not in set(others) and _is_yes_or_no(table.column(name))]
     if len(names) < 2:
+        if len(marked := marked_columns(table, others)) > 1:
+            raise DataError(
+                f"{table.name}: expected one label per image. Received the columns {', '.join(marked)} of 0, 1 and what is not "
+                "known. To learn which of them an image has, use --task=multi_label; otherwise name the column of classes: "
+                "--columns=label=COLUMN."
+            )
         return table, []
     table.require_unique(names)
     columns = [[cell.lower() in _YES for cell in table.column(name)] for name in names]

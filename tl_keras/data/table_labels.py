@@ -61,7 +61,7 @@ def read_labels(table: Table, columns: Sequence[str], kind: LabelKind, *, others
     if columns:
         return _marked(table, columns)
     possible = [name for name in table.columns if name not in set(others)]
-    columns = [name for name in possible if _is_marked(table.column(name))]
+    columns = marked_columns(table, others)
     if not columns:
         raise DataError(
             f"{table.name}: expected a column labels, with the labels of an image separated by ';', or a column of 0 and 1 for "
@@ -73,6 +73,11 @@ def read_labels(table: Table, columns: Sequence[str], kind: LabelKind, *, others
         return found
     note = f"columns that are not taken for labels: {'; '.join(passed_over)}; --columns=label=ONE+ANOTHER names the columns"
     return dataclasses.replace(found, notes=(*found.notes, note))
+
+
+def marked_columns(table: Table, others: Iterable[str]) -> list[str]:
+    """Returns the columns of 1, 0 and what is not known, but for `others`, which hold something else, such as the image."""
+    return [name for name in table.columns if name not in set(others) and _is_marked(table.column(name))]
 
 
 def label_columns(given: Mapping[str, str], columns: Sequence[str]) -> list[str]:
