@@ -40,6 +40,18 @@ def test_confused_classes_are_counted(answers):
     assert facts["metrics"]["accuracy"] == 0.9
 
 
+def test_figures_by_class_are_those_of_the_answers_where_these_are_not_the_likeliest_class():
+    """Of 40%, 15% and 45% the median grade is the middle one, which is the answer and the least likely."""
+    labels, names = np.array([0, 1, 1, 2]), ("none", "mild", "severe")
+    source = ArraySource(np.zeros((4, 8, 8, 3), np.uint8), labels, class_names=names)
+    task = task_named("ordinal").with_labels(labels)
+    logits = task.logits_of(np.array([[0.8, 0.1, 0.1], [0.4, 0.15, 0.45], [0.4, 0.15, 0.45], [0.1, 0.1, 0.8]]))
+    answers = ReportedPredictions(source, "test", np.arange(4), labels, logits.astype(np.float32), 1.0, task)
+    facts = SECTIONS["classes"](None, answers)
+    assert facts["confused"] == []
+    assert [row["recall"] for row in facts["metrics"]["classes"]] == [1, 1, 1]
+
+
 def test_calibration_compares_before_and_after_the_temperature(answers):
     facts = SECTIONS["calibration"](None, answers)
     assert facts["temperature"] == 2.0

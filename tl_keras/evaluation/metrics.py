@@ -21,7 +21,7 @@ _QUANTILE = 1.959963984540054
 
 
 def classification_metrics(
-    labels: np.ndarray, probabilities: np.ndarray, class_names: tuple[str, ...]
+    labels: np.ndarray, probabilities: np.ndarray, class_names: tuple[str, ...], *, answers: np.ndarray | None = None
 ) -> dict[str, Any]:
     """Measures predictions against labels.
 
@@ -29,6 +29,7 @@ def classification_metrics(
       labels: int64 (n,), positions in `class_names`, n at least 1.
       probabilities: float32 (n, classes); only their order in a row matters, so logits serve too.
       class_names: Names in the order of the columns.
+      answers: int64 (n,), positions in `class_names`; None where the class with the largest probability is the answer.
 
     Returns:
       `examples`; `accuracy`; `top_5_accuracy` if there are ten classes or more; and `classes`, which has for each class its
@@ -36,7 +37,7 @@ def classification_metrics(
       of the two (None if there is neither), and `examples`; `balanced_accuracy`, the mean recall of the classes with examples, and
       `macro_f1`, the mean F1. All figures are 0 to 1.
     """
-    predicted = probabilities.argmax(axis=-1)
+    predicted = probabilities.argmax(axis=-1) if answers is None else answers
     metrics: dict[str, Any] = {"examples": len(labels), "accuracy": float(np.mean(predicted == labels))}
     if len(class_names) >= _TOP_5_FROM_CLASSES:
         five_best = np.argpartition(-probabilities, 4, axis=-1)[:, :5]

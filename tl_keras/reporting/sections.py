@@ -55,7 +55,7 @@ def _classes(student: Student, answers: ReportedPredictions) -> dict[str, Any]:
     matrix = confusion_matrix(answers.labels, answers.decisions, labels=range(len(names)))
     wrong = matrix - np.diag(matrix.diagonal())
     pairs = np.dstack(np.unravel_index(np.argsort(-wrong, axis=None, kind="stable")[:_MOST_PAIRS], wrong.shape))[0]
-    metrics = classification_metrics(answers.labels, answers.scores, names)
+    metrics = classification_metrics(answers.labels, answers.scores, names, answers=answers.decisions)
     drawn = len(names) > _MOST_IN_TABLE
     return {
         "metrics": metrics,
