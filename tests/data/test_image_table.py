@@ -31,6 +31,7 @@ COLUMNS = {
     "path label": ("path,label", {}, []),
     "any order and case": ("LABEL,Path", {}, []),
     "Kaggle": ("id,breed", {}, ["columns: image from id, label from breed"]),
+    "a name that says it": ("image,class", {}, ["columns: label from class"]),
     "HF's metadata": ("file_name,label", {}, ["columns: image from file_name"]),
     "named": ("what,where", {"columns": "image=where,label=what"}, []),
     "two columns of labels": (

@@ -164,7 +164,9 @@ def choose_columns(
             f"{','.join(table.columns) or 'an empty file'}. Name the columns: --columns={example}; or add the header."
         )
     table.require_unique(chosen.values())
-    unusual = [f"{what} from {chosen[what]}" for what in needed if plain_name(chosen[what]) != NAMES[what][0]]
+    unusual = [
+        f"{what} from {chosen[what]}" for what in needed if plain_name(chosen[what]) not in (what, NAMES[what][0])
+    ]
     unusual = [note for note in unusual if note.split()[0] not in given]
     notes = [f"columns: {', '.join(unusual)}"] if unusual else []
     others = [name for name in table.columns if plain_name(name) in NAMES["label"] and name not in chosen.values()]
