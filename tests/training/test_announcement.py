@@ -55,6 +55,11 @@ def test_teacher_method_phases_images_and_device_are_said(said):
     )
 
 
+@pytest.mark.parametrize(("unfreeze", "times"), [("fraction:0.6", 1), ("fraction:0.7", 0)])
+def test_that_a_cut_is_widened_is_said_of_one_that_is_not_the_default(said, unfreeze, times):
+    assert said(method="fine_tune", unfreeze=unfreeze).count("cuts inside") == times
+
+
 def test_a_rate_that_is_found_later_is_not_said_before(said):
     text = said(method="fine_tune", unfreeze="layers:2", find_learning_rate=True)
     assert "Head: 2 epochs at the rate that a range test finds, all 2 blocks frozen." in text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tl_keras.backbones.preprocessing import Preprocess
-from tl_keras.config import TrainingConfig
+from tl_keras.config import CAUTIOUS_CUT, TrainingConfig
 from tl_keras.console import number_of
 from tl_keras.training.phases import Phase
 from tl_keras.training.preparation import PreparedRun
@@ -105,7 +105,7 @@ def _cautions(prepared: PreparedRun) -> list[str]:
         )
     if random_weights and method != "replicate":
         cautions.append(f"weights=none: {method} from random weights transfers nothing; use it to test only.")
-    if student.plan.note:
+    if student.plan.note and config.model.unfreeze != CAUTIOUS_CUT:  # the default, which nobody has asked for
         cautions.append(f"{student.plan.note}.")
     rate = config.training.learning_rate * prepared.phases[-1].rate_factor
     is_known = not config.training.find_learning_rate
