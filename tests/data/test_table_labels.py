@@ -69,6 +69,13 @@ def test_tuples_and_sets_as_python_writes_them_are_lists():
     assert named.names == ("(left) x", "y")
 
 
+def test_a_label_in_brackets_is_one_and_a_dictionary_is_no_list():
+    read = read_labels(table_with(["('open')", "('open', 'short')"]), ["labels"], "labels", others=["image"])
+    assert (read.names, read.rows) == (("open", "short"), [[1, 0], [1, 1]])
+    with pytest.raises(DataError, match=r"expected a list such as .* Received: \{'open': 1\}"):
+        read_labels(table_with(["('open',)", "{'open': 1}"]), ["labels"], "labels", others=["image"])
+
+
 @pytest.mark.parametrize("cells", [["", ""], ["[]", ""]])
 def test_a_column_without_any_label_is_refused(cells):
     with pytest.raises(DataError, match=r"expected labels in the column labels\. Received none in 2 rows"):

@@ -96,9 +96,8 @@ def label_columns(given: Mapping[str, str], columns: Sequence[str]) -> list[str]
 def _listed(table: Table, column: str) -> TableLabels:
     """Reads cells such as `cat;dog`; an empty cell is an image with none of the labels."""
     cells = table.column(column)
-    if any(cells) and all(
-        cell[:1] in ("", "[") or _TUPLE_OR_SET.fullmatch(cell) for cell in cells
-    ):  # as pandas writes lists
+    # As pandas writes a column of lists.
+    if any(cells) and all(cell[:1] in ("", "[") or _TUPLE_OR_SET.fullmatch(cell) for cell in cells):
         found, said = _written_as_lists(table, column), "written as lists"
     else:
         separator = _separator(cells)
@@ -117,17 +116,25 @@ def _listed(table: Table, column: str) -> TableLabels:
 
 
 def _written_as_lists(table: Table, column: str) -> list[list[str]]:
-    """Reads cells such as `['cat', 'dog']`, tuples, sets, or `['cat' 'dog']` as NumPy writes it; an empty cell is an empty list."""
+    """Reads cells such as `['cat', 'dog']`, tuples, sets, or `['cat' 'dog']` as NumPy writes it; an empty cell is an empty list.
+
+    A name in brackets alone, `('cat')`, is one label.
+
+    Raises:
+      DataError: A cell is none of these.
+    """
     found = []
     for line, cell in zip(table.lines, table.column(column), strict=True):
         try:
             parts = ast.literal_eval(_BETWEEN_NAMES.sub(r"\1, ", cell)) if cell else []
-        except (SyntaxError, ValueError) as error:
+        except (SyntaxError, ValueError):
+            parts = None
+        if not isinstance(parts, (list, tuple, set, str)):
             raise DataError(
                 f"{table.name} line {line}: expected a list such as ['cat', 'dog'] in the column {column}, as in other lines. "
                 f"Received: {cell:.80}. Separate the labels by ';' instead."
-            ) from error
-        found.append([str(part).strip() for part in parts])
+            )
+        found.append([str(part).strip() for part in ([parts] if isinstance(parts, str) else parts)])
     return found
 
 
