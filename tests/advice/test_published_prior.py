@@ -50,6 +50,11 @@ def test_a_teacher_without_a_published_accuracy_keeps_its_own():
     np.testing.assert_array_equal(combined[:-1], combined_accuracies(right[:-1], TOP1))
 
 
+def test_images_of_one_group_tell_nothing_that_could_be_combined():
+    right, one_group = answers(TOP1, 50), np.zeros(50, np.int64)
+    np.testing.assert_array_equal(combined_accuracies(right, TOP1, clusters=one_group), right.mean(axis=1))
+
+
 def test_perfect_answers_stay_perfect():
     np.testing.assert_allclose(combined_accuracies(np.ones((6, 20), bool), TOP1), 1)
 

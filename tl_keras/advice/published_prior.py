@@ -68,7 +68,7 @@ def combined_accuracies(right: np.ndarray, top1: np.ndarray, *, clusters: np.nda
       clusters: int64 (images,), the same number for images whose answers vary together; None where each is alone.
 
     Returns:
-      float64 (teachers,), 0 to 1; as measured where fewer than four have a published accuracy.
+      float64 (teachers,), 0 to 1; as measured where fewer than four have a published accuracy, or all images are of one cluster.
     """
     measured = right.mean(axis=1)
     published = np.flatnonzero(top1 > 0)
@@ -78,6 +78,8 @@ def combined_accuracies(right: np.ndarray, top1: np.ndarray, *, clusters: np.nda
     line = np.stack([np.ones(len(published)), top1[published]], axis=1)
     together = np.arange(right.shape[1]) if clusters is None else clusters
     covariance = covariance_of_means(right[published].astype(float), together)
+    if not np.isfinite(covariance).all():  # of one cluster nothing tells how far its means err
+        return measured
     likelihoods, means = [], []
     for deviation in _DEVIATIONS:
         inverse = np.linalg.inv(deviation**2 * np.eye(len(published)) + covariance)
