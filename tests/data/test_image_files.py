@@ -157,6 +157,8 @@ def test_suffixes_of_each_file_do_not_fill_the_screen(make, tmp_path):
 def test_the_extra_is_looked_for_once_however_many_files_it_converts(make, tmp_path, monkeypatch):
     for number in range(20):
         make(f"cat/{number}.tif")
+        make(f"cat/._{number}.tif")  # as macOS adds to each file
+    make("cat/.old/1.tif")
     asked = []
     monkeypatch.setattr(conversion, "can_convert", lambda: asked.append(1) or True)
     assert read_tree(str(tmp_path))[0].count == 20

@@ -210,14 +210,14 @@ def _sort_in(
         # A link to itself raises an error when the entry is asked, and does not exist for the path.
         if os.path.isdir(entry.path) if is_link else entry.is_dir():
             if name.startswith(".") or _FOLDERS_OF_PROGRAMS.fullmatch(name):
-                count, first = _images_below(entry)
+                count, first = _images_below(entry, kind)
                 left_out.add("images in hidden folders and in folders that programs make", f"{prefix}{first}", count)
             else:
                 (linked if is_link else inner).append(Folder(path))
         elif is_link and not os.path.exists(entry.path):
             left_out.add("links that lead nowhere", path)
         elif name.startswith("."):
-            left_out.add("hidden images", path, is_image(name))
+            left_out.add("hidden images", path, kind.by_name(name))
         elif (suffix := suffix_of(name)) and not kind.by_name(name):
             folder.other_files[suffix] += 1
         elif not entry.is_file():
@@ -254,13 +254,13 @@ class FileKind:
     by_content: Callable[[str], bool]
 
 
-def _images_below(folder: os.DirEntry[str]) -> tuple[int, str]:
-    """Returns the number of images in a folder at any depth, and the path of one of them."""
-    count, first, test = 0, "", image_test()
+def _images_below(folder: os.DirEntry[str], kind: FileKind) -> tuple[int, str]:
+    """Returns the number of files of a kind in a folder at any depth, and the path of one of them."""
+    count, first = 0, ""
     if folder.is_symlink():
         return count, first
     for parent, _, names in os.walk(folder.path):
-        for name in filter(test, names):
+        for name in filter(kind.by_name, names):
             count += 1
             first = first or os.path.join(folder.name, os.path.relpath(parent, folder.path), name).replace("/./", "/")
     return count, first
