@@ -233,6 +233,10 @@ def test_few_examples_are_different_images_where_there_are_some():
 def test_copies_are_said_to_be_the_reason_why_nothing_is_left_to_validate_on():
     with pytest.raises(DataError, match=r"Received none among 6 images, of which 2 differ\. Add"):
         split_named([0] * 3 + [1] * 3, list("aaabbb"))
+    source, seen = named_images([0, 1, 1], list("ab?"))
+    damaged = dataclasses.replace(seen, decodable=np.array([True, True, False]))
+    with pytest.raises(DataError, match=r"Received none among 3 images\. Add"):  # the third is no copy
+        split_source(source, damaged, seed=0, validation_fraction=0.2, test_fraction=0.2)
 
 
 def test_the_record_names_every_image(folder):

@@ -200,7 +200,7 @@ def split_source(
     for split in ("train", "validation"):
         if not np.any(assigned == split):
             different = len(np.unique(inspection.sha256[inspection.decodable]))
-            copies = f", of which {different} differ" if different < len(source) else ""
+            copies = f", of which {different} differ" if different < np.sum(inspection.decodable) else ""
             in_groups = f" in {number_of(len(source.groups), 'group')}" if source.groups else ""
             raise DataError(
                 f"{source.name}: expected images for {split}. Received none among {number_of(len(source), 'image')}{copies}"
