@@ -206,9 +206,7 @@ def _corrections(teacher_scores: Sequence[TeacherScores], published: np.ndarray)
 
 def _is_saturated(teacher_scores: TeacherScores) -> bool:
     """Returns whether the unchanged features leave too few errors to show an effect of fine-tuning."""
-    probe = dataclasses.replace(
-        teacher_scores.last.probe, groups=None
-    )  # errors are few or not, whomever they belong to
+    probe = dataclasses.replace(teacher_scores.last.probe, groups=None)  # few errors are few, whomever they belong to
     return probe.score + probe.standard_error >= _NOTHING_TO_GAIN
 
 

@@ -44,9 +44,8 @@ def encode_rows(
         marks = np.where(np.isnan(vectors), UNKNOWN, vectors).astype(np.int64)
         return _require_names(name, names or _numbered(marks.shape[1], ""), marks), marks
     lists = ((_text(value) for value in np.ravel(row).tolist()) for row in rows)
-    return _listed(
-        name, [[text for text in texts if text] for texts in lists], names
-    )  # shorter lists are filled with empty texts
+    # Shorter lists are filled with empty texts.
+    return _listed(name, [[text for text in texts if text] for texts in lists], names)
 
 
 def are_marks(vectors: np.ndarray) -> bool:

@@ -104,9 +104,8 @@ def _require_scheme(name: str, scheme: str) -> str:
 
 
 def _require_directory(root: Path) -> None:
-    if os.path.isdir(
-        root
-    ):  # pathlib's own question raises an error for a name that is too long, or may not be asked for
+    # pathlib's own question raises an error for a name that is too long, or may not be asked for.
+    if os.path.isdir(root):
         return
     if os.path.exists(root):
         kinds = {

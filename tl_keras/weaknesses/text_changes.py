@@ -49,9 +49,8 @@ _SHORT = {
     "i have": "i've",
     "i will": "i'll",
 }
-_VERBS = (
-    r"\b(is|are|was|were|can|could|will|would|should|do|does|did|has|have)\b(?!['\u2019]| not\b)"  # can't is negated
-)
+# Not can't, which is negated.
+_VERBS = r"\b(is|are|was|were|can|could|will|would|should|do|does|did|has|have)\b(?!['\u2019]| not\b)"
 
 
 @dataclasses.dataclass(frozen=True)
