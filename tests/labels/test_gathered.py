@@ -1,6 +1,7 @@
 """Tests of tl_keras.labels.gathered."""
 
 import copy
+import dataclasses
 import json
 import shutil
 import types
@@ -42,6 +43,9 @@ def test_images_are_read_as_the_run_read_them(labelling, tmp_path):
     found = gather_for_run(tmp_path / "run", labelling.config)
     assert found.config.model.significant_bits == 12 and found.config.data.max_pixels == 1600
     assert found.config.data.source == labelling.config.data.source
+    larger = dataclasses.replace(labelling.config.data, max_pixels=60_000_000)
+    found = gather_for_run(tmp_path / "run", dataclasses.replace(labelling.config, data=larger))
+    assert found.config.data.max_pixels == 60_000_000  # as who was told of images that are too large asks for
 
 
 def test_what_is_unlike_the_rest_is_apart():

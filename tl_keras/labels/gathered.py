@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tl_keras.advice.suspects import far_away, unlike_all_others
 from tl_keras.advice.thumbnails import copies_by_thumbnails
-from tl_keras.config import TransferConfig
+from tl_keras.config import DEFAULT_MAX_PIXELS, TransferConfig
 from tl_keras.data.base import Source, require_images
 from tl_keras.data.inspection import Inspection, inspect_as
 from tl_keras.data.options import SourceOptions
@@ -94,7 +94,8 @@ def gather_for_run(workdir: str | os.PathLike[str], config: TransferConfig) -> G
 
     Args:
       workdir: Directory of the run.
-      config: Config that names the unlabelled images as its data, and the cache; they are read as the run's are.
+      config: Config that names the unlabelled images as its data, and the cache; they are read as the run's are, except for
+        `max_pixels` where it is not the default.
 
     Raises:
       WorkdirError: It holds no finished run.
@@ -107,13 +108,13 @@ def gather_for_run(workdir: str | os.PathLike[str], config: TransferConfig) -> G
             f"label_next: expected a run of one class per image. Received: {workdir}, of another task. Leave --workdir out and "
             "give --backbone to choose by coverage alone."
         )
-    config = dataclasses.replace(
-        config, model=read_by.model, data=dataclasses.replace(config.data, max_pixels=read_by.data.max_pixels)
-    )
+    data = config.data
+    if data.max_pixels == DEFAULT_MAX_PIXELS:
+        data = dataclasses.replace(data, max_pixels=read_by.data.max_pixels)
+    config = dataclasses.replace(config, model=read_by.model, data=data)
     inspection = inspect_as(source, config)
-    indices = np.unique(
-        np.concatenate([splits.train, splits.validation, splits.test])
-    )  # after folds, train is validation too
+    # After folds, training images are validation images too.
+    indices = np.unique(np.concatenate([splits.train, splits.validation, splits.test]))
     labelled = embedded(embedder, source, inspection, indices[inspection.decodable[indices]], config)
     return dataclasses.replace(gather(embedder, config.data.source, config, labelled), run=read_by)
 
