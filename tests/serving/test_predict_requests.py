@@ -1,6 +1,7 @@
 """Tests of tl_keras.serving.predict_requests: every way to send images is understood, and what is none is refused."""
 
 import asyncio
+import tracemalloc
 
 import pytest
 
@@ -80,6 +81,15 @@ def test_a_number_in_place_of_a_text_is_said():
 def test_base64_may_have_line_breaks_and_the_kind_of_a_form_capitals():
     assert read(b'{"instances": [{"b64": "Y\\nQ==\\n"}]}').images == [b"a"]
     assert read(FILE + b"--y--\r\n", FORM.replace("multipart", "Multipart")).images == [PNG]
+
+
+def test_white_space_costs_no_memory_of_its_own():
+    body = b'{"instances": [{"b64": "%s"}]}' % (b"YQ " * 2**18)
+    tracemalloc.start()
+    read(body)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 5 * len(body)  # 20 times as much where the pieces between the spaces are texts
 
 
 def test_an_empty_name_of_a_signature_is_the_first():

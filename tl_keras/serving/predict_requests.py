@@ -15,6 +15,7 @@ from tl_keras.data.file_kinds import kind_of
 from tl_keras.serving.served_model import SIGNATURES
 
 _MAX_INSTANCES = 64
+_WHITE_SPACE = b" \t\r\n"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,7 +119,7 @@ def _file(value: Any, which: str) -> bytes:
     if not isinstance(encoded, str):
         raise _unreadable("image_bytes", f'{_kind(value)} without "b64", {which}')
     try:
-        return base64.b64decode("".join(encoded.split()), validate=True)
+        return base64.b64decode(encoded.encode("ascii").translate(None, _WHITE_SPACE), validate=True)
     except ValueError as error:
         raise _unreadable("image_bytes", f"other characters than those of base64, {which}") from error
 
