@@ -39,7 +39,6 @@ def a_config(**changes) -> TransferConfig:
             {"training": TrainingConfig(optimizer=SGD, warmup_fraction=0.5)},
             "warmup_fraction: expected no options of AdamW",
         ),
-        ({"model": ModelConfig(head_units=64)}, r"head_units: .*Received: head linear\. Use --head=mlp"),
         ({"model": ModelConfig(head_layers=DENSE, head="mlp")}, "head: expected none beside head_layers"),
         ({"model": ModelConfig(head_layers=DENSE, head_units=64)}, "head_units: expected none beside head_layers"),
         ({"model": ModelConfig(head_layers=DENSE, dropout=0.5)}, "dropout: expected none beside head_layers"),

@@ -18,6 +18,11 @@ from tl_keras.config import DataConfig, ModelConfig, TrainingConfig, TransferCon
             ["head_epochs and layer_decay: no effect in method feature_extraction"],
         ),
         (
+            {"model": ModelConfig(head_units=512)},
+            ["head_units: no effect in head linear, which has no hidden layer; use --head=mlp"],
+        ),
+        ({"model": ModelConfig(head="mlp", head_units=512)}, []),
+        (
             {"model": ModelConfig(method="replicate"), "data": DataConfig(source="photos/", quarter_turns="on")},
             ["quarter_turns: no effect, since images are not augmented; use --augmentation=light"],
         ),
@@ -33,6 +38,7 @@ from tl_keras.config import DataConfig, ModelConfig, TrainingConfig, TransferCon
 def test_options_that_do_nothing_are_named(changes, said):
     config = TransferConfig(**{"data": DataConfig(source="photos/"), **changes})
     assert unused_options(config) == said
+    resolve(config)  # since a config file may hold what a flag leaves without effect, such as --head
 
 
 @pytest.mark.parametrize("method", ["fine_tune", "feature_extraction", "replicate"])

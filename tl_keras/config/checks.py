@@ -169,19 +169,19 @@ def _check_loss(config: TransferConfig) -> None:
 
 
 def _check_head(config: TransferConfig) -> None:
-    """Raises a ConfigError for an option of the head that another option leaves without effect."""
+    """Raises a ConfigError if options of the head are chosen beside layers that replace it."""
     model, usual = config.model, type(config.model)()
-    if model.head_layers:
-        chosen = {"head": model.head != usual.head, "head_units": model.head_units != usual.head_units}
-        chosen["dropout"] = model.dropout not in (0, usual.dropout)
-        if names := [name for name, is_chosen in chosen.items() if is_chosen]:
-            raise ConfigError(
-                f"{names[0]}: expected none beside head_layers, which stand in place of head and dropout. Received: "
-                f"{getattr(model, names[0])}. Leave {names[0]} out, or add such a layer to head_layers."
-            )
-    elif model.head != "mlp" and model.head_units != usual.head_units:
+    if not model.head_layers:
+        return
+    chosen = {
+        "head": model.head != usual.head,
+        "head_units": model.head_units != usual.head_units,
+        "dropout": model.dropout not in (0, usual.dropout),
+    }
+    if names := [name for name, is_chosen in chosen.items() if is_chosen]:
         raise ConfigError(
-            f"head_units: expected beside head mlp, whose hidden layer it is of. Received: head {model.head}. Use --head=mlp."
+            f"{names[0]}: expected none beside head_layers, which stand in place of head and dropout. Received: "
+            f"{getattr(model, names[0])}. Leave {names[0]} out, or add such a layer to head_layers."
         )
 
 

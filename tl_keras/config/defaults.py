@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tl_keras.config.choices import Method, ResizeRule
+from tl_keras.config.choices import Augmentation, Method, ResizeRule
 
 DEFAULT_SIGNIFICANT_BITS = 16
 
@@ -38,6 +38,14 @@ DEFAULT_CUT = "all"
 DEFAULT_FINE_TUNE_FACTOR = 0.03
 CAUTIOUS_FINE_TUNE_FACTOR = 0.01
 CAUTIOUS_CUT = "fraction:0.7"
+
+# Frozen layers need to see each image once only; augmentation has them see it several times. Random weights have not learnt the
+# plain images yet when a short run ends.
+DEFAULT_AUGMENTATIONS: dict[Method, Augmentation] = {
+    "replicate": "none",
+    "feature_extraction": "none",
+    "fine_tune": "light",
+}
 
 # Smallest part of the area that a random crop keeps. ImageNet's recipe takes 0.08 (Szegedy et al. 2015, section 6) for a hundred
 # epochs or more; a short run on few images needs the object in the picture. A part may lack one of several labels, and has fewer

@@ -7,6 +7,7 @@ from tl_keras.config.choices import Method, label_kind_of
 from tl_keras.config.defaults import (
     CAUTIOUS_CUT,
     CAUTIOUS_FINE_TUNE_FACTOR,
+    DEFAULT_AUGMENTATIONS,
     DEFAULT_CUT,
     DEFAULT_FINE_TUNE_FACTOR,
     DEFAULT_LEARNING_RATES,
@@ -57,10 +58,8 @@ def resolve(config: TransferConfig) -> TransferConfig:
         factor = CAUTIOUS_FINE_TUNE_FACTOR
     training.learning_rate = training.learning_rate or DEFAULT_LEARNING_RATES[model.method]
     training.fine_tune_learning_rate_factor = training.fine_tune_learning_rate_factor or factor
-    # Frozen layers need to see each image once only; augmentation has them see it several times. Random weights have not
-    # learnt the plain images yet when a short run ends.
     data = resolved.data
-    data.augmentation = data.augmentation or ("light" if model.method == "fine_tune" else "none")
+    data.augmentation = data.augmentation or DEFAULT_AUGMENTATIONS[model.method]
     data.min_crop_area = data.min_crop_area or _min_crop_area(resolved)
     if data.augmentation in ("none", "own") and data.horizontal_flip == "auto":
         data.horizontal_flip = "off"

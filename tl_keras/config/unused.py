@@ -1,7 +1,8 @@
-"""Finds options that the method or the augmentation of a config leaves without effect."""
+"""Finds options that the method, the head or the augmentation of a config leaves without effect."""
 
 from __future__ import annotations
 
+from tl_keras.config.defaults import DEFAULT_AUGMENTATIONS
 from tl_keras.config.fields import TransferConfig
 from tl_keras.config.options import options_of, value_of
 
@@ -20,17 +21,22 @@ _OF_AUGMENTATION = ("data.min_crop_area", "data.augmented_views", "data.horizont
 
 
 def unused_options(config: TransferConfig) -> list[str]:
-    """Returns a sentence for chosen options that do nothing in a method, and one for those that do nothing without augmentation.
+    """Returns a sentence for chosen options that do nothing in a method, in a head, and without augmentation.
+
+    They are no error: a config file may choose what a flag, such as --head, leaves without effect.
 
     Args:
       config: The user's config, before `resolve`, whose method is decided.
     """
     method = config.model.method
-    without = config.data.augmentation or ("light" if method == "fine_tune" else "none")
+    augmentation = config.data.augmentation or DEFAULT_AUGMENTATIONS[method]
     said = {
         f"no effect in method {method}": _chosen(config, _OF_THE_TEACHER.get(method, ())),
+        f"no effect in head {config.model.head}, which has no hidden layer; use --head=mlp": _chosen(
+            config, ("model.head_units",) if config.model.head == "linear" else ()
+        ),
         "no effect, since images are not augmented; use --augmentation=light": _chosen(config, _OF_AUGMENTATION)
-        if without == "none"
+        if augmentation == "none"
         else [],
     }
     return [f"{' and '.join(names)}: {what}" for what, names in said.items() if names]
