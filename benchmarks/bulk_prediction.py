@@ -61,7 +61,7 @@ def figures(model: pathlib.Path, photos: pathlib.Path, *, images: int) -> tuple[
       images: Number of photos to answer.
     """
     predictor = load_predictor(model)
-    files, _ = list_images([photos])
+    files, _ = list_images(photos)
     inputs = [ImageInput(files[number % len(files)]) for number in range(images)]
     decoded = in_parallel(encoded_images(inputs), predictor.prepare).batch(_BATCH).prefetch(2)
     prepared = next(iter(decoded))

@@ -82,12 +82,11 @@ def main(arguments: list[str]) -> int:
             f"texts: expected a model of texts. Received: --texts={_TEXTS.value}, and a model of images. Name image files or "
             "directories."
         )
-    files, notes = ([], []) if predictor.takes_texts else list_images(arguments)  # a text may have the name of a folder
-    for note in notes:
-        print(f"images: {note}", file=sys.stderr)
+    if not predictor.takes_texts:  # which may have the name of a folder
+        _print_notes(arguments)
     rows = predict_images(
         predictor,
-        files or arguments,
+        arguments,
         top_k=_TOP_K.value,
         batch_size=_BATCH_SIZE.value,
         max_pixels=_MAX_PIXELS.value,
@@ -101,6 +100,14 @@ def main(arguments: list[str]) -> int:
     return 2 if left_out else 0
 
 
+def _print_notes(arguments: list[str]) -> None:
+    """Prints what is left out in folders."""
+    for argument in arguments:
+        _, notes = list_images(argument)
+        for note in notes:
+            print(f"images: {note}", file=sys.stderr)
+
+
 def _write(
     arguments: list[str], model: pathlib.Path, out: pathlib.Path, decision: DecisionConfig, beam: list[str] | None
 ) -> int:
@@ -112,10 +119,8 @@ def _write(
     require_format(out)
     predictor = with_decision(with_views(load_predictor(model), _VIEWS.value), decision)
     require_model_of_images(predictor)
-    files, notes = list_images(arguments)
-    for note in notes:
-        print(f"images: {note}", file=sys.stderr)
-    inputs, settings = image_inputs(files or arguments), Settings(_TOP_K.value, _BATCH_SIZE.value, _MAX_PIXELS.value)
+    _print_notes(arguments)
+    inputs, settings = image_inputs(arguments), Settings(_TOP_K.value, _BATCH_SIZE.value, _MAX_PIXELS.value)
 
     def answer(parts: Parts) -> None:
         from tl_keras.serving.beam_prediction import answer_with_beam

@@ -133,13 +133,14 @@ def test_a_pipe_is_not_read(tmp_path, make):
     assert left_out.notes()[0].startswith("neither files nor folders, left out: 2, the first is cat/")
 
 
-def test_files_and_folders_are_listed_once(tmp_path, make):
+def test_a_folder_is_its_images_and_a_file_is_itself_whatever_its_name(tmp_path, make):
     make("in/a.jpg")
     make("in/.b.jpg")
     odd = make("odd.name")
-    files, notes = list_images([tmp_path / "in", odd, tmp_path / "in" / "a.jpg"])
-    assert files == [str(tmp_path / "in/a.jpg"), str(odd)]
+    files, notes = list_images(tmp_path / "in")
+    assert files == [str(tmp_path / "in/a.jpg")]
     assert notes == [f"{tmp_path}/in: hidden images, left out: 1, the first is .b.jpg"]
+    assert list_images(odd) == ([str(odd)], [])
 
 
 def test_suffixes_of_each_file_do_not_fill_the_screen(make, tmp_path):

@@ -68,15 +68,15 @@ def test_a_file_that_is_no_image_is_named_and_the_others_are_answered(run, tmp_p
     assert "another kind of file" in rows[1]["error"]
 
 
-def test_the_command_prints_json_lines_and_ends_with_2_where_a_file_is_broken(run, tmp_path):
+def test_the_command_prints_a_line_for_each_name_and_ends_with_2_where_a_file_is_broken(run, tmp_path):
     (tmp_path / "b.png").write_bytes(b"not an image")
     flags = [f"--model={run.path}", "--format=jsonl", "--top_k=2"]
-    done = run_command("predict", *flags, tmp_path, run.path / "images")
+    done = run_command("predict", *flags, tmp_path, run.path / "images", run.path / "images" / "0.png")
     rows = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [len(row.get("top_k", [])) for row in rows] == [0, *[2] * 10]
+    assert [len(row.get("top_k", [])) for row in rows] == [0, *[2] * 11]
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].endswith(
-        f"1 of 11 files not answered; cannot be decoded: 1, the first is {tmp_path}/b.png"
+        f"1 of 12 files not answered; cannot be decoded: 1, the first is {tmp_path}/b.png"
     )
 
 

@@ -138,22 +138,18 @@ def read_tree(root: str, *, kind: FileKind | None = None) -> tuple[Folder, LeftO
     return top, left_out
 
 
-def list_images(paths: Iterable[str | os.PathLike[str]]) -> tuple[list[str], list[str]]:
-    """Returns the files, each once, with folders replaced by the images below them, and a note for everything left out.
+def list_images(path: str | os.PathLike[str]) -> tuple[list[str], list[str]]:
+    """Returns the images below a folder, or the file that a path names, and a note for everything left out.
 
     Args:
-      paths: Files, which are taken whatever their name, and folders.
+      path: A folder, or a file, which is taken whatever its name.
     """
-    files: dict[str, None] = {}
-    notes: list[str] = []
-    for path in (os.fspath(path) for path in paths):
-        if os.path.isdir(path):
-            top, left_out = read_tree(path)
-            files.update(dict.fromkeys(os.path.join(path, image) for image in top.all_images()))
-            notes += [f"{path}: {note}" for note in left_out.notes()]
-        else:
-            files[path] = None
-    return list(files), notes
+    path = os.fspath(path)
+    if not os.path.isdir(path):
+        return [path], []
+    top, left_out = read_tree(path)
+    files = [os.path.join(path, image) for image in top.all_images()]
+    return files, [f"{path}: {note}" for note in left_out.notes()]
 
 
 def counted(files: Counter[str]) -> str:

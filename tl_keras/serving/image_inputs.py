@@ -51,7 +51,7 @@ def image_inputs(images: Any) -> list[ImageInput]:
     files: set[str] = set()
     for position, image in enumerate(_listed(images)):
         if isinstance(image, (str, os.PathLike)):
-            given, _ = list_images([image])
+            given, _ = list_images(image)
             named = given == [os.fspath(image)]
             inputs += [ImageInput(file) for file in given if named or file not in files]
             files.update(given)
@@ -69,9 +69,8 @@ def encoded_images(inputs: Iterable[ImageInput]) -> tf.data.Dataset:
 
 def places_of(inputs: Iterable[ImageInput]) -> tf.data.Dataset:
     """Returns for each image the path of its file, empty if it has none, and its contents, both string ()."""
-    paths = [
-        os.fsencode(image.name) if image.contents is None else b"" for image in inputs
-    ]  # of any bytes, as files have them
+    # Names of files are of any bytes.
+    paths = [os.fsencode(image.name) if image.contents is None else b"" for image in inputs]
     return tf.data.Dataset.from_tensor_slices((paths, [image.contents or b"" for image in inputs]))
 
 
