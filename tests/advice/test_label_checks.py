@@ -46,6 +46,13 @@ def test_a_planted_mistake_is_the_first_suspect(labels, names, remark, score):
     assert score < check.score < 1
 
 
+def test_large_numbers_are_whole():
+    labels = planted(100_000 * NUMBERS, 1_234_567)
+    check = check_labels(source_of(labels, ("a", "b")), np.arange(120), FEATURES, groups=np.arange(120), seed=0)
+    _, said = check.suspects[0]
+    assert said.startswith("a 1,234,567, looks like ") and "e+0" not in said
+
+
 def test_unknown_labels_are_not_judged():
     labels = planted(SEVERAL, -1)
     check = check_labels(source_of(labels, ("a", "b")), np.arange(120), FEATURES, groups=np.arange(120), seed=0)

@@ -9,6 +9,7 @@ import numpy as np
 
 from tl_keras.advice.suspects import expected_errors, far_away, label_suspects
 from tl_keras.config.choices import LabelKind
+from tl_keras.console import in_digits
 from tl_keras.data.labelling import UNKNOWN, shown
 from tl_keras.data.sources import Source
 from tl_keras.evaluation.numbers import r_squared
@@ -98,7 +99,7 @@ def _numbers(source: Source, indices: np.ndarray, features: np.ndarray, groups: 
     for number, name in enumerate(source.class_names):
         errors = np.abs(predicted[:, number] - values[:, number])
         for row in far_away(errors).tolist():
-            remark = f"{name} {values[row, number]:g}, looks like {predicted[row, number]:.3g}"
+            remark = f"{name} {in_digits(values[row, number], 6)}, looks like {in_digits(predicted[row, number])}"
             found.append((-float(errors[row] / max(np.median(errors), 1e-12)), row, remark))
     score = r_squared(values, predicted)
     says = f"a ridge regression explains {score:.3f} of the variance"

@@ -20,9 +20,7 @@ def under_strain(audit: dict[str, Any]) -> Picture:
     rows_of: dict[str, list[dict[str, Any]]] = {}
     for row in audit["conditions"]:
         rows_of.setdefault(row["name"], []).append(row)
-    lowest = min(
-        0.0, audit["interval"][0], *(row["interval"][0] for row in audit["conditions"])
-    )  # R² and kappa fall below 0
+    lowest = min(0.0, *(row["interval"][0] for row in (audit, *audit["conditions"])))  # R² and kappa fall below 0
     with drawing_of("strain", 1.7 * -(-len(rows_of) // 2)) as drawing:
         panels = drawing.figure.subplots(-(-len(rows_of) // 2), 2, sharey=True).flat
         for (name, rows), axes in zip(rows_of.items(), panels, strict=False):
