@@ -11,6 +11,7 @@ from tests.data.files_of_every_kind import encoded, turned
 from tl_keras.data.arrays import ArraySource
 from tl_keras.data.folder import FolderSource
 from tl_keras.data.inspection import Reading, inspect_source
+from tl_keras.data.sources import SourceOptions, open_source
 from tl_keras.errors import DataError
 
 
@@ -221,6 +222,12 @@ def test_a_label_that_may_be_missing_is_a_finding_of_several_labels_too(position
         each.startswith("a label named none, as programs write a missing label, of 10 images, the first is")
         for each in findings
     )
+
+
+def test_a_class_that_the_user_puts_in_an_order_is_no_missing_label(folder):
+    (folder / "cat").rename(folder / "none")
+    options = SourceOptions(task="ordinal", class_order="none,dog")
+    assert inspect_source(open_source(str(folder), options)).findings == ()
 
 
 def test_classes_that_may_be_missing_labels_or_one_class_are_findings(folder):

@@ -56,11 +56,13 @@ class Source(abc.ABC):
       noun: Word for one of them: `image`, or `text`, which is read as a string in UTF-8.
       file_kinds: Kinds, of `tl_keras.data.decoding.FILE_KINDS`, that all files are known to have; None where it is not known.
       only_upright: Whether it is known too that none of them has an EXIF orientation that turns it.
+      classes_are_given: Whether the user named the classes, to put them in order.
     """
 
     noun = "image"
     file_kinds: frozenset[str] | None = None
     only_upright = False
+    classes_are_given = False
 
     def __init__(
         self,

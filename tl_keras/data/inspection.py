@@ -339,6 +339,8 @@ def _one_colour_finding(source: Source, of_one_colour: np.ndarray) -> Iterable[s
 
 
 def _missing_label_findings(source: Source) -> Iterable[str]:
+    if source.classes_are_given:
+        return
     members = source.labelling.members(source.labels, source.class_names)
     what = "label" if source.labelling.kind == "labels" else "class"
     for name in as_missing(name for name, indices in members.items() if len(indices)):

@@ -94,6 +94,7 @@ def _with_labels_of(source: Source, options: SourceOptions) -> Source:
     if options.label_kind == "order":
         ordered = in_declared_order(source.name, source.class_names, source.labels, options.class_order)
         changed.class_names, changed.labels = ordered
+        changed.classes_are_given = bool(options.class_order)
         return changed
     changed.class_names, changed.labels = as_kind(source.name, source.class_names, source.labels, options.label_kind)
     return changed
