@@ -35,6 +35,7 @@ DIALECTS = {
     ),
     "semicolons": ("path;label\na.jpg;cat\n", ["a.jpg", "cat"], ""),
     "spaces before quotes": ('path, label\na.jpg, "cat, dog"\n', ["a.jpg", "cat, dog"], ""),
+    "a quoted word behind a space": ('path, label\na.jpg, "big" cat\n', ["a.jpg", '"big" cat'], ""),
     "tabs": ("path\tlabel\na.jpg\tcat, dog\n", ["a.jpg", "cat, dog"], ""),
     "bars": ("path|label\na.jpg|cat\n", ["a.jpg", "cat"], ""),
     "Excel's first line": ("sep=;\npath;label\na.jpg;cat\n", ["a.jpg", "cat"], ""),

@@ -166,7 +166,8 @@ def _is_header(cells: list[str], given: Mapping[str, str] | None = None) -> bool
 
 def _read_rows(name: str, text: str, separator: str, given: Mapping[str, str]) -> Iterator[tuple[int, list[str]]]:
     """Yields the line number and the stripped cells of every row; those of a table of texts may go over several lines."""
-    table = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
+    behind_spaces = separator == " " or (' "' in text and _are_cells_quoted_behind_spaces(text, separator))
+    table = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=behind_spaces, strict=True)
     line, of_texts, of_images = 1, False, False
     while True:
         try:
@@ -188,3 +189,13 @@ def _read_rows(name: str, text: str, separator: str, given: Mapping[str, str]) -
             )
         yield line, [cell.strip() for cell in cells]
         line = table.line_num + 1
+
+
+def _are_cells_quoted_behind_spaces(text: str, separator: str) -> bool:
+    """Returns whether each quote behind a space quotes a cell, as in `a.jpg, "cat"`, and none is of a text: `pos, "Great" fun`."""
+    try:
+        for _ in csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True):
+            pass
+    except csv.Error:
+        return False
+    return True
