@@ -14,6 +14,7 @@ from PIL import Image
         ([], "flags: expected --data=FOLDER"),
         (["--data=x", "--workdir=run1", "--backbone=MobileNetV2"], "backbone: expected none beside --workdir"),
         (["--data=x", "--workdir=run1", "--significant_bits=12"], "significant_bits: expected none beside --workdir"),
+        (["--data=x", "--workdir=run1", "--weights=none"], "weights: expected none beside --workdir"),
     ],
 )
 def test_bad_flags_are_one_line(arguments, message, tmp_path, monkeypatch):

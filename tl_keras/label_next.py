@@ -19,7 +19,7 @@ from tl_keras.errors import ConfigError
 from tl_keras.files import require_writable, write_texts
 from tl_keras.user_folders import expanded
 
-_OF_A_BACKBONE = ("backbone", "significant_bits")
+_OF_A_BACKBONE = ("backbone", "weights", "significant_bits")
 source_flags.define("weights", "cache_dir", "max_pixels", *_OF_A_BACKBONE, "seed")
 _WORKDIR = flags.DEFINE_string("workdir", "", "A finished run, whose student says what it is unsure of; none at first.")
 _COUNT = flags.DEFINE_integer("count", 50, "Number of images to label.", lower_bound=1)
