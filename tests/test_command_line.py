@@ -79,6 +79,12 @@ def test_a_recipe_behind_a_space_is_the_only_one_of_distill(tmp_path):
     assert done.stderr.startswith("error: workdir: expected a directory for the runs of both students")
 
 
+def test_the_home_in_a_path_is_found_where_no_shell_has_put_it(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    done = run("-m", "tl_keras.distill", "--teacher_run=run", "--workdir=~/", HOME=str(tmp_path))
+    assert done.stderr.startswith("error: workdir: expected a directory for the runs of both students")
+
+
 def test_a_command_imports_no_package_that_keras_can_do_without_and_has_it_later():
     code = (
         "import sys; from tl_keras import command_line; command_line.require_tensorflow()\n"

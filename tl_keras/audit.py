@@ -14,10 +14,10 @@ import os
 
 from absl import flags
 
-from tl_keras import command_line
+from tl_keras import command_line, path_flags
 from tl_keras.errors import ConfigError
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "The run directory, which receives audit.json.")
+_WORKDIR = path_flags.define("workdir", None, "The run directory, which receives audit.json.")
 _IMAGES = flags.DEFINE_integer(
     "images", 100, "Number of test images or texts, each class in proportion; else of validation images.", lower_bound=2
 )

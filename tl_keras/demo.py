@@ -16,11 +16,11 @@ import sys
 
 from absl import flags
 
-from tl_keras import command_line
+from tl_keras import command_line, path_flags
 from tl_keras.config import quick_start
 from tl_keras.errors import ExportError
 
-_WORKDIR = flags.DEFINE_string("workdir", "demo_run", "Directory for a run directory per method and seed.")
+_WORKDIR = path_flags.define("workdir", "demo_run", "Directory for a run directory per method and seed.")
 _SEEDS = flags.DEFINE_integer("seeds", 2, "Number of runs of each method.", lower_bound=1)
 
 _ASK = """

@@ -16,14 +16,14 @@ import pathlib
 
 from absl import flags
 
-from tl_keras import command_line, run_flags
+from tl_keras import command_line, path_flags, run_flags
 from tl_keras.config import validate
 from tl_keras.errors import ConfigError, if_stopped
 
 _CONFIG = run_flags.define()
-_TEACHER_RUN = flags.DEFINE_string("teacher_run", None, "The directory of the finished run whose answers are learnt.")
+_TEACHER_RUN = path_flags.define("teacher_run", None, "The directory of the finished run whose answers are learnt.")
 _UNLABELLED = flags.DEFINE_string("unlabelled", None, "A folder of images without labels, which are learnt from too.")
-_WORKDIR = flags.DEFINE_string("workdir", "tl_keras_distilled", "Directory for the run directories of both students.")
+_WORKDIR = path_flags.define("workdir", "tl_keras_distilled", "Directory for the run directories of both students.")
 _REPORT = flags.DEFINE_boolean("report", True, "Write report.html; --noreport leaves it to python -m tl_keras.report.")
 
 

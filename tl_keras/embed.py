@@ -12,22 +12,22 @@ without labels: copies, clusters with the names that the network has for them, a
 
 from __future__ import annotations
 
+import pathlib
 import sys
 
 from absl import flags
 
-from tl_keras import beam_flags, command_line, source_flags
+from tl_keras import beam_flags, command_line, path_flags, source_flags
 from tl_keras.console import number_of
 from tl_keras.errors import ConfigError
 from tl_keras.files import require_writable
-from tl_keras.user_folders import expanded
 
 _OF_A_BACKBONE = ("backbone", "weights", "alpha", "image_size", "resize", "significant_bits")
 source_flags.define("cache_dir", "max_pixels", *_OF_A_BACKBONE, "seed", "inference_engine")
 beam_flags.define()
-_WORKDIR = flags.DEFINE_string("workdir", "", "The run directory whose model embeds; by default a backbone does.")
-_OUT = flags.DEFINE_string("out", "", "File to write: .npz or .parquet.")
-_PAGE = flags.DEFINE_string("page", "", "Page to write, .html: copies, clusters and outliers among the images.")
+_WORKDIR = path_flags.define("workdir", "", "The run directory whose model embeds; by default a backbone does.")
+_OUT = path_flags.define("out", "", "File to write: .npz or .parquet.")
+_PAGE = path_flags.define("page", "", "Page to write, .html: copies, clusters and outliers among the images.")
 _CLUSTERS = flags.DEFINE_integer("clusters", 0, "Number of clusters on the page; 0 chooses it.", lower_bound=0)
 
 
@@ -41,21 +41,21 @@ def main(arguments: list[str]) -> None:
     if _PAGE.value and not _PAGE.value.endswith(".html"):
         raise ConfigError(f"page: expected a name that ends in .html. Received: {_PAGE.value}.")
     config = source_flags.config_from_flags()
-    out = expanded(_OUT.value)
+    out = pathlib.Path(_OUT.value)
     if _OUT.value:
         from tl_keras.search.index import require_index_name
 
         require_index_name(out)
     for option, path in (("out", _OUT.value), ("page", _PAGE.value)):
         if path:
-            require_writable(expanded(path).parent, option=option)
+            require_writable(pathlib.Path(path).parent, option=option)
     beam = beam_flags.beam_options()
     command_line.require_tensorflow(reading=flags.FLAGS.data)
     from tl_keras.advice.image_index import chosen_embedder, index_images, remarks, usual_backbone, write_images
     from tl_keras.data.options import SourceOptions
     from tl_keras.data.unlabelled import open_unlabelled
 
-    page = expanded(_PAGE.value)
+    page = pathlib.Path(_PAGE.value)
     if _PAGE.value:
         from tl_keras.advice.first_look import look_at, table_beside, write_look
 

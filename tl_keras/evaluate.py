@@ -14,12 +14,12 @@ import sys
 
 from absl import flags
 
-from tl_keras import command_line, source_flags
+from tl_keras import command_line, path_flags, source_flags
 from tl_keras.config import ANSWERED_VIEWS
 from tl_keras.data.options import SourceOptions
 from tl_keras.errors import ConfigError
 
-_MODEL = flags.DEFINE_string("model", None, "A run directory, a .keras file or the directory of an export.")
+_MODEL = path_flags.define("model", None, "A run directory, a .keras file or the directory of an export.")
 source_flags.define("max_pixels", "costs", "refuse_below")
 _SPLIT = flags.DEFINE_string(
     "split", "", "train, validation or test; by default test if the source declares it, else everything."

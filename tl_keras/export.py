@@ -14,11 +14,11 @@ from typing import Any
 
 from absl import flags
 
-from tl_keras import command_line
+from tl_keras import command_line, path_flags
 from tl_keras.config import ANSWERED_VIEWS, EXPORTS, export_formats
 from tl_keras.errors import ConfigError
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "The run directory, with model.keras in it.")
+_WORKDIR = path_flags.define("workdir", None, "The run directory, with model.keras in it.")
 _FORMAT = flags.DEFINE_string("format", "saved_model", f"One or more of {','.join(EXPORTS)}, comma-separated.")
 _VIEWS = flags.DEFINE_enum(
     "test_time_augmentation",

@@ -17,17 +17,14 @@ import pathlib
 
 from absl import flags
 
-from tl_keras import beam_flags, command_line, source_flags
+from tl_keras import beam_flags, command_line, path_flags, source_flags
 from tl_keras.errors import ConfigError, if_stopped
 from tl_keras.files import require_writable, write_texts
-from tl_keras.user_folders import expanded
 
 source_flags.define("cache_dir", "max_pixels", "significant_bits", "seed")
-_OUT = flags.DEFINE_string(
-    "out", "", "Directory for inspection.json and inspection.html; by default nothing is written."
-)
+_OUT = path_flags.define("out", "", "Directory for inspection.json and inspection.html; by default nothing is written.")
 beam_flags.define()
-_WRITE_SPLITS = flags.DEFINE_string("write_splits", "", "CSV file to write clean splits to.")
+_WRITE_SPLITS = path_flags.define("write_splits", "", "CSV file to write clean splits to.")
 _SERVE = flags.DEFINE_boolean(
     "serve",
     False,
@@ -52,7 +49,7 @@ def main(arguments: list[str]) -> None:
         raise ConfigError("serve: expected --out=DIRECTORY, where labels.csv is written. Received: no --out. Name one.")
     config = source_flags.config_from_flags()
     beam = beam_flags.beam_options()
-    out = expanded(_OUT.value) if _OUT.value else None
+    out = pathlib.Path(_OUT.value) if _OUT.value else None
     if out:
         require_writable(out, option="out")
     command_line.require_tensorflow(reading=flags.FLAGS.data)
@@ -83,7 +80,7 @@ def main(arguments: list[str]) -> None:
             write_groups(source, report.leak, table)
             print(f"wrote: {table}; {training_command(table, source, config)}")
     if _WRITE_SPLITS.value:
-        path = expanded(_WRITE_SPLITS.value)
+        path = pathlib.Path(_WRITE_SPLITS.value)
         splits = clean_splits(report, config)
         write_splits(report, splits, path)
         kept = f"{len(splits.train)} train, {len(splits.validation)} validation, {len(splits.test)} test"

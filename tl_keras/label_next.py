@@ -11,20 +11,20 @@ keys and clicks, and label_next/label_next.json. The page saves labels.csv, the 
 from __future__ import annotations
 
 import json
+import pathlib
 
 from absl import flags
 
-from tl_keras import command_line, source_flags
+from tl_keras import command_line, path_flags, source_flags
 from tl_keras.errors import ConfigError
 from tl_keras.files import require_writable, write_texts
-from tl_keras.user_folders import expanded
 
 _OF_A_BACKBONE = ("backbone", "weights", "significant_bits")
-source_flags.define("weights", "cache_dir", "max_pixels", *_OF_A_BACKBONE, "seed")
-_WORKDIR = flags.DEFINE_string("workdir", "", "A finished run, whose student says what it is unsure of; none at first.")
+source_flags.define("cache_dir", "max_pixels", *_OF_A_BACKBONE, "seed")
+_WORKDIR = path_flags.define("workdir", "", "A finished run, whose student says what it is unsure of; none at first.")
 _COUNT = flags.DEFINE_integer("count", 50, "Number of images to label.", lower_bound=1)
 _CLASSES = flags.DEFINE_list("classes", [], "Names of classes that the page offers, beside those of the run.")
-_OUT = flags.DEFINE_string("out", "label_next", "Directory for label_next.html and label_next.json.")
+_OUT = path_flags.define("out", "label_next", "Directory for label_next.html and label_next.json.")
 
 
 def main(arguments: list[str]) -> None:
@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> None:
     if _WORKDIR.value and given:
         raise ConfigError(f"{given[0]}: expected none beside --workdir, whose own is used. Leave one of the two out.")
     config = source_flags.config_from_flags()
-    out = expanded(_OUT.value)
+    out = pathlib.Path(_OUT.value)
     require_writable(out, option="out")
     command_line.require_tensorflow(reading=flags.FLAGS.data)
     from tl_keras.advice.candidates import preferred_candidate

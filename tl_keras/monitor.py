@@ -14,12 +14,12 @@ from typing import Any
 
 from absl import flags
 
-from tl_keras import command_line
+from tl_keras import command_line, path_flags
 from tl_keras.console import number_of
 from tl_keras.errors import ConfigError
 
-_REFERENCE = flags.DEFINE_string("reference", None, "The run directory of the model.")
-_DATA = flags.DEFINE_string("data", None, "Directory with images, at any depth; or a file of texts.")
+_REFERENCE = path_flags.define("reference", None, "The run directory of the model.")
+_DATA = path_flags.define("data", None, "Directory with images, at any depth; or a file of texts.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Number of images at a time.", lower_bound=1)
 _JSON = flags.DEFINE_boolean("json", False, "Print JSON.")
 _CHANGED = 3

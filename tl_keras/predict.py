@@ -20,14 +20,13 @@ from typing import Any
 
 from absl import flags
 
-from tl_keras import beam_flags, command_line, option_flags
+from tl_keras import beam_flags, command_line, option_flags, path_flags
 from tl_keras.config import ANSWERED_VIEWS, DEFAULT_MAX_PIXELS, DecisionConfig, TransferConfig
 from tl_keras.console import number_of, printable
 from tl_keras.data.image_files import list_images
 from tl_keras.errors import ConfigError
-from tl_keras.user_folders import expanded
 
-_MODEL = flags.DEFINE_string("model", None, "A run directory, a .keras file or the directory of an export.")
+_MODEL = path_flags.define("model", None, "A run directory, a .keras file or the directory of an export.")
 _FORMAT = flags.DEFINE_enum("format", "table", ["table", "jsonl"], "A table, or one JSON object per line.")
 _TOP_K = flags.DEFINE_integer("top_k", 1, "Number of labels for each image.", lower_bound=1)
 _MAX_PIXELS = flags.DEFINE_integer(
@@ -36,11 +35,11 @@ _MAX_PIXELS = flags.DEFINE_integer(
     "Largest number of pixels; a larger image gets an error in its row.",
     lower_bound=1,
 )
-_OUT = flags.DEFINE_string(
+_OUT = path_flags.define(
     "out", "", "File to write instead of printing: .csv, .jsonl or .parquet; a run that was stopped goes on."
 )
 beam_flags.define()
-_TEXTS = flags.DEFINE_string("texts", "", "File of texts to classify: a .txt with a text per line, or csv:FILE.")
+_TEXTS = path_flags.define("texts", "", "File of texts to classify: a .txt with a text per line, or csv:FILE.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Number of images at a time.", lower_bound=1)
 _VIEWS = flags.DEFINE_enum(
     "test_time_augmentation",
@@ -75,7 +74,7 @@ def main(arguments: list[str]) -> int:
     from tl_keras.serving.predictor import load_predictor, predict_images
 
     if _OUT.value:
-        return _write(arguments, expanded(_MODEL.value), expanded(_OUT.value), config.decision, beam)
+        return _write(arguments, pathlib.Path(_MODEL.value), pathlib.Path(_OUT.value), config.decision, beam)
     predictor = load_predictor(_MODEL.value)
     if _TEXTS.value and not predictor.takes_texts:
         raise ConfigError(

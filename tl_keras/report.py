@@ -9,12 +9,10 @@ directories.
 
 from __future__ import annotations
 
-from absl import flags
-
-from tl_keras import command_line
+from tl_keras import command_line, path_flags
 from tl_keras.errors import ConfigError
 
-_OUT = flags.DEFINE_string(
+_OUT = path_flags.define(
     "out", "", "Path of the page; by default report.html in the run directory, or comparison.html here."
 )
 

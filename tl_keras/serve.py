@@ -23,11 +23,10 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from tl_keras import command_line
+from tl_keras import command_line, path_flags
 from tl_keras.config import DEFAULT_MAX_PIXELS
 from tl_keras.console import say
 from tl_keras.errors import ConfigError, DependencyError
-from tl_keras.user_folders import expanded
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 # Packages of the runtimes beside TensorFlow; each is named as its extra.
 _RUNTIMES = {"openvino": "openvino", "litert": "ai_edge_litert"}
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "The run directory, with saved_model/ in it.")
+_WORKDIR = path_flags.define("workdir", None, "The run directory, with saved_model/ in it.")
 _NAME = flags.DEFINE_string("name", "model", "Name of the model in addresses.")
 _HOST = flags.DEFINE_string("host", "127.0.0.1", "Address to listen on; 0.0.0.0 means every address.")
 _PORT = flags.DEFINE_integer("port", 8501, "Port to listen on; the default is that of TensorFlow Serving.", 1, 65535)
@@ -54,12 +53,12 @@ _MAX_PIXELS = flags.DEFINE_integer(
     lower_bound=1,
 )
 _TIMEOUT = flags.DEFINE_float("timeout_seconds", 10.0, "Time for a client to send its request.", 0.1)
-_TOKEN_FILE = flags.DEFINE_string(
+_TOKEN_FILE = path_flags.define(
     "token_file",
     "",
     "File with a secret that requests must show: Authorization: Bearer SECRET; by default none is needed.",
 )
-_INDEX = flags.DEFINE_string(
+_INDEX = path_flags.define(
     "index",
     "",
     "File that python -m tl_keras.embed has written with this run; /v1/similar then finds look-alikes in it.",
@@ -94,7 +93,7 @@ def main(arguments: list[str]) -> int:
 
     application = functools.partial(
         _application,
-        expanded(_WORKDIR.value) / "saved_model",
+        pathlib.Path(_WORKDIR.value) / "saved_model",
         {
             "body_bytes": int(_MAX_BODY.value * 1e6),
             "image_pixels": _MAX_PIXELS.value,
@@ -104,7 +103,7 @@ def main(arguments: list[str]) -> int:
         },
         name=_NAME.value,
         token=_token(),
-        index=expanded(_INDEX.value) if _INDEX.value else None,
+        index=pathlib.Path(_INDEX.value) if _INDEX.value else None,
         runtime=_RUNTIME.value,
     )
     listening = _bound(_HOST.value, _PORT.value)  # before the model is read, which takes seconds
@@ -166,7 +165,7 @@ def _token() -> str:
     if not _TOKEN_FILE.value:
         return ""
     try:
-        token = expanded(_TOKEN_FILE.value).read_text(encoding="ascii").strip()
+        token = pathlib.Path(_TOKEN_FILE.value).read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         token = ""
         reason = getattr(error, "strerror", "") or "other characters than ASCII"

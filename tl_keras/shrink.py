@@ -18,10 +18,10 @@ import json
 
 from absl import flags
 
-from tl_keras import command_line
+from tl_keras import command_line, path_flags
 from tl_keras.errors import ConfigError, nearest
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "The run directory, finished.")
+_WORKDIR = path_flags.define("workdir", None, "The run directory, finished.")
 _MAX_LOSS = flags.DEFINE_float(
     "max_loss", 0.01, "Loss of the score that is allowed, such as 0.01 for a point.", lower_bound=0.0, upper_bound=1.0
 )
@@ -31,7 +31,7 @@ _PRUNE = flags.DEFINE_float(
     0.0,
     "Part of the channels between two convolutions to remove, such as 0.3; 0 leaves the network.",
 )
-_PRUNED_WORKDIR = flags.DEFINE_string("pruned_workdir", None, "The run directory of the pruned network.")
+_PRUNED_WORKDIR = path_flags.define("pruned_workdir", None, "The run directory of the pruned network.")
 _PRUNE_EPOCHS = flags.DEFINE_integer(
     "prune_epochs", 0, "Epochs of fine-tuning the pruned network; by default the usual number.", lower_bound=0
 )

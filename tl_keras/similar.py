@@ -10,20 +10,20 @@ nearest by cosine are found exactly among up to a million images, and by FAISS (
 from __future__ import annotations
 
 import json
+import pathlib
 import sys
 from typing import Any
 
 from absl import flags
 
-from tl_keras import command_line
+from tl_keras import command_line, path_flags
 from tl_keras.console import printable
 from tl_keras.errors import ConfigError
-from tl_keras.user_folders import expanded
 
-_QUERY = flags.DEFINE_multi_string("query", [], "Image to find others for, or a directory of them; may be given again.")
-_INDEX = flags.DEFINE_string("index", "", "File that python -m tl_keras.embed has written.")
+_QUERY = path_flags.define_several("query", [], "Image to find others for, or a directory of them; may be given again.")
+_INDEX = path_flags.define("index", "", "File that python -m tl_keras.embed has written.")
 _COUNT = flags.DEFINE_integer("count", 10, "Number of images to show for each query.", lower_bound=1)
-_WORKDIR = flags.DEFINE_string("workdir", "", "The run directory that made the index, if it has moved.")
+_WORKDIR = path_flags.define("workdir", "", "The run directory that made the index, if it has moved.")
 _FORMAT = flags.DEFINE_enum("format", "table", ["table", "jsonl"], "A table, or one JSON object per line.")
 
 
@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> None:
     from tl_keras.search.index import read_index
     from tl_keras.search.nearest import Nearest
 
-    index = read_index(expanded(_INDEX.value))
+    index = read_index(pathlib.Path(_INDEX.value))
     command_line.require_tensorflow()
     from tl_keras.advice.image_index import embedder_for
     from tl_keras.serving.image_inputs import image_inputs

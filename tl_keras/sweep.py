@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from absl import flags
 
-from tl_keras import command_line, run_flags
+from tl_keras import command_line, path_flags, run_flags
 from tl_keras.config import export_formats, validate
 from tl_keras.errors import ConfigError, if_stopped
 
 _CONFIG = run_flags.define(without=("method", "unfreeze"))
-_WORKDIR = flags.DEFINE_string("workdir", "tl_keras_sweep", "Directory for a run directory per cut and seed.")
+_WORKDIR = path_flags.define("workdir", "tl_keras_sweep", "Directory for a run directory per cut and seed.")
 _UNFREEZE = flags.DEFINE_list(
     "unfreeze", ["none", "blocks:1", "blocks:2", "blocks:4", "all"], "Cuts, from the least to the most trained."
 )

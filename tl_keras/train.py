@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from tl_keras import command_line, run_flags
+from tl_keras import command_line, path_flags, run_flags
 from tl_keras.config import TransferConfig, parse_budget, validate
 from tl_keras.console import in_words
 from tl_keras.errors import ConfigError, if_stopped
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _MOST_NUMBERS = 3  # whose errors the end of a run names
 
 _CONFIG = run_flags.define()
-_WORKDIR = flags.DEFINE_string("workdir", "tl_keras_run", "The run directory, which is written and resumed.")
+_WORKDIR = path_flags.define("workdir", "tl_keras_run", "The run directory, which is written and resumed.")
 _COMPARE = flags.DEFINE_enum(
     "compare",
     None,

@@ -42,7 +42,7 @@ def temporary_folder(prefix: str) -> pathlib.Path:
 def expanded(path: str | os.PathLike[str]) -> pathlib.Path:
     """Returns a path with `~` replaced by the home, if there is one; pathlib would raise an error if not.
 
-    Every path of a command goes through it, since no shell expands the one in `--workdir=~/run1`.
+    Programs may write it, and flags of paths have it (`tl_keras.path_flags`), since no shell expands the one in `--workdir=~/run1`.
     """
     return pathlib.Path(os.path.expanduser(path))  # noqa: PTH111
 

@@ -10,9 +10,10 @@ from tl_keras.errors import DataError
     ("name", "content"),
     [("a.txt", "\ufeffWho?\n\n  \nWhat, then?\n"), ("a.csv", 'id,text\n1,Who?\n2,"What, then?"\n')],
 )
-def test_texts_are_read_in_order(tmp_path, name, content):
+def test_texts_are_read_in_order(tmp_path, monkeypatch, name, content):
     (tmp_path / name).write_text(content, encoding="utf-8")
-    assert read_texts(tmp_path / name) == ["Who?", "What, then?"]
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert read_texts(tmp_path / name) == read_texts(f"csv:~/{name}") == ["Who?", "What, then?"]
 
 
 def test_a_line_ends_where_a_line_ends_and_at_no_other_separator(tmp_path):

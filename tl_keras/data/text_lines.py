@@ -11,6 +11,7 @@ from tl_keras.data.csv_file import read_csv
 from tl_keras.data.image_table import choose_columns
 from tl_keras.data.text_encoding import decode_text
 from tl_keras.errors import DataError
+from tl_keras.user_folders import expanded
 
 if TYPE_CHECKING:
     from tl_keras.data.base import Source
@@ -32,7 +33,7 @@ def read_texts(path: str | os.PathLike[str]) -> list[str]:
     Raises:
       DataError: The file cannot be read, or has no text.
     """
-    name = str(path).removeprefix("csv:")
+    name = str(expanded(str(path).removeprefix("csv:")))
     try:
         if pathlib.Path(name).suffix.lower() in _LINES:
             content, read_as = decode_text(pathlib.Path(name).read_bytes())
