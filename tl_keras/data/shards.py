@@ -77,7 +77,8 @@ def read_names(names_file: Path) -> tuple[str, ...]:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(
-            f"{names_file} line {raw.count(10, 0, error.start) + 1}: expected names in UTF-8. Received other bytes. Save it so."
+            f"{names_file} line {raw.count(10, 0, error.start) + 1}: expected names in UTF-8. "
+            "Received other bytes. Save it as UTF-8."
         ) from error
     names = [line.strip() for line in text.rstrip().split("\n")] if text.strip() else []
     if "" in names:

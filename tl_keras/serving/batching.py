@@ -86,7 +86,8 @@ class MicroBatcher:
         room = min(max(_FEWEST_WAITING, most), _MOST_WAITING)
         if self._queue and (waiting > room or nbytes > _MOST_WAITING_BYTES):
             raise OverloadError(
-                f"server: expected at most {int(room):,} waiting images. Received {waiting:,}. Try again after Retry-After.",
+                f"server: expected at most {int(room):,} waiting images. Received {waiting:,}. "
+                "Try again after the seconds in Retry-After.",
                 max(1.0, min(seconds / 2, self._most_seconds)),
             )
 
