@@ -22,3 +22,9 @@ def test_errors_lean_where_they_lean(images, tenths):
     assert len(leans) == tenths
     assert leans[0] == "+1"
     assert leans[-1] == ("-10" if images == 40 else "+1")
+
+
+def test_the_sentence_on_large_errors_has_no_exponent():
+    values = 1e6 * np.arange(20)
+    description = errors_by_tenth(values, values + 250_000, name="price").description
+    assert description.endswith("+250,000.") and "e+0" not in description

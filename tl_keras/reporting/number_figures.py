@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tl_keras.console import in_digits
 from tl_keras.reporting.figures import BLUE, GREY, ORANGE, Picture, drawing_of
 
 
@@ -45,14 +46,15 @@ def errors_by_tenth(values: np.ndarray, predicted: np.ndarray, *, name: str) -> 
     tenths = [part for part in np.array_split(order, min(10, len(order))) if len(part)]
     centres = [float(values[part].mean()) for part in tenths]
     errors = [predicted[part] - values[part] for part in tenths]
+    medians = [float(np.median(error)) for error in errors]
     with drawing_of("errors", 3.0) as drawing:
         axes = drawing.figure.subplots()
         axes.axhline(0, color=GREY, linestyle=":")
         for centre, error in zip(centres, errors, strict=True):
             axes.plot([centre, centre], np.quantile(error, (0.1, 0.9)), color=BLUE)
-        axes.plot(centres, [float(np.median(error)) for error in errors], "o", color=ORANGE)
+        axes.plot(centres, medians, "o", color=ORANGE)
         axes.set(xlabel=f"{name}, measured: mean of each tenth", ylabel="predicted - measured")
-    lean = ", ".join(f"{np.median(error):+.3g}" for error in errors)
+    lean = ", ".join(f"{'+' if median >= 0 else ''}{in_digits(median)}" for median in medians)
     return Picture(
         drawing.svg,
         f"Median error of {name} in each tenth of the measured numbers, from the smallest to the largest: {lean}.",
