@@ -63,6 +63,16 @@ def test_what_cannot_be_pruned_is_one_line(found, name, part, error, said):
     assert not (folder / "other").exists()
 
 
+def test_a_pruned_run_that_was_measured_on_another_split_is_not_compared(found):
+    source, folder, _ = found
+    file = folder / "small" / "result.json"
+    written = file.read_text()
+    file.write_text(json.dumps(json.loads(written) | {"test_accuracy": None}))
+    with pytest.raises(ConfigError, match=r"expected \d+ images of test, .* Received: \d+ of validation, in .*small"):
+        prune(folder / "run", folder / "small", part=0.5, epochs=2, source=source)
+    file.write_text(written)
+
+
 def _run(found, workdir, train, **options):
     """Trains on the images and the teacher of the run, and returns them with a pruned run beside."""
     source, folder, _ = found

@@ -98,7 +98,7 @@ def prune(
     measure_test = result.split == "test"
     config = _config_of(run, file, epochs=epochs)
     finished = train_and_evaluate(config, small.path, source=source, measure_test=measure_test)
-    _require_same_images(run, small, result.split)
+    _require_same_images(run, small)
     models = [trained.model, load_model(small.model).model]
     taken = milliseconds({str(which): call_on_one_image(model) for which, model in enumerate(models)})
     return Pruned(
@@ -174,11 +174,17 @@ def _config_of(run: RunDirectory, file: pathlib.Path, *, epochs: int) -> Transfe
     return config
 
 
-def _require_same_images(run: RunDirectory, small: RunDirectory, split: str) -> None:
+def _require_same_images(run: RunDirectory, small: RunDirectory) -> None:
     """Raises a ConfigError unless the pruned run was measured on the images of the run."""
-    ours, theirs = ((each.read_splits() or {}).get(split, []) for each in (run, small))
-    if sorted(ours) != sorted(theirs):
+    (split, ours), (other, theirs) = map(_measured_on, (run, small))
+    if (split, ours) != (other, theirs):
         raise ConfigError(
-            f"prune: expected the {split} images of the run, {len(ours)}. Received: {len(theirs)}, or others. Train the run "
-            "on them again."
+            f"prune: expected {len(ours)} images of {split}, on which the run was measured. Received: {len(theirs)} of {other}, in "
+            f"{small.path}. Remove that directory, or train the run again."
         )
+
+
+def _measured_on(run: RunDirectory) -> tuple[str, list[str]]:
+    """Returns the split that a finished run was measured on, and the names of its images."""
+    split = run.require_result().split
+    return split, sorted((run.read_splits() or {}).get(split, []))
