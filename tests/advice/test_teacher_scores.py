@@ -5,10 +5,12 @@ import dataclasses
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tl_keras.advice.candidates import Candidate, parse_candidate
 from tl_keras.advice.teacher_scores import draw_sample, pooled_features, score_teacher
 from tl_keras.config import quick_start
+from tl_keras.errors import DataError
 from tl_keras.probes.transferability import draw
 from tl_keras.training.model_cache import ModelCache
 
@@ -46,6 +48,20 @@ def test_the_pooled_features_are_those_of_the_last_depth(settings, sample, score
 
 def test_no_validation_or_test_image_is_in_the_sample(sample):
     assert set(sample.indices) <= set(sample.images.splits.train)
+
+
+def test_images_of_one_group_are_refused_of_which_none_can_be_asked_about(settings, tmp_path):
+    rows = []
+    for number in range(6):
+        Image.fromarray(np.full((32, 32, 3), 40 * number, np.uint8)).save(tmp_path / f"{number}.png")
+        rows.append(f"{number}.png,{'ab'[number % 2]},{'train' if number < 4 else 'validation'},{number // 4}")
+    (tmp_path / "list.csv").write_text("\n".join(["path,label,split,patient", *rows]))
+    config = copy.deepcopy(settings)
+    config.data = dataclasses.replace(settings.data, source=f"csv:{tmp_path / 'list.csv'}", train_examples_per_class=0)
+    with pytest.raises(
+        DataError, match=r"expected training images of two groups at least, .* Received one\. Add images"
+    ):
+        draw_sample(config, ModelCache())
 
 
 def test_classes_are_drawn_in_proportion_and_the_smallest_with_a_few():

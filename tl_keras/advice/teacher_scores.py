@@ -17,6 +17,7 @@ from tl_keras.data.groups import units
 from tl_keras.data.inspection import Inspection
 from tl_keras.data.sources import Source
 from tl_keras.data.splits import Splits
+from tl_keras.errors import DataError
 from tl_keras.probes.probe import Probe
 from tl_keras.probes.task_probe import TaskProbe, probe
 from tl_keras.probes.transferability import (
@@ -167,7 +168,7 @@ def draw_sample(config: TransferConfig, models: ModelCache) -> Sample:
       models: Cache whose inspection of the images a run with it reuses.
 
     Raises:
-      DataError: The images cannot be used.
+      DataError: The images cannot be used, or belong together, all of them.
     """
     began = time.perf_counter()
     images = read_images(config, models)
@@ -177,6 +178,12 @@ def draw_sample(config: TransferConfig, models: ModelCache) -> Sample:
     indices = draw(train, strata, images=_MAX_IMAGES, of_each_class=_FEWEST_OF_A_CLASS, seed=config.seed)
     known = images.source.groups
     groups = units(images.inspection.sha256[indices], known.names[indices] if known else None)
+    if len(np.unique(groups)) < 2:
+        noun = images.source.noun
+        raise DataError(
+            f"{images.source.name}: expected training {noun}s of two groups at least, so that what one teaches is asked about the "
+            f"other; copies are one group. Received one. Add {noun}s, or choose the options of training without advice."
+        )
     task = task_named(config.task).with_labels(labels[indices])
     return Sample(images, indices, labels[indices], task, groups, inspection_seconds)
 
