@@ -1,7 +1,9 @@
 """Tests of tl_keras.data.table_labels: several labels or numbers per image, from the cells of a table."""
 
+import numpy as np
 import pytest
 
+from tl_keras.data.labelling import labelling_of
 from tl_keras.data.table import Table
 from tl_keras.data.table_labels import label_columns, read_labels
 from tl_keras.errors import DataError
@@ -112,9 +114,11 @@ def test_a_comma_is_a_decimal_one_or_refused(cells, expected):
         read_labels(table, ["price"], "numbers", others=["image"])
 
 
-def test_cells_that_say_nothing_are_counted():
+def test_cells_that_say_nothing_are_counted_by_the_inspection_alone():
     read = read_labels(table_of("image,x\na,1\nb,?\nc,0"), ["x"], "labels", others=["image"])
-    assert "cells of labels that say nothing, and are masked: 1" in read.notes
+    assert read.notes == ("labels from the columns x",)
+    findings = labelling_of(np.array(read.rows)).findings(read.names, np.array(read.rows))
+    assert "labels that are not known, and take no part in training and measures: 1 of 3" in findings
 
 
 def test_numbers_are_read_from_one_column_or_several():

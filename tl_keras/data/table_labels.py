@@ -175,10 +175,8 @@ def _marked(table: Table, columns: Sequence[str]) -> TableLabels:
                 "cell, or name the columns of labels: --columns=label=ONE+ANOTHER."
             )
         marks.append([_mark(cell) if cell else empty for cell in cells])
-    unknown = sum(column.count(_UNKNOWN) for column in marks)
-    notes = [f"labels from the columns {', '.join(columns)}"]
-    notes += [f"cells of labels that say nothing, and are masked: {unknown}"] if unknown else []
-    return TableLabels(tuple(columns), [list(row) for row in zip(*marks, strict=True)], tuple(columns), tuple(notes))
+    note = f"labels from the columns {', '.join(columns)}"
+    return TableLabels(tuple(columns), [list(row) for row in zip(*marks, strict=True)], tuple(columns), (note,))
 
 
 def _mark(cell: str) -> int:
