@@ -96,6 +96,14 @@ def test_the_next_steps_name_weak_classes_and_commands_that_a_shell_takes():
     assert alone.text.endswith("(50% found).") and not alone.command
 
 
+def test_the_commands_for_texts_have_no_width():
+    run = a_run()
+    run.config.model.backbone, run.config.model.alpha, run.config.model.image_size = "MiniLM-L6", 1.0, 0
+    commands = [step.command for step in next_steps(run, [], in_memory=False)]
+    assert any("--backbone=MiniLM-L6" in command for command in commands)
+    assert not any("--alpha" in command for command in commands)
+
+
 def test_the_commands_decide_and_hold_out_as_the_run_did():
     folds = {"number": 5, "accuracy": 0.9, "interval": [0.76, 0.97], "by_fold": [0.9] * 5, "images": 140}
     run = a_run(folds=folds)

@@ -182,14 +182,15 @@ def _decision_flags(decision: DecisionConfig) -> list[str]:
 def _teacher_flags(model: ModelConfig) -> list[str]:
     """Returns the flags by which a command takes the teacher of a run, its width and size, and ends and pools it as the run did."""
     usual = ModelConfig()
-    if not (takes_texts(model.backbone) or is_teacher_file(model.backbone)):
+    has_widths = not (takes_texts(model.backbone) or is_teacher_file(model.backbone))
+    if has_widths:
         spec = backbone_spec(model.backbone)
         weights = {each.name: each for each in spec.weights}.get(model.weights, spec.default_weights)
         usual.alpha, usual.image_size = weights.alpha, weights.preprocess.image_size
     chosen = {
         "backbone": model.backbone != usual.backbone,
         "weights": model.weights not in (usual.weights, "none"),  # random ones are those of the method
-        "alpha": model.alpha not in (0, usual.alpha),
+        "alpha": has_widths and model.alpha not in (0, usual.alpha),
         "image_size": model.image_size not in (0, usual.image_size),
         "config.model.output_stride": model.output_stride != 0,
         "config.model.pooling": model.pooling not in ("", "average"),
