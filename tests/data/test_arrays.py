@@ -100,6 +100,7 @@ def test_the_encoded_image_holds_the_same_pixels():
         (IMAGES, np.float32([*LABELS[:5], np.nan]), {}, "same count of numbers"),
         (IMAGES, np.array(["a", "b", None] * 2, object), {}, r"names of classes\. Received None among them"),
         (IMAGES, np.array(["a", "b", 3] * 2, object), {}, r"names of classes\. Received 3 among them"),
+        (IMAGES, np.array([0, 1, 2] * 2, object), {}, r"Received 0 among them\. .* or convert labels of numbers"),
     ],
 )
 def test_mistakes_are_named(images, labels, options, message):

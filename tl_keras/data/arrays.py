@@ -257,7 +257,10 @@ def _encode_labels(
     if labels.dtype.kind == "S":
         labels = np.char.decode(labels, "utf-8", "surrogateescape")  # the source then refuses such names
     if other := [label for label in labels.tolist() if not isinstance(label, str)] if labels.dtype.kind == "O" else []:
-        raise DataError(f"{name}: expected names of classes. Received {other[0]} among them. Leave such images out.")
+        raise DataError(
+            f"{name}: expected names of classes. Received {other[0]} among them. Leave such images out, or convert labels of "
+            "numbers: labels.astype(int)."
+        )
     if labels.dtype.kind in "UO":
         found, positions = encode_classes(labels.tolist())
         if class_names is None:
