@@ -35,6 +35,12 @@ def test_photos_come_as_they_are_in_forms_and_in_json(body, content_type, images
     assert read(body, content_type).images == images
 
 
+def test_a_form_that_is_none_leaves_no_line_in_the_log(caplog):
+    with pytest.raises(HTTPException, match="multipart"):
+        read(b"no form", FORM)
+    assert not caplog.records
+
+
 @pytest.mark.parametrize(
     ("body", "content_type"), [(b"--y--\r\n", FORM), (FILE * 65 + b"--y--\r\n", FORM), (b"no form", FORM), (b"", "")]
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
+import logging
 from typing import Any
 
 from starlette.datastructures import UploadFile
@@ -16,6 +17,9 @@ from tl_keras.serving.served_model import SIGNATURES
 
 _MAX_INSTANCES = 64
 _WHITE_SPACE = b" \t\r\n"
+
+# Starlette's parser of forms warns of each one that is none, which would let strangers fill the log.
+logging.getLogger("python_multipart").setLevel(logging.ERROR)
 
 
 @dataclasses.dataclass(frozen=True)
