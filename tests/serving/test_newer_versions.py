@@ -1,7 +1,9 @@
 """Tests of tl_keras.serving.newer_versions; `test_server.py` has the server that takes a newer version."""
 
 import asyncio
+import os
 import pathlib
+import shutil
 import types
 
 import pytest
@@ -63,3 +65,18 @@ def test_what_is_still_copied_is_not_loaded(folder):
     write(folder / "saved_model" / "2" / "variables.data")
     assert asyncio.run(newer.look(1)) is None
     assert asyncio.run(newer.look(1)).number == 2
+
+
+def test_a_version_that_vanishes_during_a_look_does_not_end_the_watch(folder, monkeypatch):
+    newer = NewerVersions(folder / "saved_model", ready=ready)
+    write(folder / "saved_model" / "2" / "variables" / "data")
+    listed = os.scandir
+
+    def vanishing(path):
+        if pathlib.Path(path).name == "variables":
+            monkeypatch.undo()
+            shutil.rmtree(path)
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", vanishing)
+    assert asyncio.run(newer.look(1)) is None

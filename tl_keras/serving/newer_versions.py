@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import pathlib
 from collections.abc import Callable, Sequence
 
@@ -50,5 +51,7 @@ class NewerVersions:
         return None
 
     def _revision(self, version: pathlib.Path) -> str:
-        folders = (version, *self._beside)
-        return revision_of_files(file for folder in folders for file in sorted(folder.rglob("*")))
+        # Unlike `Path.rglob`, `os.walk` passes over a directory that vanishes while it is listed.
+        walks = (os.walk(folder) for folder in (version, *self._beside))
+        files = (pathlib.Path(folder, name) for walk in walks for folder, _, names in walk for name in names)
+        return revision_of_files(sorted(files))
