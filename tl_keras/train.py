@@ -231,7 +231,11 @@ def summary(result: RunResult, workdir: str) -> str:
     speed = f"; images per second: {result.images_per_second:.0f}" if result.images_per_second else ""
     exported = "".join(f", {workdir}/{export['path']}" for export in result.export)
     undone = "; fine-tuning made validation worse and is undone" if result.fine_tuning_undone else ""
-    refitted = f"; then again on all {result.refit['images']} labelled {result.inputs}" if result.refit else ""
+    refitted = (
+        f"; then again on all {result.refit['images']} {result.inputs} of training and validation"
+        if result.refit
+        else ""
+    )
     report = pathlib.Path(workdir) / "report.html"
     look = f"open {report}; " if report.is_file() else ""
     a_new_one = "PHOTO" if result.noun is None else f'"A {result.noun.upper()}"'

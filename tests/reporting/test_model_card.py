@@ -37,7 +37,7 @@ def test_that_all_labelled_images_have_trained_is_said(tmp_path):
     (tmp_path / "labels.txt").write_text("cat\ndog\n")
     refitted = dataclasses.replace(golden_result(), refit={"epochs": 5, "images": 120})
     text = card(FinishedRun(tmp_path, TransferConfig(), refitted, {}))
-    assert "Training" in text and "began again on all 120 labelled images." in text
+    assert "Training" in text and "began again on all 120 images of training and validation." in text
 
 
 def test_a_score_that_one_image_cannot_tell_has_no_number_and_numbers_are_no_classes(tmp_path):

@@ -97,7 +97,7 @@ def test_a_precision_that_rounds_is_said(said):
 
 def test_that_training_begins_again_on_all_images_is_said(said):
     assert (
-        "too few to tell much: in the end training begins again on all 20 labelled images, and the test images"
+        "too few to tell much: in the end training begins again on all 20 images of training and validation, and the test images"
         in said(refit_on=20)
     )
     assert "too few" not in said()

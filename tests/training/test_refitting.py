@@ -98,8 +98,8 @@ def test_a_run_that_is_stopped_while_it_trains_again_ends_with_the_same_weights(
 
 def test_the_page_says_what_the_model_has_trained_on(refitted, tmp_path):
     page = write_report(refitted[0], tmp_path / "page.html").read_text(encoding="utf-8")
-    assert "Trained on all 40 labelled images of 2 classes" in page
-    assert "by the weights before training began again on all labelled images" in page
+    assert "Trained on 40 images (training and validation) of 2 classes" in page
+    assert "by the weights before training began again with these images too" in page
     assert "the first two train in the end" in page
     assert "which chose the epoch" not in page and "training sees the first alone" not in page
 

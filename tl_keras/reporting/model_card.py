@@ -43,7 +43,9 @@ def card(run: FinishedRun) -> str:
     told = is_told(result, run.split)
     score, interval = (score_text(result.score, run), f"{low} to {high}") if told else ("cannot be told", "-")
     again = (
-        f" Then training began again on all {result.refit['images']} labelled {result.inputs}." if result.refit else ""
+        f" Then training began again on all {result.refit['images']} {result.inputs} of training and validation."
+        if result.refit
+        else ""
     )
     teacher_run = run.config.distillation.teacher_run
     beside = f" It learnt the answers of `{printable(teacher_run)}` beside the labels." if teacher_run else ""

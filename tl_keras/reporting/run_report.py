@@ -211,7 +211,9 @@ def _sentence(run: FinishedRun, student: Student, *, learnt: str) -> str:
         )
     refit = run.result.refit
     trained_on = (
-        f"all {refit['images']:,} labelled {inputs}" if refit else counted(run.result.images["train"], inputs[:-1])
+        f"{refit['images']:,} {inputs} (training and validation)"
+        if refit
+        else counted(run.result.images["train"], inputs[:-1])
     )
     score = f"is {score_text(run.result.score, run)}" if is_told(run.result, run.split) else "cannot be told"
     return (

@@ -55,12 +55,12 @@ def _rate_in_words(training: TrainingConfig, phase: Phase) -> str:
 
 
 def _refit(prepared: PreparedRun, images: int) -> str:
-    """Returns a sentence on the training on all labelled images."""
+    """Returns a sentence on the training on the images of training and validation."""
     noun = prepared.source.noun
     few = number_of(len(prepared.splits.validation), noun)
     return (
-        f"Validation has {few}, too few to tell much: in the end training begins again on all {images} labelled {noun}s, and the "
-        f"test {noun}s measure that model; --refit=off saves the time."
+        f"Validation has {few}, too few to tell much: in the end training begins again on all {images} {noun}s of training "
+        f"and validation, and the test {noun}s measure that model; --refit=off saves the time."
     )
 
 

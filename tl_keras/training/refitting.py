@@ -105,7 +105,7 @@ def refit(
     )
     kept = [phase.name for phase in prepared.phases].index(progress.kept_phase)
     on_all = prepared.on(images, prepared.phases[: kept + 1])
-    say(f"training begins again, on all {len(labelled)} labelled {prepared.source.noun}s")
+    say(f"training begins again, on all {len(labelled)} {prepared.source.noun}s of training and validation")
     watch.start(_PART)
     for variable, value in zip(_variables(prepared), initial, strict=True):
         variable.assign(value)
