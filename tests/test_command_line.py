@@ -43,6 +43,7 @@ def test_help_lists_the_flags_and_imports_neither_tensorflow_nor_keras(command):
     ("arguments", "message"),
     [
         (["--epoch=3"], "epochs"),
+        (["--zzzz=3"], "command line flag 'zzzz'. Use --help"),
         (["--epochs=many"], "epochs"),
         (["--config.model.colour=red"], "colour"),
         (["--config.training.weight_decay=much"], "weight_decay"),

@@ -74,7 +74,10 @@ def _parsed(arguments: list[str]) -> list[str]:
         rest = flags.FLAGS(["tl_keras", *arguments])[1:]
     except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError, ImportError) as error:
         # absl raises flags.Error; ml_collections passes on the errors of a config file or an override.
-        raise ConfigError(f"flags: {' '.join(str(error).split())} Use --help to see the flags.") from error
+        said = " ".join(str(error).split())
+        raise ConfigError(
+            f"flags: {said}{'' if said.endswith(('.', '?')) else '.'} Use --help to see the flags."
+        ) from error
     show_details(_VERBOSE.value)
     return rest
 
