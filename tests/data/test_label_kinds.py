@@ -60,3 +60,8 @@ def test_a_misspelt_class_of_an_order_is_pointed_out():
 def test_an_order_that_is_not_told_is_asked_for(declared, message):
     with pytest.raises(DataError, match=message):
         in_declared_order("s", NAMES, CLASSES, declared)
+
+
+def test_a_grade_that_is_not_a_number_has_no_place_by_itself():
+    with pytest.raises(DataError, match="Received 3, nan, 1, 2, which are no numbers"):
+        in_declared_order("s", ("3", "nan", "1", "2"), np.arange(4), "")

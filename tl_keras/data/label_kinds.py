@@ -103,12 +103,16 @@ def _number_in(name: str, class_names: Sequence[str]) -> Callable[[str], float]:
     try:
         numbers = {each: float(each) for each in class_names}
     except ValueError:
+        numbers = {}
+    if not numbers or not all(
+        map(math.isfinite, numbers.values())
+    ):  # nan, as programs write a missing label, has no place
         parts = {each: re.fullmatch(r"(\D*)(\d+)(\D*)", each) for each in class_names}
         around = {part and part.group(1, 3) for part in parts.values()}
         if None in around or len(around) > 1:
             raise DataError(
                 f"{name}: expected classes that have an order. Received {shown(class_names)}, which are no numbers. Name all of "
                 "them from the lowest to the highest: --class_order='LOWEST,...,HIGHEST'."
-            ) from None
+            )
         numbers = {each: float(part.group(2)) for each, part in parts.items() if part}
     return numbers.__getitem__
