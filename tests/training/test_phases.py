@@ -5,10 +5,14 @@ import pytest
 from tl_keras.builder import build_student, choose_backbone
 from tl_keras.config import DataConfig, ModelConfig, TrainingConfig, TransferConfig, resolve
 from tl_keras.errors import BackboneError, ConfigError
-from tl_keras.training.phases import epochs_of_phases, plan_phases
+from tl_keras.training.phases import epochs_of_phases, plan_phases, require_training
 
 
 def phases(**model):
+    return phases_and_student(**model)[0]
+
+
+def phases_and_student(**model):
     config = resolve(
         TransferConfig(
             data=DataConfig(source="digits"),
@@ -17,7 +21,7 @@ def phases(**model):
         )
     )
     student = build_student(choose_backbone(config.model), config.model, num_classes=2)
-    return plan_phases(config, student, images=100)
+    return plan_phases(config, student, images=100), student
 
 
 def test_replicate_trains_everything_at_once():
@@ -49,9 +53,9 @@ def test_a_cut_of_which_nothing_would_train_is_refused():
     with pytest.raises(
         BackboneError, match=r"regex:_BN\$, which names nothing but BatchNorm, which --batch_norm=freeze keeps"
     ):
-        phases(method="fine_tune", unfreeze="regex:_BN$")
+        require_training(*phases_and_student(method="fine_tune", unfreeze="regex:_BN$"))
     for batch_norm in ("train", "recalibrate"):
-        assert phases(method="fine_tune", unfreeze="regex:_BN$", batch_norm=batch_norm)[1].plan.trained
+        require_training(*phases_and_student(method="fine_tune", unfreeze="regex:_BN$", batch_norm=batch_norm))
 
 
 @pytest.mark.parametrize(

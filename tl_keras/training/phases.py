@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 from tl_keras.builder import Student, plan_student
 from tl_keras.config import TransferConfig, parse_schedule, with_epochs
@@ -38,7 +39,7 @@ def plan_phases(config: TransferConfig, student: Student, *, images: int) -> tup
     (Kumar et al. 2022, "Fine-tuning can distort pretrained features").
 
     Raises:
-      BackboneError: A stage of the schedule names no layer, or layers of which nothing trains.
+      BackboneError: A stage of the schedule names no layer.
     """
     config = with_epochs(config, images=images)
     lengths = epochs_of_phases(config)
@@ -51,27 +52,34 @@ def plan_phases(config: TransferConfig, student: Student, *, images: int) -> tup
     else:
         cuts = [cut for cut, _ in parse_schedule(config.model.unfreeze_schedule, config.training.epochs)]
         plans = [plan_student(student.teacher, student.backbone, config.model, unfreeze=cut) for cut in cuts]
-    for plan in plans:
-        _require_training(plan, student, recalibrated=recalibrate)
     return head, *(
         Phase(name, plan, epochs, factor, recalibrate)
         for (name, epochs), plan in zip(lengths.items(), plans, strict=True)
     )
 
 
-def _require_training(plan: FreezePlan, student: Student, *, recalibrated: bool) -> None:
-    """Raises a BackboneError if a plan names layers but nothing of them trains, unless their statistics are estimated again."""
-    backbone = student.backbone
-    if not plan.trained or plan.trained_weights(backbone) or (recalibrated and plan.frozen_batch_norms(backbone)):
-        return
-    if plan.lora_rank:
-        named, remedy = "layers without matrices of lora_rank", "Leave lora_rank out"
-    else:
-        named, remedy = "BatchNorm, which --batch_norm=freeze keeps", "Use --batch_norm=train"
-    raise BackboneError(
-        f"unfreeze: expected layers of which something trains. Received: {plan.unfreeze}, which names nothing but {named}. "
-        f"{remedy}, or name other layers."
-    )
+def require_training(phases: Sequence[Phase], student: Student) -> None:
+    """Raises an error if a phase names layers of which nothing trains, before its first step.
+
+    Args:
+      phases: Phases as `plan_phases` returns them.
+      student: Student that is to be trained; in a finished one, the matrices of LoRA are merged.
+
+    Raises:
+      BackboneError: Nothing of the named layers trains, nor are their statistics estimated again.
+    """
+    for plan, recalibrated in ((phase.plan, phase.recalibrate) for phase in phases):
+        backbone = student.backbone
+        if not plan.trained or plan.trained_weights(backbone) or (recalibrated and plan.frozen_batch_norms(backbone)):
+            continue
+        if plan.lora_rank:
+            named, remedy = "layers without matrices of lora_rank", "Leave lora_rank out"
+        else:
+            named, remedy = "BatchNorm, which --batch_norm=freeze keeps", "Use --batch_norm=train"
+        raise BackboneError(
+            f"unfreeze: expected layers of which something trains. Received: {plan.unfreeze}, which names nothing but {named}. "
+            f"{remedy}, or name other layers."
+        )
 
 
 def epochs_of_phases(config: TransferConfig) -> dict[str, int]:

@@ -38,7 +38,7 @@ from tl_keras.training.distillation import DistilledTask, TeacherRun, open_teach
 from tl_keras.training.image_remarks import image_remarks
 from tl_keras.training.model_cache import ModelCache
 from tl_keras.training.own_parts import NO_PARTS, OwnParts
-from tl_keras.training.phases import Phase, plan_phases
+from tl_keras.training.phases import Phase, plan_phases, require_training
 from tl_keras.training.published_weights import download_missing
 from tl_keras.training.run_images import RunImages
 
@@ -346,6 +346,7 @@ def prepare(
         names = images.source.class_names
         student.start_from(earlier.model, class_names=names, earlier_names=earlier.class_names)
     phases = plan_phases(config, student, images=len(images.trained))
+    require_training(phases, student)
     return PreparedRun(
         config,
         images,
