@@ -86,7 +86,14 @@ def test_too_large_is_not_cannot_be_decoded(photos):
     Image.new("RGB", (20, 20)).save(photos / "cat" / "large.png")
     (photos / "dog" / "damaged.png").write_bytes(b"no image")
     inspection = inspect_source(FolderSource(str(photos)), Reading(max_pixels=100))
-    metrics = {"accuracy": 1.0, "examples": 20, "split": "all", "classes": [], "left_out": inspection.left_out()}
+    metrics = {
+        "accuracy": 1.0,
+        "examples": 20,
+        "split": "all",
+        "noun": "image",
+        "classes": [],
+        "left_out": inspection.left_out(),
+    }
     assert as_text(
         {**metrics, "classes": [{"class": "cat", "precision": 1.0, "recall": None, "examples": 20}]}
     ).splitlines()[1:3] == [
