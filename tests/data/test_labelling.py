@@ -113,7 +113,7 @@ def test_labels_that_imply_each_other_are_found_soon_among_many():
 def test_findings_name_a_number_far_from_all_others():
     values = np.append(np.arange(40.0), 4000.0)[:, np.newaxis]
     found = list(labelling_of(values).findings(("weight",), values))
-    assert found == ["weight: 0 to 4000, median 20", "weight: 1 number far from all others, such as 4000"]
+    assert found == ["weight: 0 to 4000, median 20", "weight: 1 number far from all others: 4000"]
 
 
 NOTHING_TO_LEARN = {
@@ -135,3 +135,11 @@ def test_labels_move_to_the_columns_of_a_model():
     np.testing.assert_array_equal(moved, [[1, -1, 0, 1]])
     with pytest.raises(DataError, match="Received: cat"):
         labelling.in_order_of(SEVERAL, NAMES, ("ant", "bee"))
+
+
+def test_findings_have_large_numbers_whole():
+    prices = np.r_[np.linspace(180_000.0, 220_000.0, 40), 2_500_000.0][:, None]
+    assert list(labelling_of(prices).findings(("price",), prices)) == [
+        "price: 180000 to 2500000, median 200513",
+        "price: 1 number far from all others: 2500000",
+    ]

@@ -290,12 +290,15 @@ class Numbers(Labelling):
         """Implements `Labelling.findings`: the range of each column, and numbers far from all others."""
         for column, values in zip(class_names, labels.T, strict=True):
             low, middle, high = np.quantile(values, (0.25, 0.5, 0.75))
-            yield f"{column}: {values.min():g} to {values.max():g}, median {middle:g}"
+            lowest, highest, median = (_in_six_digits(value) for value in (values.min(), values.max(), middle))
+            yield f"{column}: {lowest} to {highest}, median {median}"
             reach = _FAR_OUT * (high - low)
             far = values[(values < low - reach) | (values > high + reach)]
             if reach > 0 and len(far):
-                most = ", ".join(f"{value:g}" for value in np.unique(far)[:_NAMES_SHOWN])
-                yield f"{column}: {number_of(len(far), 'number')} far from all others, such as {most}"
+                shown_of_them = np.unique(far)[:_NAMES_SHOWN]
+                which = ", such as" if len(far) > len(shown_of_them) else ":"
+                named = ", ".join(_in_six_digits(value) for value in shown_of_them)
+                yield f"{column}: {number_of(len(far), 'number')} far from all others{which} {named}"
 
     def text(self, label: np.ndarray, class_names: Sequence[str]) -> str:
         """Implements `Labelling.text`: the numbers."""
@@ -380,3 +383,8 @@ def _implications(class_names: Sequence[str], labels: np.ndarray) -> list[str]:
         for other in np.flatnonzero(learnable).tolist()
         if one != other and known[one, other] and together[one, other] == known[one, other]
     ]
+
+
+def _in_six_digits(value: float) -> str:
+    """Returns a number with six digits that count, and never an exponent below 1e10: "2500000", "0.333333"."""
+    return f"{float(f'{value:.6g}'):.10g}"
