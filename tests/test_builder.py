@@ -55,6 +55,7 @@ def test_the_architecture_is_that_of_imagenets_network_whatever_the_weights(name
     assert ours.name == theirs.name
 
 
+@pytest.mark.long
 def test_an_efficientnet_without_its_last_rescaling_is_no_source_of_weights(tmp_path):
     keras.applications.EfficientNetB0(include_top=False, weights=None).save(tmp_path / "theirs.keras")
     config = ModelConfig(backbone="EfficientNetB0", weights=str(tmp_path / "theirs.keras"), image_size=32)
@@ -62,6 +63,7 @@ def test_an_efficientnet_without_its_last_rescaling_is_no_source_of_weights(tmp_
         load_backbone(choose_backbone(config))
 
 
+@pytest.mark.long
 def test_an_efficientnet_of_ours_is_a_source_of_weights(tmp_path):
     saved = build_backbone(choose_backbone(ModelConfig(backbone="EfficientNetB0", weights="none", image_size=32)))
     saved.save(tmp_path / "ours.keras")

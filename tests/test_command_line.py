@@ -86,6 +86,7 @@ def test_the_home_in_a_path_is_found_where_no_shell_has_put_it(tmp_path):
     assert done.stderr.startswith("error: workdir: expected a directory for the runs of both students")
 
 
+@pytest.mark.long
 def test_a_command_imports_no_package_that_keras_can_do_without_and_has_it_later():
     code = (
         "import sys; from tl_keras import command_line; command_line.require_tensorflow()\n"
@@ -96,6 +97,7 @@ def test_a_command_imports_no_package_that_keras_can_do_without_and_has_it_later
     assert done.stdout.splitlines() == ["True set()", "there"], done.stdout + done.stderr
 
 
+@pytest.mark.long
 def test_a_program_has_the_whole_of_keras():
     code = "import tl_keras; tl_keras.ArraySource; from keras.src.wrappers import fixes; print(fixes.sklearn.__name__)"
     assert run("-c", code).stdout.splitlines() == ["sklearn"]
@@ -137,6 +139,7 @@ def test_what_is_read_is_said_before_tensorflow_is_imported(tmp_path, arguments)
     assert (done.returncode, done.stderr) == (7, f"reading {tmp_path}/photos\n")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", ["inspect", "label_next"])
 def test_a_place_that_cannot_be_written_is_named_by_its_flag_before_images_are_read(command, tmp_path):
     (tmp_path / "photos").mkdir()

@@ -33,7 +33,9 @@ def is_measured(accuracy: str) -> bool:
     begins = re.match(r"((fine_tune|feature_extraction) )?0\.\d{3,4}\b", accuracy)
     return bool(
         begins
-        and re.search(r"et al\. 20\d\d|README\.md|docs/(benchmarks|text)\.md|provenance\.json|, measured, one seed", accuracy)
+        and re.search(
+            r"et al\. 20\d\d|README\.md|docs/(benchmarks|text)\.md|provenance\.json|, measured, one seed", accuracy
+        )
     )
 
 

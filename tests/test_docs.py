@@ -55,6 +55,7 @@ def answers():
     return answers_to(sorted({command for page in (*PAGES, *RECIPES) for command in commands(page)}))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("page", [*PAGES, *RECIPES], ids=lambda page: page.name)
 def test_every_command_is_understood(page, answers):
     refused = {command: answers[command] for command in commands(page) if answers[command] != "understood"}

@@ -76,6 +76,7 @@ def folder(tmp_path_factory, small_teacher):
     return folder
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", functions_and_classes())
 def test_the_example_runs(name, folder, monkeypatch):
     code = example_of(name)

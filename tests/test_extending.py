@@ -128,6 +128,7 @@ def trained(tmp_path_factory):
     return workdir, tl_keras.train_and_evaluate(config, workdir, source=BrightOrDark(60))
 
 
+@pytest.mark.long
 def test_it_learns(trained):
     _, result = trained
     assert result.backbone == "ToyNet"
@@ -153,6 +154,7 @@ def test_it_is_served_with_the_outputs_of_its_task(trained):
     assert set(answers) == {"probabilities", "label", "outlier"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("model", ["", "saved_model"])
 def test_predictions_and_measures_are_those_of_its_task(trained, model):
     workdir, _ = trained

@@ -85,6 +85,7 @@ def test_a_plan_applied_after_another_undoes_it(backbone):
     assert len(backbone.trainable_weights) == 1
 
 
+@pytest.mark.long
 def test_frozen_batch_norm_keeps_its_statistics_in_fit(backbone):
     a_plan(backbone, "all").apply(backbone)
     model = keras.Sequential([backbone, keras.layers.Flatten(), keras.layers.Dense(2)])

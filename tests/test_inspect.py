@@ -4,6 +4,7 @@ import json
 import shlex
 
 import numpy as np
+import pytest
 from forked_commands import run_command
 from PIL import Image
 
@@ -21,6 +22,7 @@ def test_to_serve_the_page_it_needs_a_directory():
     assert process.stderr.splitlines()[-1].startswith("error: serve: expected --out=DIRECTORY")
 
 
+@pytest.mark.long
 def test_it_leaves_a_page_json_and_splits(tmp_path):
     random = np.random.default_rng(0)
     for label in ("cat", "dog"):
@@ -53,6 +55,7 @@ def test_it_leaves_a_page_json_and_splits(tmp_path):
     assert len((tmp_path / "my clean.csv").read_text().splitlines()) == 24
 
 
+@pytest.mark.long
 def test_the_table_of_groups_is_named_where_it_lies(tmp_path):
     random = np.random.default_rng(0)
     for scene in range(50):

@@ -23,6 +23,7 @@ def test_bad_flags_are_one_line(arguments, message, tmp_path, monkeypatch):
     assert process.stderr.splitlines()[-1].startswith(f"error: {message}")
 
 
+@pytest.mark.long
 def test_the_first_labels_of_a_flat_folder(small_teacher, tmp_path):
     random = np.random.default_rng(0)
     for number in range(20):

@@ -36,6 +36,7 @@ def test_a_loss_that_rises_is_not_well():
     assert "IT DOES NOT FALL" in text
 
 
+@pytest.mark.long
 def test_without_a_tpu_one_line_says_what_to_do():
     done = run_command("tpu_smoke")
     assert done.returncode == 2

@@ -23,10 +23,12 @@ def advice(settings):
     return advise(settings, [EMBEDDED], measure_time=False)
 
 
+@pytest.mark.long
 def test_no_validation_or_test_image_is_looked_at(advice):
     assert advice.images == 100
 
 
+@pytest.mark.long
 def test_training_reads_the_features_that_the_advice_computed(advice, settings, tmp_path, capfd, monkeypatch):
     monkeypatch.setattr("tl_keras.console._details_shown", True)
     config = copy.deepcopy(settings)

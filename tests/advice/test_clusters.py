@@ -38,6 +38,7 @@ def test_few_images_are_no_error(images):
     assert sorted(np.concatenate(found)) == [*range(images)]
 
 
+@pytest.mark.long
 def test_a_run_names_clusters_by_its_classes_and_a_teacher_without_a_top_does_not(painted):
     source = open_unlabelled(painted.folder)
     for workdir, named in ((str(painted.run), True), ("", False)):
@@ -47,6 +48,7 @@ def test_a_run_names_clusters_by_its_classes_and_a_teacher_without_a_top_does_no
     assert all(name.endswith("%") for name in names if name)
 
 
+@pytest.mark.long
 def test_the_teacher_names_photos_by_its_thousand_classes(shared_data, settings, tmp_path):
     (tmp_path / "photos").mkdir()
     kept = sorted((shared_data / "imagenet_samples").glob("*.JPEG"))[:6]

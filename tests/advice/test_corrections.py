@@ -30,6 +30,7 @@ def photos(tmp_path):
     return tmp_path / "photos"
 
 
+@pytest.mark.long
 def test_two_images_are_relabelled_and_one_deleted_by_click_and_key_and_the_table_is_trained_on(
     photos, browser, tmp_path, small_teacher
 ):

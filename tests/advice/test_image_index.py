@@ -31,6 +31,7 @@ def by_run(painted, tmp_path_factory):
     return path
 
 
+@pytest.mark.long
 def test_the_index_has_the_numbers_of_run_embed_with_names_sizes_and_what_was_left_out(painted, by_run):
     index = read_index(by_run)
     assert list(index.names) == [f"{name}/{n:02}.png" for name in ("blue", "red") for n in range(12)]

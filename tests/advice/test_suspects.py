@@ -1,6 +1,7 @@
 """Tests of tl_keras.advice.suspects."""
 
 import numpy as np
+import pytest
 
 from tl_keras.advice import suspects
 from tl_keras.advice.suspects import expected_errors, far_away, label_suspects, members_of_each, near_copies
@@ -43,6 +44,7 @@ def test_an_outlier_is_far_from_the_rest_and_the_farthest_comes_first():
     assert far_away(np.ones(5)).tolist() == []
 
 
+@pytest.mark.long
 def test_the_search_finds_every_pair_that_comparing_all_finds(monkeypatch):
     random = np.random.default_rng(1)
     spectrum = 1 / np.maximum(np.hypot(*np.meshgrid(np.fft.fftfreq(32) * 32, np.fft.fftfreq(32) * 32)), 1) ** 1.2

@@ -27,6 +27,7 @@ def scores(settings, sample):
     return score_teacher(EMBEDDED, settings, sample)
 
 
+@pytest.mark.long
 def test_a_probe_at_each_depth_tells_digits_apart(scores):
     assert [depth.unfreeze for depth in scores.depths] == ["fraction:0.7", "blocks:4", "blocks:2", "none"]
     assert all(depth.probe.accuracy > 0.6 for depth in scores.depths)
@@ -34,6 +35,7 @@ def test_a_probe_at_each_depth_tells_digits_apart(scores):
     assert scores.closeness is None  # the embedded teacher has no classes of its own
 
 
+@pytest.mark.long
 def test_a_depth_whose_features_training_would_not_keep_is_looked_at_too(settings, sample, tmp_path, monkeypatch):
     monkeypatch.setattr("tl_keras.training.features._SLOW_DISK", 1.0)
     config = copy.deepcopy(settings)
@@ -71,6 +73,7 @@ def test_classes_are_drawn_in_proportion_and_the_smallest_with_a_few():
     assert drawn.tolist() == sorted(set(drawn))
 
 
+@pytest.mark.long
 def test_the_imagenet_teacher_says_what_it_takes_the_flowers_for(shared_data):
     config = quick_start()
     config.data = dataclasses.replace(config.data, source=str(shared_data / "flowers5"), train_examples_per_class=10)

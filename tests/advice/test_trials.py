@@ -30,6 +30,7 @@ def trial(small_teacher, tmp_path):
 SLOW, ALONE = Recipe("a small rate", {"training.learning_rate": 1e-4}), Recipe("a head", {"model.unfreeze": "none"})
 
 
+@pytest.mark.long
 def test_the_best_rival_is_asked_about_every_training_image_and_the_others_about_half(trial):
     config, sample = trial
     config.training.learning_rate = 1e-4

@@ -40,6 +40,7 @@ def write_strips(tmp_path_factory):
     return folder
 
 
+@pytest.mark.long
 def test_what_is_at_the_ends_is_seen_and_the_choice_stays(strips, tmp_path, capfd):
     strips.model.resize = "auto"
     decided = with_decisions(strips, tmp_path / "run")
@@ -59,6 +60,7 @@ def test_what_is_at_the_ends_is_seen_and_the_choice_stays(strips, tmp_path, capf
     assert with_measured_view(strips, tmp_path / "killed").model.resize == "pad"
 
 
+@pytest.mark.long
 def test_the_advice_measures_a_view_that_is_left_open_and_says_so_once(strips, tmp_path, capfd):
     advice = advise(strips, [Candidate(strips.model.backbone)], measure_time=False)
     assert [reason.partition(":")[0] for reason in advice.recommendation.measured] == ["resize squash"]

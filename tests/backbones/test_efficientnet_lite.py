@@ -85,6 +85,7 @@ def top_1(request, shared_data):
     return request.param, accuracy
 
 
+@pytest.mark.long
 def test_on_real_photos_the_accuracy_is_the_one_recorded_with_the_photos(top_1):
     """The README of the photos gives 0.900 and 0.925, and with ImageNet's mean and deviation 0.825 and 0.845."""
     number, accuracy = top_1

@@ -98,6 +98,7 @@ def transformer(tmp_path_factory):
     return make
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "blocks"), [("ViT", 4), ("DeiT", 4), ("DINOV2", 4), ("DINOV3", 1), ("SigLIP", 5)])
 def test_a_transformer_gives_what_the_preset_gives_and_its_blocks_are_cut_points(transformer, name, blocks):
     backbone, file = transformer(name)

@@ -67,6 +67,7 @@ def test_what_is_no_teacher_is_refused_in_one_line(hub, tmp_path, address, files
     assert last.startswith("tl_keras.errors.BackboneError: backbone: ") and says in last
 
 
+@pytest.mark.long
 def test_a_run_is_trained_on_the_student_of_a_repository_and_says_which_commit(
     hub, tmp_path, small_teacher, monkeypatch
 ):

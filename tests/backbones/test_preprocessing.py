@@ -146,6 +146,7 @@ def test_normalize_is_keras_own(name):
 SLOW_LOSSES = [pytest.param(*row, marks=pytest.mark.slow) for row in (("squash", 0.0), ("bgr", 0.05), ("caffe", 0.5))]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("wrong", "lost"), [("x/255", 0.05), *SLOW_LOSSES])
 def test_on_real_photos_the_right_preprocessing_is_the_best(shared_data, top_1, wrong, lost):
     assert top_1("right") >= 0.88

@@ -1,5 +1,6 @@
 """Tests of tl_keras.backbones.speeds, and of the table that shows them."""
 
+import pytest
 from forked_commands import call_of_command
 
 from tl_keras.backbones import speeds
@@ -32,6 +33,7 @@ def test_the_table_shows_them_where_they_are_known():
     assert "images/s" not in call_of_command("backbones.__main__", "listed", "name", {})
 
 
+@pytest.mark.long
 def test_a_backbone_is_measured(monkeypatch):
     monkeypatch.setattr(timing, "_SECONDS_A_TURN", 0.001)
     assert timing.images_per_second("MobileNet") > 1

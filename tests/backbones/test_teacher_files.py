@@ -210,6 +210,7 @@ def test_a_missing_file_is_refused():
     assert "Received: missing.keras, which does not exist" in refused("missing.keras")
 
 
+@pytest.mark.long
 def test_a_student_is_the_backbone_that_it_learned_on_with_its_weights(student_file):
     student, path = student_file
     teacher = choose_backbone(ModelConfig(backbone=str(path)))

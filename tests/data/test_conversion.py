@@ -118,6 +118,7 @@ def damaged_avifs():
         yield whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :]
 
 
+@pytest.mark.long
 def test_whatever_the_decoder_of_a_damaged_file_raises_it_is_left_out(tmp_path):
     for number, contents in enumerate(damaged_avifs()):
         place = tmp_path / "photos" / f"class{number % 2}"
@@ -183,6 +184,7 @@ def test_a_folder_of_tiffs_is_a_source(tmp_path):
     np.testing.assert_array_equal(decode_image(tf.constant(source.encoded_image(0))), RGB)
 
 
+@pytest.mark.long
 def test_in_records_and_datasets_they_are_converted_too(tmp_path):
     files = [encoded(RGB.rotate(90 * number), kind) for number, kind in enumerate(("TIFF", "PNG", "JPEG2000", "PNG"))]
     with tf.io.TFRecordWriter(str(tmp_path / "a.tfrecord")) as writer:

@@ -63,6 +63,7 @@ def test_an_image_is_turned_without_the_transpose_that_tensorflow_calls_an_error
     assert not [node for node in nodes if "Transpose" in node.op]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("bits", [8, 10, 12, 15, 16])
 def test_a_deep_png_is_scaled_by_the_bits_that_it_uses(bits):
     deep = np.random.default_rng(0).integers(0, 2**bits, (13, 17)).astype(np.uint16)
@@ -165,6 +166,7 @@ def test_something_else_raises(file):
         decode_image(tf.constant(file))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "GIF"])
 def test_eagerly_in_a_pipeline_and_in_an_export_the_pixels_are_the_same(kind, tmp_path):
     file = tf.constant(encoded(RGB, kind))

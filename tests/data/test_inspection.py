@@ -130,6 +130,7 @@ def test_one_class_that_can_be_decoded_is_refused(folder):
         inspect(folder)
 
 
+@pytest.mark.long
 def test_the_data_hash_ignores_names(folder):
     before = inspect(folder).data_hash
     (folder / "cat/00.png").rename(folder / "cat/zz.png")

@@ -111,6 +111,7 @@ def test_a_later_start_gives_the_rest_of_the_full_run(source):
     require_same_rest(source, "light")
 
 
+@pytest.mark.long
 def test_a_later_start_gives_the_same_rand_augment(digits):
     require_same_rest(digits, "strong")
 
@@ -186,6 +187,7 @@ def shaded(image, seed):
     return shrunk(image) + tf.random.stateless_uniform((), seed)
 
 
+@pytest.mark.long
 def test_two_processes_take_the_augmented_batches(source):
     shares = [train(source, transform=shaded, shard=BatchShard(True, 4, process, 2)) for process in range(2)]
     require_shares_of(train(source, transform=shaded), shares)

@@ -34,6 +34,7 @@ def test_whatever_keras_cv_draws_comes_from_the_seed(augment):
     assert not [definition.name for definition in definitions if definition and definition.is_stateful]
 
 
+@pytest.mark.long
 def test_images_change_as_much_as_by_the_layer_itself(augment):
     """Compares with keras-cv's own layer, unseeded, so that replacing its draws changes none of its operations."""
     layer = keras_cv.layers.RandAugment(value_range=(0, 255), augmentations_per_image=2, magnitude=0.3)

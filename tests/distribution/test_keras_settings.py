@@ -48,6 +48,7 @@ def test_settings_are_put_aside_and_put_back_also_after_an_error(program):
     assert current() == program
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "program", [SETTINGS[0], ("float64", "channels_first", "float64")], indirect=True, ids="-".join
 )

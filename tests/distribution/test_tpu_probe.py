@@ -52,6 +52,7 @@ def test_two_builds_of_tensorflow_are_named_before_one_is_imported(tmp_path, mon
         probe_with("import os; os.abort()", tmp_path, monkeypatch)
 
 
+@pytest.mark.long
 def test_the_tensorflow_installed_here_has_no_tpu():
     with pytest.raises(DependencyError, match=r"without TPU support|no TPU"):
         find_tpu(seconds=60)

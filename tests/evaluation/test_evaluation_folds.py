@@ -19,6 +19,7 @@ def test_it_is_wider_than_that_of_independent_answers_and_stays_within_0_and_1(f
         assert 0 <= low <= independent[0] <= accuracy <= independent[1] <= high <= 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("images", [60, 150])
 @threadpool_limits.wrap(limits=1)  # threads wait for each other in such small products
 def test_it_covers_the_accuracy_of_the_model_of_all_images(images):

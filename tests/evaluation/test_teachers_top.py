@@ -67,6 +67,7 @@ def taught(request, shared_data, tmp_path_factory):
     return run.path, source, labels, softmax(logits / statistics.temperature, axis=-1)
 
 
+@pytest.mark.long
 def test_evaluate_gives_the_pipelines_accuracy(taught):
     workdir, source, labels, expected = taught
     assert evaluate_model(workdir, source)["accuracy"] == np.mean(expected.argmax(-1) == labels)

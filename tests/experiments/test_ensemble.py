@@ -44,6 +44,7 @@ def run(config, source, tmp_path_factory):
     return RunDirectory(workdir)
 
 
+@pytest.mark.long
 def test_its_logits_are_the_average_of_the_folds(run, source):
     pixels = np.stack([element["image"].numpy() for element in source.images(np.arange(60, 80))]).astype(np.float32)
     folds = [load_model(run.path / "folds" / f"fold_{each}" / "model.keras").model.predict(pixels) for each in (1, 2)]
@@ -62,6 +63,7 @@ def test_features_that_are_centred_and_scaled_are_so_in_the_average(small_teache
     np.testing.assert_allclose(average_of(students).predict(pixels), apart, atol=1e-4)
 
 
+@pytest.mark.long
 def test_it_is_measured_on_the_test_images_exported_and_answers_like_a_run(run, source):
     written = json.loads((run.path / "ensemble" / "soup.json").read_text())
     assert written["validation_accuracy"] == run.require_result().folds["accuracy"]

@@ -42,6 +42,7 @@ def trained(config, source, tmp_path_factory):
     return train_with_folds(config, workdir, folds=3, source=source), RunDirectory(workdir)
 
 
+@pytest.mark.long
 def test_every_labelled_image_is_predicted_once_and_trains_the_last_model(trained, source):
     result, run = trained
     with (run.path / "out_of_fold.csv").open() as file:
@@ -123,6 +124,7 @@ def test_what_is_to_be_known_of_the_images_is_said_once(config, source, tmp_path
     assert len(said) == len(set(said))
 
 
+@pytest.mark.long
 def test_the_report_and_the_export_are_of_the_last_model(config, source, tmp_path):
     config = TransferConfig(model=config.model, training=config.training, cache=config.cache, export="saved_model")
     labelled = ArraySource(

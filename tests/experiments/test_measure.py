@@ -102,6 +102,7 @@ def test_too_large_is_not_cannot_be_decoded(photos):
     ]
 
 
+@pytest.mark.long
 def test_a_split_without_an_image_that_can_be_decoded_is_one_line(photos, small_teacher, tmp_path):
     config = TransferConfig(export="none")
     config.model.backbone, config.model.method = str(small_teacher), "feature_extraction"

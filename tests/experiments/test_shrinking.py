@@ -35,6 +35,7 @@ def run(small_teacher, tmp_path_factory):
         return source, workdir, shrink(workdir, FORMATS, max_loss=0.2, source=source)
 
 
+@pytest.mark.long
 def test_each_format_is_measured_on_the_images_of_the_run(run):
     _, workdir, found = run
     result = RunDirectory(workdir).require_result()
@@ -58,6 +59,7 @@ def test_result_and_report_have_the_table(run):
     assert page.count("litert_int8") >= 2
 
 
+@pytest.mark.long
 def test_where_folds_left_no_other_images_the_model_is_compared_with_itself(run, small_teacher, tmp_path):
     source, _, _ = run
     config = tl_keras.TransferConfig(export="none")
@@ -69,6 +71,7 @@ def test_where_folds_left_no_other_images_the_model_is_compared_with_itself(run,
     assert (found.rows[0].loss, found.rows[0].changed) == (0.0, 0)
 
 
+@pytest.mark.long
 def test_a_run_whose_test_images_were_not_measured_is_compared_with_itself_on_them(run, small_teacher, tmp_path):
     source, _, _ = run
     config = tl_keras.TransferConfig(export="none")

@@ -49,6 +49,7 @@ def swept(config_of, tmp_path_factory):
     return workdir, sweep(config_of(), workdir, unfreeze=CUTS)
 
 
+@pytest.mark.long
 def test_it_leaves_a_table_a_plot_and_the_runs(swept):
     workdir, found = swept
     assert {path.name for path in workdir.iterdir()} >= {"sweep.json", "sweep.txt", "sweep.png", "none", "layers_3"}
@@ -136,6 +137,7 @@ def test_a_sweep_killed_in_the_middle_ends_as_one_that_was_not(swept, config_of,
         assert killed["hashes"] == whole["hashes"]
 
 
+@pytest.mark.long
 def test_folds_choose_by_what_no_run_has_seen(small_teacher, tmp_path):
     """Every run trains on all labelled images in the end, so that there is none left to judge an average of them."""
     random, labels = np.random.default_rng(0), np.arange(60) % 2

@@ -64,6 +64,7 @@ def found(small_teacher, tmp_path_factory):
         return folder, config, distil(config, folder / "small")
 
 
+@pytest.mark.long
 def test_the_table_has_both_students_and_the_teacher_on_the_same_images(found):
     folder, _, distilled = found
     assert [row.name for row in distilled.rows] == ["student alone", "distilled", "teacher run"]
@@ -77,6 +78,7 @@ def test_the_table_is_kept_beside_the_runs(found):
     assert (folder / "small" / "distill.txt").read_text(encoding="utf-8") == f"{table(distilled)}\n"
 
 
+@pytest.mark.long
 def test_the_page_names_the_teacher_run(found):
     folder, _, distilled = found
     workdir = distilled.runs[1].workdirs[0]
@@ -165,6 +167,7 @@ def test_a_missing_folder_of_images_without_labels_is_said_before_anything_is_re
             program(config, tmp_path / "small")
 
 
+@pytest.mark.long
 def test_who_has_trained_on_validation_images_too_can_teach(found, small_teacher, tmp_path):
     """As a run of few images does by default: what is reported is measured on the test images."""
     folder, config, _ = found

@@ -14,6 +14,7 @@ from tl_keras.errors import DataError
 from tl_keras.labels.gathered import _outliers, gather_for_run
 
 
+@pytest.mark.long
 def test_a_run_gathers_new_images_without_copies_and_what_it_knows(labelling):
     found = gather_for_run(labelling.run, labelling.config)
     assert (len(found.unlabelled.indices), found.copies, found.known) == (30, 1, 1)
@@ -35,6 +36,7 @@ def test_images_that_are_trained_on_and_validated_on_count_once(labelling, tmp_p
     assert len(found.labelled.indices) == len(np.unique(found.labelled.indices)) == len(labelled) + len(splits["test"])
 
 
+@pytest.mark.long
 def test_images_are_read_as_the_run_read_them(labelling, tmp_path):
     shutil.copytree(labelling.run, tmp_path / "run")
     begun = json.loads((tmp_path / "run" / "config.json").read_text())

@@ -31,6 +31,7 @@ def test_nothing_is_loaded_and_it_fits(plan, browser, width, tmp_path):
     assert opened.evaluate("document.documentElement.scrollWidth") <= width
 
 
+@pytest.mark.long
 def test_ten_images_are_labelled_by_keys_and_a_run_is_trained_on_the_table(plan, labelling, browser, tmp_path):
     (tmp_path / "page.html").write_text(page(plan, classes=("red", 'pale, "pink"')))
     opened, said = browser.new_page(), []

@@ -35,6 +35,7 @@ def kept(labelling, tmp_path_factory):
     return config, workdir, result
 
 
+@pytest.mark.long
 def test_the_result_says_how_many_were_used_from_which_classes_and_what_they_gained(kept):
     _, workdir, result = kept
     facts = json.loads((workdir / "result.json").read_text())["pseudo_labels"]

@@ -19,6 +19,7 @@ def fitted(small_teacher):
     return TransferClassifier(backbone=str(small_teacher), epochs=30).fit(images, labels), images, labels
 
 
+@pytest.mark.long
 def test_classes_keep_their_type_and_probabilities_their_order(fitted):
     classifier, images, labels = fitted
     assert classifier.classes_.tolist() == [3, 7]

@@ -48,6 +48,7 @@ def made(photos, small_teacher, tmp_path_factory):
     return run, seen, data, chosen
 
 
+@pytest.mark.long
 def test_a_callback_sees_every_epoch_and_the_optimizer_at_the_rate_of_its_phase(made):
     _, seen, _, _ = made
     assert seen.epochs == [(0, "SGD", 0.5), (1, "SGD", 0.5), (2, "SGD", 0.015)]

@@ -25,6 +25,7 @@ def images_of(run):
     return [path, pathlib.Path(path).read_bytes(), Image.open(path), np.asarray(Image.open(path))]
 
 
+@pytest.mark.long
 def test_it_answers_the_same_for_a_path_bytes_an_image_and_an_array(run):
     rows = run.predict(images_of(run))
     assert len({row["label"] for row in rows}) == 1
@@ -45,6 +46,7 @@ def test_a_folder_without_a_finished_run_is_one_line(tmp_path):
         tl.Run(tmp_path)
 
 
+@pytest.mark.long
 def test_it_goes_on_with_a_new_class_and_the_head_keeps_what_it_knows(run, photos, tmp_path):
     data = tl.load_data(photos("blue", "green", "red"), seed=7)  # another seed deals trained images to other splits
     more = run.resume(1, data=data, workdir=tmp_path / "more")
@@ -60,6 +62,7 @@ def test_it_goes_on_with_a_new_class_and_the_head_keeps_what_it_knows(run, photo
     assert seen <= set(splits["train_sha256"])  # nothing that it was trained on is measured
 
 
+@pytest.mark.long
 def test_its_config_names_the_images_it_went_on_with_as_they_were_read(run, photos, tmp_path):
     folder = photos("blue", "red")
     rows = [f"{path},{path.parent.name},{path.parent.name[0]}\n" for path in sorted(pathlib.Path(folder).rglob("*.*"))]

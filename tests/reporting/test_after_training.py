@@ -11,6 +11,7 @@ from tl_keras.reporting.after_training import report_run
 FLAGS = ("--epochs=2", "--config.training.head_epochs=2", "--config.data.train_examples_per_class=5")
 
 
+@pytest.mark.long
 def test_train_leaves_the_page_and_it_is_small(tmp_path):
     first = run_command("train", *FLAGS, "--method=feature_extraction", f"--workdir={tmp_path}", "--config.export=none")
     assert f"wrote: {tmp_path}/report.html" in first.stdout, first.stderr

@@ -63,10 +63,12 @@ def page(in_memory):
     return Page(in_memory[1])
 
 
+@pytest.mark.long
 def test_every_element_is_closed(page):
     assert page.open == []
 
 
+@pytest.mark.long
 def test_it_shows_where_the_student_looks_unless_its_last_map_has_a_single_place(page, compared):
     def bright(page):
         return [image for image in page.of("img") if image["alt"].startswith("The same, bright where")]
@@ -135,6 +137,7 @@ def test_a_split_that_is_too_small_to_measure_is_said(in_memory, compared):
     assert said not in compared[1]
 
 
+@pytest.mark.long
 def test_files_that_were_left_out_are_named_under_data_and_nothing_is_said_twice(small_teacher, tmp_path):
     for label, value in (("dark", 40), ("light", 200)):
         (tmp_path / "photos" / label).mkdir(parents=True)
@@ -235,6 +238,7 @@ def test_the_command_has_exactly_the_config_of_the_run(compared):
     assert "holds this run, finished" in done.stderr  # another config is refused
 
 
+@pytest.mark.long
 def test_the_command_has_each_format_once_that_was_exported_later(compared, tmp_path):
     workdir = shutil.copytree(compared[0] / "long" / "seed_0", tmp_path / "run")
     (row,) = export_run(workdir, ["saved_model"])

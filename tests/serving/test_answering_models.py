@@ -10,6 +10,7 @@ from tl_keras.experiments.measure import evaluate_model
 from tl_keras.serving.predictor import load_predictor, predict_images
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("form", ["litert", "openvino/1"])
 def test_an_export_in_its_own_runtime_answers_as_the_run_does(exported, form, source):
     images = sorted((exported / "images").iterdir())
@@ -20,6 +21,7 @@ def test_an_export_in_its_own_runtime_answers_as_the_run_does(exported, form, so
         np.testing.assert_allclose(*scores, atol=1e-5)
 
 
+@pytest.mark.long
 def test_an_export_is_measured_as_the_run_is(exported, source):
     measures, of_run = (evaluate_model(path, source) for path in (exported / "litert", exported))
     assert measures["accuracy"] == of_run["accuracy"] and measures["trained_on"] == of_run["trained_on"] > 0

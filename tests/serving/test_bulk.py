@@ -40,6 +40,7 @@ def read(path):
     return [(row["file"], row.get("label") or "", bool(row.get("error"))) for row in rows]
 
 
+@pytest.mark.long
 def test_a_run_that_was_stopped_goes_on_and_ends_alike(run, predictor, inputs, predicted, tmp_path, monkeypatch):
     out, answered = tmp_path / "answers.jsonl", []
 

@@ -164,6 +164,7 @@ def test_all_absent_converters_are_named_at_once_with_the_line_to_run(monkeypatc
         require_converters(formats)
 
 
+@pytest.mark.long
 def test_the_command_exports_the_next_version_and_says_how_it_compares(copy):
     done = run_command("export", f"--workdir={copy.path}")
     assert done.returncode == 0, done.stderr

@@ -15,6 +15,7 @@ pytest.importorskip("openvino", reason="pip install 'tl_keras[openvino]'")
 pytest.importorskip("ai_edge_litert", reason="pip install 'tl_keras[litert]'")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("runtime", NETWORKS)
 def test_it_answers_as_the_saved_model(exported, runtime):
     images = [(exported / "images" / f"{number}.png").read_bytes() for number in range(4)]

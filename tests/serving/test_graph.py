@@ -26,6 +26,7 @@ def images(trained, source):
     return tf.stack([trained.preprocess.evaluation_transform(image) for image in pixels])
 
 
+@pytest.mark.long
 def test_the_answers_are_those_of_the_model_and_its_statistics(trained, answer, images):
     answered = answer(images)
     logits = trained.model(images, training=False)
@@ -50,6 +51,7 @@ def test_normalisation_is_folded_into_the_convolutions(answer):
     assert operations["Rsqrt"] == 1  # of the outlier score; those of the normalisations are gone
 
 
+@pytest.mark.long
 def test_all_signatures_share_one_function_with_the_weights(trained, source):
     made = signatures(trained)
     assert set(made) == {"serving_default", "images", "tf_example", "features", "logits"}

@@ -50,6 +50,7 @@ def answer(run, file):
     return row
 
 
+@pytest.mark.long
 def test_all_forms_in_one_list_are_answered_as_the_file_is(run, file, answer):
     given = [make(file) for name, make in FORMS.items() if name != "Path"]
     rows = predict_images(run.path / "saved_model", given)

@@ -54,6 +54,7 @@ async def ask(app, path, *, body=b"", query=b""):
     return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:])
 
 
+@pytest.mark.long
 def test_a_photo_finds_itself_and_pictures_come_from_the_folder_alone(run, index):
     app = make_app(run.path / "saved_model", name="digits", limits=Limits(max_batch=4), index=index)
     photo = (run.path / "images" / "4.png").read_bytes()
@@ -101,6 +102,7 @@ def test_a_damaged_image_has_no_picture(index, tmp_path):
         LookAlikes(path).picture(0)
 
 
+@pytest.mark.long
 def test_the_page_has_a_tab_of_look_alikes(run, index, browser, served):
     with_index = make_app(run.path / "saved_model", name="digits", limits=Limits(max_batch=4), index=index)
     with served(with_index) as address:

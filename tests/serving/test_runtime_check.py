@@ -10,6 +10,7 @@ import pytest
 from tl_keras.serving import runtime_check
 
 
+@pytest.mark.long
 def test_it_answers_without_tl_keras(run, source, tmp_path):
     files = [np.frombuffer(source.encoded_image(index), np.uint8) for index in range(2)]
     np.savez(tmp_path / "questions.npz", **{f"image_{i}": file for i, file in enumerate(files)})

@@ -99,6 +99,7 @@ def grey_png(width, height):
     return file.getvalue()
 
 
+@pytest.mark.long
 def test_rows_and_columns_give_what_predict_gives(run, server, predicted):
     files = [run.path / "images" / f"{index}.png" for index in range(10)]
     encoded = [{"b64": base64.b64encode(file.read_bytes()).decode()} for file in files]
@@ -273,6 +274,7 @@ def asked(app, path, *, body=b"", token=""):
     return whole()
 
 
+@pytest.mark.long
 def test_a_new_version_takes_over_without_an_error_and_a_damaged_one_once_it_is_mended(
     run, tmp_path, monkeypatch, capfd
 ):

@@ -80,6 +80,7 @@ def trained(request, config_of, tmp_path_factory):
     return request.param, workdir, tl_keras.train_and_evaluate(config_of(request.param, export="saved_model"), workdir)
 
 
+@pytest.mark.long
 def test_it_learns_and_names_its_score(trained):
     task, workdir, result = trained
     assert result.score_name == SCORES[task]

@@ -69,6 +69,7 @@ def finished(questions, teacher, tmp_path_factory):
     return folder / "run", tl_keras.train_and_evaluate(config, folder / "run")
 
 
+@pytest.mark.long
 def test_a_head_on_the_frozen_encoder_tells_places_from_animals(finished):
     run, result = finished
     assert result.test_accuracy > 0.8
@@ -157,6 +158,7 @@ def answered(port, body):
         return answer.status, json.loads(answer.read())
 
 
+@pytest.mark.long
 def test_the_server_takes_strings(port):
     _, found = answered(port, {"instances": ["where is the lake?", {"text": "who is the cat?"}, ""]})
     assert [answer["label"] for answer in found["predictions"]][:2] == ["place", "animal"]
@@ -231,6 +233,7 @@ def test_texts_decide_the_method(questions, teacher, tmp_path):
         with_decisions(config, tmp_path / "other")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("method", ["fine_tune", "replicate"])
 def test_layers_of_the_encoder_train(questions, teacher, tmp_path, method):
     config = config_for(questions, teacher, tmp_path, method)

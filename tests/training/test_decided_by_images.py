@@ -1,6 +1,7 @@
 """Tests of tl_keras.training.decided_by_images: what the images decide is decided once, and other runs take it over."""
 
 import numpy as np
+import pytest
 
 from tl_keras.config import TransferConfig, resolve
 from tl_keras.training.decided_by_images import decide_by_images, decided_alike
@@ -8,6 +9,7 @@ from tl_keras.training.model_cache import ModelCache
 from tl_keras.training.preparation import decide, read_images
 
 
+@pytest.mark.long
 def test_nothing_is_left_to_the_images_and_the_reasons_are_given(tmp_path):
     random = np.random.default_rng(0)
     pixels = random.integers(0, 255, (80, 64, 64, 3), np.uint8)

@@ -42,6 +42,7 @@ def rows_on_disk(config):
     return sum(path.stat().st_size for path in pathlib.Path(config.cache.folder).glob("*/index"))
 
 
+@pytest.mark.long
 def test_a_run_embeds_an_unlabelled_folder_as_its_model_does_and_its_own_images_for_nothing(config, run):
     source = open_unlabelled(config.data.source)
     inspection, before = inspect_source(source), rows_on_disk(config)

@@ -63,6 +63,7 @@ def test_training_leaves_the_scale_as_it_was_measured(prepare_run):
     assert not np.array_equal(prepared.student.head[-1].kernel, kernel)
 
 
+@pytest.mark.long
 def test_the_last_map_and_random_weights_are_not_scaled(prepare_run):
     usual = prepare_run(output_stride=0)
     (inputs,) = open_inputs(usual)

@@ -82,6 +82,7 @@ def test_with_and_without_the_cache_the_weights_are_the_same(run, views):
         np.testing.assert_allclose(one, other, atol=1e-4)
 
 
+@pytest.mark.long
 def test_the_size_is_said_before_and_the_place_after(run, tmp_path):
     _, said = run(limit_gib=0.5, embedded=True)
     size = sum((path.stat().st_size for path in (tmp_path / "cache").glob("*/[ri]*")), 0) / 2**20
@@ -130,6 +131,7 @@ def open_store(models, tmp_path):
     return open_store
 
 
+@pytest.mark.long
 def test_a_store_says_what_is_missing_and_what_a_row_took(open_store, images):
     store, student, cut = open_store(images)
     assert (store.missing(cut).sum(), store.count, store.keeps(cut)) == (40, 40, True)
@@ -148,12 +150,14 @@ def test_what_takes_longer_to_read_than_to_compute_is_not_kept(open_store, monke
     assert store.at(student, cut) is None
 
 
+@pytest.mark.long
 def test_another_seed_shares_what_evaluation_sees(run):
     run(seed=0)
     _, said = run(seed=1)
     assert said[0].startswith("computed before")
 
 
+@pytest.mark.long
 def test_a_changed_image_alone_is_computed_again(run, images):
     run()
     changed = images.copy()
@@ -162,6 +166,7 @@ def test_a_changed_image_alone_is_computed_again(run, images):
     assert said[0].startswith("1 images, ")
 
 
+@pytest.mark.long
 def test_rows_that_no_run_needs_any_more_do_not_pass_the_limit(run, images, tmp_path):
     def size():
         return sum(path.stat().st_size for path in (tmp_path / "cache").glob("*/*") if path.parent.name != "inspected")
@@ -174,6 +179,7 @@ def test_rows_that_no_run_needs_any_more_do_not_pass_the_limit(run, images, tmp_
     assert size() == limit
 
 
+@pytest.mark.long
 def test_what_does_not_fit_is_computed_at_every_step(run):
     _, said = run(limit_gib=1e-6)
     assert len(said) == 1
@@ -191,6 +197,7 @@ def test_float16_takes_half_the_room_and_ends_nearly_alike(run, tmp_path):
         np.testing.assert_allclose(one, other, atol=2e-2)
 
 
+@pytest.mark.long
 def test_a_damaged_cache_is_computed_again(run, tmp_path):
     first, _ = run()
     for rows in (tmp_path / "cache").glob("*/rows"):

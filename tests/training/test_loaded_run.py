@@ -10,6 +10,7 @@ from tl_keras.training.loop import train_and_evaluate
 from tl_keras.training.model_cache import ModelCache
 
 
+@pytest.mark.long
 def test_a_loaded_run_measures_what_the_run_measured(small_teacher, tmp_path):
     config = TransferConfig(export="none")
     config.data.source, config.data.train_examples_per_class = "digits", 5

@@ -70,6 +70,7 @@ def finished(tmp_path_factory, models):
     return workdir, train_and_evaluate(a_config(), workdir, models=models)
 
 
+@pytest.mark.long
 def test_the_directory_holds_what_it_should(finished):
     workdir, _ = finished
     names = {path.name for path in workdir.iterdir()}
@@ -148,6 +149,7 @@ def test_the_saved_model_answers_as_the_model_does(finished):
     np.testing.assert_allclose(by_model, by_saved_model, atol=1e-5)
 
 
+@pytest.mark.long
 def test_evaluate_gives_the_accuracy_of_the_result(finished):
     from tl_keras.experiments.measure import evaluate_model
 
@@ -254,6 +256,7 @@ def epochs_done(workdir: pathlib.Path) -> int:
     return len(metrics.read_text().splitlines()) if metrics.exists() else 0
 
 
+@pytest.mark.long
 def test_a_run_killed_in_each_phase_ends_as_one_that_was_not(tmp_path, small_teacher):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     options = [*FINE_TUNE, f"--backbone={small_teacher}"]

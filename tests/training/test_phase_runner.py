@@ -46,6 +46,7 @@ def train(small_teacher):
     return train
 
 
+@pytest.mark.long
 def test_a_fresh_run_trains_every_phase_and_leaves_a_checkpoint(train, tmp_path):
     run, progress, _ = train(tmp_path / "run")
     assert [epoch.phase for epoch in progress.history] == ["head", "fine-tuning", "fine-tuning"]
@@ -64,6 +65,7 @@ def test_what_is_trained_to_its_end_is_not_trained_on(train, tmp_path, capsys):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.long
 def test_a_head_of_the_same_recipe_is_not_trained_twice(train, tmp_path, capsys):
     models = ModelCache()
     _, first, weights = train(tmp_path / "one", models=models)
@@ -74,6 +76,7 @@ def test_a_head_of_the_same_recipe_is_not_trained_twice(train, tmp_path, capsys)
         np.testing.assert_array_equal(one, two)
 
 
+@pytest.mark.long
 def test_a_head_is_trained_with_the_callbacks_and_the_augmentation_of_its_own_run(train, tmp_path, capsys):
     models, own_parts = ModelCache(), OwnParts((keras.callbacks.Callback(),), lambda image, seed: 255 - image)
     train(tmp_path / "one", models=models, own_parts=own_parts)

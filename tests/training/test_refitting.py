@@ -58,6 +58,7 @@ def refitted(settings, tmp_path_factory):
     return workdir, train_and_evaluate(copy.deepcopy(settings), workdir)
 
 
+@pytest.mark.long
 def test_validation_images_train_in_the_end_and_tell_their_score_before(config, refitted):
     workdir, result = refitted
     held_back = result.images["validation"]
@@ -80,6 +81,7 @@ def test_validation_images_train_in_the_end_and_tell_their_score_before(config, 
     assert again.resumed and again.refit == result.refit
 
 
+@pytest.mark.long
 def test_a_run_that_is_stopped_while_it_trains_again_ends_with_the_same_weights(
     config, refitted, tmp_path, monkeypatch
 ):

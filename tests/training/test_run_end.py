@@ -62,6 +62,7 @@ def with_another_crop(model):
     return before
 
 
+@pytest.mark.long
 def test_a_run_whose_export_failed_is_finished_and_exported_by_the_same_command(small_teacher, copy, models):
     config = a_config(small_teacher, export="saved_model")
     right = with_another_crop(copy / "model.keras")
@@ -163,6 +164,7 @@ def test_the_config_of_a_run_leaves_nothing_open(trained):
     assert (written["precision"], written["strategy"]) == ("float32", "cpu")
 
 
+@pytest.mark.long
 def test_the_parts_of_the_time_are_the_whole(small_teacher, tmp_path):
     run_command("train", "--help")  # waits until the process is there from which commands are forked
     began = time.perf_counter()
@@ -181,6 +183,7 @@ def test_the_parts_of_the_time_are_the_whole(small_teacher, tmp_path):
     assert result["cached_images_per_second"] > 0
 
 
+@pytest.mark.long
 def test_the_command_of_a_run_trains_it_again_exactly(small_teacher, tmp_path):
     first, again = tmp_path / "first", tmp_path / "again"
     chosen = ["--method=fine_tune", "--unfreeze=layers:2", "--epochs=2", "--head_epochs=3", "--seed=3", "--noreport"]
