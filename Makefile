@@ -41,7 +41,7 @@ ci-extras: $(VENV)/installed-ci  ## all that the tests can use, so that none is 
 	  { echo "error: Chromium is needed, and only root on Debian can install it here. Install it, so that chromium or google-chrome" \
 	    "is found."; exit 2; }
 
-test: $(VENV)/installed-dev  ## the default suite, offline, in ten minutes on two cores; in CI the long tests too
+test: $(VENV)/installed-dev  ## the default suite, offline; in CI the long tests too
 	$(SYSMON) $(BIN)/python $(PYTEST) $(MEASURED) $(if $(CI),$(LONG_TOO))
 
 test-long: $(VENV)/installed-dev  ## the tests that train, export and serve whole runs

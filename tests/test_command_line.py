@@ -86,7 +86,7 @@ def test_the_home_in_a_path_is_found_where_no_shell_has_put_it(tmp_path):
     assert done.stderr.startswith("error: workdir: expected a directory for the runs of both students")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_command_imports_no_package_that_keras_can_do_without_and_has_it_later():
     code = (
         "import sys; from tl_keras import command_line; command_line.require_tensorflow()\n"
@@ -97,7 +97,7 @@ def test_a_command_imports_no_package_that_keras_can_do_without_and_has_it_later
     assert done.stdout.splitlines() == ["True set()", "there"], done.stdout + done.stderr
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_program_has_the_whole_of_keras():
     code = "import tl_keras; tl_keras.ArraySource; from keras.src.wrappers import fixes; print(fixes.sklearn.__name__)"
     assert run("-c", code).stdout.splitlines() == ["sklearn"]

@@ -38,7 +38,7 @@ def test_a_mistake_is_one_line_and_status_2(arguments, said):
     assert said in process.stderr.splitlines()[-1]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_an_unlabelled_folder_is_embedded_looked_at_and_searched(tmp_path, small_teacher):
     """The photo itself is nearest to itself, and the other one of its colour next."""
     for name, colour in (

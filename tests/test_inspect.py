@@ -55,7 +55,7 @@ def test_it_leaves_a_page_json_and_splits(tmp_path):
     assert len((tmp_path / "my clean.csv").read_text().splitlines()) == 24
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_table_of_groups_is_named_where_it_lies(tmp_path):
     random = np.random.default_rng(0)
     for scene in range(50):

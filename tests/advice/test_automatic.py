@@ -64,7 +64,7 @@ def test_a_cut_contradicts_it(tmp_path, field):
         with_advised_method(config, tmp_path)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_teacher_is_chosen_among_those_at_hand_and_stays(tmp_path, monkeypatch):
     here = (Candidate("MobileNetV2", "embedded"),)
     monkeypatch.setattr("tl_keras.advice.automatic.candidates_at_hand", lambda noun: here)

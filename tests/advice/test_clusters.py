@@ -38,7 +38,7 @@ def test_few_images_are_no_error(images):
     assert sorted(np.concatenate(found)) == [*range(images)]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_run_names_clusters_by_its_classes_and_a_teacher_without_a_top_does_not(painted):
     source = open_unlabelled(painted.folder)
     for workdir, named in ((str(painted.run), True), ("", False)):

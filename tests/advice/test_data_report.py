@@ -26,7 +26,7 @@ def cases(report, kind):
     return next((problem.rows for problem in report.problems if problem.kind == kind), ())
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_every_copy_across_splits_is_named(report, faults):
     found = [set(ids) for ids in cases(report, "copies across splits")]
     assert sorted(map(sorted, found)) == sorted(map(sorted, faults.copies))

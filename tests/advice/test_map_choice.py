@@ -49,7 +49,7 @@ def counted(spots):
     return copy.deepcopy(spots)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_small_things_are_told_by_a_finer_map(counted):
     sample = draw_sample(resolve(counted), ModelCache())
     strides, measured = measure_maps(TEACHER, counted, sample)
@@ -71,7 +71,7 @@ def test_what_the_last_map_tells_stays_with_it(counted, tmp_path):
     assert best_map(TEACHER, counted, sample, ModelCache()) == ({"output_stride": 0}, [])
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_advice_names_the_map_and_one_that_is_chosen_is_not_measured(counted):
     advice = advise(counted, [TEACHER], measure_time=False)
     assert advice.recommendation.config.model.output_stride == 8
@@ -83,7 +83,7 @@ def test_the_advice_names_the_map_and_one_that_is_chosen_is_not_measured(counted
     assert not any("map of" in reason for reason in advice.recommendation.measured)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_run_is_trained_with_the_map_that_was_found_and_goes_on_with_it(counted, tmp_path):
     counted.model.method = "auto"
     decided = with_decisions(counted, tmp_path / "run")

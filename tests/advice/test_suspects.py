@@ -44,7 +44,7 @@ def test_an_outlier_is_far_from_the_rest_and_the_farthest_comes_first():
     assert far_away(np.ones(5)).tolist() == []
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_search_finds_every_pair_that_comparing_all_finds(monkeypatch):
     random = np.random.default_rng(1)
     spectrum = 1 / np.maximum(np.hypot(*np.meshgrid(np.fft.fftfreq(32) * 32, np.fft.fftfreq(32) * 32)), 1) ** 1.2

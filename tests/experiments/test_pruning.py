@@ -38,7 +38,7 @@ def found(tmp_path_factory):
         return source, folder, prune(folder / "run", folder / "small", part=0.5, max_loss=0.3, epochs=2, source=source)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_pruned_run_is_an_ordinary_smaller_one_on_the_same_images(found):
     _, folder, pruned = found
     run, small = (RunDirectory(folder / name).require_result() for name in ("run", "small"))
@@ -84,7 +84,7 @@ def _run(found, workdir, train, **options):
     return prune(workdir, workdir.with_name("small"), part=0.5, epochs=1, source=source)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_run_that_has_not_measured_its_test_images_is_compared_on_those_of_validation(found, tmp_path, monkeypatch):
     monkeypatch.setattr(timing, "_SECONDS_A_TURN", 0.001)
     pruned = _run(found, tmp_path / "run", tl_keras.train_and_evaluate, measure_test=False)

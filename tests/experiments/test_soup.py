@@ -51,7 +51,7 @@ def test_an_average_that_is_better_is_a_run_of_its_own(runs, tmp_path):
     assert measured["accuracy"] == pytest.approx(soup.validation_accuracy, abs=1e-6)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_what_one_run_has_trained_below_the_cut_of_another_is_in_the_score(small_teacher, tmp_path):
     models, runs = ModelCache(), []
     layers = keras.models.load_model(small_teacher, compile=False).layers

@@ -64,7 +64,7 @@ def found(small_teacher, tmp_path_factory):
         return folder, config, distil(config, folder / "small")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_table_has_both_students_and_the_teacher_on_the_same_images(found):
     folder, _, distilled = found
     assert [row.name for row in distilled.rows] == ["student alone", "distilled", "teacher run"]

@@ -14,7 +14,7 @@ from tl_keras.errors import DataError
 from tl_keras.labels.gathered import _outliers, gather_for_run
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_run_gathers_new_images_without_copies_and_what_it_knows(labelling):
     found = gather_for_run(labelling.run, labelling.config)
     assert (len(found.unlabelled.indices), found.copies, found.known) == (30, 1, 1)

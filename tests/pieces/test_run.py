@@ -25,7 +25,7 @@ def images_of(run):
     return [path, pathlib.Path(path).read_bytes(), Image.open(path), np.asarray(Image.open(path))]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_it_answers_the_same_for_a_path_bytes_an_image_and_an_array(run):
     rows = run.predict(images_of(run))
     assert len({row["label"] for row in rows}) == 1

@@ -10,7 +10,7 @@ from tl_keras.experiments.measure import evaluate_model
 from tl_keras.serving.predictor import load_predictor, predict_images
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["litert", "openvino/1"])
 def test_an_export_in_its_own_runtime_answers_as_the_run_does(exported, form, source):
     images = sorted((exported / "images").iterdir())

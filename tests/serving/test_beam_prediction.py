@@ -12,7 +12,7 @@ from tl_keras.serving.image_inputs import image_inputs
 from tl_keras.serving.predictor import load_predictor
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_several_processes_write_the_table_of_one_to_the_byte(run, tmp_path, monkeypatch):
     (tmp_path / "broken.png").write_bytes(b"no image")
     files = sorted((run.path / "images").iterdir())

@@ -44,7 +44,7 @@ def test_one_view_is_the_model_itself(model):
     assert averaged_over_views(model, "none") is model
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_an_export_answers_over_the_views_as_the_run_does(run, tmp_path):
     """Exported beside the plain one, whose logits are others, and named in its facts and in the result."""
     shutil.copytree(run.path, tmp_path / "run")

@@ -98,7 +98,7 @@ def test_accuracy_hides_rare_classes_no_more():
     assert SINGLE_LABEL.result_measures(logits[:10], np.repeat([0, 1], 5), ("cat", "dog")) is None
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_it_goes_from_training_to_export_and_report(small_teacher, tmp_path):
     random = np.random.default_rng(0)
     labels = random.choice(3, 120, p=(0.7, 0.15, 0.15))

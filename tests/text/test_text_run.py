@@ -69,7 +69,7 @@ def finished(questions, teacher, tmp_path_factory):
     return folder / "run", tl_keras.train_and_evaluate(config, folder / "run")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_head_on_the_frozen_encoder_tells_places_from_animals(finished):
     run, result = finished
     assert result.test_accuracy > 0.8

@@ -9,7 +9,7 @@ from tl_keras.training.model_cache import ModelCache
 from tl_keras.training.preparation import decide, read_images
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_nothing_is_left_to_the_images_and_the_reasons_are_given(tmp_path):
     random = np.random.default_rng(0)
     pixels = random.integers(0, 255, (80, 64, 64, 3), np.uint8)

@@ -44,7 +44,7 @@ def decided(config):
     return decide_map(config, read_images(config, models), models)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["multi_label", "regression"])
 def test_small_things_are_looked_at_finely(spotted, task):
     model, (reason,) = decided(spotted(task))
@@ -54,7 +54,7 @@ def test_small_things_are_looked_at_finely(spotted, task):
     assert "the last map 0." in reason
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_what_any_map_tells_stays_with_the_last_one(spotted):
     config = spotted()
     with np.load(config.data.source.removeprefix("npz:")) as arrays:
@@ -98,7 +98,7 @@ def test_without_room_for_features_the_last_map_stays_and_it_says_so(spotted):
     assert reason.startswith("the last map: no other was measured (cache: expected room")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_run_goes_on_with_what_it_has_found(spotted, tmp_path):
     config = spotted("regression")
     config.model.method = "feature_extraction"

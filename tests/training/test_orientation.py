@@ -97,7 +97,7 @@ def test_a_run_is_prepared_with_the_decision(a_run):
     assert any(reason.startswith("turned by quarters in training") for reason in prepared.reasons)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_reasons_stay_with_the_run_and_are_on_its_page(a_run, tmp_path):
     source = coloured_noise()
     config, _ = a_run(source)

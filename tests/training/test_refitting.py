@@ -58,7 +58,7 @@ def refitted(settings, tmp_path_factory):
     return workdir, train_and_evaluate(copy.deepcopy(settings), workdir)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_validation_images_train_in_the_end_and_tell_their_score_before(config, refitted):
     workdir, result = refitted
     held_back = result.images["validation"]

@@ -183,7 +183,7 @@ def test_the_parts_of_the_time_are_the_whole(small_teacher, tmp_path):
     assert result["cached_images_per_second"] > 0
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_command_of_a_run_trains_it_again_exactly(small_teacher, tmp_path):
     first, again = tmp_path / "first", tmp_path / "again"
     chosen = ["--method=fine_tune", "--unfreeze=layers:2", "--epochs=2", "--head_epochs=3", "--seed=3", "--noreport"]

@@ -54,7 +54,7 @@ def trained(request):
     return student, proofs
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_each_phase_has_an_optimizer_of_its_own_and_moves_what_it_should(trained):
     student, proofs = trained
     planned = len(student.plan.trained_weights(student.backbone))
