@@ -41,21 +41,20 @@ def main(arguments: list[str]) -> None:
     if _PAGE.value and not _PAGE.value.endswith(".html"):
         raise ConfigError(f"page: expected a name that ends in .html. Received: {_PAGE.value}.")
     config = source_flags.config_from_flags()
-    out = pathlib.Path(_OUT.value)
+    out, page = pathlib.Path(_OUT.value), pathlib.Path(_PAGE.value)
     if _OUT.value:
         from tl_keras.search.index import require_index_name
 
         require_index_name(out)
-    for option, path in (("out", _OUT.value), ("page", _PAGE.value)):
-        if path:
-            require_writable(pathlib.Path(path).parent, option=option)
+    for flag, path in ((_OUT, out), (_PAGE, page)):
+        if flag.value:
+            require_writable(path.parent, option=flag.name)
     beam = beam_flags.beam_options()
     command_line.require_tensorflow(reading=flags.FLAGS.data)
     from tl_keras.advice.image_index import chosen_embedder, index_images, remarks, usual_backbone, write_images
     from tl_keras.data.options import SourceOptions
     from tl_keras.data.unlabelled import open_unlabelled
 
-    page = pathlib.Path(_PAGE.value)
     if _PAGE.value:
         from tl_keras.advice.first_look import look_at, table_beside, write_look
 
